@@ -1,0 +1,120 @@
+"""Settings: frozen, validated, saved whole beside each output."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SAMPLE_RATE = 16_000
+
+
+def fingerprint(value: Any) -> str:
+    """A short SHA-256 of any JSON-able value, the same for equal values."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _require(condition: bool, text: str) -> None:
+    if not condition:
+        raise ValueError(text)
+
+
+@dataclass(frozen=True)
+class MediaConfig:
+    """How a file is decoded.
+
+    Attributes:
+        video_stream: which video stream, counted from 0 among the video streams; None takes the
+            container's default one (never a cover picture if there is another).
+        audio_stream: likewise among the audio streams.
+    """
+
+    video_stream: int | None = None
+    audio_stream: int | None = None
+
+
+@dataclass(frozen=True)
+class FaceConfig:
+    """How faces are found, followed and aligned.
+
+    Attributes:
+        detector: a name from ``faces.detectors.DETECTORS``.
+        detect_every: frames between two looks at the whole picture for new faces.
+        min_score: detections below this score (0..1) are dropped.
+        min_presence: a followed face whose presence (0..1) falls below this is looked for again.
+        min_size: faces smaller than this (pixels, longer side of the box) are dropped.
+        max_faces: at most this many faces are followed at a time, largest first.
+        aligner: where the five points come from: ``mesh`` (Face Landmarker) or ``fan`` (the
+            face-alignment package's 2DFAN-4).
+        crop_size: side of the aligned picture in pixels (Aff-Wild2: 112).
+        subjects: ``main`` (one subject, or two as left and right), ``all`` (everyone).
+    """
+
+    detector: str = "blazeface-full"
+    detect_every: int = 15
+    min_score: float = 0.5
+    min_presence: float = 0.5
+    min_size: float = 24.0
+    max_faces: int = 8
+    aligner: str = "mesh"
+    crop_size: int = 112
+    subjects: str = "main"
+
+    def __post_init__(self) -> None:
+        _require(self.detect_every >= 1, "detect_every must be at least 1")
+        _require(0 < self.min_score < 1, "min_score must lie between 0 and 1")
+        _require(0 < self.min_presence < 1, "min_presence must lie between 0 and 1")
+        _require(self.max_faces >= 1, "max_faces must be at least 1")
+        _require(16 <= self.crop_size <= 1024, "crop_size must lie between 16 and 1024 pixels")
+        _require(self.aligner in ("mesh", "fan"), "aligner must be mesh or fan")
+        _require(self.subjects in ("main", "all"), "subjects must be main or all")
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """The sound features of seed paper 004 (section I-B.1).
+
+    One window a video frame, centred on the frame's time, twice the frame step long (50 %
+    overlap). From each: MFCC and mel-spectrogram coefficients.
+
+    Attributes:
+        n_mfcc: number of cepstral coefficients.
+        n_mels: number of mel bands.
+        n_fft: smallest FFT size in samples at 16 kHz; windows are zero-padded up to it. Where the
+            frame rate is so low that a window is longer, the next power of two is taken.
+        mel_scale: ``log`` (decibels) or ``linear`` (power) mel values. MFCC always use log.
+        normalise: ``none`` or ``clip`` (each value to zero mean and unit variance over the clip).
+    """
+
+    n_mfcc: int = 40
+    n_mels: int = 128
+    n_fft: int = 2048
+    mel_scale: str = "log"
+    normalise: str = "none"
+
+    def __post_init__(self) -> None:
+        _require(0 < self.n_mfcc <= self.n_mels, "n_mfcc must lie between 1 and n_mels")
+        _require(self.n_fft >= 256, "n_fft must be at least 256")
+        _require(self.mel_scale in ("log", "linear"), "mel_scale must be log or linear")
+        _require(self.normalise in ("none", "clip"), "normalise must be none or clip")
+
+
+@dataclass(frozen=True)
+class AnalysisConfig:
+    """Everything the streaming pass over a video depends on.
+
+    Attributes:
+        encoders: names from ``features.encoders.ENCODERS``, the nets run on each aligned face.
+        audio: None leaves the sound features out.
+    """
+
+    media: MediaConfig = field(default_factory=MediaConfig)
+    faces: FaceConfig = field(default_factory=FaceConfig)
+    audio: AudioConfig | None = field(default_factory=AudioConfig)
+    encoders: tuple[str, ...] = ("efficientnet-lite0", "fer")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole configuration as JSON-able values."""
+        return asdict(self)

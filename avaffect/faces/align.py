@@ -1,0 +1,152 @@
+"""Aligned face crops: a similarity transform of five points onto a template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.faces.face import require_shape
+
+
+@dataclass(frozen=True, eq=False)
+class CropSpec:
+    """What an aligned crop looks like.
+
+    ``dataclasses.replace(spec, size=224)`` gives the same crop in another size.
+
+    Attributes:
+        size: side of the square crop in pixels.
+        template: float32 [5, 2], where the five points (ordered as in
+            :class:`avaffect.faces.face.Detection`) come to lie, in units of the crop's side.
+        name: how it is called in provenance.
+    """
+
+    size: int
+    template: NDArray[np.float32]
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError("a crop's size must be at least 1 pixel")
+        require_shape("template", self.template, (5, 2))
+
+    @property
+    def template_px(self) -> NDArray[np.float32]:
+        """The template in pixels of the crop, float32 [5, 2]."""
+        return self.template * np.float32(self.size)
+
+
+# The five points of ArcFace (Deng et al., CVPR 2019), which the field uses for 112 x 112 crops.
+AFFWILD2 = CropSpec(
+    size=112,
+    template=np.array(
+        [
+            [38.2946, 51.6963],
+            [73.5318, 51.5014],
+            [56.0252, 71.7366],
+            [41.5493, 92.3655],
+            [70.7299, 92.2041],
+        ],
+        np.float32,
+    )
+    / np.float32(112),
+    name="affwild2",
+)
+
+
+def similarity_transform(
+    points: NDArray[np.floating], template_px: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """The similarity (rotation, one scale, shift; no reflection) that fits best.
+
+    Least squares in closed form: with points as complex numbers a similarity is ``z -> a z + b``.
+    It is the solution of Umeyama (PAMI 1991) in two dimensions.
+
+    Args:
+        points: [5, 2], where the points are.
+        template_px: [5, 2], where they should come to lie.
+
+    Returns:
+        float32 [2, 3], the matrix that takes ``points`` to ``template_px``.
+
+    Raises:
+        ValueError: the points are not finite, or coincide so that no similarity is determined.
+    """
+    require_shape("points", points, (5, 2))
+    require_shape("template_px", template_px, (5, 2))
+    source = points.astype(np.float64) @ (1, 1j)
+    target = template_px.astype(np.float64) @ (1, 1j)
+    z, w = source - source.mean(), target - target.mean()
+    spread = np.vdot(z, z).real
+    # Below this the points' distances are rounding errors of their float32 coordinates.
+    smallest = 5 * (1e-6 * (1 + np.abs(source).max())) ** 2
+    if not spread > smallest or not np.isfinite(spread):
+        raise ValueError("the five points coincide or are not finite: no alignment exists")
+    a = np.vdot(z, w) / spread
+    if abs(a) ** 2 * spread < 1e-6 * np.vdot(w, w).real:
+        raise ValueError("the five points bear no likeness to the template: no alignment exists")
+    b = target.mean() - a * source.mean()
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]], np.float32)
+
+
+def warp(
+    image: NDArray[np.uint8], matrix: NDArray[np.floating], size: int
+) -> NDArray[np.uint8]:
+    """Cut a square out of a picture by an affine map.
+
+    What lies outside the picture is black. A region more than twice as large as the square is
+    first reduced by area averaging: bilinear sampling alone would skip pixels and flicker.
+
+    Args:
+        image: uint8 [H, W, 3].
+        matrix: [2, 3], a similarity from the picture's pixels to the square's.
+        size: side of the square in pixels.
+
+    Returns:
+        uint8 [size, size, 3].
+    """
+    matrix = matrix.astype(np.float64)
+    # The part of the picture under the square, a pixel more on each side for interpolation.
+    last = size - 1
+    corners = np.array([[0, 0], [last, 0], [0, last], [last, last]])
+    under = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    edges = np.array(image.shape[1::-1])
+    low = np.clip(np.floor(under.min(axis=0)) - 1, 0, edges).astype(int)
+    high = np.clip(np.ceil(under.max(axis=0)) + 2, 0, edges).astype(int)
+    if not (high > low).all():
+        return np.zeros((size, size, 3), np.uint8)
+    region = image[low[1] : high[1], low[0] : high[0]]
+
+    factor = int(1 / np.hypot(matrix[0, 0], matrix[1, 0]))
+    if factor >= 2:
+        width, height = -(-(high - low) // factor)
+        region = cv2.resize(region, (width, height), interpolation=cv2.INTER_AREA)
+    # From the region's pixels to the picture's: middles of pixels, hence the halves.
+    step = (high - low) / region.shape[1::-1]
+    matrix[:, 2] += matrix[:, :2] @ (low + (step - 1) / 2)
+    matrix[:, :2] *= step
+    return cv2.warpAffine(
+        region, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    )
+
+
+def align(
+    image: NDArray[np.uint8], points: NDArray[np.floating], spec: CropSpec = AFFWILD2
+) -> NDArray[np.uint8]:
+    """Cut out a face, upright and in the template's size.
+
+    Args:
+        image: uint8 [H, W, 3].
+        points: [5, 2], x and y in pixels (0, 0 is the middle of the first pixel).
+        spec: the crop.
+
+    Returns:
+        uint8 [size, size, 3], see :func:`warp`.
+
+    Raises:
+        ValueError: the points coincide or are not finite.
+    """
+    return warp(image, similarity_transform(points, spec.template_px), spec.size)

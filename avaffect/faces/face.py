@@ -1,0 +1,68 @@
+"""A face in one picture: the types that the face stage hands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MESH_POINTS = 478
+BLENDSHAPES = 52
+
+
+def require_shape(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]) -> None:
+    """Raise ValueError unless ``array`` has ``shape`` (None stands for any length)."""
+    if array.ndim != len(shape) or any(
+        want is not None and have != want for have, want in zip(array.shape, shape, strict=True)
+    ):
+        raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A face found by a detector.
+
+    Attributes:
+        box: float32 [4], left, top, right, bottom in pixels of the picture; may reach outside it.
+        points: float32 [5, 2], x and y in pixels of the eye on the picture's left, the eye on
+            its right, nose tip, mouth corner on the left, mouth corner on the right.
+        score: confidence in 0..1.
+    """
+
+    box: NDArray[np.float32]
+    points: NDArray[np.float32]
+    score: float
+
+    def __post_init__(self) -> None:
+        require_shape("box", self.box, (4,))
+        require_shape("points", self.points, (5, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face with everything the landmark stage knows of it.
+
+    Attributes:
+        box: float32 [4], left, top, right, bottom in pixels, around the landmarks.
+        points: float32 [5, 2], as in :class:`Detection`.
+        mesh: float32 [478, 3], x and y in pixels, z in the same unit (smaller is nearer to
+            the camera), in MediaPipe's order (468-472 right iris, 473-477 left iris).
+        pose: float32 [3], yaw, pitch, roll in degrees (see ``faces.pose``).
+        blendshapes: float32 [52] in 0..1, ARKit order as in the Face Landmarker bundle.
+        confidence: the landmark net's face presence in 0..1.
+    """
+
+    box: NDArray[np.float32]
+    points: NDArray[np.float32]
+    mesh: NDArray[np.float32]
+    pose: NDArray[np.float32]
+    blendshapes: NDArray[np.float32]
+    confidence: float
+
+    def __post_init__(self) -> None:
+        require_shape("box", self.box, (4,))
+        require_shape("points", self.points, (5, 2))
+        require_shape("mesh", self.mesh, (MESH_POINTS, 3))
+        require_shape("pose", self.pose, (3,))
+        require_shape("blendshapes", self.blendshapes, (BLENDSHAPES,))

@@ -1,0 +1,65 @@
+"""Files that are either whole or not there.
+
+Everything is written to a hidden temporary name in the target's own folder and renamed onto the
+target when it is complete, so that whoever looks, at whatever moment, sees the old file or the
+new one. A failure or Ctrl-C removes the temporary file and leaves the old one untouched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from avaffect.errors import output_error
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """A temporary path to write to, renamed onto ``path`` when the block ends well.
+
+    Missing parent folders are made. The temporary name keeps the suffix, since some writers
+    choose the format by it. The block may leave the file unwritten only by raising.
+
+    Raises:
+        OutputError: the file cannot be written or renamed; DiskFullError if there is no space.
+    """
+    path = Path(path)
+    # The stem is cut so that a long but legal name does not become too long.
+    stem = path.name.encode()[:120].decode(errors="ignore")
+    name = f".{stem}.{os.getpid()}-{secrets.token_hex(4)}.tmp{path.suffix}"
+    temporary = path.with_name(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        # After the rename there is nothing left under this name.
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Write ``data`` to ``path``, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write ``text`` to ``path`` as UTF-8 with the line ends it has, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write ``value`` to ``path`` as indented JSON, whole or not at all.
+
+    Raises:
+        ValueError: ``value`` holds NaN or infinity, which JSON does not have.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
