@@ -118,3 +118,29 @@ class AnalysisConfig:
     def to_dict(self) -> dict[str, Any]:
         """The whole configuration as JSON-able values."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Everything a prediction depends on.
+
+    Attributes:
+        model: a name from ``predictions.predictor.PREDICTORS``.
+        frame_model: the net whose opinion on single frames the model uses, a name from
+            ``features.encoders.FRAME_MODELS``.
+        tasks: of ``va``, ``expr``, ``au``.
+        missing: a policy from ``predictions.missing.POLICIES``.
+        smooth: ``off`` or ``kind:seconds``, see ``predictions.smooth``.
+        analysis: settings of the pass over the video.
+    """
+
+    model: str = "starter-0"
+    frame_model: str = "fer"
+    tasks: tuple[str, ...] = ("va", "expr", "au")
+    missing: str = "linear"
+    smooth: str = "off"
+    analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole configuration as JSON-able values."""
+        return asdict(self)

@@ -77,14 +77,16 @@ def similarity_transform(
     """
     require_shape("points", points, (5, 2))
     require_shape("template_px", template_px, (5, 2))
+    if not np.isfinite(points).all():
+        raise ValueError("the five points are not finite: no alignment exists")
     source = points.astype(np.float64) @ (1, 1j)
     target = template_px.astype(np.float64) @ (1, 1j)
     z, w = source - source.mean(), target - target.mean()
     spread = np.vdot(z, z).real
     # Below this the points' distances are rounding errors of their float32 coordinates.
     smallest = 5 * (1e-6 * (1 + np.abs(source).max())) ** 2
-    if not spread > smallest or not np.isfinite(spread):
-        raise ValueError("the five points coincide or are not finite: no alignment exists")
+    if spread <= smallest:
+        raise ValueError("the five points coincide: no alignment exists")
     a = np.vdot(z, w) / spread
     if abs(a) ** 2 * spread < 1e-6 * np.vdot(w, w).real:
         raise ValueError("the five points bear no likeness to the template: no alignment exists")
@@ -92,9 +94,7 @@ def similarity_transform(
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]], np.float32)
 
 
-def warp(
-    image: NDArray[np.uint8], matrix: NDArray[np.floating], size: int
-) -> NDArray[np.uint8]:
+def warp(image: NDArray[np.uint8], matrix: NDArray[np.floating], size: int) -> NDArray[np.uint8]:
     """Cut a square out of a picture by an affine map.
 
     What lies outside the picture is black. A region more than twice as large as the square is
@@ -109,21 +109,21 @@ def warp(
         uint8 [size, size, 3].
     """
     matrix = matrix.astype(np.float64)
-    # The part of the picture under the square, a pixel more on each side for interpolation.
+    factor = max(1, int(1 / np.hypot(matrix[0, 0], matrix[1, 0])))
+    # The part of the picture under the square, with a margin for interpolation.
     last = size - 1
     corners = np.array([[0, 0], [last, 0], [0, last], [last, last]])
     under = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
     edges = np.array(image.shape[1::-1])
-    low = np.clip(np.floor(under.min(axis=0)) - 1, 0, edges).astype(int)
-    high = np.clip(np.ceil(under.max(axis=0)) + 2, 0, edges).astype(int)
+    low = np.clip(np.floor(under.min(axis=0)) - 2 * factor, 0, edges).astype(int)
+    high = np.clip(np.ceil(under.max(axis=0)) + 2 * factor, 0, edges).astype(int)
     if not (high > low).all():
         return np.zeros((size, size, 3), np.uint8)
     region = image[low[1] : high[1], low[0] : high[0]]
-
-    factor = int(1 / np.hypot(matrix[0, 0], matrix[1, 0]))
-    if factor >= 2:
-        width, height = -(-(high - low) // factor)
+    if factor > 1:
+        width, height = (int(side) for side in -(-(high - low) // factor))
         region = cv2.resize(region, (width, height), interpolation=cv2.INTER_AREA)
+
     # From the region's pixels to the picture's: middles of pixels, hence the halves.
     step = (high - low) / region.shape[1::-1]
     matrix[:, 2] += matrix[:, :2] @ (low + (step - 1) / 2)

@@ -122,6 +122,9 @@ class Landmarker:
     Args:
         threads: CPU threads of the landmark net.
 
+    Attributes:
+        head: the canonical head that poses are fitted with.
+
     Raises:
         ModelError: if the bundle is not to be had or damaged.
     """
@@ -130,7 +133,7 @@ class Landmarker:
         bundle = model_path("face-landmarker")
         self._mesh = TfliteNet(read_bundle(bundle, "face_landmarks_detector.tflite"), threads)
         self._blend = TfliteNet(read_bundle(bundle, "face_blendshapes.tflite"), 1)
-        self._head = HeadModel.from_bundle(
+        self.head = HeadModel.from_bundle(
             read_bundle(bundle, "geometry_pipeline_metadata_landmarks.binarypb")
         )
 
@@ -161,14 +164,10 @@ class Landmarker:
             box=np.concatenate([low, high]),
             points=mesh[list(FIVE_POINTS), :2].copy(),
             mesh=mesh,
-            pose=self._head.pose(mesh),
+            pose=self.head.pose(mesh),
             blendshapes=np.clip(blend.reshape(-1), 0, 1).astype(np.float32),
             confidence=presence,
         )
-
-    def gaze(self, mesh: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 [4], degrees: see :meth:`avaffect.faces.pose.HeadModel.gaze`."""
-        return self._head.gaze(mesh)
 
     def _run_mesh(self, crop: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
         outputs = self._mesh(crop[None].astype(np.float32) / 255.0)

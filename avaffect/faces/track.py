@@ -218,7 +218,9 @@ class Tracker:
         )
         rows, columns = linear_sum_assignment(-overlap)
         taken = {
-            row for row, column in zip(rows, columns, strict=True) if overlap[row, column] > SAME_PLACE
+            row
+            for row, column in zip(rows, columns, strict=True)
+            if overlap[row, column] > SAME_PLACE
         }
         return [one for row, one in enumerate(found) if row not in taken]
 
@@ -247,9 +249,7 @@ class Tracker:
         size = float(max(face.box[2] - face.box[0], face.box[3] - face.box[1]))
         centre = (face.box[:2] + face.box[2:]) / 2
         moved = float(np.linalg.norm(centre - (track.box[:2] + track.box[2:]) / 2)) / size
-        near = (
-            not track.cut_since and frame.time - track.last_time < SHORT_LOSS_S and moved < 1.0
-        )
+        near = not track.cut_since and frame.time - track.last_time < SHORT_LOSS_S and moved < 1.0
         if alike < (SIMILAR_SHORT if near else SIMILAR_LONG):
             return 0.0
         return alike + (1.0 - moved if near else 0.0)

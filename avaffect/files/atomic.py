@@ -7,11 +7,12 @@ new one. A failure or Ctrl-C removes the temporary file and leaves the old one u
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +31,23 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     # The stem is cut so that a long but legal name does not become too long.
-    stem = path.name.encode()[:120].decode(errors="ignore")
+    stem = os.fsdecode(os.fsencode(path.name)[:120])
     name = f".{stem}.{os.getpid()}-{secrets.token_hex(4)}.tmp{path.suffix}"
     temporary = path.with_name(name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            # A rename would replace a device such as /dev/null by a file.
+            raise OSError(errno.EINVAL, "it is there and no file")
         yield temporary
         temporary.replace(path)
     except OSError as error:
         raise output_error(path, error) from error
     finally:
-        # After the rename there is nothing left under this name.
-        temporary.unlink(missing_ok=True)
+        # After the rename there is nothing left under this name; if this fails as well, the
+        # first error is the one to tell.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:

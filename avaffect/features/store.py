@@ -1,0 +1,442 @@
+"""The feature store: one folder a subject, written once, read in slices.
+
+- ``arrays.safetensors``: arrays with a row for each of the N decoded frames. Where the subject is
+  not in the picture, float arrays hold NaN. Deep embeddings are float16 (relative precision
+  2^-11, magnitude below 65504), everything else float32.
+- ``frames.parquet``: the frame table, see :data:`COLUMNS`.
+- ``provenance.json``: from which video, with which settings, models and library versions.
+
+Each array and the frame table (``faces``) carries a key, see :func:`array_key`: a store knows what
+it was made with, so that only what depends on a changed setting is made again. The three files
+are renamed into place one after the other, and each carries the keys, so a store torn by a crash
+between two renames is recognised.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.config import fingerprint
+from avaffect.errors import FeatureError
+from avaffect.features.spool import BASE, Spool
+from avaffect.features.tensors import Array, ArraySpec, TensorFile, TensorWriter
+from avaffect.files.atomic import atomic_path, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+# The key of the frame table, beside the arrays' keys.
+FACES = "faces"
+
+POINT_NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+# Per column: the field of the face record, and the place in it. Sides are the picture's.
+_FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
+    **{name: ("box", (i,)) for i, name in enumerate(("left", "top", "right", "bottom"))},
+    **{
+        f"{point}_{axis}": ("points", (i, j))
+        for i, point in enumerate(POINT_NAMES)
+        for j, axis in enumerate("xy")
+    },
+    **{name: ("pose", (i,)) for i, name in enumerate(("yaw", "pitch", "roll"))},
+    "confidence": ("confidence", ()),
+}
+COLUMNS = ("frame", "time", "present", *_FIELDS, "track")
+"""Columns of the frame table.
+
+``frame`` int32, 1-based as in Aff-Wild2; ``time`` float64, seconds; ``present`` bool; then
+float32, null where not present: the box (pixels), the five points (pixels; left and right as seen
+in the picture), ``yaw``, ``pitch``, ``roll`` (degrees), ``confidence`` (0..1); ``track`` int32, -1
+where not present.
+"""
+
+_VERSION = 1
+_CHUNK = 512
+_HINT = "run `avaffect preprocess` again"
+_LIBRARIES = (
+    "ai-edge-litert",
+    "av",
+    "librosa",
+    "numpy",
+    "onnxruntime",
+    "opencv-python",
+    "scipy",
+    "torch",
+)
+
+
+def array_key(
+    video_hash: str, name: str, configuration: Any, model_hashes: Mapping[str, str] | None = None
+) -> str:
+    """A fingerprint of everything that an array depends on.
+
+    Args:
+        video_hash: SHA-256 of the video file.
+        name: the array, or ``faces`` for the frame table.
+        configuration: the settings it depends on, JSON-able, and no others.
+        model_hashes: the weights it depends on, name to hash.
+    """
+    return fingerprint([_VERSION, video_hash, name, configuration, dict(model_hashes or {})])
+
+
+def provenance(
+    video_name: str,
+    video_sha256: str,
+    configuration: Mapping[str, Any],
+    model_hashes: Mapping[str, str],
+) -> dict[str, Any]:
+    """What to write into ``provenance.json``: the arguments and the libraries' versions."""
+    return {
+        "video": {
+            # A name that is no Unicode is legal on disk but not in JSON.
+            "name": video_name.encode(errors="surrogateescape").decode(errors="replace"),
+            "sha256": video_sha256,
+        },
+        "configuration": dict(configuration),
+        "models": dict(model_hashes),
+        "versions": {name: _version(name) for name in ("avaffect", *_LIBRARIES)},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+class SubjectFeatures(ABC):
+    """One subject's features over all N decoded frames of a video."""
+
+    @staticmethod
+    def open(folder: Path | str) -> StoredSubject:
+        """The subject stored in ``folder``.
+
+        Raises:
+            FeatureError: the store is missing, unfinished or damaged.
+        """
+        return StoredSubject(Path(folder))
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The subject's name, e.g. ``video_left``."""
+
+    @property
+    @abstractmethod
+    def times(self) -> NDArray[np.float64]:
+        """float64 [N], seconds."""
+
+    @property
+    @abstractmethod
+    def present(self) -> NDArray[np.bool_]:
+        """bool [N], whether the subject's face is in the frame."""
+
+    @property
+    @abstractmethod
+    def confidence(self) -> NDArray[np.float32]:
+        """float32 [N] in 0..1, how sure the landmark net is of the face; NaN where none is."""
+
+    @property
+    @abstractmethod
+    def specs(self) -> dict[str, ArraySpec]:
+        """The arrays there are, by name."""
+
+    @abstractmethod
+    def table(self) -> pd.DataFrame:
+        """The frame table, N rows, see :data:`COLUMNS` (null is NaN here)."""
+
+    @abstractmethod
+    def _slice(self, name: str, start: int, stop: int) -> Array: ...
+
+    @property
+    def frames(self) -> int:
+        """N, the number of decoded frames."""
+        return len(self.times)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The arrays' names, sorted."""
+        return tuple(sorted(self.specs))
+
+    def array(self, name: str, start: int = 0, stop: int | None = None) -> Array:
+        """Rows of frames ``start`` to ``stop`` (0-based, as Python slices) of an array, a copy.
+
+        Raises:
+            FeatureError: there is no such array, or the file is damaged.
+        """
+        if name not in self.specs:
+            have = ", ".join(self.names) or "none"
+            raise FeatureError(
+                f"'{self.name}' has no features called '{name}' (has {have})", _HINT
+            )
+        start, stop, _ = slice(start, stop).indices(self.frames)
+        return self._slice(name, start, max(start, stop))
+
+    def chunks(self) -> Iterator[dict[str, Array]]:
+        """All arrays by name, some hundred frames at a time."""
+        for start in range(0, self.frames, _CHUNK):
+            yield {name: self.array(name, start, start + _CHUNK) for name in self.names}
+
+
+class SpooledSubject(SubjectFeatures):
+    """A subject read straight from the spool of a finished pass.
+
+    Args:
+        name: the subject's name.
+        spool: the pass.
+        track_ids: the tracks that are this subject. On a frame with records of two of them the
+            more confident one counts.
+    """
+
+    def __init__(self, name: str, spool: Spool, track_ids: Sequence[int]) -> None:
+        self._name = name
+        self._spool = spool
+        self._rows = spool.rows()
+        self._times = spool.times()
+        self._track = np.full(len(self._times), -1, np.int32)
+        self._record = np.zeros(len(self._times), np.int32)
+        self._faces = np.zeros(len(self._times), BASE)
+        self._faces["confidence"] = -np.inf
+        for track in track_ids:
+            faces = spool.base(track)
+            better = faces["confidence"] > self._faces["confidence"][faces["frame"]]
+            at = faces["frame"][better]
+            self._faces[at] = faces[better]
+            self._track[at] = track
+            self._record[at] = np.flatnonzero(better)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        return self._times
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        return self._track >= 0
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        return np.where(self.present, self._faces["confidence"], np.float32(np.nan))
+
+    @property
+    def specs(self) -> dict[str, ArraySpec]:
+        return self._spool.arrays | (self._rows.specs if self._rows else {})
+
+    def table(self) -> pd.DataFrame:
+        return self.arrow_table().to_pandas()
+
+    def arrow_table(self) -> pa.Table:
+        """The frame table as it is stored."""
+        import pyarrow as pa
+
+        columns: dict[str, Any] = {
+            "frame": np.arange(1, self.frames + 1, dtype=np.int32),
+            "time": self._times,
+            "present": self.present,
+        }
+        for column, (field, place) in _FIELDS.items():
+            values = self._faces[field]
+            for index in place:
+                values = values[:, index]
+            columns[column] = pa.array(values, mask=~self.present)
+        return pa.table(columns | {"track": self._track})
+
+    def _slice(self, name: str, start: int, stop: int) -> Array:
+        if self._rows and name in self._rows.specs:
+            return self._rows.read(name, start, stop)
+        out = self._spool.arrays[name].missing(stop - start)
+        tracks, records = self._track[start:stop], self._record[start:stop]
+        for track in np.unique(tracks[tracks >= 0]):
+            mine = tracks == track
+            first, last = int(records[mine].min()), int(records[mine].max())
+            found = self._spool.track(int(track), first, last + 1)[name]
+            out[mine] = found[records[mine] - first]
+        return out
+
+
+class StoredSubject(SubjectFeatures):
+    """A subject in the feature store; see :meth:`SubjectFeatures.open`.
+
+    Attributes:
+        folder: where it is stored.
+        keys: what each array and the frame table (``faces``) was made with.
+        provenance: the content of ``provenance.json``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import pyarrow.parquet as pq
+
+        self.folder = folder
+        if not folder.is_dir():
+            raise FeatureError(f"there is no feature store in '{folder}'", _HINT)
+        self._tensors = TensorFile(folder / "arrays.safetensors")
+        try:
+            self.provenance: dict[str, Any] = json.loads(
+                (folder / "provenance.json").read_text("utf-8")
+            )
+            self._name = str(self.provenance["subject"])
+            self._frames = int(self.provenance["frames"])
+            self.keys: dict[str, str] = json.loads(self._tensors.metadata["keys"])
+            parquet = pq.read_metadata(folder / "frames.parquet")
+            whole = (
+                self.provenance["version"] == _VERSION
+                and self.provenance["keys"] == self.keys
+                and self.keys.keys() == {FACES, *self._tensors.specs}
+                and (parquet.metadata or {}).get(b"faces") == self.keys[FACES].encode()
+                and parquet.num_rows == self._frames
+                and self._tensors.rows == (self._frames if self._tensors.specs else 0)
+            )
+        # pyarrow's errors are ValueErrors and OSErrors.
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self._unfinished() from error
+        if not whole:
+            raise self._unfinished()
+
+    def _unfinished(self) -> FeatureError:
+        return FeatureError(f"the feature store '{self.folder}' is unfinished or damaged", _HINT)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @cached_property
+    def times(self) -> NDArray[np.float64]:
+        return self._column("time").astype(np.float64)
+
+    @cached_property
+    def present(self) -> NDArray[np.bool_]:
+        return self._column("present").astype(np.bool_)
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float32]:
+        return self._column("confidence").astype(np.float32)
+
+    @property
+    def specs(self) -> dict[str, ArraySpec]:
+        return self._tensors.specs
+
+    def has(self, name: str, key: str) -> bool:
+        """Whether the array ``name`` (or ``faces``) is there and was made with ``key``."""
+        return self.keys.get(name) == key
+
+    def table(self) -> pd.DataFrame:
+        return self._read(list(COLUMNS)).to_pandas()
+
+    def _column(self, name: str) -> Array:
+        return self._read([name])[name].to_numpy()
+
+    def _read(self, columns: list[str]) -> pa.Table:
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.read_table(self.folder / "frames.parquet", columns=columns)
+        except (OSError, ValueError, KeyError) as error:
+            raise self._unfinished() from error
+
+    def _slice(self, name: str, start: int, stop: int) -> Array:
+        return self._tensors.read(name, start, stop)
+
+
+def write_subject(
+    folder: Path,
+    subject: SpooledSubject,
+    provenance: Mapping[str, Any],
+    keys: Mapping[str, str],
+) -> None:
+    """Write a subject into ``folder``, in place of what was stored there.
+
+    Args:
+        folder: the subject's folder.
+        subject: the subject.
+        provenance: see :func:`provenance`.
+        keys: the key of each of the subject's arrays, and of ``faces``.
+
+    Raises:
+        ValueError: keys that are not exactly the arrays and ``faces``.
+        OutputError: the disk does not take it; an earlier store stays.
+    """
+    import pyarrow.parquet as pq
+
+    if keys.keys() != {FACES, *subject.names}:
+        raise ValueError(f"keys {sorted(keys)}, expected {sorted({FACES, *subject.names})}")
+    with atomic_path(folder / "frames.parquet") as path:
+        table = subject.arrow_table()
+        pq.write_table(table.replace_schema_metadata({"faces": keys[FACES]}), path)
+        _write_arrays(
+            folder, subject.name, subject.frames, subject.specs, subject.chunks(), provenance, keys
+        )
+
+
+def replace_arrays(
+    folder: Path,
+    specs: Mapping[str, ArraySpec],
+    chunks: Iterable[Mapping[str, Array]],
+    provenance: Mapping[str, Any],
+    keys: Mapping[str, str],
+) -> None:
+    """Add or replace arrays of a stored subject; the others are copied.
+
+    Args:
+        folder: the subject's folder.
+        specs: the new arrays.
+        chunks: for consecutive frames, [n, *shape] of each new array by name.
+        provenance: see :func:`provenance`, as it is after the change.
+        keys: the key of each new array.
+
+    Raises:
+        FeatureError: there is no whole store in ``folder``.
+        ValueError: not as many rows as frames, or not a key for each array.
+        OutputError: the disk does not take it; the earlier store stays.
+    """
+    if keys.keys() != specs.keys():
+        raise ValueError(f"keys {sorted(keys)}, expected {sorted(specs)}")
+    old = StoredSubject(folder)
+    kept = {name: spec for name, spec in old.specs.items() if name not in specs}
+
+    def everything() -> Iterator[Mapping[str, Array]]:
+        at = 0
+        for chunk in chunks:
+            start, at = at, at + len(chunk[next(iter(specs))])
+            yield {**chunk, **{name: old.array(name, start, at) for name in kept}}
+
+    _write_arrays(
+        folder,
+        old.name,
+        old.frames,
+        {**kept, **specs},
+        everything(),
+        provenance,
+        {**old.keys, **keys},
+    )
+
+
+def _write_arrays(
+    folder: Path,
+    name: str,
+    frames: int,
+    specs: Mapping[str, ArraySpec],
+    chunks: Iterable[Mapping[str, Array]],
+    provenance: Mapping[str, Any],
+    keys: Mapping[str, str],
+) -> None:
+    """Write the arrays, then the provenance, both with the keys in them."""
+    with atomic_path(folder / "arrays.safetensors") as path:
+        with TensorWriter(path, frames, specs, {"keys": json.dumps(dict(keys))}) as writer:
+            for chunk in chunks:
+                for array in specs:
+                    writer.write(array, chunk[array])
+        header = {"version": _VERSION, "subject": name, "frames": frames, "keys": dict(keys)}
+        write_json(folder / "provenance.json", {**header, **provenance})

@@ -1,0 +1,200 @@
+"""safetensors files written and read in slices, so that no array is ever in memory whole.
+
+The `safetensors` library writes only arrays that it is given whole. The format is simple: 8 bytes
+of header length, a JSON header with each array's dtype, shape and place, then the bytes. What is
+written here is read by that library and the other way round.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.errors import FeatureError
+
+Array = NDArray[Any]
+
+_CODES = {
+    "float64": "F64",
+    "int64": "I64",
+    "float32": "F32",
+    "int32": "I32",
+    "float16": "F16",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
+_DTYPES = {code: dtype for dtype, code in _CODES.items()}
+_LONGEST_HEADER = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """What one row (one frame) of an array looks like.
+
+    Attributes:
+        shape: shape of a row, ``()`` for one number a frame.
+        dtype: a NumPy name: float64, float32, float16, int64, int32, uint8 or bool.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    def __post_init__(self) -> None:
+        if self.dtype not in _CODES:
+            raise ValueError(f"dtype {self.dtype} is none of {', '.join(_CODES)}")
+        if any(size < 1 for size in self.shape):
+            raise ValueError(f"row shape {self.shape} has an empty dimension")
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes in a row."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    def missing(self, rows: int) -> Array:
+        """[rows, *shape] of what stands for "no face here": NaN, or 0 where there is no NaN."""
+        dtype = np.dtype(self.dtype)
+        return np.full((rows, *self.shape), np.nan if dtype.kind == "f" else 0, dtype)
+
+
+class TensorWriter:
+    """Writes a safetensors file row by row; all arrays have the same number of rows.
+
+    Use as a context manager; leaving it checks that every row was written.
+
+    Args:
+        path: the file to write (make it atomic with ``files.atomic``).
+        rows: rows of every array.
+        specs: the arrays.
+        metadata: strings to keep in the header.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        rows: int,
+        specs: Mapping[str, ArraySpec],
+        metadata: Mapping[str, str],
+    ) -> None:
+        self._rows = rows
+        self._specs = dict(specs)
+        self._written = dict.fromkeys(specs, 0)
+        self._offsets: dict[str, int] = {}
+        header: dict[str, Any] = {"__metadata__": dict(metadata)}
+        end = 0
+        # Widest first keeps every array aligned to its own item size.
+        for name in sorted(specs, key=lambda name: -np.dtype(specs[name].dtype).itemsize):
+            spec = specs[name]
+            begin, end = end, end + rows * spec.row_bytes
+            self._offsets[name] = begin
+            header[name] = {
+                "dtype": _CODES[spec.dtype],
+                "shape": [rows, *spec.shape],
+                "data_offsets": [begin, end],
+            }
+        text = json.dumps(header, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)
+        self._data = 8 + len(text)
+        self._file: BinaryIO = path.open("wb")
+        self._file.write(len(text).to_bytes(8, "little") + text)
+
+    def write(self, name: str, values: Array) -> None:
+        """Append rows [n, *shape] to the array ``name``; they are cast to its dtype."""
+        spec, written = self._specs[name], self._written[name]
+        if values.shape[1:] != spec.shape or written + len(values) > self._rows:
+            raise ValueError(
+                f"cannot write {values.shape} to '{name}' behind {written} of {self._rows} rows "
+                f"of shape {spec.shape}"
+            )
+        self._file.seek(self._data + self._offsets[name] + written * spec.row_bytes)
+        self._file.write(np.ascontiguousarray(values, np.dtype(spec.dtype).newbyteorder("<")).data)
+        self._written[name] += len(values)
+
+    def __enter__(self) -> TensorWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        short = [name for name, count in self._written.items() if count != self._rows]
+        if kind is None and short:
+            raise ValueError(f"of {self._rows} rows some were not written: {', '.join(short)}")
+
+
+class TensorFile:
+    """A safetensors file of arrays with equally many rows, read in slices.
+
+    Slices are read from the file rather than mapped: mapped pages would count as this process's
+    memory, and a file cut short by someone else would kill the process.
+
+    Raises:
+        FeatureError: the file is missing or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.specs: dict[str, ArraySpec] = {}
+        self.metadata: dict[str, str] = {}
+        self.rows = 0
+        self._places: dict[str, int] = {}
+        try:
+            self._read_header()
+        except FileNotFoundError as error:
+            raise FeatureError(
+                f"'{path}' is missing", "run `avaffect preprocess` again"
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _damaged(path) from error
+
+    def _read_header(self) -> None:
+        with self.path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= _LONGEST_HEADER:
+                raise ValueError("header length")
+            header = json.loads(file.read(length))
+            size = file.seek(0, 2) - 8 - length
+        self.metadata = {str(k): str(v) for k, v in header.pop("__metadata__", {}).items()}
+        rows = set()
+        for name, entry in header.items():
+            count, *shape = map(int, entry["shape"])
+            begin, end = map(int, entry["data_offsets"])
+            spec = ArraySpec(tuple(shape), _DTYPES[entry["dtype"]])
+            if not 0 <= begin <= end <= size or end - begin != count * spec.row_bytes:
+                raise ValueError("place of an array")
+            rows.add(count)
+            self.specs[name] = spec
+            self._places[name] = 8 + length + begin
+        if len(rows) > 1:
+            raise ValueError("arrays of different lengths")
+        self.rows = rows.pop() if rows else 0
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> Array:
+        """Rows ``start`` to ``stop`` of the array ``name``, [n, *shape]; as Python slices."""
+        spec = self.specs[name]
+        start, stop, _ = slice(start, stop).indices(self.rows)
+        count = max(0, stop - start)
+        try:
+            flat = np.fromfile(
+                self.path,
+                np.dtype(spec.dtype).newbyteorder("<"),
+                count * math.prod(spec.shape),
+                offset=self._places[name] + start * spec.row_bytes,
+            )
+            return flat.reshape(count, *spec.shape)
+        except (OSError, ValueError) as error:
+            raise _damaged(self.path) from error
+
+
+def _damaged(path: Path) -> FeatureError:
+    return FeatureError(f"'{path}' is damaged", "delete it and run `avaffect preprocess` again")

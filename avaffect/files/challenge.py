@@ -1,0 +1,332 @@
+"""The challenge's text files: written, and read back strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.errors import (
+    AvaffectError,
+    InputNotFoundError,
+    UnknownNameError,
+    UsageError,
+)
+from avaffect.files.atomic import atomic_path
+from avaffect.files.editions import (
+    DEFAULT_EDITION,
+    INVALID,
+    TASKS,
+    Edition,
+    check_choice,
+    edition_named,
+)
+
+# Labels have three decimals; the fourth keeps the rounding error (5e-5) out of them.
+VA_DECIMALS = 4
+_CHUNK = 8192
+
+
+class SubjectLabels(Protocol):
+    """What is written of a subject: `predictions.prediction.Prediction` has it all."""
+
+    @property
+    def subject(self) -> str:
+        """The subject's name, e.g. ``video_left``."""
+
+    @property
+    def va(self) -> NDArray[np.float32] | None:
+        """[N, 2] valence and arousal, NaN rows where there is none."""
+
+    @property
+    def expr(self) -> NDArray[np.float32] | None:
+        """[N, 8] probabilities of the expressions."""
+
+    @property
+    def au(self) -> NDArray[np.float32] | None:
+        """[N, 12] probabilities of the action units."""
+
+    def expression_ids(self, classes: int = 8) -> NDArray[np.int64]:
+        """[N] best of the first ``classes`` expressions, -1 for none."""
+
+    def au_presence(self, threshold: float = 0.5) -> NDArray[np.int64]:
+        """[N, 12] 1 present, 0 absent, -1 for none."""
+
+
+def subject_file_name(subject: str) -> str:
+    """``<subject>.txt`` for a name that is safe as a file name.
+
+    Raises:
+        UsageError: empty, ``.``, ``..``, with a path separator or a control character, or too
+            long for a file system.
+    """
+    if (
+        subject in ("", ".", "..")
+        or any(c in "/\\" or ord(c) < 32 or ord(c) == 127 for c in subject)
+        or len(subject.encode(errors="replace")) > 240
+    ):
+        raise UsageError(f"a subject cannot be called {subject[:80]!r}", "rename the video file")
+    return f"{subject}.txt"
+
+
+def labels_of(
+    prediction: SubjectLabels, task: str, edition: str = DEFAULT_EDITION
+) -> NDArray[np.float64] | NDArray[np.int64]:
+    """One subject's labels as the edition's files hold them.
+
+    Returns:
+        va: float64 [N, 2] in [-1, 1], rows of -5 where there is none;
+        expr: int64 [N], -1 for none; an edition of seven classes gets the best of the first
+        seven, so that *Other* goes to the runner-up;
+        au: int64 [N, K] of 0 and 1 for the edition's K action units, -1 for none.
+
+    Raises:
+        UsageError: the model does not predict the task, or the edition has an unknown AU.
+    """
+    chosen = edition_named(edition)
+    values = getattr(prediction, _known(task))
+    if values is None:
+        raise UsageError(
+            f"the model does not predict '{task}'", "choose another --task or another --model"
+        )
+    if task == "expr":
+        return prediction.expression_ids(len(chosen.expressions))
+    if task == "au":
+        return prediction.au_presence()[:, chosen.au_indices()]
+    labels = np.clip(values.astype(np.float64), -1.0, 1.0)
+    labels[np.isnan(labels).any(axis=1)] = INVALID["va"]
+    return labels
+
+
+def write_challenge(
+    prediction: SubjectLabels, task: str, out_dir: Path, edition: str = DEFAULT_EDITION
+) -> Path:
+    """Write ``<out_dir>/<the edition's folder>/<subject>.txt``: a header, then a row a frame.
+
+    Raises:
+        UsageError: see `labels_of` and `subject_file_name`.
+        OutputError: the file cannot be written.
+    """
+    folder = edition_named(edition).folders[_known(task)]
+    path = Path(out_dir) / folder / subject_file_name(prediction.subject)
+    write_annotations(path, labels_of(prediction, task, edition), task, edition)
+    return path
+
+
+def write_annotations(
+    path: Path,
+    labels: NDArray[np.float64] | NDArray[np.int64],
+    task: str,
+    edition: str = DEFAULT_EDITION,
+) -> None:
+    """Write labels, coded as in `labels_of`, as one subject's file."""
+    with atomic_path(path) as temporary, _open_text(temporary) as file:
+        file.write(edition_named(edition).header(_known(task)) + "\n")
+        for rows in _rows(labels, task):
+            file.write("".join(row + "\n" for row in rows))
+
+
+class SingleFileWriter:
+    """Appends subjects to one file. Made by `open_single`."""
+
+    def __init__(self, file: IO[str], tasks: tuple[str, ...], edition: str) -> None:
+        self._file = file
+        self._tasks = tasks
+        self._edition = edition
+        self._subjects: set[str] = set()
+
+    def add(self, prediction: SubjectLabels) -> None:
+        """Append a row for every frame of a subject, ``<subject>/00001.jpg,...``.
+
+        Raises:
+            UsageError: a subject twice, or one whose name cannot stand in a list.
+        """
+        subject = prediction.subject
+        subject_file_name(subject)
+        if "," in subject or not subject.isprintable():
+            raise UsageError(
+                f"{subject!r} cannot stand in a list of images",
+                "rename the video without commas and unreadable letters, or use --format files",
+            )
+        if subject in self._subjects:
+            raise UsageError(
+                f"two subjects are called '{subject}'",
+                "rename one of the videos: the rows of both would carry the same name",
+            )
+        self._subjects.add(subject)
+        labels = [labels_of(prediction, task, self._edition) for task in self._tasks]
+        parts = [_rows(values, task) for values, task in zip(labels, self._tasks, strict=True)]
+        frame = 0
+        for chunks in zip(*parts, strict=True):
+            lines = []
+            for row in zip(*chunks, strict=True):
+                frame += 1
+                lines.append(f"{subject}/{frame:05d}.jpg,{','.join(row)}\n")
+            self._file.write("".join(lines))
+
+
+@contextmanager
+def open_single(
+    path: Path, task: str, edition: str = DEFAULT_EDITION
+) -> Iterator[SingleFileWriter]:
+    """A writer of one file for all subjects, complete when the block ends.
+
+    Args:
+        task: ``va``, ``expr`` or ``au`` for ``predictions.txt`` of ABAW5 and later, ``mtl`` for
+            the multi-task file, whose rows are image, valence, arousal, expression, 12 AU.
+
+    Raises:
+        UsageError: the edition has no such file.
+        OutputError: the file cannot be written.
+    """
+    tasks: tuple[str, ...]
+    if task == "mtl":
+        check_choice(edition, "mtl")
+        header, tasks = "image,valence,arousal,expression,aus", TASKS
+    else:
+        check_choice(edition, "single", (_known(task),))
+        header, tasks = f"image_location,{edition_named(edition).header(task)}", (task,)
+    with atomic_path(path) as temporary, _open_text(temporary) as file:
+        file.write(header + "\n")
+        yield SingleFileWriter(file, tasks, edition)
+        # Before the rename, so that a full disk is noticed in time.
+        file.flush()
+
+
+def single_path(out_dir: Path, task: str, edition: str = DEFAULT_EDITION) -> Path:
+    """Where the single file of a task (or ``mtl``) belongs."""
+    if task == "mtl":
+        return Path(out_dir) / "MTL_Challenge" / "MTL_predictions.txt"
+    return Path(out_dir) / edition_named(edition).folders[_known(task)] / "predictions.txt"
+
+
+def write_single(
+    predictions: Iterable[SubjectLabels], task: str, path: Path, edition: str = DEFAULT_EDITION
+) -> None:
+    """Write all subjects to one file; see `open_single`."""
+    with open_single(path, task, edition) as writer:
+        for prediction in predictions:
+            writer.add(prediction)
+
+
+def read_annotations(
+    path: Path, task: str, edition: str = DEFAULT_EDITION
+) -> NDArray[np.float64] | NDArray[np.int64]:
+    """Read one subject's file by position, skipping line 1, as the challenge's readers do.
+
+    Returns:
+        labels coded as in `labels_of`: float64 [N, 2] for va, int64 [N] for expr,
+        int64 [N, K] for au.
+
+    Raises:
+        InputNotFoundError: there is no such file.
+        AvaffectError: a line that does not fit; the message names file and line.
+    """
+    chosen = edition_named(edition)
+    parse = {"va": _parse_va, "expr": _parse_expr, "au": _parse_au}[_known(task)]
+    path = Path(path)
+    rows = []
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                try:
+                    fields = raw.decode("utf-8-sig").strip().split(",")
+                    if number == 1:
+                        _check_header(fields)
+                        continue
+                    if len(fields) != chosen.columns(task):
+                        raise ValueError(
+                            f"{len(fields)} values where {chosen.columns(task)} are expected"
+                        )
+                    rows.append(parse(fields, chosen))
+                except ValueError as error:
+                    raise AvaffectError(
+                        f"'{path}' line {number}: {_reason(error)}",
+                        f"a file of {edition} has the header '{chosen.header(task)}' and then "
+                        "one row a frame",
+                    ) from error
+    except FileNotFoundError as error:
+        raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
+    except OSError as error:
+        raise AvaffectError(
+            f"cannot read '{path}' ({error.strerror})", "check the path"
+        ) from error
+    if task == "va":
+        return np.array(rows, dtype=np.float64).reshape(-1, 2)
+    shape = (-1,) if task == "expr" else (-1, chosen.columns(task))
+    return np.array(rows, dtype=np.int64).reshape(shape)
+
+
+def _known(task: str) -> str:
+    if task not in TASKS:
+        raise UnknownNameError("task", task, TASKS)
+    return task
+
+
+def _open_text(path: Path) -> IO[str]:
+    return path.open("w", encoding="utf-8", newline="\n")
+
+
+def _rows(labels: NDArray[np.float64] | NDArray[np.int64], task: str) -> Iterator[list[str]]:
+    """The rows as text without line ends, some thousand at a time."""
+    for start in range(0, len(labels), _CHUNK):
+        chunk = labels[start : start + _CHUNK]
+        if task == "va":
+            # Adding zero turns -0.0 into 0.0.
+            values = (np.round(chunk, VA_DECIMALS) + 0.0).tolist()
+            yield [f"{_va_text(v)},{_va_text(a)}" for v, a in values]
+        elif task == "expr":
+            yield [str(value) for value in chunk.tolist()]
+        else:
+            yield [",".join(map(str, row)) for row in chunk.tolist()]
+
+
+def _va_text(value: float) -> str:
+    return "-5" if value == INVALID["va"] else f"{value:.{VA_DECIMALS}f}"
+
+
+def _check_header(fields: list[str]) -> None:
+    try:
+        [float(text) for text in fields]
+    except ValueError:
+        return
+    raise ValueError("numbers where the header is expected")
+
+
+def _number(kind: type[int] | type[float], text: str) -> float:
+    try:
+        return kind(text)
+    except ValueError:
+        name = "whole number" if kind is int else "number"
+        raise ValueError(f"'{text[:40]}' is no {name}") from None
+
+
+def _parse_va(fields: list[str], edition: Edition) -> list[float]:
+    values = [_number(float, text) for text in fields]
+    for value in values:
+        if not (-1 <= value <= 1 or value == INVALID["va"]):
+            raise ValueError(f"{value:g} lies outside [-1, 1] and is not -5")
+    return values
+
+
+def _parse_expr(fields: list[str], edition: Edition) -> float:
+    value = _number(int, fields[0])
+    if not -1 <= value < len(edition.expressions):
+        raise ValueError(f"{value} is no class from 0 to {len(edition.expressions) - 1}")
+    return value
+
+
+def _parse_au(fields: list[str], edition: Edition) -> list[float]:
+    values = [_number(int, text) for text in fields]
+    for value in values:
+        if value not in (-1, 0, 1):
+            raise ValueError(f"{value} is none of 0, 1 and -1")
+    return values
+
+
+def _reason(error: ValueError) -> str:
+    return "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)

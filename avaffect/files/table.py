@@ -1,0 +1,89 @@
+"""Tables as parquet files that carry their own story."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from avaffect.errors import AvaffectError, InputNotFoundError
+from avaffect.files.atomic import atomic_path
+
+METADATA_KEY = b"avaffect"
+_ROW_GROUP = 16_384
+
+
+def write_table(
+    path: Path, columns: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
+) -> None:
+    """Write columns of equal length as one parquet file, some 16,000 rows at a time.
+
+    Args:
+        columns: arrays [N]. NaN becomes null. Arrays of dtype object hold text or None.
+        metadata: JSON-able facts, kept as JSON under the key ``avaffect`` of the file's
+            key-value metadata.
+
+    Raises:
+        ValueError: columns of different lengths, or metadata that is not JSON.
+        OutputError: the file cannot be written.
+    """
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) > 1:
+        raise ValueError(f"columns have different lengths: {sorted(lengths)}")
+    rows = lengths.pop() if lengths else 0
+    text = json.dumps(metadata, ensure_ascii=False, allow_nan=False)
+    schema = pa.schema(
+        [(name, _arrow_type(values)) for name, values in columns.items()],
+        metadata={METADATA_KEY: text.encode()},
+    )
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for start in range(0, rows, _ROW_GROUP):
+            part = [
+                pa.array(
+                    columns[field.name][start : start + _ROW_GROUP],
+                    field.type,
+                    from_pandas=True,
+                )
+                for field in schema
+            ]
+            writer.write_table(pa.Table.from_arrays(part, schema=schema))
+
+
+def read_table(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read a file of `write_table` back.
+
+    Returns:
+        the columns, null as NaN in numbers and None in text, and the metadata.
+
+    Raises:
+        InputNotFoundError: there is no such file.
+        AvaffectError: not a parquet file, or not one of avaffect's.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputNotFoundError(f"there is no file '{path}'", "check the path")
+    try:
+        table = pq.read_table(path)
+        metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise AvaffectError(
+            f"'{path}' is no table of avaffect", "give a .parquet file that predict has written"
+        ) from error
+    columns = {
+        name: np.asarray(table.column(name).to_numpy(zero_copy_only=False))
+        for name in table.column_names
+    }
+    return columns, metadata
+
+
+def _arrow_type(values: NDArray[Any]) -> pa.DataType:
+    return pa.string() if values.dtype == object else pa.from_numpy_dtype(values.dtype)

@@ -1,0 +1,155 @@
+"""Opening a media file: one local file, nothing else, and plain words when it cannot be used."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from avaffect.errors import InputNotFoundError, MediaError, NoVideoStreamError, NotMediaError
+from avaffect.media.ffmpeg import FORMATS, file_url
+
+MAX_SIDE = 16_384
+MAX_PIXELS = 100_000_000
+
+# pattern_type: else ffmpeg reads a picture called a%d.jpg as the name of a whole series.
+_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": FORMATS,
+    "pattern_type": "none",
+    "max_pixels": str(MAX_PIXELS),
+}
+_COVER = Disposition.attached_pic | Disposition.timed_thumbnails
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open ``path`` with PyAV. The caller closes it.
+
+    Raises:
+        InputNotFoundError: it does not exist.
+        NotMediaError: it is a folder, empty, or no container that can be read.
+        MediaError: it may not be read.
+    """
+    try:
+        state = path.stat()
+        if stat.S_ISDIR(state.st_mode):
+            raise NotMediaError(f"'{path}' is a folder, not a video", "name a file in it")
+        if not stat.S_ISREG(state.st_mode):
+            raise NotMediaError(f"'{path}' is not a regular file", "copy it to a file first")
+        if state.st_size == 0:
+            raise NotMediaError(f"'{path}' is empty (0 bytes)", "copy or download it again")
+        with path.open("rb") as file:
+            truncated = _mp4_without_index(file, state.st_size)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputNotFoundError(f"'{path}' does not exist", "check the name") from error
+    except OSError as error:
+        raise MediaError(
+            f"'{path}' cannot be read ({error.strerror})", "check the permissions"
+        ) from error
+    try:
+        return av.open(file_url(path), options=_OPTIONS, metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        if truncated:
+            raise NotMediaError(
+                f"'{path}' is truncated: it ends before its index (moov), without which no "
+                "frame of an MP4 or MOV can be decoded",
+                "copy, download or record it again",
+            ) from error
+        raise NotMediaError(
+            f"'{path}' is not a video or is damaged from its start",
+            "check it in a player, or convert it to MP4",
+        ) from error
+
+
+def _mp4_without_index(file: BinaryIO, size: int) -> bool:
+    """Whether a file begins as an MP4 does and holds no whole index (``moov``).
+
+    ISO/IEC 14496-12, section 4.2: a box is its length (4 bytes, 1: 8 more bytes follow the
+    type; 0: up to the file's end), its type, its content.
+    """
+    position, kinds = 0, []
+    while position + 8 <= size and len(kinds) < 1000:
+        file.seek(position)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        if length < 8 or position + length > size:
+            break
+        kinds.append(head[4:8])
+        position += length
+    return kinds[:1] == [b"ftyp"] and b"moov" not in kinds
+
+
+def choose_video(container: InputContainer, path: Path, ordinal: int | None) -> VideoStream:
+    """The video stream to decode.
+
+    Args:
+        ordinal: which, counted from 0 among the video streams; None takes the first that is
+            marked default, else the first, and leaves out cover pictures.
+
+    Raises:
+        NoVideoStreamError: there is none, or not as many.
+        MediaError: its codec is unknown or its picture absurdly large.
+    """
+    streams = list(container.streams.video)
+    if ordinal is None:
+        moving = [stream for stream in streams if not stream.disposition & _COVER]
+        if not moving:
+            found = "a cover picture" if streams else "sound" if container.streams.audio else None
+            raise NoVideoStreamError(
+                f"'{path}' has no video stream" + (f", only {found}" if found else ""),
+                "choose a file with a moving picture",
+            )
+        stream = _default(moving)
+    else:
+        if not 0 <= ordinal < len(streams):
+            raise NoVideoStreamError(
+                f"'{path}' has no video stream {ordinal}",
+                f"it has {len(streams)}, counted from 0",
+            )
+        stream = streams[ordinal]
+    if stream.codec_context is None:
+        raise MediaError(
+            f"'{path}' has a video codec that cannot be decoded here",
+            "convert it to H.264 first",
+        )
+    check_size(stream.codec_context.width, stream.codec_context.height, path)
+    return stream
+
+
+def choose_audio(container: InputContainer, path: Path, ordinal: int | None) -> Stream | None:
+    """The audio stream to decode, None if the file has no sound that can be decoded.
+
+    Raises:
+        MediaError: ``ordinal`` is given and there is no such stream.
+    """
+    streams = list(container.streams.audio)
+    if ordinal is None:
+        known = [stream for stream in streams if stream.codec_context is not None]
+        return _default(known) if known else None
+    if not 0 <= ordinal < len(streams) or streams[ordinal].codec_context is None:
+        raise MediaError(
+            f"'{path}' has no audio stream {ordinal} that can be decoded",
+            f"it has {len(streams)}, counted from 0",
+        )
+    return streams[ordinal]
+
+
+def _default(streams: list) -> Stream:
+    marked = [stream for stream in streams if stream.disposition & Disposition.default]
+    return (marked or streams)[0]
+
+
+def check_size(width: int, height: int, path: Path) -> None:
+    """Raise MediaError for a picture that no camera makes but a hostile file claims to have."""
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise MediaError(
+            f"'{path}' claims pictures of {width}x{height} pixels",
+            f"at most {MAX_SIDE} a side and {MAX_PIXELS // 1_000_000} million in all are allowed",
+        )

@@ -1,0 +1,131 @@
+"""Every frame that can be decoded, in presentation order, damaged files included."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from avaffect.config import MediaConfig
+from avaffect.media.container import choose_video, open_container
+
+MAX_THREADS = 4
+# Reading again after an error gives up when nothing came in between so many errors.
+MAX_READ_ERRORS = 10
+
+
+@dataclass
+class Damage:
+    """What went wrong so far.
+
+    Attributes:
+        errors: decode and read errors met.
+        first: the first one in words.
+    """
+
+    errors: int = 0
+    first: str | None = None
+
+    def add(self, text: str) -> None:
+        """Count one more."""
+        self.errors += 1
+        self.first = self.first or text
+
+
+class _Unsure(Exception):
+    """The fast pass met damage, so it may have lost frames."""
+
+
+def decoded_frames(path: Path, config: MediaConfig, damage: Damage) -> Iterator[VideoFrame]:
+    """Decode the chosen video stream and yield each frame once.
+
+    Frames are decoded by several threads until the first sign of damage: a multi-threaded decoder
+    loses frames that follow an error at the end of a file. Then one thread starts
+    again, and what was yielded already is left out.
+
+    Args:
+        damage: counts the errors.
+
+    Raises:
+        MediaError: the file cannot be opened or has no usable video stream.
+    """
+    done = 0
+    threads = min(MAX_THREADS, len(os.sched_getaffinity(0)))
+    try:
+        for frame in _fast_pass(path, config, threads):
+            done += 1
+            yield frame
+    except (_Unsure, av.FFmpegError, IndexError):
+        for number, frame in enumerate(_careful_pass(path, config, damage)):
+            if number >= done:
+                yield frame
+
+
+def _fast_pass(path: Path, config: MediaConfig, threads: int) -> Iterator[VideoFrame]:
+    with open_container(path) as container:
+        stream = _prepare(container, path, config, threads)
+        packets = frames = 0
+        for packet in container.demux(stream):
+            packets += bool(packet.size) and not packet.is_discard
+            decoded = stream.decode(packet)
+            frames += len(decoded)
+            yield from decoded
+    # At the end of the file PyAV hides an error and all frames after it.
+    if frames < packets:
+        raise _Unsure
+
+
+def _careful_pass(path: Path, config: MediaConfig, damage: Damage) -> Iterator[VideoFrame]:
+    with open_container(path) as container:
+        stream = _prepare(container, path, config, 1)
+        frames = 0
+        for packet in _packets(container, stream, damage):
+            try:
+                decoded = stream.decode(packet)
+            except av.FFmpegError as error:
+                damage.add(f"{error.strerror} after frame {frames}")
+                continue
+            frames += len(decoded)
+            yield from decoded
+
+
+def _prepare(
+    container: InputContainer, path: Path, config: MediaConfig, threads: int
+) -> VideoStream:
+    stream = choose_video(container, path, config.video_stream)
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    stream.codec_context.thread_count = threads
+    stream.codec_context.thread_type = "AUTO" if threads > 1 else "NONE"
+    return stream
+
+
+def _packets(
+    container: InputContainer, stream: VideoStream, damage: Damage
+) -> Iterator[Packet]:
+    """Packets up to the end of the file, then the empty one that flushes the decoder."""
+    in_a_row = 0
+    while in_a_row < MAX_READ_ERRORS:
+        try:
+            for packet in container.demux(stream):
+                in_a_row = 0
+                yield packet
+            return
+        except av.FFmpegError as error:
+            in_a_row += 1
+            damage.add(f"{error.strerror} while reading")
+        except IndexError:
+            # PyAV, at the end of a file in which a stream appeared after it was opened.
+            break
+    flush = Packet()
+    flush.time_base = stream.time_base
+    yield flush

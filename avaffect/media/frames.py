@@ -1,0 +1,218 @@
+"""Every decoded frame of a video: upright, in RGB, with its time.
+
+Decoding and conversion to RGB run in a thread of their own (both release the interpreter lock),
+a few frames ahead of whoever consumes them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain, pairwise
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from avaffect.config import MediaConfig
+from avaffect.media.clock import FrameClock, frame_stamp
+from avaffect.media.container import check_size
+from avaffect.media.decode import Damage, decoded_frames
+from avaffect.media.picture import RgbConverter, deinterlaced
+from avaffect.media.probe import DEFAULTS, probe
+
+# Frames kept ready take no more memory than this together.
+MAX_PREFETCH_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded frame.
+
+    Attributes:
+        index: 0-based, in presentation order.
+        time: seconds since the first decoded frame, greater than that of the frame before.
+        image: uint8 [H, W, 3], RGB, contiguous, upright.
+    """
+
+    index: int
+    time: float
+    image: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        image = self.image
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 [H, W, 3]")
+        if not image.flags.c_contiguous:
+            raise ValueError("image is not contiguous")
+        if self.index < 0 or not 0 <= self.time < float("inf"):
+            raise ValueError(f"frame {self.index} has the impossible time {self.time}")
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeReport:
+    """What decoding met so far.
+
+    Attributes:
+        frames: frames decoded, up to ``prefetch`` more than were handed out.
+        damaged: decode errors met, and frames that the decoder gave out but marked as corrupt.
+        repaired_times: frames whose time the container did not give, or not in order.
+        first_error: the first sign of damage in words, None without damage.
+        first_time_s: container time of the first frame in seconds.
+    """
+
+    frames: int
+    damaged: int
+    repaired_times: int
+    first_error: str | None
+    first_time_s: float
+
+
+@dataclass
+class _Pass:
+    """One pass over the file: what its thread and its consumer share."""
+
+    clock: FrameClock
+    room: threading.Semaphore
+    damage: Damage = field(default_factory=Damage)
+    ready: SimpleQueue[Frame | BaseException | None] = field(default_factory=SimpleQueue)
+    stop: threading.Event = field(default_factory=threading.Event)
+    frames: int = 0
+
+
+class FrameReader:
+    """Reads a video's frames, each exactly once, in presentation order.
+
+    Header counts are not believed: what the decoder gives is counted. In a damaged file all that
+    can be decoded is used. Interlaced frames are deinterlaced, one picture a frame. The picture's
+    size may change in mid-stream. Each ``iter()`` starts at the beginning again.
+
+    Example:
+        >>> with FrameReader("video.mp4") as reader:  # doctest: +SKIP
+        ...     for frame in reader:
+        ...         print(frame.index, frame.time, frame.image.shape)
+
+    Args:
+        path: the file.
+        config: which stream.
+        start: number of frames at the beginning that are decoded but not converted to RGB nor
+            handed out, as when work is taken up again; index and time of the others stay as they
+            would be.
+        prefetch: frames decoded ahead, fewer if they are large.
+
+    Attributes:
+        info: what the header and the first frame say.
+
+    Raises:
+        InputNotFoundError, MediaError: as :func:`avaffect.media.probe.probe`; MediaError also in
+            the middle, where the picture grows absurdly large.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        config: MediaConfig = DEFAULTS,
+        *,
+        start: int = 0,
+        prefetch: int = 8,
+    ) -> None:
+        if start < 0 or prefetch < 1:
+            raise ValueError("start must be at least 0 and prefetch at least 1")
+        self.info = probe(path, config)
+        self._config = config
+        self._start = start
+        frame_bytes = 3 * self.info.video.width * self.info.video.height
+        self._prefetch = max(1, min(prefetch, MAX_PREFETCH_BYTES // frame_bytes))
+        self._frames: Iterator[Frame] | None = None
+        self._pass = self._new_pass()
+
+    @property
+    def report(self) -> DecodeReport:
+        """What decoding met so far; final when all frames were handed out."""
+        current = self._pass
+        first = current.clock.first
+        return DecodeReport(
+            frames=current.frames,
+            damaged=current.damage.errors,
+            repaired_times=current.clock.repaired,
+            first_error=current.damage.first,
+            first_time_s=self.info.video.first_time_s if first is None else first,
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        self.close()
+        self._pass = self._new_pass()
+        self._frames = self._consume(self._pass)
+        return self._frames
+
+    def __enter__(self) -> FrameReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop decoding. Nothing happens if it is over already."""
+        if self._frames is not None:
+            self._frames.close()  # type: ignore[attr-defined]
+            self._frames = None
+
+    def _new_pass(self) -> _Pass:
+        step = 1 / (self.info.video.fps or 25)
+        clock = FrameClock(step, self.info.clock_restarts)
+        return _Pass(clock, threading.Semaphore(self._prefetch))
+
+    def _consume(self, current: _Pass) -> Iterator[Frame]:
+        worker = threading.Thread(
+            target=self._produce, args=(current,), name="avaffect-decode", daemon=True
+        )
+        worker.start()
+        try:
+            while (item := current.ready.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                current.room.release()
+                yield item
+        finally:
+            current.stop.set()
+            current.room.release()
+            worker.join()
+
+    def _produce(self, current: _Pass) -> None:
+        """The thread's work: fill the queue; None or an exception ends it."""
+        try:
+            convert = RgbConverter()
+            for frame, following in pairwise(chain(self._decode(current), [None])):
+                index = current.frames
+                time = current.clock.time(
+                    frame_stamp(frame), None if following is None else frame_stamp(following)
+                )
+                current.frames += 1
+                if index < self._start:
+                    if current.stop.is_set():
+                        return
+                    continue
+                current.room.acquire()
+                if current.stop.is_set():
+                    return
+                current.ready.put(Frame(index, time, convert(frame)))
+            current.ready.put(None)
+        except BaseException as error:
+            current.ready.put(error)
+
+    def _decode(self, current: _Pass) -> Iterator[VideoFrame]:
+        frames = decoded_frames(self.info.path, self._config, current.damage)
+        for number, frame in enumerate(deinterlaced(frames)):
+            check_size(frame.width, frame.height, self.info.path)
+            if frame.is_corrupt:
+                current.damage.add(f"frame {number} is marked as corrupt")
+            yield frame

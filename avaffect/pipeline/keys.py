@@ -1,0 +1,68 @@
+"""What each result depends on: a key changes when, and only when, the result would."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from avaffect.config import AnalysisConfig
+from avaffect.features.encoders import encoder_spec
+from avaffect.features.store import FACES, array_key
+from avaffect.models.zoo import find_model
+
+# The weights behind each detector and aligner; encoders name their own.
+_DETECTOR_MODELS = {"mtcnn": ("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet")}
+_ALIGNER_MODELS = {"mesh": (), "fan": ("2dfan4",)}
+CROPS = "crops"
+
+
+def model_hashes(names: tuple[str, ...]) -> dict[str, str]:
+    """The published hash of each of the named weights."""
+    return {name: find_model(name).check.digest for name in names}
+
+
+def face_models(config: AnalysisConfig) -> tuple[str, ...]:
+    """The weights that the face stage uses."""
+    detector = config.faces.detector
+    return (
+        *_DETECTOR_MODELS.get(detector, (detector,)),
+        "face-landmarker",
+        *_ALIGNER_MODELS[config.faces.aligner],
+    )
+
+
+def all_models(config: AnalysisConfig) -> tuple[str, ...]:
+    """Every file of weights that the pass over a video uses."""
+    encoders = [model for name in config.encoders for model in encoder_spec(name).models]
+    return tuple(dict.fromkeys((*face_models(config), *encoders)))
+
+
+def face_settings(config: AnalysisConfig) -> dict[str, object]:
+    """What the frame table depends on."""
+    faces = asdict(config.faces)
+    del faces["crop_size"]
+    return {"faces": faces, "video_stream": config.media.video_stream}
+
+
+def keys(video_hash: str, config: AnalysisConfig) -> dict[str, str]:
+    """The key of the frame table (``faces``), of the crops and of each array.
+
+    Args:
+        video_hash: SHA-256 of the video.
+        config: the settings.
+    """
+    settings = face_settings(config)
+    hashes = model_hashes(face_models(config))
+    faces = array_key(video_hash, FACES, settings, hashes)
+    found = {
+        FACES: faces,
+        CROPS: array_key(video_hash, CROPS, [faces, config.faces.crop_size]),
+        "face_pose": array_key(video_hash, "face_pose", faces),
+    }
+    for name in config.encoders:
+        found[name] = array_key(video_hash, name, faces, model_hashes(encoder_spec(name).models))
+    if config.audio is not None:
+        # Frame times come from the video stream.
+        sound = [asdict(config.audio), asdict(config.media)]
+        found["audio"] = array_key(video_hash, "audio", sound)
+        found["has_sound"] = array_key(video_hash, "has_sound", sound)
+    return found

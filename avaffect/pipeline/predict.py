@@ -1,0 +1,240 @@
+"""``predict``: a video, or a folder that ``preprocess`` wrote, becomes predictions."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avaffect.config import PredictConfig
+from avaffect.errors import UnknownNameError
+from avaffect.features.audio import audio_features, audio_specs
+from avaffect.features.store import (
+    FACES,
+    SpooledSubject,
+    SubjectFeatures,
+    provenance,
+    write_subject,
+)
+from avaffect.files.editions import TASKS
+from avaffect.media.probe import first_frame_time, probe, video_hash
+from avaffect.media.sound import extract_sound
+from avaffect.models.device import choose_device
+from avaffect.pipeline.analyse import Analysis, analyse
+from avaffect.pipeline.folder import Folder, is_preprocessed
+from avaffect.pipeline.keys import CROPS, all_models, keys, model_hashes
+from avaffect.pipeline.preprocess import SOUND, NetsLoader, damage, no_face
+from avaffect.predictions.missing import fill
+from avaffect.predictions.prediction import Prediction
+from avaffect.predictions.predictor import Predictor, build_predictor
+from avaffect.predictions.smooth import apply, parse_smoothing
+from avaffect.progress import EventCallback, Notice, ignore_events
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was predicted for one video.
+
+    Attributes:
+        source: the video or folder.
+        predictions: one a subject, in the order of their names' making (left before right).
+        notes: what a reader of the predictions must know.
+        about: provenance: video, configuration, models, library versions, damage.
+        found: frames with a face, of the subject seen most often; 0 if nobody was seen.
+    """
+
+    source: Path
+    predictions: tuple[Prediction, ...]
+    notes: tuple[str, ...]
+    about: dict[str, object]
+    found: int
+
+    @property
+    def frames(self) -> int:
+        """Decoded frames; every prediction has as many rows."""
+        return len(self.predictions[0])
+
+    def __getitem__(self, subject: str) -> Prediction:
+        """The prediction of the subject of this name."""
+        for prediction in self.predictions:
+            if prediction.subject == subject:
+                return prediction
+        raise KeyError(subject)
+
+    def to_frame(self) -> pd.DataFrame:
+        """All subjects as one DataFrame with a column ``subject``, see ``Prediction.to_frame``."""
+        import pandas as pd
+
+        parts = [one.to_frame().assign(subject=one.subject) for one in self.predictions]
+        return pd.concat(parts, ignore_index=True)
+
+
+def predict(
+    source: Path | str,
+    task: str | Sequence[str] = "all",
+    *,
+    config: PredictConfig | None = None,
+    device: str = "auto",
+    on_event: EventCallback = ignore_events,
+) -> Result:
+    """Predict every frame of a video.
+
+    Goes through the video once, at about 100 frames a second on two CPU cores for one face;
+    the weights (10 MB) are fetched at the first use.
+
+    >>> result = predict("video.mp4", task="va")  # doctest: +SKIP
+    >>> result["video"].va  # float32 [frames, 2]: valence, arousal in -1..1  # doctest: +SKIP
+    >>> result.to_frame()  # everything as a pandas DataFrame  # doctest: +SKIP
+
+    Args:
+        source: a video file, or a folder that ``preprocess`` wrote.
+        task: ``va``, ``expr``, ``au``, several of them, or ``all``.
+        config: all settings; its ``tasks`` are replaced by ``task``. None takes the defaults,
+            without the features that the default model does not read.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        on_event: progress and notices.
+
+    Raises:
+        UsageError: for a task, model or path that does not exist.
+        MediaError: if the file cannot be used as a video.
+        ModelError: if weights are not to be had or damaged.
+    """
+    tasks = parse_tasks(task)
+    if config is None:
+        config = light(PredictConfig(tasks=tasks))
+    config = replace(config, tasks=tasks)
+    predictor = build_predictor(config.model, config.frame_model)
+    source = Path(source)
+    if is_preprocessed(source):
+        return predict_folder(source, config, predictor)
+    with tempfile.TemporaryDirectory(prefix="avaffect-") as work:
+        nets = NetsLoader(config.analysis, choose_device(device).name)
+        return predict_video(source, config, predictor, nets, Path(work), on_event=on_event)
+
+
+def parse_tasks(task: str | Sequence[str]) -> tuple[str, ...]:
+    """``"all"``, ``"va,au"`` or a sequence of names, as a tuple in the order of ``TASKS``.
+
+    Raises:
+        UnknownNameError: for a task that does not exist.
+    """
+    names = [part.strip() for part in task.split(",")] if isinstance(task, str) else list(task)
+    for name in names:
+        if name not in (*TASKS, "all"):
+            raise UnknownNameError("task", name, (*TASKS, "all"))
+    return tuple(name for name in TASKS if name in names or "all" in names)
+
+
+def light(config: PredictConfig) -> PredictConfig:
+    """``config`` with only those features that its model reads."""
+    needs = build_predictor(config.model, config.frame_model).needs
+    analysis = replace(
+        config.analysis,
+        encoders=tuple(name for name in needs if name not in ("face_pose", *SOUND)),
+        audio=config.analysis.audio if "audio" in needs else None,
+    )
+    return replace(config, analysis=analysis)
+
+
+def predict_video(
+    video: Path,
+    config: PredictConfig,
+    predictor: Predictor,
+    nets: NetsLoader,
+    work: Path,
+    *,
+    store: Folder | None = None,
+    on_event: EventCallback = ignore_events,
+) -> Result:
+    """Predict a video in one streaming pass; see :func:`predict`.
+
+    Args:
+        video: the file.
+        config: the settings.
+        predictor: built for ``config``.
+        nets: loads the nets of ``config.analysis``.
+        work: a folder for the pass; an interrupted pass goes on from what is there.
+        store: where to keep the features too; None keeps none.
+        on_event: progress and notices.
+    """
+    analysis_config = config.analysis
+    probe(video, analysis_config.media)
+    sha256 = video_hash(video)
+    wanted = keys(sha256, analysis_config)
+    names = (FACES, *analysis_config.encoders)
+    pass_key = "-".join(wanted[name] for name in names)
+    found = analyse(video, analysis_config, nets(), work, pass_key, on_event=on_event)
+    if analysis_config.audio is not None:
+        _spool_sound(video, config, found, work, on_event)
+    about = provenance(
+        video.name, sha256, config.to_dict(), model_hashes(all_models(analysis_config))
+    )
+    subjects = [
+        SpooledSubject(subject.name, found.spool, [] if subject.track is None else [subject.track])
+        for subject in found.subjects(analysis_config.faces)
+    ]
+    if store is not None:
+        array_keys = {name: key for name, key in wanted.items() if name != CROPS}
+        for subject in subjects:
+            write_subject(store.features(subject.name), subject, about, array_keys)
+    about |= {"frames": found.report.frames, "damage": damage(found.report)}
+    result = _result(video, subjects, config, predictor, about)
+    if result.found == 0:
+        on_event(no_face(video, found.report.frames))
+    return result
+
+
+def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) -> Result:
+    """Predict from the features that ``preprocess`` stored in ``folder``.
+
+    Raises:
+        FeatureError: if preprocessing was not finished, or lacks what the model reads.
+    """
+    subjects = Folder(folder).subjects()
+    about = {key: subjects[0].provenance[key] for key in ("video", "models", "versions")}
+    about["configuration"] = {
+        **config.to_dict(),
+        "analysis": subjects[0].provenance["configuration"],
+    }
+    return _result(folder, subjects, config, predictor, about)
+
+
+def _result(
+    source: Path,
+    subjects: Sequence[SubjectFeatures],
+    config: PredictConfig,
+    predictor: Predictor,
+    about: dict[str, object],
+) -> Result:
+    smoothing = parse_smoothing(config.smooth)
+    predictions = []
+    for subject in subjects:
+        raw = predictor.predict(subject, config.tasks)
+        # Smooth before filling: made-up values must not leak into seen ones.
+        predictions.append(fill(apply(raw, smoothing), config.missing))
+    seen = max(int(one.present.sum()) for one in predictions)
+    about = {**about, "model": predictor.name, "notes": list(predictor.notes)}
+    return Result(source, tuple(predictions), predictor.notes, about, seen)
+
+
+def _spool_sound(
+    video: Path, config: PredictConfig, found: Analysis, work: Path, on_event: EventCallback
+) -> None:
+    audio = config.analysis.audio
+    assert audio is not None  # noqa: S101 - the caller checked
+    wav = work / "audio.wav"
+    start = first_frame_time(video, config.analysis.media)
+    sound = extract_sound(video, config.analysis.media, wav, first_time_s=start, on_event=on_event)
+    if sound is None:
+        on_event(Notice(f"'{video.name}' has no sound; its audio features are marked missing"))
+    chunks = (
+        {"audio": chunk.values, "has_sound": chunk.has_sound}
+        for chunk in audio_features(wav if sound else (), found.spool.times(), audio)
+    )
+    found.spool.write_rows(audio_specs(audio), chunks)
+    wav.unlink(missing_ok=True)

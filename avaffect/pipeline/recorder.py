@@ -1,0 +1,163 @@
+"""The second half of the streaming pass: from tracked faces to records on disk, in a thread.
+
+The pass has three stages that overlap: decoding (a thread of the frame reader), following faces
+(the caller's thread; each frame needs the one before) and this one, which needs no order but its own:
+align, encode, write.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.faces.align import AFFWILD2, align
+from avaffect.faces.pose import HeadModel
+from avaffect.faces.track import TrackedFace
+from avaffect.features.encoders import Encoder
+from avaffect.features.face_pose import face_pose
+from avaffect.features.spool import Spool
+from avaffect.files.atomic import write_bytes
+from avaffect.media.frames import Frame
+
+BATCH = 16
+QUEUE = 16
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    frame: Frame
+    faces: list[TrackedFace]
+    state: dict[str, Any] | None
+
+
+def crop_file(folder: Path, frame: int) -> Path:
+    """Where the aligned picture of a frame (0-based) lies: numbered from 1, as in Aff-Wild2."""
+    return folder / f"{frame + 1:05d}.jpg"
+
+
+def write_crop(
+    image: NDArray[np.uint8], points: NDArray[np.float32], size: int, path: Path
+) -> None:
+    """Write the aligned face at ``points`` of ``image`` (RGB) as a JPEG of ``size`` pixels."""
+    crop = align(image, points, replace(AFFWILD2, size=size))
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    )
+    if not done:
+        raise RuntimeError(f"JPEG encoding of {path} failed")
+    write_bytes(path, data.tobytes())
+
+
+class Recorder:
+    """Aligns, encodes and records faces in a thread of its own, in frame order.
+
+    Use as a context manager; :meth:`put` blocks while the thread is behind and raises what went
+    wrong in it. Leaving the block without an exception waits until all is written.
+
+    Args:
+        spool: where records go.
+        encoders: nets to run on each face; their names are the spool's arrays, besides ``face_pose``.
+        head: the canonical head for the face pose vector.
+        crops: a folder for aligned pictures, one subfolder a track; None writes none.
+        crop_size: their side in pixels.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        encoders: list[Encoder],
+        head: HeadModel,
+        crops: Path | None = None,
+        crop_size: int = 112,
+    ) -> None:
+        self._spool = spool
+        self._encoders = encoders
+        self._head = head
+        self._crops = crops
+        self._crop_size = crop_size
+        self._queue: queue.Queue[_Item | None] = queue.Queue(QUEUE)
+        self._error: BaseException | None = None
+        self._drop = False
+        self._pending: list[_Item] = []
+        self._thread = threading.Thread(target=self._run, name="avaffect-recorder", daemon=True)
+
+    def __enter__(self) -> Recorder:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._drop = kind is not None
+        self._queue.put(None)
+        self._thread.join()
+        if kind is None and self._error is not None:
+            raise self._error
+
+    def put(self, frame: Frame, faces: list[TrackedFace], state: dict[str, Any] | None) -> None:
+        """Record ``frame``; with ``state``, make a checkpoint after it."""
+        if self._error is not None:
+            raise self._error
+        self._queue.put(_Item(frame, faces, state))
+
+    def _run(self) -> None:
+        # Goes on emptying the queue after an error or a break, so that put() never blocks for ever.
+        while (item := self._queue.get()) is not None:
+            if self._error is None and not self._drop:
+                self._guarded(item)
+        if self._error is None and not self._drop:
+            self._guarded(None)
+
+    def _guarded(self, item: _Item | None) -> None:
+        try:
+            if item is not None:
+                self._pending.append(item)
+            waiting = sum(len(one.faces) for one in self._pending)
+            if (
+                item is None
+                or item.state is not None
+                or waiting >= BATCH
+                or len(self._pending) > QUEUE
+            ):
+                self._write()
+            if item is not None and item.state is not None:
+                self._spool.checkpoint(item.state)
+        except BaseException as error:
+            self._error = error
+
+    def _write(self) -> None:
+        pending, self._pending = self._pending, []
+        seen = [(item.frame, tracked) for item in pending for tracked in item.faces]
+        vectors: dict[str, NDArray[np.float32]] = {}
+        if seen:
+            for encoder in self._encoders:
+                crops = [
+                    align(frame.image, tracked.face.points, encoder.spec.crop)
+                    for frame, tracked in seen
+                ]
+                vectors[encoder.spec.name] = encoder(np.stack(crops))
+        row = 0
+        for item in pending:
+            self._spool.append_frame(item.frame.time)
+            for tracked in item.faces:
+                face = tracked.face
+                arrays = {name: values[row] for name, values in vectors.items()}
+                self._spool.append_face(
+                    tracked.track,
+                    item.frame.index,
+                    box=face.box,
+                    points=face.points,
+                    pose=face.pose,
+                    confidence=face.confidence,
+                    arrays={"face_pose": face_pose(face, self._head), **arrays},
+                )
+                if self._crops is not None:
+                    target = crop_file(self._crops / str(tracked.track), item.frame.index)
+                    write_crop(item.frame.image, face.points, self._crop_size, target)
+                row += 1

@@ -1,0 +1,75 @@
+"""Expression probabilities from a frame model's opinion and action unit activations."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS
+
+Values = NDArray[np.float32]
+
+# Which activations speak for which expression: the prototypes of Ekman & Friesen's EMFACS, limited
+# to the 12 units at hand; each row's weights sum to 1.
+_PROTOTYPES: dict[str, dict[str, float]] = {
+    "Anger": {"AU4": 0.6, "AU23": 0.2, "AU24": 0.2},
+    "Disgust": {"AU10": 0.8, "AU4": 0.2},
+    "Fear": {"AU1": 0.3, "AU4": 0.3, "AU2": 0.2, "AU25": 0.2},
+    "Happiness": {"AU12": 0.7, "AU6": 0.3},
+    "Sadness": {"AU15": 0.6, "AU1": 0.2, "AU4": 0.2},
+    "Surprise": {"AU1": 0.3, "AU2": 0.3, "AU26": 0.4},
+}
+_SHARPNESS = 6.0
+# How much the frame model's opinion weighs (a geometric mean; the rest is the prototypes').
+_FRAME_MODEL_WEIGHT = 0.5
+# A best class below this probability is not sure: what is missing goes to Other.
+SURE = 0.45
+
+
+def prototype_opinion(active: Values) -> Values:
+    """float32 [N, 8], what the activations [N, 12] (0..1) alone say; Other is 0."""
+    evidence = np.zeros((len(active), len(EXPRESSIONS)), np.float32)
+    for name, units in _PROTOTYPES.items():
+        columns = [ACTION_UNITS.index(unit) for unit in units]
+        weights = np.array(list(units.values()), np.float32)
+        evidence[:, EXPRESSIONS.index(name)] = active[:, columns] @ weights
+    # A face is as neutral as it is still; 0.35 lets moderate activations win over Neutral.
+    evidence[:, 0] = 0.35 * (1 - evidence[:, 1:7].max(1))
+    odds = np.exp(_SHARPNESS * evidence)
+    odds[:, 7] = 0
+    return odds / odds.sum(1, keepdims=True)
+
+
+def with_other(probabilities: Values) -> Values:
+    """Give Other what an unsure opinion lacks.
+
+    Args:
+        probabilities: float32 [N, 8], Other 0.
+
+    Returns:
+        float32 [N, 8]: where the best class has less than :data:`SURE`, Other takes the more the
+        less sure it is (half at chance level); elsewhere unchanged.
+    """
+    best = probabilities.max(1, keepdims=True)
+    other = np.clip((SURE - best) / (SURE - 1 / 7), 0, 1) * 0.5
+    mixed = probabilities * (1 - other)
+    mixed[:, 7:] += other
+    return mixed
+
+
+def blend(frame_model: Values, active: Values) -> Values:
+    """Expression probabilities of frames.
+
+    Args:
+        frame_model: float32 [N, 8], the frame model's probabilities, Other 0; NaN rows stay NaN.
+        active: float32 [N, 12], activations 0..1 in the order of ``ACTION_UNITS``.
+
+    Returns:
+        float32 [N, 8], summing to 1 a row.
+    """
+    floor = 1e-3
+    mixed = (frame_model + floor) ** _FRAME_MODEL_WEIGHT * (prototype_opinion(active) + floor) ** (
+        1 - _FRAME_MODEL_WEIGHT
+    )
+    mixed[:, 7] = 0
+    return with_other((mixed / mixed.sum(1, keepdims=True)).astype(np.float32))

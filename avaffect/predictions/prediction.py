@@ -1,0 +1,216 @@
+"""What a model says of one subject, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.faces.face import require_shape
+from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS, TASKS
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["ACTION_UNITS", "EXPRESSIONS", "TASKS", "Prediction"]
+
+# A sum of float32 probabilities misses one by less than this.
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Valence and arousal, expression and action units of one subject over N decoded frames.
+
+    A model that does not know a task leaves its array None. A row without a value (no face, and
+    no policy that fills it) is NaN in all its columns. Arrays are converted to the given types.
+
+    Attributes:
+        subject: the subject's name, e.g. ``video_left``; also the name of its files.
+        model: the model's name, e.g. ``starter-0``.
+        times: float64 [N], seconds from the first decoded frame, never falling.
+        present: bool [N], True where the subject's face is seen.
+        confidence: float32 [N] in 0..1, of the face; NaN where there is none.
+        va: float32 [N, 2], valence and arousal in [-1, 1].
+        expr: float32 [N, 8], probabilities in the order of ``EXPRESSIONS``; rows sum to one.
+        au: float32 [N, 12], probability in 0..1 that each of ``ACTION_UNITS`` is active.
+        au_intensity: float32 [N, 12], 0 (absent) to 5 (maximum), as FACS scores A to E.
+        filled: bool [N], True where a value comes from a missing-frame policy and not from the
+            frame itself.
+
+    Raises:
+        ValueError: a shape or a value that does not fit the above.
+    """
+
+    subject: str
+    model: str
+    times: NDArray[np.float64]
+    present: NDArray[np.bool_]
+    confidence: NDArray[np.float32]
+    va: NDArray[np.float32] | None = None
+    expr: NDArray[np.float32] | None = None
+    au: NDArray[np.float32] | None = None
+    au_intensity: NDArray[np.float32] | None = None
+    filled: NDArray[np.bool_] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        frames = len(self.times)
+        if self.filled is None:
+            object.__setattr__(self, "filled", np.zeros(frames, dtype=bool))
+        for name, dtype in (("times", float), ("present", bool), ("filled", bool)):
+            self._convert(name, dtype, (frames,))
+        if not np.isfinite(self.times).all() or (np.diff(self.times) < 0).any():
+            raise ValueError("times must be finite and never fall")
+        self._convert("confidence", np.float32, (frames,), 0.0, 1.0)
+        self._convert("va", np.float32, (frames, 2), -1.0, 1.0)
+        self._convert("expr", np.float32, (frames, len(EXPRESSIONS)), 0.0, 1.0)
+        self._convert("au", np.float32, (frames, len(ACTION_UNITS)), 0.0, 1.0)
+        self._convert("au_intensity", np.float32, (frames, len(ACTION_UNITS)), 0.0, 5.0)
+        if self.expr is not None and (np.abs(self.expr.sum(axis=1) - 1) > _TOLERANCE).any():
+            raise ValueError("rows of expr must sum to one")
+        if self.au_intensity is not None and self.au is None:
+            raise ValueError("au_intensity needs au")
+
+    def __len__(self) -> int:
+        """The number of frames."""
+        return len(self.times)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Those of ``TASKS`` that the model predicts."""
+        return tuple(task for task in TASKS if getattr(self, task) is not None)
+
+    def expression_ids(self, classes: int = len(EXPRESSIONS)) -> NDArray[np.int64]:
+        """The likeliest of the first ``classes`` expressions.
+
+        Returns:
+            int64 [N], an index into ``EXPRESSIONS``, -1 where there is no value.
+        """
+        expr = self._known("expr")[:, :classes]
+        missing = np.isnan(expr[:, 0])
+        return np.where(missing, -1, np.where(missing[:, None], 0, expr).argmax(axis=1))
+
+    def au_presence(self, threshold: float = 0.5) -> NDArray[np.int64]:
+        """Which action units are active.
+
+        Returns:
+            int64 [N, 12], 1 where the probability is at least ``threshold``, else 0, and -1
+            where there is no value.
+        """
+        au = self._known("au")
+        return np.where(np.isnan(au), -1, (au >= threshold).astype(np.int64))
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Everything as columns of a table, a row a frame.
+
+        Returns:
+            ``frame`` int64, 1-based as in Aff-Wild2's picture names; ``time`` float64, seconds;
+            ``present``, ``filled`` bool; ``confidence`` float32; and for the tasks that the
+            model predicts: ``valence``, ``arousal`` float32; ``expression``, a name or None,
+            ``p_Neutral`` ... ``p_Other`` float32; ``AU1`` ... ``AU26`` float32, 1 or 0 (as in
+            OpenFace's ``_c`` columns), ``AU1_p`` ... probabilities, ``AU1_intensity`` ... 0..5.
+            Values that do not exist are NaN.
+        """
+        table: dict[str, NDArray[Any]] = {
+            "frame": np.arange(1, len(self) + 1),
+            "time": self.times,
+            "present": self.present,
+            "filled": self.filled,
+            "confidence": self.confidence,
+        }
+        if self.va is not None:
+            table |= {"valence": self.va[:, 0], "arousal": self.va[:, 1]}
+        if self.expr is not None:
+            # The last name stands for the id -1.
+            names = np.array([*EXPRESSIONS, None], dtype=object)
+            table["expression"] = names[self.expression_ids()]
+            table |= _named("p_{}", EXPRESSIONS, self.expr)
+        if self.au is not None:
+            presence = self.au_presence().astype(np.float32)
+            presence[presence < 0] = np.nan
+            table |= _named("{}", ACTION_UNITS, presence)
+            table |= _named("{}_p", ACTION_UNITS, self.au)
+        if self.au_intensity is not None:
+            table |= _named("{}_intensity", ACTION_UNITS, self.au_intensity)
+        return table
+
+    def to_frame(self) -> pandas.DataFrame:
+        """`columns` as a pandas DataFrame, indexed by the 1-based frame number.
+
+        ``expression`` is categorical with all eight names.
+        """
+        import pandas
+
+        table: dict[str, Any] = self.columns()
+        if self.expr is not None:
+            ids = self.expression_ids()
+            table["expression"] = pandas.Categorical.from_codes(ids.tolist(), list(EXPRESSIONS))
+        return pandas.DataFrame(table, index=pandas.RangeIndex(1, len(self) + 1))
+
+    @classmethod
+    def from_columns(
+        cls, columns: Mapping[str, NDArray[Any]], subject: str, model: str
+    ) -> Prediction:
+        """The inverse of `columns`, e.g. for a table read back from a file.
+
+        Raises:
+            ValueError: columns that a prediction must have are missing, or do not fit.
+        """
+
+        def block(names: list[str]) -> NDArray[np.float32] | None:
+            if names[0] not in columns:
+                return None
+            return np.stack([columns[name] for name in names], axis=1)
+
+        try:
+            return cls(
+                subject,
+                model,
+                columns["time"],
+                columns["present"],
+                columns["confidence"],
+                va=block(["valence", "arousal"]),
+                expr=block([f"p_{name}" for name in EXPRESSIONS]),
+                au=block([f"{name}_p" for name in ACTION_UNITS]),
+                au_intensity=block([f"{name}_intensity" for name in ACTION_UNITS]),
+                filled=columns["filled"],
+            )
+        except KeyError as error:
+            raise ValueError(f"the column {error} is missing") from error
+
+    def _known(self, task: str) -> NDArray[np.float32]:
+        values = getattr(self, task)
+        if values is None:
+            raise ValueError(f"the model {self.model} does not predict {task}")
+        return values
+
+    def _convert(
+        self,
+        name: str,
+        dtype: type,
+        shape: tuple[int, ...],
+        low: float | None = None,
+        high: float | None = None,
+    ) -> None:
+        """Convert and check one array; with a range, only whole rows may be NaN."""
+        value = getattr(self, name)
+        if value is None:
+            return
+        array: NDArray[Any] = np.asarray(value, dtype=dtype)
+        require_shape(name, array, shape)
+        if low is not None:
+            missing = np.isnan(array)
+            if array.ndim == 2 and (missing.any(axis=1) != missing.all(axis=1)).any():
+                raise ValueError(f"{name} has rows that are NaN in part")
+            if ((array < low) | (array > high)).any():
+                raise ValueError(f"{name} must lie between {low:g} and {high:g}")
+        object.__setattr__(self, name, array)
+
+
+def _named(
+    pattern: str, names: tuple[str, ...], values: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32]]:
+    return {pattern.format(name): values[:, i] for i, name in enumerate(names)}

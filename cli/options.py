@@ -1,0 +1,127 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from avaffect.config import AnalysisConfig, FaceConfig, MediaConfig
+
+DEFAULT_OUT = "avaffect_out"
+F = TypeVar("F", bound=Callable[..., Any])
+_FACES = FaceConfig()
+
+# Tests hold these to the registries, whose modules would make `--help` slow.
+DETECTORS = ("blazeface-full", "blazeface-back", "centerface", "mtcnn", "s3fd")
+FRAME_MODELS = ("fer", "enet_b0_8_va_mtl", "mobilevit_va_mtl", "mbf_va_mtl")
+ENCODERS = ("efficientnet-lite0", *FRAME_MODELS)
+
+
+def _stack(options: list[Callable[[F], F]]) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def input_options(function: F) -> F:
+    """Where to read and write."""
+    return _stack(
+        [
+            click.option(
+                "-o",
+                "--out",
+                type=click.Path(file_okay=False),
+                default=DEFAULT_OUT,
+                show_default=True,
+                help="Output folder.",
+            ),
+            click.option("-r", "--recursive", is_flag=True, help="Look into folders of folders."),
+        ]
+    )(function)
+
+
+def analysis_options(function: F) -> F:
+    """How a video is decoded and its faces are found."""
+    return _stack(
+        [
+            click.option(
+                "--detector",
+                type=click.Choice(DETECTORS),
+                default=_FACES.detector,
+                show_default=True,
+                help="Face detector; centerface is slower and finds more in crowds.",
+            ),
+            click.option(
+                "--detect-every",
+                type=click.IntRange(1),
+                default=_FACES.detect_every,
+                show_default=True,
+                metavar="FRAMES",
+                help="Look for new faces every so many frames.",
+            ),
+            click.option(
+                "--aligner",
+                type=click.Choice(["mesh", "fan"]),
+                default=_FACES.aligner,
+                show_default=True,
+                help="Source of the five alignment points; fan is the face-alignment package.",
+            ),
+            click.option(
+                "--crop-size",
+                type=click.IntRange(16, 1024),
+                default=_FACES.crop_size,
+                show_default=True,
+                metavar="PIXELS",
+                help="Side of the aligned face.",
+            ),
+            click.option(
+                "--subjects",
+                type=click.Choice(["main", "all"]),
+                default=_FACES.subjects,
+                show_default=True,
+                help="main: one person, or two as _left and _right, of more the one seen most; "
+                "all: everyone.",
+            ),
+            click.option(
+                "--video-stream",
+                type=click.IntRange(0),
+                metavar="N",
+                help="The N-th video stream, from 0.  [default: the file's default]",
+            ),
+            click.option(
+                "--audio-stream",
+                type=click.IntRange(0),
+                metavar="N",
+                help="The N-th audio stream, from 0.  [default: the file's default]",
+            ),
+            click.option(
+                "--device",
+                type=click.Choice(["auto", "cpu", "cuda"]),
+                default="auto",
+                show_default=True,
+                help="Where encoders run.",
+            ),
+            click.option("--offline", is_flag=True, help="Never fetch weights."),
+            click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+        ]
+    )(function)
+
+
+def analysis_config(options: dict[str, Any], **changes: Any) -> AnalysisConfig:
+    """The settings that :func:`analysis_options` asked for."""
+    return AnalysisConfig(
+        media=MediaConfig(options["video_stream"], options["audio_stream"]),
+        faces=FaceConfig(
+            detector=options["detector"],
+            detect_every=options["detect_every"],
+            aligner=options["aligner"],
+            crop_size=options["crop_size"],
+            subjects=options["subjects"],
+        ),
+        **changes,
+    )

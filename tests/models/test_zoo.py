@@ -1,0 +1,91 @@
+import importlib
+
+import pytest
+
+from avaffect.errors import UnknownNameError
+from avaffect.models.zoo import DEFAULT_MODELS, ZOO, Check, UrlSource, WheelSource, find_model
+
+
+def test_names_and_files_are_unique_plain_and_findable():
+    files = [model.file for model in ZOO.values()]
+    assert len(set(files)) == len(files)
+    for name, model in ZOO.items():
+        assert find_model(name) is model
+        assert model.name == name
+        assert "/" not in model.file
+        assert not model.file.startswith((".", "-"))
+        assert model.licence
+        assert model.task
+        assert model.sources
+
+
+def test_every_default_is_in_the_zoo():
+    assert set(DEFAULT_MODELS) <= set(ZOO)
+
+
+def test_unknown_name_suggests_a_close_one():
+    with pytest.raises(UnknownNameError, match="did you mean 'centerface'"):
+        find_model("centreface")
+
+
+def test_wheels_give_exact_sizes_and_full_hashes():
+    for model in ZOO.values():
+        if any(isinstance(source, WheelSource) for source in model.sources):
+            assert model.bytes
+            assert not model.check.weak
+
+
+def test_a_file_name_with_a_hash_in_it_agrees_with_the_check():
+    for model in ZOO.values():
+        if model.file.endswith((".pth", ".pth.tar")):
+            assert model.file.partition(".")[0].endswith(f"-{model.check.digest[:8]}") or (
+                f"-{model.check.digest}." in model.file
+            )
+
+
+@pytest.mark.parametrize(
+    ("name", "enum"),
+    [
+        ("regnet_y_400mf", "RegNet_Y_400MF_Weights"),
+        ("regnet_y_800mf", "RegNet_Y_800MF_Weights"),
+        ("resnet18", "ResNet18_Weights"),
+        ("resnet50", "ResNet50_Weights"),
+        ("resnet152", "ResNet152_Weights"),
+        ("efficientnet_b0", "EfficientNet_B0_Weights"),
+        ("mobilenet_v2", "MobileNet_V2_Weights"),
+        ("densenet121", "DenseNet121_Weights"),
+        ("densenet201", "DenseNet201_Weights"),
+    ],
+)
+def test_imagenet_nets_are_torchvision_s_own(name, enum):
+    weights = getattr(importlib.import_module("torchvision.models"), enum).IMAGENET1K_V1
+    assert ZOO[name].sources == (UrlSource(weights.url),)
+    # torchvision gives MiB to three digits.
+    assert ZOO[name].about_bytes == pytest.approx(weights.meta["_file_size"] * 2**20, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "digest"),
+    [
+        ("sha256", "abcdef0"),
+        ("sha256", "ABCDEF0123"),
+        ("sha256", "a" * 65),
+        ("sha256", "not hex!!"),
+        ("git-sha1", "a" * 39),
+        ("md5", "a" * 32),
+    ],
+)
+def test_a_check_that_checks_too_little_is_refused(kind, digest):
+    with pytest.raises(ValueError, match=r"digits|unknown kind"):
+        Check(kind, digest)
+
+
+def test_a_weak_check_says_so():
+    assert str(Check("sha256", "a" * 8)) == "SHA-256, first 8 digits (weak)"
+    assert str(Check("sha256", "a" * 64)) == "SHA-256"
+    assert str(Check("git-sha1", "a" * 40)) == "git SHA-1"
+
+
+def test_only_https_addresses_are_registered():
+    with pytest.raises(ValueError, match="https"):
+        UrlSource("http://example.org/net.onnx")

@@ -1,0 +1,105 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avaffect.errors import UnknownNameError
+from avaffect.predictions.missing import DEFAULT_POLICY, POLICIES, fill
+from avaffect.predictions.prediction import Prediction
+
+NAN = np.nan
+
+
+def valence(values: list[float], times: list[float] | None = None, **more: Any) -> Prediction:
+    n = len(values)
+    at = np.arange(n, dtype=float) if times is None else np.array(times)
+    seen = ~np.isnan(values)
+    va = np.stack([values, np.negative(values)], axis=1)
+    return Prediction("clip", "test", at, seen, np.where(seen, 1, NAN), va=va, **more)
+
+
+GAPS = [NAN, 0.0, NAN, NAN, NAN, NAN, 0.5, NAN]
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted"),
+    [
+        ("previous", [NAN, 0, 0, 0, 0, 0, 0.5, 0.5]),
+        ("nearest", [0, 0, 0, 0, 0.5, 0.5, 0.5, 0.5]),
+        ("linear", [0, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.5]),
+        ("invalid", GAPS),
+    ],
+)
+def test_policies(policy: str, wanted: list[float]) -> None:
+    result = fill(valence(GAPS), policy)
+    np.testing.assert_allclose(result.va[:, 0], wanted, atol=1e-6)
+    np.testing.assert_allclose(result.va[:, 1], np.negative(wanted), atol=1e-6)
+    made = np.isnan(GAPS) & ~np.isnan(wanted)
+    assert result.filled.tolist() == made.tolist()
+    # Whether a face is seen does not change.
+    assert result.present.tolist() == (~np.isnan(GAPS)).tolist()
+
+
+def test_time_and_not_the_frame_number_counts() -> None:
+    p = valence([0.0, NAN, 1.0], times=[0.0, 0.1, 1.0])
+    assert fill(p, "linear").va[1, 0] == pytest.approx(0.1)
+    assert fill(p, "nearest").va[1, 0] == 0
+    late = valence([0.0, NAN, 1.0], times=[0.0, 0.9, 1.0])
+    assert fill(late, "nearest").va[1, 0] == 1
+
+
+def test_middle_of_a_gap_goes_to_the_earlier_frame() -> None:
+    assert fill(valence([0.0, NAN, 1.0]), "nearest").va[1, 0] == 0
+
+
+def test_linear_keeps_probabilities_and_switches_where_they_cross() -> None:
+    expr = np.full((5, 8), NAN)
+    expr[0], expr[4] = np.eye(8)[4], np.eye(8)[1]
+    p = Prediction("c", "m", np.arange(5), np.ones(5), np.ones(5), expr=expr)
+    result = fill(p, "linear")
+    np.testing.assert_allclose(result.expr.sum(axis=1), 1, atol=1e-6)
+    assert result.expression_ids()[[0, 1, 3, 4]].tolist() == [4, 4, 1, 1]
+
+
+def test_tasks_are_filled_each_by_itself() -> None:
+    au = np.array([[0.5] * 12, [NAN] * 12, [NAN] * 12])
+    p = valence([0.0, 0.2, NAN], au=au, au_intensity=au * 5)
+    result = fill(p, "previous")
+    assert result.va[:, 0].tolist() == pytest.approx([0, 0.2, 0.2])
+    assert (result.au == 0.5).all()
+    assert (result.au_intensity == 2.5).all()
+    assert result.filled.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_no_face_at_all_stays_invalid(policy: str) -> None:
+    result = fill(valence([NAN] * 4), policy)
+    assert np.isnan(result.va).all()
+    assert not result.filled.any()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@settings(max_examples=50)
+@given(values=st.lists(st.one_of(st.floats(-1, 1), st.just(NAN)), max_size=25))
+def test_whatever_the_gaps(policy: str, values: list[float]) -> None:
+    p = valence(values)
+    result = fill(p, policy)
+    seen = ~np.isnan(values)
+    # Values that were there stay to the bit; new ones lie between them; twice is as once.
+    assert np.array_equal(result.va[seen], p.va[seen])
+    if seen.any():
+        known = p.va[seen, 0]
+        made = result.va[~np.isnan(result.va[:, 0]), 0]
+        assert known.min() <= made.min()
+        assert made.max() <= known.max()
+    again = fill(result, policy)
+    assert np.array_equal(again.va, result.va, equal_nan=True)
+    assert np.array_equal(again.filled, result.filled)
+
+
+def test_names() -> None:
+    assert DEFAULT_POLICY in POLICIES
+    with pytest.raises(UnknownNameError, match="did you mean 'linear'"):
+        fill(valence([0.0]), "linar")

@@ -1,0 +1,120 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from avaffect.files.table import read_table, write_table
+from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS, Prediction
+
+NAN = np.nan
+
+
+def make(n: int = 3, **changes: Any) -> Prediction:
+    """n frames, the second without a face."""
+    rng = np.random.default_rng(1)
+    missing = np.arange(n) == 1
+    values: dict[str, Any] = {
+        "times": np.arange(n) / 25,
+        "present": ~missing,
+        "confidence": np.where(missing, NAN, 0.9),
+        "va": rng.uniform(-1, 1, (n, 2)),
+        "expr": rng.dirichlet(np.ones(8), n),
+        "au": rng.random((n, 12)),
+        "au_intensity": rng.uniform(0, 5, (n, 12)),
+    }
+    for name in ("va", "expr", "au", "au_intensity"):
+        values[name][missing] = NAN
+    return Prediction("clip", "test", **(values | changes))
+
+
+def test_arrays_get_their_types_and_default() -> None:
+    p = make()
+    assert (p.times.dtype, p.va.dtype, p.expr.dtype) == (np.float64, np.float32, np.float32)
+    assert p.filled.tolist() == [False, False, False]
+    assert len(p) == 3
+    assert p.tasks == ("va", "expr", "au")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"va": np.zeros((2, 2))}, "va has shape"),
+        ({"expr": np.full((3, 7), 1 / 7)}, "expr has shape"),
+        ({"au": np.zeros((3, 8))}, "au has shape"),
+        ({"present": np.ones(4)}, "present has shape"),
+        ({"times": np.array([0, 0.2, 0.1])}, "times must"),
+        ({"times": np.array([0, NAN, 1])}, "times must"),
+        ({"va": np.full((3, 2), 1.01)}, "va must lie"),
+        ({"va": np.full((3, 2), np.inf)}, "va must lie"),
+        ({"va": np.array([[0, NAN]] * 3)}, "NaN in part"),
+        ({"expr": np.full((3, 8), 0.2)}, "sum to one"),
+        ({"au": np.full((3, 12), -0.1)}, "au must lie"),
+        ({"au_intensity": np.full((3, 12), 5.1)}, "au_intensity must lie"),
+        ({"confidence": np.array([0, 1, 2])}, "confidence must lie"),
+        ({"au": None}, "au_intensity needs au"),
+    ],
+)
+def test_wrong_arrays_are_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        make(**changes)
+
+
+def test_decisions() -> None:
+    expr = np.array([[0.1, 0.2, 0, 0, 0, 0, 0, 0.7], [NAN] * 8, [0.5, 0.5, 0, 0, 0, 0, 0, 0]])
+    au = np.full((3, 12), 0.3)
+    au[0, 0], au[1] = 0.5, NAN
+    p = make(expr=expr, au=au)
+    assert p.expression_ids().tolist() == [7, -1, 0]
+    assert p.expression_ids(classes=7).tolist() == [1, -1, 0]
+    assert p.au_presence()[:, 0].tolist() == [1, -1, 0]
+    assert p.au_presence(0.3)[2].tolist() == [1] * 12
+    with pytest.raises(ValueError, match="does not predict expr"):
+        make(expr=None).expression_ids()
+
+
+def test_frame_has_everything() -> None:
+    p = make()
+    frame = p.to_frame()
+    assert frame.index.tolist() == frame["frame"].tolist() == [1, 2, 3]
+    assert frame.columns[:7].tolist() == [
+        "frame",
+        "time",
+        "present",
+        "filled",
+        "confidence",
+        "valence",
+        "arousal",
+    ]
+    assert frame["expression"].cat.categories.tolist() == list(EXPRESSIONS)
+    assert frame["expression"].isna().tolist() == [False, True, False]
+    assert frame["expression"][1] == EXPRESSIONS[p.expression_ids()[0]]
+    assert frame.loc[3, "p_Other"] == p.expr[2, 7]
+    assert frame.loc[3, "AU26"] == p.au_presence()[2, 11]
+    assert np.isnan(frame.loc[2, "AU26"])
+    assert frame.loc[1, "AU1_p"] == p.au[0, 0]
+    assert frame.loc[1, "AU1_intensity"] == p.au_intensity[0, 0]
+    assert len(frame.columns) == 5 + 2 + 9 + 3 * len(ACTION_UNITS)
+
+
+def test_va_alone() -> None:
+    p = make(expr=None, au=None, au_intensity=None)
+    assert p.tasks == ("va",)
+    assert p.to_frame().columns[5:].tolist() == ["valence", "arousal"]
+
+
+@pytest.mark.parametrize("absent", [[], ["expr"], ["va", "au_intensity"], ["au", "au_intensity"]])
+def test_table_and_back(tmp_path, absent: list[str]) -> None:
+    p = make(5, **dict.fromkeys(absent), filled=np.arange(5) > 3)
+    write_table(tmp_path / "x.parquet", p.columns(), {})
+    back = Prediction.from_columns(read_table(tmp_path / "x.parquet")[0], "clip", "test")
+    for name in ("times", "present", "confidence", "va", "expr", "au", "au_intensity", "filled"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(p, name))
+    with pytest.raises(ValueError, match="'time' is missing"):
+        Prediction.from_columns({}, "clip", "test")
+
+
+def test_no_frames_at_all() -> None:
+    p = make(0)
+    assert len(p) == 0
+    assert p.expression_ids().shape == (0,)
+    assert len(p.to_frame()) == 0

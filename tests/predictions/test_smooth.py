@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import savgol_filter
+
+from avaffect.errors import UnknownNameError, UsageError
+from avaffect.predictions.prediction import Prediction
+from avaffect.predictions.smooth import SMOOTHERS, Smoothing, apply, parse_smoothing, smooth
+
+KINDS = list(SMOOTHERS)
+AVERAGES = ["box", "gaussian", "median"]
+
+
+def irregular(n: int, seed: int = 0) -> np.ndarray:
+    return np.cumsum(np.random.default_rng(seed).uniform(0.01, 0.09, n))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=40)
+@given(
+    n=st.integers(1, 80),
+    value=st.floats(-1, 1, width=32),
+    seconds=st.floats(0.01, 5),
+    seed=st.integers(0, 99),
+)
+def test_constant_stays(kind: str, n: int, value: float, seconds: float, seed: int) -> None:
+    values = np.full((n, 2), value)
+    np.testing.assert_allclose(smooth(values, irregular(n, seed), kind, seconds), value, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", AVERAGES)
+@settings(max_examples=40)
+@given(
+    values=st.lists(
+        st.one_of(st.floats(-1, 1, width=32), st.just(np.nan)), min_size=1, max_size=60
+    ),
+    seconds=st.floats(0.01, 5),
+)
+def test_averages_stay_in_range_and_missing_stays_missing(
+    kind: str, values: list[float], seconds: float
+) -> None:
+    before = np.array(values)[:, None]
+    after = smooth(before, irregular(len(values)), kind, seconds)
+    assert after.shape == before.shape
+    assert np.array_equal(np.isnan(after), np.isnan(before))
+    if not np.isnan(before).all():
+        assert np.nanmin(after) >= np.nanmin(before) - 1e-6
+        assert np.nanmax(after) <= np.nanmax(before) + 1e-6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ramp_is_kept_so_nothing_lags(kind: str) -> None:
+    times = np.arange(200) / 25
+    ramp = np.linspace(-1, 1, 200)[:, None]
+    after = smooth(ramp, times, kind, 0.6)
+    np.testing.assert_allclose(after[10:-10], ramp[10:-10], atol=1e-6)
+
+
+def test_savgol_keeps_parabolas_on_irregular_times_up_to_the_ends() -> None:
+    times = irregular(150)
+    curve = ((times / times[-1]) ** 2 - 0.4)[:, None]
+    np.testing.assert_allclose(smooth(curve, times, "savgol", 0.7), curve, atol=1e-5)
+
+
+def test_savgol_is_scipys_on_regular_times() -> None:
+    noise = np.random.default_rng(3).normal(size=(90, 2))
+    after = smooth(noise, np.arange(90) / 30, "savgol", 10 / 30)
+    wanted = savgol_filter(noise, 11, 2, axis=0, mode="interp")
+    np.testing.assert_allclose(after[5:-5], wanted[5:-5], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "middle"),
+    [("box", np.mean), ("median", np.median)],
+)
+def test_same_as_the_plain_definition(kind: str, middle) -> None:
+    rng = np.random.default_rng(5)
+    times, values = irregular(300), rng.uniform(-1, 1, (300, 3))
+    values[rng.random(300) < 0.2] = np.nan
+    after = smooth(values, times, kind, 0.5)
+    for i in range(300):
+        if np.isnan(values[i, 0]):
+            continue
+        near = (np.abs(times - times[i]) <= 0.25) & ~np.isnan(values[:, 0])
+        np.testing.assert_allclose(after[i], middle(values[near], axis=0), atol=1e-6)
+
+
+def test_gaussian_weights() -> None:
+    pulse = np.zeros((41, 1))
+    pulse[20] = 1
+    offsets = (np.arange(41) - 20) / 20
+    after = smooth(pulse, np.arange(41) / 20, "gaussian", 1.0)[:, 0]
+    weights = np.exp(-0.5 * (offsets / 0.2) ** 2) * (np.abs(offsets) <= 0.5)
+    np.testing.assert_allclose(after, weights / weights.sum(), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gap_longer_than_the_window_is_not_crossed(kind: str) -> None:
+    times = np.concatenate([np.arange(20) / 25, 5 + np.arange(20) / 25])
+    values = np.repeat([0.0, 1.0], 20)[:, None]
+    np.testing.assert_allclose(smooth(values, times, kind, 2.0), values, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_noise_is_reduced(kind: str) -> None:
+    noise = np.random.default_rng(0).normal(size=(500, 1))
+    assert smooth(noise, np.arange(500) / 30, kind, 0.5).std() < 0.6 * noise.std()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_rows_equal_few(kind: str) -> None:
+    """Work goes in chunks; their borders must not show."""
+    times = irregular(3000)
+    values = np.random.default_rng(0).uniform(-1, 1, (3000, 2))
+    whole = smooth(values, times, kind, 0.8)
+    part = smooth(values[1000:1400], times[1000:1400], kind, 0.8)
+    np.testing.assert_allclose(whole[1050:1350], part[50:350], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_at_one_time_and_lone_frames(kind: str) -> None:
+    times = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 9.0])
+    after = smooth(np.array([[0.0], [1.0], [0.0], [1.0], [0.5], [0.7]]), times, kind, 0.5)
+    np.testing.assert_allclose(after[:, 0], [0.5] * 5 + [0.7], atol=1e-6)
+
+
+def test_off_changes_nothing() -> None:
+    values = np.random.default_rng(0).random((9, 2)).astype(np.float32)
+    assert np.array_equal(smooth(values, np.arange(9.0), "off", 0), values)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_prediction_stays_valid(kind: str) -> None:
+    rng = np.random.default_rng(2)
+    n = 200
+    missing = rng.random(n) < 0.2
+    sharp = np.eye(8)[rng.integers(0, 8, n)]
+    arrays = {
+        "va": rng.choice([-1.0, 1.0], (n, 2)),
+        "expr": sharp,
+        "au": rng.integers(0, 2, (n, 12)).astype(float),
+        "au_intensity": rng.choice([0.0, 5.0], (n, 12)),
+    }
+    for values in arrays.values():
+        values[missing] = np.nan
+    p = Prediction("c", "m", np.arange(n) / 30, ~missing, np.where(missing, 0, 1), **arrays)
+    after = apply(p, Smoothing(kind, 0.3))  # the type checks ranges and sums itself
+    assert np.array_equal(np.isnan(after.expr[:, 0]), missing)
+    assert not np.array_equal(after.va, p.va, equal_nan=True)
+    assert not np.array_equal(after.au, p.au, equal_nan=True)
+    assert apply(p, Smoothing()) is p
+
+
+def test_parse() -> None:
+    assert parse_smoothing("off") == Smoothing()
+    assert parse_smoothing("gaussian:0.5") == Smoothing("gaussian", 0.5)
+    assert str(parse_smoothing("savgol:1.50")) == "savgol:1.5"
+    assert str(Smoothing()) == "off"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("gaussian", "gaussian:0.5"),
+        ("box:", "box:0.5"),
+        ("median:half", "median:0.5"),
+        ("box:0", "more than 0"),
+        ("box:-1", "more than 0"),
+        ("box:nan", "more than 0"),
+        ("box:inf", "at most 60"),
+        ("off:1", "'off' alone"),
+    ],
+)
+def test_parse_says_what_to_write(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        parse_smoothing(text)
+
+
+def test_parse_unknown_kind() -> None:
+    with pytest.raises(UnknownNameError, match="gaussian"):
+        parse_smoothing("gausian:1")
