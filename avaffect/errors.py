@@ -12,6 +12,7 @@
     +- ModelError                 a model's weights cannot be used
     |  +- ModelUnavailableError   not in the cache and from no source
     |  +- ModelDamagedError       wrong size or hash: never loaded
+    +- FormatError                a label file or table that is not what it should be
     +- FeatureError               a feature store that is missing, unfinished or does not fit
     +- OutputError                results cannot be written
     |  +- DiskFullError           no space left
@@ -100,6 +101,10 @@ class ModelUnavailableError(ModelError):
 
 class ModelDamagedError(ModelError):
     """Wrong size or hash: the file is never loaded."""
+
+
+class FormatError(AvaffectError):
+    """A label file or table that is not what it should be; the message names file and line."""
 
 
 class FeatureError(AvaffectError):

@@ -3,8 +3,8 @@
     python benchmarks/audio.py [--minutes 60] [--fps 30] [--device cpu]
 
 The sound is synthetic (a gliding vowel over noise) and comes in blocks of four seconds, as from a
-decoder; making it is timed apart and taken off. librosa takes random windows of one block, one at a
-time as frames at any time need, and is extrapolated to the whole.
+decoder; making it is timed apart and taken off. librosa takes random windows of one block, one
+at a time as frames at any time need, and is extrapolated to the whole.
 """
 
 import argparse

@@ -18,6 +18,7 @@ from avaffect.cli.options import (
     input_options,
 )
 
+from avaffect.errors import UsageError
 from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, FORMATS
 
 
@@ -123,9 +124,7 @@ def predict(
 
 
 def _sources(inputs: tuple[str, ...], recursive: bool) -> list[Path]:
-    from avaffect.errors import UsageError
     from avaffect.media.inputs import expand_inputs
-    from avaffect.pipeline.folder import is_preprocessed
 
     if not inputs:
         if not _preprocessed(Path(DEFAULT_OUT)):
@@ -165,8 +164,7 @@ class _Job:
         stack: ExitStack,
     ) -> None:
         from avaffect.config import AudioConfig, PredictConfig
-        from avaffect.errors import UsageError
-        from avaffect.files.challenge import open_single, single_path
+            from avaffect.files.challenge import open_single, single_path
         from avaffect.models.device import choose_device
         from avaffect.pipeline.outputs import Outputs
         from avaffect.pipeline.predict import light
@@ -194,6 +192,7 @@ class _Job:
             analysis = replace(config.analysis, encoders=encoders)
             self.config = replace(config, analysis=analysis)
         self.out, self.alone, self.reporter = out, alone, reporter
+        self.owners: dict[str, Path] = {}
         self.overwrite = options["overwrite"]
         device = choose_device(options["device"])
         reporter.say(f"device: {device.description}")
@@ -234,6 +233,7 @@ class _Job:
         else:
             work = None
             result = predict_folder(source, self.config, self.predictor)
+        self._claim(source, [one.subject for one in result.predictions])
         paths = self.outputs.write(result, key)
         self._add_to_single(result.predictions)
         if work is not None:
@@ -243,6 +243,16 @@ class _Job:
         names = [one.subject for one in result.predictions]
         outcome = f"{len(paths)} files in {self.out}"
         return self._row(source, result.frames, result.found, names, outcome)
+
+    def _claim(self, source: Path, subjects: list[str]) -> None:
+        """Refuse a video whose subject has the name of another video's, as `a` and `a_left`."""
+        for subject in subjects:
+            other = self.owners.setdefault(subject, source)
+            if other != source:
+                raise UsageError(
+                    f"'{other.name}' and '{source.name}' both have a subject called '{subject}'",
+                    "rename one of the videos, or predict them into different folders",
+                )
 
     def _add_to_single(self, predictions: Any) -> None:
         for writer in self.single:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from avaffect.cli.options import ENCODERS, analysis_config, analysis_options, input_options
 
 
@@ -47,7 +48,6 @@ def preprocess(
       avaffect preprocess "clips/*.mp4" more_clips/ --recursive -o out/
     """
     from avaffect.cli.report import Reporter, Row, run_all
-
     from avaffect.config import AudioConfig
     from avaffect.media.inputs import expand_inputs
     from avaffect.models.device import choose_device

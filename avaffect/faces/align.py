@@ -122,15 +122,17 @@ def warp(image: NDArray[np.uint8], matrix: NDArray[np.floating], size: int) -> N
     region = image[low[1] : high[1], low[0] : high[0]]
     if factor > 1:
         width, height = (int(side) for side in -(-(high - low) // factor))
-        region = cv2.resize(region, (width, height), interpolation=cv2.INTER_AREA)
+        smaller = cv2.resize(region, (width, height), interpolation=cv2.INTER_AREA)
+        region = np.asarray(smaller, np.uint8)
 
     # From the region's pixels to the picture's: middles of pixels, hence the halves.
     step = (high - low) / region.shape[1::-1]
     matrix[:, 2] += matrix[:, :2] @ (low + (step - 1) / 2)
     matrix[:, :2] *= step
-    return cv2.warpAffine(
+    square = cv2.warpAffine(
         region, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )
+    return np.asarray(square, np.uint8)
 
 
 def align(

@@ -49,7 +49,8 @@ class CenterFace:
         """The faces in ``image`` (uint8 [H, W, 3] RGB), largest first."""
         ratio = min(1.0, MAX_SIDE / max(image.shape[:2]))
         if ratio < 1:
-            image = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+            smaller = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+            image = np.asarray(smaller, np.uint8)
         height, width = image.shape[:2]
         padded = (-(-side // MULTIPLE) * MULTIPLE for side in (height, width))
         inputs = np.zeros((1, 3, *padded), np.float32)

@@ -122,8 +122,8 @@ def _cut(image: NDArray[np.uint8], box: Floats, size: int) -> NDArray[np.uint8]:
         return np.zeros((size, size, 3), np.uint8)
     margins = max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0)
     if any(margins):
-        part = cv2.copyMakeBorder(part, *margins, cv2.BORDER_CONSTANT)
-    return cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA)
+        part = np.asarray(cv2.copyMakeBorder(part, *margins, cv2.BORDER_CONSTANT), np.uint8)
+    return np.asarray(cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 class Mtcnn:
@@ -185,7 +185,7 @@ class Mtcnn:
         scale = WINDOW / MIN_FACE
         while min(height, width) * scale >= WINDOW:
             size = (int(np.ceil(width * scale)), int(np.ceil(height * scale)))
-            smaller = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            smaller = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
             score, shift = (
                 output[0].cpu().numpy()
                 for output in proposal_net(self._proposal, self._tensor(smaller[None]))

@@ -94,8 +94,8 @@ class HeadModel:
         """Yaw, pitch and roll of the head.
 
         Returns:
-            float32 [3] in degrees. Yaw > 0: turned to the picture's right. Pitch > 0: looking
-            up. Roll > 0: top of the head leaning to the picture's right. (0, 0, 0) faces the camera.
+            float32 [3] in degrees, (0, 0, 0) facing the camera. Yaw > 0: turned to the picture's
+            right. Pitch > 0: looking up. Roll > 0: top of the head leaning to the picture's right.
         """
         rotation, _ = self.rotation(mesh)
         # Applied in the order roll, pitch, yaw: R = Ry(yaw) Rx(-pitch) Rz(-roll).

@@ -47,7 +47,8 @@ class S3fd:
         """The faces in ``image`` (uint8 [H, W, 3] RGB), largest first."""
         ratio = min(1.0, MAX_SIDE / max(image.shape[:2]))
         if ratio < 1:
-            image = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+            smaller = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+            image = np.asarray(smaller, np.uint8)
         rows = np.asarray(self._detect(image), np.float32).reshape(-1, 5)
         boxes = rows[:, :4] / ratio
         low, sides = boxes[:, None, :2], (boxes[:, 2:] - boxes[:, :2])[:, None]

@@ -1,9 +1,9 @@
 """Following faces through a video, with an identity each.
 
-Between detections a face is followed from its own landmarks: the mesh of one frame tells where to
-look in the next, so that a frame costs one run of the landmark net a face. The detector looks at the
-whole picture every ``detect_every`` frames, and at every frame while somebody is missing. Found
-faces are assigned to tracks by overlap (Hungarian assignment); those left over are compared
+Between detections a face is followed from its own landmarks: the mesh of one frame tells where
+to look in the next, so that a frame costs one run of the landmark net a face. The detector looks
+at the whole picture every ``detect_every`` frames, and at every frame while somebody is missing.
+Found faces are assigned to tracks by overlap (Hungarian assignment); those left over are compared
 with the people seen before by position and appearance, so that a face that leaves and comes back
 keeps its number.
 """
@@ -189,7 +189,7 @@ class Tracker:
         found = sorted(
             self.detect(frame.image), key=lambda one: -float(np.prod(one.box[2:] - one.box[:2]))
         )
-        fresh = []
+        fresh: list[tuple[Face, NDArray[np.float32]]] = []
         for one in self._unfollowed(found, faces)[: self.config.max_faces]:
             face = self._look_at(frame, roi_from_detection(one))
             if face is None:
@@ -217,11 +217,8 @@ class Tracker:
             np.stack([one.box for one in found]), np.stack([face.box for face in faces.values()])
         )
         rows, columns = linear_sum_assignment(-overlap)
-        taken = {
-            row
-            for row, column in zip(rows, columns, strict=True)
-            if overlap[row, column] > SAME_PLACE
-        }
+        pairs = zip(rows, columns, strict=True)
+        taken = {row for row, column in pairs if overlap[row, column] > SAME_PLACE}
         return [one for row, one in enumerate(found) if row not in taken]
 
     def _relink(

@@ -146,7 +146,7 @@ def _efficientnet_lite0(device: str) -> Encode:
 
         from avaffect.features.efficientnet_lite import load
 
-        net = load(checkpoint).to(device, memory_format=torch.channels_last)
+        net = load(checkpoint).to(device).to(memory_format=torch.channels_last)
 
         def on_cuda(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
             with torch.inference_mode(), torch.autocast("cuda", torch.float16):

@@ -297,6 +297,7 @@ class StoredSubject(SubjectFeatures):
                 and self.keys.keys() == {FACES, *self._tensors.specs}
                 and (parquet.metadata or {}).get(b"faces") == self.keys[FACES].encode()
                 and parquet.num_rows == self._frames
+                and parquet.schema.names == list(COLUMNS)
                 and self._tensors.rows == (self._frames if self._tensors.specs else 0)
             )
         # pyarrow's errors are ValueErrors and OSErrors.

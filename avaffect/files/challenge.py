@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import (
-    AvaffectError,
+    FormatError,
     InputNotFoundError,
     UnknownNameError,
     UsageError,
@@ -224,7 +224,7 @@ def read_annotations(
 
     Raises:
         InputNotFoundError: there is no such file.
-        AvaffectError: a line that does not fit; the message names file and line.
+        FormatError: a line that does not fit; the message names file and line.
     """
     chosen = edition_named(edition)
     parse = {"va": _parse_va, "expr": _parse_expr, "au": _parse_au}[_known(task)]
@@ -244,7 +244,7 @@ def read_annotations(
                         )
                     rows.append(parse(fields, chosen))
                 except ValueError as error:
-                    raise AvaffectError(
+                    raise FormatError(
                         f"'{path}' line {number}: {_reason(error)}",
                         f"a file of {edition} has the header '{chosen.header(task)}' and then "
                         "one row a frame",
@@ -252,9 +252,7 @@ def read_annotations(
     except FileNotFoundError as error:
         raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
     except OSError as error:
-        raise AvaffectError(
-            f"cannot read '{path}' ({error.strerror})", "check the path"
-        ) from error
+        raise FormatError(f"cannot read '{path}' ({error.strerror})", "check the path") from error
     if task == "va":
         return np.array(rows, dtype=np.float64).reshape(-1, 2)
     shape = (-1,) if task == "expr" else (-1, chosen.columns(task))

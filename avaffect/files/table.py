@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from avaffect.errors import AvaffectError, InputNotFoundError
+from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.atomic import atomic_path
 
 METADATA_KEY = b"avaffect"
@@ -66,7 +66,7 @@ def read_table(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
     Raises:
         InputNotFoundError: there is no such file.
-        AvaffectError: not a parquet file, or not one of avaffect's.
+        FormatError: not a parquet file, or not one of avaffect's.
     """
     path = Path(path)
     if not path.is_file():
@@ -75,7 +75,7 @@ def read_table(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         table = pq.read_table(path)
         metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise AvaffectError(
+        raise FormatError(
             f"'{path}' is no table of avaffect", "give a .parquet file that predict has written"
         ) from error
     columns = {

@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from avaffect.errors import InputNotFoundError, MediaError, NoVideoStreamError, NotMediaError
+from avaffect.errors import InputNotFoundError, MediaError, NotMediaError, NoVideoStreamError
 from avaffect.media.ffmpeg import FORMATS, file_url
 
 MAX_SIDE = 16_384

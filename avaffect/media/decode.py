@@ -109,9 +109,7 @@ def _prepare(
     return stream
 
 
-def _packets(
-    container: InputContainer, stream: VideoStream, damage: Damage
-) -> Iterator[Packet]:
+def _packets(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[Packet]:
     """Packets up to the end of the file, then the empty one that flushes the decoder."""
     in_a_row = 0
     while in_a_row < MAX_READ_ERRORS:

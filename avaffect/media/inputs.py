@@ -11,7 +11,23 @@ from avaffect.errors import InputNotFoundError
 
 EXTENSIONS = frozenset(
     f".{name}"
-    for name in "mp4 mov avi mkv webm m4v mpg mpeg ts mts m2ts wmv flv 3gp ogv".split()
+    for name in [
+        "mp4",
+        "mov",
+        "avi",
+        "mkv",
+        "webm",
+        "m4v",
+        "mpg",
+        "mpeg",
+        "ts",
+        "mts",
+        "m2ts",
+        "wmv",
+        "flv",
+        "3gp",
+        "ogv",
+    ]
 )
 
 

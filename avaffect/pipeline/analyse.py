@@ -22,6 +22,8 @@ from avaffect.features.spool import Spool
 from avaffect.features.tensors import ArraySpec
 from avaffect.media.frames import DecodeReport, Frame, FrameReader
 from avaffect.media.probe import MediaInfo
+from avaffect.models.fetch import model_path
+from avaffect.pipeline.keys import all_models
 from avaffect.pipeline.recorder import Recorder
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
@@ -39,13 +41,22 @@ class Nets:
     aligner: Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32]] | None
 
     @classmethod
-    def load(cls, config: AnalysisConfig, device: str = "cpu") -> Nets:
+    def load(
+        cls,
+        config: AnalysisConfig,
+        device: str = "cpu",
+        on_event: EventCallback = ignore_events,
+    ) -> Nets:
         """Load what ``config`` asks for; ``device`` is ``cpu`` or ``cuda``.
+
+        Weights that are not in the cache are fetched first, with progress.
 
         Raises:
             UnknownNameError: for a detector or encoder that does not exist.
             ModelError: for weights that are not to be had or damaged.
         """
+        for model in all_models(config):
+            model_path(model, on_event=on_event)
         aligner = None
         if config.faces.aligner == "fan":
             from avaffect.faces.fan import FanAligner
@@ -170,8 +181,8 @@ def _damage(path: Path, report: DecodeReport) -> list[Notice]:
     if report.repaired_times:
         notices.append(
             Notice(
-                f"'{path.name}': {report.repaired_times} of {report.frames} frames had a missing or "
-                "backward timestamp, which was repaired",
+                f"'{path.name}': {report.repaired_times} of {report.frames} frames had a missing "
+                "or backward timestamp, which was repaired",
                 warning=True,
             )
         )

@@ -168,7 +168,7 @@ def predict_video(
     wanted = keys(sha256, analysis_config)
     names = (FACES, *analysis_config.encoders)
     pass_key = "-".join(wanted[name] for name in names)
-    found = analyse(video, analysis_config, nets(), work, pass_key, on_event=on_event)
+    found = analyse(video, analysis_config, nets(on_event), work, pass_key, on_event=on_event)
     if analysis_config.audio is not None:
         _spool_sound(video, config, found, work, on_event)
     about = provenance(

@@ -61,10 +61,10 @@ class NetsLoader:
         self._device = device
         self._nets: Nets | None = None
 
-    def __call__(self) -> Nets:
-        """The nets."""
+    def __call__(self, on_event: EventCallback = ignore_events) -> Nets:
+        """The nets; ``on_event`` gets the progress of fetching their weights."""
         if self._nets is None:
-            self._nets = Nets.load(self._config, self._device)
+            self._nets = Nets.load(self._config, self._device, on_event)
         return self._nets
 
 
@@ -79,9 +79,9 @@ def preprocess(
 ) -> Preprocessed:
     """Write aligned faces, sound and features of a video; do only what is not there already.
 
-    What was made with the same video and settings is kept; a changed setting redoes what depends on
-    it and nothing else; an interrupted run goes on where it stopped (at most 250 frames are done
-    again).
+    What was made with the same video and settings is kept; a changed setting redoes what depends
+    on it and nothing else; an interrupted run goes on where it stopped (at most 250 frames are
+    done again).
 
     Args:
         video: the file.
@@ -108,7 +108,7 @@ def preprocess(
     done: list[str] = []
     stored = _stored(folder, wanted[FACES])
     if stored is None:
-        stored = _everything(video, folder, config, nets(), wanted, about, on_event)
+        stored = _everything(video, folder, config, nets(on_event), wanted, about, on_event)
         done += [FACES]
     record = folder.record()
     if config.audio and not all(one.has(name, wanted[name]) for one in stored for name in SOUND):
@@ -122,7 +122,7 @@ def preprocess(
         name for name in config.encoders if not all(one.has(name, wanted[name]) for one in stored)
     ]
     if stale:
-        encoders = [one for one in nets().encoders if one.spec.name in stale]
+        encoders = [one for one in nets(on_event).encoders if one.spec.name in stale]
         encode_again(video, config, folder, stored, encoders, wanted, about, on_event)
         done += stale
     if folder.record().get("crops") != wanted[CROPS]:

@@ -1,8 +1,7 @@
 """The second half of the streaming pass: from tracked faces to records on disk, in a thread.
 
 The pass has three stages that overlap: decoding (a thread of the frame reader), following faces
-(the caller's thread; each frame needs the one before) and this one, which needs no order but its own:
-align, encode, write.
+(the caller's thread; each frame needs the one before) and this one: align, encode, write.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ class Recorder:
 
     Args:
         spool: where records go.
-        encoders: nets to run on each face; their names are the spool's arrays, besides ``face_pose``.
+        encoders: nets to run on each face; with ``face_pose``, their names are the spool's arrays.
         head: the canonical head for the face pose vector.
         crops: a folder for aligned pictures, one subfolder a track; None writes none.
         crop_size: their side in pixels.
@@ -107,7 +106,7 @@ class Recorder:
         self._queue.put(_Item(frame, faces, state))
 
     def _run(self) -> None:
-        # Goes on emptying the queue after an error or a break, so that put() never blocks for ever.
+        # Goes on emptying the queue after an error or a break: put() must not block for ever.
         while (item := self._queue.get()) is not None:
             if self._error is None and not self._drop:
                 self._guarded(item)

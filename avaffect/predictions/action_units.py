@@ -58,7 +58,7 @@ PROXIES = (
     Proxy("AU12", full=0.85, cap=0.25, threshold=0.25),
     Proxy("AU15", full=0.35, cap=0.12, threshold=0.35),
     Proxy("AU23", full=0.45, cap=0.20, threshold=0.40),
-    Proxy("AU24", full=0.45, cap=0.20, threshold=0.40),
+    Proxy("AU24", full=0.50, cap=0.30, threshold=0.55),
     Proxy("AU25", full=0.25, cap=0.05, threshold=0.15),
     Proxy("AU26", full=0.60, cap=0.10, threshold=0.20),
 )
@@ -99,7 +99,7 @@ def signals(face_pose: Signals) -> Signals:
 
 
 def is_frontal(face_pose: Signals) -> NDArray[np.bool_]:
-    """Which rows [N] of ``face_pose`` are good for estimating the neutral face; NaN rows are not."""
+    """bool [N], rows of ``face_pose`` fit for estimating the neutral face; NaN rows are not."""
     yaw_pitch = np.abs(face_pose[:, LANDMARK_VALUES : LANDMARK_VALUES + 2]) * 90
     return (yaw_pitch < _FRONTAL_DEGREES).all(1)
 

@@ -33,8 +33,8 @@ def prototype_opinion(active: Values) -> Values:
         columns = [ACTION_UNITS.index(unit) for unit in units]
         weights = np.array(list(units.values()), np.float32)
         evidence[:, EXPRESSIONS.index(name)] = active[:, columns] @ weights
-    # A face is as neutral as it is still; 0.35 lets moderate activations win over Neutral.
-    evidence[:, 0] = 0.35 * (1 - evidence[:, 1:7].max(1))
+    # A face is as neutral as it is still; 0.45 lets clear activations win over Neutral.
+    evidence[:, 0] = 0.45 * (1 - evidence[:, 1:7].max(1))
     odds = np.exp(_SHARPNESS * evidence)
     odds[:, 7] = 0
     return odds / odds.sum(1, keepdims=True)

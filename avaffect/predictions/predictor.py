@@ -42,7 +42,8 @@ def require_arrays(predictor: Predictor, subject: SubjectFeatures) -> None:
     missing = [name for name in predictor.needs if name not in subject.names]
     if missing:
         raise FeatureError(
-            f"the features of '{subject.name}' lack {', '.join(missing)}, needed by {predictor.name}",
+            f"the features of '{subject.name}' lack {', '.join(missing)}, "
+            f"needed by {predictor.name}",
             "run `avaffect preprocess` again with "
             + " ".join(f"--encoder {name}" for name in missing if name != "face_pose"),
         )

@@ -5,9 +5,9 @@ import sys
 from dataclasses import replace
 
 import pytest
-from avaffect.cli.models import _show_events, models
 from click.testing import CliRunner
 
+from avaffect.cli.models import _show_events, models
 from avaffect.errors import (
     ModelDamagedError,
     ModelError,

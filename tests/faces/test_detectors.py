@@ -86,7 +86,7 @@ def test_two_people_are_two_faces(detector):
 @pytest.mark.parametrize("name", ["blazeface-full", "centerface", "mtcnn"])
 def test_no_face_is_none(name):
     detect = build_detector(name)
-    assert [detect(picture) for picture in frames("no_face.mp4", {0, 10, 50})] == [[], [], []]
+    assert [detect(picture) for picture in frames("no_face.mp4", {0, 20})] == [[], []]
 
 
 def test_all_detectors_agree_on_the_face(one_person):

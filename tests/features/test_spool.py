@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avaffect.errors import DiskFullError, FeatureError
+from avaffect.errors import DiskFullError, FeatureError, OutputError
 from avaffect.features.spool import Spool
 from avaffect.features.tensors import ArraySpec
 
@@ -183,6 +183,12 @@ def test_create_starts_anew_and_touches_nothing_else(tmp_path):
     check(spool, 0)
     assert Spool.resume(tmp_path, ARRAYS, "k") is None
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_unwritable_folder(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError):
+        Spool.create(tmp_path / "file" / "spool", ARRAYS, "k")
 
 
 def test_delete(tmp_path):

@@ -4,6 +4,7 @@ import errno
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -111,6 +112,9 @@ def test_stored_equals_spooled(spooled, stored):
     assert stored.specs == spooled.specs
     np.testing.assert_array_equal(stored.times, spooled.times)
     np.testing.assert_array_equal(stored.present, spooled.present)
+    np.testing.assert_array_equal(stored.confidence, spooled.confidence)
+    np.testing.assert_array_equal(spooled.confidence, spooled.table()["confidence"])
+    assert stored.confidence.dtype == spooled.confidence.dtype == np.float32
     assert stored.table().equals(spooled.table())
     assert (stored.table().dtypes == spooled.table().dtypes).all()
 
@@ -305,6 +309,22 @@ def test_damaged_stores(stored, name):
             SubjectFeatures.open(stored.folder)
 
 
+def test_a_frame_table_with_other_columns(stored):
+    path = stored.folder / "frames.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["yaw"]), path)
+    with pytest.raises(FeatureError):
+        SubjectFeatures.open(stored.folder)
+
+
+def test_a_frame_table_damaged_in_its_middle(stored):
+    path = stored.folder / "frames.parquet"
+    data = bytearray(path.read_bytes())
+    data[4:300] = bytes(296)
+    path.write_bytes(data)
+    with pytest.raises(FeatureError):
+        SubjectFeatures.open(stored.folder).table()
+
+
 def test_a_store_of_another_version(stored):
     path = stored.folder / "provenance.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": 2}))
@@ -341,3 +361,4 @@ def test_a_subject_of_no_tracks_and_a_pass_without_arrays(tmp_path):
     stored = SubjectFeatures.open(tmp_path / "a")
     assert (stored.frames, stored.names, stored.present.any()) == (3, (), False)
     assert stored.table().equals(subject.table())
+    assert np.isnan(stored.confidence).all()

@@ -1,0 +1,33 @@
+# `make demo` and `make test` need Python 3.11, make and the package index; nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Works where the machine has no libGL, which opencv-python needs and its headless twin does not.
+HEADLESS := opencv-python-headless
+
+.PHONY: demo test lint setup clean
+
+demo: setup
+	$(BIN)/avaffect predict sample_media/one_person.mp4 --task all -o demo_out --overwrite
+
+test: lint
+	$(BIN)/python -m pytest --cov
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -c "import cv2" 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--force-reinstall --constraint constraints.txt $(HEADLESS)
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo_out build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
