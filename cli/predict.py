@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from avaffect.cli.options import (
     DEFAULT_OUT,
     FRAME_MODELS,
@@ -17,7 +18,6 @@ from avaffect.cli.options import (
     analysis_options,
     input_options,
 )
-
 from avaffect.errors import UsageError
 from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, FORMATS
 
@@ -102,7 +102,6 @@ def predict(
       avaffect predict clips/ --task expr --format single --edition abaw8
     """
     from avaffect.cli.report import Reporter, run_all
-
     from avaffect.files.editions import check_choice
     from avaffect.pipeline.outputs import require_distinct
     from avaffect.pipeline.predict import parse_tasks
@@ -137,9 +136,7 @@ def _sources(inputs: tuple[str, ...], recursive: bool) -> list[Path]:
     for one in inputs:
         folders = _preprocessed(Path(one))
         sources += folders or expand_inputs([one], recursive)
-    return [
-        source for source in dict.fromkeys(sources) if source.is_file() or is_preprocessed(source)
-    ]
+    return list(dict.fromkeys(sources))
 
 
 def _preprocessed(path: Path) -> list[Path]:
@@ -164,7 +161,7 @@ class _Job:
         stack: ExitStack,
     ) -> None:
         from avaffect.config import AudioConfig, PredictConfig
-            from avaffect.files.challenge import open_single, single_path
+        from avaffect.files.challenge import open_single, single_path
         from avaffect.models.device import choose_device
         from avaffect.pipeline.outputs import Outputs
         from avaffect.pipeline.predict import light

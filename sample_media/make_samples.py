@@ -1,7 +1,7 @@
 """Make the sample clips and the JSON of what happens in them: python sample_media/make_samples.py
 
 Needs scikit-image (``pip install avaffect[media]``) and Debian's espeak-ng; see README.md.
-The same versions of these and of PyAV give the same bytes.
+The same versions of everything give the same bytes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from avaffect.models.fetch import model_path
 HERE = Path(__file__).parent
 FPS = 25
 FACE_BOX = (179, 70, 271, 179)
-BROW_LINE = 86  # the fringe ends and the brows begin
+BROW_LINE, MOUTH_LINE = 86, 137  # between fringe and brows, between nose and upper lip
 HEAD = ((225, 105), (95, 112))  # centre and half axes of an ellipse around hair and neck
 SOUND_RATE = 22_050
 TIME_BASE = Fraction(1, 1000)
@@ -63,6 +63,7 @@ class Event:
     subject: str = "video"
 
     def weight(self, time: float) -> float:
+        """How strong it is at a time, 0..1."""
         times = (self.start, self.apex_start, self.apex_end, self.end)
         return float(ease(np.interp(time, times, (0.0, 1.0, 1.0, 0.0))))
 
@@ -132,6 +133,7 @@ def second_person(image: Picture, bundle: Path) -> Portrait:
     oval = np.hypot((xs - middle) / half, 2 * (ys - top) / (bottom - top) - 1) < 1
     face = oval & (ys > BROW_LINE)
     warm = np.clip((saturation - np.where(oval, 15, 35)) / 25, 0, 1)
+    warm[oval & (ys < MOUTH_LINE)] = 1  # highlights too, but not the teeth
     head = np.clip((1.15 - radius) / 0.15, 0, 1) * warm
     # In the head, what is warm and dark is hair, unless it is a shadow in the face.
     skin = np.where(face, 1, np.clip((value - 140) / 50, 0, 1)).astype(np.float32)
@@ -152,7 +154,9 @@ def second_person(image: Picture, bundle: Path) -> Portrait:
     return Portrait(mirrored, find_mesh(bundle, mirrored, box))
 
 
-def speak(phrases: Iterable[Phrase], seconds: float, voice: str) -> tuple[Sound, list[dict]]:
+def speak(
+    phrases: Iterable[Phrase], seconds: float, voice: str
+) -> tuple[Sound, list[dict[str, Any]]]:
     """The phrases in silence of a given length, and when each is to be heard."""
     sound = np.zeros(round(seconds * SOUND_RATE), np.int16)
     heard = []
@@ -241,7 +245,7 @@ def describe(
     return facts | more | {"events": [asdict(e) | EFFECTS[e.expression] for e in events]}
 
 
-def one_person(folder: Path, person: Portrait) -> dict:
+def one_person(folder: Path, person: Portrait) -> dict[str, Any]:
     """Four expressions, one after the other, and a voice."""
     path, times, size = folder / "one_person.mp4", steady(8.0), (400, 400)
     phrases = (
@@ -259,7 +263,7 @@ def one_person(folder: Path, person: Portrait) -> dict:
     )
 
 
-def two_people(folder: Path, left: Portrait, right: Portrait) -> dict:
+def two_people(folder: Path, left: Portrait, right: Portrait) -> dict[str, Any]:
     """Side by side; each does what the other did before."""
     path, times, size = folder / "two_people.mp4", steady(4.0), (320, 320)
     sound, speech = speak((Phrase("One, two, three, and change over.", 0.5),), 4.0, "en-us+m3")
@@ -288,7 +292,7 @@ def two_people(folder: Path, left: Portrait, right: Portrait) -> dict:
     )
 
 
-def no_face(folder: Path) -> dict:
+def no_face(folder: Path) -> dict[str, Any]:
     """A cup of coffee; no person and no sound stream."""
     path, times, size = folder / "no_face.mp4", steady(2.0), (320, 240)
     cup = data.coffee()
@@ -300,7 +304,7 @@ def no_face(folder: Path) -> dict:
     return describe(path, times, size, subjects=[], sound=None, speech=[])
 
 
-def vfr_rotated(folder: Path, person: Portrait) -> dict:
+def vfr_rotated(folder: Path, person: Portrait) -> dict[str, Any]:
     """As from a phone: uneven frame times, stored lying on its side, sound late and short."""
     path, size = folder / "vfr_rotated.mov", (240, 320)
     steps = np.random.default_rng(2).integers(20, 61, 200)

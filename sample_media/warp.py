@@ -12,6 +12,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -46,6 +47,8 @@ CHEEKS = ((50, 205, 36, 187, 207), (280, 425, 266, 411, 427))
 # The jaw's edge from below one ear to below the other.
 JAW = (58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288)
 CHIN = (18, 200, 199, 175, 83, 313, 201, 421, 208, 428, 171, 396)
+# The lines that a smile draws from the nose's wings past the corners of the mouth.
+SMILE_LINES = ((129, 203, 216, 57), (358, 423, 436, 287))
 # Points that no expression moves: the nose and the corners of the eyes.
 STILL = (168, 6, 197, 195, 5, 4, 1, 2, 98, 327, 129, 358, 48, 278, 33, 133, 362, 263)
 FACE_EDGE = (
@@ -56,7 +59,9 @@ FACE_EDGE = (
 Offsets = dict[int, tuple[float, float]]
 
 
-def find_mesh(bundle: Path, image: NDArray[np.uint8], box: tuple[int, int, int, int]):
+def find_mesh(
+    bundle: Path, image: NDArray[np.uint8], box: tuple[int, int, int, int]
+) -> NDArray[np.float64]:
     """Face Landmarker's points of the one face in ``box``.
 
     Args:
@@ -119,6 +124,7 @@ class Portrait:
         self.triangles = np.where(clockwise[:, None], triangles, triangles[:, ::-1])
         face = (mesh[:, :2] - self.centre) @ self.axes.T / self.unit
         # The portrait smiles: every other expression starts from the relaxed face.
+        self.calm_skin = self._without_smile_lines(mesh)
         self.relaxed = self._spread(relax(face))
         self.moves = {"smile": -self.relaxed}
         self.add_expression("brow_raise", raise_brows())
@@ -140,10 +146,24 @@ class Portrait:
         distance = [cv2.pointPolygonTest(edge, (float(x), float(y)), True) for x, y in grid]
         return grid[np.array(distance) < -step / 2]
 
-    def _grid_depth(self, mesh: NDArray[np.float64], grid: NDArray[np.float64]):
+    def _grid_depth(
+        self, mesh: NDArray[np.float64], grid: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """As deep as the nearest point of the face's edge: float [grid]."""
         edge = mesh[list(FACE_EDGE)]
         nearest = np.linalg.norm(grid[:, None] - edge[None, :, :2], axis=-1).argmin(axis=1)
         return edge[nearest, 2]
+
+    def _without_smile_lines(self, mesh: NDArray[np.float64]) -> NDArray[np.float32]:
+        """The portrait with smooth skin where a smile folds it: float [H, W, 3]."""
+        lines = np.zeros(self.image.shape[:2], np.uint8)
+        for line in SMILE_LINES:
+            corners = np.rint(mesh[line, :2] * 16).astype(np.int32)
+            cv2.polylines(lines, [corners], False, 255, round(self.unit / 10), cv2.LINE_8, 4)
+        filled = cv2.inpaint(self.image, lines, 5, cv2.INPAINT_TELEA)
+        smooth = np.where(lines[..., None] > 0, cv2.GaussianBlur(filled, (0, 0), 1.5), filled)
+        share = np.clip(1.3 * cv2.GaussianBlur(lines / np.float32(255), (0, 0), 1.2), 0, 1)
+        return self.image + share[..., None] * (smooth.astype(np.float32) - self.image)
 
     def _spread(self, offsets: Offsets) -> NDArray[np.float64]:
         """Bend the plate: float [points, 2] in pixels from a few landmarks' offsets in units."""
@@ -198,8 +218,9 @@ class Portrait:
             expressed = expressed + weight * self.moves[name]
         target = self._place(expressed, pose) @ view[:, :2].T + view[:, 2]
         skull = self._place(self.points, pose) @ view[:, :2].T + view[:, 2]
-        skin = self._remap(target, size)
-        within = self._remap(skull, size)
+        smile = np.float32(weights.get("smile", 0))
+        skin = self._remap(self.calm_skin + smile * (self.image - self.calm_skin), target, size)
+        within = self._remap(self.image.astype(np.float32), skull, size)
         teeth = polygon(skull[list(MOUTH_EDGE)], size, soft=1.2)
         gap = polygon(target[list(MOUTH_EDGE)], size, soft=0.8)
         # Light reaches the teeth through a wide gap only: closed lips meet in a dark line.
@@ -209,7 +230,9 @@ class Portrait:
         inside = cavity + light * teeth * (within - cavity)
         return np.clip(skin + gap * (inside - skin) + 0.5, 0, 255).astype(np.uint8)
 
-    def _remap(self, target: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float32]:
+    def _remap(
+        self, image: NDArray[np.float32], target: NDArray[np.float64], size: tuple[int, int]
+    ) -> NDArray[np.float32]:
         """Pull the portrait's pixels to where its points went."""
         corners = target[self.triangles]
         owner = np.zeros((size[1], size[0]), np.int32)
@@ -225,10 +248,7 @@ class Portrait:
         ys, xs = np.mgrid[: size[1], : size[0]]
         place = np.stack([xs, ys, np.ones_like(xs)], axis=-1)
         source = np.einsum("hwk,hwkc->hwc", place, affine[owner]).astype(np.float32)
-        drawn = cv2.remap(
-            self.image, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
-        return drawn.astype(np.float32)
+        return cv2.remap(image, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
     def _cavity(self, target: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
         """The inside of the mouth: nearly black above, the tongue's dull red below."""
@@ -244,14 +264,16 @@ def areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return (ax * by - ay * bx) / 2
 
 
-def polygon(corners: NDArray[np.float64], size: tuple[int, int], soft: float):
+def polygon(
+    corners: NDArray[np.float64], size: tuple[int, int], soft: float
+) -> NDArray[np.float32]:
     """float [height, width, 1], 1 inside the polygon, 0 outside, the edge ``soft`` pixels wide."""
     mask = np.zeros((size[1], size[0]), np.float32)
     cv2.fillPoly(mask, [np.rint(corners * 16).astype(np.int32)], 1.0, cv2.LINE_8, 4)
     return cv2.GaussianBlur(mask, (0, 0), soft)[..., None]
 
 
-def ease(x):
+def ease(x: Any) -> Any:
     """A smooth step: 0 to 1 with no jerk at either end."""
     return x * x * (3 - 2 * x)
 
@@ -262,22 +284,20 @@ def ease(x):
 def relax(face: NDArray[np.float64]) -> Offsets:
     """From the portrait's smile to a calm, closed mouth."""
     middle = (face[61] + face[291]) / 2
-    seam = middle[1] + 0.10
+    half = abs(face[291, 0] - middle[0])
     offsets: Offsets = {}
     for lip, side, growth in ((UPPER_LIP, -1, 1.35), (LOWER_LIP, 1, 1.2)):
         for row in lip.values():
             for point, inner in zip(row, lip[0.0], strict=True):
-                u, v = face[point]
-                thickness = abs(v - face[inner, 1]) * growth
-                offsets[point] = (
-                    0.8 * (u - middle[0]) + middle[0] - u,
-                    seam + side * thickness - v,
-                )
+                u, v = face[point] - middle
+                seam = 0.10 + 0.015 * (u / half) ** 2
+                thickness = abs(face[point, 1] - face[inner, 1]) * growth
+                offsets[point] = (-0.2 * u, seam + side * thickness - v)
     for side, cheek in zip((1, -1), CHEEKS, strict=True):
         for point in cheek:
             offsets[point] = (side * 0.015, 0.03)
-    for lids in LOWER_LIDS:
-        for point in lids:
+    for upper, lower in zip(UPPER_LIDS, LOWER_LIDS, strict=True):
+        for point in upper + lower:
             offsets[point] = (0.0, 0.008)
     return offsets
 

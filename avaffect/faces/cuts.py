@@ -44,7 +44,10 @@ class CutDetector:
 
     def restore(self, state: dict[str, Any] | None) -> None:
         """Go on after the frame at which :meth:`state` was taken."""
-        self._last = state and (
+        if state is None:
+            self._last = None
+            return
+        self._last = (
             np.array(state["picture"], np.float32),
             np.array(state["colours"], np.float32),
         )

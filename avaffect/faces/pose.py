@@ -64,7 +64,7 @@ class HeadModel:
                 vertices = [v for f, v in _fields(value) if f == 3 and isinstance(v, float)]
             elif field == 2 and isinstance(value, bytes):  # procrustes_landmark_basis
                 entry = dict(_fields(value))
-                weights[int(entry.get(1, 0))] = float(entry[2])  # type: ignore[arg-type]
+                weights[int(entry.get(1, 0))] = float(entry[2])
         points = np.array(vertices, np.float32).reshape(CANONICAL_POINTS, 5)[:, :3]
         return cls(np.ascontiguousarray(points), weights)
 

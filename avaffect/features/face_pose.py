@@ -1,7 +1,7 @@
 """The face pose vector: what OpenFace gives seed paper 004, from the mesh.
 
-The paper (section I-B.2) feeds OpenFace's output to its second visual branch: landmarks, head pose,
-gaze, action unit intensities. This vector holds the same kinds of things, 263 values:
+The paper (section I-B.2) feeds OpenFace's output to its second visual branch: landmarks, head
+pose, gaze, action unit intensities. This vector holds the same kinds of things, 263 values:
 
 ====== ==================================================================================
 values what

@@ -196,9 +196,13 @@ class SpooledSubject(SubjectFeatures):
         spool: the pass.
         track_ids: the tracks that are this subject. On a frame with records of two of them the
             more confident one counts.
+
+    Attributes:
+        tracks: those.
     """
 
     def __init__(self, name: str, spool: Spool, track_ids: Sequence[int]) -> None:
+        self.tracks = tuple(track_ids)
         self._name = name
         self._spool = spool
         self._rows = spool.rows()

@@ -7,8 +7,8 @@ a few frames ahead of whoever consumes them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,7 +23,7 @@ from avaffect.media.clock import FrameClock, frame_stamp
 from avaffect.media.container import check_size
 from avaffect.media.decode import Damage, decoded_frames
 from avaffect.media.picture import RgbConverter, deinterlaced
-from avaffect.media.probe import DEFAULTS, probe
+from avaffect.media.probe import DEFAULTS, MediaInfo, probe
 
 # Frames kept ready take no more memory than this together.
 MAX_PREFETCH_BYTES = 256 << 20
@@ -72,16 +72,65 @@ class DecodeReport:
     first_time_s: float
 
 
-@dataclass
 class _Pass:
-    """One pass over the file: what its thread and its consumer share."""
+    """One pass over the file: what its thread and its consumer share.
 
-    clock: FrameClock
-    room: threading.Semaphore
-    damage: Damage = field(default_factory=Damage)
-    ready: SimpleQueue[Frame | BaseException | None] = field(default_factory=SimpleQueue)
-    stop: threading.Event = field(default_factory=threading.Event)
-    frames: int = 0
+    It knows nothing of the reader, so that an iterator that is dropped ends its thread.
+    """
+
+    def __init__(self, info: MediaInfo, config: MediaConfig, start: int, prefetch: int) -> None:
+        self.clock = FrameClock(1 / (info.video.fps or 25), info.clock_restarts)
+        self.damage = Damage()
+        self.frames = 0
+        self._path = info.path
+        self._config = config
+        self._start = start
+        self._room = threading.Semaphore(prefetch)
+        self._ready: SimpleQueue[Frame | BaseException | None] = SimpleQueue()
+        self._stop = False
+
+    def __iter__(self) -> Generator[Frame, None, None]:
+        worker = threading.Thread(target=self._fill, name="avaffect-decode", daemon=True)
+        worker.start()
+        try:
+            while (item := self._ready.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                self._room.release()
+                yield item
+        finally:
+            self._stop = True
+            self._room.release()
+            worker.join()
+
+    def _fill(self) -> None:
+        """The thread's work: fill the queue; None or an exception ends it."""
+        try:
+            convert = RgbConverter()
+            ahead: Iterator[VideoFrame | None] = chain(self._decode(), [None])
+            for frame, following in pairwise(ahead):
+                assert frame is not None  # noqa: S101  (only the last one is)
+                after = None if following is None else frame_stamp(following)
+                time = self.clock.time(frame_stamp(frame), after)
+                index = self.frames
+                self.frames += 1
+                if index >= self._start:
+                    self._room.acquire()
+                if self._stop:
+                    return
+                if index >= self._start:
+                    self._ready.put(Frame(index, time, convert(frame)))
+            self._ready.put(None)
+        except BaseException as error:
+            self._ready.put(error)
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        frames = decoded_frames(self._path, self._config, self.damage)
+        for number, frame in enumerate(deinterlaced(frames)):
+            check_size(frame.width, frame.height, self._path)
+            if frame.is_corrupt:
+                self.damage.add(f"frame {number} is marked as corrupt")
+            yield frame
 
 
 class FrameReader:
@@ -127,8 +176,8 @@ class FrameReader:
         self._start = start
         frame_bytes = 3 * self.info.video.width * self.info.video.height
         self._prefetch = max(1, min(prefetch, MAX_PREFETCH_BYTES // frame_bytes))
-        self._frames: Iterator[Frame] | None = None
         self._pass = self._new_pass()
+        self._frames: Generator[Frame, None, None] | None = None
 
     @property
     def report(self) -> DecodeReport:
@@ -146,7 +195,7 @@ class FrameReader:
     def __iter__(self) -> Iterator[Frame]:
         self.close()
         self._pass = self._new_pass()
-        self._frames = self._consume(self._pass)
+        self._frames = iter(self._pass)
         return self._frames
 
     def __enter__(self) -> FrameReader:
@@ -163,56 +212,8 @@ class FrameReader:
     def close(self) -> None:
         """Stop decoding. Nothing happens if it is over already."""
         if self._frames is not None:
-            self._frames.close()  # type: ignore[attr-defined]
+            self._frames.close()
             self._frames = None
 
     def _new_pass(self) -> _Pass:
-        step = 1 / (self.info.video.fps or 25)
-        clock = FrameClock(step, self.info.clock_restarts)
-        return _Pass(clock, threading.Semaphore(self._prefetch))
-
-    def _consume(self, current: _Pass) -> Iterator[Frame]:
-        worker = threading.Thread(
-            target=self._produce, args=(current,), name="avaffect-decode", daemon=True
-        )
-        worker.start()
-        try:
-            while (item := current.ready.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                current.room.release()
-                yield item
-        finally:
-            current.stop.set()
-            current.room.release()
-            worker.join()
-
-    def _produce(self, current: _Pass) -> None:
-        """The thread's work: fill the queue; None or an exception ends it."""
-        try:
-            convert = RgbConverter()
-            for frame, following in pairwise(chain(self._decode(current), [None])):
-                index = current.frames
-                time = current.clock.time(
-                    frame_stamp(frame), None if following is None else frame_stamp(following)
-                )
-                current.frames += 1
-                if index < self._start:
-                    if current.stop.is_set():
-                        return
-                    continue
-                current.room.acquire()
-                if current.stop.is_set():
-                    return
-                current.ready.put(Frame(index, time, convert(frame)))
-            current.ready.put(None)
-        except BaseException as error:
-            current.ready.put(error)
-
-    def _decode(self, current: _Pass) -> Iterator[VideoFrame]:
-        frames = decoded_frames(self.info.path, self._config, current.damage)
-        for number, frame in enumerate(deinterlaced(frames)):
-            check_size(frame.width, frame.height, self.info.path)
-            if frame.is_corrupt:
-                current.damage.add(f"frame {number} is marked as corrupt")
-            yield frame
+        return _Pass(self.info, self._config, self._start, self._prefetch)

@@ -14,11 +14,12 @@ from avaffect.config import AnalysisConfig, FaceConfig
 from avaffect.errors import NoFramesError
 from avaffect.faces.detectors import build_detector
 from avaffect.faces.landmarks import Landmarker
-from avaffect.faces.subjects import Subject, TrackSummary, name_subjects
+from avaffect.faces.subjects import TrackSummary, name_subjects
 from avaffect.faces.track import TrackedFace, Tracker
 from avaffect.features.encoders import Encoder, build_encoder, encoder_spec
 from avaffect.features.face_pose import SIZE as FACE_POSE_SIZE
 from avaffect.features.spool import Spool
+from avaffect.features.store import SpooledSubject
 from avaffect.features.tensors import ArraySpec
 from avaffect.media.frames import DecodeReport, Frame, FrameReader
 from avaffect.media.probe import MediaInfo
@@ -86,9 +87,13 @@ class Analysis:
     spool: Spool
     tracks: list[TrackSummary]
 
-    def subjects(self, faces: FaceConfig) -> list[Subject]:
+    def spooled(self, faces: FaceConfig) -> list[SpooledSubject]:
         """Who gets a file, by :func:`avaffect.faces.subjects.name_subjects`."""
-        return name_subjects(self.info.path.stem, self.tracks, faces.subjects)
+        subjects = name_subjects(self.info.path.stem, self.tracks, faces.subjects)
+        return [
+            SpooledSubject(one.name, self.spool, () if one.track is None else (one.track,))
+            for one in subjects
+        ]
 
 
 def analyse(

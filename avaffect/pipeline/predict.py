@@ -10,27 +10,26 @@ from typing import TYPE_CHECKING
 
 from avaffect.config import PredictConfig
 from avaffect.errors import UnknownNameError
-from avaffect.features.audio import audio_features, audio_specs
+from avaffect.features.audio import audio_specs
 from avaffect.features.store import (
     FACES,
-    SpooledSubject,
     SubjectFeatures,
     provenance,
-    write_subject,
 )
 from avaffect.files.editions import TASKS
-from avaffect.media.probe import first_frame_time, probe, video_hash
-from avaffect.media.sound import extract_sound
+from avaffect.media.probe import probe, video_hash
+from avaffect.media.sound import SoundInfo
 from avaffect.models.device import choose_device
 from avaffect.pipeline.analyse import Analysis, analyse
 from avaffect.pipeline.folder import Folder, is_preprocessed
-from avaffect.pipeline.keys import CROPS, all_models, keys, model_hashes
-from avaffect.pipeline.preprocess import SOUND, NetsLoader, damage, no_face
+from avaffect.pipeline.keys import all_models, keys, model_hashes
+from avaffect.pipeline.preprocess import SOUND, NetsLoader, damage, keep_subjects, no_face
+from avaffect.pipeline.sound import make_wav, sound_chunks
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import Predictor, build_predictor
 from avaffect.predictions.smooth import apply, parse_smoothing
-from avaffect.progress import EventCallback, Notice, ignore_events
+from avaffect.progress import EventCallback, ignore_events
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,23 +164,22 @@ def predict_video(
     analysis_config = config.analysis
     probe(video, analysis_config.media)
     sha256 = video_hash(video)
+    if store is not None:
+        store.require_free_for(video.name, sha256)
     wanted = keys(sha256, analysis_config)
     names = (FACES, *analysis_config.encoders)
     pass_key = "-".join(wanted[name] for name in names)
     found = analyse(video, analysis_config, nets(on_event), work, pass_key, on_event=on_event)
+    sound = None
     if analysis_config.audio is not None:
-        _spool_sound(video, config, found, work, on_event)
-    about = provenance(
-        video.name, sha256, config.to_dict(), model_hashes(all_models(analysis_config))
-    )
-    subjects = [
-        SpooledSubject(subject.name, found.spool, [] if subject.track is None else [subject.track])
-        for subject in found.subjects(analysis_config.faces)
-    ]
+        sound = _spool_sound(video, config, found, work, on_event)
+    models = model_hashes(all_models(analysis_config))
+    about = provenance(video.name, sha256, config.to_dict(), models)
+    subjects = found.spooled(analysis_config.faces)
     if store is not None:
-        array_keys = {name: key for name, key in wanted.items() if name != CROPS}
-        for subject in subjects:
-            write_subject(store.features(subject.name), subject, about, array_keys)
+        # The store's own configuration is that of the pass, as `preprocess` writes it.
+        kept = {**about, "configuration": analysis_config.to_dict()}
+        keep_subjects(store, found, subjects, wanted, kept, sound=sound)
     about |= {"frames": found.report.frames, "damage": damage(found.report)}
     result = _result(video, subjects, config, predictor, about)
     if result.found == 0:
@@ -224,17 +222,13 @@ def _result(
 
 def _spool_sound(
     video: Path, config: PredictConfig, found: Analysis, work: Path, on_event: EventCallback
-) -> None:
+) -> SoundInfo | None:
     audio = config.analysis.audio
     assert audio is not None  # noqa: S101 - the caller checked
     wav = work / "audio.wav"
-    start = first_frame_time(video, config.analysis.media)
-    sound = extract_sound(video, config.analysis.media, wav, first_time_s=start, on_event=on_event)
-    if sound is None:
-        on_event(Notice(f"'{video.name}' has no sound; its audio features are marked missing"))
-    chunks = (
-        {"audio": chunk.values, "has_sound": chunk.has_sound}
-        for chunk in audio_features(wav if sound else (), found.spool.times(), audio)
-    )
+    sound = make_wav(video, wav, config.analysis.media, on_event)
+    span = None if sound is None else (sound.start_s, sound.end_s)
+    chunks = sound_chunks(wav, span, found.spool.times(), audio)
     found.spool.write_rows(audio_specs(audio), chunks)
     wav.unlink(missing_ok=True)
+    return sound

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from avaffect.config import AnalysisConfig, AudioConfig
 from avaffect.errors import FeatureError, output_error
-from avaffect.features.audio import audio_features, audio_specs
+from avaffect.features.audio import audio_specs
 from avaffect.features.store import (
     FACES,
     SpooledSubject,
@@ -19,14 +19,14 @@ from avaffect.features.store import (
     replace_arrays,
     write_subject,
 )
-from avaffect.features.tensors import Array
 from avaffect.media.frames import DecodeReport
-from avaffect.media.probe import first_frame_time, probe, video_hash
-from avaffect.media.sound import extract_sound
+from avaffect.media.probe import probe, video_hash
+from avaffect.media.sound import SoundInfo
 from avaffect.pipeline.analyse import Analysis, Nets, analyse
 from avaffect.pipeline.folder import Folder
 from avaffect.pipeline.keys import CROPS, all_models, keys, model_hashes
 from avaffect.pipeline.redo import crop_again, encode_again
+from avaffect.pipeline.sound import make_wav, sound_chunks
 from avaffect.progress import EventCallback, Notice, ignore_events
 
 SOUND = ("audio", "has_sound")
@@ -159,21 +159,56 @@ def _everything(
     names = (FACES, CROPS, *config.encoders)
     pass_key = "-".join(wanted[name] for name in names)
     analysis = analyse(video, config, nets, folder.work, pass_key, crops=crops, on_event=on_event)
-    subjects = analysis.subjects(config.faces)
-    faces = 0
-    array_keys = {name: key for name, key in wanted.items() if name not in (CROPS, *SOUND)}
+    subjects = analysis.spooled(config.faces)
     for subject in subjects:
-        tracks = [] if subject.track is None else [subject.track]
-        spooled = SpooledSubject(subject.name, analysis.spool, tracks)
-        faces = max(faces, int(spooled.present.sum()))
-        write_subject(folder.features(subject.name), spooled, about, array_keys)
-        _move_crops(crops, subject.track, folder.crops(subject.name))
-    _drop_others(folder, {subject.name for subject in subjects})
-    if faces == 0:
+        _move_crops(crops, subject.tracks, folder.crops(subject.name))
+    keep_subjects(folder, analysis, subjects, wanted, about, crops=wanted[CROPS])
+    if not any(subject.tracks for subject in subjects):
         on_event(no_face(video, analysis.report.frames))
-    folder.write_record(_record(analysis, [one.name for one in subjects], faces, wanted, about))
     shutil.rmtree(folder.work, ignore_errors=True)
     return folder.subjects()
+
+
+def keep_subjects(
+    folder: Folder,
+    analysis: Analysis,
+    subjects: Sequence[SpooledSubject],
+    wanted: Mapping[str, str],
+    about: Mapping[str, Any],
+    *,
+    crops: str | None = None,
+    sound: SoundInfo | None = None,
+) -> None:
+    """Write the subjects of a finished pass into the feature store, and the folder's record.
+
+    Args:
+        folder: where.
+        analysis: the pass.
+        subjects: who.
+        wanted: the key of every array, from ``pipeline.keys``.
+        about: provenance.
+        crops: the key of the aligned pictures, None if they were not made.
+        sound: what the sound features in the spool were made from, None if there are none.
+    """
+    for subject in subjects:
+        array_keys = {name: wanted[name] for name in (FACES, *subject.names)}
+        write_subject(folder.features(subject.name), subject, about, array_keys)
+    names = [subject.name for subject in subjects]
+    _drop_others(folder, set(names))
+    folder.write_record(
+        {
+            "video": about["video"],
+            "frames": analysis.report.frames,
+            "faces": max(int(subject.present.sum()) for subject in subjects),
+            "subjects": names,
+            "first_time_s": analysis.report.first_time_s,
+            "damage": damage(analysis.report),
+            "crops": crops,
+            "sound": None if sound is None else asdict(sound),
+            "configuration": about["configuration"],
+            "versions": about["versions"],
+        }
+    )
 
 
 def no_face(video: Path, frames: int) -> Notice:
@@ -185,27 +220,6 @@ def no_face(video: Path, frames: int) -> Notice:
     )
 
 
-def _record(
-    analysis: Analysis,
-    subjects: list[str],
-    faces: int,
-    wanted: Mapping[str, str],
-    about: Mapping[str, Any],
-) -> dict[str, Any]:
-    return {
-        "video": about["video"],
-        "frames": analysis.report.frames,
-        "faces": faces,
-        "subjects": subjects,
-        "first_time_s": analysis.report.first_time_s,
-        "damage": damage(analysis.report),
-        "crops": wanted[CROPS],
-        "sound": None,
-        "configuration": about["configuration"],
-        "versions": about["versions"],
-    }
-
-
 def damage(report: DecodeReport) -> dict[str, Any]:
     """What decoding met, for the records."""
     return {
@@ -215,15 +229,13 @@ def damage(report: DecodeReport) -> dict[str, Any]:
     }
 
 
-def _move_crops(crops: Path, track: int | None, target: Path) -> None:
+def _move_crops(crops: Path, tracks: Sequence[int], target: Path) -> None:
     try:
         shutil.rmtree(target, ignore_errors=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source = crops / str(track)
-        if track is not None and source.is_dir():
-            source.rename(target)
-        else:
-            target.mkdir()
+        target.mkdir(parents=True)
+        for track in tracks:
+            for picture in (crops / str(track)).iterdir():
+                picture.rename(target / picture.name)
     except OSError as error:
         raise output_error(target, error) from error
 
@@ -243,16 +255,9 @@ def _make_wav(
     record: dict[str, Any],
     on_event: EventCallback,
 ) -> None:
-    sound = extract_sound(
-        video,
-        config.media,
-        folder.wav,
-        first_time_s=first_frame_time(video, config.media),
-        on_event=on_event,
-    )
+    sound = make_wav(video, folder.wav, config.media, on_event)
     if sound is None:
         folder.wav.unlink(missing_ok=True)
-        on_event(Notice(f"'{video.name}' has no sound; its audio features are marked missing"))
     folder.write_record({**record, "sound": None if sound is None else asdict(sound)})
 
 
@@ -265,13 +270,10 @@ def _store_sound(
     on_event: EventCallback,
 ) -> None:
     specs = audio_specs(config)
-    sound = folder.wav if folder.wav.is_file() else ()
+    sound = folder.record()["sound"]
+    span = None if sound is None else (sound["start_s"], sound["end_s"])
+    sound_keys = {name: wanted[name] for name in specs}
     for subject in stored:
-
-        def chunks(times: Array = subject.times) -> Iterator[dict[str, Array]]:
-            for chunk in audio_features(sound, times, config, on_event=on_event):
-                yield {"audio": chunk.values, "has_sound": chunk.has_sound}
-
-        sound_keys = {name: wanted[name] for name in specs}
-        replace_arrays(subject.folder, specs, chunks(), about, sound_keys)
+        chunks = sound_chunks(folder.wav, span, subject.times, config, on_event)
+        replace_arrays(subject.folder, specs, chunks, about, sound_keys)
     stored[:] = folder.subjects()

@@ -101,7 +101,7 @@ def signals(face_pose: Signals) -> Signals:
 def is_frontal(face_pose: Signals) -> NDArray[np.bool_]:
     """bool [N], rows of ``face_pose`` fit for estimating the neutral face; NaN rows are not."""
     yaw_pitch = np.abs(face_pose[:, LANDMARK_VALUES : LANDMARK_VALUES + 2]) * 90
-    return (yaw_pitch < _FRONTAL_DEGREES).all(1)
+    return np.all(yaw_pitch < _FRONTAL_DEGREES, axis=1)
 
 
 def neutral(raw: Signals) -> Signals:
@@ -128,7 +128,8 @@ def activation(raw: Signals, level: Signals) -> Signals:
 def presence(active: Signals) -> Signals:
     """float32 [N, 12], probability-like presence (0.5 at each threshold); *not calibrated*."""
     threshold = np.array([proxy.threshold for proxy in PROXIES], np.float32)
-    return 1 / (1 + np.exp(-(active - threshold) / (_SOFTNESS / 2)))
+    odds = np.exp((active - threshold) / np.float32(_SOFTNESS / 2))
+    return np.asarray(odds / (1 + odds), np.float32)
 
 
 def intensity(active: Signals) -> Signals:

@@ -147,7 +147,7 @@ class Prediction:
         table: dict[str, Any] = self.columns()
         if self.expr is not None:
             ids = self.expression_ids()
-            table["expression"] = pandas.Categorical.from_codes(ids.tolist(), list(EXPRESSIONS))
+            table["expression"] = pandas.Categorical.from_codes(ids, pandas.Index(EXPRESSIONS))
         return pandas.DataFrame(table, index=pandas.RangeIndex(1, len(self) + 1))
 
     @classmethod

@@ -95,7 +95,7 @@ def spots(points, radius, shape):
 def test_known_points_come_out(spot_weights):
     aligner = FanAligner()
     face = np.array([[0.3, 0.4], [0.7, 0.38], [0.5, 0.6], [0.33, 0.8], [0.66, 0.78]])
-    for corner, side in [((60, 40), 100), ((30, 50), 330), ((-25, -40), 200)]:
+    for corner, side in [((30, 50), 330), ((-25, -40), 200)]:
         points = face * side + corner
         picture = spots(points, side / 30, (480, 640))
         box = np.array([*corner, *np.add(corner, side)], np.float32)
@@ -124,6 +124,10 @@ def test_agrees_with_the_package(spot_weights, tmp_path_factory, monkeypatch):
     points = np.array([[150, 120], [250, 130], [200, 180], [160, 230], [240, 225]])
     picture = spots(points, 8, (480, 640))
     box = [100.0, 70.0, 310.0, 260.0]
+    # Compiling these two would take longer than the whole test.
+    for name in ("transform_np", "_get_preds_fromhm"):
+        slow = getattr(face_alignment.utils, name).py_func
+        monkeypatch.setattr(face_alignment.utils, name, slow)
     (theirs,) = package.get_landmarks_from_image(picture, [box])
     ours = aligner.landmarks(picture, np.array(box, np.float32))
     seen = [*range(36, 48), 30, 48, 54]
@@ -170,10 +174,11 @@ def test_weights_of_another_net_are_refused(cache, monkeypatch):
         FanAligner()
 
 
-@pytest.mark.parametrize("box", [[5, 5, 5, 9], [9, 5, 5, 9], [0, 0, np.nan, 9], [0, 0, np.inf, 1]])
-def test_a_box_that_is_none_is_refused(spot_weights, box):
-    with pytest.raises(ValueError, match="box"):
-        FanAligner()(np.zeros((20, 20, 3), np.uint8), np.array(box, np.float32))
+def test_a_box_that_is_none_is_refused(spot_weights):
+    aligner = FanAligner()
+    for box in ([5, 5, 5, 9], [9, 5, 5, 9], [0, 0, np.nan, 9], [0, 0, np.inf, 1]):
+        with pytest.raises(ValueError, match="box"):
+            aligner(np.zeros((20, 20, 3), np.uint8), np.array(box, np.float32))
 
 
 def test_five_of_68():

@@ -1,0 +1,98 @@
+"""Which ffmpeg runs, and that it is run safely."""
+
+import ffmpeg
+import imageio_ffmpeg
+import pytest
+
+from avaffect.errors import MediaError
+from avaffect.media.ffmpeg import MESSAGES, ffmpeg_binary, file_input, file_url, pipe_from
+
+
+@pytest.fixture
+def fresh():
+    ffmpeg_binary.cache_clear()
+    yield
+    ffmpeg_binary.cache_clear()
+
+
+def program(folder, text):
+    path = folder / "ffmpeg"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_the_systems_ffmpeg_comes_first_if_it_runs(tmp_path, monkeypatch, fresh):
+    good = program(tmp_path, "exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert ffmpeg_binary() == good
+
+
+def test_a_broken_ffmpeg_is_passed_over(tmp_path, monkeypatch, fresh):
+    program(tmp_path, "exit 1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: "/the/wheel's")
+    assert ffmpeg_binary() == "/the/wheel's"
+
+
+def test_no_ffmpeg_at_all(tmp_path, monkeypatch, fresh):
+    def none():
+        raise RuntimeError
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", none)
+    with pytest.raises(MediaError, match="pip install imageio-ffmpeg"):
+        ffmpeg_binary()
+
+
+def test_inputs_are_absolute_files_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    graph = file_input(tmp_path / "-x.mp4").output("pipe:1", format="null")
+    arguments = ffmpeg.compile(graph)
+    place = arguments.index("-i")
+    assert arguments[place + 1] == f"file:{tmp_path}/-x.mp4" == file_url(tmp_path / "-x.mp4")
+    assert "file,pipe" in arguments[:place]
+    assert not {"hls", "concat", "dash", "sdp"} & set(
+        arguments[arguments.index("-format_whitelist") + 1].split(",")
+    )
+
+
+def tone(seconds, fmt="s16le"):
+    return ffmpeg.input(f"sine=d={seconds}:r=8000", f="lavfi").output("pipe:1", format=fmt)
+
+
+def test_output_is_streamed(make):
+    told = []
+    with pipe_from(tone(2), told.append) as pipe:
+        assert len(pipe.read()) == 2 * 2 * 8000
+    assert told == []
+
+
+def test_output_may_be_left_unread_without_complaint():
+    told = []
+    with pipe_from(tone(100_000), told.append) as pipe:
+        assert len(pipe.read(1000)) == 1000
+    assert told == []
+
+
+def test_complaints_are_told(tmp_path):
+    (tmp_path / "x").write_bytes(b"no media" * 100)
+    told = []
+    graph = file_input(tmp_path / "x").output("pipe:1", format="s16le")
+    with pipe_from(graph, told.append) as pipe:
+        assert pipe.read() == b""
+    assert 0 < len(told) <= MESSAGES
+
+
+def test_an_exception_in_the_block_ends_ffmpeg(monkeypatch):
+    started = []
+    with pytest.raises(KeyboardInterrupt), pipe_from(tone(100_000), print) as pipe:
+        started.append(pipe)
+        raise KeyboardInterrupt
+    assert started[0].closed
+
+
+def test_ffmpeg_that_cannot_be_started(monkeypatch, tmp_path):
+    monkeypatch.setattr("avaffect.media.ffmpeg.ffmpeg_binary", lambda: str(tmp_path / "none"))
+    with pytest.raises(MediaError, match="cannot run"), pipe_from(tone(1), print):
+        pass

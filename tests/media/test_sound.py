@@ -1,0 +1,248 @@
+"""Sound on the picture's clock: sample 0 is the first frame, every click is where it was made."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from avaffect.config import MediaConfig
+from avaffect.errors import InputNotFoundError, MediaError, OutputError
+from avaffect.media.frames import FrameReader
+from avaffect.media.probe import first_frame_time
+from avaffect.media.sound import MIN_GAP_S, extract_sound, read_blocks
+from avaffect.progress import Notice, Progress
+
+CLICKS = [0.4, 0.9, 1.7]
+VIDEO = ["-c:v", "libx264", "-preset", "ultrafast"]
+
+
+def film(make, name, coding, *, rate=44100, channels=1, delay=0.0, cut=(), seconds=2.0):
+    """A 2 s film with clicks at CLICKS + delay on the container's clock."""
+    make.clicks("clicks.wav", CLICKS, seconds, rate, channels)
+    picture = ["-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=2"]
+    sound = ["-itsoffset", str(delay), "-i", "clicks.wav"]
+    make.ffmpeg(*picture, *sound, *VIDEO, *coding, *cut, name)
+    return make.folder / name
+
+
+def extract(path, config=MediaConfig(), **options):
+    info = extract_sound(
+        path, config, path.with_suffix(".wav"), first_time_s=first_frame_time(path), **options
+    )
+    samples, rate = soundfile.read(path.with_suffix(".wav"), dtype="float32")
+    assert rate == info.sample_rate == 16_000
+    assert samples.ndim == 1
+    assert len(samples) == info.samples == round(info.duration_s * 16_000)
+    return samples, info
+
+
+def click_error(samples, time):
+    """Seconds between ``time`` and the centre of the click that should be there."""
+    first = max(0, round((time - 0.1) * 16_000))
+    power = samples[first : round((time + 0.1) * 16_000)].astype(float) ** 2
+    assert power.sum() > 1, f"no click at {time} s"
+    return (first + (power * np.arange(len(power))).sum() / power.sum()) / 16_000 - time
+
+
+def check_clicks(samples, times, within=0.0005):
+    for time in times:
+        assert abs(click_error(samples, time)) < within
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 96000])
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "aac"), ("a.mkv", "flac")])
+def test_clicks_stay_in_place_at_every_rate(make, rate, name, codec):
+    """In MP4 the encoder's priming samples come before time 0 and must not shift the sound."""
+    samples, info = extract(film(make, name, ["-c:a", codec], rate=rate, channels=2))
+    check_clicks(samples, CLICKS)
+    assert (info.start_s, info.errors) == (0, 0)
+    assert info.end_s == pytest.approx(2, abs=0.03)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_channels_are_mixed_down(make, channels):
+    samples, _ = extract(film(make, "c.mkv", ["-c:a", "pcm_s16le"], channels=channels))
+    check_clicks(samples, CLICKS)
+    assert 0.3 < np.abs(samples).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("d.mp4", "aac"), ("d.mkv", "flac"), ("d.ts", "mp2"), ("d.mov", "pcm_s16le")],
+)
+def test_sound_that_begins_later_is_preceded_by_silence(make, name, codec):
+    path = film(make, name, ["-c:a", codec], delay=0.6)
+    samples, info = extract(path)
+    picture_starts = 0 if name != "d.ts" else first_frame_time(path) - 1.4
+    check_clicks(samples, [click + 0.6 - picture_starts for click in CLICKS])
+    assert info.start_s == pytest.approx(0.6 - picture_starts, abs=0.03)
+    assert np.abs(samples[: round((info.start_s - 0.01) * 16_000)]).max() == 0
+
+
+@pytest.mark.parametrize(("name", "codec"), [("e.mkv", "flac"), ("e.mp4", "aac"), ("e.ts", "aac")])
+def test_sound_that_begins_earlier_is_cut(make, name, codec):
+    """MKV and TS then start the picture late, MP4 drops the sound by an edit list."""
+    path = film(make, name, ["-c:a", codec], delay=-0.5)
+    samples, info = extract(path)
+    check_clicks(samples, [click - 0.5 for click in CLICKS[1:]])
+    assert info.start_s == 0
+    assert info.end_s == pytest.approx(1.5, abs=0.06)
+
+
+def test_a_transport_stream_whose_clock_starts_late(make):
+    path = film(make, "f.ts", ["-c:a", "aac", "-output_ts_offset", "1000"])
+    assert first_frame_time(path) > 1001
+    samples, _ = extract(path)
+    check_clicks(samples, CLICKS)
+
+
+@pytest.mark.parametrize("seconds", [1.2, 3.1])
+def test_sound_shorter_or_longer_than_the_picture(make, seconds):
+    path = film(make, "g.mkv", ["-c:a", "flac"], seconds=seconds)
+    samples, info = extract(path)
+    assert info.end_s == info.duration_s == pytest.approx(seconds, abs=1e-3)
+    fitted, info = extract(path, duration_s=2.0)
+    assert info.samples == 32_000
+    assert info.end_s == pytest.approx(min(seconds, 2), abs=1e-3)
+    assert np.array_equal(
+        fitted[: round(info.end_s * 16_000)], samples[: round(info.end_s * 16_000)]
+    )
+    assert not fitted[round(info.end_s * 16_000) + 1 :].any()
+    assert info.errors == 0
+
+
+def test_a_hole_in_the_sound_is_filled_with_silence(make):
+    drop = ["-bsf:a", "noise=drop='between(n,25,50)'"]
+    samples, info = extract(film(make, "h.mkv", ["-c:a", "aac", *drop]))
+    check_clicks(samples, [CLICKS[0], CLICKS[2]])
+    assert np.abs(samples[round(0.7 * 16_000) : round(1.1 * 16_000)]).max() == 0
+    assert info.end_s > 1.9
+
+
+def test_rate_and_channels_may_change_in_mid_stream(make):
+    first = film(make, "i1.ts", ["-c:a", "aac"], rate=44100, channels=2)
+    second = film(make, "i2.ts", ["-c:a", "aac", "-output_ts_offset", "2"], rate=48000, channels=6)
+    both = make.folder / "i.ts"
+    both.write_bytes(first.read_bytes() + second.read_bytes())
+    samples, info = extract(both)
+    check_clicks(samples, CLICKS)
+    assert abs(click_error(samples, 2 + CLICKS[2]) - click_error(samples, 2 + CLICKS[0])) < 0.0005
+    assert abs(click_error(samples, 2 + CLICKS[0])) < 0.05
+    assert info.end_s == pytest.approx(4, abs=0.06)
+
+
+def test_two_recordings_in_one_file(make):
+    """Their clocks start anew: picture and sound of the second go on after those of the first."""
+    part = film(make, "part.mpg", ["-c:a", "mp2"])
+    both = make.folder / "both.mpg"
+    both.write_bytes(part.read_bytes() * 2)
+    samples, _ = extract(both)
+    times = [frame.time for frame in FrameReader(both)]
+    assert len(times) == 100
+    lead = click_error(samples, CLICKS[0])
+    check_clicks(samples, [times[50] + click + lead for click in CLICKS], within=0.06)
+
+
+def test_no_sound(make):
+    path = make.test_card("mute.mp4", *VIDEO)
+    out = make.folder / "mute.wav"
+    assert extract_sound(path, MediaConfig(), out, first_time_s=0) is None
+    assert not out.exists()
+
+
+def test_the_chosen_sound(make):
+    make.clicks("one.wav", [0.3], 1, 16000, 1)
+    make.clicks("two.wav", [0.7], 1, 16000, 1)
+    maps = "-i one.wav -i two.wav -map 0 -map 1 -map 2 -c:a flac".split()
+    path = make.test_card("two.mkv", *maps, *VIDEO)
+    check_clicks(extract(path)[0], [0.3])
+    check_clicks(extract(path, MediaConfig(audio_stream=1))[0], [0.7])
+
+
+def test_damaged_sound_is_used_as_far_as_it_goes_and_told(make):
+    path = film(make, "damaged.mkv", ["-c:a", "aac"])
+    make.ffmpeg("-i", "damaged.mkv", "-c", "copy", "-bsf:a", "noise=amount=40", "noisy.mkv")
+    events = []
+    _, info = extract(make.folder / "noisy.mkv", on_event=events.append)
+    assert info.errors > 0
+    assert info.end_s > 1
+    notices = [event for event in events if isinstance(event, Notice)]
+    assert [notice.warning for notice in notices] == [True]
+    assert "damaged" in notices[0].text
+
+
+def test_truncated_sound(make):
+    path = film(make, "cut.ts", ["-c:a", "aac"])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    samples, info = extract(path, duration_s=2.0)
+    assert 0.3 < info.end_s < 2
+    check_clicks(samples, CLICKS[:1])
+
+
+def test_a_stream_without_any_sound_that_decodes_is_silence(make):
+    path = film(make, "dead.mkv", ["-c:a", "aac"])
+    make.ffmpeg("-i", "dead.mkv", "-c", "copy", "-bsf:a", "noise=drop='gte(n,0)'", "none.mkv")
+    samples, info = extract(make.folder / "none.mkv", duration_s=1.0)
+    assert (info.samples, info.start_s, info.end_s) == (16_000, 0, 0)
+    assert not samples.any()
+
+
+def test_progress_is_told(make):
+    events = []
+    extract(film(make, "p.mkv", ["-c:a", "flac"]), on_event=events.append)
+    assert [event.done for event in events if isinstance(event, Progress)] == [1, 2, 2]
+    assert events[-1].finished
+
+
+def test_odd_names_and_an_overwritten_output(make, monkeypatch):
+    path = film(make, "a.mp4", ["-c:a", "aac"]).rename(make.folder / '-i it\'s "é" %03d.mp4')
+    out = make.folder / "- out.wav"
+    out.write_text("old")
+    extract_sound(path, MediaConfig(), out, first_time_s=0)
+    check_clicks(soundfile.read(out)[0], CLICKS)
+    assert not [name for name in make.folder.iterdir() if "tmp" in name.name]
+
+
+def test_errors(make):
+    with pytest.raises(InputNotFoundError):
+        extract_sound(make.folder / "no.mp4", MediaConfig(), make.folder / "o.wav", first_time_s=0)
+    path = film(make, "a.mkv", ["-c:a", "flac"])
+    (make.folder / "file").touch()
+    with pytest.raises(OutputError):
+        extract_sound(path, MediaConfig(), make.folder / "file" / "o.wav", first_time_s=0)
+
+
+def test_a_full_disk(make, monkeypatch):
+    path = film(make, "a.mkv", ["-c:a", "flac"])
+    out = make.folder / "full.wav"
+    monkeypatch.setattr("avaffect.media.sound.wave.open", lambda name, mode: open_full(mode))
+    with pytest.raises(OutputError, match="disk is full"):
+        extract_sound(path, MediaConfig(), out, first_time_s=0)
+    assert not out.exists()
+
+
+def open_full(mode):
+    import wave
+
+    return wave.Wave_write(open("/dev/full", mode, buffering=0))  # noqa: PTH123, SIM115
+
+
+def test_blocks(tmp_path):
+    path = tmp_path / "x.wav"
+    samples = np.linspace(-0.9, 0.9, 40_000, dtype=np.float32)
+    soundfile.write(path, samples, 16_000, subtype="FLOAT")
+    blocks = list(read_blocks(path, 1.0))
+    assert [len(block) for block in blocks] == [16_000, 16_000, 8_000]
+    assert {block.dtype for block in blocks} == {np.dtype("float32")}
+    assert np.array_equal(np.concatenate(blocks), samples)
+
+
+def test_blocks_of_what_is_no_mono_sound(tmp_path):
+    soundfile.write(tmp_path / "two.wav", np.zeros((10, 2)), 16_000)
+    (tmp_path / "text.wav").write_text("no sound")
+    for name in ("two.wav", "text.wav", "none.wav"):
+        with pytest.raises(MediaError):
+            list(read_blocks(tmp_path / name, 1.0))
+
+
+def test_the_smallest_gap_is_shorter_than_any_usual_packet():
+    assert MIN_GAP_S < 960 / 48_000
