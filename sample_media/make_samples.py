@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import wave
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -53,14 +53,14 @@ EFFECTS = {
 
 @dataclass(frozen=True)
 class Event:
-    """An expression: it grows from start to apex_start, stays, and is gone at end (seconds)."""
+    """What a subject does: it grows from start to apex_start, stays, is gone at end (seconds)."""
 
+    subject: str
     expression: str
     start: float
     apex_start: float
     apex_end: float
     end: float
-    subject: str = "video"
 
     def weight(self, time: float) -> float:
         """How strong it is at a time, 0..1."""
@@ -76,24 +76,22 @@ class Phrase:
     start: float
 
 
-ONE_PERSON = (
-    Event("smile", 1.5, 1.8, 2.7, 3.0),
-    Event("brow_raise", 3.6, 3.84, 4.56, 4.8),
-    Event("open_mouth", 5.2, 5.44, 6.16, 6.4),
-    Event("frown", 6.8, 7.08, 7.72, 8.0),
+EVENTS = (
+    Event("one_person", "smile", 1.5, 1.8, 2.7, 3.0),
+    Event("one_person", "brow_raise", 3.6, 3.84, 4.56, 4.8),
+    Event("one_person", "open_mouth", 5.2, 5.44, 6.16, 6.4),
+    Event("one_person", "frown", 6.8, 7.08, 7.72, 8.0),
+    Event("two_people_left", "smile", 0.6, 0.88, 1.52, 1.8),
+    Event("two_people_right", "open_mouth", 0.6, 0.88, 1.52, 1.8),
+    Event("two_people_left", "open_mouth", 2.4, 2.68, 3.32, 3.6),
+    Event("two_people_right", "smile", 2.4, 2.68, 3.32, 3.6),
+    Event("vfr_rotated", "smile", 1.0, 1.3, 1.9, 2.2),
 )
-TWO_PEOPLE = (
-    Event("smile", 0.6, 0.88, 1.52, 1.8, "video_left"),
-    Event("open_mouth", 0.6, 0.88, 1.52, 1.8, "video_right"),
-    Event("open_mouth", 2.4, 2.68, 3.32, 3.6, "video_left"),
-    Event("smile", 2.4, 2.68, 3.32, 3.6, "video_right"),
-)
-ROTATED = (Event("smile", 1.0, 1.3, 1.9, 2.2),)
 
 
-def weights(events: Iterable[Event], time: float, subject: str = "video") -> dict[str, float]:
+def weights(subject: str, time: float) -> dict[str, float]:
     """How strong each expression of a subject is at a time."""
-    return {e.expression: e.weight(time) for e in events if e.subject == subject}
+    return {e.expression: e.weight(time) for e in EVENTS if e.subject == subject}
 
 
 def sway(time: float, phase: float) -> Pose:
@@ -228,7 +226,7 @@ def describe(
     path: Path,
     times: NDArray[np.int64],
     size: tuple[int, int],
-    events: Iterable[Event] = (),
+    subjects: Sequence[str],
     **more: Any,
 ) -> dict[str, Any]:
     """A clip's entry in truth.json: what it says of every clip, and what ``more`` there is."""
@@ -242,7 +240,8 @@ def describe(
         "height": size[1],
         "rotation": 0,
     }
-    return facts | more | {"events": [asdict(e) | EFFECTS[e.expression] for e in events]}
+    events = [asdict(e) | EFFECTS[e.expression] for e in EVENTS if e.subject in subjects]
+    return facts | more | {"subjects": subjects, "events": events}
 
 
 def one_person(folder: Path, person: Portrait) -> dict[str, Any]:
@@ -254,13 +253,11 @@ def one_person(folder: Path, person: Portrait) -> dict[str, Any]:
     )
     sound, speech = speak(phrases, 8.0, "en-us+f3")
     pictures = (
-        person.draw(weights(ONE_PERSON, t), sway(t, 0.0), view(1.75, 111, 2), size)
+        person.draw(weights("one_person", t), sway(t, 0.0), view(1.75, 111, 2), size)
         for t in times / 1000
     )
     write_clip(path, pictures, times, size, sound)
-    return describe(
-        path, times, size, events=ONE_PERSON, subjects=["video"], sound=[0.0, 8.0], speech=speech
-    )
+    return describe(path, times, size, ["one_person"], sound=[0.0, 8.0], speech=speech)
 
 
 def two_people(folder: Path, left: Portrait, right: Portrait) -> dict[str, Any]:
@@ -270,23 +267,18 @@ def two_people(folder: Path, left: Portrait, right: Portrait) -> dict[str, Any]:
 
     def picture(t: float) -> Picture:
         halves = [
-            left.draw(
-                weights(TWO_PEOPLE, t, "video_left"), sway(t, 0.15), view(1.4, 111, 2), size
-            ),
-            right.draw(
-                weights(TWO_PEOPLE, t, "video_right"), sway(t, 0.55), view(1.4, 172, 2), size
-            ),
+            left.draw(weights("two_people_left", t), sway(t, 0.15), view(1.4, 111, 2), size),
+            right.draw(weights("two_people_right", t), sway(t, 0.55), view(1.4, 172, 2), size),
         ]
         return np.concatenate(halves, axis=1)
 
     write_clip(path, (picture(t) for t in times / 1000), times, (640, 320), sound)
-    subjects = ["video_left", "video_right"]
+    subjects = ["two_people_left", "two_people_right"]
     return describe(
         path,
         times,
         (640, 320),
-        events=TWO_PEOPLE,
-        subjects=subjects,
+        subjects,
         sound=[0.0, 4.0],
         speech=speech,
     )
@@ -301,7 +293,7 @@ def no_face(folder: Path) -> dict[str, Any]:
         for t in times / 1000
     )
     write_clip(path, pictures, times, size)
-    return describe(path, times, size, subjects=[], sound=None, speech=[])
+    return describe(path, times, size, [], sound=None, speech=[])
 
 
 def vfr_rotated(folder: Path, person: Portrait) -> dict[str, Any]:
@@ -314,7 +306,7 @@ def vfr_rotated(folder: Path, person: Portrait) -> dict[str, Any]:
     late = round(0.5 * SOUND_RATE)
     pictures = (
         np.ascontiguousarray(
-            np.rot90(person.draw(weights(ROTATED, t), sway(t, 0.3), view(1.3, 133, 2), size))
+            np.rot90(person.draw(weights("vfr_rotated", t), sway(t, 0.3), view(1.3, 133, 2), size))
         )
         for t in times / 1000
     )
@@ -324,11 +316,10 @@ def vfr_rotated(folder: Path, person: Portrait) -> dict[str, Any]:
         path,
         times,
         size,
+        ["vfr_rotated"],
         fps="vfr",
         rotation=-90,
         frame_times=[round(t / 1000, 3) for t in times.tolist()],
-        events=ROTATED,
-        subjects=["video"],
         sound=[0.5, 2.3],
         speech=speech,
     )

@@ -120,10 +120,10 @@ def test_two_people_swap_expressions() -> None:
             for event in CLIPS["two_people.mp4"]["events"]
             if event["subject"] == subject
         ]
-        for subject in ("video_left", "video_right")
+        for subject in ("two_people_left", "two_people_right")
     }
-    (first, one), (second, two) = shown["video_left"]
-    assert shown["video_right"] == [(first, two), (second, one)]
+    (first, one), (second, two) = shown["two_people_left"]
+    assert shown["two_people_right"] == [(first, two), (second, one)]
     assert one != two
 
 

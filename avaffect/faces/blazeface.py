@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.faces.boxes import detections, groups, iou
+from avaffect.faces.boxes import detections, groups
 from avaffect.faces.face import Detection
 
 SUPPRESSION = 0.3
@@ -134,15 +134,15 @@ class BlazeFace:
 
         # Neighbouring anchors see the same face: their mean, weighted by score, is steadier from
         # frame to frame than the best one alone.
-        found = groups(iou(boxes, boxes), scores, SUPPRESSION)
+        found = groups(boxes, scores, SUPPRESSION)
         weights = np.zeros((len(found), len(keep)), np.float32)
         for row, group in enumerate(found):
             weights[row, group] = scores[group] / scores[group].sum()
         corners = np.tensordot(weights, boxes.reshape(-1, 2, 2), axes=1)
         five = np.tensordot(weights, points, axes=1)
-        best = [group[0] for group in found]
+        leaders = [group[0] for group in found]
         return detections(
-            ((corners - offset) / scale).reshape(-1, 4), (five - offset) / scale, scores[best]
+            ((corners - offset) / scale).reshape(-1, 4), (five - offset) / scale, scores[leaders]
         )
 
 

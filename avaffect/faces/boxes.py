@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,13 +40,21 @@ def cover(a: Floats, b: Floats) -> Floats:
     return np.divide(shared, smaller, out=np.zeros_like(shared), where=smaller > 0)
 
 
-def groups(overlap: Floats, scores: Floats, threshold: float) -> list[NDArray[np.intp]]:
+def groups(
+    boxes: Floats,
+    scores: Floats,
+    threshold: float,
+    overlap: Callable[[Floats, Floats], Floats] = iou,
+) -> list[NDArray[np.intp]]:
     """Group boxes as greedy non-maximum suppression does.
 
+    Memory grows with the number of boxes, not with its square.
+
     Args:
-        overlap: [N, N], how much each two boxes overlap, from :func:`iou` or :func:`cover`.
+        boxes: [N, 4].
         scores: [N].
         threshold: boxes that overlap a better one by more than this belong to it.
+        overlap: :func:`iou` or :func:`cover`.
 
     Returns:
         Index arrays, best first within and among the groups: the first of each is the box that
@@ -53,12 +63,23 @@ def groups(overlap: Floats, scores: Floats, threshold: float) -> list[NDArray[np
     left = np.argsort(-scores, kind="stable")
     found = []
     while len(left):
+        same = overlap(boxes[left[:1]], boxes[left])[0] > threshold
         # A box of no area overlaps nothing, not even itself.
-        same = overlap[left[0], left] > threshold
         same[0] = True
         found.append(left[same])
         left = left[~same]
     return found
+
+
+def best(
+    boxes: Floats,
+    scores: Floats,
+    threshold: float,
+    overlap: Callable[[Floats, Floats], Floats] = iou,
+) -> NDArray[np.intp]:
+    """Indices of the boxes that greedy non-maximum suppression keeps; see :func:`groups`."""
+    kept = [group[0] for group in groups(boxes, scores, threshold, overlap)]
+    return np.array(kept, np.intp)
 
 
 def detections(boxes: Floats, points: Floats, scores: Floats) -> list[Detection]:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.faces.boxes import detections, groups, iou
+from avaffect.faces.boxes import best, detections
 from avaffect.faces.face import Detection
 
 MODEL = "centerface"
@@ -24,7 +24,7 @@ STRIDE = 4
 MULTIPLE = 32
 # Larger pictures are reduced to this side: their time grows with the area, and what is lost are
 # faces too small to read an expression from.
-MAX_SIDE = 1280
+MAX_SIDE = 960
 
 Net = Callable[..., tuple[NDArray[np.float32], ...]]
 
@@ -67,8 +67,8 @@ class CenterFace:
         points = landmarks.reshape(5, 2, *heat.shape[1:])[:, ::-1, row, column]
         points = points.transpose(2, 0, 1) * sizes[:, None] + low[:, None]
         boxes = np.concatenate([low, low + sizes], axis=1)
-        best = [group[0] for group in groups(iou(boxes, boxes), scores, SUPPRESSION)]
-        return detections(boxes[best] / ratio, points[best] / ratio, scores[best])
+        kept = best(boxes, scores, SUPPRESSION)
+        return detections(boxes[kept] / ratio, points[kept] / ratio, scores[kept])
 
 
 def with_free_shapes(path: Path) -> bytes:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.faces.boxes import cover, detections, groups, iou
+from avaffect.faces.boxes import best, cover, detections
 from avaffect.faces.face import Detection
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ STRIDE = 2
 # What passes the first two nets (the paper's values).
 PROPOSAL_SCORE = 0.6
 REFINE_SCORE = 0.7
+# Boxes that overlap a better one by more are dropped: within a step of the pyramid, and else.
+SUPPRESSION_IN_SCALE, SUPPRESSION = 0.5, 0.7
 BATCH = 256
 
 Floats = NDArray[np.float32]
@@ -165,8 +167,8 @@ class Mtcnn:
         scores, shifts = self._run(refine_net, self._refine, image, boxes, 24)
         keep = scores > REFINE_SCORE
         boxes, scores, shifts = boxes[keep], scores[keep], shifts[keep]
-        best = [group[0] for group in groups(iou(boxes, boxes), scores, 0.7)]
-        boxes = _squared(_shifted(boxes[best], shifts[best]))
+        kept = best(boxes, scores, SUPPRESSION)
+        boxes = _squared(_shifted(boxes[kept], shifts[kept]))
 
         scores, shifts, points = self._run(output_net, self._output, image, boxes, 48)
         keep = scores >= self._min_score
@@ -175,8 +177,8 @@ class Mtcnn:
         points = points.reshape(-1, 2, 5).transpose(0, 2, 1)
         points = boxes[:, None, :2] + points * (boxes[:, None, 2:] - boxes[:, None, :2])
         boxes = _shifted(boxes, shifts)
-        best = [group[0] for group in groups(cover(boxes, boxes), scores, 0.7)]
-        return detections(boxes[best], points[best], scores[best])
+        kept = best(boxes, scores, SUPPRESSION, cover)
+        return detections(boxes[kept], points[kept], scores[kept])
 
     def _proposals(self, image: NDArray[np.uint8]) -> Floats:
         """Boxes [N, 4] of the windows, at all sizes, that look like faces."""
@@ -195,12 +197,12 @@ class Mtcnn:
             boxes = np.concatenate([corner, corner + WINDOW], axis=1)
             boxes = boxes * np.tile([width / size[0], height / size[1]], 2).astype(np.float32)
             scores = score[row, column]
-            best = [group[0] for group in groups(iou(boxes, boxes), scores, 0.5)]
-            found.append(_shifted(boxes, shift[:, row, column].T)[best])
-            found_scores.append(scores[best])
+            kept = best(boxes, scores, SUPPRESSION_IN_SCALE)
+            found.append(_shifted(boxes, shift[:, row, column].T)[kept])
+            found_scores.append(scores[kept])
             scale *= PYRAMID_STEP
         boxes, scores = np.concatenate(found), np.concatenate(found_scores)
-        return boxes[[group[0] for group in groups(iou(boxes, boxes), scores, 0.7)]]
+        return boxes[best(boxes, scores, SUPPRESSION)]
 
     def _run(
         self,

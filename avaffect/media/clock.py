@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from av.video.frame import VideoFrame
-
 # A step back or a spike of more than this many seconds is no reordering but a break.
 BREAK_S = 1.0
 # A step forward of more than this is one too, where clocks may restart; ffmpeg's own limit, which
@@ -73,8 +71,3 @@ class FrameClock:
             stamp = 0.0 if following is None else following - self._step
         self.first = self._shift = stamp
         return 0.0
-
-
-def frame_stamp(frame: VideoFrame) -> float | None:
-    """The frame's own timestamp on the container's clock in seconds, None if it has none."""
-    return None if frame.pts is None else float(frame.pts * frame.time_base)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from avaffect.errors import InputNotFoundError, MediaError, NotMediaError, NoVideoStreamError
 from avaffect.media.ffmpeg import FORMATS, file_url
+
+AnyStream = TypeVar("AnyStream", bound=Stream)
 
 MAX_SIDE = 16_384
 MAX_PIXELS = 100_000_000
@@ -72,7 +75,8 @@ def _mp4_without_index(file: BinaryIO, size: int) -> bool:
     ISO/IEC 14496-12, section 4.2: a box is its length (4 bytes, 1: 8 more bytes follow the
     type; 0: up to the file's end), its type, its content.
     """
-    position, kinds = 0, []
+    position = 0
+    kinds: list[bytes] = []
     while position + 8 <= size and len(kinds) < 1000:
         file.seek(position)
         head = file.read(16)
@@ -119,11 +123,11 @@ def choose_video(container: InputContainer, path: Path, ordinal: int | None) -> 
             f"'{path}' has a video codec that cannot be decoded here",
             "convert it to H.264 first",
         )
-    check_size(stream.codec_context.width, stream.codec_context.height, path)
+    check_size(stream.width, stream.height, path)
     return stream
 
 
-def choose_audio(container: InputContainer, path: Path, ordinal: int | None) -> Stream | None:
+def choose_audio(container: InputContainer, path: Path, ordinal: int | None) -> AudioStream | None:
     """The audio stream to decode, None if the file has no sound that can be decoded.
 
     Raises:
@@ -141,7 +145,7 @@ def choose_audio(container: InputContainer, path: Path, ordinal: int | None) -> 
     return streams[ordinal]
 
 
-def _default(streams: list) -> Stream:
+def _default(streams: list[AnyStream]) -> AnyStream:
     marked = [stream for stream in streams if stream.disposition & Disposition.default]
     return (marked or streams)[0]
 

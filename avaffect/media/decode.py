@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -125,5 +126,5 @@ def _packets(container: InputContainer, stream: VideoStream, damage: Damage) -> 
             # PyAV, at the end of a file in which a stream appeared after it was opened.
             break
     flush = Packet()
-    flush.time_base = stream.time_base
+    flush.time_base = stream.time_base or Fraction(1, av.time_base)
     yield flush

@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from avaffect.config import MediaConfig
-from avaffect.media.clock import FrameClock, frame_stamp
+from avaffect.media.clock import FrameClock
 from avaffect.media.container import check_size
 from avaffect.media.decode import Damage, decoded_frames
 from avaffect.media.picture import RgbConverter, deinterlaced
@@ -110,8 +110,7 @@ class _Pass:
             ahead: Iterator[VideoFrame | None] = chain(self._decode(), [None])
             for frame, following in pairwise(ahead):
                 assert frame is not None  # noqa: S101  (only the last one is)
-                after = None if following is None else frame_stamp(following)
-                time = self.clock.time(frame_stamp(frame), after)
+                time = self.clock.time(frame.time, None if following is None else following.time)
                 index = self.frames
                 self.frames += 1
                 if index >= self._start:

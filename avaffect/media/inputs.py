@@ -63,7 +63,8 @@ def _expand(argument: str, recursive: bool) -> list[Path]:
         return [path]
     if not glob.has_magic(argument):
         raise InputNotFoundError(f"'{argument}' does not exist", "check the name")
-    matches = [Path(match) for match in sorted(glob.glob(argument, recursive=True))]
+    found = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207  (it may be absolute)
+    matches = [Path(match) for match in found]
     if not matches:
         raise InputNotFoundError(
             f"nothing matches '{argument}'", "check the pattern, or name the files"

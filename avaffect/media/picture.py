@@ -42,12 +42,13 @@ class Orientation:
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Turn ``image``, uint8 [H, W, 3]."""
+        turned: Any = image
         if self.transpose:
-            image = cv2.transpose(image)
+            turned = cv2.transpose(turned)
         if self.mirror_x or self.mirror_y:
-            code = -1 if self.mirror_x and self.mirror_y else int(self.mirror_x)
-            image = cv2.flip(image, code)
-        return image
+            both = self.mirror_x and self.mirror_y
+            turned = cv2.flip(turned, -1 if both else int(self.mirror_x))
+        return np.ascontiguousarray(turned)
 
 
 UPRIGHT = Orientation()
@@ -59,6 +60,7 @@ def orientation(frame: VideoFrame) -> Orientation:
     The matrix is that of the MP4 track header (ISO/IEC 14496-12, section 8.3.2): a stored point
     (x, y) is shown at (a x + c y, b x + d y), y downwards.
     """
+    data: Any
     for data in frame.side_data:
         if data.type == Type.DISPLAYMATRIX:
             a, b, _, c, d, *_ = np.frombuffer(data, np.int32, 9).astype(float)
@@ -88,8 +90,7 @@ class RgbConverter:
             matrix = Colorspace.ITU709 if hd else Colorspace.ITU601
         # One thread: the net runs meanwhile on the others.
         rgb = self._reformatter.reformat(frame, format="rgb24", src_colorspace=matrix, threads=1)
-        image = orientation(frame).apply(rgb.to_ndarray())
-        return np.ascontiguousarray(image)
+        return orientation(frame).apply(np.asarray(rgb.to_ndarray(), np.uint8))
 
 
 def deinterlaced(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from avaffect.config import MediaConfig
 from avaffect.errors import NoFramesError
-from avaffect.media.clock import FrameClock, frame_stamp
+from avaffect.media.clock import FrameClock
 from avaffect.media.container import choose_audio, choose_video, open_container
 from avaffect.media.decode import Damage, decoded_frames
 from avaffect.media.picture import orientation
@@ -143,7 +143,7 @@ def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
             bytes=path.stat().st_size,
             container=container.format.name,
             duration_s=_seconds(container.duration, Fraction(1, av.time_base)),
-            clock_restarts=bool(container.format.flags & Flags.ts_discont.value),
+            clock_restarts=bool(Flags(container.format.flags) & Flags.ts_discont),
             video=_video_info(video, path, config),
             audio=None if audio is None else _audio_info(audio),
             video_streams=len(container.streams.video),
@@ -175,7 +175,7 @@ def _video_info(stream: VideoStream, path: Path, config: MediaConfig) -> VideoIn
         )
     frame = frames[0]
     clock = FrameClock(1 / (_rate(stream) or 25))
-    clock.time(*[frame_stamp(frame) for frame in [*frames, *frames][:2]])
+    clock.time(frame.time, frames[-1].time)
     turn = orientation(frame)
     sides = frame.width, frame.height
     width, height = reversed(sides) if turn.transpose else sides

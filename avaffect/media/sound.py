@@ -147,8 +147,8 @@ def _first_sound_time(container: InputContainer, stream: AudioStream) -> float |
         for packet in container.demux(stream):
             with suppress(av.InvalidDataError):
                 for frame in stream.decode(packet):
-                    if frame.pts is not None:
-                        return float(frame.pts * frame.time_base)
+                    if frame.time is not None:
+                        return frame.time
     except (av.FFmpegError, IndexError):
         pass
     return None
@@ -175,11 +175,11 @@ def _pieces(pipe: BinaryIO, begin: int) -> Iterator[tuple[int, bytes]]:
     piece is put at ``begin`` and the others keep their distance from it.
     """
     try:
-        with av.open(pipe, format="nut") as container:
+        with av.open(pipe, mode="r", format="nut") as container:
             stream = container.streams.audio[0]
             shift: int | None = None
             for packet in container.demux(stream):
-                if packet.size and packet.pts is not None:
+                if packet.size and packet.pts is not None and packet.time_base is not None:
                     place = round(packet.pts * packet.time_base * SAMPLE_RATE)
                     shift = begin - place if shift is None else shift
                     yield place + shift, bytes(packet)

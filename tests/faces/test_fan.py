@@ -58,6 +58,15 @@ def spot_seeing_weights():
     return weights
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Torch's threads wait busily for each other, which takes ages where cores are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def put_into_cache(path, monkeypatch):
     """Make the registry believe that what lies at ``path`` is the real thing."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

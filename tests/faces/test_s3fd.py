@@ -13,6 +13,15 @@ from avaffect.faces.s3fd import MAX_SIDE, S3fd
 from avaffect.models import zoo
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Torch's threads wait busily for each other, which takes ages where cores are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """An empty cache and a torch hub folder that must stay empty; no network."""

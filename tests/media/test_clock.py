@@ -1,5 +1,7 @@
 """Frame times: kept where good, repaired where not, always increasing."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +53,7 @@ def test_a_long_step_forward_is_a_pause_unless_the_clock_may_restart():
 def test_times_always_start_at_zero_and_increase(stamps, restarts):
     times, _ = run(stamps, restarts=restarts)
     assert times[0] == 0
-    assert all(later > earlier for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(times))
 
 
 @given(st.lists(st.floats(0.001, 5), min_size=1), st.floats(-100, 100))

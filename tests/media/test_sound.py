@@ -7,7 +7,7 @@ import soundfile
 from avaffect.config import MediaConfig
 from avaffect.errors import InputNotFoundError, MediaError, OutputError
 from avaffect.media.frames import FrameReader
-from avaffect.media.probe import first_frame_time
+from avaffect.media.probe import DEFAULTS, first_frame_time
 from avaffect.media.sound import MIN_GAP_S, extract_sound, read_blocks
 from avaffect.progress import Notice, Progress
 
@@ -24,7 +24,7 @@ def film(make, name, coding, *, rate=44100, channels=1, delay=0.0, cut=(), secon
     return make.folder / name
 
 
-def extract(path, config=MediaConfig(), **options):
+def extract(path, config=DEFAULTS, **options):
     info = extract_sound(
         path, config, path.with_suffix(".wav"), first_time_s=first_frame_time(path), **options
     )
@@ -152,14 +152,14 @@ def test_no_sound(make):
 def test_the_chosen_sound(make):
     make.clicks("one.wav", [0.3], 1, 16000, 1)
     make.clicks("two.wav", [0.7], 1, 16000, 1)
-    maps = "-i one.wav -i two.wav -map 0 -map 1 -map 2 -c:a flac".split()
-    path = make.test_card("two.mkv", *maps, *VIDEO)
+    sounds = ["-i", "one.wav", "-i", "two.wav", "-c:a", "flac"]
+    path = make.test_card("two.mkv", *sounds, "-map", "0", "-map", "1", "-map", "2", *VIDEO)
     check_clicks(extract(path)[0], [0.3])
     check_clicks(extract(path, MediaConfig(audio_stream=1))[0], [0.7])
 
 
 def test_damaged_sound_is_used_as_far_as_it_goes_and_told(make):
-    path = film(make, "damaged.mkv", ["-c:a", "aac"])
+    film(make, "damaged.mkv", ["-c:a", "aac"])
     make.ffmpeg("-i", "damaged.mkv", "-c", "copy", "-bsf:a", "noise=amount=40", "noisy.mkv")
     events = []
     _, info = extract(make.folder / "noisy.mkv", on_event=events.append)
@@ -179,7 +179,7 @@ def test_truncated_sound(make):
 
 
 def test_a_stream_without_any_sound_that_decodes_is_silence(make):
-    path = film(make, "dead.mkv", ["-c:a", "aac"])
+    film(make, "dead.mkv", ["-c:a", "aac"])
     make.ffmpeg("-i", "dead.mkv", "-c", "copy", "-bsf:a", "noise=drop='gte(n,0)'", "none.mkv")
     samples, info = extract(make.folder / "none.mkv", duration_s=1.0)
     assert (info.samples, info.start_s, info.end_s) == (16_000, 0, 0)
@@ -223,7 +223,7 @@ def test_a_full_disk(make, monkeypatch):
 def open_full(mode):
     import wave
 
-    return wave.Wave_write(open("/dev/full", mode, buffering=0))  # noqa: PTH123, SIM115
+    return wave.Wave_write(open("/dev/full", mode, buffering=0))  # noqa: PTH123
 
 
 def test_blocks(tmp_path):
