@@ -10,7 +10,8 @@ from importlib import import_module
 import click
 
 from avaffect import __version__
-from avaffect.errors import AvaffectError
+from avaffect.cli.report import explain, say_error
+from avaffect.errors import UnknownNameError
 
 COMMANDS = {
     "preprocess": "avaffect.cli.preprocess:preprocess",
@@ -26,6 +27,13 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS:
+            raise UnknownNameError("command", args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
@@ -37,8 +45,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="avaffect")
 @click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
-@click.pass_context
-def avaffect(ctx: click.Context, debug: bool) -> None:
+def avaffect(debug: bool) -> None:
     """Per-frame valence, arousal, expression and action units from a video's face and voice,
     in the file format of the ABAW / Aff-Wild2 challenge.
 
@@ -48,51 +55,41 @@ def avaffect(ctx: click.Context, debug: bool) -> None:
       avaffect preprocess video.mp4 -o out/ && avaffect predict out/ --task va
       avaffect models list
     """
-    ctx.obj = debug
 
 
 def main() -> None:
     """The entry point: 0 done, 1 work failed, 2 wrong use, 130 interrupted."""
-    debug = "--debug" in sys.argv[1:]
+    given = sys.argv[1:]
+    ours = given[: given.index("--")] if "--" in given else given
     # The flag may stand anywhere, also behind the subcommand.
-    arguments = [one for one in sys.argv[1:] if one != "--debug"]
+    debug = "--debug" in ours
+    arguments = [one for one in ours if one != "--debug"] + given[len(ours) :]
     try:
-        code = avaffect.main(args=arguments, prog_name="avaffect", standalone_mode=False)
-    except click.exceptions.Abort:
-        code = _interrupted()
-    except KeyboardInterrupt:
-        code = _interrupted()
-    except click.ClickException as error:
+        code = avaffect.main(
+            args=arguments, prog_name="avaffect", standalone_mode=False, obj=debug
+        )
+    except (KeyboardInterrupt, click.Abort):
+        say_error("interrupted; what was finished is kept, the same command goes on from there")
+        code = INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        code = error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "avaffect"
+        say_error(f"{error.format_message().rstrip('.')}: see `{command} --help`")
         code = error.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain again while closing it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    except AvaffectError as error:
-        if debug:
-            traceback.print_exc()
-        click.echo(f"avaffect: {error}", err=True)
-        code = error.exit_code
     except Exception as error:
         if debug:
             traceback.print_exc()
-        text = " ".join(str(error).split()) or type(error).__name__
-        click.echo(
-            f"avaffect: unexpected {type(error).__name__}: {text} (run again with --debug for the "
-            "traceback, and report it)",
-            err=True,
-        )
-        code = 1
+        explained = explain(error)
+        say_error(str(explained))
+        code = explained.exit_code
     sys.exit(code or 0)
-
-
-def _interrupted() -> int:
-    click.echo(
-        "avaffect: interrupted; what was finished is kept, the same command goes on from there",
-        err=True,
-    )
-    return INTERRUPTED
 
 
 if __name__ == "__main__":

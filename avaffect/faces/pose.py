@@ -12,6 +12,7 @@ import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,10 @@ from avaffect.faces.face import MESH_POINTS, require_shape
 
 CANONICAL_POINTS = 468
 EYEBALL_RADIUS_CM = 1.2  # adult mean, Bekerman et al. 2014: 24 mm across
-_EYES = ((468, 33, 133), (473, 362, 263))  # iris centre, outer and inner corner (or the reverse)
+# Iris centre, outer and inner corner (or the reverse).
+_EYES = np.array([(468, 33, 133), (473, 362, 263)])
+# From a picture's axes (y down, z away from the camera) to the canonical head's.
+_UPWARDS = np.array([1, -1, -1], np.float32)
 
 
 @dataclass(frozen=True)
@@ -68,41 +72,65 @@ class HeadModel:
         points = np.array(vertices, np.float32).reshape(CANONICAL_POINTS, 5)[:, :3]
         return cls(np.ascontiguousarray(points), weights)
 
-    def rotation(self, mesh: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-        """The turn of the head and its size.
+    def fit(self, mesh: NDArray[np.float32]) -> HeadFit:
+        """How the head lies in the picture.
 
         Args:
             mesh: float32 [478, 3] as in :class:`avaffect.faces.face.Face`.
-
-        Returns:
-            float32 [3, 3], canonical head to camera axes (x right, y up, z to the camera), and
-            pixels per centimetre.
         """
         require_shape("mesh", mesh, (MESH_POINTS, 3))
-        used = self.weights > 0
-        weight = (self.weights[used] / self.weights[used].sum())[:, None]
-        seen = mesh[:CANONICAL_POINTS][used] * np.array([1, -1, -1], np.float32)
-        model = self.points[used]
-        seen = seen - (weight * seen).sum(0)
-        model = model - (weight * model).sum(0)
-        u, s, vt = np.linalg.svd((weight * seen).T @ model)
-        sign = np.diag([1.0, 1.0, math.copysign(1.0, np.linalg.det(u @ vt))])
-        scale = float(np.trace(np.diag(s) @ sign) / (weight * model**2).sum())
-        return (u @ sign @ vt).astype(np.float32), scale
+        used, model, spread = self._basis
+        # The mesh need not be centred: the weighted model is, so a shift drops out of the product.
+        u, s, vt = np.linalg.svd((mesh[used].astype(np.float64) * _UPWARDS).T @ model)
+        # A turn, not a reflection.
+        sign = math.copysign(1.0, np.linalg.det(u @ vt))
+        u[:, 2] *= sign
+        s[2] *= sign
+        return HeadFit((u @ vt).astype(np.float32), float(s.sum() / spread))
 
     def pose(self, mesh: NDArray[np.float32]) -> NDArray[np.float32]:
+        """:attr:`HeadFit.pose` of the head fitted to ``mesh``."""
+        return self.fit(mesh).pose
+
+    @cached_property
+    def _basis(self) -> tuple[NDArray[np.intp], NDArray[np.float64], float]:
+        """The points that count, the head's weighted and centred, and its weighted spread."""
+        used = np.flatnonzero(self.weights > 0)
+        weight = (self.weights[used] / self.weights[used].sum()).astype(np.float64)[:, None]
+        centred = self.points[used] - (weight * self.points[used]).sum(0)
+        return used, weight * centred, float((weight * centred**2).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class HeadFit:
+    """How the canonical head lies in a picture.
+
+    Attributes:
+        rotation: float32 [3, 3], canonical head to camera axes (x right, y up, z to the camera).
+        scale: pixels per centimetre.
+    """
+
+    rotation: NDArray[np.float32]
+    scale: float
+
+    @property
+    def pose(self) -> NDArray[np.float32]:
         """Yaw, pitch and roll of the head.
 
-        Returns:
-            float32 [3] in degrees, (0, 0, 0) facing the camera. Yaw > 0: turned to the picture's
-            right. Pitch > 0: looking up. Roll > 0: top of the head leaning to the picture's right.
+        float32 [3] in degrees, (0, 0, 0) facing the camera. Yaw > 0: turned to the picture's
+        right. Pitch > 0: looking up. Roll > 0: top of the head leaning to the picture's right.
         """
-        rotation, _ = self.rotation(mesh)
         # Applied in the order roll, pitch, yaw: R = Ry(yaw) Rx(-pitch) Rz(-roll).
-        yaw = math.atan2(rotation[0, 2], rotation[2, 2])
-        pitch = math.asin(float(np.clip(rotation[1, 2], -1, 1)))
-        roll = -math.atan2(rotation[1, 0], rotation[1, 1])
-        return np.degrees(np.array([yaw, pitch, roll], np.float32)).astype(np.float32)
+        turn = self.rotation.tolist()
+        yaw = math.atan2(turn[0][2], turn[2][2])
+        pitch = math.asin(min(1.0, max(-1.0, turn[1][2])))
+        roll = -math.atan2(turn[1][0], turn[1][1])
+        return np.array([math.degrees(angle) for angle in (yaw, pitch, roll)], np.float32)
+
+    def upright(self, mesh: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``mesh`` [N, 3] in pixels, turned to face the camera: x right, y up, z to the camera."""
+        upwards: NDArray[np.float32] = mesh * _UPWARDS
+        return upwards @ self.rotation  # the inverse turn, for row vectors
 
     def gaze(self, mesh: NDArray[np.float32]) -> NDArray[np.float32]:
         """Where each eye points, relative to the head.
@@ -112,16 +140,12 @@ class HeadModel:
 
         Returns:
             float32 [4] in degrees: yaw and pitch of the eye on the picture's left, then of the
-            one on its right; signs as in :meth:`pose`.
+            one on its right; signs as in :attr:`pose`.
         """
-        rotation, scale = self.rotation(mesh)
-        seen = mesh * np.array([1, -1, -1], np.float32)
-        angles = []
-        for iris, first, second in _EYES:
-            offset = (seen[iris] - (seen[first] + seen[second]) / 2) @ rotation
-            ratio = np.clip(offset[:2] / max(scale, 1e-6) / EYEBALL_RADIUS_CM, -1, 1)
-            angles += [math.asin(ratio[0]), math.asin(ratio[1])]
-        return np.degrees(np.array(angles, np.float32)).astype(np.float32)
+        iris, first, second = mesh[_EYES.T]
+        offset = self.upright(iris - (first + second) / 2)[:, :2]
+        ratio = np.clip(offset / (max(self.scale, 1e-6) * EYEBALL_RADIUS_CM), -1, 1)
+        return np.degrees(np.arcsin(ratio)).reshape(-1)
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | float | bytes]]:

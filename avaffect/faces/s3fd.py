@@ -19,7 +19,7 @@ from avaffect.faces.boxes import detections
 from avaffect.faces.face import Detection
 
 MODEL = "s3fd"
-# Its time grows with the area (about a second on a CPU at this side).
+# Its time grows with the area: seconds on a CPU even at this side.
 MAX_SIDE = 640
 # Where the five points lie in a box on average, in units of its sides: measured on what
 # CenterFace, which was trained on the same boxes (WIDER FACE), finds in upright faces.

@@ -49,12 +49,11 @@ def face_pose_names() -> list[str]:
 
 def face_pose(face: Face, head: HeadModel) -> NDArray[np.float32]:
     """float32 [263] of ``face``; ``head`` is the canonical head its pose was fitted with."""
-    rotation, _ = head.rotation(face.mesh)
-    points = face.mesh * np.array([1, -1, -1], np.float32)
-    upright = points @ rotation  # the inverse turn, for row vectors
+    fit = head.fit(face.mesh)
+    upright = fit.upright(face.mesh)
     first, second = upright[list(_OUTER_CORNERS)]
     landmarks = upright[IBUG68]
     landmarks = (landmarks - landmarks.mean(0)) / max(float(np.linalg.norm(second - first)), 1e-6)
     return np.concatenate(
-        [landmarks.reshape(-1), face.pose / 90, head.gaze(face.mesh) / 90, face.blendshapes]
+        [landmarks.reshape(-1), face.pose / 90, fit.gaze(face.mesh) / 90, face.blendshapes]
     ).astype(np.float32)

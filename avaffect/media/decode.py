@@ -61,53 +61,54 @@ def decoded_frames(path: Path, config: MediaConfig, damage: Damage) -> Iterator[
     done = 0
     threads = min(MAX_THREADS, len(os.sched_getaffinity(0)))
     try:
-        for frame in _fast_pass(path, config, threads):
-            done += 1
-            yield frame
-    except (_Unsure, av.FFmpegError, IndexError):
-        for number, frame in enumerate(_careful_pass(path, config, damage)):
-            if number >= done:
+        with open_container(path) as container:
+            stream = choose_video(container, path, config.video_stream)
+            for frame in _fast(container, stream, threads):
+                done += 1
                 yield frame
+    except (_Unsure, av.FFmpegError, IndexError):
+        with open_container(path) as container:
+            stream = choose_video(container, path, config.video_stream)
+            for number, frame in enumerate(careful_frames(container, stream, damage)):
+                if number >= done:
+                    yield frame
 
 
-def _fast_pass(path: Path, config: MediaConfig, threads: int) -> Iterator[VideoFrame]:
-    with open_container(path) as container:
-        stream = _prepare(container, path, config, threads)
-        packets = frames = 0
-        for packet in container.demux(stream):
-            packets += bool(packet.size) and not packet.is_discard
-            decoded = stream.decode(packet)
-            frames += len(decoded)
-            yield from decoded
+def _fast(container: InputContainer, stream: VideoStream, threads: int) -> Iterator[VideoFrame]:
+    _prepare(container, stream, threads)
+    packets = frames = 0
+    for packet in container.demux(stream):
+        packets += bool(packet.size) and not packet.is_discard
+        decoded = stream.decode(packet)
+        frames += len(decoded)
+        yield from decoded
     # At the end of the file PyAV hides an error and all frames after it.
     if frames < packets:
         raise _Unsure
 
 
-def _careful_pass(path: Path, config: MediaConfig, damage: Damage) -> Iterator[VideoFrame]:
-    with open_container(path) as container:
-        stream = _prepare(container, path, config, 1)
-        frames = 0
-        for packet in _packets(container, stream, damage):
-            try:
-                decoded = stream.decode(packet)
-            except av.FFmpegError as error:
-                damage.add(f"{error.strerror} after frame {frames}")
-                continue
-            frames += len(decoded)
-            yield from decoded
+def careful_frames(
+    container: InputContainer, stream: VideoStream, damage: Damage
+) -> Iterator[VideoFrame]:
+    """Decode ``stream`` by one thread and go on after every error, which ``damage`` counts."""
+    _prepare(container, stream, 1)
+    frames = 0
+    for packet in _packets(container, stream, damage):
+        try:
+            decoded = stream.decode(packet)
+        except av.FFmpegError as error:
+            damage.add(f"{error.strerror} after frame {frames}")
+            continue
+        frames += len(decoded)
+        yield from decoded
 
 
-def _prepare(
-    container: InputContainer, path: Path, config: MediaConfig, threads: int
-) -> VideoStream:
-    stream = choose_video(container, path, config.video_stream)
+def _prepare(container: InputContainer, stream: VideoStream, threads: int) -> None:
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
     stream.codec_context.thread_count = threads
     stream.codec_context.thread_type = "AUTO" if threads > 1 else "NONE"
-    return stream
 
 
 def _packets(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[Packet]:

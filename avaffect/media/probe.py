@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.format import Flags
 from av.video.stream import VideoStream
 
@@ -17,7 +18,7 @@ from avaffect.config import MediaConfig
 from avaffect.errors import NoFramesError
 from avaffect.media.clock import FrameClock
 from avaffect.media.container import choose_audio, choose_video, open_container
-from avaffect.media.decode import Damage, decoded_frames
+from avaffect.media.decode import Damage, careful_frames
 from avaffect.media.picture import orientation
 
 DEFAULTS = MediaConfig()
@@ -144,7 +145,7 @@ def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
             container=container.format.name,
             duration_s=_seconds(container.duration, Fraction(1, av.time_base)),
             clock_restarts=bool(Flags(container.format.flags) & Flags.ts_discont),
-            video=_video_info(video, path, config),
+            video=_video_info(container, video, path),
             audio=None if audio is None else _audio_info(audio),
             video_streams=len(container.streams.video),
             audio_streams=len(container.streams.audio),
@@ -166,9 +167,9 @@ def video_hash(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _video_info(stream: VideoStream, path: Path, config: MediaConfig) -> VideoInfo:
+def _video_info(container: InputContainer, stream: VideoStream, path: Path) -> VideoInfo:
     # Two frames, since a first frame without a timestamp gets one from the second.
-    frames = list(islice(decoded_frames(path, config, Damage()), 2))
+    frames = list(islice(careful_frames(container, stream, Damage()), 2))
     if not frames:
         raise NoFramesError(
             f"no frame of '{path}' can be decoded", "the file is damaged: get another copy of it"
@@ -181,7 +182,7 @@ def _video_info(stream: VideoStream, path: Path, config: MediaConfig) -> VideoIn
     width, height = reversed(sides) if turn.transpose else sides
     return VideoInfo(
         index=stream.index,
-        ordinal=stream.container.streams.video.index(stream),
+        ordinal=container.streams.video.index(stream),
         codec=stream.codec_context.name,
         width=width,
         height=height,

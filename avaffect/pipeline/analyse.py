@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from avaffect.media.frames import DecodeReport, Frame, FrameReader
 from avaffect.media.probe import MediaInfo
 from avaffect.models.fetch import model_path
 from avaffect.pipeline.keys import all_models
-from avaffect.pipeline.recorder import Recorder
+from avaffect.pipeline.recorder import Recorder, frames_at_once
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
 CHECKPOINT_EVERY = 250
@@ -131,14 +132,23 @@ def analyse(
     resumed = Spool.resume(folder, arrays, key)
     if resumed is None:
         spool, start = Spool.create(folder, arrays, key), 0
+        if crops is not None:
+            # Pictures of an unfinished pass with other settings.
+            shutil.rmtree(crops, ignore_errors=True)
     else:
         spool, state = resumed
         start = spool.frames
         tracker.restore(state["tracker"])
         on_event(Notice(f"going on with '{path.name}' at frame {start + 1}"))
     with FrameReader(path, config.media, start=start) as reader:
+        hint = reader.info.frames_hint
         with Recorder(
-            spool, nets.encoders, nets.landmarker.head, crops, config.faces.crop_size
+            spool,
+            nets.encoders,
+            nets.landmarker.head,
+            crops,
+            config.faces.crop_size,
+            frames_at_once(reader.info.video.width, reader.info.video.height),
         ) as recorder:
             for frame in reader:
                 faces = _aligned(tracker.update(frame), frame, nets)
@@ -146,8 +156,7 @@ def analyse(
                 state = {"tracker": tracker.state()} if done % CHECKPOINT_EVERY == 0 else None
                 recorder.put(frame, faces, state)
                 if done % REPORT_EVERY == 0:
-                    total = reader.info.video.header_frames
-                    on_event(Progress("faces", done, total if total and total >= done else None))
+                    on_event(Progress("faces", done, hint if hint and hint >= done else None))
         report = reader.report
         if report.frames == 0:
             raise NoFramesError(

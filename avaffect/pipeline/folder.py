@@ -19,6 +19,7 @@ from avaffect.config import fingerprint
 from avaffect.errors import FeatureError, UsageError
 from avaffect.features.store import StoredSubject, SubjectFeatures
 from avaffect.files.atomic import write_json
+from avaffect.files.challenge import subject_file_name
 
 RECORD = "preprocess.json"
 
@@ -59,6 +60,11 @@ class Folder:
             return {}
         return record if isinstance(record, dict) else {}
 
+    def video(self) -> dict[str, str]:
+        """``name`` and ``sha256`` of the video; empty if preprocessing was not finished."""
+        video = self.record().get("video")
+        return video if isinstance(video, dict) else {}
+
     def made_with(self) -> str:
         """Fingerprint of everything the stored features were made with."""
         return fingerprint([subject.keys for subject in self.subjects()])
@@ -74,7 +80,7 @@ class Folder:
             FeatureError: if preprocessing was not finished here, or files are damaged.
         """
         names = self.record().get("subjects")
-        if not names:
+        if not (isinstance(names, list) and names and all(isinstance(one, str) for one in names)):
             raise FeatureError(
                 f"'{self.root}' holds no finished preprocessing",
                 "run `avaffect preprocess VIDEO -o` with this folder",
@@ -83,7 +89,7 @@ class Folder:
 
     def require_free_for(self, video: str, sha256: str) -> None:
         """Raise UsageError if the folder belongs to another video."""
-        other = self.record().get("video", {})
+        other = self.video()
         if other and other.get("name") != video and other.get("sha256") != sha256:
             raise UsageError(
                 f"'{self.root}' holds the results of '{other.get('name')}'",
@@ -94,3 +100,23 @@ class Folder:
 def is_preprocessed(path: Path) -> bool:
     """Whether ``path`` is a folder that ``preprocess`` has written."""
     return path.is_dir() and (path / RECORD).is_file()
+
+
+def source_name(source: Path) -> str:
+    """What the results of a video, or of a preprocessed folder, are called: the video's stem.
+
+    Raises:
+        UsageError: if files cannot be called so.
+    """
+    name = source.stem
+    if is_preprocessed(source):
+        video = Folder(source).video().get("name")
+        name = Path(video).stem if video else source.resolve().name
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"the file name {source.name!a} is not UTF-8", "rename the video file"
+        ) from error
+    subject_file_name(f"{name}_right")
+    return name

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
+from avaffect import __version__
 from avaffect.config import AnalysisConfig
 from avaffect.features.encoders import encoder_spec
 from avaffect.features.store import FACES, array_key
@@ -41,6 +43,14 @@ def face_settings(config: AnalysisConfig) -> dict[str, object]:
     faces = asdict(config.faces)
     del faces["crop_size"]
     return {"faces": faces, "video_stream": config.media.video_stream}
+
+
+def pass_key(wanted: Mapping[str, str], names: Iterable[str]) -> str:
+    """The key of an unfinished pass that makes ``names``.
+
+    Its checkpoint holds the tracker's own state, which another version may not understand.
+    """
+    return "-".join((__version__, *(wanted[name] for name in names)))
 
 
 def keys(video_hash: str, config: AnalysisConfig) -> dict[str, str]:

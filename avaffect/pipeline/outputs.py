@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from avaffect import __version__
 from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import subject_file_name, write_challenge
-from avaffect.files.editions import DEFAULT_EDITION
+from avaffect.files.editions import DEFAULT_EDITION, edition_named
 from avaffect.files.table import read_table, write_table
 from avaffect.pipeline.predict import Result
 from avaffect.predictions.prediction import Prediction
@@ -34,43 +35,64 @@ class Outputs:
     edition: str = DEFAULT_EDITION
     files: bool = True
 
-    def record_path(self, source: Path) -> Path:
-        """The record of one source: what was written, how, and from what."""
-        return self.root / "records" / f"{source.stem}.json"
+    def key(self, made_with: str, config: PredictConfig) -> str:
+        """Changes whenever the written files would; ``made_with`` names the source's content."""
+        return fingerprint([__version__, made_with, config.to_dict(), self.edition, self.files])
 
-    def key(self, sha256: str, config: PredictConfig) -> str:
-        """Changes whenever the written files would."""
-        return fingerprint([sha256, config.to_dict(), self.edition, self.files])
-
-    def written(self, source: Path, key: str) -> dict[str, Any] | None:
-        """The record of an earlier run that did the same and whose files are all there."""
+    def record(self, name: str) -> dict[str, Any]:
+        """What is known of the files of the source ``name``; empty if nothing is."""
         try:
-            record = json.loads(self.record_path(source).read_text("utf-8"))
-            if record["key"] == key and all(
-                (self.root / name).is_file() for name in record["files"]
-            ):
-                return dict(record)
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
-        return None
+            record = json.loads(self._record_path(name).read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return record if isinstance(record, dict) else {}
+
+    def written(self, name: str, key: str) -> dict[str, Any] | None:
+        """The record of an earlier run that did the same and whose files are all there."""
+        record = self.record(name)
+        files = record.get("files", ())
+        there = record.get("key") == key and all((self.root / file).is_file() for file in files)
+        return record if there else None
+
+    def owners(self) -> dict[str, str]:
+        """Of which source each subject is, for the subjects that have files here."""
+        return {
+            subject: path.stem
+            for path in sorted(self._record_path("any").parent.glob("*.json"))
+            for subject in self.record(path.stem).get("subjects", ())
+            if self._table(subject).is_file()
+        }
+
+    def require_free_for(self, name: str, video: Mapping[str, str]) -> None:
+        """Raise UsageError if the files of ``name`` are of another video.
+
+        Args:
+            name: what the source's files are called.
+            video: its ``name`` and ``sha256``.
+        """
+        other = self.record(name).get("video", {})
+        if other and all(other.get(key) != video[key] for key in ("name", "sha256")):
+            raise UsageError(
+                f"'{self.root}' holds the results of '{other.get('name')}', called '{name}' too",
+                f"choose another folder for '{video['name']}' with -o, or --overwrite them",
+            )
 
     def read(self, record: Mapping[str, Any]) -> list[Prediction]:
-        """The predictions of an earlier run, from the tables that its record names.
+        """The predictions of an earlier run, from the tables of its record.
 
         Raises:
-            AvaffectError: if a table is no longer what was written.
+            AvaffectError, ValueError: if a table is no longer what was written.
         """
         predictions = []
-        for name in record["files"]:
-            if name.startswith(f"{TABLES}/"):
-                columns, about = read_table(self.root / name)
-                predictions.append(
-                    Prediction.from_columns(columns, about["subject"], about["model"])
-                )
+        for subject in record["subjects"]:
+            columns, about = read_table(self._table(subject))
+            predictions.append(Prediction.from_columns(columns, subject, about["model"]))
         return predictions
 
-    def write(self, result: Result, key: str) -> list[Path]:
-        """Write everything of one video; each file is whole or not there.
+    def write(self, name: str, result: Result, key: str) -> list[Path]:
+        """Write everything of one source; each file is whole or not there.
+
+        Subjects that an earlier run found and this one did not lose their files.
 
         Raises:
             OutputError: if a file cannot be written.
@@ -82,18 +104,19 @@ class Outputs:
                     write_challenge(prediction, task, self.root, self.edition)
                     for task in prediction.tasks
                 ]
-            name = subject_file_name(prediction.subject).removesuffix(".txt") + ".parquet"
-            table = self.root / TABLES / name
+            table = self._table(prediction.subject)
             write_table(
                 table, prediction.columns(), {"subject": prediction.subject, **result.about}
             )
             paths.append(table)
+        subjects = [one.subject for one in result.predictions]
+        self._drop(set(self.record(name).get("subjects", ())) - set(subjects))
         write_json(
-            self.record_path(result.source),
+            self._record_path(name),
             {
                 "key": key,
                 "files": [str(path.relative_to(self.root)) for path in paths],
-                "subjects": [one.subject for one in result.predictions],
+                "subjects": subjects,
                 "frames": result.frames,
                 "frames_with_face": result.found,
                 "edition": self.edition,
@@ -102,14 +125,15 @@ class Outputs:
         )
         return paths
 
+    def _drop(self, subjects: set[str]) -> None:
+        for subject in subjects:
+            name = subject_file_name(subject)
+            folders = edition_named(self.edition).folders.values()
+            for path in (self._table(subject), *(self.root / folder / name for folder in folders)):
+                path.unlink(missing_ok=True)
 
-def require_distinct(sources: Sequence[Path]) -> None:
-    """Raise UsageError if two sources would write the same files."""
-    seen: dict[str, Path] = {}
-    for source in sources:
-        if source.stem in seen:
-            raise UsageError(
-                f"'{seen[source.stem]}' and '{source}' would both be called '{source.stem}'",
-                "rename one of them, or give them in two runs with different -o",
-            )
-        seen[source.stem] = source
+    def _table(self, subject: str) -> Path:
+        return self.root / TABLES / f"{subject_file_name(subject).removesuffix('.txt')}.parquet"
+
+    def _record_path(self, name: str) -> Path:
+        return self.root / "records" / f"{name}.json"

@@ -9,21 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avaffect.config import PredictConfig
-from avaffect.errors import UnknownNameError
+from avaffect.errors import UnknownNameError, UsageError
 from avaffect.features.audio import audio_specs
-from avaffect.features.store import (
-    FACES,
-    SubjectFeatures,
-    provenance,
-)
+from avaffect.features.store import FACES, SubjectFeatures, provenance
 from avaffect.files.editions import TASKS
 from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
 from avaffect.models.device import choose_device
 from avaffect.pipeline.analyse import Analysis, analyse
 from avaffect.pipeline.folder import Folder, is_preprocessed
-from avaffect.pipeline.keys import all_models, keys, model_hashes
-from avaffect.pipeline.preprocess import SOUND, NetsLoader, damage, keep_subjects, no_face
+from avaffect.pipeline.keys import all_models, keys, model_hashes, pass_key
+from avaffect.pipeline.preprocess import SOUND, NetsLoader, damage, keep_subjects
 from avaffect.pipeline.sound import make_wav, sound_chunks
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
@@ -33,6 +29,10 @@ from avaffect.progress import EventCallback, ignore_events
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+FEATURES = ("auto", "light", "full")
+EMBEDDING = "efficientnet-lite0"
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def predict(
     """
     tasks = parse_tasks(task)
     if config is None:
-        config = light(PredictConfig(tasks=tasks))
+        config = with_features(PredictConfig(tasks=tasks))
     config = replace(config, tasks=tasks)
     predictor = build_predictor(config.model, config.frame_model)
     source = Path(source)
@@ -126,18 +126,34 @@ def parse_tasks(task: str | Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name not in (*TASKS, "all"):
             raise UnknownNameError("task", name, (*TASKS, "all"))
+    if not names:
+        raise UsageError("no task is named", f"choose of {', '.join(TASKS)}, or all")
     return tuple(name for name in TASKS if name in names or "all" in names)
 
 
-def light(config: PredictConfig) -> PredictConfig:
-    """``config`` with only those features that its model reads."""
+def with_features(config: PredictConfig, which: str = "auto") -> PredictConfig:
+    """``config`` with the features that its model reads, and others by ``which``.
+
+    Args:
+        config: the settings; its encoders are replaced.
+        which: ``auto`` adds nothing; ``light`` neither, and refuses a model that reads the deep
+            embedding; ``full`` adds the deep embedding and the sound.
+
+    Raises:
+        UsageError: for a model that is not light.
+        UnknownNameError: for a model or choice that does not exist.
+    """
+    if which not in FEATURES:
+        raise UnknownNameError("choice of features", which, FEATURES)
     needs = build_predictor(config.model, config.frame_model).needs
-    analysis = replace(
-        config.analysis,
-        encoders=tuple(name for name in needs if name not in ("face_pose", *SOUND)),
-        audio=config.analysis.audio if "audio" in needs else None,
-    )
-    return replace(config, analysis=analysis)
+    encoders = tuple(name for name in needs if name not in ("face_pose", *SOUND))
+    audio = config.analysis.audio if "audio" in needs else None
+    if which == "light" and EMBEDDING in encoders:
+        raise UsageError(f"'{config.model}' reads deep embeddings", "use --features auto")
+    if which == "full":
+        encoders = tuple(dict.fromkeys((EMBEDDING, *encoders)))
+        audio = config.analysis.audio
+    return replace(config, analysis=replace(config.analysis, encoders=encoders, audio=audio))
 
 
 def predict_video(
@@ -167,9 +183,8 @@ def predict_video(
     if store is not None:
         store.require_free_for(video.name, sha256)
     wanted = keys(sha256, analysis_config)
-    names = (FACES, *analysis_config.encoders)
-    pass_key = "-".join(wanted[name] for name in names)
-    found = analyse(video, analysis_config, nets(on_event), work, pass_key, on_event=on_event)
+    key = pass_key(wanted, (FACES, *analysis_config.encoders))
+    found = analyse(video, analysis_config, nets(on_event), work, key, on_event=on_event)
     sound = None
     if analysis_config.audio is not None:
         sound = _spool_sound(video, config, found, work, on_event)
@@ -179,12 +194,9 @@ def predict_video(
     if store is not None:
         # The store's own configuration is that of the pass, as `preprocess` writes it.
         kept = {**about, "configuration": analysis_config.to_dict()}
-        keep_subjects(store, found, subjects, wanted, kept, sound=sound)
+        keep_subjects(store, found, subjects, wanted, kept, sound)
     about |= {"frames": found.report.frames, "damage": damage(found.report)}
-    result = _result(video, subjects, config, predictor, about)
-    if result.found == 0:
-        on_event(no_face(video, found.report.frames))
-    return result
+    return _result(video, subjects, config, predictor, about)
 
 
 def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) -> Result:

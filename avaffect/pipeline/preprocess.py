@@ -22,12 +22,14 @@ from avaffect.features.store import (
 from avaffect.media.frames import DecodeReport
 from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
+from avaffect.models.device import choose_device
 from avaffect.pipeline.analyse import Analysis, Nets, analyse
-from avaffect.pipeline.folder import Folder
-from avaffect.pipeline.keys import CROPS, all_models, keys, model_hashes
-from avaffect.pipeline.redo import crop_again, encode_again
+from avaffect.pipeline.folder import Folder, source_name
+from avaffect.pipeline.keys import CROPS, all_models, keys, model_hashes, pass_key
+from avaffect.pipeline.recorder import crop_file
+from avaffect.pipeline.redo import crop_again, encode_again, put_crops
 from avaffect.pipeline.sound import make_wav, sound_chunks
-from avaffect.progress import EventCallback, Notice, ignore_events
+from avaffect.progress import EventCallback, ignore_events
 
 SOUND = ("audio", "has_sound")
 
@@ -73,7 +75,7 @@ def preprocess(
     out: Path | str,
     config: AnalysisConfig | None = None,
     *,
-    device: str = "cpu",
+    device: str = "auto",
     nets: NetsLoader | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Preprocessed:
@@ -87,19 +89,20 @@ def preprocess(
         video: the file.
         out: the folder for this video.
         config: the settings; None takes the defaults.
-        device: ``cpu`` or ``cuda``, for the encoders.
+        device: ``auto``, ``cpu`` or ``cuda``, for the encoders.
         nets: loaded nets to share between videos; None loads them if needed.
         on_event: progress and notices.
 
     Raises:
         MediaError: if the file cannot be used as a video.
-        UsageError: if ``out`` belongs to another video.
+        UsageError: if ``out`` belongs to another video, or the video's name cannot be a folder's.
         ModelError: if weights are not to be had or damaged.
         OutputError: if results cannot be written; what was finished is kept.
     """
     video, folder = Path(video), Folder(Path(out))
+    source_name(video)
     config = config or AnalysisConfig()
-    nets = nets or NetsLoader(config, device)
+    nets = nets or NetsLoader(config, choose_device(device).name)
     probe(video, config.media)  # refuses what is no video before anything is written
     sha256 = video_hash(video)
     folder.require_free_for(video.name, sha256)
@@ -109,7 +112,7 @@ def preprocess(
     stored = _stored(folder, wanted[FACES])
     if stored is None:
         stored = _everything(video, folder, config, nets(on_event), wanted, about, on_event)
-        done += [FACES]
+        done += [FACES, CROPS]
     record = folder.record()
     if config.audio and not all(one.has(name, wanted[name]) for one in stored for name in SOUND):
         _make_wav(video, folder, config, record, on_event)
@@ -126,11 +129,14 @@ def preprocess(
         encode_again(video, config, folder, stored, encoders, wanted, about, on_event)
         done += stale
     if folder.record().get("crops") != wanted[CROPS]:
+        # No key while they are exchanged: a run cut off in between makes them again.
+        folder.write_record({**folder.record(), "crops": None})
         crop_again(video, config, folder, stored, on_event)
         folder.write_record({**folder.record(), "crops": wanted[CROPS]})
         done += [CROPS]
     if done:
         folder.write_record({**folder.record(), "configuration": config.to_dict()})
+        shutil.rmtree(folder.work, ignore_errors=True)
     record = folder.record()
     return Preprocessed(
         video, folder, tuple(record["subjects"]), record["frames"], record["faces"], tuple(done)
@@ -139,6 +145,8 @@ def preprocess(
 
 def _stored(folder: Folder, faces_key: str) -> list[StoredSubject] | None:
     """The subjects that are there already, if they were made from this video in this way."""
+    if folder.record().get("made_with") != faces_key:
+        return None
     try:
         stored = folder.subjects()
     except FeatureError:
@@ -156,16 +164,14 @@ def _everything(
     on_event: EventCallback,
 ) -> list[StoredSubject]:
     crops = folder.work / "crops"
-    names = (FACES, CROPS, *config.encoders)
-    pass_key = "-".join(wanted[name] for name in names)
-    analysis = analyse(video, config, nets, folder.work, pass_key, crops=crops, on_event=on_event)
+    key = pass_key(wanted, (FACES, CROPS, *config.encoders))
+    analysis = analyse(video, config, nets, folder.work, key, crops=crops, on_event=on_event)
     subjects = analysis.spooled(config.faces)
+    # The pictures last: a run cut off in between makes them again from the stored points.
+    keep_subjects(folder, analysis, subjects, wanted, about)
     for subject in subjects:
-        _move_crops(crops, subject.tracks, folder.crops(subject.name))
-    keep_subjects(folder, analysis, subjects, wanted, about, crops=wanted[CROPS])
-    if not any(subject.tracks for subject in subjects):
-        on_event(no_face(video, analysis.report.frames))
-    shutil.rmtree(folder.work, ignore_errors=True)
+        _take_crops(crops, subject, folder.crops(subject.name))
+    folder.write_record({**folder.record(), "crops": wanted[CROPS]})
     return folder.subjects()
 
 
@@ -175,8 +181,6 @@ def keep_subjects(
     subjects: Sequence[SpooledSubject],
     wanted: Mapping[str, str],
     about: Mapping[str, Any],
-    *,
-    crops: str | None = None,
     sound: SoundInfo | None = None,
 ) -> None:
     """Write the subjects of a finished pass into the feature store, and the folder's record.
@@ -187,7 +191,6 @@ def keep_subjects(
         subjects: who.
         wanted: the key of every array, from ``pipeline.keys``.
         about: provenance.
-        crops: the key of the aligned pictures, None if they were not made.
         sound: what the sound features in the spool were made from, None if there are none.
     """
     for subject in subjects:
@@ -198,25 +201,17 @@ def keep_subjects(
     folder.write_record(
         {
             "video": about["video"],
+            "made_with": wanted[FACES],
             "frames": analysis.report.frames,
             "faces": max(int(subject.present.sum()) for subject in subjects),
             "subjects": names,
             "first_time_s": analysis.report.first_time_s,
             "damage": damage(analysis.report),
-            "crops": crops,
+            "crops": None,
             "sound": None if sound is None else asdict(sound),
             "configuration": about["configuration"],
             "versions": about["versions"],
         }
-    )
-
-
-def no_face(video: Path, frames: int) -> Notice:
-    """What to say of a video without a face."""
-    return Notice(
-        f"no face was found in any of the {frames} frames of '{video.name}': all rows are marked "
-        "missing; try --detector centerface, which finds smaller faces",
-        warning=True,
     )
 
 
@@ -229,15 +224,19 @@ def damage(report: DecodeReport) -> dict[str, Any]:
     }
 
 
-def _move_crops(crops: Path, tracks: Sequence[int], target: Path) -> None:
+def _take_crops(crops: Path, subject: SpooledSubject, target: Path) -> None:
+    """Make the folder ``target`` of the pictures that a pass left, a folder a track."""
+    fresh = crops / "subject"
     try:
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        for track in tracks:
-            for picture in (crops / str(track)).iterdir():
-                picture.rename(target / picture.name)
+        fresh.mkdir(parents=True)
+        # On a frame with two tracks of a subject only one counts.
+        for frame, track in enumerate(subject.arrow_table()["track"].to_numpy()):
+            if track >= 0:
+                picture = crop_file(crops / str(track), frame)
+                picture.rename(fresh / picture.name)
     except OSError as error:
         raise output_error(target, error) from error
+    put_crops(fresh, target)
 
 
 def _drop_others(folder: Folder, names: set[str]) -> None:

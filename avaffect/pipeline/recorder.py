@@ -26,8 +26,13 @@ from avaffect.files.atomic import write_bytes
 from avaffect.media.frames import Frame
 
 BATCH = 16
-QUEUE = 16
+MAX_WAITING_BYTES = 256 << 20
 JPEG_QUALITY = 95
+
+
+def frames_at_once(width: int, height: int) -> int:
+    """How many frames of this size to keep together: fewer where they are large."""
+    return max(1, min(BATCH, MAX_WAITING_BYTES // (3 * width * height)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class Recorder:
         head: the canonical head for the face pose vector.
         crops: a folder for aligned pictures, one subfolder a track; None writes none.
         crop_size: their side in pixels.
+        batch: frames that wait for this thread, and as many faces are encoded together.
     """
 
     def __init__(
@@ -76,13 +82,15 @@ class Recorder:
         head: HeadModel,
         crops: Path | None = None,
         crop_size: int = 112,
+        batch: int = BATCH,
     ) -> None:
         self._spool = spool
         self._encoders = encoders
         self._head = head
         self._crops = crops
         self._crop_size = crop_size
-        self._queue: queue.Queue[_Item | None] = queue.Queue(QUEUE)
+        self._batch = batch
+        self._queue: queue.Queue[_Item | None] = queue.Queue(batch)
         self._error: BaseException | None = None
         self._drop = False
         self._pending: list[_Item] = []
@@ -121,8 +129,8 @@ class Recorder:
             if (
                 item is None
                 or item.state is not None
-                or waiting >= BATCH
-                or len(self._pending) > QUEUE
+                or waiting >= self._batch
+                or len(self._pending) >= self._batch
             ):
                 self._write()
             if item is not None and item.state is not None:

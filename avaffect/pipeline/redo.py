@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from avaffect.features.store import POINT_NAMES, StoredSubject, replace_arrays
 from avaffect.features.tensors import Array, ArraySpec
 from avaffect.media.frames import Frame, FrameReader
 from avaffect.pipeline.folder import Folder
-from avaffect.pipeline.recorder import BATCH, crop_file, write_crop
+from avaffect.pipeline.recorder import crop_file, frames_at_once, write_crop
 from avaffect.progress import EventCallback, Progress, ignore_events
 
 Points = NDArray[np.float32]
@@ -82,7 +82,7 @@ def _encoded(
     batch: list[Frame] = []
     for frame in frames:
         batch.append(frame)
-        if len(batch) == BATCH:
+        if len(batch) >= frames_at_once(*frame.image.shape[:2]):
             yield _encode_batch(batch, points, encoders, specs)
             batch = []
     if batch:
@@ -110,18 +110,27 @@ def crop_again(
     """Write the aligned pictures of every stored subject anew."""
     points = {subject.name: face_points(subject) for subject in stored}
     fresh = folder.work / "crops-again"
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder.work, ignore_errors=True)
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
         for frame in _frames(video, config, stored[0].frames, "crop", on_event):
             for name, five in points.items():
                 if np.isfinite(five[frame.index]).all():
                     path = crop_file(fresh / name, frame.index)
                     write_crop(frame.image, five[frame.index], config.faces.crop_size, path)
-        try:
-            for name in points:
-                shutil.rmtree(folder.crops(name), ignore_errors=True)
-                (fresh / name).mkdir(parents=True, exist_ok=True)
-                folder.crops(name).parent.mkdir(parents=True, exist_ok=True)
-                (fresh / name).rename(folder.crops(name))
-        except OSError as error:
-            raise output_error(folder.root, error) from error
+        for name in points:
+            (fresh / name).mkdir(parents=True, exist_ok=True)
+            put_crops(fresh / name, folder.crops(name))
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        with suppress(OSError):  # something else is in it
+            folder.work.rmdir()
+
+
+def put_crops(fresh: Path, target: Path) -> None:
+    """Let the folder ``fresh`` take the place of ``target``."""
+    try:
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh.rename(target)
+    except OSError as error:
+        raise output_error(target, error) from error

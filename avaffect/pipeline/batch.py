@@ -1,0 +1,231 @@
+"""``predict`` for one source after the other, into one output folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from avaffect.config import PredictConfig
+from avaffect.errors import AvaffectError, InputNotFoundError, UsageError
+from avaffect.files.challenge import SingleFileWriter, open_single, single_path
+from avaffect.files.editions import DEFAULT_EDITION, check_choice
+from avaffect.media.inputs import expand_inputs
+from avaffect.media.probe import probe, video_hash
+from avaffect.pipeline.folder import Folder, is_preprocessed, source_name
+from avaffect.pipeline.outputs import Outputs
+from avaffect.pipeline.predict import predict_folder, predict_video
+from avaffect.pipeline.preprocess import NetsLoader
+from avaffect.predictions.prediction import Prediction
+from avaffect.predictions.predictor import build_predictor
+from avaffect.predictions.smooth import parse_smoothing
+from avaffect.progress import EventCallback, ignore_events
+
+WORK = ".predict-work"
+
+
+def find_sources(arguments: Sequence[str], recursive: bool = False) -> list[Path]:
+    """What to predict: preprocessed folders where ``arguments`` name them, else videos.
+
+    Raises:
+        InputNotFoundError: an argument that stands for nothing.
+    """
+    sources: list[Path] = []
+    for argument in arguments:
+        sources += preprocessed_in(Path(argument)) or expand_inputs([argument], recursive)
+    return list(dict.fromkeys(sources))
+
+
+def preprocessed_in(path: Path) -> list[Path]:
+    """The preprocessed folders at ``path``: itself, or those in it."""
+    if is_preprocessed(path):
+        return [path]
+    try:
+        return sorted(one for one in path.iterdir() if is_preprocessed(one))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise InputNotFoundError(
+            f"'{path}' cannot be read ({error.strerror})", "check the name and the permissions"
+        ) from error
+
+
+def require_distinct(sources: Sequence[Path]) -> None:
+    """Raise UsageError if two sources would write the same files."""
+    seen: dict[str, Path] = {}
+    for source in sources:
+        try:
+            name = source_name(source)
+        except UsageError:  # refused when its turn comes
+            continue
+        if name in seen:
+            raise UsageError(
+                f"the results of '{seen[name]}' and '{source}' would both be called '{name}'",
+                "rename one of them, or give them in two runs with different -o",
+            )
+        seen[name] = source
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What became of a source.
+
+    Attributes:
+        frames: rows of every file.
+        found: frames with a face, of the subject seen most often.
+        subjects: their names.
+        files: how many files there are of it.
+        again: whether an earlier run with the same settings had written them all.
+    """
+
+    frames: int
+    found: int
+    subjects: tuple[str, ...]
+    files: int
+    again: bool
+
+
+class PredictBatch:
+    """Predicts sources with the same nets; call it with each. A context manager.
+
+    What an earlier run with the same settings has written is not predicted again; an interrupted
+    pass over a video goes on where it stopped.
+
+    Args:
+        out: the output folder.
+        config: the settings, see :func:`avaffect.pipeline.predict.with_features`.
+        device: ``cpu`` or ``cuda``.
+        form: a format of ``files.editions.FORMATS``. The files of ``single`` and ``mtl`` hold
+            all sources of the batch; they are written when the block ends, unless all failed.
+        edition: an edition of ``files.editions.EDITIONS``.
+        store: the folder in which to keep the features of a video, by the video's name; None
+            keeps none.
+        overwrite: predict again what is there already.
+        on_event: progress and notices.
+
+    Raises:
+        UsageError: for settings that do not exist or do not go together.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        config: PredictConfig,
+        *,
+        device: str = "cpu",
+        form: str = "files",
+        edition: str = DEFAULT_EDITION,
+        store: Callable[[str], Path] | None = None,
+        overwrite: bool = False,
+        on_event: EventCallback = ignore_events,
+    ) -> None:
+        check_choice(edition, form, config.tasks)
+        parse_smoothing(config.smooth)
+        self.predictor = build_predictor(config.model, config.frame_model)
+        self._config = config
+        self._nets = NetsLoader(config.analysis, device)
+        self._outputs = Outputs(out, edition, files=form == "files")
+        self._kinds = {"files": (), "single": config.tasks, "mtl": ("mtl",)}[form]
+        self._store = store
+        self._overwrite = overwrite
+        self._on_event = on_event
+        self._owners = self._outputs.owners()
+        self._writers: list[SingleFileWriter] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> PredictBatch:
+        self._stack.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def __call__(self, source: Path) -> Predicted:
+        """Predict a video or preprocessed folder and write its files.
+
+        Raises:
+            AvaffectError: as :func:`avaffect.predict`; OutputError if a file cannot be written.
+        """
+        name = source_name(source)
+        is_folder = is_preprocessed(source)
+        if is_folder:
+            made_with, video = Folder(source).made_with(), Folder(source).video()
+        else:
+            probe(source, self._config.analysis.media)  # refuses what is no video
+            made_with = video_hash(source)
+            video = {"name": source.name, "sha256": made_with}
+        key = self._outputs.key(made_with, self._config)
+        if not self._overwrite:
+            self._outputs.require_free_for(name, video)
+            if known := self._known(name, key):
+                return known
+        if is_folder:
+            result = predict_folder(source, self._config, self.predictor)
+        else:
+            work = self._outputs.root / WORK / f"{name}-{made_with[:8]}"
+            result = predict_video(
+                source,
+                self._config,
+                self.predictor,
+                self._nets,
+                work,
+                store=None if self._store is None else Folder(self._store(name)),
+                on_event=self._on_event,
+            )
+        subjects = tuple(one.subject for one in result.predictions)
+        self._claim(name, subjects)
+        files = self._outputs.write(name, result, key)
+        self._add(result.predictions)
+        if not is_folder:
+            shutil.rmtree(work, ignore_errors=True)
+            with suppress(OSError):  # there is another interrupted pass in it
+                work.parent.rmdir()
+        return Predicted(result.frames, result.found, subjects, len(files), again=False)
+
+    def _known(self, name: str, key: str) -> Predicted | None:
+        record = self._outputs.written(name, key)
+        if record is None:
+            return None
+        try:
+            predictions = self._outputs.read(record) if self._kinds else []
+            subjects = tuple(record["subjects"])
+            known = Predicted(
+                record["frames"], record["frames_with_face"], subjects, len(record["files"]), True
+            )
+        except (AvaffectError, LookupError, TypeError, ValueError):
+            return None  # damaged: predict again
+        self._claim(name, subjects)
+        self._add(predictions)
+        return known
+
+    def _claim(self, name: str, subjects: Sequence[str]) -> None:
+        """Refuse a video whose subject has the name of another video's, as `a` and `a_left`."""
+        for subject in subjects:
+            other = self._owners.setdefault(subject, name)
+            if other != name:
+                raise UsageError(
+                    f"'{other}' and '{name}' both have a subject called '{subject}'",
+                    "rename one of the videos, or predict them into different folders",
+                )
+
+    def _add(self, predictions: Sequence[Prediction]) -> None:
+        # Opened when the first source is done: if all fail, an earlier run's files stay.
+        if not self._writers:
+            root, edition = self._outputs.root, self._outputs.edition
+            self._writers = [
+                self._stack.enter_context(
+                    open_single(single_path(root, kind, edition), kind, edition)
+                )
+                for kind in self._kinds
+            ]
+        for writer in self._writers:
+            for prediction in predictions:
+                writer.add(prediction)
