@@ -60,7 +60,7 @@ class Clock:
             total[2] += 1
 
     def around(self, owner: Any, name: str, part: str | Callable[..., str]) -> None:
-        """Time the function ``name`` of a module or class; ``part`` may name it by its arguments."""
+        """Time the function ``name`` of a module or class; ``part`` may go by its arguments."""
         function = getattr(owner, name)
 
         @functools.wraps(function)
@@ -85,16 +85,16 @@ class Clock:
 
 
 def time_imports(clock: Clock) -> None:
-    """Count every import, outermost only."""
+    """Count every import that loads something, outermost only."""
     inside = threading.local()
     plain = builtins.__import__
 
-    def timed(*args: Any, **kwargs: Any) -> Any:
-        if getattr(inside, "yes", False):
-            return plain(*args, **kwargs)
+    def timed(name: str, *rest: Any, **kwargs: Any) -> Any:
+        if getattr(inside, "yes", False) or name in sys.modules:
+            return plain(name, *rest, **kwargs)
         inside.yes = True
         try:
-            return clock.run("imports", plain, *args, **kwargs)
+            return clock.run("imports", plain, name, *rest, **kwargs)
         finally:
             inside.yes = False
 

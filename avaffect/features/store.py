@@ -246,17 +246,20 @@ class SpooledSubject(SubjectFeatures):
         """The frame table as it is stored."""
         import pyarrow as pa
 
+        from avaffect.files.table import arrow_array
+
         columns: dict[str, Any] = {
-            "frame": np.arange(1, self.frames + 1, dtype=np.int32),
-            "time": self._times,
-            "present": self.present,
+            "frame": arrow_array(np.arange(1, self.frames + 1, dtype=np.int32)),
+            "time": arrow_array(self._times),
+            "present": arrow_array(self.present),
         }
         for column, (field, place) in _FIELDS.items():
             values = self._faces[field]
             for index in place:
                 values = values[:, index]
-            columns[column] = pa.array(values, mask=~self.present)
-        return pa.table(columns | {"track": self._track})
+            columns[column] = arrow_array(values, self.present)
+        columns["track"] = arrow_array(self._track)
+        return pa.table(columns)
 
     def _slice(self, name: str, start: int, stop: int) -> Array:
         if self._rows and name in self._rows.specs:

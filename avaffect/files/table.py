@@ -48,12 +48,7 @@ def write_table(
     ):
         for start in range(0, rows, _ROW_GROUP):
             part = [
-                pa.array(
-                    columns[field.name][start : start + _ROW_GROUP],
-                    field.type,
-                    from_pandas=True,
-                )
-                for field in schema
+                arrow_array(columns[field.name][start : start + _ROW_GROUP]) for field in schema
             ]
             writer.write_table(pa.Table.from_arrays(part, schema=schema))
 
@@ -83,6 +78,33 @@ def read_table(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         for name in table.column_names
     }
     return columns, metadata
+
+
+def arrow_array(values: NDArray[Any], known: NDArray[np.bool_] | None = None) -> pa.Array:
+    """``values`` [N] for Arrow, as ``pyarrow.array`` would but without importing pandas (0.4 s).
+
+    Args:
+        values: numbers, bools, or text and None (dtype object).
+        known: bool [N], where there is a value; None takes all but NaN and None.
+    """
+    if values.dtype == object:
+        known = np.array([value is not None for value in values], bool) if known is None else known
+        text = [value.encode() if yes else b"" for value, yes in zip(values, known, strict=True)]
+        ends = np.cumsum([0, *map(len, text)], dtype=np.int32)
+        buffers = [ends, b"".join(text)]
+    else:
+        if known is None and values.dtype.kind == "f":
+            known = ~np.isnan(values)
+        # Arrow keeps bools as bits, as it keeps what is known.
+        buffers = [_bits(values) if values.dtype == bool else np.ascontiguousarray(values)]
+    validity = None if known is None else pa.py_buffer(_bits(known))
+    return pa.Array.from_buffers(
+        _arrow_type(values), len(values), [validity, *map(pa.py_buffer, buffers)]
+    )
+
+
+def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return np.packbits(flags, bitorder="little")
 
 
 def _arrow_type(values: NDArray[Any]) -> pa.DataType:
