@@ -121,7 +121,9 @@ class Row:
                 "all its rows are marked missing; --detector centerface finds smaller faces",
             )
             code, outcome = error.exit_code, str(error)
-        return cls(source.name, outcome, str(frames), str(faces), " ".join(subjects), code)
+        return cls(
+            source.name or str(source), outcome, str(frames), str(faces), " ".join(subjects), code
+        )
 
 
 def run_all(

@@ -35,7 +35,9 @@ def find_sources(arguments: Sequence[str], recursive: bool = False) -> list[Path
     """
     sources: list[Path] = []
     for argument in arguments:
-        sources += preprocessed_in(Path(argument)) or expand_inputs([argument], recursive)
+        # An empty argument is no folder, though Path takes it for the current one.
+        folders = preprocessed_in(Path(argument)) if argument else []
+        sources += folders or expand_inputs([argument], recursive)
     return list(dict.fromkeys(sources))
 
 
@@ -202,7 +204,6 @@ class PredictBatch:
             )
         except (AvaffectError, LookupError, TypeError, ValueError):
             return None  # damaged: predict again
-        self._claim(name, subjects)
         self._add(predictions)
         return known
 

@@ -1,0 +1,92 @@
+import click
+import pytest
+
+from avaffect.cli import options
+from avaffect.cli.options import NameChoice, analysis_config
+from avaffect.cli.predict import predict
+from avaffect.cli.preprocess import preprocess
+from avaffect.config import AnalysisConfig, FaceConfig, PredictConfig
+from avaffect.errors import UnknownNameError
+
+
+def choices(command, name):
+    (found,) = [option for option in command.params if option.name == name]
+    return tuple(found.type.choices)
+
+
+def default(command, name):
+    (found,) = [option for option in command.params if option.name == name]
+    return found.default
+
+
+def test_choices_are_the_librarys():
+    from avaffect.faces.detectors import DETECTORS
+    from avaffect.features.encoders import ENCODERS, FRAME_MODELS
+    from avaffect.files.editions import EDITIONS, FORMATS
+    from avaffect.models.device import DEVICES
+    from avaffect.pipeline.predict import FEATURES
+    from avaffect.predictions.missing import POLICIES
+
+    assert set(choices(preprocess, "encoders")) == set(ENCODERS)
+    assert set(choices(predict, "frame_model")) == set(FRAME_MODELS)
+    assert set(choices(predict, "missing")) == set(POLICIES)
+    assert set(choices(predict, "features")) == set(FEATURES)
+    assert set(choices(predict, "edition")) == set(EDITIONS)
+    assert set(choices(predict, "form")) == set(FORMATS)
+    for command in (predict, preprocess):
+        assert set(choices(command, "detector")) == set(DETECTORS)
+        assert set(choices(command, "device")) == set(DEVICES)
+
+
+def test_every_choice_is_valid_in_the_settings():
+    for aligner in choices(predict, "aligner"):
+        for subjects in choices(predict, "subjects"):
+            FaceConfig(aligner=aligner, subjects=subjects)
+
+
+def test_defaults_are_the_librarys():
+    from avaffect.files.editions import DEFAULT_EDITION
+    from avaffect.predictions.missing import DEFAULT_POLICY
+    from avaffect.predictions.predictor import PREDICTORS
+
+    config = PredictConfig()
+    assert default(predict, "model") == config.model
+    assert config.model in PREDICTORS
+    assert default(predict, "frame_model") == config.frame_model
+    assert default(predict, "missing") == config.missing == DEFAULT_POLICY
+    assert default(predict, "smooth") == config.smooth
+    assert default(predict, "edition") == DEFAULT_EDITION
+    assert default(preprocess, "encoders") == AnalysisConfig().encoders
+
+
+@pytest.mark.parametrize("command", [predict, preprocess])
+def test_options_without_arguments_give_the_default_settings(command):
+    with command.make_context("x", ["video.mp4"]) as context:
+        config = analysis_config(context.params)
+    assert config == AnalysisConfig()
+
+
+def test_options_arrive_in_the_settings():
+    arguments = ["v.mp4", "--detector", "centerface", "--detect-every", "3", "--aligner", "fan",
+                 "--subjects", "all", "--crop-size", "64", "--video-stream", "1",
+                 "--audio-stream", "2"]  # fmt: skip
+    with preprocess.make_context("x", arguments) as context:
+        config = analysis_config(context.params, encoders=())
+    assert config.faces == FaceConfig(
+        "centerface", detect_every=3, aligner="fan", subjects="all", crop_size=64
+    )
+    assert (config.media.video_stream, config.media.audio_stream) == (1, 2)
+    assert config.encoders == ()
+
+
+def test_every_option_has_a_help_text():
+    for command in (predict, preprocess):
+        for option in command.params:
+            assert isinstance(option, click.Argument) or option.help, option.name
+
+
+def test_unknown_name_is_suggested():
+    choice = NameChoice(options.DETECTORS, "detector")
+    assert choice.convert("mtcnn", None, None) == "mtcnn"
+    with pytest.raises(UnknownNameError, match="no detector is called 'centreface': did you mean"):
+        choice.convert("centreface", None, None)

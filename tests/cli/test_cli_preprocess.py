@@ -1,0 +1,79 @@
+import shutil
+
+import pytest
+
+from avaffect import preprocess
+from avaffect.config import AnalysisConfig
+from avaffect.features.store import SubjectFeatures
+
+# The deep embedding would take most of the time.
+LIGHT = ("--encoder", "fer")
+
+
+@pytest.fixture(scope="module")
+def done_before(clip, tmp_path_factory):
+    """The clip, preprocessed by the library with the same settings. Not to be changed."""
+    out = tmp_path_factory.mktemp("done")
+    preprocess(clip, out, AnalysisConfig(encoders=("fer",)))
+    return out
+
+
+def test_video_becomes_crops_sound_and_features(run, clip, tmp_path):
+    out = tmp_path / "out"
+    done = run("preprocess", clip, "-o", out, *LIGHT)
+    assert done.code == 0
+    assert done.out.splitlines()[1].split() == [
+        "face.mp4", "12", "12", "face", "ok", "(faces,", "crops,", "audio", "in", f"{out})"
+    ]  # fmt: skip
+    assert done.err.startswith("device: ")
+    assert sorted(path.name for path in out.iterdir()) == [
+        "audio.wav", "cropped_aligned", "features", "preprocess.json"
+    ]  # fmt: skip
+    assert len(list((out / "cropped_aligned/face").iterdir())) == 12
+
+
+def test_second_run_says_that_there_is_nothing_to_do(run, clip, done_before, files):
+    before = files(done_before)
+    done = run("preprocess", clip, "-o", done_before, *LIGHT)
+    assert (done.code, "nothing to do" in done.out) == (0, True)
+    assert files(done_before) == before
+
+
+def test_crop_size_and_encoder_arrive(run, clip, done_before, tmp_path):
+    out = shutil.copytree(done_before, tmp_path / "copy")
+    done = run("preprocess", clip, "-o", out, *LIGHT, "--crop-size", "48")
+    assert "ok (crops in" in done.out
+    done = run("preprocess", clip, "-o", out, *LIGHT, "--no-audio", "--crop-size", "48")
+    assert "nothing to do" in done.out
+
+
+def test_several_videos_get_a_folder_each_and_the_others_go_on(run, clip, faceless, tmp_path):
+    (tmp_path / "text.mp4").write_text("no video")
+    out = tmp_path / "out"
+    done = run(
+        "preprocess", tmp_path / "text.mp4", clip, faceless, "-o", out, *LIGHT, "--no-audio"
+    )
+    assert done.code == 1
+    assert done.error == "avaffect: 2 of 3 inputs failed: see the table"
+    rows = done.out.splitlines()[1:]
+    assert "not a video" in rows[0]
+    assert "ok (faces, crops in" in rows[1]
+    assert "no face was found in any of the 8 frames" in rows[2]
+    assert sorted(path.name for path in out.iterdir()) == ["face", "nobody"]
+    assert SubjectFeatures.open(out / "face/features/face").names == ("face_pose", "fer")
+    assert not SubjectFeatures.open(out / "nobody/features/nobody").present.any()
+
+
+def test_quiet_prints_nothing(run, clip, tmp_path):
+    for _ in range(2):
+        done = run("preprocess", clip, "-o", tmp_path, *LIGHT, "-q")
+        assert (done.code, done.out, done.err) == (0, "", "")
+    assert (tmp_path / "preprocess.json").is_file()
+
+
+def test_another_video_into_the_same_folder(run, faceless, done_before, files):
+    before = files(done_before)
+    done = run("preprocess", faceless, "-o", done_before, *LIGHT)
+    assert done.code == 2
+    assert "holds the results of 'face.mp4'" in done.error
+    assert files(done_before) == before

@@ -1,0 +1,188 @@
+import fcntl
+import os
+import pty
+import struct
+import sys
+import termios
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from avaffect.cli import report
+from avaffect.cli.report import Reporter, Row, printable, run_all
+from avaffect.errors import NotMediaError, UsageError
+from avaffect.progress import Notice, Progress
+
+SOURCES = [Path("a.mp4"), Path("b.mp4"), Path("c.mp4")]
+
+
+@contextmanager
+def terminal(monkeypatch):
+    """stderr is a terminal of 100 columns; yields a function that gives what was shown."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    os.set_blocking(master, False)
+    with os.fdopen(slave, "w") as screen, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", screen)
+
+        def shown():
+            screen.flush()
+            return os.read(master, 1 << 16).decode()
+
+        yield shown
+    os.close(master)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time in seconds, to be set."""
+    now = [time.monotonic()]
+    monkeypatch.setattr(report.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_bar_on_a_terminal_shows_speed_and_time_left(monkeypatch):
+    with terminal(monkeypatch) as shown, Reporter() as reporter:
+        for done in range(0, 100, 10):
+            reporter(Progress("faces", done, 100))
+        reporter._bar.refresh()
+        reporter.say("device: CPU")
+        reporter(Progress("faces", 100, 100, finished=True))
+        text = shown()
+    assert "faces:  90%" in text
+    assert "90/100" in text
+    assert "frames/s" in text
+    assert "<" in text  # elapsed<remaining
+    assert "device: CPU" in text
+    # What is left on the line at the end is wiped.
+    assert text.replace("\r", "\n").splitlines()[-1].strip() == ""
+
+
+def test_frames_of_an_earlier_run_do_not_count_as_speed(monkeypatch):
+    with terminal(monkeypatch) as shown, Reporter() as reporter:
+        reporter(Progress("faces", 500, 1000))
+        assert reporter._bar.initial == 500
+        assert reporter._bar.n == 500
+        assert "50%" in shown()
+
+
+def test_plain_lines_now_and_then_elsewhere(clock, capsys):
+    with Reporter() as reporter:
+        for done in range(10, 110, 10):
+            clock[0] += 4
+            reporter(Progress("faces", done, 100))
+        reporter(Progress("faces", 100, 100, finished=True))
+        reporter(Notice("half of it is missing", warning=True))
+    assert capsys.readouterr().err.splitlines() == [
+        "faces: 30 of 100 frames",
+        "faces: 60 of 100 frames",
+        "faces: 90 of 100 frames",
+        "warning: half of it is missing",
+    ]
+
+
+def test_quiet_shows_nothing(clock, capsys, monkeypatch):
+    with terminal(monkeypatch) as shown, Reporter(quiet=True) as reporter:
+        clock[0] += 1000
+        reporter(Progress("faces", 10, 100))
+        reporter(Notice("careful", warning=True))
+        assert run_all(SOURCES[:1], ok, reporter, at_end=lambda: reporter.say("note")) == 0
+        print("end", file=sys.stderr)
+        assert shown() == "end\r\n"
+    assert capsys.readouterr().out == ""
+
+
+def ok(source):
+    return Row.done(source, 100, 90, ["x"], "fine")
+
+
+def outcome_of(outcomes, capsys, **options):
+    """Run with an outcome for each source: an error to raise, or None."""
+
+    def work(source):
+        error = outcomes[SOURCES.index(source)]
+        if error is not None:
+            raise error
+        return ok(source)
+
+    with Reporter(**options) as reporter:
+        code = run_all(SOURCES[: len(outcomes)], work, reporter)
+    return (code, *capsys.readouterr())
+
+
+BAD, WRONG = NotMediaError("no video", "get one"), UsageError("wrong")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ([None], 0),
+        ([None, None], 0),
+        ([BAD], 1),
+        ([WRONG], 2),
+        ([None, WRONG], 2),
+        ([None, BAD, BAD], 1),
+        ([WRONG, WRONG], 2),
+        ([WRONG, BAD], 1),
+        ([RuntimeError("bug"), None], 1),
+    ],
+)
+def test_exit_code(outcomes, code, capsys):
+    assert outcome_of(outcomes, capsys)[0] == code
+
+
+def test_others_go_on_and_the_table_says_what_failed(capsys):
+    _, out, err = outcome_of([None, RuntimeError("a bug"), None], capsys)
+    head, first, second, third = out.splitlines()
+    assert head.split() == ["input", "frames", "with", "face", "subjects", "outcome"]
+    assert first.split() == ["a.mp4", "100", "90", "x", "ok", "(fine)"]
+    assert second.startswith("b.mp4  -       -          -         unexpected RuntimeError: a bug")
+    assert third.startswith("c.mp4")
+    assert err.splitlines() == [
+        "[1/3] a.mp4",
+        "[2/3] b.mp4",
+        "[3/3] c.mp4",
+        "avaffect: 1 of 3 inputs failed: see the table",
+    ]
+
+
+def test_one_failure_is_one_line(capsys):
+    assert outcome_of([BAD], capsys) == (1, "", "avaffect: no video: get one\n")
+    assert outcome_of([BAD], capsys, quiet=True) == (1, "", "avaffect: no video: get one\n")
+
+
+def test_quiet_names_each_failure(capsys):
+    _, out, err = outcome_of([None, BAD], capsys, quiet=True)
+    assert out == ""
+    assert err == "avaffect: b.mp4: no video: get one\n"
+
+
+def test_without_a_face_counts_as_failed():
+    row = Row.done(Path("x/v.mp4"), 50, 0, ["v"], "4 files")
+    assert row.exit_code == 1
+    assert "no face was found in any of the 50 frames of 'v.mp4'" in row.outcome
+    assert "--detector centerface" in row.outcome
+
+
+def test_what_follows_a_success_does_not_follow_a_failure(capsys):
+    for outcome, said in ((BAD, []), (None, ["note"])):
+        notes = []
+
+        def work(source, outcome=outcome):
+            if outcome:
+                raise outcome
+            return ok(source)
+
+        run_all(SOURCES[:1], work, Reporter(), at_end=lambda notes=notes: notes.append("note"))
+        assert notes == said
+
+
+def test_names_cannot_move_the_cursor(capsys):
+    hostile = Path("a\x1b[2J\nb\udcff.mp4")
+    run_all([hostile, hostile], ok, Reporter())
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err
+    assert len(printed.out.splitlines()) == 3
+    assert printable("Frühling 春.mp4") == "Frühling 春.mp4"

@@ -1,0 +1,130 @@
+"""Clips made of the sample ones, and what the pipeline made of them, each once a session."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from avaffect.config import AnalysisConfig, PredictConfig
+from avaffect.faces.track import TrackedFace, Tracker
+from avaffect.media.frames import Frame
+from avaffect.pipeline.analyse import Nets
+from avaffect.pipeline.batch import PredictBatch, Predicted
+from avaffect.pipeline.predict import with_features
+from avaffect.pipeline.preprocess import NetsLoader, Preprocessed, preprocess
+from avaffect.progress import Event, EventCallback, Progress, ignore_events
+
+# The deep embedding takes most of the time and is like any other encoder.
+LIGHT = AnalysisConfig(encoders=("fer",))
+FRAMES = 40
+FACELESS = range(14, 24)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The four sample clips, predicted into one folder."""
+
+    root: Path
+    done: dict[str, Predicted]
+
+
+@pytest.fixture(scope="session")
+def nets() -> NetsLoader:
+    """The nets of LIGHT, loaded once."""
+    return NetsLoader(LIGHT, "cpu")
+
+
+@pytest.fixture(scope="session")
+def gap_clip(
+    sample: Callable[[str], Path],
+    ffmpeg: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """40 frames at 25 a second with sound, without a face in frames 14 to 23 (from 0)."""
+    path = tmp_path_factory.mktemp("clips") / "gap.mp4"
+    grey = f"drawbox=color=gray:t=fill:enable='between(n,{FACELESS[0]},{FACELESS[-1]})'"
+    # From 1.2 s on: the smile lies behind the gap.
+    picture = ["-vf", f"scale=240:240,{grey}", "-frames:v", FRAMES, "-crf", "16"]
+    ffmpeg("-ss", "1.2", "-i", sample("one_person.mp4"), *picture, "-t", FRAMES / 25, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def whole(
+    gap_clip: Path, nets: NetsLoader, tmp_path_factory: pytest.TempPathFactory
+) -> Preprocessed:
+    """The gap clip, preprocessed in one go. Not to be changed: copy it."""
+    return preprocess(gap_clip, tmp_path_factory.mktemp("whole"), LIGHT, nets=nets)
+
+
+@pytest.fixture(scope="session")
+def samples(
+    sample: Callable[[str], Path], nets: NetsLoader, tmp_path_factory: pytest.TempPathFactory
+) -> Batch:
+    """The sample clips, predicted with frames without a face left invalid."""
+    root = tmp_path_factory.mktemp("samples")
+    config = replace(with_features(PredictConfig()), missing="invalid")
+    names = ("one_person.mp4", "two_people.mp4", "vfr_rotated.mov", "no_face.mp4")
+    with PredictBatch(root, config) as batch:
+        return Batch(root, {name: batch(sample(name)) for name in names})
+
+
+class Refusing(NetsLoader):
+    """Stands for nets where none may be needed."""
+
+    def __init__(self) -> None:
+        super().__init__(LIGHT, "cpu")
+
+    def __call__(self, on_event: EventCallback = ignore_events) -> Nets:
+        raise AssertionError("nets were loaded")
+
+
+@pytest.fixture
+def no_nets() -> NetsLoader:
+    return Refusing()
+
+
+class InterruptAt:
+    """An ``on_event`` that presses Ctrl-C when ``faces`` has come to a frame.
+
+    The records are written by a thread, so it waits until the checkpoint before is on disk.
+    """
+
+    def __init__(self, work: Path, frame: int, checkpoint: int) -> None:
+        self._work, self._frame, self._checkpoint = work, frame, checkpoint
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Progress) and event.stage == "faces" and event.done >= self._frame:
+            for _ in range(1000):
+                if self._saved() >= self._checkpoint:
+                    break
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    def _saved(self) -> int:
+        files = list(self._work.rglob("checkpoint.json"))
+        return json.loads(files[0].read_text())["frames"] if files else 0
+
+
+@pytest.fixture
+def interrupt_at() -> type[InterruptAt]:
+    return InterruptAt
+
+
+@pytest.fixture
+def tracked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The indices of the frames in which faces are looked for, filled in."""
+    seen: list[int] = []
+    update = Tracker.update
+
+    def counting(self: Tracker, frame: Frame) -> list[TrackedFace]:
+        seen.append(frame.index)
+        return update(self, frame)
+
+    monkeypatch.setattr(Tracker, "update", counting)
+    return seen

@@ -1,0 +1,65 @@
+from dataclasses import replace
+
+import pytest
+
+from avaffect.config import AnalysisConfig, AudioConfig, FaceConfig, MediaConfig
+from avaffect.faces.detectors import DETECTORS
+from avaffect.models.zoo import ZOO
+from avaffect.pipeline.keys import all_models, keys, pass_key
+
+BASE = AnalysisConfig()
+EVERYTHING = {"faces", "crops", "face_pose", "efficientnet-lite0", "fer", "audio", "has_sound"}
+PICTURES = EVERYTHING - {"audio", "has_sound"}
+
+
+def changed(config, video="v1"):
+    """What has another key than under BASE."""
+    before, after = keys("v1", BASE), keys(video, config)
+    return {name for name in before if name in after and before[name] != after[name]}
+
+
+def test_every_result_has_a_key_of_its_own():
+    found = keys("v1", BASE)
+    assert found.keys() == EVERYTHING
+    assert len(set(found.values())) == len(found)
+    assert found == keys("v1", AnalysisConfig())
+
+
+@pytest.mark.parametrize(
+    ("config", "depends"),
+    [
+        (replace(BASE, faces=FaceConfig(crop_size=64)), {"crops"}),
+        (replace(BASE, audio=AudioConfig(n_mfcc=20)), {"audio", "has_sound"}),
+        (replace(BASE, media=MediaConfig(audio_stream=1)), {"audio", "has_sound"}),
+        (replace(BASE, media=MediaConfig(video_stream=1)), EVERYTHING),
+        (replace(BASE, faces=FaceConfig(detector="centerface")), PICTURES),
+        (replace(BASE, faces=FaceConfig(subjects="all")), PICTURES),
+        (replace(BASE, faces=FaceConfig(aligner="fan")), PICTURES),
+        (replace(BASE, encoders=("fer",)), set()),
+        (replace(BASE, audio=None), set()),
+    ],
+)
+def test_a_changed_setting_changes_what_depends_on_it(config, depends):
+    assert changed(config) == depends
+
+
+def test_another_video_changes_everything():
+    assert changed(BASE, "v2") == EVERYTHING
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+@pytest.mark.parametrize("aligner", ["mesh", "fan"])
+def test_the_weights_of_every_choice_are_in_the_zoo(detector, aligner):
+    config = replace(BASE, faces=FaceConfig(detector=detector, aligner=aligner))
+    assert set(all_models(config)) <= set(ZOO)
+    assert len(keys("v1", config)) == len(EVERYTHING)
+
+
+def test_another_version_does_not_go_on_with_a_pass(monkeypatch):
+    from avaffect.pipeline import keys as module
+
+    wanted = keys("v1", BASE)
+    before = pass_key(wanted, ("faces", "fer"))
+    assert before != pass_key(wanted, ("faces",))
+    monkeypatch.setattr(module, "__version__", "99")
+    assert before != pass_key(wanted, ("faces", "fer"))

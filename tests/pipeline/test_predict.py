@@ -1,0 +1,223 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avaffect.config import AnalysisConfig, PredictConfig
+from avaffect.errors import FeatureError, NotMediaError, UnknownNameError, UsageError
+from avaffect.features.store import SubjectFeatures
+from avaffect.pipeline import analyse
+from avaffect.pipeline.folder import Folder
+from avaffect.pipeline.predict import parse_tasks, predict_video, with_features
+from avaffect.pipeline.preprocess import preprocess
+from avaffect.predictions.predictor import build_predictor
+from avaffect.progress import Notice
+
+FRAMES = 40
+FACELESS = slice(14, 24)
+
+
+def assert_same(first, second):
+    assert [one.subject for one in first.predictions] == [
+        one.subject for one in second.predictions
+    ]
+    for one, other in zip(first.predictions, second.predictions, strict=True):
+        for name in ("times", "present", "filled", "confidence", "va", "expr", "au",
+                     "au_intensity"):  # fmt: skip
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def result(gap_clip):
+    """The gap clip, predicted in one go as a user of the library would."""
+    from avaffect import predict
+
+    return predict(gap_clip)
+
+
+def test_the_library_in_three_lines(sample):
+    from avaffect import predict
+
+    result = predict(str(sample("no_face.mp4")), task="va")
+    frame = result.to_frame()
+    assert result["no_face"].va.shape == (50, 2)
+    assert result["no_face"].expr is None
+    assert list(frame["frame"]) == list(range(1, 51))
+    assert set(frame["subject"]) == {"no_face"}
+    assert result.found == 0
+    assert frame["valence"].isna().all()
+
+
+def test_result_has_arrays_and_a_data_frame(result):
+    one = result["gap"]
+    assert (result.frames, result.found) == (FRAMES, FRAMES - 10)
+    assert (one.va.shape, one.va.dtype) == ((FRAMES, 2), np.float32)
+    assert (one.expr.shape, one.au.shape) == ((FRAMES, 8), (FRAMES, 12))
+    frame = result.to_frame()
+    np.testing.assert_array_equal(frame["valence"], one.va[:, 0])
+    np.testing.assert_array_equal(frame["AU12_p"], one.au[:, 6])
+    assert frame["present"].sum() == FRAMES - 10
+    with pytest.raises(KeyError):
+        result["nobody"]
+
+
+def test_result_says_what_it_is(result, gap_clip):
+    assert "not trained on Aff-Wild2" in " ".join(result.notes)
+    assert result.about["video"]["name"] == gap_clip.name
+    assert result.about["frames"] == FRAMES
+    assert result.about["model"] == "starter-0"
+    assert result.about["configuration"]["missing"] == "linear"
+
+
+def test_missing_frames_are_filled_by_the_policy(result, whole):
+    from avaffect import predict
+
+    linear = result["gap"]
+    assert linear.filled[FACELESS].all()
+    assert linear.filled.sum() == 10
+    assert np.isfinite(linear.va).all()
+    invalid = predict(whole.folder.root, config=PredictConfig(missing="invalid"))["gap"]
+    assert np.isnan(invalid.va[FACELESS]).all()
+    assert not invalid.filled.any()
+    np.testing.assert_array_equal(invalid.va[~linear.filled], linear.va[~linear.filled])
+
+
+def test_smoothing_is_off_unless_asked_for(result, whole):
+    from avaffect import predict
+
+    smooth = predict(whole.folder.root, config=PredictConfig(smooth="box:0.2"))["gap"]
+    steps = np.abs(np.diff(smooth.va, axis=0)).sum()
+    assert steps < np.abs(np.diff(result["gap"].va, axis=0)).sum()
+
+
+def test_from_the_folder_the_same_as_from_the_video(result, whole):
+    from avaffect import predict
+
+    again = predict(whole.folder.root)
+    assert_same(again, result)
+    assert again.found == result.found
+    assert again.about["video"] == result.about["video"]
+
+
+def test_only_the_asked_tasks_are_predicted(whole):
+    from avaffect import predict
+
+    one = predict(whole.folder.root, task="expr,va")["gap"]
+    assert one.tasks == ("va", "expr")
+    assert "AU12" not in one.columns()
+
+
+def test_folder_without_what_the_model_reads(gap_clip, nets, whole, tmp_path):
+    from avaffect import predict
+
+    config = PredictConfig(frame_model="mbf_va_mtl")
+    with pytest.raises(FeatureError, match="lack mbf_va_mtl") as caught:
+        predict(whole.folder.root, config=config)
+    assert "--encoder mbf_va_mtl" in caught.value.hint
+    with pytest.raises(NotMediaError, match="is a folder"):
+        predict(tmp_path)
+
+
+def test_interrupted_pass_goes_on_to_the_same_result(
+    result, gap_clip, nets, tmp_path, monkeypatch, interrupt_at, tracked
+):
+    monkeypatch.setattr(analyse, "CHECKPOINT_EVERY", 8)
+    monkeypatch.setattr(analyse, "REPORT_EVERY", 1)
+    config = with_features(PredictConfig())
+    predictor = build_predictor("starter-0")
+    with pytest.raises(KeyboardInterrupt):
+        predict_video(gap_clip, config, predictor, nets, tmp_path,
+                      on_event=interrupt_at(tmp_path, 34, 32))  # fmt: skip
+    del tracked[:]
+    again = predict_video(gap_clip, config, predictor, nets, tmp_path)
+    assert tracked == list(range(32, FRAMES))
+    assert_same(again, result)
+
+
+def test_features_can_be_kept_as_preprocess_would(result, whole, gap_clip, nets, tmp_path):
+    light = with_features(PredictConfig())
+    config = replace(light, analysis=AnalysisConfig(encoders=("fer",)))
+    store = Folder(tmp_path / "kept")
+    kept = predict_video(gap_clip, config, build_predictor("starter-0"), nets, tmp_path / "work",
+                         store=store)  # fmt: skip
+    assert_same(kept, result)
+    mine = SubjectFeatures.open(store.features("gap"))
+    theirs = SubjectFeatures.open(whole.folder.features("gap"))
+    assert mine.keys == theirs.keys
+    for name in theirs.names:
+        np.testing.assert_array_equal(mine.array(name), theirs.array(name), err_msg=name)
+    assert mine.table().equals(theirs.table())
+    # Preprocess adds what is not there, and no net is needed for it.
+    assert preprocess(gap_clip, store.root, config.analysis).done == ("audio", "crops")
+    assert store.wav.read_bytes() == whole.folder.wav.read_bytes()
+
+
+def test_damaged_video_is_used_as_far_as_it_goes_and_says_so(gap_clip, nets, tmp_path):
+    data = bytearray(gap_clip.read_bytes())
+    middle = data.index(b"mdat") + 4 + len(data) // 2
+    data[middle : middle + 400] = bytes(400)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(data)
+    told = []
+    config = with_features(PredictConfig())
+    result = predict_video(broken, config, build_predictor("starter-0"), nets, tmp_path / "work",
+                           on_event=told.append)  # fmt: skip
+    (notice,) = [one for one in told if isinstance(one, Notice)]
+    assert notice.warning
+    assert "'broken.mp4' is damaged" in notice.text
+    assert 0 < result.frames <= FRAMES
+    assert result.about["damage"]["decoding_errors"] > 0
+    assert result.about["frames"] == result.frames == len(result["broken"].va)
+
+
+@pytest.mark.parametrize(
+    ("given", "tasks"),
+    [
+        ("all", ("va", "expr", "au")),
+        ("va", ("va",)),
+        ("au, va", ("va", "au")),
+        (["expr"], ("expr",)),
+        (("au", "all"), ("va", "expr", "au")),
+    ],
+)
+def test_parse_tasks(given, tasks):
+    assert parse_tasks(given) == tasks
+
+
+@pytest.mark.parametrize("given", ["", "vaa", "va,", [], ["all", "x"]])
+def test_unknown_and_missing_tasks(given):
+    with pytest.raises(UsageError):
+        parse_tasks(given)
+
+
+def test_choice_of_features():
+    config = PredictConfig()
+    auto = with_features(config, "auto").analysis
+    assert (auto.encoders, auto.audio) == (("fer",), None)
+    assert with_features(config, "light").analysis == auto
+    full = with_features(config, "full").analysis
+    assert (full.encoders, full.audio) == (("efficientnet-lite0", "fer"), config.analysis.audio)
+    with pytest.raises(UnknownNameError, match="did you mean 'full'"):
+        with_features(config, "ful")
+
+
+def test_light_refuses_a_model_that_reads_embeddings(monkeypatch):
+    from avaffect.pipeline import predict
+
+    class Deep:
+        needs = ("face_pose", "efficientnet-lite0")
+
+    monkeypatch.setattr(predict, "build_predictor", lambda *names: Deep())
+    with pytest.raises(UsageError, match="reads deep embeddings"):
+        with_features(PredictConfig(), "light")
+    assert with_features(PredictConfig()).analysis.encoders == ("efficientnet-lite0",)
+
+
+def test_unknown_names_are_refused_before_any_work():
+    from avaffect import predict
+
+    nowhere = Path("/nowhere.mp4")
+    for config in (PredictConfig(model="starter"), PredictConfig(frame_model="ferr")):
+        with pytest.raises(UnknownNameError, match="did you mean"):
+            predict(nowhere, config=config)
