@@ -1,8 +1,14 @@
 """What a face looks like: a small vector to tell people of one video apart.
 
 Not face recognition: it compares people within one video, over seconds to minutes, in the same
-clothes and light. Three parts, each of unit length: the aligned face as a small grey picture, the
-colours of the face and of what surrounds it (hair, clothes), and the proportions of the head.
+clothes and light. Four parts that weigh the same: the aligned face as a small grey picture, and
+the colours of skin, hair and clothes.
+
+Measured on 8 people in 11 tracks of real and sample clips (two men before one backdrop, a walking
+crowd, faces that talk and smile): different people 0.09 in the median, 0.52 (95 %), 0.61 (99 %),
+0.66 at most (the two men); the same person within a track 0.92 in the median, 0.71 (5 %), 0.67
+(1 %), 0.61 at least (looking down and half covered in the crowd); with 20 % more or less light
+0.65 (5 %). The threshold at which both errors are alike is 0.64, at 0.3 %.
 """
 
 from __future__ import annotations
@@ -22,46 +28,46 @@ _LOOSE = CropSpec(
     ),
     name="appearance",
 )
-# Points that keep their distances while the face moves: eye corners, nose bridge and wings,
-# temples, cheekbones, jaw angles.
-_RIGID = (33, 133, 362, 263, 168, 6, 4, 98, 327, 127, 356, 234, 454, 132, 361)
-_COLOUR_BINS = 12
-WEIGHTS = (0.45, 0.35, 0.2)
-GREY, COLOUR, SHAPE = 16 * 16, 2 * _COLOUR_BINS * _COLOUR_BINS, len(_RIGID) * 2
-SIZE = GREY + COLOUR + SHAPE
+_FACE = np.s_[7:67, 18:78]
+_SKIN, _HAIR, _CLOTHES = np.s_[26:66, 28:68], np.s_[:24, 20:76], np.s_[80:, :]
+_GREY_SIDE = 12
+_BINS = (4, 8, 8)
+# Lightness, and the part of Lab's a and b (128 is grey) where skin, hair and most clothes lie.
+_RANGES = (0, 256, 96, 176, 96, 176)
+SIZE = _GREY_SIDE**2 + 3 * int(np.prod(_BINS))
 
 
 def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return values / max(float(np.linalg.norm(values)), 1e-6)
 
 
+def _colours(lab: NDArray[np.uint8]) -> NDArray[np.float32]:
+    # Black is mostly what lies outside the picture.
+    seen = (lab[..., 0] > 0).astype(np.uint8)
+    histogram = cv2.calcHist([np.ascontiguousarray(lab)], [0, 1, 2], seen, _BINS, _RANGES)
+    # The cosine of roots is Bhattacharyya's coefficient.
+    return _unit(np.sqrt(histogram.reshape(-1)))
+
+
 def describe(image: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
-    """float32 [SIZE], of unit length: the look of ``face`` in ``image`` (uint8 [H, W, 3] RGB)."""
-    loose = align(image, face.points, _LOOSE)
-    lab = cv2.cvtColor(loose, cv2.COLOR_RGB2LAB)
-    inner = lab[24:72, 28:68]
-    grey = cv2.resize(inner[..., 0], (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32)
-    grey = _unit((grey - grey.mean()).reshape(-1))
-    colours = []
-    for part in (inner, np.concatenate([lab[:20], lab[76:]])):
-        histogram = cv2.calcHist(
-            [np.ascontiguousarray(part)], [1, 2], None, [_COLOUR_BINS] * 2, [96, 176, 96, 176]
-        )
-        colours.append(np.sqrt(cv2.GaussianBlur(histogram, (3, 3), 0)).reshape(-1))
-    colour = _unit(np.concatenate([_unit(part) for part in colours]))
-    rigid = face.mesh[list(_RIGID)]
-    # Distances are halved by a turn to the side; depth from the mesh makes up for that.
-    centred = rigid - rigid.mean(0)
-    distances = np.linalg.norm(centred, axis=1)
-    heights = np.linalg.norm(rigid - face.mesh[152], axis=1)
-    shape = np.concatenate([distances, heights])
-    shape = shape / max(float(shape.mean()), 1e-6) - 1.0
-    parts = (grey, colour, _unit(shape.astype(np.float32)))
-    return np.concatenate(
-        [np.sqrt(weight) * part for weight, part in zip(WEIGHTS, parts, strict=True)]
+    """float32 [SIZE], of unit length: the look of ``face`` in ``image`` (uint8 [H, W, 3] RGB).
+
+    Raises:
+        ValueError: the face's five points coincide or are not finite.
+    """
+    crop = align(image, face.points, _LOOSE)
+    lab = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2LAB), np.uint8)
+    grey = cv2.resize(
+        np.ascontiguousarray(lab[_FACE][..., 0]),
+        (_GREY_SIDE, _GREY_SIDE),
+        interpolation=cv2.INTER_AREA,
     ).astype(np.float32)
+    parts = [_unit((grey - grey.mean()).reshape(-1))]
+    parts += [_colours(lab[region]) for region in (_SKIN, _HAIR, _CLOTHES)]
+    # A part outside the picture is zero; the others then count for more.
+    return _unit(np.concatenate(parts)).astype(np.float32)
 
 
 def similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """Cosine of two descriptions, -1..1; the same person is mostly above 0.8."""
+    """Cosine of two descriptions, -1..1; see above for what to expect."""
     return float(first @ second)

@@ -40,6 +40,23 @@ def cover(a: Floats, b: Floats) -> Floats:
     return np.divide(shared, smaller, out=np.zeros_like(shared), where=smaller > 0)
 
 
+def best_pairs(score: Floats) -> list[tuple[int, int]]:
+    """The one-to-one pairs of rows and columns of ``score`` [N, M] with the greatest sum.
+
+    All of the shorter side are paired (Hungarian assignment).
+    """
+    if min(score.shape) == 0:
+        return []
+    if min(score.shape) == 1:
+        # One face in the picture, mostly: not worth the import, which takes half a second.
+        row, column = divmod(int(score.argmax()), score.shape[1])
+        return [(row, column)]
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(score, maximize=True)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+
+
 def groups(
     boxes: Floats,
     scores: Floats,

@@ -9,45 +9,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SIZE = (32, 18)
-# On a cut nearly everything changes at once: both the picture and its colours.
-_PICTURE_CHANGE = 0.13
-_COLOUR_CHANGE = 0.35
+# Correlation below which two frames in a row show different things. Measured: neighbouring frames
+# of a talking head 0.99 and of a walking crowd 0.94 at least (0.79 at 5 frames a second); a flash
+# of twice the light 0.94; a cut between two men in the same place before one backdrop 0.68,
+# between other shots 0.5 and less. A pan of 2 % of the picture a frame is at 0.9, of 4 % at 0.7.
+_ALIKE = 0.8
+# Pictures with less contrast (standard deviation, 0..1) show nothing that could change.
+_FLAT = 0.02
 
 
 class CutDetector:
     """Says for each frame whether it begins a new shot.
 
-    Compares a thumbnail (mean absolute change, 0..1) and a colour histogram (half the L1
-    distance, 0..1) with those of the frame before; a flash or a fast pan changes only one of them.
+    Correlates a thumbnail with that of the frame before, so that more or less light is no cut. A
+    fast pan may be taken for one; that costs a look for faces, which are then known again by their
+    appearance. A slow dissolve is not noticed.
     """
 
     def __init__(self) -> None:
-        self._last: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        self._last: NDArray[np.float32] | None = None
 
     def __call__(self, image: NDArray[np.uint8]) -> bool:
         """Whether ``image`` (uint8 [H, W, 3] RGB) is the first of a shot; False for the first."""
-        small = cv2.resize(image, _SIZE, interpolation=cv2.INTER_AREA)
-        histogram = cv2.calcHist([small], [0, 1, 2], None, [4, 4, 4], [0, 256] * 3).reshape(-1)
-        now = (small.astype(np.float32) / 255.0, histogram / histogram.sum())
+        small = cv2.resize(image, _SIZE, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        now = small - small.mean((0, 1))
         last, self._last = self._last, now
         if last is None:
             return False
-        picture = float(np.abs(now[0] - last[0]).mean())
-        colour = float(np.abs(now[1] - last[1]).sum()) / 2
-        return picture > _PICTURE_CHANGE and colour > _COLOUR_CHANGE
+        contrast = float(now.std()), float(last.std())
+        if max(contrast) < _FLAT:
+            return False
+        return float((now * last).mean()) <= _ALIKE * contrast[0] * contrast[1]
 
-    def state(self) -> dict[str, Any] | None:
+    def state(self) -> list[Any] | None:
         """The frame before, as JSON-able values (see :meth:`restore`)."""
-        if self._last is None:
-            return None
-        return {"picture": self._last[0].tolist(), "colours": self._last[1].tolist()}
+        return None if self._last is None else self._last.tolist()
 
-    def restore(self, state: dict[str, Any] | None) -> None:
+    def restore(self, state: list[Any] | None) -> None:
         """Go on after the frame at which :meth:`state` was taken."""
-        if state is None:
-            self._last = None
-            return
-        self._last = (
-            np.array(state["picture"], np.float32),
-            np.array(state["colours"], np.float32),
-        )
+        self._last = None if state is None else np.array(state, np.float32)

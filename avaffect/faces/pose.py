@@ -43,6 +43,10 @@ class HeadModel:
     def __post_init__(self) -> None:
         require_shape("points", self.points, (CANONICAL_POINTS, 3))
         require_shape("weights", self.weights, (CANONICAL_POINTS,))
+        if not (np.isfinite(self.points).all() and np.isfinite(self.weights).all()):
+            raise ValueError("the canonical head is not finite")
+        if (self.weights > 0).sum() < 3:
+            raise ValueError("fewer than three points of the canonical head have a weight")
 
     @classmethod
     def from_bundle(cls, data: bytes) -> HeadModel:
@@ -53,7 +57,7 @@ class HeadModel:
         """
         try:
             return cls._parse(data)
-        except (ValueError, IndexError, struct.error) as error:
+        except (ValueError, LookupError, TypeError, OverflowError, struct.error) as error:
             raise ModelDamagedError(
                 f"the head geometry in the face-landmarker bundle is not readable ({error})",
                 "run `avaffect models fetch face-landmarker`",

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# A lasting track is on screen for at least this part of the time of the one seen longest, and
-# has at least this part of the greatest presence (time on screen x size).
+# A lasting track has at least these parts of the time on screen and of the presence (time x size)
+# of the most present one.
 LASTING_TIME = 0.3
 LASTING_PRESENCE = 0.15
+# A track counts if it has this many frames, or half of those of a shorter video. Measured: what
+# was taken for a face and was none (blurred letters, an occluded head) lasted one frame.
+SMALLEST_TRACK = 5
 
 
 @dataclass(slots=True)
@@ -60,41 +63,47 @@ class Subject:
     track: int | None
 
 
+def counting(tracks: Iterable[TrackSummary], frames: int) -> list[TrackSummary]:
+    """The tracks, of a video of ``frames`` frames, that are long enough to be of a person."""
+    smallest = max(1, min(SMALLEST_TRACK, frames // 2))
+    return [track for track in tracks if track.frames >= smallest]
+
+
 def lasting(tracks: Iterable[TrackSummary]) -> list[TrackSummary]:
     """The tracks of people who matter, the most present (time x size) first."""
-    tracks = [track for track in tracks if track.frames]
-    if not tracks:
-        return []
-    longest = max(track.frames for track in tracks)
-    largest = max(track.size_sum for track in tracks)
-    kept = [
+    ranked = sorted(tracks, key=lambda track: (-track.size_sum, track.track))
+    return [
         track
-        for track in tracks
-        if track.frames >= LASTING_TIME * longest and track.size_sum >= LASTING_PRESENCE * largest
+        for track in ranked
+        if track.frames >= LASTING_TIME * ranked[0].frames
+        and track.size_sum >= LASTING_PRESENCE * ranked[0].size_sum
     ]
-    return sorted(kept, key=lambda track: (-track.size_sum, track.track))
 
 
-def name_subjects(video: str, tracks: Iterable[TrackSummary], which: str) -> list[Subject]:
+def name_subjects(
+    video: str, tracks: Iterable[TrackSummary], which: str, frames: int
+) -> list[Subject]:
     """Choose and name the subjects of a video.
 
     Args:
         video: the video's file stem.
-        tracks: every track of the video.
+        tracks: every track of the video; those that do not count (:func:`counting`) are left out.
         which: ``main``: one lasting track is ``video``, two are ``video_left`` and
             ``video_right``, of more only the most present is taken, as ``video``.
-            ``all``: every track; the third and further ones are ``video_3``, ``video_4`` ... in
+            ``all``: every track that counts. Two lasting ones are named as above, else the most
+            present is ``video`` and the next ``video_2``; then ``video_3``, ``video_4`` ... in
             order of presence.
+        frames: how many frames the video has.
 
     Returns:
-        At least one subject; with ``track`` None if nobody was ever seen.
+        At least one subject; with ``track`` None if nobody was seen for long enough.
     """
-    tracks = list(tracks)
+    tracks = counting(tracks, frames)
     main = lasting(tracks)
     if not main:
         return [Subject(video, None)]
     if which == "all":
-        rest = [track for track in tracks if track.frames and track not in main]
+        rest = [track for track in tracks if track not in main]
         order = main + sorted(rest, key=lambda track: (-track.size_sum, track.track))
     else:
         order = main if len(main) == 2 else main[:1]

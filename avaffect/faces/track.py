@@ -2,25 +2,26 @@
 
 Between detections a face is followed from its own landmarks: the mesh of one frame tells where
 to look in the next, so that a frame costs one run of the landmark net a face. The detector looks
-at the whole picture every ``detect_every`` frames, and at every frame while somebody is missing.
-Found faces are assigned to tracks by overlap (Hungarian assignment); those left over are compared
-with the people seen before by position and appearance, so that a face that leaves and comes back
-keeps its number.
+at the whole picture every ``detect_every`` frames, at every frame while nobody is followed or
+somebody was just lost, and then less and less often. Found faces are assigned to tracks by overlap
+(Hungarian assignment); those left over are compared with the people seen before by position and
+appearance, so that a face that leaves and comes back keeps its number. Faces that come near each
+other are told apart by appearance; after a cut nothing else counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from avaffect.config import FaceConfig
 from avaffect.faces.appearance import describe, similarity
-from avaffect.faces.boxes import iou
+from avaffect.faces.boxes import best_pairs, iou
 from avaffect.faces.cuts import CutDetector
 from avaffect.faces.face import Detection, Face
 from avaffect.faces.landmarks import Roi, roi_from_detection, roi_from_mesh
@@ -28,13 +29,22 @@ from avaffect.media.frames import Frame
 
 Detect = Callable[[NDArray[np.uint8]], list[Detection]]
 FindLandmarks = Callable[[NDArray[np.uint8], Roi], Face | None]
+Box = NDArray[np.float32]
+Look = NDArray[np.float32]
 
 SAME_PLACE = 0.3  # overlap (IoU) above which a detection is a face that is already followed
 SAME_FACE = 0.5  # overlap above which two tracks follow one face
+FOLLOWED = 0.1  # overlap with the frame before, below which a face has jumped away
+NEAR = 1.0  # distance, in sides of the larger box, within which faces may be mixed up
 SHORT_LOSS_S = 1.0
-SIMILAR_SHORT = 0.55  # appearance needed to take up a track after a short loss in the same place
-SIMILAR_LONG = 0.72  # ... after a long loss, elsewhere, or after a cut
+PATIENCE_S = 3.0  # how long somebody lost may come out from behind another face
+# Likenesses in appearance, by the measurements in faces.appearance: the same person is above 0.71
+# in 95 % of comparisons and never below 0.61, another one below 0.52 in 95 % and never above 0.66.
+SIMILAR_SHORT = 0.5  # needed to take up a track after a short loss in the same place
+SIMILAR_LONG = 0.7  # ... after a long loss, elsewhere, or after a cut
 SIMILAR_SWITCH = 0.45  # a followed face that looks less like its track than this is someone else
+SURER = 0.1  # likeness by which another track must be the better one to overrule the position
+LARGER = 1.5  # a new face takes the place of one this much smaller, where there is room for one
 LOOK_EVERY_S = 0.5  # how often a track's appearance is updated and checked
 REMEMBERED = 64  # people kept in mind
 
@@ -47,15 +57,16 @@ class TrackedFace:
     face: Face
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Track:
     number: int
     roi: Roi
-    box: NDArray[np.float32]
-    look: NDArray[np.float32]
-    frames: int = 1
-    last_time: float = 0.0
-    last_look: float = 0.0
+    box: Box
+    look: Look
+    last_look: float
+    last_time: float
+    last_frame: int
+    frames: int = 0
     active: bool = True
     cut_since: bool = False
 
@@ -63,11 +74,12 @@ class _Track:
         return {
             "number": self.number,
             "roi": [self.roi.x, self.roi.y, self.roi.size, self.roi.angle],
-            "box": [float(value) for value in self.box],
-            "look": [float(value) for value in self.look],
-            "frames": self.frames,
-            "last_time": self.last_time,
+            "box": self.box.tolist(),
+            "look": self.look.tolist(),
             "last_look": self.last_look,
+            "last_time": self.last_time,
+            "last_frame": self.last_frame,
+            "frames": self.frames,
             "active": self.active,
             "cut_since": self.cut_since,
         }
@@ -84,7 +96,7 @@ class _Track:
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Tracker:
     """Follows the faces of one video; call :meth:`update` with each frame in order.
 
@@ -99,8 +111,7 @@ class Tracker:
     config: FaceConfig
     _tracks: list[_Track] = field(default_factory=list)
     _next: int = 1
-    _since_detection: int = 0
-    _searching: int = 0
+    _detected: int = 0
     _cuts: CutDetector = field(default_factory=CutDetector)
 
     def update(self, frame: Frame) -> list[TrackedFace]:
@@ -109,106 +120,124 @@ class Tracker:
             for track in self._tracks:
                 track.active, track.cut_since = False, True
         faces = self._follow(frame)
-        if self._should_detect():
-            self._since_detection = 0
+        if self._should_detect(frame):
+            self._detected = frame.index
             self._find_new(frame, faces)
-        else:
-            self._since_detection += 1
         return [TrackedFace(number, face) for number, face in sorted(faces.items())]
 
-    def _should_detect(self) -> bool:
+    def _should_detect(self, frame: Frame) -> bool:
         if not any(track.active for track in self._tracks):
             return True
-        if self._searching > 0:
-            self._searching -= 1
-            return True
-        return self._since_detection + 1 >= self.config.detect_every
+        every = self.config.detect_every
+        # Often at first for those who were lost, then more and more rarely.
+        pauses = [
+            max(1, (frame.index - track.last_frame) // every)
+            for track in self._tracks
+            if not track.active
+        ]
+        return frame.index - self._detected >= min([every, *pauses])
 
     def _follow(self, frame: Frame) -> dict[int, Face]:
+        followed = [track for track in self._tracks if track.active]
         faces: dict[int, Face] = {}
-        for track in [track for track in self._tracks if track.active]:
+        for track in followed:
             face = self._look_at(frame, track.roi)
-            if face is None or not self._is_continuous(track, face):
-                self._lose(track)
-                continue
-            faces[track.number] = face
-        self._drop_doubles(frame, faces)
-        for track in self._tracks:
+            if face is None or not _is_continuous(track.box, face.box):
+                track.active = False
+            else:
+                faces[track.number] = face
+        near = self._tell_apart(frame, faces)
+        for track in followed:
             if track.number not in faces:
                 continue
-            if frame.time - track.last_look >= LOOK_EVERY_S:
+            if track.number not in near and frame.time - track.last_look >= LOOK_EVERY_S:
                 look = describe(frame.image, faces[track.number])
-                if similarity(look, track.look) < SIMILAR_SWITCH:
-                    # The landmarks have slipped onto someone else.
+                if self._is_someone_else(track, look):
+                    track.active = False
                     del faces[track.number]
-                    self._lose(track)
                     continue
                 blend = 0.8 * track.look + 0.2 * look
-                track.look = blend / np.linalg.norm(blend)
-                track.last_look = frame.time
-            self._saw(track, frame, faces[track.number])
+                track.look, track.last_look = blend / np.linalg.norm(blend), frame.time
+            _saw(track, frame, faces[track.number])
         return faces
 
     def _look_at(self, frame: Frame, roi: Roi) -> Face | None:
         face = self.landmarks(frame.image, roi)
         if face is None or face.confidence < self.config.min_presence:
             return None
-        left, top, right, bottom = face.box
         height, width = frame.image.shape[:2]
-        inside = min(right, width) > max(left, 0) and min(bottom, height) > max(top, 0)
-        if not inside or max(right - left, bottom - top) < self.config.min_size:
-            return None
-        return face
+        picture = np.array([[0, 0, width, height]], np.float32)
+        inside = iou(face.box[None], picture)[0, 0] > 0
+        return face if inside and _side(face.box) >= self.config.min_size else None
 
-    def _is_continuous(self, track: _Track, face: Face) -> bool:
-        """A face neither jumps away nor doubles its size from one frame to the next."""
-        before, now = track.box, face.box
-        ratio = (now[2] - now[0] + now[3] - now[1]) / max(
-            before[2] - before[0] + before[3] - before[1], 1e-3
-        )
-        return 0.5 < ratio < 2.0 and float(iou(before[None], now[None])[0, 0]) > 0.1
+    def _tell_apart(self, frame: Frame, faces: dict[int, Face]) -> set[int]:
+        """See that two tracks neither follow one face nor swap theirs.
 
-    def _drop_doubles(self, frame: Frame, faces: dict[int, Face]) -> None:
-        """Where two tracks follow one face, keep the one that it looks like."""
+        Returns:
+            The tracks with another face near them. What they look like is not to be learned now.
+        """
         tracks = {track.number: track for track in self._tracks}
-        numbers = sorted(faces)
-        for at, first in enumerate(numbers):
-            for second in numbers[at + 1 :]:
-                if first not in faces or second not in faces:
-                    continue
-                if iou(faces[first].box[None], faces[second].box[None])[0, 0] < SAME_FACE:
-                    continue
-                look = describe(frame.image, faces[first])
-                worse = min(
-                    (first, second), key=lambda number: similarity(look, tracks[number].look)
-                )
-                del faces[worse]
-                self._lose(tracks[worse])
+        near: set[int] = set()
+        for first, second in combinations(sorted(faces), 2):
+            if first not in faces or second not in faces:
+                continue
+            boxes = faces[first].box, faces[second].box
+            if _distance(*boxes) > NEAR:
+                continue
+            near |= {first, second}
+            pair = tracks[first], tracks[second]
+            likeness = np.array(
+                [
+                    [similarity(look, track.look) for track in pair]
+                    for look in (
+                        describe(frame.image, faces[number]) for number in (first, second)
+                    )
+                ]
+            )
+            if _overlap(*boxes) > SAME_FACE:
+                worse = pair[int(likeness.mean(0).argmin())]
+                worse.active = False
+                del faces[worse.number]
+            elif likeness[0, 1] + likeness[1, 0] > np.trace(likeness) + SURER:
+                faces[first], faces[second] = faces[second], faces[first]
+        return near
+
+    def _is_someone_else(self, track: _Track, look: Look) -> bool:
+        """Whether the landmarks have slipped from the person of ``track`` onto another."""
+        own = similarity(look, track.look)
+        better = max(own + SURER, SIMILAR_LONG)
+        return own < SIMILAR_SWITCH or any(
+            similarity(look, other.look) > better for other in self._tracks if not other.active
+        )
 
     def _find_new(self, frame: Frame, faces: dict[int, Face]) -> None:
-        found = sorted(
-            self.detect(frame.image), key=lambda one: -float(np.prod(one.box[2:] - one.box[:2]))
-        )
-        fresh: list[tuple[Face, NDArray[np.float32]]] = []
+        fresh: list[Face] = []
+        found = sorted(self.detect(frame.image), key=lambda one: -_side(one.box))
         for one in self._unfollowed(found, faces)[: self.config.max_faces]:
             face = self._look_at(frame, roi_from_detection(one))
-            if face is None:
+            known = [*faces.values(), *fresh]
+            if face and all(_overlap(face.box, other.box) <= SAME_FACE for other in known):
+                fresh.append(face)
+        self._make_room(faces, fresh)
+        looks = [describe(frame.image, face) for face in fresh]
+        for face, look, track in zip(fresh, looks, self._relink(frame, fresh, looks), strict=True):
+            if track is None and self._may_be_missing(frame, face, faces):
                 continue
-            others = [*faces.values(), *(other for other, _ in fresh)]
-            if others and iou(face.box[None], np.stack([o.box for o in others])).max() > SAME_FACE:
-                continue
-            fresh.append((face, describe(frame.image, face)))
-        room = self.config.max_faces - len(faces)
-        for (face, look), track in self._relink(frame, fresh[: max(room, 0)]):
             if track is None:
-                track = _Track(self._next, roi_from_mesh(face.mesh), face.box, look)
+                track = _Track(
+                    number=self._next,
+                    roi=roi_from_mesh(face.mesh),
+                    box=face.box,
+                    look=look,
+                    last_look=frame.time,
+                    last_time=frame.time,
+                    last_frame=frame.index,
+                )
                 self._next += 1
                 self._tracks.append(track)
-                track.last_look = frame.time
-            self._saw(track, frame, face)
+            _saw(track, frame, face)
             faces[track.number] = face
-        if len(self._tracks) > REMEMBERED:
-            self._forget()
+        self._forget()
 
     def _unfollowed(self, found: list[Detection], faces: dict[int, Face]) -> list[Detection]:
         if not found or not faces:
@@ -216,63 +245,63 @@ class Tracker:
         overlap = iou(
             np.stack([one.box for one in found]), np.stack([face.box for face in faces.values()])
         )
-        rows, columns = linear_sum_assignment(-overlap)
-        pairs = zip(rows, columns, strict=True)
+        pairs = best_pairs(overlap)
         taken = {row for row, column in pairs if overlap[row, column] > SAME_PLACE}
-        return [one for row, one in enumerate(found) if row not in taken]
+        left = [one for row, one in enumerate(found) if row not in taken]
+        if len(faces) < self.config.max_faces:
+            return left
+        smallest = min(_side(face.box) for face in faces.values())
+        return [one for one in left if _side(one.box) > LARGER * smallest]
 
-    def _relink(
-        self, frame: Frame, fresh: list[tuple[Face, NDArray[np.float32]]]
-    ) -> list[tuple[tuple[Face, NDArray[np.float32]], _Track | None]]:
+    def _make_room(self, faces: dict[int, Face], fresh: list[Face]) -> None:
+        """Leave the largest ``max_faces``; those that are followed are preferred."""
+        fresh.sort(key=lambda face: -_side(face.box))
+        tracks = {track.number: track for track in self._tracks}
+        while fresh and len(faces) + len(fresh) > self.config.max_faces:
+            smallest = min(faces, key=lambda number: _side(faces[number].box), default=None)
+            if smallest is None or (_side(fresh[-1].box) <= LARGER * _side(faces[smallest].box)):
+                fresh.pop()
+            else:
+                del faces[smallest]
+                tracks[smallest].active = False
+
+    def _relink(self, frame: Frame, fresh: list[Face], looks: list[Look]) -> list[_Track | None]:
+        """For each new face the lost track that it continues."""
         lost = [track for track in self._tracks if not track.active]
-        if not fresh or not lost:
-            return [(one, None) for one in fresh]
-        score = np.array(
-            [[self._likeness(frame, track, face, look) for track in lost] for face, look in fresh]
+        linked: list[_Track | None] = [None] * len(fresh)
+        if fresh and lost:
+            score = np.array(
+                [
+                    [_likeness(frame, track, face, look) for track in lost]
+                    for face, look in zip(fresh, looks, strict=True)
+                ]
+            )
+            for row, column in best_pairs(score):
+                if score[row, column] > 0:
+                    linked[row] = lost[column]
+        return linked
+
+    def _may_be_missing(self, frame: Frame, face: Face, faces: dict[int, Face]) -> bool:
+        """Whether an unknown face may be someone just lost, still half covered by another one."""
+        return any(_distance(face.box, other.box) < NEAR for other in faces.values()) and any(
+            frame.time - track.last_time < PATIENCE_S and not track.cut_since
+            for track in self._tracks
+            if not track.active
         )
-        rows, columns = linear_sum_assignment(-score)
-        linked = {
-            row: lost[column]
-            for row, column in zip(rows, columns, strict=True)
-            if score[row, column] > 0
-        }
-        return [(one, linked.get(row)) for row, one in enumerate(fresh)]
-
-    def _likeness(
-        self, frame: Frame, track: _Track, face: Face, look: NDArray[np.float32]
-    ) -> float:
-        """How well ``face`` would continue ``track``; 0 where it may not."""
-        alike = similarity(track.look, look)
-        size = float(max(face.box[2] - face.box[0], face.box[3] - face.box[1]))
-        centre = (face.box[:2] + face.box[2:]) / 2
-        moved = float(np.linalg.norm(centre - (track.box[:2] + track.box[2:]) / 2)) / size
-        near = not track.cut_since and frame.time - track.last_time < SHORT_LOSS_S and moved < 1.0
-        if alike < (SIMILAR_SHORT if near else SIMILAR_LONG):
-            return 0.0
-        return alike + (1.0 - moved if near else 0.0)
-
-    def _saw(self, track: _Track, frame: Frame, face: Face) -> None:
-        track.roi, track.box = roi_from_mesh(face.mesh), face.box
-        track.last_time, track.active, track.cut_since = frame.time, True, False
-        track.frames += 1
-
-    def _lose(self, track: _Track) -> None:
-        track.active = False
-        self._searching = self.config.detect_every
 
     def _forget(self) -> None:
-        """Drop the lost track with the fewest frames: passers-by, in a crowd."""
+        """Drop the lost tracks with the fewest frames: passers-by, in a crowd."""
         lost = [track for track in self._tracks if not track.active]
-        if lost:
-            self._tracks.remove(min(lost, key=lambda track: track.frames))
+        lost.sort(key=lambda track: track.frames)
+        for track in lost[: max(0, len(self._tracks) - REMEMBERED)]:
+            self._tracks.remove(track)
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on later, as JSON-able values (see :meth:`restore`)."""
         return {
             "tracks": [track.to_json() for track in self._tracks],
             "next": self._next,
-            "since_detection": self._since_detection,
-            "searching": self._searching,
+            "detected": self._detected,
             "cuts": self._cuts.state(),
         }
 
@@ -280,6 +309,50 @@ class Tracker:
         """Go on from a :meth:`state`; the next frame is the one after it was taken."""
         self._tracks = [_Track.from_json(track) for track in state["tracks"]]
         self._next = state["next"]
-        self._since_detection = state["since_detection"]
-        self._searching = state["searching"]
+        self._detected = state["detected"]
         self._cuts.restore(state["cuts"])
+
+
+def _saw(track: _Track, frame: Frame, face: Face) -> None:
+    track.roi, track.box = roi_from_mesh(face.mesh), face.box
+    track.last_time, track.last_frame = frame.time, frame.index
+    track.active, track.cut_since = True, False
+    track.frames += 1
+
+
+def _likeness(frame: Frame, track: _Track, face: Face, look: Look) -> float:
+    """How well ``face`` would continue ``track``; 0 where it may not."""
+    alike = similarity(track.look, look)
+    moved = _distance(track.box, face.box)
+    near = (
+        not track.cut_since
+        and frame.time - track.last_time < SHORT_LOSS_S
+        and moved < NEAR
+        and _similar_size(track.box, face.box)
+    )
+    if alike < (SIMILAR_SHORT if near else SIMILAR_LONG):
+        return 0.0
+    return alike + (NEAR - moved if near else 0.0)
+
+
+def _is_continuous(before: Box, now: Box) -> bool:
+    """A face neither jumps away nor doubles its size from one frame to the next."""
+    return _similar_size(before, now) and _overlap(before, now) > FOLLOWED
+
+
+def _side(box: Box) -> float:
+    return float(max(box[2] - box[0], box[3] - box[1]))
+
+
+def _similar_size(first: Box, second: Box) -> bool:
+    return 0.5 < _side(first) / max(_side(second), 1e-3) < 2.0
+
+
+def _overlap(first: Box, second: Box) -> float:
+    return float(iou(first[None], second[None])[0, 0])
+
+
+def _distance(first: Box, second: Box) -> float:
+    """Between the boxes' centres, in sides of the larger one."""
+    apart = (first[:2] + first[2:] - second[:2] - second[2:]) / 2
+    return float(np.linalg.norm(apart)) / max(_side(first), _side(second), 1e-3)

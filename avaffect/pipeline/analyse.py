@@ -90,7 +90,9 @@ class Analysis:
 
     def spooled(self, faces: FaceConfig) -> list[SpooledSubject]:
         """Who gets a file, by :func:`avaffect.faces.subjects.name_subjects`."""
-        subjects = name_subjects(self.info.path.stem, self.tracks, faces.subjects)
+        subjects = name_subjects(
+            self.info.path.stem, self.tracks, faces.subjects, self.report.frames
+        )
         return [
             SpooledSubject(one.name, self.spool, () if one.track is None else (one.track,))
             for one in subjects

@@ -1,9 +1,12 @@
+from itertools import permutations
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from avaffect.faces.boxes import areas, best, cover, detections, groups, iou
+from avaffect.faces.boxes import areas, best, best_pairs, cover, detections, groups, iou
 
 corners = arrays(np.float64, (6, 2), elements=st.floats(-500, 500))
 sizes = arrays(np.float64, (6, 2), elements=st.floats(0.5, 300))
@@ -58,3 +61,18 @@ def test_detections_come_largest_first():
     assert areas(np.array([face.box for face in found])).tolist() == [81, 25, 4]
     assert [face.score for face in found] == [0.5, 0.7, 0.9]
     assert found[0].box.dtype == found[0].points.dtype == np.float32
+
+
+@given(st.integers(0, 5), st.integers(0, 5), st.integers(0, 2**32 - 1))
+def test_best_pairs_are_the_best_of_all_permutations(rows, columns, seed):
+    score = np.random.default_rng(seed).uniform(-1, 1, (rows, columns))
+    pairs = best_pairs(score)
+    assert len(pairs) == min(rows, columns)
+    assert len({row for row, _ in pairs}) == len({column for _, column in pairs}) == len(pairs)
+    short, long = sorted((rows, columns))
+    turned = score if rows <= columns else score.T
+    sums = [
+        sum(turned[at, one] for at, one in enumerate(chosen))
+        for chosen in permutations(range(long), short)
+    ]
+    assert sum(score[pair] for pair in pairs) == pytest.approx(max(sums))
