@@ -128,7 +128,7 @@ def put_timers(clock: Clock) -> None:
     clock.around(track, "describe", "appearance")
     clock.around(BlazeFace, "__call__", "detector, its net left out")
     clock.around(Landmarker, "__call__", "landmarks, their nets left out")
-    clock.around(HeadModel, "pose", "head pose")
+    clock.around(HeadModel, "fit", "head pose")
     clock.around(
         TfliteNet, "__call__", lambda net, *_: NETS.get(net.input_shapes[0], "another tflite net")
     )

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 MESH_POINTS = 478
-BLENDSHAPES = 52
 
 
 def require_shape(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]) -> None:
@@ -41,28 +40,22 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face with everything the landmark stage knows of it.
+    """A face as the landmark stage finds it.
 
     Attributes:
         box: float32 [4], left, top, right, bottom in pixels, around the landmarks.
         points: float32 [5, 2], as in :class:`Detection`.
         mesh: float32 [478, 3], x and y in pixels, z in the same unit (smaller is nearer to
             the camera), in MediaPipe's order (468-472 right iris, 473-477 left iris).
-        pose: float32 [3], yaw, pitch, roll in degrees (see ``faces.pose``).
-        blendshapes: float32 [52] in 0..1, ARKit order as in the Face Landmarker bundle.
         confidence: the landmark net's face presence in 0..1.
     """
 
     box: NDArray[np.float32]
     points: NDArray[np.float32]
     mesh: NDArray[np.float32]
-    pose: NDArray[np.float32]
-    blendshapes: NDArray[np.float32]
     confidence: float
 
     def __post_init__(self) -> None:
         require_shape("box", self.box, (4,))
         require_shape("points", self.points, (5, 2))
         require_shape("mesh", self.mesh, (MESH_POINTS, 3))
-        require_shape("pose", self.pose, (3,))
-        require_shape("blendshapes", self.blendshapes, (BLENDSHAPES,))

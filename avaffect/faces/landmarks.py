@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.faces.align import AFFWILD2, similarity_transform, warp
-from avaffect.faces.face import BLENDSHAPES, MESH_POINTS, Detection, Face
-from avaffect.faces.pose import HeadModel
+from avaffect.faces.face import MESH_POINTS, Detection, Face
 from avaffect.models.fetch import model_path
 from avaffect.models.session import TfliteNet, read_bundle
 
@@ -33,34 +32,6 @@ IRIS_LEFT, IRIS_RIGHT, NOSE_TIP, MOUTH_LEFT, MOUTH_RIGHT = 468, 473, 4, 61, 291
 FIVE_POINTS = (IRIS_LEFT, IRIS_RIGHT, NOSE_TIP, MOUTH_LEFT, MOUTH_RIGHT)
 EYE_CORNERS_LEFT = (33, 133)
 EYE_CORNERS_RIGHT = (362, 263)
-
-# What the blendshape net was trained on (MediaPipe, face_blendshapes_graph.cc).
-# fmt: off
-BLENDSHAPE_POINTS = np.array([
-    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65,
-    66, 67, 70, 78, 80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136,
-    144, 145, 146, 148, 149, 150, 152, 153, 154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172,
-    173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251, 263, 267, 269, 270, 276, 282, 283,
-    284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318, 321, 323, 324,
-    332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385,
-    386, 387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472,
-    473, 474, 475, 476, 477,
-])
-BLENDSHAPE_NAMES = (
-    "_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft",
-    "browOuterUpRight", "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft",
-    "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight",
-    "eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight", "eyeSquintLeft",
-    "eyeSquintRight", "eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen",
-    "jawRight", "mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft",
-    "mouthFrownRight", "mouthFunnel", "mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight",
-    "mouthPressLeft", "mouthPressRight", "mouthPucker", "mouthRight", "mouthRollLower",
-    "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthSmileLeft", "mouthSmileRight",
-    "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight",
-    "noseSneerLeft", "noseSneerRight",
-)
-# fmt: on
-assert len(BLENDSHAPE_NAMES) == BLENDSHAPES  # noqa: S101 - a fact of this file, not of its input
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +107,6 @@ class Landmarker:
     Args:
         threads: CPU threads of the landmark net.
 
-    Attributes:
-        head: the canonical head that poses are fitted with.
-
     Raises:
         ModelError: if the bundle is not to be had or damaged.
     """
@@ -146,10 +114,6 @@ class Landmarker:
     def __init__(self, threads: int = 1) -> None:
         bundle = model_path("face-landmarker")
         self._mesh = TfliteNet(read_bundle(bundle, "face_landmarks_detector.tflite"), threads)
-        self._blend = TfliteNet(read_bundle(bundle, "face_blendshapes.tflite"), 1)
-        self.head = HeadModel.from_bundle(
-            read_bundle(bundle, "geometry_pipeline_metadata_landmarks.binarypb")
-        )
 
     def __call__(self, image: NDArray[np.uint8], roi: Roi) -> Face | None:
         """The face in ``roi``.
@@ -175,14 +139,11 @@ class Landmarker:
         points = mesh[list(FIVE_POINTS), :2].copy()
         if not np.isfinite(mesh).all() or not _can_be_aligned(points):
             return None
-        (blend,) = self._blend(mesh_out[None, BLENDSHAPE_POINTS, :2])
         low, high = mesh[:, :2].min(0), mesh[:, :2].max(0)
         return Face(
             box=np.concatenate([low, high]),
             points=points,
             mesh=mesh,
-            pose=self.head.pose(mesh),
-            blendshapes=np.clip(blend.reshape(-1), 0, 1).astype(np.float32),
             confidence=presence,
         )
 

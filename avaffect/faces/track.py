@@ -35,13 +35,15 @@ Look = NDArray[np.float32]
 SAME_PLACE = 0.3  # overlap (IoU) above which a detection is a face that is already followed
 SAME_FACE = 0.5  # overlap above which two tracks follow one face
 FOLLOWED = 0.1  # overlap with the frame before, below which a face has jumped away
-NEAR = 1.0  # distance, in sides of the larger box, within which faces may be mixed up
-SHORT_LOSS_S = 1.0
-PATIENCE_S = 3.0  # how long somebody lost may come out from behind another face
+# Distances between two faces, in sides of the larger box:
+NEAR = 1.0  # within which their landmarks may be mixed up
+COVERING = 2.0  # within which the hair, hands or shoulders of one may cover the other
+# A face that was lost this long ago or this far away, in sides, may be anybody's.
+LOSS_S, LOSS_SIDES = 3.0, 3.0
 # Likenesses in appearance, by the measurements in faces.appearance: the same person is above 0.71
 # in 95 % of comparisons and never below 0.61, another one below 0.52 in 95 % and never above 0.66.
-SIMILAR_SHORT = 0.5  # needed to take up a track after a short loss in the same place
-SIMILAR_LONG = 0.7  # ... after a long loss, elsewhere, or after a cut
+SIMILAR_HERE = 0.5  # needed to take up a track that was lost here and now
+SIMILAR_ANYWHERE = 0.7  # ... after a long loss, elsewhere, or after a cut
 SIMILAR_SWITCH = 0.45  # a followed face that looks less like its track than this is someone else
 SURER = 0.1  # likeness by which another track must be the better one to overrule the position
 LARGER = 1.5  # a new face takes the place of one this much smaller, where there is room for one
@@ -205,7 +207,7 @@ class Tracker:
     def _is_someone_else(self, track: _Track, look: Look) -> bool:
         """Whether the landmarks have slipped from the person of ``track`` onto another."""
         own = similarity(look, track.look)
-        better = max(own + SURER, SIMILAR_LONG)
+        better = max(own + SURER, SIMILAR_ANYWHERE)
         return own < SIMILAR_SWITCH or any(
             similarity(look, other.look) > better for other in self._tracks if not other.active
         )
@@ -283,8 +285,8 @@ class Tracker:
 
     def _may_be_missing(self, frame: Frame, face: Face, faces: dict[int, Face]) -> bool:
         """Whether an unknown face may be someone just lost, still half covered by another one."""
-        return any(_distance(face.box, other.box) < NEAR for other in faces.values()) and any(
-            frame.time - track.last_time < PATIENCE_S and not track.cut_since
+        return any(_distance(face.box, other.box) < COVERING for other in faces.values()) and any(
+            frame.time - track.last_time < LOSS_S and not track.cut_since
             for track in self._tracks
             if not track.active
         )
@@ -323,16 +325,14 @@ def _saw(track: _Track, frame: Frame, face: Face) -> None:
 def _likeness(frame: Frame, track: _Track, face: Face, look: Look) -> float:
     """How well ``face`` would continue ``track``; 0 where it may not."""
     alike = similarity(track.look, look)
-    moved = _distance(track.box, face.box)
-    near = (
-        not track.cut_since
-        and frame.time - track.last_time < SHORT_LOSS_S
-        and moved < NEAR
-        and _similar_size(track.box, face.box)
-    )
-    if alike < (SIMILAR_SHORT if near else SIMILAR_LONG):
-        return 0.0
-    return alike + (NEAR - moved if near else 0.0)
+    if track.cut_since or not _similar_size(track.box, face.box):
+        doubt = 1.0
+    else:
+        elapsed = (frame.time - track.last_time) / LOSS_S
+        moved = _distance(track.box, face.box) / LOSS_SIDES
+        doubt = min(1.0, max(elapsed, moved))
+    needed = SIMILAR_HERE + doubt * (SIMILAR_ANYWHERE - SIMILAR_HERE)
+    return alike + 1.0 - doubt if alike > needed else 0.0
 
 
 def _is_continuous(before: Box, now: Box) -> bool:

@@ -155,7 +155,8 @@ def _efficientnet_lite0(device: str) -> Encode:
 
         return on_cuda
 
-    graph = OnnxNet(derived_file("efficientnet-lite0", "efficientnet-lite0.onnx", _export_lite0))
+    name = f"efficientnet-lite0-{_LITE0_CROP.size}.onnx"
+    graph = OnnxNet(derived_file("efficientnet-lite0", name, _export_lite0))
 
     def on_cpu(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         pixels = crops.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
@@ -225,7 +226,10 @@ def _emotiefflib(model: str, mean: Sequence[float], std: Sequence[float]) -> Bui
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-_LITE0_CROP = replace(AFFWILD2, size=224)
+# The aligned face as it is. Enlarging it to ImageNet's 224 pixels costs three to four times as much
+# and gains nothing: a linear probe on FER2013 (1,029 test faces) gets .422 right at 112 pixels,
+# .431 at 160 and .425 at 224, with a standard error of .015.
+_LITE0_CROP = AFFWILD2
 
 
 def _emotiefflib_spec(

@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.faces.face import Face
-from avaffect.faces.landmarks import BLENDSHAPE_NAMES
-from avaffect.faces.pose import HeadModel
+from avaffect.faces.shape import BLENDSHAPE_NAMES, FaceShape
 
 # The mesh points nearest to iBUG's 68.
 # fmt: off
@@ -47,13 +46,13 @@ def face_pose_names() -> list[str]:
     return [*landmarks, "yaw", "pitch", "roll", *gaze, *BLENDSHAPE_NAMES]
 
 
-def face_pose(face: Face, head: HeadModel) -> NDArray[np.float32]:
-    """float32 [263] of ``face``; ``head`` is the canonical head its pose was fitted with."""
-    fit = head.fit(face.mesh)
-    upright = fit.upright(face.mesh)
+def face_pose(face: Face, shape: FaceShape) -> NDArray[np.float32]:
+    """float32 [263] of ``face``, whose shape is ``shape``."""
+    upright = shape.fit.upright(face.mesh)
     first, second = upright[list(_OUTER_CORNERS)]
     landmarks = upright[IBUG68]
     landmarks = (landmarks - landmarks.mean(0)) / max(float(np.linalg.norm(second - first)), 1e-6)
+    gaze = shape.fit.gaze(face.mesh)
     return np.concatenate(
-        [landmarks.reshape(-1), face.pose / 90, fit.gaze(face.mesh) / 90, face.blendshapes]
+        [landmarks.reshape(-1), shape.pose / 90, gaze / 90, shape.blendshapes]
     ).astype(np.float32)

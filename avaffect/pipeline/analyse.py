@@ -15,6 +15,7 @@ from avaffect.config import AnalysisConfig, FaceConfig
 from avaffect.errors import NoFramesError
 from avaffect.faces.detectors import build_detector
 from avaffect.faces.landmarks import Landmarker
+from avaffect.faces.shape import ShapeReader
 from avaffect.faces.subjects import TrackSummary, name_subjects
 from avaffect.faces.track import TrackedFace, Tracker
 from avaffect.features.encoders import Encoder, build_encoder, encoder_spec
@@ -39,6 +40,7 @@ class Nets:
 
     detector: Callable[[NDArray[np.uint8]], list[Any]]
     landmarker: Landmarker
+    shapes: ShapeReader
     encoders: list[Encoder]
     aligner: Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32]] | None
 
@@ -67,6 +69,7 @@ class Nets:
         return cls(
             build_detector(config.faces.detector, config.faces.min_score, device),
             Landmarker(),
+            ShapeReader(),
             [build_encoder(name, device) for name in config.encoders],
             aligner,
         )
@@ -147,7 +150,7 @@ def analyse(
         with Recorder(
             spool,
             nets.encoders,
-            nets.landmarker.head,
+            nets.shapes,
             crops,
             config.faces.crop_size,
             frames_at_once(reader.info.video.width, reader.info.video.height),

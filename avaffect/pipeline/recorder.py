@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.faces.align import AFFWILD2, align
-from avaffect.faces.pose import HeadModel
+from avaffect.faces.shape import ShapeReader
 from avaffect.faces.track import TrackedFace
 from avaffect.features.encoders import Encoder
 from avaffect.features.face_pose import face_pose
@@ -69,7 +69,7 @@ class Recorder:
     Args:
         spool: where records go.
         encoders: nets to run on each face; with ``face_pose``, their names are the spool's arrays.
-        head: the canonical head for the face pose vector.
+        shapes: reads pose and blendshapes.
         crops: a folder for aligned pictures, one subfolder a track; None writes none.
         crop_size: their side in pixels.
         batch: frames that wait for this thread, and as many faces are encoded together.
@@ -79,14 +79,14 @@ class Recorder:
         self,
         spool: Spool,
         encoders: list[Encoder],
-        head: HeadModel,
+        shapes: ShapeReader,
         crops: Path | None = None,
         crop_size: int = 112,
         batch: int = BATCH,
     ) -> None:
         self._spool = spool
         self._encoders = encoders
-        self._head = head
+        self._shapes = shapes
         self._crops = crops
         self._crop_size = crop_size
         self._batch = batch
@@ -154,15 +154,16 @@ class Recorder:
             self._spool.append_frame(item.frame.time)
             for tracked in item.faces:
                 face = tracked.face
+                shape = self._shapes(face)
                 arrays = {name: values[row] for name, values in vectors.items()}
                 self._spool.append_face(
                     tracked.track,
                     item.frame.index,
                     box=face.box,
                     points=face.points,
-                    pose=face.pose,
+                    pose=shape.pose,
                     confidence=face.confidence,
-                    arrays={"face_pose": face_pose(face, self._head), **arrays},
+                    arrays={"face_pose": face_pose(face, shape), **arrays},
                 )
                 if self._crops is not None:
                     target = crop_file(self._crops / str(tracked.track), item.frame.index)

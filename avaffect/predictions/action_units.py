@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.faces.landmarks import BLENDSHAPE_NAMES
+from avaffect.faces.shape import BLENDSHAPE_NAMES
 from avaffect.features.face_pose import LANDMARK_VALUES
 
 Signals = NDArray[np.float32]

@@ -9,7 +9,7 @@ import pytest
 from avaffect.faces.appearance import SIZE, describe, similarity
 from avaffect.faces.detectors import build_detector
 from avaffect.faces.landmarks import Landmarker, roi_from_detection
-from avaffect.faces.track import SIMILAR_LONG, SIMILAR_SHORT
+from avaffect.faces.track import SIMILAR_ANYWHERE, SIMILAR_HERE
 from avaffect.media.frames import FrameReader
 
 
@@ -55,25 +55,25 @@ def test_a_person_stays_alike_through_all_expressions(seen):
     for name, pairs in seen.items():
         vectors = looks(pairs)
         assert len(vectors) >= 8, name
-        assert (vectors @ vectors.T).min() > SIMILAR_LONG + 0.15
+        assert (vectors @ vectors.T).min() > SIMILAR_ANYWHERE + 0.15
 
 
 def test_a_person_is_alike_in_another_clip(seen):
-    assert (looks(seen["one"]) @ looks(seen["left"]).T).min() > SIMILAR_LONG
-    assert (looks(seen["one"]) @ looks(seen["phone"]).T).min() > SIMILAR_LONG
+    assert (looks(seen["one"]) @ looks(seen["left"]).T).min() > SIMILAR_ANYWHERE
+    assert (looks(seen["one"]) @ looks(seen["phone"]).T).min() > SIMILAR_ANYWHERE
 
 
 def test_another_person_is_not(seen):
     """Not even one who has half of her features."""
     for name in ("one", "left", "phone"):
-        assert (looks(seen[name]) @ looks(seen["right"]).T).max() < SIMILAR_LONG - 0.1
+        assert (looks(seen[name]) @ looks(seen["right"]).T).max() < SIMILAR_ANYWHERE - 0.1
 
 
 @pytest.mark.parametrize("gain", [0.8, 1.2])
 def test_light_changes_little(seen, gain):
     for image, face in seen["one"][:5]:
         lit = np.clip(image * gain, 0, 255).astype(np.uint8)
-        assert similarity(describe(image, face), describe(lit, face)) > SIMILAR_SHORT + 0.1
+        assert similarity(describe(image, face), describe(lit, face)) > SIMILAR_HERE + 0.1
 
 
 @pytest.mark.parametrize(("scale", "angle"), [(1, 30), (0.5, 0), (2, -50), (0.7, 180)])
@@ -90,7 +90,7 @@ def test_what_lies_outside_the_picture_does_not_count(seen):
     image, face = seen["one"][0]
     chin = int(face.box[3])
     close = describe(np.ascontiguousarray(image[:chin]), face)
-    assert similarity(describe(image, face), close) > SIMILAR_LONG
+    assert similarity(describe(image, face), close) > SIMILAR_ANYWHERE
     assert np.linalg.norm(close) == pytest.approx(1, abs=1e-5)
 
 

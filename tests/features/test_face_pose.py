@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from avaffect.faces.detectors import build_detector
 from avaffect.faces.face import Face
 from avaffect.faces.landmarks import Landmarker, roi_from_detection
+from avaffect.faces.shape import ShapeReader
 from avaffect.features.face_pose import LANDMARK_VALUES, SIZE, face_pose, face_pose_names
 from avaffect.media.frames import FrameReader
 
@@ -20,6 +21,11 @@ from avaffect.media.frames import FrameReader
 @pytest.fixture(scope="module")
 def landmarker():
     return Landmarker()
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    return ShapeReader()
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +44,18 @@ def moved(face: Face, scale: float, shift: tuple[float, float], turn: float) -> 
     return replace(face, mesh=mesh)
 
 
-def test_it_has_a_name_for_each_of_its_263_values(face, landmarker):
+def test_it_has_a_name_for_each_of_its_263_values(face, shapes):
     names = face_pose_names()
     assert len(names) == len(set(names)) == SIZE == 263
-    vector = face_pose(face, landmarker.head)
+    vector = face_pose(face, shapes(face))
     assert vector.shape == (SIZE,)
     assert vector.dtype == np.float32
     assert np.isfinite(vector).all()
-    np.testing.assert_array_equal(vector[-52:], face.blendshapes)
-    np.testing.assert_allclose(vector[LANDMARK_VALUES : LANDMARK_VALUES + 3] * 90, face.pose, 1e-5)
+    shape = shapes(face)
+    np.testing.assert_array_equal(vector[-52:], shape.blendshapes)
+    np.testing.assert_allclose(
+        vector[LANDMARK_VALUES : LANDMARK_VALUES + 3] * 90, shape.pose, 1e-5
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -55,14 +64,15 @@ def test_it_has_a_name_for_each_of_its_263_values(face, landmarker):
     shift=st.tuples(st.floats(-500, 2000), st.floats(-500, 2000)),
     turn=st.floats(-1.0, 1.0),
 )
-def test_landmarks_do_not_depend_on_place_size_and_turn(face, landmarker, scale, shift, turn):
-    there = face_pose(moved(face, scale, shift, turn), landmarker.head)
-    here = face_pose(face, landmarker.head)
+def test_landmarks_do_not_depend_on_place_size_and_turn(face, shapes, scale, shift, turn):
+    elsewhere = moved(face, scale, shift, turn)
+    there = face_pose(elsewhere, shapes(elsewhere))
+    here = face_pose(face, shapes(face))
     np.testing.assert_allclose(there[:LANDMARK_VALUES], here[:LANDMARK_VALUES], atol=5e-3)
 
 
-def test_landmarks_lie_as_a_face_does(face, landmarker):
-    points = face_pose(face, landmarker.head)[:LANDMARK_VALUES].reshape(68, 3)
+def test_landmarks_lie_as_a_face_does(face, shapes):
+    points = face_pose(face, shapes(face))[:LANDMARK_VALUES].reshape(68, 3)
     x, y, z = points.T
     assert x[36] < x[39] < x[42] < x[45]  # the eyes' corners, from the picture's left
     assert y[27] > y[33] > y[57] > y[8]  # nose bridge, nose, lower lip, chin, downwards
