@@ -81,6 +81,8 @@ class RgbConverter:
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
+        self._turn = UPRIGHT
+        self._rotation: int | None = None
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """``frame`` as a contiguous uint8 [H, W, 3], turned upright."""
@@ -90,7 +92,11 @@ class RgbConverter:
             matrix = Colorspace.ITU709 if hd else Colorspace.ITU601
         # One thread: the net runs meanwhile on the others.
         rgb = self._reformatter.reformat(frame, format="rgb24", src_colorspace=matrix, threads=1)
-        return orientation(frame).apply(np.asarray(rgb.to_ndarray(), np.uint8))
+        # Not for every frame: PyAV's side data refers back to its frame, which then stays in
+        # memory until the garbage collector comes by.
+        if frame.rotation != self._rotation:
+            self._turn, self._rotation = orientation(frame), frame.rotation
+        return self._turn.apply(np.asarray(rgb.to_ndarray(), np.uint8))
 
 
 def deinterlaced(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:

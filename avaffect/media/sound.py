@@ -24,8 +24,8 @@ from avaffect.media.ffmpeg import file_input, pipe_from
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
 SAMPLE_BYTES = 2
-# A WAV file ends at 4 GiB, and a broken timestamp must not fill the disk with silence.
-MAX_SECONDS = 24 * 3600
+# A WAV file ends at 4 GiB, which is reached after 37 hours.
+MAX_SECONDS = 36 * 3600
 # Sound whose timestamp is off by less follows on the sound before it: containers round their
 # timestamps. From here on (less than one AAC or Opus packet) something is missing or repeated.
 MIN_GAP_S = 0.015
@@ -75,7 +75,7 @@ def extract_sound(
         first_time_s: container time of the first decoded frame, from
             :func:`avaffect.media.probe.first_frame_time` or a :class:`MediaInfo`.
         duration_s: exact length of the file in seconds, cut or filled up with silence; None ends
-            it with the sound, after a day at the latest.
+            it with the sound. After 36 hours it ends in any case.
 
     Returns:
         what was written, None (and no file) without an audio stream.
@@ -92,7 +92,8 @@ def extract_sound(
         index = stream.index
         begin_s = _first_sound_time(container, stream)
     begin = 0 if begin_s is None else round((begin_s - first_time_s) * SAMPLE_RATE)
-    limit = round(min(duration_s or MAX_SECONDS, MAX_SECONDS) * SAMPLE_RATE)
+    limit_s = MAX_SECONDS if duration_s is None else min(duration_s, MAX_SECONDS)
+    limit = round(limit_s * SAMPLE_RATE)
     errors: list[str] = []
     with atomic_path(out_wav) as temporary, wave.open(str(temporary), "wb") as wav:
         wav.setnchannels(1)

@@ -115,7 +115,7 @@ def neutral(raw: Signals) -> Signals:
     """
     caps = np.array([proxy.cap for proxy in PROXIES], np.float32)
     if not len(raw):
-        return caps / 2
+        return caps * np.float32(0.5)
     return np.minimum(np.quantile(raw, NEUTRAL_QUANTILE, axis=0), caps).astype(np.float32)
 
 

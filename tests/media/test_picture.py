@@ -1,11 +1,14 @@
 """Pictures come out upright, in the right colours, and whole."""
 
+import gc
+
 import av
 import numpy as np
 import pytest
+from av.sidedata.sidedata import SideDataContainer
 
 from avaffect.media.frames import FrameReader
-from avaffect.media.picture import deinterlaced
+from avaffect.media.picture import RgbConverter, deinterlaced
 from avaffect.media.probe import probe
 
 
@@ -111,6 +114,24 @@ def test_the_last_row_and_column_of_odd_sizes_are_there(make, pix_fmt):
     image = first_image(make.folder / "odd.mkv")
     assert image.shape == (241, 321, 3)
     assert np.abs(image.astype(int) - expected).max() < 12
+
+
+def test_converted_frames_leave_memory_at_once(make):
+    """PyAV's frames can refer to themselves; at 4K that would pile up gigabytes."""
+    path = make.test_card("plain.mp4", "-c:v", "libx264")
+    convert = RgbConverter()
+    with av.open(str(path)) as container:
+        frames = container.decode(video=0)
+        gc.collect()
+        gc.disable()
+        try:
+            for frame in frames:
+                convert(frame)
+            del frame
+            alive = [item for item in gc.get_objects() if isinstance(item, SideDataContainer)]
+        finally:
+            gc.enable()
+    assert len(alive) <= 1
 
 
 def combing(image):
