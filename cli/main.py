@@ -16,6 +16,7 @@ from avaffect.errors import UnknownNameError
 COMMANDS = {
     "preprocess": "avaffect.cli.preprocess:preprocess",
     "predict": "avaffect.cli.predict:predict",
+    "evaluate": "avaffect.cli.evaluate:evaluate",
     "models": "avaffect.cli.models:models",
 }
 INTERRUPTED = 130

@@ -1,0 +1,139 @@
+"""Evaluations: masks, concatenation, editions, intervals, comparisons."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avaffect.errors import UsageError
+from avaffect.metrics.evaluation import Pair, compare, evaluate
+from avaffect.metrics.scores import ccc
+
+
+def va_pair(subject, seed, frames=50, noise=0.3):
+    rng = np.random.default_rng(seed)
+    annotated = rng.uniform(-1, 1, (frames, 2))
+    return Pair(subject, np.clip(annotated + rng.normal(0, noise, (frames, 2)), -1, 1), annotated)
+
+
+def with_rows(pair, predicted, annotated):
+    return Pair(
+        pair.subject,
+        np.concatenate([pair.predicted, predicted]),
+        np.concatenate([pair.annotated, annotated]),
+    )
+
+
+def test_va_is_the_mean_ccc_of_everything_concatenated():
+    pairs = [va_pair("a", 1), va_pair("b", 2, frames=80)]
+    result = evaluate(pairs, "va", "abaw10", resamples=100)
+    x = np.concatenate([pair.predicted for pair in pairs])
+    y = np.concatenate([pair.annotated for pair in pairs])
+    each = [ccc(x[:, at], y[:, at]) for at in (0, 1)]
+    assert result.parts["CCC valence"] == pytest.approx(each[0], abs=1e-12)
+    assert result.parts["CCC arousal"] == pytest.approx(each[1], abs=1e-12)
+    assert result.score == pytest.approx(np.mean(each))
+    assert result.frames == 130
+    assert result.subjects[0].score == pytest.approx(
+        np.mean([ccc(pairs[0].predicted[:, at], pairs[0].annotated[:, at]) for at in (0, 1)])
+    )
+
+
+@given(st.integers(1, 30), st.integers(0, 1))
+def test_invalid_frames_change_nothing(count, column):
+    pair = va_pair("a", 3)
+    wild = np.full((count, 2), 0.9)
+    invalid = np.full((count, 2), -5.0)
+    invalid[:, column] = 0.1  # one of the two is enough
+    longer = with_rows(pair, wild, invalid)
+    plain = evaluate([pair], "va", "abaw10", resamples=100)
+    masked = evaluate([longer], "va", "abaw10", resamples=100)
+    assert masked.score == pytest.approx(plain.score, abs=1e-12)
+    assert masked.subjects[0].invalid == count
+
+
+def test_frames_without_prediction_are_left_out_and_counted():
+    pair = va_pair("a", 4)
+    longer = with_rows(pair, np.full((7, 2), -5.0), np.full((7, 2), 0.2))
+    result = evaluate([longer], "va", "abaw10", resamples=100)
+    assert result.subjects[0].unpredicted == 7
+    assert result.frames == 50
+
+
+@pytest.mark.parametrize("extra", [1, 2])
+def test_a_row_more_or_fewer_is_told_and_left_out(extra):
+    pair = va_pair("a", 5)
+    more = Pair("a", pair.predicted, np.concatenate([pair.annotated, np.ones((extra, 2))]))
+    result = evaluate([more], "va", "abaw10", resamples=100)
+    assert result.subjects[0].rows == -extra
+    assert result.score == evaluate([pair], "va", "abaw10", resamples=100).score
+
+
+def test_expr_of_late_and_early_editions():
+    predicted = np.array([0, 0, 1, 4, 4, 6, 5])
+    annotated = np.array([0, 1, 1, 4, 4, 6, -1])
+    late = evaluate([Pair("a", predicted, annotated)], "expr", "abaw10", resamples=100)
+    # By hand: F1 of 0: 2/3, of 1: 2/3, of 4: 1, of 6: 1, the other four 0.
+    macro = (2 / 3 + 2 / 3 + 1 + 1) / 8
+    assert late.score == pytest.approx(macro)
+    assert late.parts["accuracy"] == pytest.approx(5 / 6)
+    assert late.confusion[1, 0] == 1
+    early = evaluate([Pair("a", predicted, annotated)], "expr", "abaw2", resamples=100)
+    assert early.score == pytest.approx(0.67 * macro * 8 / 7 + 0.33 * 5 / 6)
+
+
+def test_au_of_late_and_early_editions():
+    annotated = np.zeros((4, 12), np.int64)
+    annotated[:2, 0] = 1
+    predicted = annotated.copy()
+    predicted[0, 0] = 0  # a miss
+    predicted[3, 5] = 1  # a false alarm
+    late = evaluate([Pair("a", predicted, annotated)], "au", "abaw10", resamples=100)
+    assert late.parts["F1 AU1"] == pytest.approx(2 / 3)
+    assert late.score == pytest.approx(2 / 3 / 12)
+    early = evaluate([Pair("a", predicted, annotated)], "au", "abaw2", resamples=100)
+    assert early.score == pytest.approx(0.5 * (2 / 3 / 12) + 0.5 * 46 / 48)
+
+
+def test_the_interval_holds_the_score_and_narrows_with_more_videos():
+    few = evaluate([va_pair(f"v{at}", at) for at in range(5)], "va", "abaw10")
+    many = evaluate([va_pair(f"v{at}", at) for at in range(80)], "va", "abaw10")
+    for result in (few, many):
+        assert result.low <= result.score <= result.high
+    assert many.high - many.low < few.high - few.low
+    again = evaluate([va_pair(f"v{at}", at) for at in range(5)], "va", "abaw10")
+    assert (again.low, again.high) == (few.low, few.high)
+
+
+def test_left_and_right_are_drawn_together():
+    pairs = [va_pair("a_left", 1), va_pair("a_right", 2), va_pair("b", 3)]
+    result = evaluate(pairs, "va", "abaw10", resamples=100)
+    assert result.videos == ("a", "b")
+    assert len(result.subjects) == 3
+
+
+def test_a_better_prediction_is_found_better():
+    names = [f"v{at}" for at in range(30)]
+    good = evaluate([va_pair(n, at, noise=0.2) for at, n in enumerate(names)], "va", "abaw10")
+    bad = evaluate([va_pair(n, at, noise=0.6) for at, n in enumerate(names)], "va", "abaw10")
+    result = compare(good, bad)
+    assert result.difference == pytest.approx(good.score - bad.score)
+    assert result.low > 0
+    assert result.p < 0.05
+    same = compare(good, good)
+    assert (same.difference, same.low, same.high, same.p) == (0, 0, 0, 1)
+
+
+def test_what_cannot_be_compared_is_refused():
+    one = evaluate([va_pair("a", 1)], "va", "abaw10", resamples=100)
+    other = evaluate([va_pair("b", 1)], "va", "abaw10", resamples=100)
+    with pytest.raises(UsageError, match="different videos"):
+        compare(one, other)
+
+
+def test_nothing_to_score_is_an_error():
+    pair = Pair("a", np.zeros((3, 2)), np.full((3, 2), -5.0))
+    with pytest.raises(UsageError, match="no frame"):
+        evaluate([pair], "va", "abaw10")
