@@ -83,8 +83,8 @@ def predict(
 ) -> Result:
     """Predict every frame of a video.
 
-    Goes through the video once, at about 100 frames a second on two CPU cores for one face;
-    the weights (10 MB) are fetched at the first use.
+    Goes through the video once, at some 80 frames a second on two CPU cores for one face;
+    the weights (5 MB) are fetched at the first use.
 
     >>> result = predict("video.mp4", task="va")  # doctest: +SKIP
     >>> result["video"].va  # float32 [frames, 2]: valence, arousal in -1..1  # doctest: +SKIP
