@@ -2,7 +2,7 @@
 
 Two kinds share one interface: embeddings (``efficientnet-lite0``) and frame models (``fer`` and
 EmotiEffLib's), whose vector is an opinion: 8 expression probabilities in the order of
-:data:`EXPRESSION_ORDER`, followed for some by valence and arousal.
+``files.editions.EXPRESSIONS``, followed for some by valence and arousal.
 """
 
 from __future__ import annotations
@@ -19,21 +19,10 @@ from numpy.typing import NDArray
 from avaffect.errors import UnknownNameError
 from avaffect.faces.align import AFFWILD2, CropSpec
 from avaffect.faces.face import require_shape
+from avaffect.files.editions import EXPRESSIONS
 from avaffect.models.derived import derived_file
 from avaffect.models.fetch import model_path
 from avaffect.models.session import OnnxNet, TfliteNet
-
-# ABAW's eight classes (3rd edition on).
-EXPRESSION_ORDER = (
-    "Neutral",
-    "Anger",
-    "Disgust",
-    "Fear",
-    "Happiness",
-    "Sadness",
-    "Surprise",
-    "Other",
-)
 
 # Where the five points lie in FER2013's pictures: medians over those 1,006 of 1,500 test pictures
 # whose mesh was sure (presence > .9).
@@ -193,7 +182,7 @@ def _fer(device: str) -> Encode:
     order = [6, 0, 1, 2, 3, 4, 5]
 
     def encode(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        opinions = np.zeros((len(crops), len(EXPRESSION_ORDER)), np.float32)
+        opinions = np.zeros((len(crops), len(EXPRESSIONS)), np.float32)
         for at, crop in enumerate(crops):
             grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32) / 127.5 - 1
             opinions[at, :7] = net(grey[None, :, :, None])[0].reshape(-1)[order]

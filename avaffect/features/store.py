@@ -6,8 +6,8 @@
 - ``frames.parquet``: the frame table, see :data:`COLUMNS`.
 - ``provenance.json``: from which video, with which settings, models and library versions.
 
-Each array and the frame table (``faces``) carries a key, see :func:`array_key`: a store knows what
-it was made with, so that only what depends on a changed setting is made again. The three files
+Each array and the frame table (``faces``) carries a key, see ``features.provenance``: a store knows
+what it was made with, so that only what depends on a changed setting is made again. The three files
 are renamed into place one after the other, and each carries the keys, so a store torn by a crash
 between two renames is recognised.
 """
@@ -18,15 +18,14 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.config import fingerprint
 from avaffect.errors import FeatureError
+from avaffect.features.provenance import STORE_VERSION
 from avaffect.features.spool import BASE, Spool
 from avaffect.features.tensors import Array, ArraySpec, TensorFile, TensorWriter
 from avaffect.files.atomic import atomic_path, write_json
@@ -59,59 +58,8 @@ in the picture), ``yaw``, ``pitch``, ``roll`` (degrees), ``confidence`` (0..1); 
 where not present.
 """
 
-_VERSION = 1
 _CHUNK = 512
 _HINT = "run `avaffect preprocess` again"
-_LIBRARIES = (
-    "ai-edge-litert",
-    "av",
-    "librosa",
-    "numpy",
-    "onnxruntime",
-    "opencv-python",
-    "scipy",
-    "torch",
-)
-
-
-def array_key(
-    video_hash: str, name: str, configuration: Any, model_hashes: Mapping[str, str] | None = None
-) -> str:
-    """A fingerprint of everything that an array depends on.
-
-    Args:
-        video_hash: SHA-256 of the video file.
-        name: the array, or ``faces`` for the frame table.
-        configuration: the settings it depends on, JSON-able, and no others.
-        model_hashes: the weights it depends on, name to hash.
-    """
-    return fingerprint([_VERSION, video_hash, name, configuration, dict(model_hashes or {})])
-
-
-def provenance(
-    video_name: str,
-    video_sha256: str,
-    configuration: Mapping[str, Any],
-    model_hashes: Mapping[str, str],
-) -> dict[str, Any]:
-    """What to write into ``provenance.json``: the arguments and the libraries' versions."""
-    return {
-        "video": {
-            # A name that is no Unicode is legal on disk but not in JSON.
-            "name": video_name.encode(errors="surrogateescape").decode(errors="replace"),
-            "sha256": video_sha256,
-        },
-        "configuration": dict(configuration),
-        "models": dict(model_hashes),
-        "versions": {name: _version(name) for name in ("avaffect", *_LIBRARIES)},
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 class SubjectFeatures(ABC):
@@ -299,7 +247,7 @@ class StoredSubject(SubjectFeatures):
             self.keys: dict[str, str] = json.loads(self._tensors.metadata["keys"])
             parquet = pq.read_metadata(folder / "frames.parquet")
             whole = (
-                self.provenance["version"] == _VERSION
+                self.provenance["version"] == STORE_VERSION
                 and self.provenance["keys"] == self.keys
                 and self.keys.keys() == {FACES, *self._tensors.specs}
                 and (parquet.metadata or {}).get(b"faces") == self.keys[FACES].encode()
@@ -369,7 +317,7 @@ def write_subject(
     Args:
         folder: the subject's folder.
         subject: the subject.
-        provenance: see :func:`provenance`.
+        provenance: see ``features.provenance``.
         keys: the key of each of the subject's arrays, and of ``faces``.
 
     Raises:
@@ -401,7 +349,7 @@ def replace_arrays(
         folder: the subject's folder.
         specs: the new arrays.
         chunks: for consecutive frames, [n, *shape] of each new array by name.
-        provenance: see :func:`provenance`, as it is after the change.
+        provenance: see ``features.provenance``, as it is after the change.
         keys: the key of each new array.
 
     Raises:
@@ -446,5 +394,5 @@ def _write_arrays(
             for chunk in chunks:
                 for array in specs:
                     writer.write(array, chunk[array])
-        header = {"version": _VERSION, "subject": name, "frames": frames, "keys": dict(keys)}
+        header = {"version": STORE_VERSION, "subject": name, "frames": frames, "keys": dict(keys)}
         write_json(folder / "provenance.json", {**header, **provenance})

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from avaffect import __version__
 from avaffect.config import AnalysisConfig
 from avaffect.features.encoders import encoder_spec
-from avaffect.features.store import FACES, array_key
+from avaffect.features.provenance import array_key
+from avaffect.features.store import FACES
 from avaffect.models.zoo import find_model
 
 # The weights behind each detector and aligner; encoders name their own.
@@ -69,7 +70,9 @@ def keys(video_hash: str, config: AnalysisConfig) -> dict[str, str]:
         "face_pose": array_key(video_hash, "face_pose", faces),
     }
     for name in config.encoders:
-        found[name] = array_key(video_hash, name, faces, model_hashes(encoder_spec(name).models))
+        spec = encoder_spec(name)
+        crop = [spec.crop.name, spec.crop.size]
+        found[name] = array_key(video_hash, name, [faces, crop], model_hashes(spec.models))
     if config.audio is not None:
         # Frame times come from the video stream.
         sound = [asdict(config.audio), asdict(config.media)]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from avaffect.config import PredictConfig
 from avaffect.errors import UnknownNameError, UsageError
 from avaffect.features.audio import audio_specs
-from avaffect.features.store import FACES, SubjectFeatures, provenance
+from avaffect.features.provenance import provenance
+from avaffect.features.store import FACES, SubjectFeatures
 from avaffect.files.editions import TASKS
 from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo

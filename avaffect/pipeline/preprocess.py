@@ -11,11 +11,11 @@ from typing import Any
 from avaffect.config import AnalysisConfig, AudioConfig
 from avaffect.errors import FeatureError, output_error
 from avaffect.features.audio import audio_specs
+from avaffect.features.provenance import provenance
 from avaffect.features.store import (
     FACES,
     SpooledSubject,
     StoredSubject,
-    provenance,
     replace_arrays,
     write_subject,
 )

@@ -12,13 +12,12 @@ from safetensors.numpy import load_file
 
 from avaffect.errors import DiskFullError, FeatureError, OutputError
 from avaffect.features import store
+from avaffect.features.provenance import array_key, provenance
 from avaffect.features.spool import Spool
 from avaffect.features.store import (
     COLUMNS,
     SpooledSubject,
     SubjectFeatures,
-    array_key,
-    provenance,
     replace_arrays,
     write_subject,
 )
