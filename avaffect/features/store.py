@@ -6,10 +6,10 @@
 - ``frames.parquet``: the frame table, see :data:`COLUMNS`.
 - ``provenance.json``: from which video, with which settings, models and library versions.
 
-Each array and the frame table (``faces``) carries a key, see ``features.provenance``: a store knows
-what it was made with, so that only what depends on a changed setting is made again. The three files
-are renamed into place one after the other, and each carries the keys, so a store torn by a crash
-between two renames is recognised.
+Each array and the frame table (``faces``) carries a key, see ``features.provenance``: a store
+knows what it was made with, so that only what depends on a changed setting is made again. The
+three files are renamed into place one after the other, and each carries the keys, so a store torn
+by a crash between two renames is recognised.
 """
 
 from __future__ import annotations
