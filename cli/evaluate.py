@@ -99,9 +99,11 @@ def _print(evaluation: Evaluation, per_video: bool) -> None:
 
     subjects = evaluation.subjects
     invalid = sum(one.invalid for one in subjects)
+    videos = len(evaluation.videos)
+    interval = f"95 % interval [{evaluation.low:.4f}, {evaluation.high:.4f}] over {videos} videos"
     click.echo(
-        f"{evaluation.task} ({evaluation.edition}): {evaluation.score:.4f}  95 % interval "
-        f"[{evaluation.low:.4f}, {evaluation.high:.4f}] over {len(evaluation.videos)} videos"
+        f"{evaluation.task} ({evaluation.edition}): {evaluation.score:.4f}  "
+        + (interval if videos > 1 else "one video, so no interval")
     )
     click.echo(f"{evaluation.frames} frames scored, {invalid} annotated as invalid")
     unpredicted = sum(one.unpredicted for one in subjects)

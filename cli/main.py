@@ -54,6 +54,7 @@ def avaffect(debug: bool) -> None:
     Examples:
       avaffect predict video.mp4 --task all -o out/
       avaffect preprocess video.mp4 -o out/ && avaffect predict out/ --task va
+      avaffect evaluate out/ annotations/ --task va
       avaffect models list
     """
 

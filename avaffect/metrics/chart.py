@@ -33,12 +33,15 @@ def draw(evaluation: Evaluation, path: Path, title: str = "") -> None:
     for place, value in zip(places, values, strict=True):
         axes[0].text(max(value, 0) + 0.01, place, f"{value:.3f}", va="center", fontsize=8)
     axes[0].set_xlim(min(0, *values) - 0.05, 1.15)
+    known = np.isfinite(evaluation.low)
     axes[0].set_title(
-        f"{evaluation.task}, {evaluation.edition}: {evaluation.score:.4f} "
-        f"[{evaluation.low:.4f}, {evaluation.high:.4f}]"
+        f"{evaluation.task}, {evaluation.edition}: {evaluation.score:.4f}"
+        + (f" [{evaluation.low:.4f}, {evaluation.high:.4f}]" if known else "")
     )
     scores = np.sort([one.score for one in evaluation.subjects if np.isfinite(one.score)])
-    axes[1].plot(scores, np.arange(1, len(scores) + 1) / len(scores), drawstyle="steps-post")
+    shares = np.arange(1, len(scores) + 1) / len(scores)
+    axes[1].plot(scores, shares, drawstyle="steps-post", marker=".")
+    axes[1].set_ylim(0, 1.05)
     axes[1].axvline(evaluation.score, color="tab:red", linestyle="--", label="all together")
     axes[1].set_xlabel("score of a subject alone")
     axes[1].set_ylabel("share of subjects at or below")

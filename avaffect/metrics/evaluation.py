@@ -82,7 +82,7 @@ class Evaluation:
         task: ``va``, ``expr`` or ``au``.
         edition: whose official score it is.
         score: the official score.
-        low, high: its 95 % bootstrap interval over videos.
+        low, high: its 95 % bootstrap interval over videos; NaN for a single video.
         parts: what the score is made of, by name, e.g. ``CCC valence`` or ``F1 Fear``.
         confusion: expr only, int64 [C, C], rows annotated, columns predicted.
         subjects: a row a subject.
@@ -164,7 +164,9 @@ def evaluate(
     tallies = np.stack(list(sums.values()))
     total = tallies.sum(0)
     official, parts = score(total, chosen)
-    low, high = interval(resampled(tallies, task, edition, resamples, seed))
+    # One video, drawn again and again, says nothing of others.
+    drawn = resampled(tallies, task, edition, resamples, seed) if len(tallies) > 1 else np.empty(0)
+    low, high = interval(drawn)
     return Evaluation(
         task,
         edition,

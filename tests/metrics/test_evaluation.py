@@ -137,3 +137,8 @@ def test_nothing_to_score_is_an_error():
     pair = Pair("a", np.zeros((3, 2)), np.full((3, 2), -5.0))
     with pytest.raises(UsageError, match="no frame"):
         evaluate([pair], "va", "abaw10")
+
+
+def test_one_video_has_no_interval():
+    result = evaluate([va_pair("a_left", 1), va_pair("a_right", 2)], "va", "abaw10")
+    assert np.isnan([result.low, result.high]).all()
