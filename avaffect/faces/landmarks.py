@@ -1,11 +1,8 @@
-"""The Face Landmarker nets: 478 mesh points, presence and 52 blendshapes of one face.
+"""The Face Landmarker's mesh net: 478 points and the presence of one face.
 
-The nets are Google's Face Landmarker bundle (Apache-2.0). How pictures and points are fed to
-them follows the public MediaPipe graphs ``face_landmarks_detector_graph.cc`` (square crop, turned
-upright, 1.5 times the face, RGB in 0..1) and ``face_blendshapes_graph.cc`` (146 of the points).
-One thing differs: the blendshape net gets the points as they lie in the upright crop, not in the
-picture. Place and size are nothing to it, but it takes a head that leans for a change of
-expression (measured: blendshapes move by up to 0.1 at 30 degrees).
+The net is part of Google's Face Landmarker bundle (Apache-2.0). How pictures are fed to it follows
+the public MediaPipe graph ``face_landmarks_detector_graph.cc``: a square crop, turned upright, 1.5
+times the face, RGB in 0..1.
 """
 
 from __future__ import annotations
