@@ -523,7 +523,7 @@ def everything(tracked):
 
 @settings(max_examples=10, deadline=None)
 @given(stops=st.sets(st.integers(0, 89), max_size=9))
-@example(stops={60})
+@example(stops={61})
 def test_a_tracker_goes_on_where_it_stopped(stops):
     """People come, go, cross and cut, and the tracker is taken apart in between."""
     world = World(
@@ -543,7 +543,7 @@ def test_a_tracker_goes_on_where_it_stopped(stops):
             broken = world.tracker()
             broken.restore(state)
         assert everything(broken.update(frame)) == expected
-    assert json.dumps(broken.state()) == json.dumps(straight.state())
+        assert broken.state() == straight.state()
 
 
 # --- The sample clips ---------------------------------------------------------------------------
