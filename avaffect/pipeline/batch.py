@@ -179,6 +179,7 @@ class PredictBatch:
                 self.predictor,
                 self._nets,
                 work,
+                sha256=made_with,
                 store=None if self._store is None else Folder(self._store(name)),
                 on_event=self._on_event,
             )

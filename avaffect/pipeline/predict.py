@@ -164,6 +164,7 @@ def predict_video(
     nets: NetsLoader,
     work: Path,
     *,
+    sha256: str | None = None,
     store: Folder | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Result:
@@ -175,12 +176,13 @@ def predict_video(
         predictor: built for ``config``.
         nets: loads the nets of ``config.analysis``.
         work: a folder for the pass; an interrupted pass goes on from what is there.
+        sha256: the video's hash, where the caller has it; it costs reading the whole file.
         store: where to keep the features too; None keeps none.
         on_event: progress and notices.
     """
     analysis_config = config.analysis
     probe(video, analysis_config.media)
-    sha256 = video_hash(video)
+    sha256 = sha256 or video_hash(video)
     if store is not None:
         store.require_free_for(video.name, sha256)
     wanted = keys(sha256, analysis_config)

@@ -34,7 +34,9 @@ def no_nets_at_all(monkeypatch):
 def acted(monkeypatch):
     """Videos are text files: the subjects that are "predicted" in them, one a line."""
 
-    def predict_video(video, config, predictor, nets, work, *, store=None, on_event=None):
+    def predict_video(
+        video, config, predictor, nets, work, *, sha256=None, store=None, on_event=None
+    ):
         work.mkdir(parents=True)
         subjects = video.read_text().split()
         predictions = tuple(invented(subject) for subject in subjects)
