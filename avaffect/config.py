@@ -108,12 +108,18 @@ class AnalysisConfig:
     Attributes:
         encoders: names from ``features.encoders.ENCODERS``, the nets run on each aligned face.
         audio: None leaves the sound features out.
+        sound_rate: rows a second for a file that holds sound and no picture; elsewhere the
+            picture's frames are the clock.
     """
 
     media: MediaConfig = field(default_factory=MediaConfig)
     faces: FaceConfig = field(default_factory=FaceConfig)
     audio: AudioConfig | None = field(default_factory=AudioConfig)
     encoders: tuple[str, ...] = ("efficientnet-lite0", "fer")
+    sound_rate: float = 25.0
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.sound_rate <= 1000, "sound_rate must lie between 1 and 1000")
 
     def to_dict(self) -> dict[str, Any]:
         """The whole configuration as JSON-able values."""
@@ -125,7 +131,9 @@ class PredictConfig:
     """Everything a prediction depends on.
 
     Attributes:
-        model: a name from ``predictions.predictor.PREDICTORS``.
+        model: a name from ``predictions.predictor.PREDICTORS``; unused with a checkpoint.
+        checkpoint: folder of a trained model, None for a built-in one.
+        weights: the checkpoint's SHA-256, which ``pipeline.predict.with_checkpoint`` fills in.
         frame_model: the net whose opinion on single frames the model uses, a name from
             ``features.encoders.FRAME_MODELS``.
         tasks: of ``va``, ``expr``, ``au``.
@@ -140,6 +148,8 @@ class PredictConfig:
     missing: str = "linear"
     smooth: str = "off"
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
+    checkpoint: str | None = None
+    weights: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The whole configuration as JSON-able values."""

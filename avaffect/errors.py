@@ -12,6 +12,7 @@
     +- ModelError                 a model's weights cannot be used
     |  +- ModelUnavailableError   not in the cache and from no source
     |  +- ModelDamagedError       wrong size or hash: never loaded
+    |  +- CheckpointError         a trained model that cannot be used, or not with these features
     +- FormatError                a label file or table that is not what it should be
     +- FeatureError               a feature store that is missing, unfinished or does not fit
     +- OutputError                results cannot be written
@@ -101,6 +102,10 @@ class ModelUnavailableError(ModelError):
 
 class ModelDamagedError(ModelError):
     """Wrong size or hash: the file is never loaded."""
+
+
+class CheckpointError(ModelError):
+    """A trained model that cannot be used, or not with these features."""
 
 
 class FormatError(AvaffectError):

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from avaffect.cli.options import NameChoice
+from avaffect.errors import UsageError
 from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, TASKS
 
 if TYPE_CHECKING:
-    from avaffect.metrics.evaluation import Comparison, Evaluation
+    from avaffect.metrics.evaluation import Comparison, Evaluation, Pair
+    from avaffect.metrics.pairs import Pairs
+    from avaffect.metrics.thresholds import Thresholds
+
+MTL_EDITIONS = tuple(name for name, one in EDITIONS.items() if "mtl" in one.formats)
+OPTIMISTIC = "tuned on the very annotations they are scored on: optimistic, no figure to report"
 
 
 @click.command()
 @click.argument("predictions", type=click.Path())
 @click.argument("annotations", type=click.Path())
 @click.option(
-    "-t", "--task", type=NameChoice(TASKS, "task"), required=True, help="What is scored."
+    "-t",
+    "--task",
+    type=NameChoice((*TASKS, "mtl"), "task"),
+    required=True,
+    help="What is scored; mtl is the sum of all three.",
 )
 @click.option(
     "--edition",
     type=NameChoice(list(EDITIONS), "edition"),
-    default=DEFAULT_EDITION,
-    show_default=True,
-    help="Whose official score; ABAW1 and 2 weight F1 and accuracy.",
+    help="Whose official score; ABAW1 and 2 weight F1 and accuracy.  "
+    f"[default: {DEFAULT_EDITION}, for mtl {MTL_EDITIONS[-1]}]",
+)
+@click.option(
+    "--split",
+    type=NameChoice(("train", "val", "test", "all"), "split"),
+    help="Which annotations to take.  [default: val if they have splits]",
 )
 @click.option("--against", type=click.Path(), help="Other predictions to compare with, paired.")
 @click.option("--partial", is_flag=True, help="Leave out annotated subjects without prediction.")
@@ -36,6 +52,21 @@ if TYPE_CHECKING:
     show_default=True,
     help="Bootstrap draws of videos for the 95 % interval.",
 )
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draws.")
+@click.option(
+    "--tune-thresholds",
+    is_flag=True,
+    help="Also tune a threshold for each action unit on ANNOTATIONS (optimistic).",
+)
+@click.option(
+    "--save-thresholds", type=click.Path(dir_okay=False), help="Where to write the tuned ones."
+)
+@click.option(
+    "--thresholds",
+    "thresholds_path",
+    type=click.Path(dir_okay=False),
+    help="Score PREDICTIONS with thresholds tuned earlier, instead of 0.5.",
+)
 @click.option("--per-video", is_flag=True, help="Print a row a subject.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Write all as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture (PNG).")
@@ -43,85 +74,152 @@ def evaluate(
     predictions: str,
     annotations: str,
     task: str,
-    edition: str,
+    edition: str | None,
+    split: str | None,
     against: str | None,
     partial: bool,
     resamples: int,
+    seed: int,
+    tune_thresholds: bool,
+    save_thresholds: str | None,
+    thresholds_path: str | None,
     per_video: bool,
     json_path: str | None,
     plot: str | None,
 ) -> None:
     """Score PREDICTIONS against ANNOTATIONS with the challenge's official metric.
 
-    Both are a folder of SUBJECT.txt, a folder that holds the edition's folder of the task (as
-    `avaffect predict` writes it), or a single file. Frames annotated as invalid are left out; all
-    valid frames of all videos are taken together, as the organisers do.
+    PREDICTIONS are a folder that `avaffect predict` has written, a folder of SUBJECT.txt, one such
+    file, or a predictions.txt (for mtl MTL_predictions.txt). ANNOTATIONS are the same, or the
+    challenge's annotations as they come: the folder of everything, of a task or of a split. Frames
+    annotated as invalid are left out; all valid frames of all videos are taken together, as the
+    organisers do.
+
+    Thresholds of action units are read from and applied to the tables that `avaffect predict`
+    writes beside its files.
 
     \b
     Examples:
-      avaffect evaluate out/ annotations/VA_Estimation_Challenge/Validation_Set --task va
-      avaffect evaluate new/ val/ --task expr --against old/ --plot expr.png
-      avaffect evaluate out/ val/ --task au --per-video --json au.json
+      avaffect evaluate out/ annotations/ --task va
+      avaffect evaluate new/ annotations/ --task expr --split train --against old/ --plot expr.png
+      avaffect evaluate predictions.txt val/ --task au --per-video --json au.json
+      avaffect evaluate MTL_predictions.txt validation_set.txt --task mtl
     """
-    from avaffect.files.atomic import write_json
-    from avaffect.metrics.chart import draw
     from avaffect.metrics.evaluation import compare
     from avaffect.metrics.evaluation import evaluate as score
     from avaffect.metrics.pairs import read_pairs
+    from avaffect.metrics.thresholds import Thresholds, fingerprint, tune, with_probabilities
 
-    def scored(path: str) -> Evaluation:
-        pairs, left_out = read_pairs(Path(path), Path(annotations), task, edition, partial=partial)
-        if left_out:
-            click.echo(f"left out, without prediction: {', '.join(left_out)}", err=True)
-        return score(pairs, task, edition, resamples=resamples)
-
-    mine = scored(predictions)
-    _print(mine, per_video)
-    comparison = None
-    if against is not None:
-        other = scored(against)
-        comparison = compare(mine, other, resamples=resamples)
-        click.echo(
-            f"\nagainst {against} ({other.score:.4f}): {comparison.difference:+.4f} "
-            f"[{comparison.low:+.4f}, {comparison.high:+.4f}], p = {comparison.p:.3f} (paired "
-            "bootstrap over videos)"
+    edition = edition or (MTL_EDITIONS[-1] if task == "mtl" else DEFAULT_EDITION)
+    if task == "mtl" and edition not in MTL_EDITIONS:
+        raise UsageError(
+            f"edition {edition} has no multi-task track",
+            f"choose --edition {' or '.join(MTL_EDITIONS)}",
         )
+    _check_threshold_options(task, tune_thresholds, save_thresholds, thresholds_path)
+
+    def read(path: str) -> Pairs:
+        return read_pairs(
+            Path(path), Path(annotations), task, edition, split=split, partial=partial
+        )
+
+    def scored(pairs: tuple[Pair, ...] | list[Pair]) -> Evaluation:
+        return score(pairs, task, edition, resamples=resamples, seed=seed)
+
+    found = read(predictions)
+    pairs: tuple[Pair, ...] | list[Pair] = found.pairs
+    report: dict[str, Any] = {
+        "predictions": predictions,
+        "annotations": annotations,
+        "split": found.split or None,
+        "left_out": list(found.left_out),
+    }
+    if thresholds_path is not None:
+        given = Thresholds.load(Path(thresholds_path), edition)
+        pairs = given.apply(with_probabilities(Path(predictions), pairs, edition), edition)
+        same = given.tuned_on == fingerprint(pairs)
+        report["thresholds"] = {"file": thresholds_path, "values": dict(given.values)}
+        report["thresholds"]["note"] = OPTIMISTIC if same else "tuned on other annotations"
+    mine = scored(pairs)
+    report |= _facts(mine)
+    _print(mine, report, per_video)
+
+    tuned = None
+    if tune_thresholds:
+        probabilities = with_probabilities(Path(predictions), pairs, edition)
+        best = tune(probabilities, edition)
+        tuned = scored(best.apply(probabilities, edition))
+        report["tuned"] = _facts(tuned) | {"thresholds": dict(best.values), "note": OPTIMISTIC}
+        _print_tuned(mine, tuned, best)
+        if save_thresholds is not None:
+            best.save(Path(save_thresholds))
+    if against is not None:
+        other = scored(read(against).pairs)
+        comparison = compare(mine, other, resamples=resamples, seed=seed)
+        report["comparison"] = {"against": against, "score": other.score} | asdict(comparison)
+        _print_comparison(against, other, comparison)
     if json_path is not None:
-        write_json(Path(json_path), _as_json(mine, comparison))
+        from avaffect.files.atomic import write_json
+
+        write_json(Path(json_path), _clean(report))
     if plot is not None:
-        draw(mine, Path(plot), title=predictions)
+        from avaffect.metrics.chart import draw
+
+        draw(mine, Path(plot), title=predictions, tuned=tuned)
 
 
-def _print(evaluation: Evaluation, per_video: bool) -> None:
-    from avaffect.cli.report import Reporter, print_table
+def _check_threshold_options(
+    task: str, tuning: bool, save_path: str | None, given_path: str | None
+) -> None:
+    if (tuning or given_path is not None) and task != "au":
+        raise UsageError(
+            f"task '{task}' is not scored with thresholds", "they are for --task au alone"
+        )
+    if tuning and given_path is not None:
+        raise UsageError(
+            "thresholds are either tuned or given", "leave out --tune-thresholds or --thresholds"
+        )
+    if save_path is not None and not tuning:
+        raise UsageError("there are no thresholds to save", "add --tune-thresholds")
+
+
+def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> None:
+    from avaffect.cli.report import Reporter, print_table, printable
 
     reporter = Reporter()
-
-    subjects = evaluation.subjects
-    invalid = sum(one.invalid for one in subjects)
-    videos = len(evaluation.videos)
+    if report["left_out"]:
+        reporter.say(f"left out, without prediction: {', '.join(report['left_out'])}")
+    if report["split"]:
+        click.echo(f"split: {report['split']}")
+    if "thresholds" in report:
+        file, note = report["thresholds"]["file"], report["thresholds"]["note"]
+        click.echo(printable(f"thresholds of {file} instead of 0.5 ({note})"))
+    subjects, videos = evaluation.subjects, len(evaluation.videos)
     interval = f"95 % interval [{evaluation.low:.4f}, {evaluation.high:.4f}] over {videos} videos"
     click.echo(
         f"{evaluation.task} ({evaluation.edition}): {evaluation.score:.4f}  "
         + (interval if videos > 1 else "one video, so no interval")
     )
-    click.echo(f"{evaluation.frames} frames scored, {invalid} annotated as invalid")
-    unpredicted = sum(one.unpredicted for one in subjects)
-    if unpredicted:
-        click.echo(
-            f"warning: {unpredicted} valid frames have no prediction and were left out; the "
-            "challenge would count them as wrong (predict with --missing linear)",
-            err=True,
+    click.echo(f"{report['frames']} frames scored, {report['invalid']} annotated as invalid")
+    if report["unpredicted"]:
+        reporter.say(
+            f"warning: {report['unpredicted']} valid frames have no prediction and were left out; "
+            "the challenge would count them as wrong (predict with --missing linear)"
         )
     longer = [one for one in subjects if one.rows]
     if longer:
-        click.echo(f"{len(longer)} subjects have more or fewer rows than annotated", err=True)
+        reporter.say(f"{len(longer)} subjects have more or fewer rows than annotated")
     click.echo("")
     print_table(
         reporter,
         ("part", "value"),
         [(name, f"{value:.4f}") for name, value in evaluation.parts.items()],
     )
+    if evaluation.confusion is not None:
+        click.echo("\nframes by annotated class (rows) and predicted class (columns)")
+        names = report["classes"]
+        rows = zip(names, evaluation.confusion.tolist(), strict=True)
+        print_table(reporter, ("", *names), [(name, *map(str, row)) for name, row in rows])
     if per_video:
         click.echo("")
         print_table(
@@ -141,22 +239,63 @@ def _print(evaluation: Evaluation, per_video: bool) -> None:
         )
 
 
-def _as_json(evaluation: Evaluation, comparison: Comparison | None) -> dict[str, Any]:
-    from dataclasses import asdict
-    from math import isfinite
+def _print_tuned(mine: Evaluation, tuned: Evaluation, best: Thresholds) -> None:
+    from avaffect.cli.report import Reporter, print_table
 
-    def clean(value: Any) -> Any:
-        """JSON has no NaN: a score that does not exist is null."""
-        if isinstance(value, dict):
-            return {key: clean(one) for key, one in value.items()}
-        if isinstance(value, list | tuple):
-            return [clean(one) for one in value]
-        return None if isinstance(value, float) and not isfinite(value) else value
+    click.echo(
+        f"\nwith tuned thresholds: {tuned.score:.4f} instead of {mine.score:.4f}; {OPTIMISTIC}"
+    )
+    print_table(
+        Reporter(),
+        ("unit", "threshold", "F1 tuned", "F1 as predicted"),
+        [
+            (
+                name,
+                f"{limit:.4f}",
+                f"{tuned.parts[f'F1 {name}']:.4f}",
+                f"{mine.parts[f'F1 {name}']:.4f}",
+            )
+            for name, limit in best.values.items()
+        ],
+    )
 
-    whole = asdict(evaluation)
-    del whole["tallies"], whole["videos"]
+
+def _print_comparison(against: str, other: Evaluation, comparison: Comparison) -> None:
+    from avaffect.cli.report import printable
+
+    click.echo(
+        f"\nagainst {printable(against)} ({other.score:.4f}): {comparison.difference:+.4f} "
+        f"[{comparison.low:+.4f}, {comparison.high:+.4f}], p = {comparison.p:.3f} (paired "
+        "bootstrap over videos)"
+    )
+
+
+def _facts(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation as JSON holds it."""
+    subjects = [asdict(one) for one in evaluation.subjects]
+    facts = {
+        "task": evaluation.task,
+        "edition": evaluation.edition,
+        "score": evaluation.score,
+        "low": evaluation.low,
+        "high": evaluation.high,
+        "videos": len(evaluation.videos),
+        "frames": evaluation.frames,
+        "invalid": sum(one["invalid"] for one in subjects),
+        "unpredicted": sum(one["unpredicted"] for one in subjects),
+        "parts": evaluation.parts,
+        "subjects": subjects,
+    }
     if evaluation.confusion is not None:
-        whole["confusion"] = evaluation.confusion.tolist()
-    whole["comparison"] = None if comparison is None else asdict(comparison)
-    result: dict[str, Any] = clean(whole)
-    return result
+        facts["classes"] = list(EDITIONS[evaluation.edition].expressions)
+        facts["confusion"] = evaluation.confusion.tolist()
+    return facts
+
+
+def _clean(value: Any) -> Any:
+    """JSON has no NaN: a score that does not exist is null."""
+    if isinstance(value, dict):
+        return {key: _clean(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_clean(one) for one in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

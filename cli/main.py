@@ -16,7 +16,11 @@ from avaffect.errors import UnknownNameError
 COMMANDS = {
     "preprocess": "avaffect.cli.preprocess:preprocess",
     "predict": "avaffect.cli.predict:predict",
+    "train": "avaffect.cli.train:train",
     "evaluate": "avaffect.cli.evaluate:evaluate",
+    "data": "avaffect.cli.data:data",
+    "recipes": "avaffect.cli.recipes:recipes",
+    "export": "avaffect.cli.export:export",
     "models": "avaffect.cli.models:models",
 }
 INTERRUPTED = 130
@@ -54,6 +58,7 @@ def avaffect(debug: bool) -> None:
     Examples:
       avaffect predict video.mp4 --task all -o out/
       avaffect preprocess video.mp4 -o out/ && avaffect predict out/ --task va
+      avaffect train --data Aff-Wild2/ --features out/ --modalities audio,video
       avaffect evaluate out/ annotations/ --task va
       avaffect models list
     """

@@ -24,7 +24,7 @@ from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, FORMATS
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, metavar="[VIDEO|FOLDER|GLOB ...]")
+@click.argument("inputs", nargs=-1, metavar="[VIDEO|SOUND|FOLDER|GLOB ...]")
 @input_options
 @click.option(
     "-t",
@@ -36,6 +36,11 @@ from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, FORMATS
 )
 @click.option(
     "-m", "--model", default="starter-0", show_default=True, help="Which model predicts."
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(),
+    help="Folder that `avaffect train` wrote: predict with that model.",
 )
 @click.option(
     "--frame-model",
@@ -93,7 +98,8 @@ def predict(
     the challenge's file for each subject and task, tables/SUBJECT.parquet with everything, and
     records/VIDEO.json with the whole configuration.
 
-    The default model, starter-0, is a starter: not trained on Aff-Wild2, AU are proxies.
+    The default model, starter-0, is a starter: not trained on Aff-Wild2, AU are proxies. With
+    --checkpoint a model of your own predicts, from sound files too if it was trained to listen.
 
     \b
     Examples:
@@ -101,26 +107,27 @@ def predict(
       avaffect preprocess video.mp4 && avaffect predict --task va
       avaffect predict clips/ --task au --smooth gaussian:0.4 --missing invalid
       avaffect predict clips/ --task expr --format single --edition abaw8
+      avaffect predict clips/ --checkpoint avaffect_run -o out/
     """
     from avaffect.cli.report import Reporter, Row, run_all
     from avaffect.config import AudioConfig, PredictConfig
     from avaffect.models.device import choose_device
     from avaffect.pipeline.batch import PredictBatch, find_sources, require_distinct
-    from avaffect.pipeline.predict import parse_tasks, with_features
+    from avaffect.pipeline.predict import parse_tasks, with_checkpoint, with_features
 
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
-    config = with_features(
-        PredictConfig(
-            model=options["model"],
-            frame_model=options["frame_model"],
-            tasks=parse_tasks(options["task"]),
-            missing=options["missing"],
-            smooth=options["smooth"],
-            analysis=analysis_config(options, audio=AudioConfig()),
-        ),
-        options["features"],
+    config = PredictConfig(
+        model=options["model"],
+        frame_model=options["frame_model"],
+        tasks=parse_tasks(options["task"]),
+        missing=options["missing"],
+        smooth=options["smooth"],
+        analysis=analysis_config(options, audio=AudioConfig()),
     )
+    if options["checkpoint"]:
+        config = with_checkpoint(config, options["checkpoint"])
+    config = with_features(config, options["features"])
     sources = find_sources(inputs or _default_inputs(), recursive)
     require_distinct(sources)
     device = choose_device(options["device"])
@@ -143,7 +150,9 @@ def predict(
         def work(source: Path) -> Row:
             done = batch(source)
             outcome = "already done" if done.again else f"{done.files} files in {out}"
-            return Row.done(source, done.frames, done.found, done.subjects, outcome)
+            return Row.done(
+                source, done.frames, done.found, done.subjects, outcome, valued=done.valued
+            )
 
         def notes() -> None:
             for note in batch.predictor.notes:

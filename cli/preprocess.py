@@ -15,11 +15,11 @@ from avaffect.cli.options import (
     analysis_options,
     input_options,
 )
-from avaffect.config import FaceConfig
+from avaffect.config import AnalysisConfig, FaceConfig
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="VIDEO|FOLDER|GLOB ...")
+@click.argument("inputs", nargs=-1, required=True, metavar="VIDEO|SOUND|FOLDER|GLOB ...")
 @input_options
 @click.option(
     "--encoder",
@@ -39,6 +39,14 @@ from avaffect.config import FaceConfig
     help="Side of the aligned face.",
 )
 @click.option("--no-audio", is_flag=True, help="Leave the sound features out.")
+@click.option(
+    "--sound-rate",
+    type=click.FloatRange(1, 1000),
+    default=AnalysisConfig.sound_rate,
+    show_default=True,
+    metavar="HZ",
+    help="Rows a second for files without a picture.",
+)
 @analysis_options
 @click.pass_context
 def preprocess(
@@ -48,19 +56,22 @@ def preprocess(
     recursive: bool,
     encoders: tuple[str, ...],
     no_audio: bool,
+    sound_rate: float,
     **options: Any,
 ) -> None:
-    """Cut out aligned faces, sound and features of videos.
+    """Cut out aligned faces, sound and features of videos, and features of sound files.
 
     Writes cropped_aligned/SUBJECT/00001.jpg (numbered by frame, absent where there is no face),
     audio.wav (16 kHz mono) and features/SUBJECT/ into the output folder; with several videos, into
-    a folder each. Run again it does only what is missing or changed.
+    a folder each. Run again it does only what is missing or changed. A file of sound alone gets
+    audio.wav and features/; a folder without a video stands for its sound files.
 
     \b
     Examples:
       avaffect preprocess video.mp4
       avaffect preprocess video.mp4 -o out/ --subjects all
       avaffect preprocess "clips/*.mp4" more_clips/ --recursive -o out/
+      avaffect preprocess voices/ -o out/ --sound-rate 50
     """
     from avaffect.cli.report import Reporter, Row, run_all
     from avaffect.config import AudioConfig
@@ -72,8 +83,13 @@ def preprocess(
 
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
-    config = analysis_config(options, encoders=encoders, audio=None if no_audio else AudioConfig())
-    videos = expand_inputs(inputs, recursive)
+    config = analysis_config(
+        options,
+        encoders=encoders,
+        audio=None if no_audio else AudioConfig(),
+        sound_rate=sound_rate,
+    )
+    videos = expand_inputs(inputs, recursive, sound=True)
     require_distinct(videos)
     device = choose_device(options["device"])
     nets = NetsLoader(config, device.name)
@@ -84,6 +100,8 @@ def preprocess(
             target = Path(out) / video.stem if len(videos) > 1 else Path(out)
             done = run(video, target, config, nets=nets, on_event=reporter)
             outcome = f"{', '.join(done.done) or 'nothing to do'} in {target}"
+            if done.sound_only:
+                return Row(video.name, f"ok ({outcome})", str(done.frames))
             return Row.done(video, done.frames, done.faces, done.subjects, outcome)
 
         ctx.exit(run_all(videos, work, reporter, debug=ctx.obj))

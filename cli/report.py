@@ -110,12 +110,28 @@ class Row:
 
     @classmethod
     def done(
-        cls, source: Path, frames: int, faces: int, subjects: Sequence[str], outcome: str
+        cls,
+        source: Path,
+        frames: int,
+        faces: int,
+        subjects: Sequence[str],
+        outcome: str,
+        *,
+        valued: int = 0,
     ) -> Row:
-        """A row for what was worked through; without a face it counts as failed."""
+        """A row for what was worked through; it counts as failed without a face.
+
+        Args:
+            source: the input.
+            frames: of it.
+            faces: frames with a face.
+            subjects: who was found.
+            outcome: what to say.
+            valued: frames with a value; if there are any, nobody needs to be seen.
+        """
         code = 0
         outcome = f"ok ({outcome})"
-        if not faces:
+        if not faces and not valued:
             error = NoFaceError(
                 f"no face was found in any of the {frames} frames of '{source.name}'",
                 "all its rows are marked missing; --detector centerface finds smaller faces",

@@ -24,6 +24,8 @@ from avaffect.config import AnalysisConfig, AudioConfig, FaceConfig, PredictConf
         (AudioConfig, {"n_fft": 100}),
         (AudioConfig, {"mel_scale": "cubic"}),
         (AudioConfig, {"normalise": "video"}),
+        (AnalysisConfig, {"sound_rate": 0.5}),
+        (AnalysisConfig, {"sound_rate": float("nan")}),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(kind, wrong):

@@ -66,13 +66,18 @@ class SubjectFeatures(ABC):
     """One subject's features over all N decoded frames of a video."""
 
     @staticmethod
-    def open(folder: Path | str) -> StoredSubject:
+    def open(folder: Path | str, *, mapped: bool = False) -> StoredSubject:
         """The subject stored in ``folder``.
+
+        Args:
+            folder: the subject's folder.
+            mapped: map arrays into memory, for reading many small slices, as training does; they
+                are then read-only views. Else each slice is read from the file.
 
         Raises:
             FeatureError: the store is missing, unfinished or damaged.
         """
-        return StoredSubject(Path(folder))
+        return StoredSubject(Path(folder), mapped=mapped)
 
     @property
     @abstractmethod
@@ -231,13 +236,13 @@ class StoredSubject(SubjectFeatures):
         provenance: the content of ``provenance.json``.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, mapped: bool = False) -> None:
         import pyarrow.parquet as pq
 
         self.folder = folder
         if not folder.is_dir():
             raise FeatureError(f"there is no feature store in '{folder}'", _HINT)
-        self._tensors = TensorFile(folder / "arrays.safetensors")
+        self._tensors = TensorFile(folder / "arrays.safetensors", mapped=mapped)
         try:
             self.provenance: dict[str, Any] = json.loads(
                 (folder / "provenance.json").read_text("utf-8")
@@ -267,6 +272,10 @@ class StoredSubject(SubjectFeatures):
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def frames(self) -> int:
+        return self._frames
 
     @cached_property
     def times(self) -> NDArray[np.float64]:

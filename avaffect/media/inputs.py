@@ -1,4 +1,4 @@
-"""Which videos the arguments of a command mean."""
+"""Which videos and sound files the arguments of a command mean."""
 
 from __future__ import annotations
 
@@ -29,9 +29,33 @@ EXTENSIONS = frozenset(
         "ogv",
     ]
 )
+SOUND_EXTENSIONS = frozenset(
+    f".{name}"
+    for name in [
+        "wav",
+        "ogg",
+        "oga",
+        "opus",
+        "flac",
+        "mp3",
+        "m4a",
+        "aac",
+        "wma",
+        "aif",
+        "aiff",
+        "caf",
+        "amr",
+        "mka",
+        "weba",
+    ]
+)
+# What `avaffect preprocess` writes beside its own audio.wav.
+_OWN_RECORD = "preprocess.json"
 
 
-def expand_inputs(arguments: Sequence[str], recursive: bool = False) -> list[Path]:
+def expand_inputs(
+    arguments: Sequence[str], recursive: bool = False, sound: bool = False
+) -> list[Path]:
     """The files that ``arguments`` mean, each once.
 
     A file stands for itself whatever its extension, a folder for the videos in it (by their
@@ -41,6 +65,8 @@ def expand_inputs(arguments: Sequence[str], recursive: bool = False) -> list[Pat
 
     Args:
         recursive: search folders in folders too.
+        sound: a folder without any video stands for the sound files in it, but never for the
+            audio.wav of a preprocessed folder. Sound beside videos is taken for theirs.
 
     Raises:
         InputNotFoundError: an argument that does not exist or matches nothing, a folder without
@@ -50,15 +76,15 @@ def expand_inputs(arguments: Sequence[str], recursive: bool = False) -> list[Pat
         raise InputNotFoundError("no input is given", "name a video, a folder or a glob")
     found: dict[str, Path] = {}
     for argument in arguments:
-        for path in _expand(argument, recursive):
+        for path in _expand(argument, recursive, sound):
             found.setdefault(os.path.realpath(path), path)
     return list(found.values())
 
 
-def _expand(argument: str, recursive: bool) -> list[Path]:
+def _expand(argument: str, recursive: bool, sound: bool) -> list[Path]:
     path = Path(argument)
     if argument and path.is_dir():
-        return _videos_in(path, recursive)
+        return _named_folder(path, recursive, sound)
     if argument and os.path.lexists(path):
         return [path]
     if not glob.has_magic(argument):
@@ -72,29 +98,42 @@ def _expand(argument: str, recursive: bool) -> list[Path]:
     files = [match for match in matches if not match.is_dir()]
     folders = [match for match in matches if match.is_dir()]
     for folder in folders:
-        files += _walk(folder, recursive)
+        files += _media_in(folder, recursive, sound)
     if not files:
         raise InputNotFoundError(
-            f"'{argument}' matches only folders without a video", "name the files"
+            f"'{argument}' matches only folders without {_what(sound)}", "name the files"
         )
     return sorted(files)
 
 
-def _videos_in(folder: Path, recursive: bool) -> list[Path]:
-    videos = sorted(_walk(folder, recursive))
-    if not videos:
+def _named_folder(folder: Path, recursive: bool, sound: bool) -> list[Path]:
+    files = sorted(_media_in(folder, recursive, sound))
+    if not files:
         deeper = "" if recursive else "; --recursive also searches its subfolders"
+        endings = EXTENSIONS | SOUND_EXTENSIONS if sound else EXTENSIONS
         raise InputNotFoundError(
-            f"the folder '{folder}' holds no video",
-            f"videos end in {', '.join(sorted(EXTENSIONS))}{deeper}",
+            f"the folder '{folder}' holds no {_what(sound).removeprefix('a ')}",
+            f"such files end in {', '.join(sorted(endings))}{deeper}",
         )
-    return videos
+    return files
 
 
-def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
+def _what(sound: bool) -> str:
+    return "a video or sound file" if sound else "a video"
+
+
+def _media_in(folder: Path, recursive: bool, sound: bool) -> list[Path]:
+    videos = list(_walk(folder, recursive, EXTENSIONS))
+    if videos or not sound:
+        return videos
+    found = _walk(folder, recursive, SOUND_EXTENSIONS)
+    return [path for path in found if not path.with_name(_OWN_RECORD).exists()]
+
+
+def _walk(folder: Path, recursive: bool, extensions: frozenset[str]) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if recursive and not name.startswith(".")]
         for name in names:
             path = Path(parent, name)
-            if path.suffix.lower() in EXTENSIONS and not name.startswith("."):
+            if path.suffix.lower() in extensions and not name.startswith("."):
                 yield path

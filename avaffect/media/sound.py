@@ -59,7 +59,7 @@ def extract_sound(
     config: MediaConfig,
     out_wav: Path | str,
     *,
-    first_time_s: float,
+    first_time_s: float | None,
     duration_s: float | None = None,
     on_event: EventCallback = ignore_events,
 ) -> SoundInfo | None:
@@ -73,7 +73,8 @@ def extract_sound(
     Args:
         config: which audio stream.
         first_time_s: container time of the first decoded frame, from
-            :func:`avaffect.media.probe.first_frame_time` or a :class:`MediaInfo`.
+            :func:`avaffect.media.probe.first_frame_time` or a :class:`MediaInfo`; None, for a
+            file without a picture, begins with the first sound that can be decoded.
         duration_s: exact length of the file in seconds, cut or filled up with silence; None ends
             it with the sound. After 36 hours it ends in any case.
 
@@ -91,7 +92,10 @@ def extract_sound(
             return None
         index = stream.index
         begin_s = _first_sound_time(container, stream)
-    begin = 0 if begin_s is None else round((begin_s - first_time_s) * SAMPLE_RATE)
+    if begin_s is None or first_time_s is None:
+        begin = 0
+    else:
+        begin = round((begin_s - first_time_s) * SAMPLE_RATE)
     limit_s = MAX_SECONDS if duration_s is None else min(duration_s, MAX_SECONDS)
     limit = round(limit_s * SAMPLE_RATE)
     errors: list[str] = []

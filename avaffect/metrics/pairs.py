@@ -2,64 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial as bound
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from avaffect.errors import InputNotFoundError, UsageError
 from avaffect.files.challenge import read_annotations
-from avaffect.files.editions import edition_named
+from avaffect.files.editions import INVALID, TASKS, Edition, edition_named
+from avaffect.files.image_rows import is_image_list
+from avaffect.files.layout import SPLITS, annotation_files, is_annotation, mtl_files
+from avaffect.files.mtl import read_mtl
+from avaffect.files.single import read_single
 from avaffect.metrics.evaluation import Pair
+from avaffect.metrics.tallies import MTL, MTL_COLUMNS, Labels, join_mtl
+
+ALL = "all"
+MTL_FILES = ("MTL_Challenge/MTL_predictions.txt", "MTL_predictions.txt")
 
 
-def label_files(path: Path, task: str, edition: str) -> dict[str, Path]:
-    """The files of one task, by subject.
+@dataclass(frozen=True)
+class FrameLabels:
+    """Labels of one subject.
 
-    Args:
-        path: a file, a folder of ``<subject>.txt``, or a folder that holds the edition's folder of
-            the task, such as one that ``predict`` wrote.
-        task: ``va``, ``expr`` or ``au``.
-        edition: an edition of ``files.editions``.
-
-    Raises:
-        InputNotFoundError: if there are none.
+    Attributes:
+        labels: [N] or [N, K], coded as in `evaluation.Pair`.
+        frames: int64 [N], the rows' image numbers from 1 on, rising; None if row i is frame i + 1.
     """
-    if path.is_file():
-        return {path.stem: path}
-    folder = edition_named(edition).folders[task]
-    for place in (path / folder, path):
-        found = {file.stem: file for file in sorted(place.glob("*.txt"))}
-        found.pop("predictions", None)
-        if found:
-            return found
-    raise InputNotFoundError(
-        f"there are no files of task '{task}' in '{path}'",
-        f"give a folder of <subject>.txt, or one that holds {folder}/",
-    )
+
+    labels: Labels
+    frames: NDArray[np.int64] | None = None
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """int64 [N], the rows' image numbers."""
+        return np.arange(1, len(self.labels) + 1) if self.frames is None else self.frames
+
+    def at(self, frames: NDArray[np.int64], none: Labels) -> Labels:
+        """The rows of ``frames``, ``none`` (one row) where there is none."""
+        mine = self.numbers
+        places = np.searchsorted(mine, frames)
+        there = places < len(mine)
+        there[there] = mine[places[there]] == frames[there]
+        found: Labels = np.empty((len(frames), *self.labels.shape[1:]), self.labels.dtype)
+        found[:] = none
+        found[there] = self.labels[places[there]]
+        return found
+
+
+# By subject, what reads the labels: only what is scored is read.
+Source = Mapping[str, Callable[[], FrameLabels]]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Predictions and annotations that belong together.
+
+    Attributes:
+        pairs: by subject.
+        left_out: annotated subjects without a prediction.
+        split: of the annotations that were taken: ``train``, ``val``, ``test``, ``all``, or empty
+            if the annotations have no splits.
+    """
+
+    pairs: tuple[Pair, ...]
+    left_out: tuple[str, ...]
+    split: str = ""
 
 
 def read_pairs(
-    predictions: Path, annotations: Path, task: str, edition: str, *, partial: bool = False
-) -> tuple[list[Pair], list[str]]:
+    predictions: Path,
+    annotations: Path,
+    task: str,
+    edition: str,
+    *,
+    split: str | None = None,
+    partial: bool = False,
+) -> Pairs:
     """Read the predictions of every annotated subject.
 
     Args:
-        predictions: see :func:`label_files`.
-        annotations: likewise.
-        task: ``va``, ``expr`` or ``au``.
+        predictions: a file of one subject; a list of many (``predictions.txt``, for mtl
+            ``MTL_predictions.txt``); or a folder of either, or one that holds the edition's folder
+            of the task, as ``predict`` writes it. For mtl also a folder with the files of all
+            three tasks.
+        annotations: likewise; or a dataset's root or its annotations in any edition's spelling.
+            For mtl a multi-task file, or a folder with ``train_set.txt`` and so on.
+        task: ``va``, ``expr``, ``au`` or ``mtl``.
         edition: an edition of ``files.editions``.
+        split: which of the annotations' splits, or ``all``; None for ``val`` if there are splits.
         partial: leave out annotated subjects without a prediction.
 
-    Returns:
-        The pairs, by subject, and the annotated subjects that were left out.
-
     Raises:
-        UsageError: if subjects have no prediction and ``partial`` is not set.
+        InputNotFoundError: if there are no files.
+        UsageError: if subjects have no prediction and ``partial`` is not set, or there is no such
+            split.
         FormatError: for a file that is not what it should be, naming file and line.
     """
-    ours = label_files(predictions, task, edition)
-    theirs = label_files(annotations, task, edition)
-    if predictions.is_file() and annotations.is_file():
-        ours = {annotations.stem: predictions}
+    chosen = edition_named(edition)
+    theirs, taken = _annotations(Path(annotations), task, chosen, split)
+    ours = _predictions(Path(predictions), task, chosen)
+    if _is_one_subject(predictions, ours) and _is_one_subject(annotations, theirs):
+        ours = {next(iter(theirs)): next(iter(ours.values()))}
     left_out = sorted(theirs.keys() - ours.keys())
     if left_out and (not partial or len(left_out) == len(theirs)):
         raise UsageError(
@@ -68,14 +115,131 @@ def read_pairs(
             "predict them too, or score the others with --partial",
         )
     pairs = [
-        Pair(
-            subject,
-            read_annotations(ours[subject], task, edition),
-            read_annotations(theirs[subject], task, edition),
-        )
+        _pair(subject, ours[subject](), theirs[subject](), task)
         for subject in sorted(theirs.keys() & ours.keys())
     ]
-    return pairs, left_out
+    return Pairs(tuple(pairs), tuple(left_out), taken)
+
+
+def _pair(subject: str, mine: FrameLabels, truth: FrameLabels, task: str) -> Pair:
+    if mine.frames is None and truth.frames is None:
+        return Pair(subject, mine.labels, truth.labels)
+    return Pair(subject, mine.at(truth.numbers, _none(task)), truth.labels)
+
+
+def _predictions(path: Path, task: str, edition: Edition) -> Source:
+    if task == MTL:
+        for file in (path, *(path / name for name in MTL_FILES)):
+            if file.is_file():
+                return _mtl(file)
+        return _three_tasks(path, edition)
+    if path.is_file():
+        return _file(path, task, edition)
+    folder = edition.folders[task]
+    for place in (path / folder, path):
+        files = {file.stem: file for file in sorted(place.glob("*.txt")) if is_annotation(file)}
+        if files:
+            return _subject_files(files, task, edition)
+        if (place / "predictions.txt").is_file():
+            return _file(place / "predictions.txt", task, edition)
+    raise InputNotFoundError(
+        f"there are no files of task '{task}' in '{path}'",
+        f"give a folder of <subject>.txt, or one that holds {folder}/",
+    )
+
+
+def _annotations(path: Path, task: str, edition: Edition, split: str | None) -> tuple[Source, str]:
+    """What reads the annotations, and the split they are of (empty if there are none)."""
+    by_split: Mapping[str, Source] = {}
+    if path.is_dir():
+        try:
+            if task == MTL:
+                by_split = {name: _mtl(file) for name, file in mtl_files(path).items()}
+            else:
+                by_split = {
+                    name: _subject_files(files, task, edition)
+                    for name, files in annotation_files(path, task, edition.name).items()
+                }
+        except InputNotFoundError:
+            if task == MTL:
+                raise
+    if not by_split:
+        if split is not None:
+            raise UsageError(
+                f"'{path}' has no splits",
+                "leave out --split, or give the folder that holds them",
+            )
+        if task == MTL and not path.is_file():
+            raise InputNotFoundError(f"there is no file '{path}'", "check the path")
+        return _predictions(path, task, edition), ""
+    wanted = split or "val"
+    if wanted != ALL and wanted not in by_split:
+        raise UsageError(
+            f"'{path}' has no split '{wanted}' of task '{task}'",
+            f"choose --split {' or '.join([*by_split, ALL])}",
+        )
+    names = list(by_split) if wanted == ALL else [wanted]
+    sources: dict[str, Callable[[], FrameLabels]] = {}
+    for name in names:
+        twice = sources.keys() & by_split[name].keys()
+        if twice:
+            raise UsageError(
+                f"'{min(twice)}' is in two splits of '{path}'", f"choose one of {_some(SPLITS)}"
+            )
+        sources |= by_split[name]
+    return sources, wanted
+
+
+def _file(path: Path, task: str, edition: Edition) -> Source:
+    """A file of one subject, or a list of many."""
+    if not is_image_list(path):
+        return _subject_files({path.stem: path}, task, edition)
+    return {
+        subject: bound(FrameLabels, one.labels, one.frames)
+        for subject, one in read_single(path, task, edition.name).items()
+    }
+
+
+def _subject_files(files: Mapping[str, Path], task: str, edition: Edition) -> Source:
+    def read(path: Path) -> FrameLabels:
+        return FrameLabels(read_annotations(path, task, edition.name))
+
+    return {subject: bound(read, path) for subject, path in files.items()}
+
+
+def _mtl(path: Path) -> Source:
+    return {
+        subject: bound(FrameLabels, join_mtl(one.va, one.expr, one.au), one.frames)
+        for subject, one in read_mtl(path).items()
+    }
+
+
+def _three_tasks(path: Path, edition: Edition) -> Source:
+    """The subjects that all three tasks have predictions of."""
+    sources = {task: _predictions(path, task, edition) for task in TASKS}
+
+    def read(subject: str) -> FrameLabels:
+        each = {task: sources[task][subject]() for task in TASKS}
+        frames = np.unique(np.concatenate([one.numbers for one in each.values()]))
+        return FrameLabels(
+            join_mtl(*(each[task].at(frames, _none(task)) for task in TASKS)), frames
+        )
+
+    subjects = set.intersection(*(set(source) for source in sources.values()))
+    return {subject: bound(read, subject) for subject in sorted(subjects)}
+
+
+def _none(task: str) -> Labels:
+    """What stands for a row without labels."""
+    if task == MTL:
+        none = np.full(MTL_COLUMNS, INVALID["expr"], np.float64)
+        none[:2] = INVALID["va"]
+        return none
+    return np.array(INVALID[task])
+
+
+def _is_one_subject(path: Path, source: Source) -> bool:
+    return len(source) == 1 and path.is_file() and not is_image_list(path)
 
 
 def _some(names: Sequence[str]) -> str:

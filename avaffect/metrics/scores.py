@@ -106,6 +106,13 @@ def binary_accuracy(counts: Counts) -> float:
     return float((counts[:, 0].sum() + counts[:, 3].sum()) / total) if total else float("nan")
 
 
+def mean_known(values: ArrayLike) -> float:
+    """The mean of the values that are not NaN; NaN without any."""
+    known = np.asarray(values, np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else float("nan")
+
+
 def _require_same_shape(x: NDArray[np.generic], y: NDArray[np.generic]) -> None:
     if x.shape != y.shape:
         raise ValueError(f"predictions have shape {x.shape}, annotations {y.shape}")

@@ -17,8 +17,9 @@ from avaffect.media.inputs import expand_inputs
 from avaffect.media.probe import probe, video_hash
 from avaffect.pipeline.folder import Folder, is_preprocessed, source_name
 from avaffect.pipeline.outputs import Outputs
-from avaffect.pipeline.predict import predict_folder, predict_video
+from avaffect.pipeline.predict import predict_folder, predict_video, predict_voice
 from avaffect.pipeline.preprocess import NetsLoader
+from avaffect.pipeline.voice import is_voice
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import build_predictor
 from avaffect.predictions.smooth import parse_smoothing
@@ -37,7 +38,7 @@ def find_sources(arguments: Sequence[str], recursive: bool = False) -> list[Path
     for argument in arguments:
         # An empty argument is no folder, though Path takes it for the current one.
         folders = preprocessed_in(Path(argument)) if argument else []
-        sources += folders or expand_inputs([argument], recursive)
+        sources += folders or expand_inputs([argument], recursive, sound=True)
     return list(dict.fromkeys(sources))
 
 
@@ -78,6 +79,7 @@ class Predicted:
     Attributes:
         frames: rows of every file.
         found: frames with a face, of the subject seen most often.
+        valued: frames with a value of their own, from face or voice.
         subjects: their names.
         files: how many files there are of it.
         again: whether an earlier run with the same settings had written them all.
@@ -85,6 +87,7 @@ class Predicted:
 
     frames: int
     found: int
+    valued: int
     subjects: tuple[str, ...]
     files: int
     again: bool
@@ -126,7 +129,7 @@ class PredictBatch:
     ) -> None:
         check_choice(edition, form, config.tasks)
         parse_smoothing(config.smooth)
-        self.predictor = build_predictor(config.model, config.frame_model)
+        self.predictor = build_predictor(config, device)
         self._config = config
         self._nets = NetsLoader(config.analysis, device)
         self._outputs = Outputs(out, edition, files=form == "files")
@@ -161,7 +164,9 @@ class PredictBatch:
         if is_folder:
             made_with, video = Folder(source).made_with(), Folder(source).video()
         else:
-            probe(source, self._config.analysis.media)  # refuses what is no video
+            voice = is_voice(source, self._config.analysis.media)
+            if not voice:
+                probe(source, self._config.analysis.media)  # refuses what is no video
             made_with = video_hash(source)
             video = {"name": source.name, "sha256": made_with}
         key = self._outputs.key(made_with, self._config)
@@ -173,16 +178,28 @@ class PredictBatch:
             result = predict_folder(source, self._config, self.predictor)
         else:
             work = self._outputs.root / WORK / f"{name}-{made_with[:8]}"
-            result = predict_video(
-                source,
-                self._config,
-                self.predictor,
-                self._nets,
-                work,
-                sha256=made_with,
-                store=None if self._store is None else Folder(self._store(name)),
-                on_event=self._on_event,
-            )
+            store = None if self._store is None else Folder(self._store(name))
+            if voice:
+                result = predict_voice(
+                    source,
+                    self._config,
+                    self.predictor,
+                    work,
+                    sha256=made_with,
+                    store=store,
+                    on_event=self._on_event,
+                )
+            else:
+                result = predict_video(
+                    source,
+                    self._config,
+                    self.predictor,
+                    self._nets,
+                    work,
+                    sha256=made_with,
+                    store=store,
+                    on_event=self._on_event,
+                )
         subjects = tuple(one.subject for one in result.predictions)
         self._claim(name, subjects)
         files = self._outputs.write(name, result, key)
@@ -191,7 +208,9 @@ class PredictBatch:
             shutil.rmtree(work, ignore_errors=True)
             with suppress(OSError):  # there is another interrupted pass in it
                 work.parent.rmdir()
-        return Predicted(result.frames, result.found, subjects, len(files), again=False)
+        return Predicted(
+            result.frames, result.found, result.valued, subjects, len(files), again=False
+        )
 
     def _known(self, name: str, key: str) -> Predicted | None:
         record = self._outputs.written(name, key)
@@ -201,7 +220,12 @@ class PredictBatch:
             predictions = self._outputs.read(record) if self._kinds else []
             subjects = tuple(record["subjects"])
             known = Predicted(
-                record["frames"], record["frames_with_face"], subjects, len(record["files"]), True
+                record["frames"],
+                record["frames_with_face"],
+                record["frames_with_value"],
+                subjects,
+                len(record["files"]),
+                True,
             )
         except (AvaffectError, LookupError, TypeError, ValueError):
             return None  # damaged: predict again

@@ -119,6 +119,7 @@ class Outputs:
                 "subjects": subjects,
                 "frames": result.frames,
                 "frames_with_face": result.found,
+                "frames_with_value": result.valued,
                 "edition": self.edition,
                 **result.about,
             },

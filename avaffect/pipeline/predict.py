@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avaffect.config import PredictConfig
+from avaffect.config import AudioConfig, PredictConfig
 from avaffect.errors import UnknownNameError, UsageError
 from avaffect.features.audio import audio_specs
 from avaffect.features.provenance import provenance
@@ -22,6 +23,7 @@ from avaffect.pipeline.folder import Folder, is_preprocessed
 from avaffect.pipeline.keys import all_models, keys, model_hashes, pass_key
 from avaffect.pipeline.preprocess import SOUND, NetsLoader, damage, keep_subjects
 from avaffect.pipeline.sound import make_wav, sound_chunks
+from avaffect.pipeline.voice import is_voice, preprocess_voice
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import Predictor, build_predictor
@@ -46,6 +48,7 @@ class Result:
         notes: what a reader of the predictions must know.
         about: provenance: video, configuration, models, library versions, damage.
         found: frames with a face, of the subject seen most often; 0 if nobody was seen.
+        valued: frames with a value of their own, from face or voice, of the subject with most.
     """
 
     source: Path
@@ -53,6 +56,7 @@ class Result:
     notes: tuple[str, ...]
     about: dict[str, object]
     found: int
+    valued: int
 
     @property
     def frames(self) -> int:
@@ -92,7 +96,7 @@ def predict(
     >>> result.to_frame()  # everything as a pandas DataFrame  # doctest: +SKIP
 
     Args:
-        source: a video file, or a folder that ``preprocess`` wrote.
+        source: a video or sound file, or a folder that ``preprocess`` wrote.
         task: ``va``, ``expr``, ``au``, several of them, or ``all``.
         config: all settings; its ``tasks`` are replaced by ``task``. None takes the defaults,
             without the features that the default model does not read.
@@ -108,12 +112,15 @@ def predict(
     if config is None:
         config = with_features(PredictConfig(tasks=tasks))
     config = replace(config, tasks=tasks)
-    predictor = build_predictor(config.model, config.frame_model)
+    chosen = choose_device(device).name
+    predictor = build_predictor(config, chosen)
     source = Path(source)
     if is_preprocessed(source):
         return predict_folder(source, config, predictor)
     with tempfile.TemporaryDirectory(prefix="avaffect-") as work:
-        nets = NetsLoader(config.analysis, choose_device(device).name)
+        if is_voice(source, config.analysis.media):
+            return predict_voice(source, config, predictor, Path(work), on_event=on_event)
+        nets = NetsLoader(config.analysis, chosen)
         return predict_video(source, config, predictor, nets, Path(work), on_event=on_event)
 
 
@@ -146,11 +153,12 @@ def with_features(config: PredictConfig, which: str = "auto") -> PredictConfig:
     """
     if which not in FEATURES:
         raise UnknownNameError("choice of features", which, FEATURES)
-    needs = build_predictor(config.model, config.frame_model).needs
+    predictor = build_predictor(config)
+    needs = predictor.needs
     encoders = tuple(name for name in needs if name not in ("face_pose", *SOUND))
     audio = config.analysis.audio if "audio" in needs else None
     if which == "light" and EMBEDDING in encoders:
-        raise UsageError(f"'{config.model}' reads deep embeddings", "use --features auto")
+        raise UsageError(f"'{predictor.name}' reads deep embeddings", "use --features auto")
     if which == "full":
         encoders = tuple(dict.fromkeys((EMBEDDING, *encoders)))
         audio = config.analysis.audio
@@ -181,6 +189,7 @@ def predict_video(
         on_event: progress and notices.
     """
     analysis_config = config.analysis
+    predictor.require_settings(analysis_config.to_dict())
     probe(video, analysis_config.media)
     sha256 = sha256 or video_hash(video)
     if store is not None:
@@ -209,12 +218,69 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
         FeatureError: if preprocessing was not finished, or lacks what the model reads.
     """
     subjects = Folder(folder).subjects()
+    predictor.require_settings(subjects[0].provenance["configuration"])
     about = {key: subjects[0].provenance[key] for key in ("video", "models", "versions")}
     about["configuration"] = {
         **config.to_dict(),
         "analysis": subjects[0].provenance["configuration"],
     }
     return _result(folder, subjects, config, predictor, about)
+
+
+def predict_voice(
+    sound: Path,
+    config: PredictConfig,
+    predictor: Predictor,
+    work: Path,
+    *,
+    sha256: str | None = None,
+    store: Folder | None = None,
+    on_event: EventCallback = ignore_events,
+) -> Result:
+    """Predict from a file that holds sound and no picture; see :func:`predict_video`.
+
+    Raises:
+        UsageError: if the predictor does not listen.
+    """
+    if "audio" not in predictor.needs:
+        raise UsageError(
+            f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
+            "use --checkpoint with a model trained on --modalities audio",
+        )
+    folder = store or Folder(work / "sound")
+    preprocess_voice(sound, sha256 or video_hash(sound), folder, config.analysis, on_event)
+    return replace(predict_folder(folder.root, config, predictor), source=sound)
+
+
+def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
+    """``config`` for a trained model: its tasks, and the sound settings that it was trained with.
+
+    Args:
+        config: the settings.
+        place: a folder that ``train`` wrote.
+
+    Raises:
+        CheckpointError: there is no checkpoint that can be used.
+        UsageError: the model predicts none of the tasks asked for.
+    """
+    from avaffect.training.checkpoint import FACTS, checkpoint_folder, load_checkpoint
+
+    folder = checkpoint_folder(Path(place))
+    checkpoint, _ = load_checkpoint(folder)
+    knows = checkpoint.recipe.task_names
+    tasks = tuple(task for task in config.tasks if task in knows)
+    if not tasks:
+        raise UsageError(
+            f"'{place}' does not predict {', '.join(config.tasks)}",
+            f"it predicts {', '.join(knows)}",
+        )
+    analysis = config.analysis
+    if (audio := checkpoint.features.get("audio")) is not None:
+        analysis = replace(analysis, audio=AudioConfig(**audio))
+    if (rate := checkpoint.features.get("sound_rate")) is not None:
+        analysis = replace(analysis, sound_rate=float(rate))
+    weights = json.loads((folder / FACTS).read_text("utf-8"))["sha256"]
+    return replace(config, tasks=tasks, analysis=analysis, checkpoint=str(folder), weights=weights)
 
 
 def _result(
@@ -231,8 +297,9 @@ def _result(
         # Smooth before filling: made-up values must not leak into seen ones.
         predictions.append(fill(apply(raw, smoothing), config.missing))
     seen = max(int(one.present.sum()) for one in predictions)
+    valued = max(one.valued for one in predictions)
     about = {**about, "model": predictor.name, "notes": list(predictor.notes)}
-    return Result(source, tuple(predictions), predictor.notes, about, seen)
+    return Result(source, tuple(predictions), predictor.notes, about, seen, valued)
 
 
 def _spool_sound(

@@ -1,4 +1,7 @@
-"""``preprocess``: a video becomes aligned faces, a wav file and a feature store."""
+"""``preprocess``: a video becomes aligned faces, a wav file and a feature store.
+
+A file of nothing but sound becomes a wav file and a feature store, see ``pipeline.voice``.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,7 @@ from avaffect.pipeline.keys import CROPS, all_models, keys, model_hashes, pass_k
 from avaffect.pipeline.recorder import crop_file
 from avaffect.pipeline.redo import crop_again, encode_again, put_crops
 from avaffect.pipeline.sound import make_wav, sound_chunks
+from avaffect.pipeline.voice import is_voice, preprocess_voice
 from avaffect.progress import EventCallback, ignore_events
 
 SOUND = ("audio", "has_sound")
@@ -36,15 +40,16 @@ SOUND = ("audio", "has_sound")
 
 @dataclass(frozen=True)
 class Preprocessed:
-    """What became of a video.
+    """What became of a video or sound file.
 
     Attributes:
         video: the file.
         folder: where everything is.
         subjects: names, a folder each in ``cropped_aligned/`` and ``features/``.
-        frames: decoded frames.
+        frames: decoded frames, of a sound file the rows on its clock.
         faces: frames with a face, of the subject seen most often.
         done: what was made now, e.g. ``("faces", "audio")``; empty if all was there.
+        sound_only: the file has no picture, so nobody was looked for.
     """
 
     video: Path
@@ -53,6 +58,7 @@ class Preprocessed:
     frames: int
     faces: int
     done: tuple[str, ...]
+    sound_only: bool = False
 
 
 class NetsLoader:
@@ -81,6 +87,9 @@ def preprocess(
 ) -> Preprocessed:
     """Write aligned faces, sound and features of a video; do only what is not there already.
 
+    A file of sound without a picture gets sound features on a clock of
+    ``config.sound_rate`` rows a second.
+
     What was made with the same video and settings is kept; a changed setting redoes what depends
     on it and nothing else; an interrupted run goes on where it stopped (at most 250 frames are
     done again).
@@ -94,7 +103,7 @@ def preprocess(
         on_event: progress and notices.
 
     Raises:
-        MediaError: if the file cannot be used as a video.
+        MediaError: if the file can be used neither as a video nor as sound.
         UsageError: if ``out`` belongs to another video, or the video's name cannot be a folder's.
         ModelError: if weights are not to be had or damaged.
         OutputError: if results cannot be written; what was finished is kept.
@@ -102,10 +111,17 @@ def preprocess(
     video, folder = Path(video), Folder(Path(out))
     source_name(video)
     config = config or AnalysisConfig()
-    nets = nets or NetsLoader(config, choose_device(device).name)
-    probe(video, config.media)  # refuses what is no video before anything is written
+    voice = is_voice(video, config.media)
+    if not voice:
+        probe(video, config.media)  # refuses what is no video before anything is written
     sha256 = video_hash(video)
     folder.require_free_for(video.name, sha256)
+    if voice:
+        # Of a video that had this name before.
+        _drop_others(folder, {video.stem})
+        made = preprocess_voice(video, sha256, folder, config, on_event)
+        return _result(video, folder, made, sound_only=True)
+    nets = nets or NetsLoader(config, choose_device(device).name)
     wanted = keys(sha256, config)
     about = provenance(video.name, sha256, config.to_dict(), model_hashes(all_models(config)))
     done: list[str] = []
@@ -137,9 +153,16 @@ def preprocess(
     if done:
         folder.write_record({**folder.record(), "configuration": config.to_dict()})
         shutil.rmtree(folder.work, ignore_errors=True)
+    return _result(video, folder, tuple(done))
+
+
+def _result(
+    video: Path, folder: Folder, done: tuple[str, ...], sound_only: bool = False
+) -> Preprocessed:
     record = folder.record()
+    subjects = tuple(record["subjects"])
     return Preprocessed(
-        video, folder, tuple(record["subjects"]), record["frames"], record["faces"], tuple(done)
+        video, folder, subjects, record["frames"], record["faces"], done, sound_only
     )
 
 

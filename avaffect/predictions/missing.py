@@ -77,9 +77,9 @@ def fill(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
         values = getattr(prediction, name)
         if values is None:
             continue
-        missing = np.isnan(values[:, 0])
+        missing = np.isnan(values).all(axis=1)
         if missing.any() and not missing.all():
             made = POLICIES[policy](values, prediction.times, np.flatnonzero(~missing))
             changes[name] = np.where(missing[:, None], made, values)
-            filled |= missing & ~np.isnan(changes[name][:, 0])
+            filled |= missing & ~np.isnan(changes[name]).all(axis=1)
     return replace(prediction, filled=filled, **changes)

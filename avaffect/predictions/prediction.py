@@ -25,8 +25,10 @@ _TOLERANCE = 1e-4
 class Prediction:
     """Valence and arousal, expression and action units of one subject over N decoded frames.
 
-    A model that does not know a task leaves its array None. A row without a value (no face, and
-    no policy that fills it) is NaN in all its columns. Arrays are converted to the given types.
+    A model that does not know a task leaves its array None; one that knows only some columns of
+    ``va`` or ``au`` leaves the others NaN throughout. A row without a value (nothing seen or
+    heard, and no policy that fills it) is NaN in all columns. Arrays are converted to the given
+    types.
 
     Attributes:
         subject: the subject's name, e.g. ``video_left``; also the name of its files.
@@ -40,6 +42,8 @@ class Prediction:
         au_intensity: float32 [N, 12], 0 (absent) to 5 (maximum), as FACS scores A to E.
         filled: bool [N], True where a value comes from a missing-frame policy and not from the
             frame itself.
+        heard: bool [N], True where the voice had a say. Where ``present`` is False and this is
+            True, the value comes from the voice alone.
 
     Raises:
         ValueError: a shape or a value that does not fit the above.
@@ -55,12 +59,15 @@ class Prediction:
     au: NDArray[np.float32] | None = None
     au_intensity: NDArray[np.float32] | None = None
     filled: NDArray[np.bool_] = None  # type: ignore[assignment]
+    heard: NDArray[np.bool_] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         frames = len(self.times)
-        if self.filled is None:
-            object.__setattr__(self, "filled", np.zeros(frames, dtype=bool))
-        for name, dtype in (("times", float), ("present", bool), ("filled", bool)):
+        for name in ("filled", "heard"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.zeros(frames, dtype=bool))
+        flags = (("present", bool), ("filled", bool), ("heard", bool))
+        for name, dtype in (("times", float), *flags):
             self._convert(name, dtype, (frames,))
         if not np.isfinite(self.times).all() or (np.diff(self.times) < 0).any():
             raise ValueError("times must be finite and never fall")
@@ -77,6 +84,14 @@ class Prediction:
     def __len__(self) -> int:
         """The number of frames."""
         return len(self.times)
+
+    @property
+    def valued(self) -> int:
+        """How many frames have a value of their own, from the face or the voice."""
+        known = np.zeros(len(self), bool)
+        for task in self.tasks:
+            known |= ~np.isnan(getattr(self, task)).all(axis=1)
+        return int((known & ~self.filled).sum())
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -108,8 +123,8 @@ class Prediction:
 
         Returns:
             ``frame`` int64, 1-based as in Aff-Wild2's picture names; ``time`` float64, seconds;
-            ``present``, ``filled`` bool; ``confidence`` float32; and for the tasks that the
-            model predicts: ``valence``, ``arousal`` float32; ``expression``, a name or None,
+            ``present``, ``heard``, ``filled`` bool; ``confidence`` float32; and for the tasks that
+            the model predicts: ``valence``, ``arousal`` float32; ``expression``, a name or None,
             ``p_Neutral`` ... ``p_Other`` float32; ``AU1`` ... ``AU26`` float32, 1 or 0 (as in
             OpenFace's ``_c`` columns), ``AU1_p`` ... probabilities, ``AU1_intensity`` ... 0..5.
             Values that do not exist are NaN.
@@ -118,6 +133,7 @@ class Prediction:
             "frame": np.arange(1, len(self) + 1),
             "time": self.times,
             "present": self.present,
+            "heard": self.heard,
             "filled": self.filled,
             "confidence": self.confidence,
         }
@@ -177,6 +193,7 @@ class Prediction:
                 au=block([f"{name}_p" for name in ACTION_UNITS]),
                 au_intensity=block([f"{name}_intensity" for name in ACTION_UNITS]),
                 filled=columns["filled"],
+                heard=columns["heard"],
             )
         except KeyError as error:
             raise ValueError(f"the column {error} is missing") from error
@@ -203,7 +220,13 @@ class Prediction:
         require_shape(name, array, shape)
         if low is not None:
             missing = np.isnan(array)
-            if array.ndim == 2 and (missing.any(axis=1) != missing.all(axis=1)).any():
+            unknown = missing.all(axis=0)
+            if array.ndim == 2 and not unknown.all():
+                some, every = (f(missing[:, ~unknown], axis=1) for f in (np.any, np.all))
+                partly = bool((some != every).any())
+            else:
+                partly = False
+            if partly or (name == "expr" and unknown.any() != unknown.all()):
                 raise ValueError(f"{name} has rows that are NaN in part")
             if ((array < low) | (array > high)).any():
                 raise ValueError(f"{name} must lie between {low:g} and {high:g}")

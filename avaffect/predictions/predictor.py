@@ -5,9 +5,10 @@ The rules of ``starter-0`` and trained networks share this interface.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
+from avaffect.config import PredictConfig
 from avaffect.errors import FeatureError, UnknownNameError
 from avaffect.features.store import SubjectFeatures
 from avaffect.predictions.prediction import Prediction
@@ -27,6 +28,10 @@ class Predictor(Protocol):
     tasks: tuple[str, ...]
     needs: tuple[str, ...]
     notes: tuple[str, ...]
+
+    def require_settings(self, configuration: Mapping[str, Any]) -> None:
+        """Raise FeatureError if it cannot use features made with this configuration."""
+        ...
 
     def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
         """One row a decoded frame; NaN where there is nothing to go by.
@@ -49,19 +54,24 @@ def require_arrays(predictor: Predictor, subject: SubjectFeatures) -> None:
         )
 
 
-def build_predictor(name: str, frame_model: str = "fer") -> Predictor:
-    """The predictor called ``name``.
+def build_predictor(config: PredictConfig, device: str = "cpu") -> Predictor:
+    """The predictor that ``config`` asks for.
 
     Args:
-        name: a key of :data:`PREDICTORS`.
-        frame_model: the net whose opinion on single frames it uses.
+        config: its ``checkpoint``, or its ``model``, a key of :data:`PREDICTORS`.
+        device: ``cpu`` or ``cuda``, for trained networks.
 
     Raises:
         UnknownNameError: if there is no predictor or frame model of that name.
+        CheckpointError: if the checkpoint cannot be used.
     """
-    if name not in PREDICTORS:
-        raise UnknownNameError("model", name, PREDICTORS)
-    return PREDICTORS[name](frame_model)
+    if config.checkpoint is not None:
+        from avaffect.predictions.trained import Trained
+
+        return Trained(config.checkpoint, device)
+    if config.model not in PREDICTORS:
+        raise UnknownNameError("model", config.model, PREDICTORS)
+    return PREDICTORS[config.model](config.frame_model)
 
 
 def _starter(frame_model: str) -> Predictor:

@@ -153,10 +153,13 @@ def smooth(
         float32 [N, K].
     """
     smoothing = Smoothing(kind, seconds)
-    result = np.array(values, dtype=np.float32)
+    whole = np.array(values, dtype=np.float32)
+    # A column that the model does not know is no reason to leave out the others.
+    columns = np.flatnonzero(~np.isnan(whole).all(axis=0))
+    result = whole[:, columns]
     rows = np.flatnonzero(~np.isnan(result).any(axis=1))
-    if smoothing.kind == "off" or len(rows) == 0:
-        return result
+    if smoothing.kind == "off" or len(rows) == 0 or len(columns) == 0:
+        return whole
     known, at = result[rows].astype(np.float64), np.asarray(times, dtype=np.float64)[rows]
     half = seconds / 2
     first = np.searchsorted(at, at - half - _MARGIN, side="left")
@@ -173,7 +176,8 @@ def smooth(
         x = (at[low:high] - at[here, None]) / half
         inside = np.abs(x) <= 1 + _MARGIN / half
         result[rows[here]] = smoother(known[low:high], x, inside)
-    return result
+    whole[:, columns] = result
+    return whole
 
 
 def apply(prediction: Prediction, smoothing: Smoothing) -> Prediction:

@@ -11,7 +11,8 @@ A starter: not trained on Aff-Wild2, without temporal model and without voice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,9 @@ class Starter:
                 *NOTES,
                 f"EXPR and VA come from {frame_model} (AffectNet), frame by frame",
             )
+
+    def require_settings(self, configuration: Mapping[str, Any]) -> None:
+        """Any settings will do."""
 
     def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
         """See :class:`avaffect.predictions.predictor.Predictor`."""

@@ -34,7 +34,6 @@ BAD_FILES = {
     "noise.mp4": (lambda clip, path: path.write_bytes(bytes(range(256)) * 64), "is not a video"),
     "empty.mp4": (lambda clip, path: path.touch(), "is empty (0 bytes)"),
     "cut.mp4": (truncated, "ends before its index (moov)"),
-    "sound.wav": (silence, "no video"),
 }
 
 
@@ -49,11 +48,17 @@ def test_file_that_is_no_video(name, command, run, clip, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_music_file(run, ffmpeg, tmp_path):
-    ffmpeg("-f", "lavfi", "-i", "sine=duration=1", tmp_path / "music.m4a")
-    done = run("predict", tmp_path / "music.m4a", "-o", tmp_path / "out")
-    assert done.code == 1
-    assert "no video" in done.error
+@pytest.mark.parametrize("name", ["music.m4a", "sound.wav"])
+def test_sound_for_a_model_that_only_looks(name, run, ffmpeg, tmp_path):
+    if name == "sound.wav":
+        silence(None, tmp_path / name)
+    else:
+        ffmpeg("-f", "lavfi", "-i", "sine=duration=1", tmp_path / name)
+    done = run("predict", tmp_path / name, "-o", tmp_path / "out")
+    assert done.code == 2
+    assert "nothing but sound" in done.error
+    assert "--checkpoint" in done.error
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -11,6 +11,9 @@ from click.testing import CliRunner
 from avaffect.cli.evaluate import evaluate
 from avaffect.errors import FormatError, InputNotFoundError, UsageError
 from avaffect.files.challenge import write_annotations
+from avaffect.files.editions import ACTION_UNITS
+from avaffect.files.mtl import MtlSubject, write_mtl
+from avaffect.files.table import write_table
 
 
 @pytest.fixture
@@ -83,3 +86,100 @@ def test_nothing_there_and_broken_files_are_named(folders):
     (folders / "val/v1.txt").write_text("valence,arousal\n0.1,0.2\n0.1\n")
     with pytest.raises(FormatError, match=r"v1.txt' line 3"):
         run(folders / "good", folders / "val", "-t", "va")
+
+
+@pytest.fixture
+def au_folder(tmp_path):
+    """Probabilities that are too low for 0.5, the files made of them, and the truth."""
+    rng = np.random.default_rng(1)
+    for at in range(3):
+        truth = (rng.random((60, 12)) < 0.4).astype(np.int64)
+        scores = 0.35 * truth + 0.3 * rng.random(truth.shape)
+        columns = {f"{unit}_p": scores[:, one] for one, unit in enumerate(ACTION_UNITS)}
+        for split in ("Train_Set", "Validation_Set"):
+            name = f"v{at}{split[0]}"
+            where = tmp_path / f"data/AU_Detection_Challenge/{split}/{name}.txt"
+            write_annotations(where, np.roll(truth, split == "Train_Set", axis=1), "au")
+            said = (scores >= 0.5).astype(np.int64)
+            write_annotations(tmp_path / f"out/AU_Detection_Challenge/{name}.txt", said, "au")
+            write_table(tmp_path / f"out/tables/{name}.parquet", columns, {})
+    return tmp_path
+
+
+def test_tuned_thresholds_stand_beside_the_score_and_are_kept(au_folder):
+    data, out, kept = au_folder / "data", au_folder / "out", au_folder / "t.json"
+    plain = run(out, data, "-t", "au")
+    assert "tuned" not in plain.output
+    got = run(out, data, "-t", "au", "--tune-thresholds", "--save-thresholds", kept,
+              "--json", au_folder / "a.json", "--plot", au_folder / "a.png")  # fmt: skip
+    written = json.loads((au_folder / "a.json").read_text())
+    assert plain.output.splitlines()[1] in got.output
+    assert written["tuned"]["score"] > written["score"] + 0.1
+    assert "optimistic" in written["tuned"]["note"]
+    assert f"with tuned thresholds: {written['tuned']['score']:.4f} instead of" in got.output
+    assert "optimistic" in got.output
+    assert json.loads(kept.read_text())["thresholds"] == written["tuned"]["thresholds"]
+
+    again = run(out, data, "-t", "au", "--thresholds", kept, "--json", au_folder / "b.json",
+                "--against", out)  # fmt: skip
+    assert "optimistic" in again.output
+    applied = json.loads((au_folder / "b.json").read_text())
+    assert applied["score"] == written["tuned"]["score"]
+    assert applied["comparison"]["score"] == written["score"]
+    other = run(out, data, "-t", "au", "--thresholds", kept, "--split", "train")
+    assert "tuned on other annotations" in other.output
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("-t", "va", "--tune-thresholds"), "not scored with thresholds"),
+        (("-t", "au", "--tune-thresholds", "--thresholds", "x"), "either tuned or given"),
+        (("-t", "au", "--save-thresholds", "x"), "no thresholds to save"),
+        (("-t", "mtl", "--edition", "abaw5"), "no multi-task track"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, says):
+    with pytest.raises(UsageError, match=says):
+        run("p", "a", *options)
+
+
+def test_mtl_prints_and_keeps_everything(tmp_path):
+    rng = np.random.default_rng(0)
+
+    def subjects(noise):
+        for at in range(4):
+            truth = np.random.default_rng(at)
+            va = np.clip(truth.uniform(-1, 1, (50, 2)) + rng.normal(0, noise, (50, 2)), -1, 1)
+            expr = np.where(
+                rng.random(50) < noise, rng.integers(0, 8, 50), truth.integers(0, 8, 50)
+            )
+            au = truth.integers(0, 2, (50, 12)) ^ (rng.random((50, 12)) < noise / 2)
+            yield MtlSubject(f"v{at}", np.arange(1, 51), va, expr, au)
+
+    write_mtl(tmp_path / "validation_set.txt", subjects(0))
+    write_mtl(tmp_path / "good.txt", subjects(0.1))
+    write_mtl(tmp_path / "bad.txt", subjects(0.6))
+    got = run(tmp_path / "good.txt", tmp_path, "-t", "mtl", "--per-video",
+              "--against", tmp_path / "bad.txt",
+              "--json", tmp_path / "m.json", "--plot", tmp_path / "m.png")  # fmt: skip
+    written = json.loads((tmp_path / "m.json").read_text())
+    assert f"mtl (abaw11): {written['score']:.4f}" in got.output
+    assert 2.4 < written["score"] < 3
+    assert written["split"] == "val"
+    assert written["comparison"]["low"] > 0
+    assert sum(map(sum, written["confusion"])) == written["frames"] == 200
+    for part in ("va mean CCC", "expr macro F1", "au mean F1", "F1 AU26", "F1 Fear"):
+        assert f"{part}  " in got.output
+    assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_predictions_txt_is_scored_like_the_files_it_lists(folders):
+    rows = ["image_location,valence,arousal"]
+    for path in sorted((folders / "good/VA_Estimation_Challenge").glob("*.txt")):
+        lines = path.read_text().splitlines()[1:]
+        rows += [f"{path.stem}/{at:05d}.jpg,{line}" for at, line in enumerate(lines, 1)]
+    (folders / "predictions.txt").write_text("\n".join(rows) + "\n")
+    same = [run(folders / one, folders / "val", "-t", "va", "--seed", "3", "--per-video").output
+            for one in ("good", "predictions.txt")]  # fmt: skip
+    assert same[0] == same[1]

@@ -11,7 +11,17 @@ from avaffect.cli import main as module
 from avaffect.cli.main import COMMANDS
 from avaffect.errors import UsageError
 
-HELPS = [[], ["preprocess"], ["predict"], ["models"]]
+HELPS = [
+    [],
+    ["preprocess"],
+    ["predict"],
+    ["train"],
+    ["evaluate"],
+    ["data"],
+    ["recipes"],
+    ["export"],
+    ["models"],
+]
 HEAVY = ["torch", "cv2", "av", "pandas", "scipy", "onnxruntime", "ai_edge_litert", "librosa",
          "pyarrow", "numpy"]  # fmt: skip
 

@@ -77,3 +77,24 @@ def test_another_video_into_the_same_folder(run, faceless, done_before, files):
     assert done.code == 2
     assert "holds the results of 'face.mp4'" in done.error
     assert files(done_before) == before
+
+
+def test_a_folder_of_voices(run, sample, ffmpeg, files, tmp_path):
+    for number in (1, 2):
+        voice = tmp_path / f"voices/{number}/v{number}.ogg"
+        voice.parent.mkdir(parents=True)
+        ffmpeg("-i", sample("one_person.mp4"), "-vn", "-t", 1, voice)
+    out = tmp_path / "out"
+    voices = ("preprocess", tmp_path / "voices", "-r", "-o", out, "--sound-rate", "50")
+    done = run(*voices)
+    assert done.code == 0
+    rows = [line.split()[:6] for line in done.out.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["v1.ogg", "v2.ogg"]
+    assert all(row[4:6] == ["ok", "(audio"] for row in rows)
+    assert SubjectFeatures.open(out / "v1/features/v1").frames == int(rows[0][1])
+    assert abs(int(rows[0][1]) - 50) <= 2
+    before = files(out)
+    assert "nothing to do" in run(*voices).out
+    assert files(out) == before
+    done = run("preprocess", tmp_path / "voices", "-r", "-o", out, "--no-audio")
+    assert (done.code, "nothing but sound" in done.out) == (2, True)

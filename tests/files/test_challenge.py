@@ -207,6 +207,19 @@ def test_bad_lines_are_named(tmp_path: Path, task: str, text: str, line: int, sa
     assert f"'{path}' line {line}: {says}" in caught.value.problem
 
 
+def test_all_bad_lines_are_told_and_their_rows_are_invalid(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text("0,0\n0.5,0.25\n0.1\n0.5,0.25\n0.1\n2,0\n")
+    wrong: list[AvaffectError] = []
+    labels = read_annotations(path, "va", on_error=wrong.append)
+    assert labels.tolist() == [[0.5, 0.25], [-5, -5], [0.5, 0.25], [-5, -5], [-5, -5]]
+    assert [error.problem.split(" line ")[1][:7] for error in wrong] == [
+        "1: numb", "3: 1 va", "5: 1 va", "6: 2 li",
+    ]  # fmt: skip
+    path.write_text("h\n3\nx\n3\n")
+    assert read_annotations(path, "expr", on_error=wrong.append).tolist() == [3, -1, 3]
+
+
 def test_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError):
         read_annotations(tmp_path / "none.txt", "va")

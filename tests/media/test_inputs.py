@@ -75,6 +75,32 @@ def test_a_folder_of_folders_hints_at_recursive(folder):
         expand_inputs(["outer"])
 
 
+def test_a_folder_without_videos_stands_for_its_sound_files(folder):
+    for name in ("in/deep/b.OGG", "in/deep/a.wav", "in/deep/._a.wav", "in/deep/t.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    deep = ["in/deep/a.wav", "in/deep/b.OGG"]
+    assert names(expand_inputs(["in/deep"], sound=True)) == deep
+    assert names(expand_inputs(["in/d*"], sound=True)) == deep
+    assert names(expand_inputs(["in/deep/a.wav"])) == deep[:1]
+    # Sound beside videos is theirs, and most commands want none.
+    assert names(expand_inputs(["in"], recursive=True, sound=True)) == ["in/c.webm"]
+    for wanted in (["in/deep"], ["in/d*"]):
+        with pytest.raises(InputNotFoundError, match=r"a video|no video"):
+            expand_inputs(wanted)
+    with pytest.raises(InputNotFoundError, match=r"no video or sound file.*wav"):
+        expand_inputs(["empty"], sound=True)
+    with pytest.raises(InputNotFoundError, match="without a video or sound file"):
+        expand_inputs(["emp*"], sound=True)
+
+
+def test_the_sound_that_preprocess_wrote_is_not_taken_again(folder):
+    for name in ("voices/a.wav", "voices/out/a/audio.wav", "voices/out/a/preprocess.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    assert names(expand_inputs(["voices"], recursive=True, sound=True)) == ["voices/a.wav"]
+
+
 def test_a_broken_link_is_left_to_the_one_who_opens_it(folder):
     (folder / "link.mp4").symlink_to("gone.mp4")
     assert names(expand_inputs(["link.mp4"])) == ["link.mp4"]

@@ -142,6 +142,19 @@ def test_two_recordings_in_one_file(make):
     check_clicks(samples, [times[50] + click + lead for click in CLICKS], within=0.06)
 
 
+@pytest.mark.parametrize("name", ["j.mka", "j.ogg", "j.m4a", "j.mp3", "j.wav"])
+def test_without_a_picture_it_begins_with_the_sound(make, name):
+    make.clicks("clicks.wav", CLICKS, 2.0, 44100, 2)
+    delay = ["-itsoffset", "3"] if name == "j.mka" else []
+    make.ffmpeg(*delay, "-i", "clicks.wav", name)
+    out = make.folder / "out.wav"
+    info = extract_sound(make.folder / name, DEFAULTS, out, first_time_s=None)
+    samples, _ = soundfile.read(out, dtype="float32")
+    check_clicks(samples, CLICKS, within=0.03 if name == "j.mp3" else 0.001)
+    assert info.start_s == 0
+    assert info.end_s == pytest.approx(2, abs=0.06)
+
+
 def test_no_sound(make):
     path = make.test_card("mute.mp4", *VIDEO)
     out = make.folder / "mute.wav"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from avaffect.errors import UsageError
 from avaffect.metrics.evaluation import Pair, compare, evaluate
 from avaffect.metrics.scores import ccc
+from avaffect.metrics.tallies import join_mtl
 
 
 def va_pair(subject, seed, frames=50, noise=0.3):
@@ -105,6 +106,9 @@ def test_the_interval_holds_the_score_and_narrows_with_more_videos():
     assert many.high - many.low < few.high - few.low
     again = evaluate([va_pair(f"v{at}", at) for at in range(5)], "va", "abaw10")
     assert (again.low, again.high) == (few.low, few.high)
+    other = evaluate([va_pair(f"v{at}", at) for at in range(80)], "va", "abaw10", seed=1)
+    assert (other.low, other.high) != (many.low, many.high)
+    assert other.score == many.score
 
 
 def test_left_and_right_are_drawn_together():
@@ -142,3 +146,61 @@ def test_nothing_to_score_is_an_error():
 def test_one_video_has_no_interval():
     result = evaluate([va_pair("a_left", 1), va_pair("a_right", 2)], "va", "abaw10")
     assert np.isnan([result.low, result.high]).all()
+
+
+def mtl_pair(subject, seed, frames=60):
+    rng = np.random.default_rng(seed)
+    told, said = (
+        join_mtl(
+            rng.uniform(-1, 1, (frames, 2)),
+            rng.integers(0, 8, frames),
+            rng.integers(0, 2, (frames, 12)),
+        )
+        for _ in range(2)
+    )
+    said[: frames // 2] = told[: frames // 2]
+    return Pair(subject, said, told)
+
+
+def test_mtl_masks_each_task_by_itself():
+    pairs = [mtl_pair("a", 1), mtl_pair("b", 2)]
+    for pair in pairs:
+        pair.annotated[:10, :2] = -5
+        pair.annotated[5:20, 2] = -1
+        pair.annotated[8:25, 3:] = -1
+        pair.predicted[30, 2] = -1
+    result = evaluate(pairs, "mtl", "abaw11", resamples=100)
+    columns = {"va": slice(0, 2), "expr": 2, "au": slice(3, None)}
+    each = {
+        task: evaluate(
+            [Pair(p.subject, p.predicted[:, at], p.annotated[:, at]) for p in pairs],
+            task, "abaw11", resamples=100,
+        )
+        for task, at in columns.items()
+    }  # fmt: skip
+    assert result.score == pytest.approx(sum(one.score for one in each.values()))
+    assert np.array_equal(result.confusion, each["expr"].confusion)
+    first = result.subjects[0]
+    # Frames 8 and 9 are invalid in all three tasks.
+    assert (first.frames, first.invalid, first.unpredicted) == (58, 2, 1)
+    assert result.low <= result.score <= result.high
+    assert result.subjects[1].score == pytest.approx(
+        sum(one.subjects[1].score for one in each.values())
+    )
+
+
+def test_mtl_needs_all_tasks():
+    pair = mtl_pair("a", 1)
+    pair.annotated[:, 2] = -1
+    with pytest.raises(UsageError, match="task 'expr'"):
+        evaluate([pair], "mtl", "abaw11")
+    # One video without it is no harm, and has no score of its own.
+    result = evaluate([pair, mtl_pair("b", 2)], "mtl", "abaw11", resamples=100)
+    assert np.isnan(result.subjects[0].score)
+    assert np.isfinite(result.score)
+
+
+def test_no_pairs_at_all_are_an_error():
+    for task in ("va", "mtl"):
+        with pytest.raises(UsageError, match="no frame"):
+            evaluate([], task, "abaw11")

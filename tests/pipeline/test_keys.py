@@ -37,6 +37,7 @@ def test_every_result_has_a_key_of_its_own():
         (replace(BASE, faces=FaceConfig(aligner="fan")), PICTURES),
         (replace(BASE, encoders=("fer",)), set()),
         (replace(BASE, audio=None), set()),
+        (replace(BASE, sound_rate=50.0), set()),
     ],
 )
 def test_a_changed_setting_changes_what_depends_on_it(config, depends):

@@ -1,0 +1,397 @@
+"""Data sets in the layout of Aff-Wild2: the challenge's annotations, and features of its videos.
+
+The features are what ``avaffect preprocess ROOT/videos -o FEATURES`` has written. They stay on
+disk; only labels are held in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.datasets.clip import Clip, Dataset
+from avaffect.errors import FeatureError, InputNotFoundError, UsageError
+from avaffect.features.store import StoredSubject
+from avaffect.files.challenge import read_annotations
+from avaffect.files.editions import (
+    DEFAULT_EDITION,
+    INVALID,
+    TASKS,
+    Edition,
+    edition_named,
+)
+from avaffect.files.layout import SPLITS, annotation_files, mtl_files, source_video
+from avaffect.files.mtl import MtlSubject, read_mtl
+from avaffect.progress import EventCallback, Notice, Progress, ignore_events
+
+Labels = NDArray[Any]
+ARTIFICIAL = "this set is ARTIFICIAL (made by `avaffect data synth`): for tests and demonstrations"
+_MTL_EDITION = "abaw7"
+_PREPROCESS = "run `avaffect preprocess ROOT/videos --recursive -o FEATURES`"
+_NAMED = 10
+
+
+def find_stores(features: Path) -> dict[str, Path]:
+    """The feature stores that ``avaffect preprocess`` has written, by subject; none is opened.
+
+    Args:
+        features: the output folder of several videos (``<video>/features/<subject>``) or of one
+            (``features/<subject>``).
+
+    Raises:
+        InputNotFoundError: there is no such folder.
+        FeatureError: there is no store, or a subject has two.
+    """
+    features = Path(features)
+    if not features.is_dir():
+        raise InputNotFoundError(f"there is no folder '{features}'", _PREPROCESS)
+    found: dict[str, Path] = {}
+    for path in sorted([*features.glob("features/*"), *features.glob("*/features/*")]):
+        video = path.parent.parent.name
+        if path.name.startswith(".") or video.startswith(".") or not path.is_dir():
+            continue
+        if path.name in found:
+            raise FeatureError(
+                f"'{path.name}' has features in both '{found[path.name]}' and '{path}'",
+                "move one of them away",
+            )
+        found[path.name] = path
+    if not found:
+        raise FeatureError(f"'{features}' holds no features", _PREPROCESS)
+    return found
+
+
+def is_artificial(root: Path) -> bool:
+    """Whether ``avaffect data synth`` has made the set that ``root`` is, or is a part of."""
+    here = Path(root).absolute()
+    return any((place / "synthetic.json").is_file() for place in (here, *here.parents[:2]))
+
+
+def store_for(subject: str, stored: Collection[str], annotated: Collection[str]) -> str | None:
+    """Which of the ``stored`` subjects is the annotated ``subject``; None if none is.
+
+    Of a video in which preprocessing saw one person and of which one is annotated, that person is
+    meant, whatever side the name says.
+    """
+    if subject in stored:
+        return subject
+    video = source_video(subject)
+    alone = [one for one in annotated if source_video(one) == video] == [subject]
+    return video if alone and video in stored else None
+
+
+def coded(rows: Labels, task: str) -> Labels:
+    """Labels of a challenge file as a `Clip` holds them.
+
+    Args:
+        rows: as `read_annotations` gives them.
+        task: ``va``, ``expr`` or ``au``.
+
+    Returns:
+        va: float32 [N, 2], NaN in both where one is -5; expr: int64 [N]; au: int8 [N, K].
+    """
+    if task == "va":
+        invalid = (rows == INVALID["va"]).any(axis=1, keepdims=True)
+        return np.where(invalid, np.nan, rows).astype(np.float32)
+    return rows.astype(np.int64 if task == "expr" else np.int8)
+
+
+def fitted(labels: Labels, frames: int) -> Labels:
+    """``labels`` with a row for each of ``frames`` frames: cut, or continued as invalid."""
+    labels = labels[:frames]
+    out = _invalid(labels, frames)
+    out[: len(labels)] = labels
+    return out
+
+
+def far_off(rows: int, frames: int) -> bool:
+    """Whether there are so many more or fewer label rows than frames that something is wrong."""
+    return abs(rows - frames) > max(2.0, 0.01 * frames)
+
+
+def targets_of(edition: Edition, tasks: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """What the labels of each task mean, see `Dataset`."""
+    names = {
+        "va": ("valence", "arousal"),
+        "expr": edition.expressions,
+        "au": edition.action_units,
+    }
+    return {task: names[task] for task in tasks}
+
+
+def one_split(splits: Iterable[str]) -> str:
+    """The split of a subject that is in different ones for different tasks.
+
+    What is validated or tested on for one task is never trained on for another.
+    """
+    return max(splits, key=SPLITS.index)
+
+
+def load_affwild(
+    root: Path,
+    features: Path,
+    tasks: Sequence[str],
+    edition: str = DEFAULT_EDITION,
+    on_event: EventCallback = ignore_events,
+) -> Dataset:
+    """A data set in the layout of Aff-Wild2.
+
+    Row *i* of a label file is frame *i*. Rows behind the last frame are dropped; frames without a
+    row are invalid. Annotated subjects without features are left out. All this is counted in the
+    notes of the data set, which ``on_event`` gets too.
+
+    Args:
+        root: the data set, or its annotations; see `files.layout.annotation_files`.
+        features: the output folder of ``avaffect preprocess``; see `find_stores`.
+        tasks: some of ``va``, ``expr`` and ``au``.
+        edition: an edition of ``files.editions``, which says what the label files hold.
+        on_event: progress and notices.
+
+    Returns:
+        clips by name; a clip's group is its video, its split the folder of its labels. A subject
+        that is in different splits for different tasks is in the later of train, val and test,
+        without the labels of the others.
+
+    Raises:
+        InputNotFoundError: no annotations, or no features folder.
+        UsageError: not clear which annotations are meant, or no task.
+        FormatError: a line in a label file that does not fit; the message names file and line.
+        FeatureError: no annotated subject has features.
+    """
+    whole = edition_named(edition)
+    tasks = tuple(dict.fromkeys(tasks))
+    if not tasks:
+        raise UsageError("no task is given", f"choose some of {', '.join(TASKS)}")
+    files: dict[str, dict[str, tuple[str, Path]]] = {}
+    for task in tasks:
+        for split, found in annotation_files(root, task, edition).items():
+            for subject, path in found.items():
+                files.setdefault(subject, {})[task] = split, path
+    splits = {name: one_split(split for split, _ in of.values()) for name, of in files.items()}
+    loader = _Loader(splits, features, on_event)
+
+    def labels(subject: str, frames: int) -> dict[str, Labels]:
+        found = {}
+        for task, (split, path) in files[subject].items():
+            if split != splits[subject]:
+                loader.conflicts[f"{task}, {split}"] += 1
+                continue
+            rows = read_annotations(path, task, edition)
+            loader.count_rows(str(path), len(rows), frames)
+            found[task] = fitted(coded(rows, task), frames)
+        return found
+
+    about = {"layout": "affwild2", "tasks": list(tasks), "edition": edition}
+    return loader.load(labels, targets_of(whole, tasks), about, root)
+
+
+def load_mtl(root: Path, features: Path, on_event: EventCallback = ignore_events) -> Dataset:
+    """A data set of the multi-task track: all three tasks on the frames that are listed.
+
+    The other frames are invalid. For the arguments, what is returned and what is raised see
+    `load_affwild`; the annotations are those of `files.layout.mtl_files`.
+    """
+    subjects: dict[str, MtlSubject] = {}
+    splits: dict[str, str] = {}
+    for split, path in mtl_files(root).items():
+        for subject, listed in read_mtl(path).items():
+            if subject in subjects:
+                raise UsageError(
+                    f"'{subject}' is listed for both {splits[subject]} and {split} ('{path}')",
+                    "a subject belongs to one split: take it out of one of the files",
+                )
+            subjects[subject], splits[subject] = listed, split
+    loader = _Loader(splits, features, on_event)
+
+    def labels(subject: str, frames: int) -> dict[str, Labels]:
+        listed = subjects[subject]
+        there = listed.frames <= frames
+        loader.beyond += int((~there).sum())
+        found = {}
+        for task in TASKS:
+            values = coded(getattr(listed, task), task)[there]
+            found[task] = _invalid(values, frames)
+            found[task][listed.frames[there] - 1] = values
+        return found
+
+    about = {"layout": "mtl", "tasks": list(TASKS), "edition": _MTL_EDITION}
+    return loader.load(labels, targets_of(edition_named(_MTL_EDITION), TASKS), about, root)
+
+
+class _Loader:
+    """Brings annotated subjects and features together, and keeps count of what does not fit.
+
+    Args:
+        splits: the split of each annotated subject.
+        features: see `find_stores`.
+        on_event: progress and notices.
+    """
+
+    def __init__(self, splits: Mapping[str, str], features: Path, on_event: EventCallback) -> None:
+        self.conflicts: Counter[str] = Counter()
+        self.beyond = 0
+        self._splits = splits
+        self._features = features
+        self._stores = find_stores(features)
+        self._on_event = on_event
+        self._rows: Counter[int] = Counter()
+        self._notes: list[str] = []
+
+    def count_rows(self, name: str, rows: int, frames: int) -> None:
+        """Take down how many label rows there are for how many frames."""
+        self._rows[rows - frames] += 1
+        if far_off(rows, frames):
+            self._note(
+                f"'{name}' has {rows} rows for {frames} frames: is it of this video?", loud=True
+            )
+
+    def load(
+        self,
+        labels: Callable[[str, int], dict[str, Labels]],
+        targets: Mapping[str, tuple[str, ...]],
+        about: Mapping[str, Any],
+        root: Path,
+    ) -> Dataset:
+        """The data set; ``labels`` gives a subject's labels for its number of frames."""
+        clips: list[Clip] = []
+        missing: list[str] = []
+        damaged: list[str] = []
+        stand_ins: list[str] = []
+        for at, subject in enumerate(sorted(self._splits)):
+            self._on_event(Progress("labels", at, len(self._splits), "subjects"))
+            name = store_for(subject, self._stores, self._splits)
+            if name is None:
+                missing.append(subject)
+                continue
+            try:
+                store = StoredSubject(self._stores[name], mapped=True)
+            except FeatureError:
+                damaged.append(subject)
+                continue
+            if name != subject:
+                stand_ins.append(subject)
+            clips.append(
+                Clip(
+                    subject,
+                    source_video(subject),
+                    store,
+                    labels(subject, store.frames),
+                    self._splits[subject],
+                )
+            )
+        total = len(self._splits)
+        self._on_event(Progress("labels", total, total, "subjects", finished=True))
+        if not clips:
+            raise FeatureError(
+                f"none of the {total} annotated subjects has features in '{self._features}'",
+                _PREPROCESS,
+            )
+        if is_artificial(root):
+            self._note(ARTIFICIAL, loud=True)
+        self._tell(clips, missing, damaged, stand_ins)
+        return Dataset(
+            tuple(clips),
+            targets,
+            about={
+                **about,
+                "root": str(root),
+                "features": str(self._features),
+                "left_out": [*missing, *damaged],
+                "fingerprint": _fingerprint(clips),
+            },
+            notes=tuple(self._notes),
+        )
+
+    def _tell(
+        self,
+        clips: Sequence[Clip],
+        missing: Sequence[str],
+        damaged: Sequence[str],
+        stand_ins: Sequence[str],
+    ) -> None:
+        longer = {by: count for by, count in sorted(self._rows.items()) if by > 0}
+        shorter = {by: count for by, count in sorted(self._rows.items()) if by < 0}
+        files = self._rows.total()
+        if longer:
+            self._note(
+                f"{sum(longer.values())} of {files} label files have more rows than there are "
+                f"frames ({_histogram(longer)}): the rows behind the last frame are dropped"
+            )
+        if shorter:
+            self._note(
+                f"{sum(shorter.values())} of {files} label files have fewer rows than there are "
+                f"frames ({_histogram(shorter)}): frames without a row are invalid"
+            )
+        if self.beyond:
+            self._note(f"{self.beyond} listed images are behind the last frame and are dropped")
+        if stand_ins:
+            self._note(
+                f"{len(stand_ins)} subjects have no features under their own name and get those "
+                f"of the only person of their video: {some(stand_ins)}"
+            )
+        for what, names in (("no features", missing), ("unfinished or damaged features", damaged)):
+            if names:
+                self._note(
+                    f"{len(names)} of {len(self._splits)} annotated subjects have {what} and are "
+                    f"left out: {some(names)}",
+                    loud=True,
+                )
+        for where, count in self.conflicts.items():
+            self._note(
+                f"{count} subjects are in a later split for another task: their labels for "
+                f"{where} are left out",
+                loud=True,
+            )
+        leaks = leaking({clip.name: clip.split for clip in clips})
+        if leaks:
+            self._note(
+                f"videos with subjects in train and in another split: {some(leaks)}", loud=True
+            )
+
+    def _note(self, text: str, loud: bool = False) -> None:
+        self._notes.append(f"warning: {text}" if loud else text)
+        self._on_event(Notice(text, warning=loud))
+
+
+def leaking(splits: Mapping[str, str]) -> list[str]:
+    """The videos with subjects both in train and elsewhere, sorted.
+
+    Args:
+        splits: the split of each subject.
+    """
+    of: dict[str, set[str]] = {}
+    for subject, split in splits.items():
+        of.setdefault(source_video(subject), set()).add(split)
+    return sorted(video for video, found in of.items() if "train" in found and len(found) > 1)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of many names."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _invalid(like: Labels, frames: int) -> Labels:
+    """Labels of ``frames`` frames that are all invalid."""
+    nothing = np.nan if like.dtype.kind == "f" else -1
+    return np.full((frames, *like.shape[1:]), nothing, like.dtype)
+
+
+def _histogram(counts: Mapping[int, int]) -> str:
+    return ", ".join(f"{by:+d}: {count}" for by, count in counts.items())
+
+
+def _fingerprint(clips: Sequence[Clip]) -> str:
+    """SHA-256 of everything the clips' labels say, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for clip in clips:
+        digest.update(repr((clip.name, clip.split, clip.frames)).encode(errors="replace"))
+        for task, labels in sorted(clip.labels.items()):
+            digest.update(task.encode() + labels.tobytes())
+    return digest.hexdigest()

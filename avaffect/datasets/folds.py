@@ -1,0 +1,205 @@
+"""Folds: which clips are held out together, saved so that every run holds out the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avaffect.datasets.clip import Clip
+from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
+from avaffect.files.atomic import write_json
+
+METHODS = ("k-fold", "leave-one-out", "given")
+BY = ("group", "fold")
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Each clip's fold. Clips of a group are in one fold.
+
+    Attributes:
+        folds: clip name to fold number, 0 or more, in the order of names.
+        method: ``k-fold``, ``leave-one-out`` (a fold a group) or ``given`` (by the data).
+        seed: what the groups were shuffled with; it matters to ``k-fold`` only.
+
+    Raises:
+        ValueError: an unknown method, a negative number, or fewer than two folds.
+    """
+
+    folds: Mapping[str, int]
+    method: str
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method '{self.method}' is none of {', '.join(METHODS)}")
+        if len(self.numbers) < 2 or self.numbers[0] < 0:
+            raise ValueError(f"folds {self.numbers}, expected two or more, counted from 0")
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the folds, in order."""
+        return tuple(sorted(set(self.folds.values())))
+
+    def split(
+        self, clips: Sequence[Clip], number: int
+    ) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
+        """The clips to train with and those of fold ``number`` to validate with, in their order.
+
+        Raises:
+            UsageError: there is no such fold, or the folds are not those of ``clips``.
+        """
+        if number not in self.numbers:
+            raise UsageError(
+                f"there is no fold {number}", f"choose of {', '.join(map(str, self.numbers))}"
+            )
+        self.check(clips)
+        return (
+            tuple(clip for clip in clips if self.folds[clip.name] != number),
+            tuple(clip for clip in clips if self.folds[clip.name] == number),
+        )
+
+    def check(self, clips: Sequence[Clip]) -> None:
+        """Raise UsageError unless these are folds of ``clips`` that part no group."""
+        names = {clip.name for clip in clips}
+        for found, text in (
+            (names - self.folds.keys(), "the clip '{}' is in no fold"),
+            (self.folds.keys() - names, "the folds name the clip '{}', which the data lack"),
+        ):
+            if found:
+                raise UsageError(text.format(min(found)), "make the folds anew for these data")
+        first: dict[str, Clip] = {}
+        for clip in clips:
+            other = first.setdefault(clip.group, clip)
+            if self.folds[other.name] != self.folds[clip.name]:
+                raise UsageError(
+                    f"'{other.name}' and '{clip.name}' of the group '{clip.group}' are in "
+                    "different folds, so what is trained with would be known in validation",
+                    "make the folds anew, or name another group column",
+                )
+
+    def save(self, path: Path) -> None:
+        """Write the folds as JSON.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        value = {"version": _VERSION, "method": self.method, "seed": self.seed}
+        write_json(path, {**value, "folds": dict(self.folds)})
+
+    @classmethod
+    def load(cls, path: Path, clips: Sequence[Clip]) -> Folds:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            InputNotFoundError: there is no such file.
+            FormatError: it holds no folds.
+            UsageError: they are not folds of ``clips``, or part a group; see :meth:`check`.
+        """
+        try:
+            found: Any = json.loads(path.read_text("utf-8"))
+            if found["version"] != _VERSION or not all(
+                type(number) is int for number in (found["seed"], *found["folds"].values())
+            ):
+                raise ValueError("version or numbers")
+            folds = cls(found["folds"], found["method"], found["seed"])
+        except FileNotFoundError as error:
+            raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FormatError(f"'{path}' holds no folds", "make them anew") from error
+        folds.check(clips)
+        return folds
+
+
+def make_folds(clips: Sequence[Clip], k: int | None, *, by: str = "group", seed: int = 0) -> Folds:
+    """Folds of clips, whatever order these come in.
+
+    Args:
+        clips: the clips.
+        k: how many folds of about as many frames; None makes a fold of each group. Not looked at
+            where the data give the folds.
+        by: ``group``, or ``fold`` for the folds that the data give.
+        seed: shuffles the groups for ``k`` folds.
+
+    Raises:
+        UnknownNameError: another ``by``.
+        UsageError: fewer groups than folds, or given folds that are missing or part a group.
+    """
+    if by not in BY:
+        raise UnknownNameError("way to make folds", by, BY)
+    if by == "fold":
+        return given_folds(clips)
+    return leave_one_out(clips) if k is None else k_fold(clips, k, seed)
+
+
+def k_fold(clips: Sequence[Clip], k: int, seed: int = 0) -> Folds:
+    """``k`` folds of whole groups; no two differ by more frames than the largest group has.
+
+    The shuffled groups go one after the other into the fold with the fewest frames so far.
+    """
+    frames = _group_frames(clips)
+    if not 2 <= k <= len(frames):
+        raise UsageError(
+            f"{len(frames)} groups cannot make {k} folds", f"choose from 2 to {len(frames)} folds"
+        )
+    names = list(frames)
+    held = [(0, 0, number) for number in range(k)]
+    fold_of: dict[str, int] = {}
+    for place in np.random.default_rng(seed).permutation(len(names)):
+        # By number of groups too, so that no fold stays empty.
+        total, groups, number = min(held)
+        fold_of[names[place]] = number
+        held[number] = (total + frames[names[place]], groups + 1, number)
+    return _of_groups(clips, fold_of, "k-fold", seed)
+
+
+def leave_one_out(clips: Sequence[Clip]) -> Folds:
+    """A fold a group, in the order of their names (2 before 10)."""
+    names = list(_group_frames(clips))
+    if len(names) < 2:
+        raise UsageError(
+            f"{len(names)} group cannot be left out of itself", "name a group column with more"
+        )
+    return _of_groups(clips, {name: place for place, name in enumerate(names)}, "leave-one-out", 0)
+
+
+def given_folds(clips: Sequence[Clip]) -> Folds:
+    """The folds that the data put the clips in."""
+    found: dict[str, int] = {}
+    for clip in sorted(clips, key=lambda clip: clip.name):
+        if clip.fold is None:
+            raise UsageError(
+                f"the data put the clip '{clip.name}' in no fold",
+                "name the column, as fold=fold5, or make folds by group",
+            )
+        found[clip.name] = clip.fold
+    if len(set(found.values())) < 2:
+        raise UsageError("the data give one fold only", "make folds by group")
+    folds = Folds(found, "given")
+    folds.check(clips)
+    return folds
+
+
+def _group_frames(clips: Sequence[Clip]) -> dict[str, int]:
+    """Frames of each group, in natural order of the groups' names."""
+    frames = dict.fromkeys(sorted({clip.group for clip in clips}, key=_natural), 0)
+    for clip in clips:
+        frames[clip.group] += clip.frames
+    return frames
+
+
+def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    parts = re.findall("([0-9]*)([^0-9]*)", name)
+    return [(int(digits or -1), text) for digits, text in parts], name
+
+
+def _of_groups(clips: Sequence[Clip], fold_of: Mapping[str, int], method: str, seed: int) -> Folds:
+    ordered = sorted(clips, key=lambda clip: clip.name)
+    return Folds({clip.name: fold_of[clip.group] for clip in ordered}, method, seed)

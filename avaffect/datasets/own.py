@@ -1,0 +1,409 @@
+"""A user's own data as a dataset: a folder of features, labels, and a column map."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.datasets.clip import Clip, Dataset, FeatureSource
+from avaffect.datasets.columns import ColumnMap, split_name
+from avaffect.datasets.table_labels import TableLabels, class_names
+from avaffect.datasets.tables import SUFFIXES, Table, TableFeatures, read_any
+from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
+from avaffect.features.store import SubjectFeatures
+from avaffect.features.tensors import Array, ArraySpec
+from avaffect.progress import EventCallback, Progress, ignore_events
+
+_LABEL_SUFFIXES = (*SUFFIXES, ".txt")
+_STORE = "arrays.safetensors"
+_SIDE = re.compile("_(left|right)$")
+_SHOWN = 4
+
+
+def load_own(
+    features: Path,
+    labels: Path,
+    columns: ColumnMap,
+    *,
+    clips: Path | None = None,
+    on_event: EventCallback = ignore_events,
+) -> Dataset:
+    """A dataset out of files that no challenge prescribes.
+
+    Clips are matched by name: a file's without its suffix, a stored subject's own. Where features
+    are tables, those of the first clip (by name) settle what the features are called, and all
+    others must have them. Rows of features and labels are matched by position. Where their
+    counts differ they are matched by time if both have times (the nearest label within half the
+    labels' median step), else the shorter counts. What has no partner is left out; all this is
+    told in ``Dataset.notes``.
+
+    Args:
+        features: a folder of ``<clip>.csv``, ``.parquet`` or ``.npy`` with a row a frame, also in
+            subfolders; or one of preprocessed folders.
+        labels: a folder of ``<clip>.csv``, ``.parquet``, ``.npy`` or ``.txt`` with a row a frame,
+            which may be ``features`` itself; or one table with a row a clip, whose labels then
+            hold for every frame (``Dataset.per_clip``).
+        columns: what the columns mean.
+        clips: a table with a row a clip that tells group, split and fold; without it they are
+            looked for in the labels. A clip without a group is its own, except that ``_left`` and
+            ``_right`` of a video belong together.
+        on_event: progress in clips.
+
+    Raises:
+        InputNotFoundError: a path that does not exist.
+        UsageError: a map that does not fit, or features and labels without a common clip.
+        FormatError: a table that is not what it should be; the message names file and line.
+        FeatureError: a preprocessed folder that is damaged.
+    """
+    if not columns.label_columns:
+        raise UsageError(
+            "no column is said to hold labels",
+            "map one, as valence=COLUMN, expression=COLUMN or AU12=COLUMN",
+        )
+    sources, notes = _find_features(features, {labels, *([clips] if clips else [])})
+    facts = None if clips is None else _ClipTable(read_any(clips), columns, sources)
+    whole = None if labels.is_dir() else _ClipTable(read_any(labels), columns, sources)
+    files = {} if whole else _by_name(_tables(labels, _LABEL_SUFFIXES, set()))
+    labelled = whole.rows if whole else files
+    names = sorted(sources.keys() & labelled.keys())
+    if not names:
+        raise UsageError(
+            f"no clip has both features and labels: features are called {_some(sources)}, "
+            f"labels {_some(labelled)}",
+            "files are matched by their names without suffix",
+        )
+    notes += _note("{} without labels left out: {}", sources.keys() - labelled.keys())
+    notes += _note("{} without features left out: {}", labelled.keys() - sources.keys())
+
+    everyone = TableLabels.read(whole.table, columns) if whole else None
+    inputs: tuple[str, ...] = ()
+    found: list[_Clip] = []
+    for number, name in enumerate(names, start=1):
+        opened = _open(sources[name], columns, inputs)
+        inputs = opened.inputs
+        if everyone and whole:
+            table, own = whole.table, everyone
+            rows = np.full(opened.features.frames, whole.rows[name])
+            by_time = False
+        else:
+            same = opened.table is not None and _same_file(opened.table.path, files[name])
+            table = opened.table if same and opened.table else read_any(files[name])
+            own = TableLabels.read(table, columns)
+            rows, by_time = _match(opened, table, columns)
+        more = 0 if whole else table.rows - opened.features.frames
+        told = _told(name, columns, facts, whole, table)
+        found.append(_Clip(name, opened.features, own, rows, told, more, by_time))
+        on_event(Progress("clips", number, len(names), "clips", number == len(names)))
+
+    notes += _differences(found)
+    targets = _targets(found, columns, labels)
+    return Dataset(
+        tuple(one.finish(targets.get("expr", ())) for one in found),
+        targets,
+        per_clip=whole is not None,
+        about={
+            "kind": "own",
+            "features": str(features),
+            "labels": str(labels),
+            "clips": None if clips is None else str(clips),
+            "columns": list(columns.pairs()),
+            "inputs": list(inputs),
+        },
+        notes=tuple(notes),
+    )
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """A clip whose classes are not known yet.
+
+    Attributes:
+        rows: of ``labels``, for each row of features that counts; -1 for none.
+        told: group, split and fold.
+        more: by how many the labels are more than the rows of features.
+        by_time: whether they were matched by time.
+    """
+
+    name: str
+    features: FeatureSource
+    labels: TableLabels
+    rows: NDArray[np.int64]
+    told: tuple[str, str, int | None]
+    more: int
+    by_time: bool
+
+    def finish(self, classes: Sequence[str]) -> Clip:
+        group, split, fold = self.told
+        shorter = len(self.rows) < self.features.frames
+        source = _FirstRows(self.features, len(self.rows)) if shorter else self.features
+        return Clip(self.name, group, source, self.labels.at(self.rows, classes), split, fold)
+
+
+def _differences(found: Sequence[_Clip]) -> list[str]:
+    text = "{} with more or fewer labels than rows of features, "
+    timed, cut = (
+        [f"{one.name} ({one.more:+d})" for one in found if one.more and one.by_time == yes]
+        for yes in (True, False)
+    )
+    return [
+        *_note(text + "matched by time: {}", timed),
+        *_note(text + "of which the shorter counts: {}", cut),
+    ]
+
+
+def _targets(
+    found: Sequence[_Clip], columns: ColumnMap, labels: Path
+) -> dict[str, tuple[str, ...]]:
+    targets: dict[str, tuple[str, ...]] = {}
+    if columns.affects:
+        targets["va"] = tuple(columns.affects)
+    if columns.expression:
+        texts = {text for one in found for text in one.labels.texts}
+        targets["expr"] = class_names(texts, columns)
+        if not texts:
+            raise FormatError(
+                f"no clip in '{labels}' has an expression in column '{columns.expression}'",
+                "check the column map",
+            )
+    if columns.action_units:
+        targets["au"] = tuple(unit for unit, _ in columns.action_units)
+    return targets
+
+
+class _ClipTable:
+    """A table with a row a clip."""
+
+    def __init__(self, table: Table, columns: ColumnMap, known: Collection[str]) -> None:
+        if not columns.clip:
+            raise UsageError(
+                f"no column of '{table.path}' is said to name the clip",
+                f"map one, as clip={table.names[0]}",
+            )
+        self.table = table
+        self.rows: dict[str, int] = {}
+        for row, text in enumerate(table.texts(columns.clip)):
+            name = _clip_name(text, known)
+            if not name:
+                raise FormatError(f"{table.where(row)}: no clip is named", "name its file")
+            if name in self.rows:
+                raise FormatError(
+                    f"{table.where(row)}: the clip '{name}' has a row already, see "
+                    f"{table.where(self.rows[name])}",
+                    "a clip has one row; labels of single frames belong into a file a clip",
+                )
+            self.rows[name] = row
+        self._texts: dict[str, list[str]] = {}
+
+    def text(self, name: str, column: str) -> str:
+        """The cell of a clip."""
+        if name not in self.rows:
+            raise FormatError(f"'{self.table.path}' has no row for the clip '{name}'", "add one")
+        if column not in self._texts:
+            self._texts[column] = self.table.texts(column)
+        return self._texts[column][self.rows[name]]
+
+
+class _FirstRows:
+    """The first rows of longer features."""
+
+    def __init__(self, features: FeatureSource, frames: int) -> None:
+        self._features, self._frames = features, frames
+
+    @property
+    def frames(self) -> int:
+        return self._frames
+
+    @property
+    def specs(self) -> dict[str, ArraySpec]:
+        return self._features.specs
+
+    def array(self, name: str, start: int = 0, stop: int | None = None) -> Array:
+        start, stop, _ = slice(start, stop).indices(self._frames)
+        return self._features.array(name, start, max(start, stop))
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """Features, and the table they come from if they come from one."""
+
+    features: SubjectFeatures | TableFeatures
+    table: Table | None
+    inputs: tuple[str, ...]
+
+
+def _open(path: Path, columns: ColumnMap, inputs: tuple[str, ...]) -> _Opened:
+    if path.is_dir():
+        return _Opened(SubjectFeatures.open(path, mapped=True), None, ())
+    table = read_any(path)
+    inputs = inputs or columns.choose_features(table)
+    return _Opened(TableFeatures(table, inputs), table, inputs)
+
+
+def _find_features(folder: Path, others: set[Path]) -> tuple[dict[str, Path], list[str]]:
+    """Stores if there are any, else tables, by clip; and notes."""
+    if not folder.is_dir():
+        raise InputNotFoundError(f"there is no folder '{folder}'", "name the folder of features")
+    stores = [Path(parent) for parent, _, names in _walk(folder) if _STORE in names]
+    tables = list(_tables(folder, SUFFIXES, others))
+    if stores:
+        return _by_name(stores), _note("{} beside preprocessed folders left out: {}", tables)
+    if not tables:
+        raise InputNotFoundError(
+            f"'{folder}' holds no features",
+            f"it should hold preprocessed folders, or tables that end in {', '.join(SUFFIXES)}",
+        )
+    return _by_name(tables), []
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield parent, folders, sorted(name for name in names if not name.startswith("."))
+
+
+def _tables(folder: Path, suffixes: Sequence[str], others: set[Path]) -> Iterator[Path]:
+    left_out = {path.resolve() for path in others}
+    for parent, _, names in _walk(folder):
+        if _STORE not in names:
+            paths = [Path(parent, name) for name in names]
+            fits = [path for path in paths if path.suffix.lower() in suffixes]
+            yield from (path for path in fits if path.resolve() not in left_out)
+
+
+def _by_name(paths: Iterable[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in paths:
+        name = path.name if path.is_dir() else path.stem
+        if name in found:
+            raise UsageError(
+                f"two files are called '{name}': '{found[name]}' and '{path}'",
+                "rename one, or keep features and labels in two folders",
+            )
+        found[name] = path
+    return found
+
+
+def _clip_name(text: str, known: Collection[str]) -> str:
+    """What a path or name in a table calls a clip; a name may hold a dot."""
+    last = re.split(r"[/\\]", text)[-1]
+    return last if last in known else last.rpartition(".")[0] or last
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _match(opened: _Opened, table: Table, columns: ColumnMap) -> tuple[NDArray[np.int64], bool]:
+    """The row of labels for each row of features, -1 for none, and whether by time."""
+    frames = opened.features.frames
+    by_position = np.arange(min(frames, table.rows))
+    if frames == table.rows:
+        return by_position, False
+    have = _times(table, columns)
+    if isinstance(opened.features, SubjectFeatures):
+        wanted: NDArray[np.float64] | None = opened.features.times
+    else:
+        wanted = None if opened.table is None else _times(opened.table, columns)
+    if have is None or wanted is None or len(have) < 2:
+        return by_position, False
+    rows = _nearest(wanted, have)
+    if (rows < 0).all():
+        raise FormatError(
+            f"no label of '{table.path}' lies near a row of its features in time",
+            "check that both count seconds from the clip's start",
+        )
+    return rows, True
+
+
+def _times(table: Table, columns: ColumnMap) -> NDArray[np.float64] | None:
+    if not columns.time or columns.time not in table.names:
+        return None
+    times = table.numbers(columns.time)
+    wrong = np.flatnonzero(np.isnan(times) | (np.diff(times, prepend=-np.inf) < 0))
+    if len(wrong):
+        raise FormatError(
+            f"{table.where(int(wrong[0]))}: the time in column '{columns.time}' is missing or "
+            "goes back",
+            "sort the rows by time",
+        )
+    return times
+
+
+def _nearest(wanted: NDArray[np.float64], have: NDArray[np.float64]) -> NDArray[np.int64]:
+    """For each time the place of the nearest in ``have`` (two or more, sorted), -1 if too far."""
+    right = np.searchsorted(have, wanted).clip(1, len(have) - 1)
+    rows = np.where(wanted - have[right - 1] <= have[right] - wanted, right - 1, right)
+    # Written times are rounded.
+    reach = float(np.median(np.diff(have))) / 2 + 1e-6
+    return np.where(np.abs(have[rows] - wanted) <= reach, rows, -1)
+
+
+def _told(
+    name: str,
+    columns: ColumnMap,
+    facts: _ClipTable | None,
+    whole: _ClipTable | None,
+    table: Table,
+) -> tuple[str, str, int | None]:
+    """Group, split and fold of a clip."""
+    group, _ = _fact(name, columns.group, facts, whole, table)
+    split, at_split = _fact(name, columns.split, facts, whole, table)
+    fold, at_fold = _fact(name, columns.fold, facts, whole, table)
+    try:
+        split = split_name(split)
+    except ValueError as error:
+        raise FormatError(f"{at_split}: {error}", "splits are train, val and test") from None
+    if fold and not (fold.isascii() and fold.isdigit()):
+        raise FormatError(f"{at_fold}: the fold '{fold[:40]}' is no number", "count from 0")
+    return group or _SIDE.sub("", name), split, int(fold) if fold else None
+
+
+def _fact(
+    name: str,
+    column: str,
+    facts: _ClipTable | None,
+    whole: _ClipTable | None,
+    table: Table,
+) -> tuple[str, str]:
+    """What is told of a clip in ``column``, and where: in the table of clips, else the labels."""
+    if not column:
+        return "", ""
+    for one in (facts, whole):
+        if one and column in one.table.names:
+            return one.text(name, column), one.table.where(one.rows[name])
+    if whole or column not in table.names:
+        raise UnknownNameError(
+            f"column of '{(facts.table if facts else table).path}'",
+            column,
+            {*table.names, *(facts.table.names if facts else ())},
+        )
+    texts = table.texts(column)
+    other = next((row for row, text in enumerate(texts) if text != texts[0]), None)
+    if other is not None:
+        raise FormatError(
+            f"{table.where(other)}: '{texts[other][:40]}' in column '{column}' after "
+            f"'{texts[0][:40]}'",
+            "it must be the same in all rows of a clip",
+        )
+    return texts[0], table.where(0)
+
+
+def _some(names: Collection[str]) -> str:
+    shown = " and ".join(f"'{name}'" for name in sorted(names)[:2])
+    return shown or "nothing"
+
+
+def _note(text: str, names: Iterable[object]) -> list[str]:
+    """A note on clips or files, if there are any; the first ones are named."""
+    found = sorted(map(str, names))
+    if not found:
+        return []
+    more = ", ..." if len(found) > _SHOWN else ""
+    count = f"{len(found)} clip{'s' if len(found) > 1 else ''}"
+    return [text.format(count, ", ".join(found[:_SHOWN]) + more)]

@@ -1,0 +1,183 @@
+"""Sums that a score is made of.
+
+Everything a score needs of one video is a small array of sums (its *tally*), and tallies add up.
+The official score is a function of the sum over all videos, a video's own score of its own tally,
+and a bootstrap over videos draws tallies with repetition, so that thousands of draws cost nothing.
+
+Sources: the challenge papers of ABAW1 (arXiv:2001.11409, section 3) to ABAW10: mean CCC; macro F1
+over all classes; mean F1 over the action units. ABAW1 and 2 weight F1 and accuracy (expr .67 and
+.33, au .5 and .5); the multi-task score is the sum of the three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS, TASKS, Edition
+from avaffect.metrics.scores import (
+    accuracy,
+    binary_accuracy,
+    binary_counts,
+    binary_f1,
+    confusion,
+    f1_per_class,
+    mean_known,
+)
+
+Labels = NDArray[np.float64] | NDArray[np.int64]
+Tally = NDArray[np.float64]
+Parts = dict[str, float]
+MTL = "mtl"
+MTL_COLUMNS = 2 + 1 + len(ACTION_UNITS)
+
+_LAST_VA, _LAST_EXPR = 2 * 6, 2 * 6 + len(EXPRESSIONS) ** 2
+
+
+def join_mtl(va: Labels, expr: Labels, au: Labels) -> NDArray[np.float64]:
+    """float64 [N, 15], the labels of the three tasks side by side."""
+    return np.column_stack([va, expr, au]).astype(np.float64)
+
+
+def split_mtl(labels: Labels) -> dict[str, Labels]:
+    """By task, the labels that `join_mtl` put side by side."""
+    return {
+        "va": labels[:, :2],
+        "expr": labels[:, 2].astype(np.int64),
+        "au": labels[:, 3:].astype(np.int64),
+    }
+
+
+def tally(predicted: Labels, annotated: Labels, task: str, edition: Edition) -> Tally:
+    """The sums of valid frames of one task.
+
+    Args:
+        predicted: va [N, 2]; expr [N]; au [N, K]. No value may be invalid.
+        annotated: likewise.
+        task: ``va``, ``expr`` or ``au``.
+        edition: whose classes and units they are.
+
+    Returns:
+        float64 [S]: for va of each dimension n and the sums of x, y, xx, yy, xy; for expr the
+        confusion by rows; for au of each unit the four `binary_counts`.
+    """
+    return _TALLIES[task](predicted, annotated, edition).astype(np.float64).ravel()
+
+
+def score(sums: Tally, task: str, edition: Edition) -> tuple[float, Parts]:
+    """The official score of a tally, and what it is made of, by name.
+
+    Args:
+        sums: float64 [S]; for ``mtl`` the tallies of the three tasks, one behind the other.
+        task: ``va``, ``expr``, ``au`` or ``mtl``.
+        edition: whose score.
+
+    Returns:
+        NaN for a task without a frame.
+    """
+    if task != MTL:
+        return _SCORES[task](sums, edition)
+    parts: Parts = {}
+    details: Parts = {}
+    for one, mine in split_tally(sums).items():
+        value, more = _SCORES[one](mine, edition)
+        parts[_MTL_NAMES[one]] = value
+        details |= {
+            (name if name.startswith(("CCC", "F1")) else f"{one} {name}"): part
+            for name, part in more.items()
+            if name not in ("macro F1", "mean F1")
+        }
+    return sum(parts.values()), parts | details
+
+
+def split_tally(sums: Tally) -> dict[str, Tally]:
+    """By task, the parts of a multi-task tally."""
+    return dict(zip(TASKS, np.split(sums, (_LAST_VA, _LAST_EXPR)), strict=True))
+
+
+def confusion_of(sums: Tally, task: str) -> NDArray[np.int64] | None:
+    """int64 [C, C], rows annotated, columns predicted; None for a task without classes."""
+    if task == MTL:
+        return confusion_of(split_tally(sums)["expr"], "expr")
+    return _square(sums).astype(np.int64) if task == "expr" else None
+
+
+def expr_parts(counts: NDArray[np.int64], names: Sequence[str]) -> Parts:
+    """``macro F1``, ``accuracy`` and ``F1 <class>`` of a confusion; NaN without a frame."""
+    each = f1_per_class(counts) if counts.any() else np.full(len(names), np.nan)
+    parts = {"macro F1": float(each.mean()), "accuracy": accuracy(counts)}
+    return parts | {f"F1 {name}": float(f1) for name, f1 in zip(names, each, strict=True)}
+
+
+def au_parts(counts: NDArray[np.int64], names: Sequence[str]) -> Parts:
+    """``mean F1``, ``accuracy`` and ``F1 <unit>`` of binary counts.
+
+    A unit without a frame is NaN and stays out of the mean.
+    """
+    each = np.where(counts.any(axis=1), binary_f1(counts), np.nan)
+    parts = {"mean F1": mean_known(each), "accuracy": binary_accuracy(counts)}
+    return parts | {f"F1 {name}": float(f1) for name, f1 in zip(names, each, strict=True)}
+
+
+def _va_tally(predicted: Labels, annotated: Labels, edition: Edition) -> Tally:
+    x, y = predicted.reshape(-1, 2).T, annotated.reshape(-1, 2).T
+    ones = np.full(2, x.shape[1], np.float64)
+    sums = (x.sum(1), y.sum(1), (x * x).sum(1), (y * y).sum(1), (x * y).sum(1))
+    return np.stack([ones, *sums], axis=1)
+
+
+def _va_score(sums: Tally, edition: Edition) -> tuple[float, Parts]:
+    n, x, y, xx, yy, xy = sums.reshape(2, 6).T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_x, mean_y = x / n, y / n
+        apart = (mean_x - mean_y) ** 2
+        spread = xx / n - mean_x**2 + yy / n - mean_y**2 + apart
+        concordance = np.where(spread > 1e-12, 2 * (xy / n - mean_x * mean_y) / spread, 1.0)
+    concordance = np.where(n > 0, concordance, np.nan)
+    valence, arousal = (float(value) for value in concordance)
+    return (valence + arousal) / 2, {"CCC valence": valence, "CCC arousal": arousal}
+
+
+def _expr_tally(predicted: Labels, annotated: Labels, edition: Edition) -> Labels:
+    return confusion(predicted, annotated, len(edition.expressions))
+
+
+def _expr_score(sums: Tally, edition: Edition) -> tuple[float, Parts]:
+    parts = expr_parts(_square(sums).astype(np.int64), edition.expressions)
+    macro = parts["macro F1"]
+    return (0.67 * macro + 0.33 * parts["accuracy"] if _is_early(edition) else macro), parts
+
+
+def _au_tally(predicted: Labels, annotated: Labels, edition: Edition) -> Labels:
+    units = len(edition.action_units)
+    return binary_counts(predicted.reshape(-1, units), annotated.reshape(-1, units))
+
+
+def _au_score(sums: Tally, edition: Edition) -> tuple[float, Parts]:
+    parts = au_parts(sums.reshape(-1, 4).astype(np.int64), edition.action_units)
+    mean = parts["mean F1"]
+    return (0.5 * mean + 0.5 * parts["accuracy"] if _is_early(edition) else mean), parts
+
+
+def _square(sums: Tally) -> Tally:
+    side = round(len(sums) ** 0.5)
+    return sums.reshape(side, side)
+
+
+def _is_early(edition: Edition) -> bool:
+    return edition.name in ("abaw1", "abaw2")
+
+
+_MTL_NAMES = {"va": "va mean CCC", "expr": "expr macro F1", "au": "au mean F1"}
+_TALLIES: Mapping[str, Callable[[Labels, Labels, Edition], Labels]] = {
+    "va": _va_tally,
+    "expr": _expr_tally,
+    "au": _au_tally,
+}
+_SCORES: Mapping[str, Callable[[Tally, Edition], tuple[float, Parts]]] = {
+    "va": _va_score,
+    "expr": _expr_score,
+    "au": _au_score,
+}

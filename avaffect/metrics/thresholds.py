@@ -1,0 +1,189 @@
+"""Thresholds of action units, tuned for F1 when asked.
+
+The challenge's score takes 0.5 for every unit. A threshold a unit that maximises F1 on the
+validation set scores higher there, and on that set only: published validation figures are often
+inflated like this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.errors import FormatError, InputNotFoundError
+from avaffect.files.atomic import write_json
+from avaffect.files.challenge import subject_file_name
+from avaffect.files.editions import Edition, edition_named
+from avaffect.files.table import read_table
+from avaffect.metrics.evaluation import Pair
+
+UNTUNED = 0.5
+TABLES = "tables"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """A threshold for each action unit: present is a probability of at least that.
+
+    Attributes:
+        values: by the unit's name, each in 0..1.
+        tuned_on: fingerprint of the annotations they were tuned on, see `fingerprint`.
+
+    Raises:
+        ValueError: a value outside 0..1.
+    """
+
+    values: Mapping[str, float]
+    tuned_on: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value in self.values.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"the threshold of {name} is {value:g} and not from 0 to 1")
+
+    def apply(self, pairs: Sequence[Pair], edition: str) -> list[Pair]:
+        """``pairs`` of probabilities (see `with_probabilities`) with presence 0, 1, -1 instead."""
+        limits = np.array([self.values[name] for name in edition_named(edition).action_units])
+        return [
+            replace(
+                pair,
+                predicted=np.where(
+                    np.isnan(pair.predicted), -1, (pair.predicted >= limits).astype(np.int64)
+                ),
+            )
+            for pair in pairs
+        ]
+
+    def save(self, path: Path) -> None:
+        """Write them as JSON.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        write_json(path, {"thresholds": dict(self.values), "tuned_on": self.tuned_on})
+
+    @classmethod
+    def load(cls, path: Path, edition: str) -> Thresholds:
+        """Read what `save` wrote.
+
+        Raises:
+            InputNotFoundError: there is no such file.
+            FormatError: it holds something else, or not all units of the edition.
+        """
+        try:
+            whole = json.loads(Path(path).read_text("utf-8"))
+            values = {str(name): float(one) for name, one in whole["thresholds"].items()}
+            missing = [one for one in edition_named(edition).action_units if one not in values]
+            if missing:
+                raise ValueError(f"no threshold of {missing[0]}")
+            return cls(values, str(whole.get("tuned_on", "")))
+        except FileNotFoundError as error:
+            raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise FormatError(
+                f"'{path}' holds no thresholds of action units ({error})",
+                "write such a file with --tune-thresholds --save-thresholds FILE",
+            ) from error
+
+
+def with_probabilities(predictions: Path, pairs: Sequence[Pair], edition: str) -> list[Pair]:
+    """``pairs`` of task au with probabilities instead of decisions.
+
+    They are read from ``tables/<subject>.parquet`` beside the predictions, as ``predict`` writes
+    them.
+
+    Args:
+        predictions: the folder or file of predictions.
+        pairs: of the subjects.
+        edition: whose units.
+
+    Returns:
+        pairs whose ``predicted`` is float64 [N, K] in 0..1, NaN for none.
+
+    Raises:
+        InputNotFoundError: a table is missing.
+        FormatError: a table without probabilities.
+    """
+    chosen = edition_named(edition)
+    folder = predictions if predictions.is_dir() else predictions.parent
+    # Given the folder of the task's files, the tables stand beside it.
+    if not (folder / TABLES).is_dir() and folder.name == chosen.folders["au"]:
+        folder = folder.parent
+    tables = folder / TABLES
+    return [
+        replace(pair, predicted=_probabilities(tables, pair.subject, chosen)) for pair in pairs
+    ]
+
+
+def tune(pairs: Sequence[Pair], edition: str) -> Thresholds:
+    """The threshold of each unit that has the highest F1 over all valid frames of all videos.
+
+    Exact: every way to cut the sorted probabilities is tried. Of equally good ones it is the one
+    next to 0.5; a unit that is never annotated as present keeps 0.5.
+
+    Args:
+        pairs: see `with_probabilities`.
+        edition: whose units.
+    """
+    names = edition_named(edition).action_units
+    scores, labels = [np.empty((0, len(names)))], [np.empty((0, len(names)), np.int64)]
+    for pair in pairs:
+        rows = min(len(pair.predicted), len(pair.annotated))
+        said, told = pair.predicted[:rows], pair.annotated[:rows]
+        use = ~np.isnan(said).any(axis=1) & (told != -1).all(axis=1)
+        scores.append(said[use].astype(np.float64))
+        labels.append(told[use].astype(np.int64))
+    x, y = np.concatenate(scores), np.concatenate(labels)
+    best = {name: best_threshold(x[:, at], y[:, at]) for at, name in enumerate(names)}
+    return Thresholds(best, fingerprint(pairs))
+
+
+def best_threshold(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """The threshold with the highest F1, see `tune`.
+
+    Args:
+        scores: float64 [N] in 0..1.
+        labels: int64 [N] of 0 and 1.
+    """
+    if not labels.any():
+        return UNTUNED
+    order = np.argsort(-scores, kind="stable")
+    scores, hits = scores[order], labels[order].cumsum()
+    # Cuts are behind the last of equal scores; the threshold lies between the two neighbours.
+    cuts = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
+    limits = np.append((scores[cuts[:-1]] + scores[cuts[:-1] + 1]) / 2, scores[-1])
+    f1 = 2 * hits[cuts] / (cuts + 1 + hits[-1])
+    said = int((scores >= UNTUNED).sum())
+    limits = np.append(limits, UNTUNED)
+    f1 = np.append(f1, 2 * (hits[said - 1] if said else 0) / (said + hits[-1]))
+    best = limits[f1 == f1.max()]
+    return float(best[np.abs(best - UNTUNED).argmin()])
+
+
+def fingerprint(pairs: Sequence[Pair]) -> str:
+    """SHA-256 of the annotations in ``pairs``: names the data that thresholds were tuned on."""
+    digest = hashlib.sha256()
+    for pair in sorted(pairs, key=lambda one: one.subject):
+        digest.update(f"{pair.subject}\n{pair.annotated.shape}\n".encode())
+        digest.update(np.ascontiguousarray(pair.annotated, np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def _probabilities(tables: Path, subject: str, edition: Edition) -> NDArray[np.float64]:
+    name = subject_file_name(subject).removesuffix(".txt")
+    path = tables / f"{name}.parquet"
+    columns, _ = read_table(path)
+    wanted = [f"{unit}_p" for unit in edition.action_units]
+    missing = [one for one in wanted if one not in columns]
+    if missing:
+        raise FormatError(
+            f"'{path}' has no column {missing[0]}",
+            "thresholds are tuned on probabilities of action units: predict them with --task au",
+        )
+    return np.column_stack([columns[one] for one in wanted]).astype(np.float64)

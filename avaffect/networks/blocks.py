@@ -1,0 +1,227 @@
+"""Blocks: what a branch is made of, each a map from frames to frames.
+
+Every block takes ``x`` float [B, T, F] and two bool [B, T] masks, and gives float [B, T, size]:
+
+- ``exists``: False where a clip shorter than its window was padded, always at the end. What
+  stands there changes nothing elsewhere.
+- ``seen``: False also where the modality is missing (no face, no sound). Such frames hold zeros,
+  the mean of standardised features, and take no part in statistics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avaffect.networks.attention import EncoderLayer
+from avaffect.recipes.recipe import Block, Dense, Recurrent, Tcn, Transformer
+
+ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {
+    "none": lambda size: nn.Identity(),
+    "relu": lambda size: nn.ReLU(),
+    # A slope a unit, shared over time, 0 at first as in Keras, where the first paper was made.
+    "prelu": lambda size: LastPReLU(size),
+    "gelu": lambda size: nn.GELU(),
+    "tanh": lambda size: nn.Tanh(),
+}
+
+
+class LastPReLU(nn.PReLU):
+    """PReLU with a slope for each feature of the last dimension."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size, init=0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x >= 0, x, self.weight * x)
+
+
+class MaskedBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of [B, T, F] over the seen frames of a batch only."""
+
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        assert self.running_mean is not None and self.running_var is not None  # noqa: S101
+        x32 = x.float()
+        if not self.training:
+            mean, var = self.running_mean, self.running_var
+        else:
+            weight = torch.ones_like(x32[..., :1]) if seen is None else seen[..., None].float()
+            count = weight.sum()
+            mean = (x32 * weight).sum((0, 1)) / count.clamp(min=1)
+            var = ((x32 - mean).square() * weight).sum((0, 1)) / count.clamp(min=1)
+            with torch.no_grad():
+                # One frame has no variance to learn from.
+                step = torch.where(count > 1, self.momentum or 0.0, 0.0)
+                unbiased = var * count / (count - 1).clamp(min=1)
+                self.running_mean.lerp_(mean, step)
+                self.running_var.lerp_(unbiased, step)
+        return (x32 - mean) * torch.rsqrt(var + self.eps) * self.weight + self.bias
+
+
+class After(nn.Module):
+    """What follows a layer: activation, dropout, norm."""
+
+    def __init__(self, size: int, activation: str, dropout: float, norm: str) -> None:
+        super().__init__()
+        self.activation = ACTIVATIONS[activation](size)
+        self.dropout = nn.Dropout(dropout)
+        self.batch = MaskedBatchNorm(size) if norm == "batch" else None
+        self.layer = nn.LayerNorm(size) if norm == "layer" else None
+
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+        x = self.dropout(self.activation(x))
+        if self.batch is not None:
+            x = self.batch(x, seen)
+        if self.layer is not None:
+            x = self.layer(x)
+        return x
+
+
+class DenseBlock(nn.Module):
+    """Dense layers on each frame for itself.
+
+    Attributes:
+        size: width of what it gives.
+    """
+
+    def __init__(self, width: int, config: Dense) -> None:
+        super().__init__()
+        sizes = (width, *config.units)
+        self.layers = nn.ModuleList(map(nn.Linear, sizes, config.units))
+        self.after = nn.ModuleList(
+            After(size, config.activation, config.dropout, config.norm) for size in config.units
+        )
+        self.size = sizes[-1]
+
+    def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:
+        for layer, after in zip(self.layers, self.after, strict=True):
+            x = after(layer(x), seen)
+        return x
+
+
+class RecurrentBlock(nn.Module):
+    """A stack of GRU or LSTM layers, one or both ways; hidden states start at zero.
+
+    Attributes:
+        size: width of what it gives, the sum of both directions.
+    """
+
+    def __init__(self, width: int, config: Recurrent) -> None:
+        super().__init__()
+        cell = nn.GRU if "gru" in config.kind else nn.LSTM
+        ways = 2 if config.kind.startswith("bi") else 1
+        self.forwards, self.backwards, self.after = (nn.ModuleList() for _ in range(3))
+        for units in config.units:
+            self.forwards.append(cell(width, units, batch_first=True))
+            if ways == 2:
+                self.backwards.append(cell(width, units, batch_first=True))
+            width = ways * units
+            self.after.append(After(width, config.activation, config.dropout, config.norm))
+        self.size = width
+
+    def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:
+        back = _reversal(exists)
+        for i, (layer, after) in enumerate(zip(self.forwards, self.after, strict=True)):
+            out = layer(x)[0]
+            if self.backwards:
+                # Reversed within its own length, so that a padded window gives what it would
+                # give unpadded.
+                other = self.backwards[i](_take(x, back))[0]
+                out = torch.cat((out, _take(other, back)), dim=-1)
+            x = after(out, seen)
+        return x
+
+
+def _reversal(exists: Tensor) -> Tensor:
+    """int64 [B, T], where each frame goes when what exists is reversed and the rest stays."""
+    length = exists.sum(1, keepdim=True)
+    at = torch.arange(exists.shape[1], device=exists.device)[None]
+    return torch.where(exists, length - 1 - at, at)
+
+
+def _take(x: Tensor, frames: Tensor) -> Tensor:
+    return x.gather(1, frames[..., None].expand(-1, -1, x.shape[2]))
+
+
+class TcnBlock(nn.Module):
+    """Temporal convolutions, as long as the input; beyond its ends lie zeros."""
+
+    def __init__(self, width: int, config: Tcn) -> None:
+        super().__init__()
+        self.causal = config.causal
+        self.reaches: list[int] = []
+        self.layers, self.after, self.skips = (nn.ModuleList() for _ in range(3))
+        for i, units in enumerate(config.units):
+            dilation = 2**i if config.dilate else 1
+            self.reaches.append((config.kernel - 1) * dilation)
+            self.layers.append(nn.Conv1d(width, units, config.kernel, dilation=dilation))
+            self.after.append(After(units, config.activation, config.dropout, config.norm))
+            if config.residual:
+                self.skips.append(nn.Identity() if width == units else nn.Linear(width, units))
+            width = units
+        self.size = width
+
+    def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:
+        for i, (layer, after) in enumerate(zip(self.layers, self.after, strict=True)):
+            x = x * exists[..., None]
+            reach = self.reaches[i]
+            before = reach if self.causal else reach // 2
+            padded = functional.pad(x.transpose(1, 2), (before, reach - before))
+            out = after(layer(padded).transpose(1, 2), seen)
+            x = out + self.skips[i](x) if self.skips else out
+        return x
+
+
+class TransformerBlock(nn.Module):
+    """Transformer encoder layers (pre-norm) that attend to seen frames only."""
+
+    def __init__(self, width: int, config: Transformer) -> None:
+        super().__init__()
+        self.size = config.size
+        self.enter = nn.Linear(width, config.size)
+        self.layers = nn.ModuleList(
+            EncoderLayer(config.size, config.heads, config.feedforward, config.dropout)
+            for _ in range(config.layers)
+        )
+        self.leave = nn.LayerNorm(config.size)
+
+    def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:
+        # Attention to nothing would be NaN: a window without a seen frame attends to its first.
+        first = torch.zeros_like(seen)
+        first[:, 0] = True
+        ignored = ~(seen | (first & ~seen.any(1, keepdim=True)))
+        x = self.enter(x)
+        x = x + _positions(x.shape[1], self.size, x.device).to(x.dtype)
+        for layer in self.layers:
+            x = layer(x, ignored)
+        out: Tensor = self.leave(x)
+        return out
+
+
+def _positions(length: int, size: int, device: torch.device) -> Tensor:
+    """float32 [length, size], sines and cosines (Vaswani et al. 2017, section 3.5)."""
+    at = torch.arange(length, dtype=torch.float32, device=device)[:, None]
+    half = (size + 1) // 2
+    rate = torch.exp(torch.arange(half, device=device) * (-math.log(10000.0) / half))
+    return torch.cat((torch.sin(at * rate), torch.cos(at * rate)), dim=1)[:, :size]
+
+
+BLOCKS: dict[str, Callable[[int, Any], nn.Module]] = {
+    "mlp": DenseBlock,
+    "gru": RecurrentBlock,
+    "bigru": RecurrentBlock,
+    "lstm": RecurrentBlock,
+    "bilstm": RecurrentBlock,
+    "tcn": TcnBlock,
+    "transformer": TransformerBlock,
+}
+
+
+def build_block(width: int, config: Block) -> nn.Module:
+    """The block that ``config`` describes, for inputs of ``width`` features."""
+    return BLOCKS[config.kind](width, config)

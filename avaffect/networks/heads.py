@@ -1,0 +1,100 @@
+"""Heads: from fused frames to what a task wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from avaffect.networks.blocks import DenseBlock
+from avaffect.recipes.recipe import Dense, Head
+
+
+class TaskHead(nn.Module):
+    """Dense layers, pooling over the window if asked for, and one dense layer.
+
+    Args:
+        width: features of a frame that come in.
+        outputs: values that come out.
+        config: the layers.
+        bounded: whether values go through tanh (valence, arousal); else they are logits.
+    """
+
+    def __init__(self, width: int, outputs: int, config: Head, bounded: bool) -> None:
+        super().__init__()
+        self.layers: nn.Module | None = None
+        if config.units:
+            dense = Dense("mlp", config.units, config.activation, config.dropout, config.norm)
+            self.layers = DenseBlock(width, dense)
+            width = config.units[-1]
+        self.pool = POOLS[config.pool](width)
+        self.out = nn.Linear(width * (3 if config.pool == "statistics" else 1), outputs)
+        self.bounded = bounded
+
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+        """Float32 [B, T, outputs] from [B, T, width] and where any branch is seen, bool [B, T]."""
+        frames = x.shape[1]
+        if self.layers is not None:
+            x = self.layers(x, seen, seen)
+        # The last layer in float32, also under autocast: logits of half precision train badly.
+        with torch.autocast(x.device.type, enabled=False):
+            out: Tensor = self.out(self.pool(x.float(), seen))
+            out = torch.tanh(out) if self.bounded else out
+        return out.expand(-1, frames, -1)
+
+
+class NoPool(nn.Module):
+    """Frames as they are, [B, T, F]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+        return x
+
+
+class MeanPool(nn.Module):
+    """The mean of the seen frames, [B, 1, F]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+        weights = seen[..., None].to(x.dtype)
+        return (x * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True).clamp(min=1)
+
+
+class AttentionPool(nn.Module):
+    """A weighted mean of the seen frames, the weights a softmax over time, [B, 1, F]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+        scores = self.score(x).masked_fill(~seen[..., None], -1e4)
+        return (torch.softmax(scores, dim=1) * x).sum(1, keepdim=True)
+
+
+class StatisticsPool(nn.Module):
+    """Mean, standard deviation and maximum of the seen frames, [B, 1, 3 F]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mean = MeanPool(width)
+
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+        mean = self.mean(x, seen)
+        spread = (self.mean((x - mean).square(), seen) + 1e-6).sqrt()
+        top = x.masked_fill(~seen[..., None], -1e4).amax(1, keepdim=True)
+        top = torch.where(seen.any(1)[:, None, None], top, 0.0)
+        return torch.cat((mean, spread, top), dim=-1)
+
+
+POOLS: dict[str, Callable[[int], nn.Module]] = {
+    "none": NoPool,
+    "mean": MeanPool,
+    "attention": AttentionPool,
+    "statistics": StatisticsPool,
+}

@@ -1,0 +1,344 @@
+"""``train``: from a dataset on disk to checkpoints, for one split or for folds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from avaffect.datasets.affwild import is_artificial, load_affwild, load_mtl
+from avaffect.datasets.clip import Clip, Dataset
+from avaffect.datasets.columns import parse_columns
+from avaffect.datasets.folds import Folds, make_folds
+from avaffect.datasets.own import load_own
+from avaffect.errors import FormatError, UsageError
+from avaffect.files.atomic import write_json
+from avaffect.files.editions import DEFAULT_EDITION, edition_named
+from avaffect.pipeline.validation import write_validation
+from avaffect.progress import EventCallback, Notice, ignore_events
+from avaffect.recipes.library import choose, load_recipe, parse_recipe
+from avaffect.recipes.recipe import Recipe
+from avaffect.training.checkpoint import finite
+from avaffect.training.loop import EpochCallback, Trained, train
+
+RUN = "run.json"
+FOLDS = "folds.json"
+SUMMARY = "summary.json"
+VERSION = 1
+HELD_OUT = 5  # one part in so many is held out where the data has no validation split
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the data is.
+
+    Attributes:
+        features: folder that ``preprocess`` wrote, or of tables.
+        root: a dataset in the layout of Aff-Wild2; None for own labels.
+        labels: own labels, see ``datasets.own``.
+        clips: own table of groups, splits and folds.
+        columns: ``key=column`` pairs, see ``datasets.columns``.
+        edition: whose annotations ``root`` holds.
+    """
+
+    features: str
+    root: str | None = None
+    labels: str | None = None
+    clips: str | None = None
+    columns: tuple[str, ...] = ()
+    edition: str = DEFAULT_EDITION
+
+    def __post_init__(self) -> None:
+        if (self.root is None) == (self.labels is None):
+            raise UsageError(
+                "either a dataset or labels are wanted",
+                "give --data ROOT for Aff-Wild2's layout, or --features and --labels for your own",
+            )
+        if self.root is not None and (self.columns or self.clips):
+            raise UsageError(
+                "--column and --clips are for your own labels", "leave them out, or give --labels"
+            )
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that a run depends on, saved as ``run.json``.
+
+    Attributes:
+        recipe: the whole recipe.
+        data: the data.
+        folds: ``none`` (the data's own split), a number of folds as text, ``leave-one-out``
+            (a fold a group) or ``given`` (the data's own folds).
+        seed: of weights, order, chance and folds.
+    """
+
+    recipe: Recipe
+    data: DataConfig
+    folds: str = "none"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.folds in ("none", "leave-one-out", "given"):
+            return
+        if not self.folds.isdecimal() or int(self.folds) < 2:
+            raise UsageError(
+                f"'{self.folds}' is no way to make folds",
+                "give a number from 2 on, leave-one-out, given, or none",
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; :func:`read_run` reads it."""
+        data = asdict(self.data)
+        return {
+            "version": VERSION,
+            "recipe": self.recipe.to_dict(),
+            "data": data,
+            "folds": self.folds,
+            "seed": self.seed,
+        }
+
+
+def run_config(
+    recipe: str,
+    data: DataConfig,
+    *,
+    modalities: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    changes: Sequence[str] = (),
+    folds: str = "none",
+    seed: int = 0,
+) -> RunConfig:
+    """A run of a recipe of the package or of the user; see ``recipes.library``.
+
+    Raises:
+        UsageError: settings that do not exist or do not go together.
+    """
+    chosen = choose(load_recipe(recipe, changes), modalities, tasks)
+    return RunConfig(chosen, data, folds, seed)
+
+
+def read_run(out: Path) -> RunConfig:
+    """The settings of the run in ``out``.
+
+    Raises:
+        UsageError: there is no run.
+        FormatError: ``run.json`` is damaged.
+    """
+    path = out / RUN
+    try:
+        saved = json.loads(path.read_text("utf-8"))
+        data = DataConfig(**{**saved["data"], "columns": tuple(saved["data"]["columns"])})
+        recipe = parse_recipe(saved["recipe"], f"in '{path}'")
+        return RunConfig(recipe, data, saved["folds"], saved["seed"])
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"there is no run in '{out}' to go on with", "start one without --resume"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FormatError(f"'{path}' is damaged", "start again with --overwrite") from error
+
+
+def load_dataset(
+    config: DataConfig, tasks: Sequence[str], on_event: EventCallback = ignore_events
+) -> Dataset:
+    """The dataset that ``config`` names, with the labels of ``tasks``.
+
+    Raises:
+        InputNotFoundError, FormatError, FeatureError, UsageError: see ``datasets``.
+    """
+    features = Path(config.features)
+    if config.root is None:
+        assert config.labels is not None  # noqa: S101 - checked by DataConfig
+        clips = None if config.clips is None else Path(config.clips)
+        columns = parse_columns(config.columns)
+        dataset = load_own(features, Path(config.labels), columns, clips=clips, on_event=on_event)
+        for note in dataset.notes:
+            on_event(Notice(note))
+        return dataset
+    root = Path(config.root)
+    if edition_named(config.edition).formats == ("mtl",):
+        dataset = load_mtl(root, features, on_event)
+    else:
+        dataset = load_affwild(root, features, tasks, config.edition, on_event)
+    if is_artificial(root):
+        dataset = replace(dataset, about={**dataset.about, "synthetic": True})
+    return dataset
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run has come to.
+
+    Attributes:
+        parts: one :class:`~avaffect.training.loop.Trained` a fold; one in all without folds.
+        names: ``fold-0`` ..., empty without folds.
+        scores: mean over the parts of each validation score.
+        spread: standard deviation over the folds, empty without folds.
+    """
+
+    parts: tuple[Trained, ...]
+    names: tuple[str, ...]
+    scores: dict[str, float]
+    spread: dict[str, float]
+
+
+def run(
+    config: RunConfig,
+    out: Path,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    only_fold: int | None = None,
+    tensorboard: bool = False,
+    on_event: EventCallback = ignore_events,
+    on_epoch: EpochCallback = lambda epoch: None,
+    on_fold: Callable[[str], None] = lambda name: None,
+) -> RunResult:
+    """Train, and write validation predictions.
+
+    ``out`` gets ``run.json``, and the files of ``training.loop``; with folds, ``folds.json``, a
+    folder of those files a fold, and ``summary.json``. What is predicted for the validation clips
+    is in ``validation/``, see ``pipeline.validation``.
+
+    Args:
+        config: the settings.
+        out: the run's folder.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        workers: see :func:`avaffect.training.loop.train`.
+        resume: go on with what is in ``out``; folds that are finished are left as they are.
+        overwrite: throw away a run that is in ``out``.
+        only_fold: train this fold alone.
+        tensorboard: see :func:`avaffect.training.loop.train`.
+        on_event: progress and notices.
+        on_epoch: called after each epoch.
+        on_fold: called with a fold's name before it starts.
+
+    Raises:
+        UsageError: ``out`` holds a run already, or settings do not fit the data.
+        KeyboardInterrupt: after Ctrl-C, with everything saved.
+    """
+    first = os.environ.get("RANK", "0") == "0"
+    if first:
+        _prepare(config, out, resume, overwrite)
+    dataset = load_dataset(config.data, config.recipe.task_names, on_event)
+    parts = _parts(config, dataset, out, first, on_event)
+    if only_fold is not None:
+        if f"fold-{only_fold}" not in parts:
+            raise UsageError(f"there is no fold {only_fold}", f"there are {len(parts)}, from 0")
+        parts = {f"fold-{only_fold}": parts[f"fold-{only_fold}"]}
+    done = []
+    for name, (train_clips, val_clips) in parts.items():
+        on_fold(name)
+        folder = out / name
+        done.append(
+            train(
+                config.recipe,
+                dataset,
+                train_clips,
+                val_clips,
+                folder,
+                seed=config.seed,
+                device=device,
+                workers=workers,
+                resume=resume,
+                tensorboard=tensorboard,
+                on_event=on_event if first else ignore_events,
+                on_epoch=on_epoch,
+            )
+        )
+        if first and val_clips:
+            write_validation(folder, done[-1], dataset, val_clips, config.data.edition, on_event)
+    names = tuple(name for name in parts if name)
+    scores, spread = _summary([one.checkpoint.metrics for one in done])
+    if first and names and only_fold is None:
+        folds = {
+            name: finite(one.checkpoint.metrics) for name, one in zip(parts, done, strict=True)
+        }
+        summary = {"mean": finite(scores), "sd": finite(spread), "folds": folds}
+        write_json(out / SUMMARY, summary)
+    return RunResult(tuple(done), names, scores, spread)
+
+
+def _prepare(config: RunConfig, out: Path, resume: bool, overwrite: bool) -> None:
+    there = (out / RUN).is_file()
+    if there and overwrite:
+        for path in sorted(out.glob("*")):
+            if path.name in _OURS or path.name.startswith("fold-"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    elif there and not resume:
+        raise UsageError(
+            f"'{out}' holds a run already", "--resume goes on with it, --overwrite starts anew"
+        )
+    elif there and read_run(out).to_dict() != config.to_dict():
+        raise UsageError(
+            f"the run in '{out}' has other settings", "choose another folder, or --overwrite it"
+        )
+    if not there or overwrite:
+        write_json(out / RUN, config.to_dict())
+
+
+_OURS = (
+    RUN,
+    FOLDS,
+    SUMMARY,
+    "best",
+    "last",
+    "log.jsonl",
+    "curves.png",
+    "tensorboard",
+    "validation",
+)
+
+
+def _parts(
+    config: RunConfig, dataset: Dataset, out: Path, first: bool, on_event: EventCallback
+) -> dict[str, tuple[tuple[Clip, ...], tuple[Clip, ...]]]:
+    """Training and validation clips by the name of the part's folder, ``""`` for ``out``."""
+    if config.folds == "none":
+        train_clips, val_clips = dataset.of("train"), dataset.of("val")
+        if train_clips and val_clips:
+            return {"": (train_clips, val_clips)}
+        rest = tuple(clip for clip in dataset.clips if clip.split != "test")
+        if len({clip.group for clip in rest}) < HELD_OUT:
+            raise UsageError(
+                "the data has no validation split, and too few groups to hold some out",
+                "add a column for the split, or use --folds leave-one-out",
+            )
+        folds = make_folds(rest, HELD_OUT, seed=config.seed)
+        train_clips, val_clips = folds.split(rest, 0)
+        on_event(
+            Notice(
+                f"the data has no validation split: {len(val_clips)} of {len(rest)} clips are "
+                "held out, whole groups of them"
+            )
+        )
+        if first:
+            folds.save(out / FOLDS)
+        return {"": (train_clips, val_clips)}
+    folds = _folds(config, dataset, out)
+    if first:
+        folds.save(out / FOLDS)
+    return {f"fold-{i}": folds.split(dataset.clips, i) for i in folds.numbers}
+
+
+def _folds(config: RunConfig, dataset: Dataset, out: Path) -> Folds:
+    if (out / FOLDS).is_file():
+        return Folds.load(out / FOLDS, dataset.clips)
+    if config.folds == "given":
+        return make_folds(dataset.clips, None, by="fold")
+    k = None if config.folds == "leave-one-out" else int(config.folds)
+    return make_folds(dataset.clips, k, seed=config.seed)
+
+
+def _summary(metrics: Sequence[Any]) -> tuple[dict[str, float], dict[str, float]]:
+    names = [name for name in metrics[0] if all(one.get(name) is not None for one in metrics)]
+    values = {name: [float(one[name]) for one in metrics] for name in names}
+    spread = {name: stdev(some) for name, some in values.items()} if len(metrics) > 1 else {}
+    return {name: mean(some) for name, some in values.items()}, spread

@@ -1,0 +1,168 @@
+"""What a trained network says of its validation clips, written as ``predict`` would.
+
+<run>/validation/<the edition's folder>/<clip>.txt   challenge files, ready for ``evaluate``; only
+                                                     if the targets are those of the edition
+<run>/validation/tables/<clip>.parquet               a row a frame: every target's value, which
+                                                     modalities were there, the labels
+<run>/validation/clips.csv                           a row a clip, where whole clips are labelled
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.datasets.clip import Clip, Dataset
+from avaffect.errors import UsageError
+from avaffect.files.atomic import write_text
+from avaffect.files.challenge import subject_file_name, write_challenge
+from avaffect.files.editions import Edition, edition_named
+from avaffect.files.table import write_table
+from avaffect.networks.apply import Opinion, apply_network
+from avaffect.predictions.missing import DEFAULT_POLICY, fill
+from avaffect.predictions.prediction import Prediction
+from avaffect.progress import EventCallback, Notice, Progress, ignore_events
+from avaffect.training.checkpoint import load_checkpoint
+from avaffect.training.loop import Trained
+from avaffect.training.score import decisions
+from avaffect.windows.cut import cut
+from avaffect.windows.reader import WindowReader
+
+FOLDER = "validation"
+
+
+def write_validation(
+    run: Path,
+    trained: Trained,
+    dataset: Dataset,
+    clips: Sequence[Clip],
+    edition: str,
+    on_event: EventCallback = ignore_events,
+) -> None:
+    """Write the predictions for ``clips`` into ``run``.
+
+    Frames that no modality sees are filled as ``predict`` does by default.
+
+    Args:
+        run: the run's folder.
+        trained: the run's result.
+        dataset: says what the labels mean.
+        clips: of the dataset.
+        edition: of ``files.editions``, for the challenge files.
+        on_event: progress in clips.
+
+    Raises:
+        OutputError: files cannot be written.
+    """
+    import torch
+
+    checkpoint, network = load_checkpoint(trained.folder)
+    recipe = checkpoint.recipe
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    window = recipe.window
+    overlap = window.overlap if window.predict_overlap is None else window.predict_overlap
+    windows = cut([clip.frames for clip in clips], window.length, overlap)
+    reader = WindowReader(clips, recipe.branches, windows, {})
+    out, rows = run / FOLDER, []
+    tasks = [
+        task
+        for task in recipe.task_names
+        if not dataset.per_clip and is_challenge(task, checkpoint.targets[task], edition)
+    ]
+    skipped = 0
+    for done, opinion in enumerate(apply_network(network.to(device), reader, device), start=1):
+        clip = clips[opinion.clip]
+        try:
+            table = out / "tables" / f"{subject_file_name(clip.name)[:-4]}.parquet"
+        except UsageError:  # a name of the user's own that no file can have
+            skipped += 1
+            continue
+        columns = _columns(opinion, clip, checkpoint.targets)
+        write_table(table, columns, {"clip": clip.name, "model": recipe.name})
+        if tasks:
+            prediction = fill(_prediction(opinion, clip, recipe.name, tasks), DEFAULT_POLICY)
+            for task in tasks:
+                write_challenge(prediction, task, out, edition)
+        if dataset.per_clip:
+            rows.append(_clip_row(opinion, clip, checkpoint.targets))
+        on_event(
+            Progress("validation files", done, len(clips), "clips", finished=done == len(clips))
+        )
+    if rows:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(out / "clips.csv", text.getvalue())
+    if skipped:
+        on_event(Notice(f"{skipped} clips have names that no file can have", warning=True))
+
+
+def is_challenge(task: str, targets: Sequence[str], edition: str) -> bool:
+    """Whether ``targets`` are exactly what the edition's files of ``task`` hold, and can be
+    written from a `Prediction`."""
+    chosen: Edition = edition_named(edition)
+    wanted = {
+        "va": ("valence", "arousal"),
+        "expr": chosen.expressions,
+        "au": chosen.action_units,
+    }
+    writable = "files" in chosen.formats and "AU20" not in wanted[task]
+    return writable and tuple(targets) == tuple(wanted[task])
+
+
+def _prediction(opinion: Opinion, clip: Clip, model: str, tasks: Sequence[str]) -> Prediction:
+    seen = np.any(list(opinion.seen.values()), axis=0)
+    values: dict[str, Any] = {task: opinion.values[task] for task in tasks}
+    if "expr" in values and values["expr"].shape[1] == 7:
+        # Editions of seven classes have no Other.
+        values["expr"] = np.pad(values["expr"], ((0, 0), (0, 1)))
+        values["expr"][~seen] = np.nan
+    return Prediction(
+        subject=clip.name,
+        model=model,
+        times=np.arange(clip.frames, dtype=np.float64),
+        present=seen,
+        confidence=np.full(clip.frames, np.nan, np.float32),
+        **values,
+    )
+
+
+def _columns(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, NDArray[Any]]:
+    columns: dict[str, NDArray[Any]] = {"frame": np.arange(1, clip.frames + 1)}
+    columns |= {f"seen_{branch}": seen for branch, seen in opinion.seen.items()}
+    for task, names in targets.items():
+        prefix = "p_" if task == "expr" else ""
+        for i, name in enumerate(names):
+            columns[f"{prefix}{name}"] = opinion.values[task][:, i]
+        if task not in clip.labels:
+            continue
+        labels = clip.labels[task]
+        if task == "expr":
+            columns["label_expression"] = labels
+        else:
+            for i, name in enumerate(names):
+                columns[f"label_{name}"] = labels[:, i]
+    return columns
+
+
+def _clip_row(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {"clip": clip.name, "group": clip.group}
+    for task, names in targets.items():
+        values = opinion.values[task]
+        known = ~np.isnan(values[:, 0])
+        average = values[known].mean(axis=0, keepdims=True)
+        if task == "expr":
+            number = int(decisions(task, average, np.array([known.any()]))[0])
+            row["predicted"] = names[number] if number >= 0 else ""
+            told = int(clip.labels[task][0]) if task in clip.labels else -1
+            row["label"] = names[told] if told >= 0 else ""
+        for i, name in enumerate(names):
+            row[f"p_{name}" if task == "expr" else name] = round(float(average[0, i]), 5)
+    return row

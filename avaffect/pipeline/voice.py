@@ -1,0 +1,141 @@
+"""``preprocess`` for a file that holds sound and no picture.
+
+What takes the place of the picture's frames is a regular clock: row i of the feature store lies at
+i / ``AnalysisConfig.sound_rate`` seconds, t = 0 being the first sound that can be decoded. Nobody
+is in the picture, so the frame table says ``present`` nowhere, and the only arrays are ``audio``
+and ``has_sound``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from avaffect.config import AnalysisConfig, MediaConfig
+from avaffect.errors import FeatureError, MediaError, NoVideoStreamError, UsageError, output_error
+from avaffect.features.audio import audio_specs
+from avaffect.features.provenance import array_key, provenance
+from avaffect.features.spool import Spool
+from avaffect.features.store import FACES, SpooledSubject, write_subject
+from avaffect.media.container import choose_audio, choose_video, open_container
+from avaffect.media.sound import extract_sound
+from avaffect.pipeline.folder import Folder
+from avaffect.pipeline.sound import sound_chunks
+from avaffect.progress import EventCallback, ignore_events
+
+
+def is_voice(path: Path, config: MediaConfig) -> bool:
+    """Whether ``path`` has sound but no moving picture; a cover picture is none.
+
+    A file of which ``config`` names a video stream is meant to be a video.
+
+    Raises:
+        InputNotFoundError, MediaError: the file cannot be opened.
+    """
+    if config.video_stream is not None:
+        return False
+    with open_container(path) as container:
+        try:
+            choose_video(container, path, None)
+        except NoVideoStreamError:
+            return choose_audio(container, path, config.audio_stream) is not None
+    return False
+
+
+def voice_keys(sha256: str, config: AnalysisConfig) -> dict[str, str]:
+    """The key of the frame table (``faces``) and of each array of a sound file.
+
+    Args:
+        sha256: of the file.
+        config: the settings.
+    """
+    clock = [float(config.sound_rate), config.media.audio_stream]
+    audio = None if config.audio is None else asdict(config.audio)
+    return {
+        FACES: array_key(sha256, FACES, clock),
+        "audio": array_key(sha256, "audio", [clock, audio]),
+        "has_sound": array_key(sha256, "has_sound", [clock, audio]),
+    }
+
+
+def preprocess_voice(
+    path: Path,
+    sha256: str,
+    folder: Folder,
+    config: AnalysisConfig,
+    on_event: EventCallback = ignore_events,
+) -> tuple[str, ...]:
+    """Write ``audio.wav`` and the features of a sound file; nothing if they are there already.
+
+    Some 60 ms for a clip of four seconds, most of it for starting ffmpeg. Memory does not grow
+    with the length.
+
+    Args:
+        path: the file, one that :func:`is_voice`.
+        sha256: its hash.
+        folder: where to.
+        config: the settings; those of faces and encoders do not matter.
+        on_event: progress and notices.
+
+    Returns:
+        what was made now: ``("audio",)``, or nothing.
+
+    Raises:
+        UsageError: ``config`` leaves the sound out.
+        MediaError: no sound can be decoded.
+        OutputError: results cannot be written.
+    """
+    if config.audio is None:
+        raise UsageError(
+            f"'{path}' holds nothing but sound, which is left out", "run without --no-audio"
+        )
+    wanted = voice_keys(sha256, config)
+    if _there(folder, wanted):
+        return ()
+    wav = folder.work / "audio.wav"
+    sound = extract_sound(path, config.media, wav, first_time_s=None, on_event=on_event)
+    if sound is None or sound.samples == 0:
+        shutil.rmtree(folder.work, ignore_errors=True)
+        raise MediaError(
+            f"no sound of '{path}' can be decoded", "check whether the file plays in a player"
+        )
+    spool = Spool.create(folder.work, {}, wanted[FACES])
+    for row in range(int(np.ceil(sound.duration_s * config.sound_rate))):
+        spool.append_frame(row / config.sound_rate)
+    span = (sound.start_s, sound.end_s)
+    chunks = sound_chunks(wav, span, spool.times(), config.audio, on_event)
+    spool.write_rows(audio_specs(config.audio), chunks)
+    about = provenance(path.name, sha256, config.to_dict(), {})
+    subject = SpooledSubject(path.stem, spool, ())
+    write_subject(folder.features(subject.name), subject, about, wanted)
+    try:
+        wav.replace(folder.wav)
+    except OSError as error:
+        raise output_error(folder.wav, error) from error
+    folder.write_record(
+        {
+            "video": about["video"],
+            "made_with": wanted[FACES],
+            "frames": subject.frames,
+            "faces": 0,
+            "subjects": [subject.name],
+            "sound": asdict(sound),
+            "configuration": about["configuration"],
+            "versions": about["versions"],
+        }
+    )
+    shutil.rmtree(folder.work, ignore_errors=True)
+    return ("audio",)
+
+
+def _there(folder: Folder, wanted: dict[str, str]) -> bool:
+    """Whether an earlier run with the same file and settings has finished."""
+    if folder.record().get("made_with") != wanted[FACES] or not folder.wav.is_file():
+        return False
+    try:
+        return all(one.keys == wanted for one in folder.subjects())
+    except FeatureError:
+        return False

@@ -1,0 +1,143 @@
+"""Predictions of a network that ``avaffect train`` made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avaffect.datasets.clip import Clip
+from avaffect.errors import FeatureError
+from avaffect.features.store import SubjectFeatures
+from avaffect.files.editions import ACTION_UNITS
+from avaffect.networks.apply import apply_network
+from avaffect.predictions.classes import to_expressions
+from avaffect.predictions.prediction import Prediction
+from avaffect.predictions.predictor import require_arrays
+from avaffect.training.checkpoint import Checkpoint, load_checkpoint
+from avaffect.training.facts import relevant_settings
+from avaffect.windows.cut import cut
+from avaffect.windows.reader import COMPANIONS, WindowReader
+
+_DIMENSIONS = ("valence", "arousal")
+
+
+class Trained:
+    """The predictor of a checkpoint.
+
+    Args:
+        place: see :func:`avaffect.training.checkpoint.load_checkpoint`.
+        device: ``cpu`` or ``cuda``.
+
+    Attributes:
+        checkpoint: what is known of the network.
+
+    Raises:
+        CheckpointError: there is none that can be used.
+    """
+
+    def __init__(self, place: Path | str, device: str = "cpu") -> None:
+        self.checkpoint, network = load_checkpoint(place)
+        self._device = torch.device(device)
+        self._network = network.to(self._device)
+        recipe = self.checkpoint.recipe
+        self.name = recipe.name
+        self.tasks: tuple[str, ...] = recipe.task_names
+        companions = tuple(COMPANIONS[one] for one in recipe.features if one in COMPANIONS)
+        self.needs: tuple[str, ...] = (*recipe.features, *companions)
+        self.notes: tuple[str, ...] = notes(self.checkpoint)
+        if "expr" in self.checkpoint.targets:
+            self._expressions = to_expressions(self.checkpoint.targets["expr"])
+
+    def require_settings(self, configuration: Mapping[str, Any]) -> None:
+        """Raise FeatureError if features were made with other settings than in training.
+
+        Args:
+            configuration: of the feature store, or of the pass over the video.
+        """
+        trained, ours = self.checkpoint.features, relevant_settings(configuration)
+        reads = {"audio": "audio"}
+        modalities = self.checkpoint.recipe.modalities
+        for name, settings in trained.items():
+            if name not in ours or reads.get(name, "video") not in modalities:
+                continue
+            if name == "sound_rate" or ours[name] == settings:
+                continue
+            raise FeatureError(
+                f"the features were made with other settings of '{name}' ({ours[name]}) than "
+                f"those that '{self.name}' was trained on ({settings})",
+                "run `avaffect preprocess` again with the settings of the training",
+            )
+
+    def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
+        """See :class:`avaffect.predictions.predictor.Predictor`."""
+        require_arrays(self, subject)
+        recipe, window = self.checkpoint.recipe, self.checkpoint.recipe.window
+        overlap = window.overlap if window.predict_overlap is None else window.predict_overlap
+        clip = Clip(subject.name, subject.name, subject)
+        windows = cut([subject.frames], window.length, overlap)
+        reader = WindowReader([clip], recipe.branches, windows, {})
+        for branch, width in self.checkpoint.widths.items():
+            if reader.widths[branch] != width:
+                raise FeatureError(
+                    f"'{self.name}' was trained on {width} features of '{branch}', "
+                    f"'{subject.name}' has {reader.widths[branch]}",
+                    "make the features with the settings of the training",
+                )
+        (opinion,) = apply_network(self._network, reader, self._device)
+        heard = np.zeros(subject.frames, bool)
+        for name, config in recipe.branches.items():
+            if config.modality == "audio":
+                heard |= opinion.seen[name]
+        values: dict[str, Any] = {
+            task: self._coded(task, opinion.values[task]) for task in self.tasks if task in tasks
+        }
+        return Prediction(
+            subject=subject.name,
+            model=self.name,
+            times=np.asarray(subject.times),
+            present=np.asarray(subject.present),
+            confidence=np.asarray(subject.confidence),
+            heard=heard,
+            **values,
+        )
+
+    def _coded(self, task: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The network's values in the columns of the challenge; what it does not know is NaN."""
+        names = self.checkpoint.targets[task]
+        if task == "expr":
+            summed: NDArray[np.float32] = values @ self._expressions
+            return summed / summed.sum(axis=1, keepdims=True)
+        columns = _DIMENSIONS if task == "va" else ACTION_UNITS
+        out = np.full((len(values), len(columns)), np.nan, np.float32)
+        for i, name in enumerate(names):
+            if name in columns:
+                out[:, columns.index(name)] = values[:, i]
+        return out
+
+
+def notes(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """What a reader of a checkpoint's predictions must know."""
+    clips = checkpoint.data.get("clips", {})
+    count = len(clips.get("train", ()))
+    found = [
+        f"{checkpoint.recipe.name} was trained on {count} clips for {checkpoint.epoch} epochs"
+    ]
+    if checkpoint.metrics:
+        shown = ", ".join(
+            f"{task} {checkpoint.metrics[task]:.3f}"
+            for task in checkpoint.recipe.task_names
+            if checkpoint.metrics.get(task) is not None
+        )
+        found.append(
+            f"validation on {len(clips.get('val', ()))} other clips: {shown or 'no score'}"
+        )
+    else:
+        found.append("it was never validated on clips that it was not trained on")
+    if checkpoint.data.get("synthetic"):
+        found.append("ARTIFICIAL training data: its predictions mean nothing on real people")
+    return tuple(found)

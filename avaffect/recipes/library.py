@@ -1,0 +1,194 @@
+"""Finding, reading and changing recipes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from avaffect.errors import FormatError, UnknownNameError, UsageError
+from avaffect.recipes.recipe import Loss, Recipe
+
+_SUFFIX = ".yaml"
+_HERE = Path(__file__).parent
+
+# What a task is trained with where a recipe that does not know it is asked for it.
+DEFAULT_LOSSES = {
+    "va": Loss({"ccc": 1.0}),
+    "expr": Loss({"cross_entropy": 1.0}),
+    "au": Loss({"bce": 1.0}),
+}
+
+
+@cache
+def recipe_names() -> tuple[str, ...]:
+    """The recipes of this package."""
+    return tuple(sorted(path.stem for path in _HERE.glob(f"*{_SUFFIX}")))
+
+
+def recipe_path(name: str | Path) -> Path:
+    """The file of a recipe of this package, or of the user's own if ``name`` ends in .yaml.
+
+    Raises:
+        UnknownNameError: there is no such recipe.
+    """
+    path = Path(name)
+    if path.suffix in (_SUFFIX, ".yml") and path.is_file():
+        return path
+    if str(name) not in recipe_names():
+        raise UnknownNameError("recipe", str(name), recipe_names())
+    return _HERE / f"{name}{_SUFFIX}"
+
+
+def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and change it.
+
+    Args:
+        name: a recipe of this package, or the path of a YAML file. Its key ``extends`` names a
+            recipe to start from and ``change`` maps dotted keys to values, as ``--set`` does.
+        changes: ``key=value`` with dotted keys, e.g. ``train.lr=3e-4``; values are YAML.
+
+    Raises:
+        UnknownNameError: no such recipe, or a change of a key that does not exist.
+        FormatError: the file is no recipe.
+        UsageError: a value that does not fit.
+    """
+    return change_recipe(parse_recipe(_tree(recipe_path(name)), f"'{name}'"), changes)
+
+
+def parse_recipe(tree: Mapping[str, Any], where: str) -> Recipe:
+    """The recipe that ``tree`` (as from YAML or JSON) describes.
+
+    Raises:
+        FormatError: it does not fit; the message names ``where`` and the key.
+    """
+    try:
+        return TypeAdapter(Recipe).validate_python(dict(tree))
+    except ValidationError as error:
+        key, reason = _first(error)
+        raise FormatError(
+            f"recipe {where}: {key}: {reason}", "`avaffect recipes show NAME` prints a whole one"
+        ) from error
+
+
+def change_recipe(recipe: Recipe, changes: Sequence[str]) -> Recipe:
+    """``recipe`` with some values changed; see :func:`load_recipe`."""
+    pairs = []
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals or not key:
+            raise UsageError(f"'{change}' is no change", "write key=value, e.g. train.lr=3e-4")
+        try:
+            pairs.append((key.strip(), yaml.safe_load(text)))
+        except yaml.YAMLError as error:
+            raise UsageError(f"'{text}' cannot be read as a value", "quote it") from error
+    if not pairs:
+        return recipe
+    tree = recipe.to_dict()
+    for key, value in pairs:
+        _put(tree, key, value)
+    try:
+        return TypeAdapter(Recipe).validate_python(tree)
+    except ValidationError as error:
+        key, reason = _first(error)
+        raise UsageError(
+            f"the changed recipe does not fit: {key}: {reason}",
+            "`avaffect recipes show` prints what there is",
+        ) from error
+
+
+def choose(
+    recipe: Recipe, modalities: Sequence[str] | None = None, tasks: Sequence[str] | None = None
+) -> Recipe:
+    """``recipe`` with some modalities' branches only, and for other tasks.
+
+    Args:
+        modalities: of ``audio`` and ``video``; None keeps all.
+        tasks: None keeps the recipe's; one that it does not have gets :data:`DEFAULT_LOSSES`.
+
+    Raises:
+        UsageError: the recipe has no branch for a modality.
+    """
+    if modalities is not None:
+        unknown = [one for one in modalities if one not in recipe.modalities]
+        if unknown or not modalities:
+            raise UsageError(
+                f"recipe '{recipe.name}' has no branch for '{', '.join(unknown) or 'nothing'}'",
+                f"choose of {', '.join(recipe.modalities)}",
+            )
+        kept = {n: one for n, one in recipe.branches.items() if one.modality in modalities}
+        recipe = replace(recipe, branches=kept)
+    if tasks is not None:
+        losses: dict[Any, Loss] = {
+            task: recipe.tasks.get(task, DEFAULT_LOSSES[task])  # type: ignore[call-overload]
+            for task in tasks
+        }
+        recipe = replace(recipe, tasks=losses)
+    return recipe
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """The whole recipe, defaults too, as YAML."""
+    return yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True, width=90)
+
+
+def _tree(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise FormatError(f"'{path}' cannot be read: {reason}", "mend the file") from error
+    if not isinstance(tree, dict):
+        raise FormatError(f"'{path}' is no recipe", "see `avaffect recipes show abaw1-av-gru`")
+    tree.setdefault("name", path.stem)
+    if "extends" not in tree:
+        return tree
+    base = recipe_path(str(tree.pop("extends")))
+    if base in (*seen, path):
+        raise FormatError(f"'{path}' extends itself", "mend the key 'extends'")
+    changes = tree.pop("change", {})
+    whole = parse_recipe(_tree(base, (*seen, path)), f"'{base.stem}'").to_dict() | tree
+    for key, value in changes.items():
+        _put(whole, str(key), value)
+    return whole
+
+
+def _put(tree: Any, key: str, value: Any) -> None:
+    """Set the value at a dotted key that exists; a number counts in a list."""
+    *parents, last = key.split(".")
+    at, walked = tree, ""
+    for part in parents:
+        at = at[_place(at, part, key, walked)]
+        walked += part + "."
+    at[_place(at, last, key, walked)] = value
+
+
+def _place(at: Any, part: str, key: str, walked: str) -> str | int:
+    known: list[str] = []
+    if isinstance(at, list):
+        known = [str(i) for i in range(len(at))]
+    elif isinstance(at, dict):
+        known = [str(name) for name in at]
+    if part not in known:
+        close = difflib.get_close_matches(part, known, n=1)
+        if close:
+            hint = f"did you mean '{walked}{close[0]}'?"
+        else:
+            hint = f"under '{walked.rstrip('.') or 'the recipe'}' there is {', '.join(known)}"
+        raise UsageError(f"there is no setting '{key}'", hint)
+    return int(part) if isinstance(at, list) else part
+
+
+def _first(error: ValidationError) -> tuple[str, str]:
+    """Where the first fault lies, as a dotted key, and what it is."""
+    fault = error.errors(include_url=False)[0]
+    # Tags of unions stand in the path too; they are no keys.
+    tags = ("mlp", "gru", "bigru", "lstm", "bilstm", "tcn", "transformer")
+    key = ".".join(str(part) for part in fault["loc"] if part not in tags)
+    return key or "recipe", str(fault["msg"])

@@ -1,0 +1,170 @@
+"""Checkpoints: a trained network in a folder, nothing of it pickled.
+
+<checkpoint>/network.safetensors   weights, running statistics, feature statistics
+<checkpoint>/checkpoint.json       everything else, see :class:`Checkpoint`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from avaffect.errors import CheckpointError, FormatError, InputNotFoundError
+from avaffect.files.atomic import atomic_path, write_json
+from avaffect.networks.network import AffectNetwork
+from avaffect.recipes.library import parse_recipe
+from avaffect.recipes.recipe import Recipe
+
+VERSION = 1
+WEIGHTS = "network.safetensors"
+FACTS = "checkpoint.json"
+_PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib", ".h5", ".keras")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that is known of a trained network but its weights.
+
+    Attributes:
+        recipe: what it is and how it was trained.
+        targets: by task, the names of its outputs: dimensions, classes, units.
+        widths: by branch, features a frame.
+        per_clip: whether it was trained on labels of whole clips.
+        features: the settings that the features were made with, as far as the store says.
+        data: where the training data came from, which clips, and their fingerprint.
+        metrics: of the validation, see ``training.score``; empty without one.
+        epoch: epochs trained.
+        versions: of the libraries.
+    """
+
+    recipe: Recipe
+    targets: Mapping[str, tuple[str, ...]]
+    widths: Mapping[str, int]
+    per_clip: bool = False
+    features: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    epoch: int = 0
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+
+    def build(self) -> AffectNetwork:
+        """A network of this shape, not trained."""
+        outputs = {task: len(names) for task, names in self.targets.items()}
+        return AffectNetwork(self.recipe, self.widths, outputs)
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, network: AffectNetwork) -> None:
+    """Write a network into ``folder``; an earlier one there is replaced.
+
+    Raises:
+        OutputError: the disk does not take it.
+    """
+    tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
+    with atomic_path(folder / WEIGHTS) as path:
+        save_file(tensors, path)
+        facts = {
+            "version": VERSION,
+            "sha256": _sha256(path),
+            "recipe": checkpoint.recipe.to_dict(),
+            "targets": {task: list(names) for task, names in checkpoint.targets.items()},
+            "widths": dict(checkpoint.widths),
+            "per_clip": checkpoint.per_clip,
+            "features": dict(checkpoint.features),
+            "data": dict(checkpoint.data),
+            "metrics": finite(checkpoint.metrics),
+            "epoch": checkpoint.epoch,
+            "versions": dict(checkpoint.versions),
+        }
+        write_json(folder / FACTS, facts)
+
+
+def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
+    """The trained network in a folder, on the CPU, ready to predict.
+
+    Args:
+        place: a folder that ``train`` wrote (whose chosen checkpoint is taken), or a
+            checkpoint's own.
+
+    Raises:
+        InputNotFoundError: there is no such folder.
+        CheckpointError: what is there is no checkpoint of avaffect's, or damaged.
+    """
+    folder = checkpoint_folder(Path(place))
+    try:
+        facts = json.loads((folder / FACTS).read_text("utf-8"))
+        version, sha256 = facts["version"], facts["sha256"]
+        if version != VERSION:
+            raise CheckpointError(
+                f"checkpoint '{folder}' is of version {version}, this avaffect reads {VERSION}",
+                "use the avaffect that wrote it, or train again",
+            )
+        checkpoint = Checkpoint(
+            recipe=parse_recipe(facts["recipe"], f"of '{folder}'"),
+            targets={task: tuple(names) for task, names in facts["targets"].items()},
+            widths={name: int(width) for name, width in facts["widths"].items()},
+            per_clip=bool(facts["per_clip"]),
+            features=facts["features"],
+            data=facts["data"],
+            metrics=facts["metrics"],
+            epoch=int(facts["epoch"]),
+            versions=facts["versions"],
+        )
+        if checkpoint.targets.keys() != checkpoint.recipe.tasks.keys():
+            raise ValueError("targets")
+        network = checkpoint.build()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, FormatError) as error:
+        raise CheckpointError(
+            f"'{folder / FACTS}' is damaged or not written by avaffect", "train again"
+        ) from error
+    weights = folder / WEIGHTS
+    try:
+        if _sha256(weights) != sha256:
+            raise CheckpointError(
+                f"'{weights}' is not the file that '{FACTS}' describes", "train again"
+            )
+        network.load_state_dict(load_file(weights))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(f"'{weights}' is damaged or missing", "train again") from error
+    network.eval()
+    return checkpoint, network
+
+
+def checkpoint_folder(place: Path) -> Path:
+    """The folder of the checkpoint at ``place``, see :func:`load_checkpoint`."""
+    if place.suffix.lower() in _PICKLES and place.is_file():
+        raise CheckpointError(
+            f"'{place}' is not read: a file of this kind can run any code when it is opened",
+            "give a folder that `avaffect train` wrote (safetensors and JSON)",
+        )
+    if place.name in (FACTS, WEIGHTS):
+        place = place.parent
+    if (place / FACTS).is_file():
+        return place
+    for name in ("best", "last"):
+        if (place / name / FACTS).is_file():
+            return place / name
+    if not place.exists():
+        raise InputNotFoundError(f"there is no checkpoint '{place}'", "check the path")
+    pickles = [one.name for one in place.glob("*") if one.suffix.lower() in _PICKLES]
+    extra = f"; '{pickles[0]}' would need unpickling, which can run any code" if pickles else ""
+    raise CheckpointError(
+        f"'{place}' holds no checkpoint of avaffect's{extra}",
+        "give a folder that `avaffect train` wrote (safetensors and JSON)",
+    )
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """``values`` for JSON, which has no NaN: None in its place."""
+    return {name: value if value == value else None for name, value in values.items()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

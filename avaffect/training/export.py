@@ -1,0 +1,133 @@
+"""A trained network as an ONNX file, checked against PyTorch."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from avaffect.errors import CheckpointError
+from avaffect.files.atomic import atomic_path
+from avaffect.networks.apply import probabilities
+from avaffect.networks.network import AffectNetwork
+from avaffect.training.checkpoint import Checkpoint, load_checkpoint
+
+OPSET = 17
+TOLERANCE = 1e-4
+_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: the file.
+        inputs: names of the inputs: by branch ``<branch>`` float32 [B, T, F] and
+            ``<branch>_seen`` bool [B, T]; ``exists`` bool [B, T].
+        outputs: by task float32 [B, T, K], values or probabilities.
+        difference: largest difference from PyTorch's output that the check met.
+    """
+
+    path: Path
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    difference: float
+
+
+class _Flat(nn.Module):
+    """The network with positional inputs and probabilities out, as ONNX wants it."""
+
+    def __init__(self, network: AffectNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.names = tuple(network.branches)
+        self.tasks = tuple(network.heads)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        count = len(self.names)
+        features = dict(zip(self.names, inputs[:count], strict=True))
+        seen = dict(zip(self.names, inputs[count : 2 * count], strict=True))
+        outputs = self.network(features, seen, inputs[-1])
+        return tuple(probabilities(task, outputs[task]) for task in self.tasks)
+
+
+def export_onnx(place: Path | str, path: Path) -> Exported:
+    """Write the network of a checkpoint as ONNX, for any number of windows and frames.
+
+    The standardisation of features by the training set is inside; that of a clip by its own
+    moments (``normalise: clip``) is not. The file is compared with PyTorch on random windows of
+    several shapes, with modalities missing and padding, before it takes its name.
+
+    Args:
+        place: see :func:`avaffect.training.checkpoint.load_checkpoint`.
+        path: the file to write.
+
+    Raises:
+        CheckpointError: no checkpoint that can be used, or ONNX says something else than PyTorch.
+        OutputError: the file cannot be written.
+    """
+    checkpoint, network = load_checkpoint(place)
+    flat = _Flat(network).eval()
+    names = (*flat.names, *(f"{name}_seen" for name in flat.names), "exists")
+    example = _windows(checkpoint, 2, checkpoint.recipe.window.length, seed=0)
+    axes = {name: {0: "windows", 1: "frames"} for name in (*names, *flat.tasks)}
+    with atomic_path(path) as temporary:
+        with warnings.catch_warnings():
+            # The tracer warns of shapes that it takes as constants; the check below is for that.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                flat,
+                example,
+                str(temporary),
+                input_names=list(names),
+                output_names=list(flat.tasks),
+                dynamic_axes=axes,
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        difference = _compare(flat, checkpoint, temporary, names)
+        if not difference <= TOLERANCE:
+            raise CheckpointError(
+                f"ONNX Runtime and PyTorch differ by {difference:.2g} for '{place}'",
+                "nothing was written; please report the recipe",
+            )
+    return Exported(path, names, flat.tasks, difference)
+
+
+def _compare(flat: _Flat, checkpoint: Checkpoint, path: Path, names: tuple[str, ...]) -> float:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    wanted = {one.name for one in session.get_inputs()}
+    worst = 0.0
+    for round_ in range(_ROUNDS):
+        # Other numbers of windows and frames than those that were traced.
+        frames = checkpoint.recipe.window.length + 3 * round_
+        windows = _windows(checkpoint, 1 + round_, frames, seed=round_)
+        with torch.inference_mode():
+            ours = flat(*windows)
+        feeds = {n: w.numpy() for n, w in zip(names, windows, strict=True) if n in wanted}
+        theirs = session.run(list(flat.tasks), feeds)
+        for mine, other in zip(ours, theirs, strict=True):
+            worst = max(worst, float(np.abs(mine.numpy() - other).max()))
+    return worst
+
+
+def _windows(checkpoint: Checkpoint, count: int, frames: int, seed: int) -> tuple[Tensor, ...]:
+    """Random windows: the last one is shorter, and in each another modality is missing."""
+    drawn = torch.Generator().manual_seed(seed)
+    exists = torch.ones(count, frames, dtype=torch.bool)
+    exists[-1, frames - frames // 3 :] = False
+    features, seen = [], []
+    for i, width in enumerate(checkpoint.widths.values()):
+        features.append(torch.randn(count, frames, width, generator=drawn))
+        there = exists.clone()
+        if len(checkpoint.widths) > 1:
+            there[i % count, : frames // 2] = False
+        seen.append(there)
+    return (*features, *seen, exists)

@@ -1,0 +1,79 @@
+"""What a checkpoint says of its data, features and libraries."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from typing import Any
+
+from avaffect.config import fingerprint
+from avaffect.datasets.clip import Clip, Dataset
+from avaffect.features.store import StoredSubject
+from avaffect.progress import EventCallback, Notice
+
+_LIBRARIES = ("avaffect", "torch", "numpy", "safetensors", "pydantic")
+# Settings of the feature store that decide what the arrays mean.
+_SETTINGS = ("audio", "faces", "sound_rate")
+_FACES = ("aligner", "crop_size")
+
+
+def data_facts(
+    dataset: Dataset, train_clips: Iterable[Clip], val_clips: Iterable[Clip]
+) -> dict[str, Any]:
+    """Where the data came from, the clips' names, and a fingerprint of frames and labels."""
+    names = {"train": [], "val": []}  # type: dict[str, list[str]]
+    for split, clips in (("train", train_clips), ("val", val_clips)):
+        names[split] = [clip.name for clip in clips]
+    return {
+        **dataset.about,
+        "clips": names,
+        "fingerprint": fingerprint(sorted(_clip_hash(clip) for clip in dataset.clips)),
+    }
+
+
+def _clip_hash(clip: Clip) -> str:
+    digest = hashlib.sha256(f"{clip.name}\0{clip.frames}\0".encode(errors="surrogateescape"))
+    for task, labels in sorted(clip.labels.items()):
+        digest.update(task.encode())
+        digest.update(labels.tobytes())
+    return digest.hexdigest()
+
+
+def feature_settings(clips: Iterable[Clip], on_event: EventCallback) -> dict[str, Any]:
+    """The settings that the clips' stored features were made with; empty for own tables."""
+    found: dict[str, Any] = {}
+    for clip in clips:
+        if not isinstance(clip.features, StoredSubject):
+            continue
+        settings = relevant_settings(clip.features.provenance.get("configuration", {}))
+        if found and settings != found:
+            on_event(
+                Notice(
+                    f"the features of '{clip.name}' were made with other settings than those of "
+                    "other clips",
+                    warning=True,
+                )
+            )
+            break
+        found = settings
+    return found
+
+
+def relevant_settings(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a store's configuration, what decides what its arrays mean."""
+    kept = {name: configuration[name] for name in _SETTINGS if name in configuration}
+    if isinstance(kept.get("faces"), Mapping):
+        kept["faces"] = {name: kept["faces"].get(name) for name in _FACES}
+    return kept
+
+
+def versions() -> dict[str, str | None]:
+    """The versions of the libraries that training depends on."""
+    found: dict[str, str | None] = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found

@@ -1,0 +1,270 @@
+"""The training loop, to be read from top to bottom.
+
+A run is a function of its configuration, data and seed. Whatever is drawn by chance (order of
+windows, dropout, augmentation) depends on seed, epoch, step and process alone, so that a run that
+was interrupted anywhere goes on exactly as it would have.
+
+<out>/last/      the latest checkpoint, and ``state.pt``: what resuming needs
+<out>/best/      that of the best validation score (unless the recipe selects the last)
+<out>/log.jsonl  a line an epoch
+<out>/curves.png losses and scores
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from avaffect.datasets.clip import Clip, Dataset
+from avaffect.errors import UsageError
+from avaffect.networks.network import AffectNetwork
+from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.recipes.recipe import Recipe
+from avaffect.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from avaffect.training.history import Epoch, History
+from avaffect.training.optimiser import OPTIMISERS, Schedule
+from avaffect.training.processes import processes
+from avaffect.training.score import validate
+from avaffect.training.setup import Setup
+from avaffect.training.state import Interrupts, load_state, save_state
+from avaffect.windows.order import batch_count, epoch_order
+
+EpochCallback = Callable[[Epoch], None]
+# A run that is killed loses at most this much.
+_SAVE_EVERY_S = 600.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run has come to.
+
+    Attributes:
+        folder: of the checkpoint to predict with.
+        checkpoint: what it is.
+        epochs: one entry each.
+        stopped_early: whether the score had stopped rising.
+    """
+
+    folder: Path
+    checkpoint: Checkpoint
+    epochs: tuple[Epoch, ...]
+    stopped_early: bool
+
+
+def train(
+    recipe: Recipe,
+    dataset: Dataset,
+    train_clips: tuple[Clip, ...],
+    val_clips: tuple[Clip, ...],
+    out: Path,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    workers: int | None = None,
+    resume: bool = False,
+    tensorboard: bool = False,
+    on_event: EventCallback = ignore_events,
+    on_epoch: EpochCallback = lambda epoch: None,
+) -> Trained:
+    """Train what ``recipe`` describes.
+
+    Under ``torchrun`` every process calls this; the batch is shared among them.
+
+    Args:
+        recipe: network, losses, windows and training; its tasks must be in ``dataset.targets``.
+        dataset: says what the labels mean.
+        train_clips: of the dataset, to learn from.
+        val_clips: to score after each epoch; may be empty, then the last epoch is selected.
+        out: the run's folder.
+        seed: of everything drawn by chance.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        workers: processes that read windows; None takes none on the CPU, up to 4 beside a GPU.
+        resume: go on from ``out/last`` if it is there.
+        tensorboard: also write TensorBoard's event files to ``out/tensorboard`` (needs the
+            package of that name).
+        on_event: progress in windows, and notices.
+        on_epoch: called after each epoch, in the first process only.
+
+    Raises:
+        UsageError: tasks without labels, or nothing to train on.
+        FeatureError: clips without the features that the recipe reads.
+        KeyboardInterrupt: after Ctrl-C, with everything saved.
+    """
+    with processes(device) as group, deterministic(), Interrupts() as interrupts:
+        setup = Setup(recipe, dataset, train_clips, val_clips, seed, group, on_event)
+        network, objective = setup.network.to(group.device), setup.objective.to(group.device)
+        optimiser = OPTIMISERS[recipe.train.optimiser](network.parameters(), recipe.train)
+        schedule = Schedule(optimiser, recipe.train)
+        scaler = torch.amp.GradScaler(group.device.type, enabled=setup.amp is torch.float16)
+        average = _average(network, recipe.train.ema)
+        # What is scored and saved.
+        trained: AffectNetwork = average.module if average else network  # type: ignore[assignment]
+        history = History(out, recipe, tensorboard=tensorboard and group.first)
+        first_epoch, first_batch, sums = 0, 0, _Sums()
+        parts = {
+            "network": network,
+            "optimiser": optimiser,
+            "schedule": schedule,
+            "scaler": scaler,
+            **({"average": average} if average else {}),
+        }
+
+        def save(epoch: int, batch: int) -> None:
+            if group.first:
+                facts = setup.checkpoint(history.scores, epoch)
+                save_checkpoint(out / "last", facts, trained)
+                place = {"epoch": epoch, "batch": batch, "sums": sums.state_dict()}
+                save_state(out / "last", parts, place | history.state_dict())
+
+        if resume and (state := load_state(out / "last", parts, group.device)) is not None:
+            first_epoch, first_batch = state["epoch"], state["batch"]
+            sums.load_state_dict(state["sums"])
+            history.load_state_dict(state)
+        history.write(group.first)
+
+        model = group.wrap(objective)
+        saved = time.monotonic()
+        epoch = first_epoch
+        while epoch < recipe.train.epochs and not history.stalled:
+            order = epoch_order(len(setup.reader), seed, epoch, setup.chances)
+            steps = batch_count(len(order), recipe.train.batch_size, group.world)
+            network.train()
+            loader = setup.loader(order, first_batch, workers)
+            started = waited = time.monotonic()
+            waiting, done = 0.0, first_batch
+            for batch in loader:
+                waiting += time.monotonic() - waited
+                seed_step(seed, epoch, done, group.rank)
+                schedule.step(epoch * steps + done)
+                with torch.autocast(group.device.type, setup.amp, enabled=setup.amp is not None):
+                    loss, losses = model(batch.to(group.device))
+                optimiser.zero_grad(set_to_none=True)
+                scaler.scale(loss).backward()
+                if recipe.train.clip_norm:
+                    scaler.unscale_(optimiser)
+                    torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.train.clip_norm)
+                scaler.step(optimiser)
+                scaler.update()
+                if average:
+                    average.update_parameters(network)
+                sums.add(loss, losses, len(batch))
+                done += 1
+                if done % 10 == 0 or done == steps:
+                    on_event(Progress("train", done, steps, "batches"))
+                # With several processes the first tells the others; asking costs a message.
+                if group.any(interrupts.asked) if group.world > 1 else interrupts.asked:
+                    save(epoch, done)
+                    group.wait()
+                    raise KeyboardInterrupt
+                if time.monotonic() - saved > _SAVE_EVERY_S:
+                    save(epoch, done)
+                    saved = time.monotonic()
+                waited = time.monotonic()
+            seconds = time.monotonic() - started
+            on_event(Progress("train", done, steps, "batches", finished=True))
+
+            scores: dict[str, float] = {}
+            if setup.val_reader is not None:
+                scores = validate(
+                    trained,
+                    setup.val_reader,
+                    setup.targets,
+                    group,
+                    per_clip=dataset.per_clip,
+                )
+            rate = schedule.lr
+            schedule.epoch_done(scores.get("score"))
+            entry = Epoch(
+                epoch=epoch + 1,
+                lr=rate,
+                losses=sums.means(),
+                scores=scores,
+                seconds=seconds,
+                windows=min(len(order), steps * recipe.train.batch_size),
+                waiting=waiting / seconds if seconds else 0.0,
+            )
+            if not np.isfinite(entry.losses["loss"]):
+                raise UsageError(
+                    f"the loss is not a number any more in epoch {epoch + 1}",
+                    "lower train.lr, set train.clip_norm=1, or train.amp=none",
+                )
+            better = history.add(entry)
+            sums, first_batch, epoch = _Sums(), 0, epoch + 1
+            if better and recipe.train.select == "best" and group.first:
+                save_checkpoint(out / "best", setup.checkpoint(scores, epoch), trained)
+            save(epoch, 0)
+            saved = time.monotonic()
+            history.write(group.first)
+            if group.first:
+                on_epoch(entry)
+            if group.any(interrupts.asked):
+                raise KeyboardInterrupt
+        if group.first:
+            history.plot()
+        history.close()
+        group.wait()
+        checkpoint, _ = load_checkpoint(out)
+        chosen = "best" if (out / "best").is_dir() else "last"
+        return Trained(out / chosen, checkpoint, tuple(history.epochs), history.stalled)
+
+
+class _Sums:
+    """Running sums of an epoch's losses; on the device, so that no step waits for it."""
+
+    def __init__(self) -> None:
+        self.windows = 0
+        self._sums: dict[str, torch.Tensor] = {}
+
+    def add(self, loss: torch.Tensor, parts: dict[str, torch.Tensor], windows: int) -> None:
+        self.windows += windows
+        for name, value in {"loss": loss.detach(), **parts}.items():
+            part = value.double() * windows
+            self._sums[name] = self._sums[name] + part if name in self._sums else part
+
+    def means(self) -> dict[str, float]:
+        return {name: float(value) / self.windows for name, value in self._sums.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"windows": self.windows, "sums": {n: float(v) for n, v in self._sums.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.windows = state["windows"]
+        self._sums = {
+            name: torch.tensor(value, dtype=torch.float64) for name, value in state["sums"].items()
+        }
+
+
+def seed_step(seed: int, epoch: int, step: int, rank: int) -> None:
+    """Seed torch for one step of one process."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, epoch, step, rank)).generate_state(1)[0]))
+
+
+class deterministic:
+    """A block in which torch takes algorithms that give the same result each time."""
+
+    def __enter__(self) -> None:
+        self._before = (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+            torch.backends.cudnn.benchmark,
+        )
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+
+    def __exit__(self, *error: object) -> None:
+        enabled, warn_only, benchmark = self._before
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        torch.backends.cudnn.benchmark = benchmark
+
+
+def _average(network: AffectNetwork, decay: float) -> AveragedModel | None:
+    if not decay:
+        return None
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)

@@ -1,0 +1,93 @@
+"""The processes of a distributed run, as ``torchrun`` starts them; usually there is one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import distributed, nn
+
+from avaffect.models.device import Device, choose_device
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """All processes of a run, seen from one of them.
+
+    Attributes:
+        rank: which one this is; 0 writes files and talks to the user.
+        world: how many there are.
+        device: where this one computes.
+        description: the device, for people.
+    """
+
+    rank: int
+    world: int
+    device: torch.device
+    description: str
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes and talks."""
+        return self.rank == 0
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """``module`` such that gradients are averaged over the processes."""
+        if self.world == 1:
+            return module
+        devices = [self.device] if self.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(module, device_ids=devices)
+
+    def gather(self, value: T) -> list[T]:
+        """``value`` of every process, in the order of ranks, in every process."""
+        if self.world == 1:
+            return [value]
+        found: list[T | None] = [None] * self.world
+        distributed.all_gather_object(found, value)
+        return found  # type: ignore[return-value]
+
+    def any(self, flag: bool) -> bool:
+        """Whether ``flag`` is set in any process."""
+        if self.world == 1:
+            return flag
+        votes = torch.tensor([float(flag)], device=self.device)
+        distributed.all_reduce(votes, distributed.ReduceOp.MAX)
+        return bool(votes.item())
+
+    def wait(self) -> None:
+        """Return when every process has come here."""
+        if self.world > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def processes(choice: str = "auto") -> Iterator[Processes]:
+    """This run's processes; leaves them when the block ends.
+
+    Args:
+        choice: ``auto``, ``cpu`` or ``cuda``, see ``models.device``.
+    """
+    chosen: Device = choose_device(choice)
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Processes(0, 1, torch.device(chosen.name), chosen.description)
+        return
+    device = torch.device(chosen.name)
+    if chosen.name == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    joined = not distributed.is_initialized()
+    if joined:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        rank = distributed.get_rank()
+        yield Processes(rank, world, device, f"{world} x {chosen.description}")
+    finally:
+        if joined:
+            distributed.destroy_process_group()

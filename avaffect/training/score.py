@@ -1,0 +1,85 @@
+"""Validation: opinions on whole clips against their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.metrics.arrays import score_arrays
+from avaffect.networks.apply import Opinion, apply_network
+from avaffect.networks.network import AffectNetwork
+from avaffect.training.processes import Processes
+from avaffect.windows.reader import WindowReader
+
+AU_THRESHOLD = 0.5
+
+
+def validate(
+    network: AffectNetwork,
+    reader: WindowReader,
+    targets: Mapping[str, tuple[str, ...]],
+    processes: Processes,
+    *,
+    per_clip: bool = False,
+) -> dict[str, float]:
+    """Score a network on clips; each clip is looked at by exactly one process.
+
+    Args:
+        network: the network.
+        reader: the clips.
+        targets: by task, the names of its targets.
+        processes: who shares the work.
+        per_clip: score clips instead of frames, see ``datasets.clip.Dataset``.
+
+    Returns:
+        ``score``, the sum of the tasks' scores, ``<task>`` for each, and its parts as
+        ``<task> <part>``; the same in every process.
+    """
+    mine = range(processes.rank, len(reader.clips), processes.world)
+    pairs: dict[str, list[tuple[int, NDArray[Any], NDArray[Any]]]] = {t: [] for t in targets}
+    for opinion in apply_network(network, reader, processes.device, clips=mine):
+        labels = reader.clips[opinion.clip].labels
+        for task in targets:
+            if task in labels:
+                pair = pair_of(task, opinion, labels[task], per_clip=per_clip)
+                pairs[task].append((opinion.clip, *pair))
+    scores: dict[str, float] = {}
+    total = 0.0
+    for task in targets:
+        # In the order of clips, so that sums do not depend on the number of processes.
+        every = sorted((one for some in processes.gather(pairs[task]) for one in some), key=_clip)
+        score, parts = score_arrays(task, [(said, told) for _, said, told in every], targets[task])
+        scores[task] = score
+        scores |= {f"{task} {name}": value for name, value in parts.items()}
+        total += score
+    return {"score": total, **scores}
+
+
+def pair_of(
+    task: str, opinion: Opinion, labels: NDArray[Any], *, per_clip: bool
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Decisions and labels as ``metrics.arrays.score_arrays`` wants them."""
+    values = opinion.values[task]
+    known = ~np.isnan(values[:, 0])
+    if per_clip:
+        # One row: the mean opinion, and the label that all frames carry.
+        mean = values[known].mean(axis=0, keepdims=True)
+        values, labels = np.nan_to_num(mean), labels[:1]
+        known = np.array([bool(known.any())])
+    return decisions(task, values, known), labels
+
+
+def decisions(task: str, values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[Any]:
+    """Values or probabilities [N, K] as labels; what is not known (bool [N]) is NaN or -1."""
+    if task == "va":
+        return np.where(known[:, None], values, np.nan)
+    if task == "expr":
+        return np.where(known, np.nan_to_num(values).argmax(axis=1), -1)
+    return np.where(known[:, None], (values >= AU_THRESHOLD).astype(np.int64), -1)
+
+
+def _clip(entry: Sequence[Any]) -> int:
+    return int(entry[0])

@@ -1,0 +1,198 @@
+"""What is made once, before a run's first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from avaffect.datasets.clip import Clip, Dataset
+from avaffect.errors import UsageError
+from avaffect.networks.network import AffectNetwork, Statistics
+from avaffect.progress import EventCallback, Notice
+from avaffect.recipes.recipe import Recipe
+from avaffect.training.balance import label_counts, label_weights, window_weights
+from avaffect.training.checkpoint import Checkpoint
+from avaffect.training.facts import data_facts, feature_settings, versions
+from avaffect.training.losses import build_loss
+from avaffect.training.objective import Objective
+from avaffect.training.processes import Processes
+from avaffect.windows.cut import cut
+from avaffect.windows.order import batches
+from avaffect.windows.reader import WindowReader, branch_moments, labelled
+
+_NO_LABELS: dict[str, Callable[[int], Any]] = {
+    "va": lambda size: np.zeros((0, size), np.float32),
+    "expr": lambda size: np.zeros(0, np.int64),
+    "au": lambda size: np.zeros((0, size), np.int8),
+}
+
+
+class Setup:
+    """Network, losses and windows of a run.
+
+    Args:
+        recipe: the recipe.
+        dataset: says what the labels mean.
+        train_clips: to learn from.
+        val_clips: to score; may be empty.
+        seed: of the weights.
+        group: the run's processes.
+        on_event: notices.
+
+    Attributes:
+        targets: by task, the names of its targets.
+        reader: training windows.
+        val_reader: validation windows, None without validation clips.
+        network: not trained, with the statistics of the training features.
+        objective: the network and its losses.
+        chances: of each training window to be drawn, None if each is taken once.
+        amp: the half precision to compute in, None for full.
+
+    Raises:
+        UsageError: tasks without labels, or nothing to train on.
+        FeatureError: clips without the features that the recipe reads.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        train_clips: tuple[Clip, ...],
+        val_clips: tuple[Clip, ...],
+        seed: int,
+        group: Processes,
+        on_event: EventCallback,
+    ) -> None:
+        self.recipe = recipe
+        self.targets = targets_of(recipe, dataset)
+        self._per_clip, self._group = dataset.per_clip, group
+        self._data = data_facts(dataset, train_clips, val_clips)
+        sizes = {task: len(names) for task, names in self.targets.items()}
+        window = recipe.window
+        windows = cut([clip.frames for clip in train_clips], window.length, window.overlap)
+        windows = labelled(windows, train_clips, recipe.task_names)
+        if not len(windows):
+            raise UsageError(
+                "there is no labelled frame to train on", "run `avaffect data check` on the data"
+            )
+        self.reader = WindowReader(train_clips, recipe.branches, windows, sizes)
+        self.val_reader = None
+        if val_clips:
+            overlap = window.overlap if window.predict_overlap is None else window.predict_overlap
+            over = cut([clip.frames for clip in val_clips], window.length, overlap)
+            self.val_reader = WindowReader(val_clips, recipe.branches, over, sizes)
+            if self.val_reader.widths != self.reader.widths:
+                raise UsageError(
+                    "training and validation clips have features of different widths",
+                    "make all features with the same settings",
+                )
+        # Weights are drawn the same in every process and on every device.
+        torch.manual_seed(seed)
+        self.network = AffectNetwork(recipe, self.reader.widths, sizes)
+        self.network.set_statistics(
+            {
+                name: Statistics(*branch_moments(train_clips, branch))
+                for name, branch in recipe.branches.items()
+                if branch.normalise == "train"
+            }
+        )
+        losses = {}
+        for task, config in recipe.tasks.items():
+            labels = (clip.labels[task] for clip in train_clips if task in clip.labels)
+            weights = label_weights(task, config, labels, sizes[task])
+            losses[str(task)] = build_loss(task, config, weights)
+        self.objective = Objective(self.network, losses)
+        self.chances = self._balanced(sizes) if recipe.train.sampling == "balanced" else None
+        self.amp = amp_type(recipe.train.amp, group.device)
+        self._features = feature_settings((*train_clips, *val_clips), on_event)
+        count = sum(one.numel() for one in self.network.parameters())
+        on_event(
+            Notice(
+                f"device: {group.description}"
+                + (f", {str(self.amp).removeprefix('torch.')}" if self.amp else "")
+            )
+        )
+        on_event(
+            Notice(
+                f"{count:,} parameters; {len(windows):,} windows of {window.length} frames from "
+                f"{len(train_clips)} clips, validation on {len(val_clips)}"
+            )
+        )
+
+    def _balanced(self, sizes: dict[str, int]) -> Any:
+        windows, length = self.reader.windows, self.recipe.window.length
+        rows = []
+        for c, s in zip(windows.clip.tolist(), windows.start.tolist(), strict=True):
+            labels = self.reader.clips[c].labels
+            counts = [
+                label_counts(task, labels[task][s : s + length], size).ravel()
+                if task in labels
+                else label_counts(task, _NO_LABELS[task](size), size).ravel()
+                for task, size in sizes.items()
+            ]
+            rows.append(np.concatenate(counts))
+        return window_weights(np.stack(rows))
+
+    def loader(self, order: Any, first: int, workers: int | None) -> Any:
+        """Batches of this process from the ``first`` on, read ahead where a GPU works."""
+        cuda = self._group.device.type == "cuda"
+        if workers is None:
+            workers = min(4, (torch.get_num_threads() + 1) // 2) if cuda else 0
+        share = batches(
+            order,
+            self.recipe.train.batch_size,
+            first=first,
+            rank=self._group.rank,
+            world=self._group.world,
+        )
+        return torch.utils.data.DataLoader(
+            self.reader,
+            sampler=list(share),
+            batch_size=None,
+            num_workers=workers,
+            pin_memory=cuda,
+            # Its own, lest making a loader draws from the run's.
+            generator=torch.Generator(),
+        )
+
+    def checkpoint(self, metrics: Mapping[str, float], epoch: int) -> Checkpoint:
+        """What is known of the network now."""
+        return Checkpoint(
+            recipe=self.recipe,
+            targets=self.targets,
+            widths=self.reader.widths,
+            per_clip=self._per_clip,
+            features=self._features,
+            data=self._data,
+            metrics=metrics,
+            epoch=epoch,
+            versions=versions(),
+        )
+
+
+def targets_of(recipe: Recipe, dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """By task of the recipe, the names of its targets.
+
+    Raises:
+        UsageError: the dataset has no labels of a task.
+    """
+    for task in recipe.task_names:
+        if task not in dataset.targets:
+            have = ", ".join(dataset.targets) or "no task"
+            raise UsageError(
+                f"recipe '{recipe.name}' trains '{task}', but the data is labelled with {have}",
+                f"choose with --task {have}",
+            )
+    return {task: tuple(dataset.targets[task]) for task in recipe.task_names}
+
+
+def amp_type(choice: str, device: torch.device) -> torch.dtype | None:
+    """The half precision to compute in, None for full."""
+    if choice == "auto":
+        if device.type != "cuda":
+            return None
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}[choice]

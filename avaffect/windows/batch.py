@@ -1,0 +1,56 @@
+"""Batches: windows of features and labels as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B windows of T frames.
+
+    Attributes:
+        inputs: by branch, float16 or float32 [B, T, F], features as stored.
+        seen: by branch, bool [B, T], where there are features.
+        exists: bool [B, T], False behind the end of a clip shorter than T.
+        targets: by task, ``va`` float32 [B, T, V], ``expr`` int64 [B, T], ``au`` float32
+            [B, T, U]; anything where not valid.
+        valid: by task, bool, of the target's shape: labelled, and some branch sees the frame.
+        clip: int64 [B], index of each window's clip.
+        start: int64 [B], its first frame.
+    """
+
+    inputs: Mapping[str, Tensor]
+    seen: Mapping[str, Tensor]
+    exists: Tensor
+    targets: Mapping[str, Tensor]
+    valid: Mapping[str, Tensor]
+    clip: Tensor
+    start: Tensor
+
+    def __len__(self) -> int:
+        """B."""
+        return len(self.exists)
+
+    def to(self, device: torch.device) -> Batch:
+        """A copy on ``device``; from pinned memory it is copied while the caller goes on."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """A copy in pinned memory; torch's DataLoader calls it."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        changed: dict[str, Any] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, Tensor):
+                changed[one.name] = change(value)
+            else:
+                changed[one.name] = {name: change(tensor) for name, tensor in value.items()}
+        return Batch(**changed)

@@ -1,0 +1,250 @@
+"""Reading windows: features and labels of clips, gathered into batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avaffect.datasets.clip import Clip, FeatureSource
+from avaffect.errors import FeatureError
+from avaffect.features.tensors import Array
+from avaffect.recipes.recipe import Branch
+from avaffect.windows.batch import Batch
+from avaffect.windows.cut import Windows
+
+_CHUNK = 4096
+# Which bool array says where an array of numbers without NaN is meaningful.
+COMPANIONS = {"audio": "has_sound"}
+_SMALLEST_DEVIATION = 1e-4
+
+
+class BranchReader:
+    """Reads what one branch wants of one clip.
+
+    Args:
+        features: the clip's features.
+        config: the branch.
+        name: the clip's name, for messages.
+
+    Attributes:
+        width: features a frame.
+
+    Raises:
+        FeatureError: the clip lacks an array.
+    """
+
+    def __init__(self, features: FeatureSource, config: Branch, name: str) -> None:
+        for array in config.features:
+            if array not in features.specs:
+                have = ", ".join(sorted(features.specs)) or "none"
+                raise FeatureError(
+                    f"'{name}' has no features called '{array}' (it has {have})",
+                    "run `avaffect preprocess` again, or name others with "
+                    "--set branches.NAME.features=[...]",
+                )
+        self._features = features
+        self._names = config.features
+        self.width = sum(math.prod(features.specs[array].shape) for array in config.features)
+        self.frames = features.frames
+        self._own: tuple[Array, Array] | None = None
+        if config.normalise == "clip":
+            own = Moments(self.width)
+            for start in range(0, self.frames, _CHUNK):
+                own.add(*self._read(start, start + _CHUNK))
+            self._own = own.result()
+
+    def read(self, start: int, stop: int) -> tuple[Array, NDArray[np.bool_]]:
+        """Frames ``start`` to ``stop``.
+
+        Returns:
+            float16 or float32 [n, width], and bool [n], where there are features.
+        """
+        values, seen = self._read(start, stop)
+        if self._own is not None:
+            mean, deviation = self._own
+            values = (values - mean) / deviation
+        return values, seen
+
+    def _read(self, start: int, stop: int) -> tuple[Array, NDArray[np.bool_]]:
+        stop = min(stop, self.frames)
+        parts, seen = [], np.ones(stop - start, bool)
+        for name in self._names:
+            part = self._features.array(name, start, stop).reshape(stop - start, -1)
+            if part.dtype not in (np.float16, np.float32):
+                part = part.astype(np.float32)
+            parts.append(part)
+            if name in COMPANIONS:
+                seen &= self._features.array(COMPANIONS[name], start, stop)
+            else:
+                seen &= ~np.isnan(part).all(axis=1)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1), seen
+
+
+class WindowReader(torch.utils.data.Dataset[Batch]):
+    """Clips' windows; indexed by several windows' numbers at once, it gives a :class:`Batch`.
+
+    Args:
+        clips: the clips.
+        branches: by name, what to read.
+        windows: their windows.
+        tasks: whose labels to read; those that a clip lacks are not valid.
+        widths: by task, the number of targets.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        branches: Mapping[str, Branch],
+        windows: Windows,
+        tasks: Mapping[str, int],
+    ) -> None:
+        self.clips = tuple(clips)
+        self.windows = windows
+        self._tasks = dict(tasks)
+        self._readers = {
+            name: [BranchReader(clip.features, config, clip.name) for clip in clips]
+            for name, config in branches.items()
+        }
+        self.widths: dict[str, int] = {}
+        for name, readers in self._readers.items():
+            found = {reader.width: clip.name for reader, clip in zip(readers, clips, strict=True)}
+            if len(found) > 1:
+                says = " and ".join(f"{width} in '{clip}'" for width, clip in found.items())
+                raise FeatureError(
+                    f"branch '{name}' has features of different widths: {says}",
+                    "make all features with the same settings",
+                )
+            self.widths[name] = next(iter(found))
+
+    def __len__(self) -> int:
+        """The number of windows."""
+        return len(self.windows)
+
+    def __getitem__(self, chosen: Sequence[int]) -> Batch:
+        rows = np.asarray(chosen, np.int64)
+        clip, start = self.windows.clip[rows], self.windows.start[rows]
+        shape = (len(rows), self.windows.length)
+        exists = np.zeros(shape, bool)
+        inputs: dict[str, Array] = {}
+        seen = {name: np.zeros(shape, bool) for name in self._readers}
+        for i, (c, s) in enumerate(zip(clip.tolist(), start.tolist(), strict=True)):
+            for name, readers in self._readers.items():
+                values, there = readers[c].read(s, s + shape[1])
+                if i == 0:
+                    inputs[name] = np.zeros((*shape, self.widths[name]), values.dtype)
+                inputs[name][i, : len(values)] = values
+                seen[name][i, : len(there)] = there
+                exists[i, : len(there)] = True
+        anything = np.any(list(seen.values()), axis=0)
+        targets, valid = {}, {}
+        for task, width in self._tasks.items():
+            targets[task], valid[task] = self._labels(task, width, clip, start)
+            mine = valid[task]
+            mine &= anything if mine.ndim == 2 else anything[..., None]
+        return Batch(
+            _tensors(inputs),
+            _tensors(seen),
+            torch.from_numpy(exists),
+            _tensors(targets),
+            _tensors(valid),
+            torch.from_numpy(clip),
+            torch.from_numpy(start),
+        )
+
+    def _labels(
+        self, task: str, width: int, clip: NDArray[np.int64], start: NDArray[np.int64]
+    ) -> tuple[Array, NDArray[np.bool_]]:
+        shape: tuple[int, ...] = (len(clip), self.windows.length)
+        if task == "expr":
+            targets: Array = np.full(shape, -1, np.int64)
+        else:
+            shape = (*shape, width)
+            targets = np.zeros(shape, np.float32)
+        valid = np.zeros(shape, bool)
+        for i, (c, s) in enumerate(zip(clip.tolist(), start.tolist(), strict=True)):
+            labels = self.clips[c].labels.get(task)
+            if labels is not None:
+                part = labels[s : s + shape[1]]
+                known = ~np.isnan(part) if task == "va" else part != -1
+                targets[i, : len(part)] = np.where(known, part, 0 if task != "expr" else -1)
+                valid[i, : len(part)] = known
+        return targets, valid
+
+
+class Moments:
+    """Mean and standard deviation of columns, gathered chunk by chunk in double precision.
+
+    Args:
+        width: columns.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._count = np.zeros(width)
+        self._sum = np.zeros(width)
+        self._squares = np.zeros(width)
+        self._shift: NDArray[np.float64] | None = None
+
+    def add(self, values: Array, seen: NDArray[np.bool_]) -> None:
+        """Add rows [n, width], of which those of ``seen`` (bool [n]) count; so do no NaN."""
+        rows = values[seen].astype(np.float64)
+        if not len(rows):
+            return
+        if self._shift is None:
+            # Sums around a typical value keep their precision.
+            self._shift = np.nan_to_num(rows[0])
+        known = ~np.isnan(rows)
+        moved = np.where(known, rows - self._shift, 0.0)
+        self._count += known.sum(0)
+        self._sum += moved.sum(0)
+        self._squares += (moved * moved).sum(0)
+
+    def result(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """float32 [width] each; 0 and 1 for a column without values, 1 for a constant one."""
+        count = np.maximum(self._count, 1)
+        mean = self._sum / count
+        deviation = np.sqrt(np.maximum(self._squares / count - mean * mean, 0))
+        deviation[deviation < _SMALLEST_DEVIATION] = 1.0
+        if self._shift is not None:
+            mean = np.where(self._count > 0, mean + self._shift, 0.0)
+        return mean.astype(np.float32), deviation.astype(np.float32)
+
+
+def branch_moments(
+    clips: Sequence[Clip], config: Branch
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation (float32 [F]) of a branch's features over all frames of ``clips``."""
+    found: Moments | None = None
+    for clip in clips:
+        reader = BranchReader(clip.features, config, clip.name)
+        found = found or Moments(reader.width)
+        for start in range(0, reader.frames, _CHUNK):
+            found.add(*reader.read(start, start + _CHUNK))
+    if found is None:
+        raise ValueError("no clips")
+    return found.result()
+
+
+def labelled(windows: Windows, clips: Sequence[Clip], tasks: Sequence[str]) -> Windows:
+    """The windows with at least one label of any of ``tasks``."""
+    sums = []
+    for clip in clips:
+        known = np.zeros(clip.frames, bool)
+        for task in tasks:
+            if task in clip.labels:
+                mine = clip.valid(task)
+                known |= mine if mine.ndim == 1 else mine.any(axis=1)
+        sums.append(np.concatenate([[0], np.cumsum(known)]))
+    counts = [
+        sums[c][min(s + windows.length, len(sums[c]) - 1)] - sums[c][s]
+        for c, s in zip(windows.clip.tolist(), windows.start.tolist(), strict=True)
+    ]
+    return windows.keep(np.array(counts, np.int64) > 0)
+
+
+def _tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}

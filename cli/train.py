@@ -1,0 +1,251 @@
+"""``avaffect train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from avaffect.cli.options import DEFAULT_OUT, DEVICES, NameChoice
+from avaffect.errors import UsageError
+from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, TASKS
+
+if TYPE_CHECKING:
+    from avaffect.cli.report import Reporter
+    from avaffect.pipeline.train import RunConfig, RunResult
+    from avaffect.training.history import Epoch
+
+DEFAULT_RECIPE = "abaw1-av-gru"
+DEFAULT_RUN = "avaffect_run"
+# What a resumed run may be told anew; everything else comes from its run.json.
+_FREE = ("out", "device", "workers", "resume", "tensorboard", "quiet", "fold")
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(),
+    help="Dataset in Aff-Wild2's layout: annotations of any edition.  [default: this folder]",
+)
+@click.option(
+    "--features",
+    type=click.Path(),
+    help=f"What `avaffect preprocess` wrote, or a folder of tables.  [default: {DEFAULT_OUT}]",
+)
+@click.option(
+    "--labels",
+    type=click.Path(),
+    help="Own labels: a folder of CSV/parquet/npy files, or one table with a row a clip.",
+)
+@click.option("--clips", type=click.Path(), help="Own table of clips: groups, splits, folds.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="KEY=NAME",
+    help="Which column of own data is what, e.g. valence=rating, group=speaker, clip=path.",
+)
+@click.option(
+    "--edition",
+    type=NameChoice(list(EDITIONS), "edition"),
+    default=DEFAULT_EDITION,
+    show_default=True,
+    help="Edition of the annotations.",
+)
+@click.option(
+    "--recipe",
+    default=DEFAULT_RECIPE,
+    show_default=True,
+    help="Name from `avaffect recipes list`, or a YAML file.",
+)
+@click.option(
+    "-m", "--modalities", metavar="audio|video|audio,video", help="Keep only these branches."
+)
+@click.option("-t", "--task", metavar="va|expr|au", help="Train for these, several with commas.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting of the recipe, e.g. train.lr=3e-4.",
+)
+@click.option(
+    "--folds",
+    default="none",
+    show_default=True,
+    metavar="K|leave-one-out|given|none",
+    help="Train once a fold; no group is in both parts of a fold.",
+)
+@click.option("--fold", type=click.IntRange(0), help="Train this fold only.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(file_okay=False),
+    default=DEFAULT_RUN,
+    show_default=True,
+    help="Folder of the run.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on with the interrupted run in OUT, with its own settings."
+)
+@click.option("--overwrite", is_flag=True, help="Throw away the run that is in OUT.")
+@click.option("--device", type=NameChoice(DEVICES, "device"), default="auto", show_default=True)
+@click.option(
+    "--workers", type=click.IntRange(0), help="Processes that read windows.  [default: by device]"
+)
+@click.option("--tensorboard", is_flag=True, help="Write TensorBoard's files too.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@click.pass_context
+def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
+    """Train a model on features with labels.
+
+    Without options, in the folder of a dataset in Aff-Wild2's layout whose videos were
+    preprocessed into ./avaffect_out. Writes checkpoints (best, last), a log, curves, and the
+    predictions for the validation clips in the challenge's format. Ctrl-C saves.
+
+    On several GPUs: torchrun --nproc-per-node 4 -m avaffect train ...
+
+    \b
+    Examples:
+      avaffect train --modalities audio,video
+      avaffect train --data Aff-Wild2/ --features prepared/ --task va -o run/
+      avaffect train --features voices/ --labels manifest.csv --column clip=path
+          --column expression=label --column group=speaker --recipe speech-gru --folds 5
+      avaffect train --recipe abaw1-av-gru --set train.lr=3e-4 --set window.length=64
+      avaffect train --resume -o run/
+    """
+    from avaffect.cli.report import Reporter
+    from avaffect.pipeline.train import read_run, run
+
+    if resume:
+        _require_free(ctx)
+        config = read_run(Path(out))
+    else:
+        config = _config(options)
+    with Reporter(options["quiet"]) as reporter:
+        reporter.say(f"recipe: {config.recipe.name} ({', '.join(config.recipe.modalities)})")
+        table = EpochTable(reporter)
+        result = run(
+            config,
+            Path(out),
+            device=options["device"],
+            workers=options["workers"],
+            resume=resume,
+            overwrite=options["overwrite"],
+            only_fold=options["fold"],
+            tensorboard=options["tensorboard"],
+            on_event=reporter,
+            on_epoch=table.row,
+            on_fold=table.start,
+        )
+    _close(reporter, config, result, out)
+
+
+def _config(options: dict[str, Any]) -> RunConfig:
+    from avaffect.pipeline.predict import parse_tasks
+    from avaffect.pipeline.train import DataConfig, run_config
+
+    own = options["labels"] is not None
+    features = options["features"]
+    if features is None:
+        if own:
+            raise UsageError("own labels need --features", "name the folder of the features")
+        features = DEFAULT_OUT
+    if own and options["data"] is not None:
+        raise UsageError("--data and --labels exclude each other", "leave one of them out")
+    data = DataConfig(
+        features=features,
+        root=None if own else options["data"] or ".",
+        labels=options["labels"],
+        clips=options["clips"],
+        columns=tuple(options["columns"]),
+        edition=options["edition"],
+    )
+    modalities, task = options["modalities"], options["task"]
+    return run_config(
+        options["recipe"],
+        data,
+        modalities=None if modalities is None else [one.strip() for one in modalities.split(",")],
+        tasks=None if task is None else parse_tasks(task),
+        changes=options["changes"],
+        folds=options["folds"],
+        seed=options["seed"],
+    )
+
+
+def _require_free(ctx: click.Context) -> None:
+    """Refuse options that a resumed run takes from its own settings."""
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and name not in _FREE:
+            raise UsageError(
+                f"{parameter.opts[-1]} does not go with --resume",
+                "a resumed run keeps its settings; leave the option out",
+            )
+
+
+class EpochTable:
+    """The live table of losses and scores on stdout.
+
+    Args:
+        reporter: says whether to be quiet.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._columns: list[str] = []
+
+    def start(self, name: str) -> None:
+        """A new fold begins."""
+        self._columns = []
+        if name and not self._reporter.quiet:
+            click.echo(f"\n{name}")
+
+    def row(self, epoch: Epoch) -> None:
+        """One epoch is done."""
+        if self._reporter.quiet:
+            return
+        shown = {name: epoch.losses[name] for name in ("loss",)}
+        shown |= {name: epoch.scores[name] for name in _scores(epoch.scores)}
+        if not self._columns:
+            self._columns = list(shown)
+            heads = "".join(f"{_heading(name):>12}" for name in shown)
+            click.echo(f"{'epoch':>5}{'lr':>10}{heads}{'windows/s':>12}")
+        values = "".join(f"{shown.get(name, float('nan')):>12.4f}" for name in self._columns)
+        speed = epoch.windows / epoch.seconds if epoch.seconds else 0.0
+        click.echo(f"{epoch.epoch:>5}{epoch.lr:>10.2g}{values}{speed:>12.0f}")
+
+
+def _scores(scores: dict[str, float]) -> list[str]:
+    """The columns of the table: each task, and the dimensions or the accuracy."""
+    return [
+        name
+        for name in scores
+        if name in TASKS or name.startswith("va CCC") or name == "expr accuracy"
+    ]
+
+
+def _heading(name: str) -> str:
+    short = {"va": "CCC", "expr": "macro F1", "au": "mean F1", "expr accuracy": "accuracy"}
+    return short.get(name, name.removeprefix("va "))
+
+
+def _close(reporter: Reporter, config: RunConfig, result: RunResult, out: str) -> None:
+    if reporter.quiet:
+        return
+    for part, name in zip(result.parts, result.names or ("",), strict=True):
+        score = part.checkpoint.metrics.get("score")
+        text = "no validation" if score is None else f"score {score:.4f}"
+        early = ", stopped early" if part.stopped_early else ""
+        where = f"{name}: " if name else ""
+        click.echo(f"{where}{text} (epoch {part.checkpoint.epoch}{early})")
+    if result.spread:
+        for name in _scores(result.scores):
+            mean, spread = result.scores[name], result.spread[name]
+            click.echo(f"{_heading(name)}: mean {mean:.4f}, sd {spread:.4f} over the folds")
+    checkpoint = result.parts[0].folder if len(result.parts) == 1 else Path(out) / "fold-N"
+    reporter.say(f"predict with it: avaffect predict VIDEO --checkpoint {checkpoint}")

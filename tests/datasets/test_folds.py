@@ -1,0 +1,188 @@
+"""Folds: every clip in one, groups whole, the same for the same seed, saved and checked."""
+
+import json
+import random
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avaffect.datasets.clip import Clip
+from avaffect.datasets.folds import Folds, make_folds
+from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
+
+
+@dataclass
+class Rows:
+    """Features that nobody reads."""
+
+    frames: int
+    specs = {}  # noqa: RUF012
+
+    def array(self, name, start=0, stop=None):
+        raise AssertionError
+
+
+def clip(name, group, frames=10, fold=None):
+    return Clip(name, group, Rows(frames), fold=fold)
+
+
+@st.composite
+def datasets(draw, least=2):
+    """Clips of ``least`` or more groups."""
+    groups = draw(st.integers(least, 12))
+    owners = [*range(groups), *draw(st.lists(st.integers(0, groups - 1), max_size=20))]
+    frames = st.integers(0, 1000)
+    return [clip(f"c{i}", f"g{owner}", draw(frames)) for i, owner in enumerate(owners)]
+
+
+def group_folds(folds, clips):
+    """Of each group, the folds that its clips are in."""
+    found = {}
+    for one in clips:
+        found.setdefault(one.group, set()).add(folds.folds[one.name])
+    return found
+
+
+@given(clips=datasets(), seed=st.integers(0, 99), data=st.data())
+def test_k_folds(clips, seed, data):
+    groups = {one.group for one in clips}
+    k = data.draw(st.integers(2, len(groups)))
+    folds = make_folds(clips, k, seed=seed)
+    assert folds.numbers == tuple(range(k))
+    assert folds.folds.keys() == {one.name for one in clips}
+    assert all(len(numbers) == 1 for numbers in group_folds(folds, clips).values())
+    sizes = [sum(one.frames for one in folds.split(clips, i)[1]) for i in range(k)]
+    largest = max(sum(one.frames for one in clips if one.group == group) for group in groups)
+    assert max(sizes) - min(sizes) <= largest
+    held = [one.name for i in range(k) for one in folds.split(clips, i)[1]]
+    assert sorted(held) == sorted(one.name for one in clips)
+    for i in range(k):
+        train, val = folds.split(clips, i)
+        assert not {one.group for one in train} & {one.group for one in val}
+        assert [one for one in clips if one in train or one in val] == clips
+    shuffled = random.Random(seed).sample(clips, len(clips))
+    assert make_folds(shuffled, k, seed=seed) == folds
+    assert list(make_folds(shuffled, k, seed=seed).folds) == list(folds.folds)
+
+
+def test_the_seed_matters():
+    clips = [clip(f"c{i}", f"g{i}") for i in range(20)]
+    found = {tuple(make_folds(clips, 4, seed=seed).folds.values()) for seed in range(5)}
+    assert len(found) == 5
+
+
+def test_equal_groups_make_equal_folds():
+    clips = [clip(f"c{i}", f"g{i % 24}") for i in range(1440)]
+    folds = make_folds(clips, 5, seed=3)
+    held = [len(folds.split(clips, i)[1]) for i in range(5)]
+    assert sorted(held) == [240, 300, 300, 300, 300]
+
+
+@given(clips=datasets())
+def test_leave_one_out(clips):
+    folds = make_folds(clips, None)
+    found = group_folds(folds, clips)
+    assert all(len(numbers) == 1 for numbers in found.values())
+    assert len(folds.numbers) == len(found)
+    for i in folds.numbers:
+        assert len({one.group for one in folds.split(clips, i)[1]}) == 1
+
+
+def test_leave_one_out_counts_as_people_do():
+    clips = [clip(f"c{i}", f"S{i}") for i in (10, 2, 1)]
+    assert dict(make_folds(clips, None).folds) == {"c1": 0, "c2": 1, "c10": 2}
+
+
+def test_left_and_right_stay_together():
+    clips = [clip(f"v{i}_{side}", f"v{i}") for i in range(6) for side in ("left", "right")]
+    folds = make_folds(clips, 3)
+    assert all(folds.folds[f"v{i}_left"] == folds.folds[f"v{i}_right"] for i in range(6))
+
+
+def test_given_folds_keep_their_numbers():
+    clips = [clip("b", "2", fold=7), clip("a", "1", fold=3), clip("c", "2", fold=7)]
+    folds = make_folds(clips, None, by="fold")
+    assert (dict(folds.folds), folds.method) == ({"a": 3, "b": 7, "c": 7}, "given")
+    train, val = folds.split(clips, 7)
+    assert ([one.name for one in train], [one.name for one in val]) == (["a"], ["b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("clips", "says"),
+    [
+        ([clip("a", "1", fold=0), clip("b", "2")], "'b' in no fold"),
+        ([clip("a", "1", fold=0), clip("b", "2", fold=0)], "one fold only"),
+        ([clip("a", "1", fold=0), clip("b", "1", fold=1)], "'a' and 'b' of the group '1'"),
+        ([], "one fold only"),
+    ],
+)
+def test_given_folds_that_are_none(clips, says):
+    with pytest.raises(UsageError, match=says):
+        make_folds(clips, 5, by="fold")
+
+
+def test_too_few_groups():
+    clips = [clip("a", "1"), clip("b", "2")]
+    for k in (0, 1, 3):
+        with pytest.raises(UsageError, match=f"2 groups cannot make {k} folds"):
+            make_folds(clips, k)
+    with pytest.raises(UsageError, match="left out"):
+        make_folds(clips[:1], None)
+    with pytest.raises(UnknownNameError, match="group"):
+        make_folds(clips, 2, by="groups")
+    with pytest.raises(UsageError, match="no fold 2"):
+        make_folds(clips, 2).split(clips, 2)
+
+
+@given(clips=datasets(), seed=st.integers(0, 9))
+def test_saved_and_read_back(tmp_path_factory, clips, seed):
+    path = tmp_path_factory.mktemp("f") / "folds.json"
+    folds = make_folds(clips, 2, seed=seed)
+    folds.save(path)
+    assert Folds.load(path, clips) == folds
+
+
+def test_other_data_are_refused_by_name(tmp_path):
+    clips = [clip("a", "1"), clip("b", "2"), clip("c", "3")]
+    make_folds(clips, None).save(tmp_path / "f.json")
+    load = tmp_path / "f.json"
+    with pytest.raises(UsageError, match="'new' is in no fold"):
+        Folds.load(load, [*clips, clip("new", "4")])
+    with pytest.raises(UsageError, match="name the clip 'b'"):
+        Folds.load(load, [clips[0], clips[2]])
+    with pytest.raises(UsageError, match="'b' and 'c' of the group '2'"):
+        Folds.load(load, [*clips[:2], replace(clips[2], group="2")])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"method": "magic"},
+        {"seed": None},
+        {"folds": []},
+        {"folds": {"a": "0", "b": 1}},
+        {"folds": {"a": 0, "b": True}},
+        {"folds": {"a": 0, "b": -1}},
+        {"folds": {"a": 0, "b": 0}},
+    ],
+)
+def test_a_file_that_holds_no_folds(tmp_path, change):
+    clips = [clip("a", "1"), clip("b", "2")]
+    path = tmp_path / "f.json"
+    make_folds(clips, 2).save(path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(FormatError, match=r"f\.json"):
+        Folds.load(path, clips)
+
+
+def test_no_file_or_rubbish(tmp_path):
+    with pytest.raises(InputNotFoundError):
+        Folds.load(tmp_path / "f.json", [])
+    for text in (b"{", b"[]", b"3", np.arange(9).tobytes() + b"\xff"):
+        (tmp_path / "f.json").write_bytes(text)
+        with pytest.raises(FormatError):
+            Folds.load(tmp_path / "f.json", [])
