@@ -66,6 +66,9 @@ def avaffect(debug: bool) -> None:
 
 def main() -> None:
     """The entry point: 0 done, 1 work failed, 2 wrong use, 130 interrupted."""
+    # Before torch is loaded: its threads wait in a busy loop, which on a machine with other work
+    # makes training ten times slower (benchmarks/training.py).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = sys.argv[1:]
     ours = given[: given.index("--")] if "--" in given else given
     # The flag may stand anywhere, also behind the subcommand.

@@ -172,8 +172,7 @@ class TensorFile:
                 raise ValueError("header length")
             header = json.loads(file.read(length))
             size = file.seek(0, 2) - 8 - length
-            facts = os.fstat(file.fileno())
-            self._version = (facts.st_ino, facts.st_mtime_ns)
+            self._version = _version(file)
         self.metadata = {str(k): str(v) for k, v in header.pop("__metadata__", {}).items()}
         rows = set()
         for name, entry in header.items():
@@ -221,8 +220,16 @@ class TensorFile:
 @lru_cache(maxsize=256)
 def _file_map(path: Path, version: tuple[int, int]) -> Array:
     """A file's bytes; ``version`` tells it from a later file of the same name."""
-    # A plain array around it: slices of np.memmap are slow to make.
-    return np.asarray(np.memmap(path, np.uint8, "r"))
+    with path.open("rb") as file:
+        if _version(file) != version:
+            raise ValueError("another file of that name")
+        # A plain array around it: slices of np.memmap are slow to make.
+        return np.asarray(np.memmap(file, np.uint8, "r"))
+
+
+def _version(file: BinaryIO) -> tuple[int, int]:
+    facts = os.fstat(file.fileno())
+    return facts.st_ino, facts.st_mtime_ns
 
 
 def _damaged(path: Path) -> FeatureError:

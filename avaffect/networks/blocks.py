@@ -42,7 +42,11 @@ class LastPReLU(nn.PReLU):
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation of [B, T, F] over the seen frames of a batch only."""
+    """Batch normalisation of [B, T, F] over the seen frames of a batch only.
+
+    A batch with fewer than two of them has no variance: it is normalised by the running
+    statistics, and they stay.
+    """
 
     def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
         assert self.running_mean is not None and self.running_var is not None  # noqa: S101
@@ -52,14 +56,17 @@ class MaskedBatchNorm(nn.BatchNorm1d):
         else:
             weight = torch.ones_like(x32[..., :1]) if seen is None else seen[..., None].float()
             count = weight.sum()
+            enough = count > 1
+            before = self.running_mean.clone(), self.running_var.clone()
             mean = (x32 * weight).sum((0, 1)) / count.clamp(min=1)
             var = ((x32 - mean).square() * weight).sum((0, 1)) / count.clamp(min=1)
             with torch.no_grad():
-                # One frame has no variance to learn from.
-                step = torch.where(count > 1, self.momentum or 0.0, 0.0)
+                step = torch.where(enough, self.momentum or 0.0, 0.0)
                 unbiased = var * count / (count - 1).clamp(min=1)
                 self.running_mean.lerp_(mean, step)
                 self.running_var.lerp_(unbiased, step)
+            mean = torch.where(enough, mean, before[0])
+            var = torch.where(enough, var, before[1])
         return (x32 - mean) * torch.rsqrt(var + self.eps) * self.weight + self.bias
 
 

@@ -59,8 +59,9 @@ class BranchNetwork(nn.Module):
         self.size = width
 
     def standardise(self, x: Tensor, seen: Tensor) -> Tensor:
-        """Zero where nothing is seen, and in single cells that are NaN."""
-        x = torch.nan_to_num((x.float() - self.mean) / self.deviation)
+        """Zero where nothing is seen, and in single cells that are not finite."""
+        x = (x.float() - self.mean) / self.deviation
+        x = torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
         return x * seen[..., None]
 
     def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError
+from avaffect.recipes import recipe as types
 from avaffect.recipes.recipe import Loss, Recipe
 
 _SUFFIX = ".yaml"
@@ -24,6 +25,16 @@ DEFAULT_LOSSES = {
     "expr": Loss({"cross_entropy": 1.0}),
     "au": Loss({"bce": 1.0}),
 }
+
+# Every key that a recipe can have somewhere.
+_KEYS = sorted(
+    {
+        one.name
+        for kind in vars(types).values()
+        if isinstance(kind, type) and is_dataclass(kind)
+        for one in fields(kind)
+    }
+)
 
 
 @cache
@@ -51,13 +62,14 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
 
     Args:
         name: a recipe of this package, or the path of a YAML file. Its key ``extends`` names a
-            recipe to start from and ``change`` maps dotted keys to values, as ``--set`` does.
+            recipe to start from (a path is relative to the file) and ``change`` maps dotted keys
+            to values, as ``--set`` does; every other key replaces the whole of its section.
         changes: ``key=value`` with dotted keys, e.g. ``train.lr=3e-4``; values are YAML.
 
     Raises:
-        UnknownNameError: no such recipe, or a change of a key that does not exist.
+        UnknownNameError: no such recipe.
         FormatError: the file is no recipe.
-        UsageError: a value that does not fit.
+        UsageError: a change of a key that does not exist, or to a value that does not fit.
     """
     return change_recipe(parse_recipe(_tree(recipe_path(name)), f"'{name}'"), changes)
 
@@ -86,7 +98,8 @@ def change_recipe(recipe: Recipe, changes: Sequence[str]) -> Recipe:
             raise UsageError(f"'{change}' is no change", "write key=value, e.g. train.lr=3e-4")
         try:
             pairs.append((key.strip(), yaml.safe_load(text)))
-        except yaml.YAMLError as error:
+        # ValueError: what looks like a date and is none.
+        except (yaml.YAMLError, ValueError) as error:
             raise UsageError(f"'{text}' cannot be read as a value", "quote it") from error
     if not pairs:
         return recipe
@@ -113,7 +126,7 @@ def choose(
         tasks: None keeps the recipe's; one that it does not have gets :data:`DEFAULT_LOSSES`.
 
     Raises:
-        UsageError: the recipe has no branch for a modality.
+        UsageError: the recipe has no branch for a modality, or there is no such task.
     """
     if modalities is not None:
         unknown = [one for one in modalities if one not in recipe.modalities]
@@ -125,6 +138,11 @@ def choose(
         kept = {n: one for n, one in recipe.branches.items() if one.modality in modalities}
         recipe = replace(recipe, branches=kept)
     if tasks is not None:
+        for task in tasks:
+            if task not in DEFAULT_LOSSES:
+                raise UnknownNameError("task", task, DEFAULT_LOSSES)
+        if not tasks:
+            raise UsageError("no task is chosen", f"choose of {', '.join(DEFAULT_LOSSES)}")
         losses: dict[Any, Loss] = {
             task: recipe.tasks.get(task, DEFAULT_LOSSES[task])  # type: ignore[call-overload]
             for task in tasks
@@ -141,7 +159,7 @@ def to_yaml(recipe: Recipe) -> str:
 def _tree(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise FormatError(f"'{path}' cannot be read: {reason}", "mend the file") from error
     if not isinstance(tree, dict):
@@ -149,11 +167,17 @@ def _tree(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     tree.setdefault("name", path.stem)
     if "extends" not in tree:
         return tree
-    base = recipe_path(str(tree.pop("extends")))
-    if base in (*seen, path):
+    extended = str(tree.pop("extends"))
+    beside = path.parent / extended
+    base = recipe_path(beside if beside.is_file() else extended).resolve()
+    if base in (*seen, path.resolve()):
         raise FormatError(f"'{path}' extends itself", "mend the key 'extends'")
-    changes = tree.pop("change", {})
-    whole = parse_recipe(_tree(base, (*seen, path)), f"'{base.stem}'").to_dict() | tree
+    changes = tree.pop("change", None) or {}
+    if not isinstance(changes, dict):
+        raise FormatError(
+            f"'{path}': change is no mapping", "write lines such as `train.lr: 3e-4` under it"
+        )
+    whole = parse_recipe(_tree(base, (*seen, path.resolve())), f"'{base.stem}'").to_dict() | tree
     for key, value in changes.items():
         _put(whole, str(key), value)
     return whole
@@ -177,10 +201,13 @@ def _place(at: Any, part: str, key: str, walked: str) -> str | int:
         known = [str(name) for name in at]
     if part not in known:
         close = difflib.get_close_matches(part, known, n=1)
+        above = f"'{walked.rstrip('.')}'" if walked else "the recipe"
         if close:
             hint = f"did you mean '{walked}{close[0]}'?"
+        elif known:
+            hint = f"in {above} there is {', '.join(known)}"
         else:
-            hint = f"under '{walked.rstrip('.') or 'the recipe'}' there is {', '.join(known)}"
+            hint = f"{above} is a single value"
         raise UsageError(f"there is no setting '{key}'", hint)
     return int(part) if isinstance(at, list) else part
 
@@ -188,7 +215,15 @@ def _place(at: Any, part: str, key: str, walked: str) -> str | int:
 def _first(error: ValidationError) -> tuple[str, str]:
     """Where the first fault lies, as a dotted key, and what it is."""
     fault = error.errors(include_url=False)[0]
-    # Tags of unions stand in the path too; they are no keys.
-    tags = ("mlp", "gru", "bigru", "lstm", "bilstm", "tcn", "transformer")
-    key = ".".join(str(part) for part in fault["loc"] if part not in tags)
-    return key or "recipe", str(fault["msg"])
+    place = fault["loc"]
+    # Behind a layer's number stands its kind, which is no key; behind a wrong key, a mark.
+    parts = [
+        str(part)
+        for i, part in enumerate(place)
+        if part != "[key]" and not (i and isinstance(place[i - 1], int))
+    ]
+    reason = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "unexpected_keyword_argument":
+        close = difflib.get_close_matches(parts[-1], _KEYS, n=1)
+        reason = "there is no such key" + (f", did you mean '{close[0]}'?" if close else "")
+    return ".".join(parts) or "recipe", reason

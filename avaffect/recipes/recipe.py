@@ -17,9 +17,11 @@ from avaffect.files.editions import TASKS
 _STRICT = ConfigDict(extra="forbid")
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+# Dots would part them in --set and in the names of weights.
+BranchName = Annotated[str, Field(pattern=r"^\w[\w-]*$")]
 Sizes = Annotated[tuple[Count, ...], Field(min_length=1)]
 Activation = Literal["none", "relu", "prelu", "gelu", "tanh"]
 Norm = Literal["none", "batch", "layer"]
@@ -145,7 +147,7 @@ class Fusion:
             ``size`` wide); ``late`` (a head a branch, opinions averaged over those that are
             there).
         size: width, of ``gated`` and ``cross_attention``.
-        heads: attention heads.
+        heads: attention heads, must divide ``size``.
         dropout: on what comes out.
     """
 
@@ -153,6 +155,12 @@ class Fusion:
     size: Count = 128
     heads: Count = 4
     dropout: Fraction = 0.0
+
+    @model_validator(mode="after")
+    def _check(self) -> Fusion:
+        if self.kind == "cross_attention" and self.size % self.heads:
+            raise ValueError("size must be a multiple of heads")
+        return self
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -311,12 +319,12 @@ class Recipe:
         name: what it is called.
         about: what it is, in a sentence or two.
         source: paper and section, or where it comes from.
-        branches: by name; their order is that of the fusion.
+        branches: by name (letters, digits, ``_`` and ``-``); their order is that of the fusion.
         tasks: by task (``va``, ``expr``, ``au``), its loss.
     """
 
     name: str
-    branches: Annotated[dict[str, Branch], Field(min_length=1)]
+    branches: Annotated[dict[BranchName, Branch], Field(min_length=1)]
     tasks: Annotated[dict[Literal["va", "expr", "au"], Loss], Field(min_length=1)]
     about: str = ""
     source: str = ""

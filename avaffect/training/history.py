@@ -93,6 +93,7 @@ class History:
                 for name, value in values.items():
                     self._board.add_scalar(f"{kind}/{name}", value, epoch.epoch)
             self._board.add_scalar("lr", epoch.lr, epoch.epoch)
+            self._board.flush()
         score = epoch.scores.get("score")
         if score is None:
             return True
@@ -122,7 +123,9 @@ class History:
         figure = Figure(figsize=(9, 4), layout="constrained")
         left, right = figure.subplots(1, 2)
         at = [epoch.epoch for epoch in self.epochs]
-        for name in self.epochs[0].losses:
+        names = list(self.epochs[0].losses)
+        # With one task the sum is that task's.
+        for name in names if len(names) > 2 else names[:1]:
             left.plot(at, [epoch.losses[name] for epoch in self.epochs], label=name)
         left.set(title="training loss", xlabel="epoch")
         tasks = [name for name in self.epochs[-1].scores if " " not in name and name != "score"]

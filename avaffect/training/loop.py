@@ -123,7 +123,7 @@ def train(
                 place = {"epoch": epoch, "batch": batch, "sums": sums.state_dict()}
                 save_state(out / "last", parts, place | history.state_dict())
 
-        if resume and (state := load_state(out / "last", parts, group.device)) is not None:
+        if resume and (state := load_state(out / "last", parts)) is not None:
             first_epoch, first_batch = state["epoch"], state["batch"]
             sums.load_state_dict(state["sums"])
             history.load_state_dict(state)
@@ -158,8 +158,7 @@ def train(
                 done += 1
                 if done % 10 == 0 or done == steps:
                     on_event(Progress("train", done, steps, "batches"))
-                # With several processes the first tells the others; asking costs a message.
-                if group.any(interrupts.asked) if group.world > 1 else interrupts.asked:
+                if group.any(interrupts.asked):
                     save(epoch, done)
                     group.wait()
                     raise KeyboardInterrupt
@@ -170,6 +169,7 @@ def train(
             seconds = time.monotonic() - started
             on_event(Progress("train", done, steps, "batches", finished=True))
 
+            group.share_buffers(trained)
             scores: dict[str, float] = {}
             if setup.val_reader is not None:
                 scores = validate(
@@ -210,9 +210,9 @@ def train(
             history.plot()
         history.close()
         group.wait()
-        checkpoint, _ = load_checkpoint(out)
-        chosen = "best" if (out / "best").is_dir() else "last"
-        return Trained(out / chosen, checkpoint, tuple(history.epochs), history.stalled)
+        chosen = out / recipe.train.select
+        checkpoint, _ = load_checkpoint(chosen)
+        return Trained(chosen, checkpoint, tuple(history.epochs), history.stalled)
 
 
 class _Sums:

@@ -60,6 +60,15 @@ class Processes:
         distributed.all_reduce(votes, distributed.ReduceOp.MAX)
         return bool(votes.item())
 
+    def share_buffers(self, module: nn.Module) -> None:
+        """Give every process the first one's running statistics.
+
+        DistributedDataParallel does so before a step; behind the last one they differ.
+        """
+        if self.world > 1:
+            for buffer in module.buffers():
+                distributed.broadcast(buffer, 0)
+
     def wait(self) -> None:
         """Return when every process has come here."""
         if self.world > 1:

@@ -32,9 +32,7 @@ def save_state(folder: Path, parts: Mapping[str, Any], place: Mapping[str, Any])
         torch.save(state, path)
 
 
-def load_state(
-    folder: Path, parts: Mapping[str, Any], device: torch.device
-) -> dict[str, Any] | None:
+def load_state(folder: Path, parts: Mapping[str, Any]) -> dict[str, Any] | None:
     """Bring ``parts`` to where they were.
 
     Only tensors and plain values are unpickled (``weights_only``).
@@ -49,7 +47,8 @@ def load_state(
     if not path.is_file():
         return None
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        # Parts bring tensors to their own device; Adam's step counts must stay on the CPU.
+        state = torch.load(path, map_location="cpu", weights_only=True)
         if state["parts"].keys() != parts.keys():
             raise ValueError("other parts")
         for name, one in parts.items():

@@ -53,4 +53,4 @@ def batches(
 def batch_count(windows: int, size: int, world: int = 1) -> int:
     """How many batches :func:`batches` gives."""
     whole, rest = divmod(windows, size)
-    return whole + (rest >= world and rest > 0)
+    return (whole if size >= world else 0) + (rest >= world)

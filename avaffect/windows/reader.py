@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +34,8 @@ class BranchReader:
 
     Attributes:
         width: features a frame.
+        dtype: float16 or float32, of what is read.
+        frames: N, of the clip.
 
     Raises:
         FeatureError: the clip lacks an array.
@@ -51,6 +54,8 @@ class BranchReader:
         self._names = config.features
         self.width = sum(math.prod(features.specs[array].shape) for array in config.features)
         self.frames = features.frames
+        half = {features.specs[array].dtype for array in config.features} == {"float16"}
+        self.dtype = np.dtype(np.float16 if half and config.normalise != "clip" else np.float32)
         self._own: tuple[Array, Array] | None = None
         if config.normalise == "clip":
             own = Moments(self.width)
@@ -81,8 +86,16 @@ class BranchReader:
             if name in COMPANIONS:
                 seen &= self._features.array(COMPANIONS[name], start, stop)
             else:
-                seen &= ~np.isnan(part).all(axis=1)
+                seen &= ~_missing(part)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1), seen
+
+
+def _missing(rows: Array) -> NDArray[np.bool_]:
+    """bool [n], whether a row [n, F] is NaN throughout; mostly told by its first column."""
+    missing: NDArray[np.bool_] = np.isnan(rows[:, 0])
+    if missing.any():
+        missing[missing] = np.isnan(rows[missing]).all(axis=1)
+    return missing
 
 
 class WindowReader(torch.utils.data.Dataset[Batch]):
@@ -111,6 +124,7 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
             for name, config in branches.items()
         }
         self.widths: dict[str, int] = {}
+        self._dtypes: dict[str, np.dtype[Any]] = {}
         for name, readers in self._readers.items():
             found = {reader.width: clip.name for reader, clip in zip(readers, clips, strict=True)}
             if len(found) > 1:
@@ -120,6 +134,7 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
                     "make all features with the same settings",
                 )
             self.widths[name] = next(iter(found))
+            self._dtypes[name] = np.result_type(*(reader.dtype for reader in readers))
 
     def __len__(self) -> int:
         """The number of windows."""
@@ -130,13 +145,14 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
         clip, start = self.windows.clip[rows], self.windows.start[rows]
         shape = (len(rows), self.windows.length)
         exists = np.zeros(shape, bool)
-        inputs: dict[str, Array] = {}
+        inputs = {
+            name: np.zeros((*shape, width), self._dtypes[name])
+            for name, width in self.widths.items()
+        }
         seen = {name: np.zeros(shape, bool) for name in self._readers}
         for i, (c, s) in enumerate(zip(clip.tolist(), start.tolist(), strict=True)):
             for name, readers in self._readers.items():
                 values, there = readers[c].read(s, s + shape[1])
-                if i == 0:
-                    inputs[name] = np.zeros((*shape, self.widths[name]), values.dtype)
                 inputs[name][i, : len(values)] = values
                 seen[name][i, : len(there)] = there
                 exists[i, : len(there)] = True
@@ -185,33 +201,29 @@ class Moments:
 
     def __init__(self, width: int) -> None:
         self._count = np.zeros(width)
-        self._sum = np.zeros(width)
+        self._mean = np.zeros(width)
         self._squares = np.zeros(width)
-        self._shift: NDArray[np.float64] | None = None
 
     def add(self, values: Array, seen: NDArray[np.bool_]) -> None:
-        """Add rows [n, width], of which those of ``seen`` (bool [n]) count; so do no NaN."""
+        """Add rows [n, width]; what counts are finite cells where ``seen`` (bool [n])."""
         rows = values[seen].astype(np.float64)
-        if not len(rows):
-            return
-        if self._shift is None:
-            # Sums around a typical value keep their precision.
-            self._shift = np.nan_to_num(rows[0])
-        known = ~np.isnan(rows)
-        moved = np.where(known, rows - self._shift, 0.0)
-        self._count += known.sum(0)
-        self._sum += moved.sum(0)
-        self._squares += (moved * moved).sum(0)
+        known = np.isfinite(rows)
+        count = known.sum(0)
+        total = np.maximum(self._count + count, 1)
+        mean = np.where(known, rows, 0.0).sum(0) / np.maximum(count, 1)
+        step = mean - self._mean
+        # Squares around means, joined (Chan, Golub, LeVeque 1983), keep their precision far
+        # from zero.
+        self._squares += np.square(np.where(known, rows - mean, 0.0)).sum(0)
+        self._squares += step * step * self._count * count / total
+        self._mean += step * count / total
+        self._count += count
 
     def result(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """float32 [width] each; 0 and 1 for a column without values, 1 for a constant one."""
-        count = np.maximum(self._count, 1)
-        mean = self._sum / count
-        deviation = np.sqrt(np.maximum(self._squares / count - mean * mean, 0))
+        deviation = np.sqrt(self._squares / np.maximum(self._count, 1))
         deviation[deviation < _SMALLEST_DEVIATION] = 1.0
-        if self._shift is not None:
-            mean = np.where(self._count > 0, mean + self._shift, 0.0)
-        return mean.astype(np.float32), deviation.astype(np.float32)
+        return self._mean.astype(np.float32), deviation.astype(np.float32)
 
 
 def branch_moments(
