@@ -115,7 +115,9 @@ def main() -> None:
         seconds = time.perf_counter() - first
     speed = seen / seconds
     print(f"device: {group.description}; batches of {options.batch_size}, {recipe.name}")
-    print(f"reading alone: {reading:,.0f} windows/s ({reading * recipe.window.length:,.0f} frames/s)")
+    print(
+        f"reading alone: {reading:,.0f} windows/s ({reading * recipe.window.length:,.0f} frames/s)"
+    )
     print(f"training:      {speed:,.0f} windows/s; reading is {reading / speed:.1f} x as fast")
     print(f"share of the time spent waiting for windows: {waiting / seconds:.1%}")
     if group.device.type == "cuda":

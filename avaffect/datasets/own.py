@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,6 +223,10 @@ class _FirstRows:
     @property
     def specs(self) -> dict[str, ArraySpec]:
         return self._features.specs
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        return getattr(self._features, "provenance", {})
 
     def array(self, name: str, start: int = 0, stop: int | None = None) -> Array:
         start, stop, _ = slice(start, stop).indices(self._frames)

@@ -6,6 +6,8 @@ Every block takes ``x`` float [B, T, F] and two bool [B, T] masks, and gives flo
   stands there changes nothing elsewhere.
 - ``seen``: False also where the modality is missing (no face, no sound). Such frames hold zeros,
   the mean of standardised features, and take no part in statistics.
+
+A block whose attribute ``stride`` is not 1 makes one frame of so many, see :func:`shorten`.
 """
 
 from __future__ import annotations
@@ -57,7 +59,6 @@ class MaskedBatchNorm(nn.BatchNorm1d):
             weight = torch.ones_like(x32[..., :1]) if seen is None else seen[..., None].float()
             count = weight.sum()
             enough = count > 1
-            before = self.running_mean.clone(), self.running_var.clone()
             mean = (x32 * weight).sum((0, 1)) / count.clamp(min=1)
             var = ((x32 - mean).square() * weight).sum((0, 1)) / count.clamp(min=1)
             with torch.no_grad():
@@ -65,8 +66,8 @@ class MaskedBatchNorm(nn.BatchNorm1d):
                 unbiased = var * count / (count - 1).clamp(min=1)
                 self.running_mean.lerp_(mean, step)
                 self.running_var.lerp_(unbiased, step)
-            mean = torch.where(enough, mean, before[0])
-            var = torch.where(enough, var, before[1])
+            mean = torch.where(enough, mean, self.running_mean)
+            var = torch.where(enough, var, self.running_var)
         return (x32 - mean) * torch.rsqrt(var + self.eps) * self.weight + self.bias
 
 
@@ -87,6 +88,18 @@ class After(nn.Module):
         if self.layer is not None:
             x = self.layer(x)
         return x
+
+
+def shorten(mask: Tensor, stride: int) -> Tensor:
+    """bool [B, ceil(T / stride)]: whether any of ``stride`` frames in a row is set."""
+    grouped = functional.max_pool1d(mask[:, None].float(), stride, ceil_mode=True)
+    return grouped[:, 0] > 0
+
+
+def lengthen(x: Tensor, stride: int, frames: int) -> Tensor:
+    """[B, frames, F] of x [B, T, F], each frame ``stride`` times in a row."""
+    repeated = x[:, :, None].expand(-1, -1, stride, -1)
+    return repeated.reshape(x.shape[0], -1, x.shape[2])[:, :frames]
 
 
 class DenseBlock(nn.Module):
@@ -156,7 +169,12 @@ def _take(x: Tensor, frames: Tensor) -> Tensor:
 
 
 class TcnBlock(nn.Module):
-    """Temporal convolutions, as long as the input; beyond its ends lie zeros."""
+    """Temporal convolutions; beyond the ends of what exists lie zeros.
+
+    Attributes:
+        size: width of what it gives.
+        stride: frames that become one.
+    """
 
     def __init__(self, width: int, config: Tcn) -> None:
         super().__init__()
@@ -172,6 +190,8 @@ class TcnBlock(nn.Module):
                 self.skips.append(nn.Identity() if width == units else nn.Linear(width, units))
             width = units
         self.size = width
+        self.pool = config.pool
+        self.stride = config.pool ** len(config.units)
 
     def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:
         for i, (layer, after) in enumerate(zip(self.layers, self.after, strict=True)):
@@ -181,6 +201,12 @@ class TcnBlock(nn.Module):
             padded = functional.pad(x.transpose(1, 2), (before, reach - before))
             out = after(layer(padded).transpose(1, 2), seen)
             x = out + self.skips[i](x) if self.skips else out
+            if self.pool > 1:
+                # Far below any activation, so that padding never is the largest.
+                x = x.masked_fill(~exists[..., None], -1e4)
+                pooled = functional.max_pool1d(x.transpose(1, 2), self.pool, ceil_mode=True)
+                exists, seen = shorten(exists, self.pool), shorten(seen, self.pool)
+                x = pooled.transpose(1, 2) * exists[..., None]
         return x
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from avaffect.networks.blocks import DenseBlock
+from avaffect.networks.blocks import After, DenseBlock
 from avaffect.recipes.recipe import Dense, Head
 
 
@@ -29,7 +29,10 @@ class TaskHead(nn.Module):
             self.layers = DenseBlock(width, dense)
             width = config.units[-1]
         self.pool = POOLS[config.pool](width)
-        self.out = nn.Linear(width * (3 if config.pool == "statistics" else 1), outputs)
+        width = int(self.pool.size)  # type: ignore[arg-type]
+        self.after = After(width, "none", 0.0, config.out_norm)
+        self.dropout = nn.Dropout(config.out_dropout)
+        self.out = nn.Linear(width, outputs)
         self.bounded = bounded
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
@@ -39,26 +42,34 @@ class TaskHead(nn.Module):
             x = self.layers(x, seen, seen)
         # The last layer in float32, also under autocast: logits of half precision train badly.
         with torch.autocast(x.device.type, enabled=False):
-            out: Tensor = self.out(self.pool(x.float(), seen))
+            pooled = self.pool(x.float(), seen)
+            whole = seen if pooled.shape[1] == frames else seen.any(1, keepdim=True)
+            out: Tensor = self.out(self.dropout(self.after(pooled, whole)))
             out = torch.tanh(out) if self.bounded else out
         return out.expand(-1, frames, -1)
 
 
 class NoPool(nn.Module):
-    """Frames as they are, [B, T, F]."""
+    """Frames as they are, [B, T, size].
+
+    Attributes:
+        size: features of a frame, or of a window, that come out; of every pool.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.size = width
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         return x
 
 
 class MeanPool(nn.Module):
-    """The mean of the seen frames, [B, 1, F]."""
+    """The mean of the seen frames, [B, 1, size]."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.size = width
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         weights = seen[..., None].to(x.dtype)
@@ -66,10 +77,11 @@ class MeanPool(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """A weighted mean of the seen frames, the weights a softmax over time, [B, 1, F]."""
+    """A weighted mean of the seen frames, the weights a softmax over time, [B, 1, size]."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.size = width
         self.score = nn.Linear(width, 1)
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
@@ -78,23 +90,44 @@ class AttentionPool(nn.Module):
 
 
 class StatisticsPool(nn.Module):
-    """Mean, standard deviation and maximum of the seen frames, [B, 1, 3 F]."""
+    """Mean, standard deviation and maximum of the seen frames, [B, 1, size]."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.size = 3 * width
         self.mean = MeanPool(width)
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         mean = self.mean(x, seen)
-        spread = (self.mean((x - mean).square(), seen) + 1e-6).sqrt()
+        spread = (self.mean((x - mean).square(), seen) + _TINY).sqrt()
         top = x.masked_fill(~seen[..., None], -1e4).amax(1, keepdim=True)
         top = torch.where(seen.any(1)[:, None, None], top, 0.0)
         return torch.cat((mean, spread, top), dim=-1)
 
+
+class AttentiveStatisticsPool(nn.Module):
+    """Mean and standard deviation, weighted by attention (Okabe et al. 2018), [B, 1, size]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.size = 2 * width
+        self.score = nn.Sequential(nn.Linear(width, 64), nn.Tanh(), nn.Linear(64, 1))
+
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+        scores = self.score(x).masked_fill(~seen[..., None], -1e4)
+        weights = torch.softmax(scores, dim=1)
+        mean = (weights * x).sum(1, keepdim=True)
+        spread = ((weights * (x - mean).square()).sum(1, keepdim=True) + _TINY).sqrt()
+        return torch.cat((mean, spread), dim=-1)
+
+
+# Keeps the root's gradient finite where nothing varies.
+_TINY = 1e-5
 
 POOLS: dict[str, Callable[[int], nn.Module]] = {
     "none": NoPool,
     "mean": MeanPool,
     "attention": AttentionPool,
     "statistics": StatisticsPool,
+    "attentive_statistics": AttentiveStatisticsPool,
 }

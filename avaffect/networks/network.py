@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avaffect.networks.blocks import build_block
+from avaffect.networks.blocks import build_block, lengthen, shorten
 from avaffect.networks.fusion import FUSIONS
 from avaffect.networks.heads import TaskHead
 from avaffect.recipes.recipe import Branch, Recipe
@@ -65,9 +65,13 @@ class BranchNetwork(nn.Module):
         return x * seen[..., None]
 
     def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:
+        frames, stride = x.shape[1], 1
         for block in self.blocks:
             x = block(x, exists, seen)
-        return x
+            if (step := int(getattr(block, "stride", 1))) > 1:
+                stride *= step
+                exists, seen = shorten(exists, step), shorten(seen, step)
+        return lengthen(x, stride, frames) if stride > 1 else x
 
 
 class AffectNetwork(nn.Module):

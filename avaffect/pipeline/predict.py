@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avaffect.config import AudioConfig, PredictConfig
-from avaffect.errors import UnknownNameError, UsageError
+from avaffect.errors import CheckpointError, UnknownNameError, UsageError
 from avaffect.features.audio import audio_specs
 from avaffect.features.provenance import provenance
 from avaffect.features.store import FACES, SubjectFeatures
@@ -263,6 +263,7 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
         CheckpointError: there is no checkpoint that can be used.
         UsageError: the model predicts none of the tasks asked for.
     """
+    from avaffect.features.encoders import ENCODERS
     from avaffect.training.checkpoint import FACTS, checkpoint_folder, load_checkpoint
 
     folder = checkpoint_folder(Path(place))
@@ -274,11 +275,23 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
             f"'{place}' does not predict {', '.join(config.tasks)}",
             f"it predicts {', '.join(knows)}",
         )
+    made = (*ENCODERS, "face_pose", *SOUND)
+    if own := [name for name in checkpoint.recipe.features if name not in made]:
+        raise CheckpointError(
+            f"'{place}' was trained on features of your own ('{own[0]}'), which cannot be made "
+            "from a video",
+            "train on what `avaffect preprocess` writes",
+        )
     analysis = config.analysis
-    if (audio := checkpoint.features.get("audio")) is not None:
-        analysis = replace(analysis, audio=AudioConfig(**audio))
-    if (rate := checkpoint.features.get("sound_rate")) is not None:
-        analysis = replace(analysis, sound_rate=float(rate))
+    try:
+        if (audio := checkpoint.features.get("audio")) is not None:
+            analysis = replace(analysis, audio=AudioConfig(**audio))
+        if (rate := checkpoint.features.get("sound_rate")) is not None:
+            analysis = replace(analysis, sound_rate=float(rate))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"'{folder / FACTS}' names settings of the sound that do not exist", "train again"
+        ) from error
     weights = json.loads((folder / FACTS).read_text("utf-8"))["sha256"]
     return replace(config, tasks=tasks, analysis=analysis, checkpoint=str(folder), weights=weights)
 

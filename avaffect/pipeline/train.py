@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -132,6 +133,11 @@ def read_run(out: Path) -> RunConfig:
     path = out / RUN
     try:
         saved = json.loads(path.read_text("utf-8"))
+        if saved["version"] != VERSION:
+            raise FormatError(
+                f"'{path}' is of version {saved['version']}, this avaffect reads {VERSION}",
+                "use the avaffect that wrote it, or start again with --overwrite",
+            )
         data = DataConfig(**{**saved["data"], "columns": tuple(saved["data"]["columns"])})
         recipe = parse_recipe(saved["recipe"], f"in '{path}'")
         return RunConfig(recipe, data, saved["folds"], saved["seed"])
@@ -228,7 +234,7 @@ def run(
     if first:
         _prepare(config, out, resume, overwrite)
     dataset = load_dataset(config.data, config.recipe.task_names, on_event)
-    parts = _parts(config, dataset, out, first, on_event)
+    parts = _parts(config, dataset, out, first, resume, on_event)
     if only_fold is not None:
         if f"fold-{only_fold}" not in parts:
             raise UsageError(f"there is no fold {only_fold}", f"there are {len(parts)}, from 0")
@@ -254,7 +260,9 @@ def run(
             )
         )
         if first and val_clips:
-            write_validation(folder, done[-1], dataset, val_clips, config.data.edition, on_event)
+            write_validation(
+                folder, done[-1], dataset, val_clips, config.data.edition, device, on_event
+            )
     names = tuple(name for name in parts if name)
     scores, spread = _summary([one.checkpoint.metrics for one in done])
     if first and names and only_fold is None:
@@ -270,7 +278,7 @@ def _prepare(config: RunConfig, out: Path, resume: bool, overwrite: bool) -> Non
     there = (out / RUN).is_file()
     if there and overwrite:
         for path in sorted(out.glob("*")):
-            if path.name in _OURS or path.name.startswith("fold-"):
+            if path.name in _OURS or re.fullmatch("fold-[0-9]+", path.name):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     elif there and not resume:
         raise UsageError(
@@ -298,7 +306,12 @@ _OURS = (
 
 
 def _parts(
-    config: RunConfig, dataset: Dataset, out: Path, first: bool, on_event: EventCallback
+    config: RunConfig,
+    dataset: Dataset,
+    out: Path,
+    first: bool,
+    resume: bool,
+    on_event: EventCallback,
 ) -> dict[str, tuple[tuple[Clip, ...], tuple[Clip, ...]]]:
     """Training and validation clips by the name of the part's folder, ``""`` for ``out``."""
     if config.folds == "none":
@@ -322,14 +335,15 @@ def _parts(
         if first:
             folds.save(out / FOLDS)
         return {"": (train_clips, val_clips)}
-    folds = _folds(config, dataset, out)
+    folds = _folds(config, dataset, out, resume)
     if first:
         folds.save(out / FOLDS)
     return {f"fold-{i}": folds.split(dataset.clips, i) for i in folds.numbers}
 
 
-def _folds(config: RunConfig, dataset: Dataset, out: Path) -> Folds:
-    if (out / FOLDS).is_file():
+def _folds(config: RunConfig, dataset: Dataset, out: Path, resume: bool) -> Folds:
+    # Of a run that starts, another process may be about to throw away an earlier run's folds.
+    if resume and (out / FOLDS).is_file():
         return Folds.load(out / FOLDS, dataset.clips)
     if config.folds == "given":
         return make_folds(dataset.clips, None, by="fold")

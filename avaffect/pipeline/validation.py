@@ -24,13 +24,14 @@ from avaffect.files.atomic import write_text
 from avaffect.files.challenge import subject_file_name, write_challenge
 from avaffect.files.editions import Edition, edition_named
 from avaffect.files.table import write_table
+from avaffect.models.device import choose_device
 from avaffect.networks.apply import Opinion, apply_network
 from avaffect.predictions.missing import DEFAULT_POLICY, fill
 from avaffect.predictions.prediction import Prediction
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.training.checkpoint import load_checkpoint
 from avaffect.training.loop import Trained
-from avaffect.training.score import decisions
+from avaffect.training.score import decisions, mean_opinion
 from avaffect.windows.cut import cut
 from avaffect.windows.reader import WindowReader
 
@@ -43,6 +44,7 @@ def write_validation(
     dataset: Dataset,
     clips: Sequence[Clip],
     edition: str,
+    device: str = "auto",
     on_event: EventCallback = ignore_events,
 ) -> None:
     """Write the predictions for ``clips`` into ``run``.
@@ -55,6 +57,7 @@ def write_validation(
         dataset: says what the labels mean.
         clips: of the dataset.
         edition: of ``files.editions``, for the challenge files.
+        device: ``auto``, ``cpu`` or ``cuda``.
         on_event: progress in clips.
 
     Raises:
@@ -64,7 +67,7 @@ def write_validation(
 
     checkpoint, network = load_checkpoint(trained.folder)
     recipe = checkpoint.recipe
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    where = torch.device(choose_device(device).name)
     window = recipe.window
     overlap = window.overlap if window.predict_overlap is None else window.predict_overlap
     windows = cut([clip.frames for clip in clips], window.length, overlap)
@@ -76,7 +79,7 @@ def write_validation(
         if not dataset.per_clip and is_challenge(task, checkpoint.targets[task], edition)
     ]
     skipped = 0
-    for done, opinion in enumerate(apply_network(network.to(device), reader, device), start=1):
+    for done, opinion in enumerate(apply_network(network.to(where), reader, where), start=1):
         clip = clips[opinion.clip]
         try:
             table = out / "tables" / f"{subject_file_name(clip.name)[:-4]}.parquet"
@@ -155,11 +158,9 @@ def _columns(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, NDArray[An
 def _clip_row(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, Any]:
     row: dict[str, Any] = {"clip": clip.name, "group": clip.group}
     for task, names in targets.items():
-        values = opinion.values[task]
-        known = ~np.isnan(values[:, 0])
-        average = values[known].mean(axis=0, keepdims=True)
+        average = mean_opinion(opinion.values[task])
         if task == "expr":
-            number = int(decisions(task, average, np.array([known.any()]))[0])
+            number = int(decisions(task, average, ~np.isnan(average[:, 0]))[0])
             row["predicted"] = names[number] if number >= 0 else ""
             told = int(clip.labels[task][0]) if task in clip.labels else -1
             row["label"] = names[told] if told >= 0 else ""

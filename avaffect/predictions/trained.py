@@ -23,6 +23,8 @@ from avaffect.training.facts import relevant_settings
 from avaffect.windows.cut import cut
 from avaffect.windows.reader import COMPANIONS, WindowReader
 
+# Window lengths, and with them what the features mean, follow the rate.
+_RATE_TOLERANCE = 0.1
 _DIMENSIONS = ("valence", "arousal")
 
 
@@ -76,6 +78,7 @@ class Trained:
     def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
         """See :class:`avaffect.predictions.predictor.Predictor`."""
         require_arrays(self, subject)
+        self._require_rate(subject)
         recipe, window = self.checkpoint.recipe, self.checkpoint.recipe.window
         overlap = window.overlap if window.predict_overlap is None else window.predict_overlap
         clip = Clip(subject.name, subject.name, subject)
@@ -105,6 +108,19 @@ class Trained:
             heard=heard,
             **values,
         )
+
+    def _require_rate(self, subject: SubjectFeatures) -> None:
+        """Raise FeatureError if it learned from sound files and rows here are not as dense."""
+        trained = self.checkpoint.features.get("sound_rate")
+        steps = np.diff(subject.times)
+        if trained is None or not len(steps) or (step := float(np.median(steps))) <= 0:
+            return
+        if abs(step * float(trained) - 1) > _RATE_TOLERANCE:
+            raise FeatureError(
+                f"'{self.name}' was trained on sound at {trained:g} rows a second, "
+                f"'{subject.name}' has {1 / step:.4g}",
+                "give it sound files: `ffmpeg -i video.mp4 voice.wav`, and predict voice.wav",
+            )
 
     def _coded(self, task: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """The network's values in the columns of the challenge; what it does not know is NaN."""

@@ -71,6 +71,8 @@ class Tcn:
         causal: whether a frame sees earlier frames only; else the kernel is centred.
         residual: whether a layer's input is added to its output (through a dense layer where
             the sizes differ).
+        pool: largest value of so many frames in a row, behind each layer; what follows in the
+            branch then works on fewer frames, and at the branch's end each stands for as many.
     """
 
     kind: Literal["tcn"] = "tcn"
@@ -79,6 +81,7 @@ class Tcn:
     dilate: bool = True
     causal: bool = False
     residual: bool = True
+    pool: Count = 1
     activation: Activation = "relu"
     dropout: Fraction = 0.0
     norm: Norm = "none"
@@ -169,15 +172,21 @@ class Head:
 
     Attributes:
         units: sizes of dense layers, may be empty.
-        pool: ``none`` gives an output a frame; ``mean``, ``attention`` or ``statistics`` (mean,
-            deviation and maximum) make one of a window, which then holds for all its frames.
+        pool: ``none`` gives an output a frame; ``mean``, ``attention``, ``statistics`` (mean,
+            deviation and maximum) or ``attentive_statistics`` (mean and deviation weighted by
+            attention, Okabe et al. 2018) make one of a window, which then holds for all its
+            frames.
+        out_norm: between pooling and the last layer.
+        out_dropout: behind that.
     """
 
     units: tuple[Count, ...] = ()
     activation: Activation = "relu"
     dropout: Fraction = 0.0
     norm: Norm = "none"
-    pool: Literal["none", "mean", "attention", "statistics"] = "none"
+    pool: Literal["none", "mean", "attention", "statistics", "attentive_statistics"] = "none"
+    out_norm: Norm = "none"
+    out_dropout: Fraction = 0.0
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -242,11 +251,17 @@ class Window:
 
 @dataclass(frozen=True, config=_STRICT)
 class Augment:
-    """Changes to training windows, on standardised features.
+    """Changes to training windows; ``stretch``, ``vtlp`` and ``gain_db`` before features are
+    standardised, the others behind.
 
     Attributes:
+        stretch: a window is played up to this share faster or slower, labels too.
+        vtlp: vocal tract length perturbation (Jaitly and Hinton 2013), of the array ``audio``: mel
+            bands are read at frequencies up to ``exp(vtlp)`` times higher or lower, and the MFCC
+            made again from them.
+        gain_db: deviation of the loudness of a window, decibels; of the array ``audio``.
         noise: deviation of Gaussian noise.
-        gain: deviation of one offset for a whole window, added to all features of a branch.
+        column_dropout: chance of each feature to be the mean for a whole window.
         feature_masks: spans of columns set to the mean, so many a window.
         feature_mask: at most so many columns a span.
         time_masks: likewise, spans of frames.
@@ -254,8 +269,11 @@ class Augment:
         mixup: alpha of mixing windows and their class targets (Zhang et al. 2018); 0 is off.
     """
 
+    stretch: Fraction = 0.0
+    vtlp: Fraction = 0.0
+    gain_db: NotNegative = 0.0
     noise: NotNegative = 0.0
-    gain: NotNegative = 0.0
+    column_dropout: Fraction = 0.0
     feature_masks: Annotated[int, Field(ge=0)] = 0
     feature_mask: Count = 20
     time_masks: Annotated[int, Field(ge=0)] = 0

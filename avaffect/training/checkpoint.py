@@ -25,6 +25,8 @@ from avaffect.recipes.recipe import Recipe
 VERSION = 1
 WEIGHTS = "network.safetensors"
 FACTS = "checkpoint.json"
+# What holds whatever was known.
+_OPEN = ("features", "data", "metrics", "versions")
 _PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib", ".h5", ".keras")
 
 
@@ -118,8 +120,19 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
         )
         if checkpoint.targets.keys() != checkpoint.recipe.tasks.keys():
             raise ValueError("targets")
+        if not all(isinstance(facts[name], dict) for name in _OPEN):
+            raise TypeError("facts")
         network = checkpoint.build()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, FormatError) as error:
+    # torch answers sizes that cannot be with RuntimeErrors, Python a nesting too deep.
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        FormatError,
+    ) as error:
         raise CheckpointError(
             f"'{folder / FACTS}' is damaged or not written by avaffect", "train again"
         ) from error

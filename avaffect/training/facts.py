@@ -9,13 +9,13 @@ from typing import Any
 
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip, Dataset
-from avaffect.features.store import StoredSubject
 from avaffect.progress import EventCallback, Notice
 
 _LIBRARIES = ("avaffect", "torch", "numpy", "safetensors", "pydantic")
 # Settings of the feature store that decide what the arrays mean.
 _SETTINGS = ("audio", "faces", "sound_rate")
 _FACES = ("aligner", "crop_size")
+_SOUND = {"audio", "has_sound"}
 
 
 def data_facts(
@@ -44,9 +44,13 @@ def feature_settings(clips: Iterable[Clip], on_event: EventCallback) -> dict[str
     """The settings that the clips' stored features were made with; empty for own tables."""
     found: dict[str, Any] = {}
     for clip in clips:
-        if not isinstance(clip.features, StoredSubject):
+        provenance = getattr(clip.features, "provenance", None)
+        if not provenance:
             continue
-        settings = relevant_settings(clip.features.provenance.get("configuration", {}))
+        settings = relevant_settings(provenance.get("configuration", {}))
+        if not clip.features.specs.keys() <= _SOUND:
+            # The frames of a video are the clock, whatever the setting.
+            settings.pop("sound_rate", None)
         if found and settings != found:
             on_event(
                 Notice(

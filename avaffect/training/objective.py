@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from avaffect.networks.network import AffectNetwork
-from avaffect.recipes.recipe import Augment
+from avaffect.training.augment import augment, mixing, perturb_voice, stretch
 from avaffect.training.losses import TaskLoss, multi_task_loss
 from avaffect.windows.batch import Batch
 
@@ -33,8 +33,16 @@ class Objective(nn.Module):
             A scalar; and by task its part, without its weight and without gradient.
         """
         network, train = self.network, self.network.recipe.train
+        if train.augment.stretch:
+            batch = stretch(batch, train.augment.stretch)
         seen = network.drop_modalities(batch.seen, train.modality_dropout)
-        features = network.standardise(batch.inputs, seen)
+        inputs = {
+            name: perturb_voice(batch.inputs[name], train.augment)
+            if branch.features == ("audio",)
+            else batch.inputs[name]
+            for name, branch in network.recipe.branches.items()
+        }
+        features = network.standardise(inputs, seen)
         features = {name: augment(x, seen[name], train.augment) for name, x in features.items()}
         # Frames whose only modality was dropped have nothing to be judged by.
         anything = torch.stack(list(seen.values())).any(0)
@@ -65,45 +73,3 @@ class Objective(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         configs = {str(task): loss for task, loss in self.network.recipe.tasks.items()}
         return multi_task_loss(dict(self.losses.items()), configs, outputs, targets, valid)
-
-
-def mixing(windows: int, alpha: float) -> tuple[float, Tensor]:
-    """How much of itself a window keeps, at least half, and which window it is mixed with.
-
-    One share for a batch, from Beta(alpha, alpha) (Zhang et al. 2018, as in its code).
-    """
-    first, second = torch._standard_gamma(torch.tensor([alpha, alpha])).tolist()
-    share = first / (first + second) if first + second else 1.0
-    return max(share, 1 - share), torch.randperm(windows)
-
-
-def augment(x: Tensor, seen: Tensor, config: Augment) -> Tensor:
-    """Change standardised windows.
-
-    Args:
-        x: float32 [B, T, F].
-        seen: bool [B, T]; frames that are not seen stay zero.
-        config: how.
-
-    Returns:
-        As ``x``.
-    """
-    windows, frames, width = x.shape
-    if config.noise:
-        x = x + config.noise * torch.randn_like(x)
-    if config.gain:
-        x = x + config.gain * torch.randn(windows, 1, 1, device=x.device)
-    for _ in range(config.feature_masks):
-        x = x * ~_spans(windows, width, config.feature_mask, x.device)[:, None, :]
-    for _ in range(config.time_masks):
-        x = x * ~_spans(windows, frames, config.time_mask, x.device)[:, :, None]
-    return x * seen[..., None]
-
-
-def _spans(windows: int, size: int, longest: int, device: torch.device) -> Tensor:
-    """bool [windows, size], a span of 0 to ``longest`` places in each, anywhere."""
-    longest = min(longest, size)
-    length = torch.randint(0, longest + 1, (windows, 1), device=device)
-    start = (torch.rand(windows, 1, device=device) * (size - length + 1)).long()
-    at = torch.arange(size, device=device)[None]
-    return (at >= start) & (at < start + length)

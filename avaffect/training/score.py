@@ -63,13 +63,18 @@ def pair_of(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Decisions and labels as ``metrics.arrays.score_arrays`` wants them."""
     values = opinion.values[task]
-    known = ~np.isnan(values[:, 0])
     if per_clip:
         # One row: the mean opinion, and the label that all frames carry.
-        mean = values[known].mean(axis=0, keepdims=True)
-        values, labels = np.nan_to_num(mean), labels[:1]
-        known = np.array([bool(known.any())])
-    return decisions(task, values, known), labels
+        values, labels = mean_opinion(values), labels[:1]
+    return decisions(task, values, ~np.isnan(values[:, 0])), labels
+
+
+def mean_opinion(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean [1, K] over the frames of [N, K] that have a value, NaN if none has."""
+    known = values[~np.isnan(values[:, 0])]
+    if not len(known):
+        return np.full((1, values.shape[1]), np.nan, np.float32)
+    return np.asarray(known.mean(axis=0, keepdims=True))
 
 
 def decisions(task: str, values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[Any]:

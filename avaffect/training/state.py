@@ -60,6 +60,7 @@ def load_state(folder: Path, parts: Mapping[str, Any]) -> dict[str, Any] | None:
         ValueError,
         KeyError,
         TypeError,
+        EOFError,
         pickle.UnpicklingError,
     ) as error:
         raise CheckpointError(

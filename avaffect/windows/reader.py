@@ -143,7 +143,9 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
     def __getitem__(self, chosen: Sequence[int]) -> Batch:
         rows = np.asarray(chosen, np.int64)
         clip, start = self.windows.clip[rows], self.windows.start[rows]
-        shape = (len(rows), self.windows.length)
+        # No longer than the longest window, where all clips are short.
+        frames = [self.clips[c].frames for c in clip.tolist()]
+        shape = (len(rows), min(self.windows.length, int((np.array(frames) - start).max())))
         exists = np.zeros(shape, bool)
         inputs = {
             name: np.zeros((*shape, width), self._dtypes[name])
@@ -159,7 +161,7 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
         anything = np.any(list(seen.values()), axis=0)
         targets, valid = {}, {}
         for task, width in self._tasks.items():
-            targets[task], valid[task] = self._labels(task, width, clip, start)
+            targets[task], valid[task] = self._labels(task, width, clip, start, shape)
             mine = valid[task]
             mine &= anything if mine.ndim == 2 else anything[..., None]
         return Batch(
@@ -173,9 +175,13 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
         )
 
     def _labels(
-        self, task: str, width: int, clip: NDArray[np.int64], start: NDArray[np.int64]
+        self,
+        task: str,
+        width: int,
+        clip: NDArray[np.int64],
+        start: NDArray[np.int64],
+        shape: tuple[int, ...],
     ) -> tuple[Array, NDArray[np.bool_]]:
-        shape: tuple[int, ...] = (len(clip), self.windows.length)
         if task == "expr":
             targets: Array = np.full(shape, -1, np.int64)
         else:
