@@ -117,9 +117,9 @@ class Row:
         subjects: Sequence[str],
         outcome: str,
         *,
-        valued: int = 0,
+        valued: int | None = None,
     ) -> Row:
-        """A row for what was worked through; it counts as failed without a face.
+        """A row for what was worked through; it counts as failed if it came to nothing.
 
         Args:
             source: the input.
@@ -127,15 +127,21 @@ class Row:
             faces: frames with a face.
             subjects: who was found.
             outcome: what to say.
-            valued: frames with a value; if there are any, nobody needs to be seen.
+            valued: frames with a value, where values are wanted; None where faces are.
         """
         code = 0
         outcome = f"ok ({outcome})"
-        if not faces and not valued:
-            error = NoFaceError(
-                f"no face was found in any of the {frames} frames of '{source.name}'",
-                "all its rows are marked missing; --detector centerface finds smaller faces",
-            )
+        if not (faces if valued is None else valued):
+            if faces:
+                error: AvaffectError = AvaffectError(
+                    f"none of the {frames} frames of '{source.name}' has a value",
+                    "the model needs what the file does not have, such as sound",
+                )
+            else:
+                error = NoFaceError(
+                    f"no face was found in any of the {frames} frames of '{source.name}'",
+                    "all its rows are marked missing; --detector centerface finds smaller faces",
+                )
             code, outcome = error.exit_code, str(error)
         return cls(
             source.name or str(source), outcome, str(frames), str(faces), " ".join(subjects), code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,13 @@ _FREE = ("out", "device", "workers", "resume", "tensorboard", "quiet", "fold")
     help="Train once a fold; no group is in both parts of a fold.",
 )
 @click.option("--fold", type=click.IntRange(0), help="Train this fold only.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of weights, order and folds.",
+)
 @click.option(
     "-o",
     "--out",
@@ -92,7 +99,13 @@ _FREE = ("out", "device", "workers", "resume", "tensorboard", "quiet", "fold")
     "--resume", is_flag=True, help="Go on with the interrupted run in OUT, with its own settings."
 )
 @click.option("--overwrite", is_flag=True, help="Throw away the run that is in OUT.")
-@click.option("--device", type=NameChoice(DEVICES, "device"), default="auto", show_default=True)
+@click.option(
+    "--device",
+    type=NameChoice(DEVICES, "device"),
+    default="auto",
+    show_default=True,
+    help="Where to train.",
+)
 @click.option(
     "--workers", type=click.IntRange(0), help="Processes that read windows.  [default: by device]"
 )
@@ -125,7 +138,9 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
         config = read_run(Path(out))
     else:
         config = _config(options)
-    with Reporter(options["quiet"]) as reporter:
+    # Of several processes the first one talks.
+    first = os.environ.get("RANK", "0") == "0"
+    with Reporter(options["quiet"] or not first) as reporter:
         reporter.say(f"recipe: {config.recipe.name} ({', '.join(config.recipe.modalities)})")
         table = EpochTable(reporter)
         result = run(

@@ -136,10 +136,13 @@ class RecurrentBlock(nn.Module):
         cell = nn.GRU if "gru" in config.kind else nn.LSTM
         ways = 2 if config.kind.startswith("bi") else 1
         self.forwards, self.backwards, self.after = (nn.ModuleList() for _ in range(3))
+        self.skips = nn.ModuleList()
         for units in config.units:
             self.forwards.append(cell(width, units, batch_first=True))
             if ways == 2:
                 self.backwards.append(cell(width, units, batch_first=True))
+            if config.residual:
+                self.skips.append(_skip(width, ways * units))
             width = ways * units
             self.after.append(After(width, config.activation, config.dropout, config.norm))
         self.size = width
@@ -153,8 +156,13 @@ class RecurrentBlock(nn.Module):
                 # give unpadded.
                 other = self.backwards[i](_take(x, back))[0]
                 out = torch.cat((out, _take(other, back)), dim=-1)
-            x = after(out, seen)
+            out = after(out, seen)
+            x = out + self.skips[i](x) if self.skips else out
         return x
+
+
+def _skip(width: int, units: int) -> nn.Module:
+    return nn.Identity() if width == units else nn.Linear(width, units)
 
 
 def _reversal(exists: Tensor) -> Tensor:
@@ -179,28 +187,35 @@ class TcnBlock(nn.Module):
     def __init__(self, width: int, config: Tcn) -> None:
         super().__init__()
         self.causal = config.causal
+        self.depth = config.depth
         self.reaches: list[int] = []
         self.layers, self.after, self.skips = (nn.ModuleList() for _ in range(3))
         for i, units in enumerate(config.units):
             dilation = 2**i if config.dilate else 1
-            self.reaches.append((config.kernel - 1) * dilation)
-            self.layers.append(nn.Conv1d(width, units, config.kernel, dilation=dilation))
-            self.after.append(After(units, config.activation, config.dropout, config.norm))
             if config.residual:
-                self.skips.append(nn.Identity() if width == units else nn.Linear(width, units))
-            width = units
+                self.skips.append(_skip(width, units))
+            for _ in range(config.depth):
+                self.reaches.append((config.kernel - 1) * dilation)
+                self.layers.append(nn.Conv1d(width, units, config.kernel, dilation=dilation))
+                after = After(units, config.activation, config.dropout, config.norm)
+                self.after.append(after)
+                width = units
         self.size = width
         self.pool = config.pool
         self.stride = config.pool ** len(config.units)
 
     def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:
-        for i, (layer, after) in enumerate(zip(self.layers, self.after, strict=True)):
+        for i in range(len(self.layers)):
             x = x * exists[..., None]
-            reach = self.reaches[i]
-            before = reach if self.causal else reach // 2
-            padded = functional.pad(x.transpose(1, 2), (before, reach - before))
-            out = after(layer(padded).transpose(1, 2), seen)
-            x = out + self.skips[i](x) if self.skips else out
+            if i % self.depth == 0:
+                entry = x
+            before = self.reaches[i] if self.causal else self.reaches[i] // 2
+            padded = functional.pad(x.transpose(1, 2), (before, self.reaches[i] - before))
+            x = self.after[i](self.layers[i](padded).transpose(1, 2), seen)
+            if (i + 1) % self.depth:
+                continue
+            if self.skips:
+                x = x + self.skips[i // self.depth](entry)
             if self.pool > 1:
                 # Far below any activation, so that padding never is the largest.
                 x = x.masked_fill(~exists[..., None], -1e4)

@@ -26,6 +26,7 @@ from avaffect.recipes.library import choose, load_recipe, parse_recipe
 from avaffect.recipes.recipe import Recipe
 from avaffect.training.checkpoint import finite
 from avaffect.training.loop import EpochCallback, Trained, train
+from avaffect.training.state import STATE
 
 RUN = "run.json"
 FOLDS = "folds.json"
@@ -231,14 +232,17 @@ def run(
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
     first = os.environ.get("RANK", "0") == "0"
-    if first:
-        _prepare(config, out, resume, overwrite)
+    if first and not overwrite:
+        _require_free(config, out, resume)
     dataset = load_dataset(config.data, config.recipe.task_names, on_event)
-    parts = _parts(config, dataset, out, first, resume, on_event)
+    parts, folds = _parts(config, dataset, out, resume, on_event)
     if only_fold is not None:
         if f"fold-{only_fold}" not in parts:
             raise UsageError(f"there is no fold {only_fold}", f"there are {len(parts)}, from 0")
         parts = {f"fold-{only_fold}": parts[f"fold-{only_fold}"]}
+    # Only now, so that neither a mistake in the settings nor in the data costs an earlier run.
+    if first:
+        _begin(config, out, overwrite, folds)
     done = []
     for name, (train_clips, val_clips) in parts.items():
         on_fold(name)
@@ -266,30 +270,38 @@ def run(
     names = tuple(name for name in parts if name)
     scores, spread = _summary([one.checkpoint.metrics for one in done])
     if first and names and only_fold is None:
-        folds = {
-            name: finite(one.checkpoint.metrics) for name, one in zip(parts, done, strict=True)
+        each = {
+            name: finite(one.checkpoint.metrics) for name, one in zip(names, done, strict=True)
         }
-        summary = {"mean": finite(scores), "sd": finite(spread), "folds": folds}
+        summary = {"mean": finite(scores), "sd": finite(spread), "folds": each}
         write_json(out / SUMMARY, summary)
     return RunResult(tuple(done), names, scores, spread)
 
 
-def _prepare(config: RunConfig, out: Path, resume: bool, overwrite: bool) -> None:
-    there = (out / RUN).is_file()
-    if there and overwrite:
-        for path in sorted(out.glob("*")):
-            if path.name in _OURS or re.fullmatch("fold-[0-9]+", path.name):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-    elif there and not resume:
+def _require_free(config: RunConfig, out: Path, resume: bool) -> None:
+    """Refuse a folder in which another run has begun; one that never saved anything has not."""
+    if not (out / RUN).is_file():
+        return
+    if not [*out.glob(f"last/{STATE}"), *out.glob(f"fold-*/last/{STATE}")]:
+        return
+    if not resume:
         raise UsageError(
             f"'{out}' holds a run already", "--resume goes on with it, --overwrite starts anew"
         )
-    elif there and read_run(out).to_dict() != config.to_dict():
+    if read_run(out).to_dict() != config.to_dict():
         raise UsageError(
             f"the run in '{out}' has other settings", "choose another folder, or --overwrite it"
         )
-    if not there or overwrite:
-        write_json(out / RUN, config.to_dict())
+
+
+def _begin(config: RunConfig, out: Path, overwrite: bool, folds: Folds | None) -> None:
+    if overwrite and (out / RUN).is_file():
+        for path in sorted(out.glob("*")):
+            if path.name in _OURS or re.fullmatch("fold-[0-9]+", path.name):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_json(out / RUN, config.to_dict())
+    if folds is not None:
+        folds.save(out / FOLDS)
 
 
 _OURS = (
@@ -309,15 +321,15 @@ def _parts(
     config: RunConfig,
     dataset: Dataset,
     out: Path,
-    first: bool,
     resume: bool,
     on_event: EventCallback,
-) -> dict[str, tuple[tuple[Clip, ...], tuple[Clip, ...]]]:
-    """Training and validation clips by the name of the part's folder, ``""`` for ``out``."""
+) -> tuple[dict[str, tuple[tuple[Clip, ...], tuple[Clip, ...]]], Folds | None]:
+    """Training and validation clips by the name of the part's folder, ``""`` for ``out``; and
+    the folds that they come from, None for the data's own split."""
     if config.folds == "none":
         train_clips, val_clips = dataset.of("train"), dataset.of("val")
         if train_clips and val_clips:
-            return {"": (train_clips, val_clips)}
+            return {"": (train_clips, val_clips)}, None
         rest = tuple(clip for clip in dataset.clips if clip.split != "test")
         if len({clip.group for clip in rest}) < HELD_OUT:
             raise UsageError(
@@ -332,13 +344,9 @@ def _parts(
                 "held out, whole groups of them"
             )
         )
-        if first:
-            folds.save(out / FOLDS)
-        return {"": (train_clips, val_clips)}
+        return {"": (train_clips, val_clips)}, folds
     folds = _folds(config, dataset, out, resume)
-    if first:
-        folds.save(out / FOLDS)
-    return {f"fold-{i}": folds.split(dataset.clips, i) for i in folds.numbers}
+    return {f"fold-{i}": folds.split(dataset.clips, i) for i in folds.numbers}, folds
 
 
 def _folds(config: RunConfig, dataset: Dataset, out: Path, resume: bool) -> Folds:

@@ -51,10 +51,13 @@ class Recurrent:
 
     Attributes:
         units: size of each layer, of each direction in the ``bi`` kinds (so twice as wide).
+        residual: whether a layer's input is added to its output (through a dense layer where
+            the sizes differ).
     """
 
     kind: Literal["gru", "bigru", "lstm", "bilstm"] = "gru"
     units: Sizes = (64,)
+    residual: bool = False
     activation: Activation = "none"
     dropout: Fraction = 0.0
     norm: Norm = "none"
@@ -66,6 +69,7 @@ class Tcn:
 
     Attributes:
         units: channels of each layer.
+        depth: convolutions in each layer, one after the other.
         kernel: frames, odd.
         dilate: whether the n-th layer is dilated by 2^n; else by 1.
         causal: whether a frame sees earlier frames only; else the kernel is centred.
@@ -77,6 +81,7 @@ class Tcn:
 
     kind: Literal["tcn"] = "tcn"
     units: Sizes = (64,)
+    depth: Count = 1
     kernel: Count = 3
     dilate: bool = True
     causal: bool = False

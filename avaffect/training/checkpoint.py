@@ -16,7 +16,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from avaffect.errors import CheckpointError, FormatError, InputNotFoundError
+from avaffect.errors import CheckpointError, FormatError, InputNotFoundError, UsageError
 from avaffect.files.atomic import atomic_path, write_json
 from avaffect.networks.network import AffectNetwork
 from avaffect.recipes.library import parse_recipe
@@ -96,6 +96,7 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
 
     Raises:
         InputNotFoundError: there is no such folder.
+        UsageError: the folder holds several folds.
         CheckpointError: what is there is no checkpoint of avaffect's, or damaged.
     """
     folder = checkpoint_folder(Path(place))
@@ -123,6 +124,11 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
         if not all(isinstance(facts[name], dict) for name in _OPEN):
             raise TypeError("facts")
         network = checkpoint.build()
+    except FormatError as error:
+        raise CheckpointError(
+            f"checkpoint '{folder}' does not fit this avaffect: {error.problem}",
+            "use the version that wrote it (it is in the checkpoint), or train again",
+        ) from error
     # torch answers sizes that cannot be with RuntimeErrors, Python a nesting too deep.
     except (
         OSError,
@@ -131,7 +137,6 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
         TypeError,
         AttributeError,
         RuntimeError,
-        FormatError,
     ) as error:
         raise CheckpointError(
             f"'{folder / FACTS}' is damaged or not written by avaffect", "train again"
@@ -163,6 +168,8 @@ def checkpoint_folder(place: Path) -> Path:
     for name in ("best", "last"):
         if (place / name / FACTS).is_file():
             return place / name
+    if folds := sorted(place.glob("fold-*")):
+        raise UsageError(f"'{place}' holds a model a fold", f"name one, e.g. {folds[0]}")
     if not place.exists():
         raise InputNotFoundError(f"there is no checkpoint '{place}'", "check the path")
     pickles = [one.name for one in place.glob("*") if one.suffix.lower() in _PICKLES]
