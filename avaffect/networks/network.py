@@ -10,10 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from avaffect.errors import UsageError
 from avaffect.networks.blocks import build_block, lengthen, shorten
 from avaffect.networks.fusion import FUSIONS
 from avaffect.networks.heads import TaskHead
 from avaffect.recipes.recipe import Branch, Recipe
+
+_LIMIT = 10.0
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,12 @@ class BranchNetwork(nn.Module):
         self.size = width
 
     def standardise(self, x: Tensor, seen: Tensor) -> Tensor:
-        """Zero where nothing is seen, and in single cells that are not finite."""
+        """Zero where nothing is seen, and in single cells that are not finite; within +-10."""
         x = (x.float() - self.mean) / self.deviation
         x = torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
-        return x * seen[..., None]
+        # A feature that hardly moved in training may be thousands of deviations off in a video of
+        # another kind, and would drown everything else.
+        return x.clamp(-_LIMIT, _LIMIT) * seen[..., None]
 
     def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:
         frames, stride = x.shape[1], 1
@@ -88,9 +93,14 @@ class AffectNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.recipe = recipe
-        self.branches = nn.ModuleDict(
-            {name: BranchNetwork(widths[name], one) for name, one in recipe.branches.items()}
-        )
+        try:
+            self.branches = nn.ModuleDict(
+                {name: BranchNetwork(widths[name], one) for name, one in recipe.branches.items()}
+            )
+        except KeyError as error:  # torch keeps some names for itself
+            raise UsageError(
+                f"a branch has a name that cannot be used: {error}", "give it another name"
+            ) from error
         sizes = [int(one.size) for one in self.branches.values()]  # type: ignore[arg-type]
         late = recipe.fusion.kind == "late"
         self.fusion = None if late else FUSIONS[recipe.fusion.kind](sizes, recipe.fusion)

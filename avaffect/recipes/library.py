@@ -17,6 +17,7 @@ from avaffect.recipes import recipe as types
 from avaffect.recipes.recipe import Loss, Recipe
 
 _SUFFIX = ".yaml"
+_SECTIONS = ("train", "window", "head", "fusion")
 _HERE = Path(__file__).parent
 
 # What a task is trained with where a recipe that does not know it is asked for it.
@@ -63,7 +64,8 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
     Args:
         name: a recipe of this package, or the path of a YAML file. Its key ``extends`` names a
             recipe to start from (a path is relative to the file) and ``change`` maps dotted keys
-            to values, as ``--set`` does; every other key replaces the whole of its section.
+            to values, as ``--set`` does. Of ``train``, ``window``, ``head`` and ``fusion`` what is
+            named is replaced, of everything else the whole.
         changes: ``key=value`` with dotted keys, e.g. ``train.lr=3e-4``; values are YAML.
 
     Raises:
@@ -177,7 +179,10 @@ def _tree(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise FormatError(
             f"'{path}': change is no mapping", "write lines such as `train.lr: 3e-4` under it"
         )
-    whole = parse_recipe(_tree(base, (*seen, path.resolve())), f"'{base.stem}'").to_dict() | tree
+    whole = parse_recipe(_tree(base, (*seen, path.resolve())), f"'{base.stem}'").to_dict()
+    for key, value in tree.items():
+        merged = key in _SECTIONS and isinstance(value, dict)
+        whole[key] = whole[key] | value if merged else value
     for key, value in changes.items():
         _put(whole, str(key), value)
     return whole

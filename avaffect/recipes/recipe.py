@@ -95,6 +95,8 @@ class Tcn:
     def _check(self) -> Tcn:
         if self.kernel % 2 == 0:
             raise ValueError("kernel must be odd")
+        if self.causal and self.pool > 1:
+            raise ValueError("a causal block cannot pool: it would look ahead")
         return self
 
 
@@ -307,7 +309,8 @@ class Train:
         patience: epochs without a better validation score before the end; 0 never stops early.
         ema: decay of an average of the weights, used for validation and saved; 0 is off.
         amp: ``auto`` (bf16 or fp16 on CUDA, none on the CPU), ``none``, ``bf16`` or ``fp16``.
-        modality_dropout: chance that a training window loses a modality (never all of them).
+        modality_dropout: chance of each modality to be taken from a training window, unless that
+            would take all that it has.
         sampling: ``shuffle``, or ``balanced`` (windows drawn so that classes occur alike).
         select: ``best`` validation score, or the ``last`` epoch, is what prediction uses.
         augment: changes to training windows.

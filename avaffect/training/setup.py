@@ -20,7 +20,7 @@ from avaffect.training.losses import build_loss
 from avaffect.training.objective import Objective
 from avaffect.training.processes import Processes
 from avaffect.windows.cut import cut
-from avaffect.windows.order import batches
+from avaffect.windows.order import batch_count, batches
 from avaffect.windows.reader import WindowReader, branch_moments, labelled
 
 _NO_LABELS: dict[str, Callable[[int], Any]] = {
@@ -77,6 +77,12 @@ class Setup:
         if not len(windows):
             raise UsageError(
                 "there is no labelled frame to train on", "run `avaffect data check` on the data"
+            )
+        if not batch_count(len(windows), recipe.train.batch_size, group.world):
+            raise UsageError(
+                f"{len(windows)} windows in batches of {recipe.train.batch_size} are too few for "
+                f"{group.world} processes",
+                "start fewer processes, or raise train.batch_size",
             )
         self.reader = WindowReader(train_clips, recipe.branches, windows, sizes)
         self.val_reader = None

@@ -21,7 +21,8 @@ from avaffect.windows.cut import Windows
 _CHUNK = 4096
 # Which bool array says where an array of numbers without NaN is meaningful.
 COMPANIONS = {"audio": "has_sound"}
-_SMALLEST_DEVIATION = 1e-4
+# Below this share of its mean a column's deviation is the rounding of a constant.
+_ROUNDING = 1e-14
 
 
 class BranchReader:
@@ -228,7 +229,8 @@ class Moments:
     def result(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """float32 [width] each; 0 and 1 for a column without values, 1 for a constant one."""
         deviation = np.sqrt(self._squares / np.maximum(self._count, 1))
-        deviation[deviation < _SMALLEST_DEVIATION] = 1.0
+        deviation[deviation <= _ROUNDING * np.abs(self._mean)] = 1.0
+        deviation = np.maximum(deviation, np.finfo(np.float32).tiny)
         return self._mean.astype(np.float32), deviation.astype(np.float32)
 
 

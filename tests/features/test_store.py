@@ -119,6 +119,8 @@ def test_stored_equals_spooled(spooled, stored):
 
 
 def test_slices_of_both_are_equal(spooled, stored):
+    mapped = SubjectFeatures.open(stored.folder, mapped=True)
+
     @settings(max_examples=60, deadline=None)
     @given(
         name=st.sampled_from(sorted(KEYS.keys() - {"faces"})),
@@ -130,8 +132,34 @@ def test_slices_of_both_are_equal(spooled, stored):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(b, stored.array(name)[start:stop])
+        view = mapped.array(name, start, stop)
+        assert view.dtype == a.dtype
+        assert not view.flags.writeable
+        np.testing.assert_array_equal(a, view)
 
     check()
+
+
+def test_mapped_subjects_are_the_same(stored):
+    mapped = SubjectFeatures.open(stored.folder, mapped=True)
+    assert (mapped.name, mapped.frames, mapped.names) == (stored.name, FRAMES, stored.names)
+    assert (mapped.specs, mapped.keys) == (stored.specs, stored.keys)
+    assert mapped.table().equals(stored.table())
+    with pytest.raises(FeatureError, match="no features called 'gaze'"):
+        mapped.array("gaze")
+
+
+def test_a_mapped_subject_that_is_made_again(stored):
+    """Arrays already read stay as they were; opened again it has the new ones."""
+    mapped = SubjectFeatures.open(stored.folder, mapped=True)
+    before = mapped.array("mesh").copy()
+    audio = np.ones((FRAMES, 5), np.float32)
+    specs = {"audio": ArraySpec((5,), "float32")}
+    replace_arrays(stored.folder, specs, [{"audio": audio}], PROVENANCE, {"audio": "new"})
+    np.testing.assert_array_equal(mapped.array("mesh"), before)
+    assert mapped.array("audio").shape == (FRAMES, 3)
+    again = SubjectFeatures.open(stored.folder, mapped=True)
+    np.testing.assert_array_equal(again.array("audio"), audio)
 
 
 def test_chunks_are_the_whole(stored, monkeypatch):

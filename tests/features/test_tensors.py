@@ -1,6 +1,7 @@
-"""safetensors files: both ways with the library, in slices, and damaged."""
+"""safetensors files: both ways with the library, in slices, mapped, and damaged."""
 
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from avaffect.errors import FeatureError
+from avaffect.features import tensors
 from avaffect.features.tensors import ArraySpec, TensorFile, TensorWriter
 
 SPECS = {
@@ -57,22 +59,23 @@ def test_the_library_reads_it(tmp_path_factory, rows, step):
 def test_it_reads_the_library(tmp_path):
     arrays = values(20)
     save_file(arrays, tmp_path / "a.safetensors", {"note": "x"})
-    file = TensorFile(tmp_path / "a.safetensors")
-    assert file.specs == SPECS
-    assert (file.rows, file.metadata) == (20, {"note": "x"})
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(file.read(name), array)
+    for mapped in (False, True):
+        file = TensorFile(tmp_path / "a.safetensors", mapped=mapped)
+        assert file.specs == SPECS
+        assert (file.rows, file.metadata) == (20, {"note": "x"})
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(file.read(name), array)
 
 
 @settings(max_examples=50, deadline=None)
-@given(start=st.integers(-30, 30), stop=st.none() | st.integers(-30, 30))
-def test_slices_are_python_slices(tmp_path_factory, start, stop):
+@given(start=st.integers(-30, 30), stop=st.none() | st.integers(-30, 30), mapped=st.booleans())
+def test_slices_are_python_slices(tmp_path_factory, start, stop, mapped):
     path = tmp_path_factory.getbasetemp() / "slices.safetensors"
     arrays = values(20)
     if not path.exists():
         write(path, arrays)
     for name, array in arrays.items():
-        read = TensorFile(path).read(name, start, stop)
+        read = TensorFile(path, mapped=mapped).read(name, start, stop)
         np.testing.assert_array_equal(read, array[start:stop])
         assert read.dtype == array.dtype
 
@@ -151,8 +154,9 @@ def test_damaged_files(tmp_path):
     whole = path.read_bytes()
     for data in (b"", b"short", whole[:50], whole[:-1], b"\xff" * 8 + whole[8:], b"x" + whole[1:]):
         path.write_bytes(data)
-        with pytest.raises(FeatureError, match="damaged"):
-            TensorFile(path)
+        for mapped in (False, True):
+            with pytest.raises(FeatureError, match="damaged"):
+                TensorFile(path, mapped=mapped)
     with pytest.raises(FeatureError, match="missing"):
         TensorFile(tmp_path / "b")
 
@@ -164,3 +168,94 @@ def test_a_file_cut_short_after_it_was_opened(tmp_path):
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(FeatureError, match="damaged"):
         file.read("byte")
+
+
+# Mapped.
+
+
+def test_mapped_slices_are_views_that_cannot_be_written(tmp_path):
+    write(tmp_path / "a", values(20))
+    file = TensorFile(tmp_path / "a", mapped=True)
+    first, second = file.read("mesh", 3, 9), file.read("mesh", 5, 7)
+    assert np.shares_memory(first, second)
+    assert not first.flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 0
+    copied = TensorFile(tmp_path / "a").read("mesh", 3, 9)
+    copied[0] = 0
+    np.testing.assert_array_equal(first, values(20)["mesh"][3:9])
+
+
+def test_mapped_arrays_at_any_place(tmp_path):
+    """Other writers need not put arrays at multiples of their item size."""
+    data = np.arange(6, dtype="<f8")
+    text = json.dumps(
+        {
+            "flag": {"dtype": "BOOL", "shape": [3], "data_offsets": [0, 3]},
+            "wide": {"dtype": "F64", "shape": [3, 2], "data_offsets": [3, 51]},
+        }
+    ).encode()
+    text += b" " * (-len(text) % 8)
+    path = tmp_path / "a"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + b"\1\0\1" + data.tobytes())
+    for mapped in (True, False):
+        file = TensorFile(path, mapped=mapped)
+        np.testing.assert_array_equal(file.read("wide", 1), data.reshape(3, 2)[1:])
+        assert file.read("flag").tolist() == [True, False, True]
+
+
+def test_mapped_files_without_rows_or_arrays(tmp_path):
+    write(tmp_path / "a", values(0))
+    read = TensorFile(tmp_path / "a", mapped=True).read("mesh")
+    assert (read.shape, read.dtype) == ((0, 4, 3), np.float32)
+    with TensorWriter(tmp_path / "b", 5, {}, {}):
+        pass
+    assert TensorFile(tmp_path / "b", mapped=True).rows == 0
+
+
+def test_a_mapped_file_that_is_replaced(tmp_path):
+    """What was mapped stays as it was, what was not is never read in the other's places."""
+    path, other = tmp_path / "a", tmp_path / "b"
+    old = values(20)
+    write(path, old)
+    early, late = TensorFile(path, mapped=True), TensorFile(path, mapped=True)
+    view = early.read("mesh")
+    new = {name: array[::-1] for name, array in old.items()}
+    write(other, new)
+    other.replace(path)
+    np.testing.assert_array_equal(view, old["mesh"])
+    np.testing.assert_array_equal(early.read("half"), old["half"])
+    np.testing.assert_array_equal(TensorFile(path, mapped=True).read("mesh"), new["mesh"])
+    tensors._file_map.cache_clear()
+    with pytest.raises(FeatureError, match="damaged"):
+        late.read("mesh")
+    np.testing.assert_array_equal(view, old["mesh"])
+
+
+def test_a_mapped_file_that_is_cut_short_or_gone(tmp_path):
+    path = tmp_path / "a"
+    write(path, values(20))
+    short, gone = TensorFile(path, mapped=True), TensorFile(path, mapped=True)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(FeatureError, match="damaged"):
+        short.read("byte")
+    path.unlink()
+    with pytest.raises(FeatureError, match="damaged"):
+        gone.read("byte")
+
+
+def test_more_mapped_files_than_a_process_may_open(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    specs = {"x": ArraySpec((2,), "float32")}
+    files = []
+    for i in range(700):
+        with TensorWriter(tmp_path / str(i), 3, specs, {}) as writer:
+            writer.write("x", np.full((3, 2), i))
+        files.append(TensorFile(tmp_path / str(i), mapped=True))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (600, hard))
+    try:
+        for _ in range(2):
+            for i, file in enumerate(files):
+                assert (file.read("x", 1, 3) == i).all()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

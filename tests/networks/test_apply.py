@@ -1,0 +1,153 @@
+"""Applying a network to clips: the literal average, frame by frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from avaffect.datasets.clip import Clip
+from avaffect.features.tensors import ArraySpec
+from avaffect.networks.apply import apply_network, probabilities
+from avaffect.windows.cut import cut
+from avaffect.windows.reader import WindowReader
+
+OUTPUTS = {"va": 2, "expr": 4, "au": 3}
+WIDTHS = {"voice": 3, "face": 5, "pose": 2}
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Features from arrays."""
+
+    arrays: dict
+
+    @property
+    def frames(self):
+        return len(self.arrays["voice"])
+
+    @property
+    def specs(self):
+        return {n: ArraySpec(a.shape[1:], str(a.dtype)) for n, a in self.arrays.items()}
+
+    def array(self, name, start=0, stop=None):
+        return self.arrays[name][start:stop]
+
+
+def make_clip(name, frames, blind=slice(0, 0)):
+    """A clip with gaps; on the frames ``blind`` nothing is seen."""
+    rng = np.random.default_rng(frames)
+    arrays = {}
+    for branch, width in WIDTHS.items():
+        arrays[branch] = rng.normal(size=(frames, width)).astype(np.float32)
+        arrays[branch][rng.random(frames) < 0.3] = np.nan
+        arrays[branch][blind] = np.nan
+    return Clip(name, name, Arrays(arrays))
+
+
+CLIPS = [make_clip("a", 33), make_clip("short", 5, slice(3, 5)), make_clip("b", 26, slice(4, 17))]
+
+
+@pytest.fixture
+def setting(small_network):
+    """A network that is not as at its beginning, and windows of 9 with 5 overlapping."""
+
+    def make(block="bigru", fusion="concat", pool="none"):
+        network = small_network(block, fusion, pool)
+        windows = cut([clip.frames for clip in CLIPS], 9, 5)
+        reader = WindowReader(CLIPS, network.recipe.branches, windows, {})
+        network.train()
+        for i in range(3):
+            batch = reader[[i, i + 4]]
+            network(batch.inputs, batch.seen, batch.exists)
+        return network, reader
+
+    return make
+
+
+@pytest.mark.parametrize("fusion", ["concat", "late"])
+@pytest.mark.parametrize("pool", ["none", "attention"])
+def test_it_is_the_literal_average(fusion, pool, setting):
+    network, reader = setting("bigru", fusion, pool)
+    opinions = list(apply_network(network, reader, CPU, batch_size=3))
+    assert [opinion.clip for opinion in opinions] == [0, 1, 2]
+    assert not network.training
+    said = {}
+    for i in range(len(reader)):
+        batch = reader[[i]]
+        with torch.no_grad():
+            out = network(batch.inputs, batch.seen, batch.exists)
+        for t in range(batch.exists.shape[1]):
+            frame = (int(batch.clip), int(batch.start) + t)
+            for task, row in out.items():
+                kinds = {"va": lambda x: x, "expr": lambda x: x.softmax(0)}
+                value = kinds.get(task, torch.sigmoid)(row[0, t])
+                said.setdefault((task, *frame), []).append(value.numpy())
+    assert max(len(rows) for rows in said.values()) == 3
+    for opinion in opinions:
+        clip = CLIPS[opinion.clip]
+        seen = {n: ~np.isnan(a).all(axis=1) for n, a in clip.features.arrays.items()}
+        for name, there in seen.items():
+            assert opinion.seen[name].dtype == bool
+            np.testing.assert_array_equal(opinion.seen[name], there)
+        anything = np.any(list(seen.values()), axis=0)
+        assert opinion.values.keys() == OUTPUTS.keys()
+        for task, values in opinion.values.items():
+            assert values.shape == (clip.frames, OUTPUTS[task])
+            assert values.dtype == np.float32
+            for t in range(clip.frames):
+                if anything[t]:
+                    expected = np.mean(said[task, opinion.clip, t], axis=0)
+                    np.testing.assert_allclose(values[t], expected, rtol=1e-4, atol=1e-6)
+                else:
+                    assert np.isnan(values[t]).all()
+    assert np.isnan(opinions[2].values["va"][4:17]).all()
+    assert np.isnan(opinions[1].values["va"][3:]).all()
+    assert np.isfinite(opinions[0].values["va"]).any()
+
+
+def test_values_are_values(setting):
+    for opinion in apply_network(*setting(), CPU):
+        known = ~np.isnan(opinion.values["va"][:, 0])
+        assert known.any()
+        assert np.abs(opinion.values["va"][known]).max() <= 1
+        np.testing.assert_allclose(opinion.values["expr"][known].sum(1), 1, rtol=1e-5)
+        au = opinion.values["au"][known]
+        assert 0 <= au.min() <= au.max() <= 1
+
+
+@pytest.mark.parametrize("block", ["bigru", "transformer", "tcn", "pooled_tcn"])
+def test_batches_do_not_matter(block, setting):
+    network, reader = setting(block)
+    whole = list(apply_network(network, reader, CPU))
+    for size in (1, 2, 7):
+        for a, b in zip(whole, apply_network(network, reader, CPU, batch_size=size), strict=True):
+            for task in OUTPUTS:
+                np.testing.assert_allclose(a.values[task], b.values[task], rtol=1e-4, atol=1e-6)
+
+
+def test_some_clips_in_any_order(setting):
+    network, reader = setting()
+    whole = list(apply_network(network, reader, CPU))
+    some = list(apply_network(network, reader, CPU, clips=[2, 0]))
+    assert [opinion.clip for opinion in some] == [2, 0]
+    np.testing.assert_array_equal(some[0].values["va"], whole[2].values["va"])
+    assert list(apply_network(network, reader, CPU, clips=[])) == []
+
+
+def test_it_leaves_the_network_as_it_is(setting):
+    network, reader = setting()
+    before = {name: one.clone() for name, one in network.state_dict().items()}
+    for _ in apply_network(network, reader, CPU):
+        pass
+    for name, one in network.state_dict().items():
+        assert torch.equal(one, before[name])
+
+
+def test_probabilities():
+    logits = torch.tensor([[0.0, 1.0], [-2.0, 3.0]])
+    assert probabilities("va", logits) is logits
+    expected = torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)
+    torch.testing.assert_close(probabilities("expr", logits), expected)
+    torch.testing.assert_close(probabilities("au", logits), 1 / (1 + torch.exp(-logits)))

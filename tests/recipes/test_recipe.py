@@ -1,0 +1,98 @@
+"""Recipes: what is checked, what follows from what, and the way to plain values and back."""
+
+import json
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from avaffect.recipes.library import load_recipe, parse_recipe, recipe_names
+from avaffect.recipes.recipe import (
+    Branch,
+    Dense,
+    Fusion,
+    Loss,
+    Recipe,
+    Recurrent,
+    Tcn,
+    Train,
+    Transformer,
+    Window,
+)
+
+LAYER = Dense()
+AUDIO = Branch("audio", ("audio",), (LAYER,))
+VIDEO = Branch("video", ("face_pose", "embedding"), (LAYER,))
+MSE = Loss({"mse": 1.0})
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_is_the_same_after_json(name):
+    recipe = load_recipe(name)
+    plain = recipe.to_dict()
+    assert parse_recipe(json.loads(json.dumps(plain)), "again") == recipe
+    assert plain["name"] == name
+    assert plain["about"]
+    assert plain["source"]
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: Dense(units=()), "at least 1 item"),
+        (lambda: Dense(units=(64, 0)), "greater than or equal to 1"),
+        (lambda: Dense(dropout=1), "less than 1"),
+        (lambda: Dense(activation="swish"), "'none', 'relu', 'prelu', 'gelu' or 'tanh'"),
+        (lambda: Recurrent(kind="rnn"), "'gru', 'bigru', 'lstm' or 'bilstm'"),
+        (lambda: Tcn(kernel=4), "kernel must be odd"),
+        (lambda: Transformer(size=10, heads=4), "size must be a multiple of heads"),
+        (lambda: Fusion("cross_attention", 10, 4), "size must be a multiple of heads"),
+        (lambda: Branch("text", ("a",), (LAYER,)), "'audio' or 'video'"),
+        (lambda: Branch("audio", (), (LAYER,)), "at least 1 item"),
+        (lambda: Branch("audio", "audio", (LAYER,)), "valid tuple"),
+        (lambda: Branch("audio", ("a",), ()), "at least 1 item"),
+        (lambda: Loss({}), "at least 1 item"),
+        (lambda: Loss({"mse": -1}), "greater than or equal to 0"),
+        (lambda: Loss({"mse": float("inf")}), "finite"),
+        (lambda: Loss({"mse": 1}, weight=0), "greater than 0"),
+        (lambda: Loss({"mse": 1}, lds_kernel=4), "lds_kernel must be odd"),
+        (lambda: Loss({"mse": 1}, lds_bins=3), "at most lds_bins"),
+        (lambda: Window(15, 15), "overlap must be less than length"),
+        (lambda: Window(15, 5, 15), "overlap must be less than length"),
+        (lambda: Window(15, -1), "greater than or equal to 0"),
+        (lambda: Train(lr=0), "greater than 0"),
+        (lambda: Train(lr=float("nan")), "finite"),
+        (lambda: Train(lr=float("inf")), "finite"),
+        (lambda: Train(batch_size=0.5), "valid integer"),
+        (lambda: Train(optimiser="rmsporp"), "'rmsprop', 'adam', 'adamw' or 'sgd'"),
+        (lambda: Recipe("a", {}, {"va": MSE}), "at least 1 item"),
+        (lambda: Recipe("a", {"x": AUDIO}, {}), "at least 1 item"),
+        (lambda: Recipe("a", {"x": AUDIO}, {"age": MSE}), "'va', 'expr' or 'au'"),
+        (lambda: Recipe("a", {"x.y": AUDIO}, {"va": MSE}), "pattern"),
+    ],
+)
+def test_wrong_values(make, reason):
+    with pytest.raises(ValidationError, match=reason):
+        make()
+
+
+def test_a_gated_fusion_has_no_heads_to_divide_its_size():
+    assert Fusion("gated", 10, 4).size == 10
+
+
+def test_layers_are_told_apart_by_their_kind():
+    tree = [{"kind": kind} for kind in ("mlp", "lstm", "bigru", "tcn", "transformer")]
+    branch = TypeAdapter(Branch).validate_python(
+        {"modality": "video", "features": ["a"], "layers": tree}
+    )
+    kinds = [Dense, Recurrent, Recurrent, Tcn, Transformer]
+    assert [type(layer) for layer in branch.layers] == kinds
+    assert [layer.kind for layer in branch.layers] == [one["kind"] for one in tree]
+
+
+def test_what_follows_from_branches_and_tasks():
+    both = {"pose": VIDEO, "voice": AUDIO, "again": VIDEO}
+    recipe = Recipe("a", both, {"au": MSE, "va": MSE})
+    assert recipe.task_names == ("va", "au")
+    assert recipe.modalities == ("video", "audio")
+    assert recipe.features == ("face_pose", "embedding", "audio")
+    assert list(recipe.to_dict()["branches"]) == ["pose", "voice", "again"]
