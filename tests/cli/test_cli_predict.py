@@ -10,8 +10,15 @@ import sys
 import termios
 import time
 
+import numpy as np
+import pytest
+import soundfile
+import torch
+
 from avaffect.files.challenge import read_annotations
 from avaffect.files.table import read_table
+from avaffect.recipes.library import parse_recipe
+from avaffect.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 
 def test_video_becomes_challenge_files(run, clip, tmp_path):
@@ -105,6 +112,92 @@ def test_features_full_keeps_them(run, clip, tmp_path, monkeypatch):
     assert (tmp_path / "features/face/arrays.safetensors").is_file()
     done = run("preprocess", clip, "-o", tmp_path, "--encoder", "fer")
     assert "ok (audio, crops in" in done.out  # the wav file; the features are there
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Makes the run of a network with random weights, for valence alone."""
+
+    def make(modality="audio", features="audio", width=168, **facts):
+        branch = {"modality": modality, "features": [features], "layers": [{"kind": "gru"}]}
+        tasks = {"va": {"terms": {"ccc": 1}}}
+        tree = {"name": "mine", "branches": {"b": branch}, "tasks": tasks}
+        targets = {"va": ("valence",)}
+        checkpoint = Checkpoint(parse_recipe(tree, ""), targets, {"b": width}, **facts)
+        torch.manual_seed(0)
+        save_checkpoint(tmp_path / "model/best", checkpoint, checkpoint.build())
+        return tmp_path / "model"
+
+    return make
+
+
+@pytest.fixture
+def wav(tmp_path):
+    path = tmp_path / "voice.wav"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).normal(size=8000), 16_000)
+    return path
+
+
+def test_a_checkpoint_hears_a_sound_file(run, model, wav, tmp_path):
+    place, out = model(), tmp_path / "out"
+    done = run("predict", wav, "--checkpoint", place, "-o", out)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[1].split()[:5] == ["voice.wav", "13", "0", "voice", "ok"]
+    assert "never validated" in done.err
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*.*")) == [
+        "VA_Estimation_Challenge/voice.txt", "records/voice.json", "tables/voice.parquet"
+    ]  # fmt: skip
+    rows = read_annotations(out / "VA_Estimation_Challenge/voice.txt", "va")
+    assert (rows[:, 1] == -5).all()
+    assert (np.abs(rows[:, 0]) <= 1).all()
+    columns, about = read_table(out / "tables/voice.parquet")
+    assert about["model"] == "mine"
+    assert (columns["heard"].all(), columns["present"].any()) == (True, False)
+    again = run("predict", wav, "--checkpoint", place / "best", "-o", out)
+    assert (again.code, "ok (already done)" in again.out) == (0, True)
+    # Other weights in the same folder are another model.
+    with torch.no_grad():
+        checkpoint, network = load_checkpoint(place)
+        next(network.parameters()).add_(0.5)
+        save_checkpoint(place / "best", checkpoint, network)
+    other = run("predict", wav, "--checkpoint", place, "-o", out)
+    assert (other.code, "already done" in other.out) == (0, False)
+    assert (read_annotations(out / "VA_Estimation_Challenge/voice.txt", "va") != rows).any()
+
+
+def test_a_checkpoint_hears_a_video_without_a_face(run, model, clip, faceless, tmp_path):
+    # The face is there but not looked at, only listened to.
+    assert run("predict", clip, "--checkpoint", model(), "-o", tmp_path / "out").code == 0
+    columns, _ = read_table(tmp_path / "out/tables/face.parquet")
+    assert (len(columns["frame"]), columns["heard"].all()) == (12, True)
+    # Without a sound there is nothing to go by.
+    done = run("predict", faceless, "--checkpoint", model(), "-o", tmp_path / "silent")
+    assert (done.code, "no face was found" in done.error) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["-t", "au"], 2, "does not predict au: it predicts va"),
+        (["--checkpoint", "nowhere"], 2, "there is no checkpoint 'nowhere'"),
+        (["--checkpoint", "model.pt"], 1, "run any code when it is opened"),
+        (["--checkpoint", "table"], 1, "features of your own ('table')"),
+    ],
+)
+def test_checkpoints_that_cannot_be_used(arguments, code, says, run, model, wav, tmp_path,
+                                         monkeypatch):  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.pt").write_bytes(b"x")
+    model("video", "table", 3).rename("table")
+    place = model()
+    done = run("predict", wav, "--checkpoint", place, *arguments)
+    assert (done.code, says in done.error) == (code, True), done.err
+    assert not (tmp_path / "avaffect_out").exists()
+
+
+def test_a_sound_file_wants_a_model_that_listens(run, wav, tmp_path):
+    done = run("predict", wav, "-o", tmp_path / "out")
+    assert (done.code, "use --checkpoint" in done.error) == (2, True)
 
 
 def test_file_names_of_all_kinds(run, faceless, tmp_path, monkeypatch):

@@ -44,10 +44,11 @@ def acted(monkeypatch):
             "video": {"name": video.name, "sha256": module.video_hash(video)},
             "model": "acted",
         }
-        return Result(video, predictions, (), about, 3)
+        return Result(video, predictions, (), about, 3, 3)
 
     monkeypatch.setattr(module, "predict_video", predict_video)
     monkeypatch.setattr(module, "probe", lambda path, config: None)
+    monkeypatch.setattr(module, "is_voice", lambda path, config: False)
 
 
 def invented(subject, frames=3):

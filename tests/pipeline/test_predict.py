@@ -125,7 +125,7 @@ def test_interrupted_pass_goes_on_to_the_same_result(
     monkeypatch.setattr(analyse, "CHECKPOINT_EVERY", 8)
     monkeypatch.setattr(analyse, "REPORT_EVERY", 1)
     config = with_features(PredictConfig())
-    predictor = build_predictor("starter-0")
+    predictor = build_predictor(PredictConfig())
     with pytest.raises(KeyboardInterrupt):
         predict_video(gap_clip, config, predictor, nets, tmp_path,
                       on_event=interrupt_at(tmp_path, 34, 32))  # fmt: skip
@@ -139,8 +139,8 @@ def test_features_can_be_kept_as_preprocess_would(result, whole, gap_clip, nets,
     light = with_features(PredictConfig())
     config = replace(light, analysis=AnalysisConfig(encoders=("fer",)))
     store = Folder(tmp_path / "kept")
-    kept = predict_video(gap_clip, config, build_predictor("starter-0"), nets, tmp_path / "work",
-                         store=store)  # fmt: skip
+    predictor = build_predictor(config)
+    kept = predict_video(gap_clip, config, predictor, nets, tmp_path / "work", store=store)
     assert_same(kept, result)
     mine = SubjectFeatures.open(store.features("gap"))
     theirs = SubjectFeatures.open(whole.folder.features("gap"))
@@ -161,7 +161,8 @@ def test_damaged_video_is_used_as_far_as_it_goes_and_says_so(gap_clip, nets, tmp
     broken.write_bytes(data)
     told = []
     config = with_features(PredictConfig())
-    result = predict_video(broken, config, build_predictor("starter-0"), nets, tmp_path / "work",
+    predictor = build_predictor(config)
+    result = predict_video(broken, config, predictor, nets, tmp_path / "work",
                            on_event=told.append)  # fmt: skip
     (notice,) = [one for one in told if isinstance(one, Notice)]
     assert notice.warning
@@ -206,6 +207,7 @@ def test_light_refuses_a_model_that_reads_embeddings(monkeypatch):
     from avaffect.pipeline import predict
 
     class Deep:
+        name = "deep"
         needs = ("face_pose", "efficientnet-lite0")
 
     monkeypatch.setattr(predict, "build_predictor", lambda *names: Deep())

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -103,3 +104,21 @@ def test_names() -> None:
     assert DEFAULT_POLICY in POLICIES
     with pytest.raises(UnknownNameError, match="did you mean 'linear'"):
         fill(valence([0.0]), "linar")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_column_that_the_model_does_not_know_stays_unknown(policy: str) -> None:
+    values = [NAN, 0.0, NAN, 0.5, NAN]
+    both = fill(valence(values), policy)
+    va = np.stack([values, [NAN] * 5], axis=1)
+    one = fill(replace(valence(values), va=va), policy)
+    assert np.array_equal(one.va[:, 0], both.va[:, 0], equal_nan=True)
+    assert np.isnan(one.va[:, 1]).all()
+    assert one.filled.tolist() == both.filled.tolist()
+
+
+def test_who_was_heard_does_not_change() -> None:
+    heard = np.array([True, False, True])
+    result = fill(valence([0.5, NAN, NAN], heard=heard), "nearest")
+    assert result.heard.tolist() == heard.tolist()
+    assert (result.valued, result.filled.tolist()) == (1, [False, True, True])

@@ -46,7 +46,10 @@ def test_arrays_get_their_types_and_default() -> None:
         ({"times": np.array([0, NAN, 1])}, "times must"),
         ({"va": np.full((3, 2), 1.01)}, "va must lie"),
         ({"va": np.full((3, 2), np.inf)}, "va must lie"),
-        ({"va": np.array([[0, NAN]] * 3)}, "NaN in part"),
+        ({"va": np.array([[0, NAN], [0, 0], [0, 0]])}, "NaN in part"),
+        ({"au": np.array([[0, NAN] + [0.5] * 10, [NAN] * 12, [0.5] * 12])}, "NaN in part"),
+        ({"expr": np.array([[0.5, 0.5] + [NAN] * 6] * 3)}, "expr has rows that are NaN in part"),
+        ({"heard": np.ones(2)}, "heard has shape"),
         ({"expr": np.full((3, 8), 0.2)}, "sum to one"),
         ({"au": np.full((3, 12), -0.1)}, "au must lie"),
         ({"au_intensity": np.full((3, 12), 5.1)}, "au_intensity must lie"),
@@ -76,10 +79,11 @@ def test_frame_has_everything() -> None:
     p = make()
     frame = p.to_frame()
     assert frame.index.tolist() == frame["frame"].tolist() == [1, 2, 3]
-    assert frame.columns[:7].tolist() == [
+    assert frame.columns[:8].tolist() == [
         "frame",
         "time",
         "present",
+        "heard",
         "filled",
         "confidence",
         "valence",
@@ -93,21 +97,31 @@ def test_frame_has_everything() -> None:
     assert np.isnan(frame.loc[2, "AU26"])
     assert frame.loc[1, "AU1_p"] == p.au[0, 0]
     assert frame.loc[1, "AU1_intensity"] == p.au_intensity[0, 0]
-    assert len(frame.columns) == 5 + 2 + 9 + 3 * len(ACTION_UNITS)
+    assert len(frame.columns) == 6 + 2 + 9 + 3 * len(ACTION_UNITS)
 
 
 def test_va_alone() -> None:
     p = make(expr=None, au=None, au_intensity=None)
     assert p.tasks == ("va",)
-    assert p.to_frame().columns[5:].tolist() == ["valence", "arousal"]
+    assert p.to_frame().columns[6:].tolist() == ["valence", "arousal"]
 
 
 @pytest.mark.parametrize("absent", [[], ["expr"], ["va", "au_intensity"], ["au", "au_intensity"]])
 def test_table_and_back(tmp_path, absent: list[str]) -> None:
-    p = make(5, **dict.fromkeys(absent), filled=np.arange(5) > 3)
+    p = make(5, **dict.fromkeys(absent), filled=np.arange(5) > 3, heard=np.arange(5) % 2)
     write_table(tmp_path / "x.parquet", p.columns(), {})
     back = Prediction.from_columns(read_table(tmp_path / "x.parquet")[0], "clip", "test")
-    for name in ("times", "present", "confidence", "va", "expr", "au", "au_intensity", "filled"):
+    for name in (
+        "times",
+        "present",
+        "confidence",
+        "va",
+        "expr",
+        "au",
+        "au_intensity",
+        "filled",
+        "heard",
+    ):
         np.testing.assert_array_equal(getattr(back, name), getattr(p, name))
     with pytest.raises(ValueError, match="'time' is missing"):
         Prediction.from_columns({}, "clip", "test")
@@ -118,3 +132,46 @@ def test_no_frames_at_all() -> None:
     assert len(p) == 0
     assert p.expression_ids().shape == (0,)
     assert len(p.to_frame()) == 0
+
+
+def partly(n: int = 4) -> Prediction:
+    """Valence without arousal, two of the units; the second frame has no value."""
+    va, au = np.full((n, 2), NAN), np.full((n, 12), NAN)
+    va[:, 0], au[:, [0, 6]] = np.linspace(-1, 1, n), 0.75
+    va[1], au[1] = NAN, NAN
+    return make(n, va=va, expr=None, au=au, au_intensity=None)
+
+
+def test_columns_that_the_model_does_not_know(tmp_path) -> None:
+    p = partly()
+    assert p.tasks == ("va", "au")
+    presence = p.au_presence()
+    assert presence[:, 0].tolist() == presence[:, 6].tolist() == [1, -1, 1, 1]
+    assert (np.delete(presence, [0, 6], axis=1) == -1).all()
+    table = p.to_frame()
+    assert table["arousal"].isna().all()
+    assert table["valence"].isna().tolist() == [False, True, False, False]
+    assert table[["AU2", "AU2_p"]].isna().all(axis=None)
+    write_table(tmp_path / "x.parquet", p.columns(), {})
+    back = Prediction.from_columns(read_table(tmp_path / "x.parquet")[0], "clip", "test")
+    np.testing.assert_array_equal(back.va, p.va)
+    np.testing.assert_array_equal(back.au, p.au)
+
+
+def test_how_many_frames_have_a_value_of_their_own() -> None:
+    assert make().valued == 2
+    assert make(filled=np.array([True, False, False])).valued == 1
+    assert partly().valued == 3
+    # A value in any task counts.
+    va = np.array([[NAN] * 2, [0.5] * 2, [NAN] * 2])
+    assert make(va=va).valued == 3
+    assert make(va=va, expr=None, au=None, au_intensity=None).valued == 1
+    assert make(va=np.full((3, 2), NAN), expr=None, au=None, au_intensity=None).valued == 0
+    nothing = dict.fromkeys(("va", "expr", "au", "au_intensity"))
+    assert make(**nothing).valued == 0
+
+
+def test_nobody_is_heard_unless_said() -> None:
+    assert make().heard.tolist() == [False] * 3
+    heard = make(heard=[1, 0, 1]).heard
+    assert (heard.dtype, heard.tolist()) == (bool, [True, False, True])

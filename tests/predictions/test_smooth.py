@@ -152,6 +152,20 @@ def test_prediction_stays_valid(kind: str) -> None:
     assert apply(p, Smoothing()) is p
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_that_the_model_does_not_know_change_nothing(kind: str) -> None:
+    known = np.random.default_rng(1).uniform(-1, 1, (40, 2))
+    known[7:9] = np.nan
+    times = irregular(40)
+    alone = smooth(known, times, kind, 0.3)
+    among = np.full((40, 5), np.nan)
+    among[:, [1, 4]] = known
+    after = smooth(among, times, kind, 0.3)
+    np.testing.assert_array_equal(after[:, [1, 4]], alone)
+    assert np.isnan(after[:, [0, 2, 3]]).all()
+    assert np.isnan(smooth(np.full((5, 2), np.nan), times[:5], kind, 0.3)).all()
+
+
 def test_parse() -> None:
     assert parse_smoothing("off") == Smoothing()
     assert parse_smoothing("gaussian:0.5") == Smoothing("gaussian", 0.5)
