@@ -15,6 +15,7 @@
     |  +- CheckpointError         a trained model that cannot be used, or not with these features
     +- FormatError                a label file or table that is not what it should be
     +- FeatureError               a feature store that is missing, unfinished or does not fit
+    +- TrainingError              training that cannot go on, such as a loss that is no number
     +- OutputError                results cannot be written
     |  +- DiskFullError           no space left
 
@@ -114,6 +115,10 @@ class FormatError(AvaffectError):
 
 class FeatureError(AvaffectError):
     """A feature store that is missing, unfinished or does not fit what is asked of it."""
+
+
+class TrainingError(AvaffectError):
+    """Training that cannot go on, such as a loss that is no number."""
 
 
 class OutputError(AvaffectError):

@@ -78,8 +78,9 @@ def main() -> None:
         code = avaffect.main(
             args=arguments, prog_name="avaffect", standalone_mode=False, obj=debug
         )
-    except (KeyboardInterrupt, click.Abort):
-        say_error("interrupted; what was finished is kept, the same command goes on from there")
+    except (KeyboardInterrupt, click.Abort) as error:
+        kept = "what was finished is kept, the same command goes on from there"
+        say_error(f"interrupted; {error or kept}")
         code = INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

@@ -143,19 +143,24 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
     with Reporter(options["quiet"] or not first) as reporter:
         reporter.say(f"recipe: {config.recipe.name} ({', '.join(config.recipe.modalities)})")
         table = EpochTable(reporter)
-        result = run(
-            config,
-            Path(out),
-            device=options["device"],
-            workers=options["workers"],
-            resume=resume,
-            overwrite=options["overwrite"],
-            only_fold=options["fold"],
-            tensorboard=options["tensorboard"],
-            on_event=reporter,
-            on_epoch=table.row,
-            on_fold=table.start,
-        )
+        try:
+            result = run(
+                config,
+                Path(out),
+                device=options["device"],
+                workers=options["workers"],
+                resume=resume,
+                overwrite=options["overwrite"],
+                only_fold=options["fold"],
+                tensorboard=options["tensorboard"],
+                on_event=reporter,
+                on_epoch=table.row,
+                on_fold=table.start,
+            )
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt(
+                f"all is saved, `avaffect train --resume -o {out}` goes on"
+            ) from error
     _close(reporter, config, result, out)
 
 

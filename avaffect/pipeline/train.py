@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from avaffect.recipes.library import choose, load_recipe, parse_recipe
 from avaffect.recipes.recipe import Recipe
 from avaffect.training.checkpoint import finite
 from avaffect.training.loop import EpochCallback, Trained, train
+from avaffect.training.processes import processes
 from avaffect.training.state import STATE
 
 RUN = "run.json"
@@ -231,51 +231,56 @@ def run(
         UsageError: ``out`` holds a run already, or settings do not fit the data.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
-    first = os.environ.get("RANK", "0") == "0"
-    if first and not overwrite:
-        _require_free(config, out, resume)
-    dataset = load_dataset(config.data, config.recipe.task_names, on_event)
-    parts, folds = _parts(config, dataset, out, resume, on_event)
-    if only_fold is not None:
-        if f"fold-{only_fold}" not in parts:
-            raise UsageError(f"there is no fold {only_fold}", f"there are {len(parts)}, from 0")
-        parts = {f"fold-{only_fold}": parts[f"fold-{only_fold}"]}
-    # Only now, so that neither a mistake in the settings nor in the data costs an earlier run.
-    if first:
-        _begin(config, out, overwrite, folds)
-    done = []
-    for name, (train_clips, val_clips) in parts.items():
-        on_fold(name)
-        folder = out / name
-        done.append(
-            train(
-                config.recipe,
-                dataset,
-                train_clips,
-                val_clips,
-                folder,
-                seed=config.seed,
-                device=device,
-                workers=workers,
-                resume=resume,
-                tensorboard=tensorboard,
-                on_event=on_event if first else ignore_events,
-                on_epoch=on_epoch,
+    # One group for all folds: a second one in the same processes would wait for the first.
+    with processes(device) as group:
+        first = group.first
+        if first and not overwrite:
+            _require_free(config, out, resume)
+        dataset = load_dataset(config.data, config.recipe.task_names, on_event)
+        parts, folds = _parts(config, dataset, out, resume, on_event)
+        if only_fold is not None:
+            if f"fold-{only_fold}" not in parts:
+                raise UsageError(
+                    f"there is no fold {only_fold}", f"there are {len(parts)}, from 0"
+                )
+            parts = {f"fold-{only_fold}": parts[f"fold-{only_fold}"]}
+        # Only now, so that neither a mistake in the settings nor in the data costs an earlier run.
+        if first:
+            _begin(config, out, overwrite, folds)
+        group.wait()
+        done = []
+        for name, (train_clips, val_clips) in parts.items():
+            on_fold(name)
+            folder = out / name
+            done.append(
+                train(
+                    config.recipe,
+                    dataset,
+                    train_clips,
+                    val_clips,
+                    folder,
+                    seed=config.seed,
+                    device=device,
+                    workers=workers,
+                    resume=resume,
+                    tensorboard=tensorboard,
+                    on_event=on_event if first else ignore_events,
+                    on_epoch=on_epoch,
+                )
             )
-        )
-        if first and val_clips:
-            write_validation(
-                folder, done[-1], dataset, val_clips, config.data.edition, device, on_event
-            )
-    names = tuple(name for name in parts if name)
-    scores, spread = _summary([one.checkpoint.metrics for one in done])
-    if first and names and only_fold is None:
-        each = {
-            name: finite(one.checkpoint.metrics) for name, one in zip(names, done, strict=True)
-        }
-        summary = {"mean": finite(scores), "sd": finite(spread), "folds": each}
-        write_json(out / SUMMARY, summary)
-    return RunResult(tuple(done), names, scores, spread)
+            if first and val_clips:
+                write_validation(
+                    folder, done[-1], dataset, val_clips, config.data.edition, device, on_event
+                )
+        names = tuple(name for name in parts if name)
+        scores, spread = _summary([one.checkpoint.metrics for one in done])
+        if first and names and only_fold is None:
+            each = {
+                name: finite(one.checkpoint.metrics) for name, one in zip(names, done, strict=True)
+            }
+            summary = {"mean": finite(scores), "sd": finite(spread), "folds": each}
+            write_json(out / SUMMARY, summary)
+        return RunResult(tuple(done), names, scores, spread)
 
 
 def _require_free(config: RunConfig, out: Path, resume: bool) -> None:

@@ -299,7 +299,7 @@ class Train:
         lr: learning rate.
         weight_decay: as the optimiser means it.
         momentum: of ``sgd`` and ``rmsprop``.
-        schedule: ``none``, ``cosine`` (to ``min_lr`` at the last epoch), ``cosine_restarts``,
+        schedule: ``none``, ``cosine`` (to ``min_lr`` behind the last epoch), ``cosine_restarts``,
             ``step`` or ``plateau``.
         schedule_epochs: epochs of the first cosine, between steps, or of patience on a plateau.
         schedule_factor: growth of the cosine's period, or factor of the learning rate.

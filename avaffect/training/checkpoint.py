@@ -137,6 +137,7 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
         TypeError,
         AttributeError,
         RuntimeError,
+        UsageError,
     ) as error:
         raise CheckpointError(
             f"'{folder / FACTS}' is damaged or not written by avaffect", "train again"

@@ -23,7 +23,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from avaffect.datasets.clip import Clip, Dataset
-from avaffect.errors import UsageError
+from avaffect.errors import TrainingError
 from avaffect.networks.network import AffectNetwork
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.recipes.recipe import Recipe
@@ -95,6 +95,7 @@ def train(
     Raises:
         UsageError: tasks without labels, or nothing to train on.
         FeatureError: clips without the features that the recipe reads.
+        TrainingError: the loss is not a number any more.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
     with processes(device) as group, deterministic(), Interrupts() as interrupts:
@@ -191,7 +192,7 @@ def train(
                 waiting=waiting / seconds if seconds else 0.0,
             )
             if not np.isfinite(entry.losses["loss"]):
-                raise UsageError(
+                raise TrainingError(
                     f"the loss is not a number any more in epoch {epoch + 1}",
                     "lower train.lr, set train.clip_norm=1, or train.amp=none",
                 )

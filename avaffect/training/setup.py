@@ -67,6 +67,7 @@ class Setup:
         on_event: EventCallback,
     ) -> None:
         self.recipe = recipe
+        require_raw_voice(recipe)
         self.targets = targets_of(recipe, dataset)
         self._per_clip, self._group = dataset.per_clip, group
         self._data = data_facts(dataset, train_clips, val_clips)
@@ -177,6 +178,18 @@ class Setup:
             epoch=epoch,
             versions=versions(),
         )
+
+
+def require_raw_voice(recipe: Recipe) -> None:
+    """Raise UsageError if augmentation wants decibels and a branch reads what is no longer any."""
+    augment = recipe.train.augment
+    for name, branch in recipe.branches.items():
+        changed = branch.features == ("audio",) and (augment.vtlp or augment.gain_db)
+        if changed and branch.normalise == "clip":
+            raise UsageError(
+                f"branch '{name}' normalises each clip, which vtlp and gain_db cannot follow",
+                f"set branches.{name}.normalise=train, or both of them to 0",
+            )
 
 
 def targets_of(recipe: Recipe, dataset: Dataset) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,103 @@
+"""What a checkpoint says of its data: fingerprints, settings of the features, versions."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from avaffect.config import AnalysisConfig
+from avaffect.datasets.clip import Clip, Dataset
+from avaffect.datasets.own import _FirstRows
+from avaffect.features.tensors import ArraySpec
+from avaffect.progress import Notice
+from avaffect.training.facts import data_facts, feature_settings, relevant_settings, versions
+
+
+class Stored:
+    """Features that know their settings."""
+
+    frames = 4
+
+    def __init__(self, *arrays, **changes):
+        self.specs = {name: ArraySpec((2,), "float32") for name in arrays}
+        self.provenance = {"configuration": replace(AnalysisConfig(), **changes).to_dict()}
+
+    def array(self, name, start=0, stop=None):
+        return np.zeros((4, 2), np.float32)[start:stop]
+
+
+class Table(Stored):
+    """Features that do not."""
+
+    def __init__(self):
+        super().__init__("table")
+        del self.provenance
+
+
+def clip(features, name="a", **labels):
+    return Clip(name, name, features, labels)
+
+
+def va(value):
+    return np.full((4, 1), value, np.float32)
+
+
+def test_the_fingerprint_is_that_of_frames_and_labels():
+    def fingerprint(*clips):
+        return data_facts(Dataset(clips, {"va": ("valence",)}), clips, ())["fingerprint"]
+
+    one, other = clip(Table(), "a", va=va(0.5)), clip(Table(), "b", va=va(0.5))
+    assert fingerprint(one, other) == fingerprint(other, one)
+    different = [
+        fingerprint(one),
+        fingerprint(one, clip(Table(), "c", va=va(0.5))),
+        fingerprint(one, clip(Table(), "b", va=va(0.25))),
+        fingerprint(one, clip(Table(), "b")),
+        fingerprint(one, other),
+    ]
+    assert len(set(different)) == len(different)
+    facts = data_facts(
+        Dataset((one, other), {"va": ("valence",)}, about={"x": 1}), (other,), (one,)
+    )
+    assert (facts["x"], facts["clips"]) == (1, {"train": ["b"], "val": ["a"]})
+
+
+@pytest.mark.parametrize("wrap", [lambda one: one, lambda one: _FirstRows(one, 3)])
+def test_settings_of_stored_features(wrap):
+    """Also of those that are longer than their labels."""
+    seen = feature_settings([clip(wrap(Stored("audio", "face_pose")))], pytest.fail)
+    assert seen == {
+        "audio": AnalysisConfig().to_dict()["audio"],
+        "faces": {"aligner": "mesh", "crop_size": 112},
+    }
+    heard = feature_settings(
+        [clip(wrap(Stored("audio", "has_sound", sound_rate=50)))], pytest.fail
+    )
+    assert heard["sound_rate"] == 50
+
+
+def test_own_tables_have_none():
+    assert feature_settings([clip(Table()), clip(_FirstRows(Table(), 2), "b")], pytest.fail) == {}
+
+
+def test_settings_that_differ_are_told_once():
+    told = []
+    clips = [clip(Stored("audio"), "a"), clip(Stored("audio", audio=None), "b"),
+             clip(Stored("audio", audio=None), "c")]  # fmt: skip
+    found = feature_settings(clips, told.append)
+    assert found["audio"] is not None
+    (notice,) = told
+    assert isinstance(notice, Notice)
+    assert notice.warning
+    assert "'b' were made with other settings" in notice.text
+
+
+def test_what_matters_in_a_configuration():
+    assert relevant_settings({}) == {}
+    found = relevant_settings({"encoders": ["fer"], "sound_rate": 25.0, "faces": None})
+    assert found == {"sound_rate": 25.0, "faces": None}
+
+
+def test_versions():
+    found = versions()
+    assert found["torch"] and found["numpy"] and found["avaffect"]

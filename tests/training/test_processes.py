@@ -1,0 +1,169 @@
+"""Two processes on the CPU: one result, each clip scored once, files written once, no hang."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from avaffect.training.checkpoint import load_checkpoint
+from avaffect.training.processes import Processes, processes
+from avaffect.training.score import validate
+from avaffect.training.setup import targets_of
+from avaffect.windows.cut import cut
+from avaffect.windows.reader import WindowReader
+
+HERE = Path(__file__).parent
+ONE = Processes(0, 1, torch.device("cpu"), "CPU")
+
+LEARN = ("train.epochs=5", "train.ema=0.5", "train.modality_dropout=0.2", "train.batch_size=4")
+# There are 19 windows: one is left over, which the second process would lack.
+ODD = ("train.batch_size=18", "train.epochs=3", "fusion.kind=late", "train.modality_dropout=0.5",
+       "train.augment.mixup=0.3")  # fmt: skip
+RUNS = {
+    "learn": {"changes": LEARN},
+    "whole": {"changes": ODD, "tasks": ["va", "expr"]},
+    "stopped": {"changes": ODD, "tasks": ["va", "expr"], "stop": 2, "out": "parts"},
+    "resumed": {"changes": ODD, "tasks": ["va", "expr"], "resume": True, "out": "parts"},
+}
+
+# What each process does, one run after the other; it leaves what it saw in a file of its own.
+SCRIPT = """
+import dataclasses, json, os, sys
+sys.path.insert(0, sys.argv[1])
+import torch
+from conftest import LOSSES, TREE, make_dataset
+from avaffect.recipes.library import change_recipe, parse_recipe
+from avaffect.training import loop, score
+
+folder, runs = loop.Path(sys.argv[2]), json.loads(sys.argv[3])
+rank = int(os.environ["RANK"])
+saw = {}
+pair_of, validate, add = score.pair_of, loop.validate, loop._Sums.add
+
+def spy_pair(task, opinion, labels, *, per_clip):
+    saw["scored"].append([task, opinion.clip])
+    return pair_of(task, opinion, labels, per_clip=per_clip)
+
+def spy_validate(network, *args, **kwargs):
+    scores = validate(network, *args, **kwargs)
+    saw["weights"] = {n: v.double().sum().item() for n, v in network.state_dict().items()}
+    saw["scores"] = scores
+    return scores
+
+def spy_add(self, loss, parts, windows):
+    saw["steps"].append(windows)
+    add(self, loss, parts, windows)
+    # One process alone is asked to stop.
+    if rank == 1 and len(saw["steps"]) == run.get("stop"):
+        os.kill(os.getpid(), 2)
+
+score.pair_of, loop.validate, loop._Sums.add = spy_pair, spy_validate, spy_add
+torch.distributed.init_process_group("gloo")
+data = make_dataset()
+# One clip has no labels of valence and arousal: some batch of some process has none.
+first = dataclasses.replace(data.clips[0], labels={"expr": data.clips[0].labels["expr"]})
+partly = dataclasses.replace(data, clips=(first, *data.clips[1:]))
+every = {}
+for name, run in runs.items():
+    tasks = run.get("tasks", ["va"])
+    tree = TREE | {"tasks": {task: {"terms": LOSSES[task]} for task in tasks}}
+    recipe = change_recipe(parse_recipe(tree, ""), run["changes"])
+    chosen = data if tasks == ["va"] else partly
+    saw = every[name] = {"steps": [], "scored": [], "shown": 0, "code": 0}
+    def shown(epoch):
+        saw["shown"] += 1
+    try:
+        loop.train(recipe, chosen, chosen.of("train"), chosen.of("val"),
+                   folder / run.get("out", name), device="cpu", on_epoch=shown,
+                   resume=run.get("resume", False))
+    except KeyboardInterrupt:
+        saw["code"] = 130
+(folder / f"rank{rank}.json").write_text(json.dumps(every))
+"""
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The folder of the runs, and what both processes saw, by run."""
+    folder = tmp_path_factory.mktemp("two")
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*start, str(script), str(HERE), str(folder), json.dumps(RUNS)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = [json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+    return folder, {name: [one[name] for one in found] for name in RUNS}
+
+
+def test_the_batch_is_shared_and_each_clip_scored_once(ran):
+    one, two = ran[1]["learn"]
+    # Four batches of four, two windows each, and one of three.
+    assert one["steps"] == 5 * [2, 2, 2, 2, 2]
+    assert two["steps"] == 5 * [2, 2, 2, 2, 1]
+    assert (one["scored"], two["scored"]) == (5 * [["va", 0], ["va", 2]], 5 * [["va", 1]])
+    assert (one["shown"], two["shown"]) == (5, 0)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_both_have_the_same_network_and_scores(name, ran):
+    one, two = ran[1][name]
+    assert one.get("weights") == two.get("weights")
+    assert one.get("scores") == two.get("scores")
+
+
+def test_scores_are_those_of_one_process(ran, dataset):
+    folder, saw = ran
+    checkpoint, network = load_checkpoint(folder / "learn/last")
+    clips = dataset.of("val")
+    windows = cut([clip.frames for clip in clips], 12, 4)
+    reader = WindowReader(clips, checkpoint.recipe.branches, windows, {"va": 2})
+    alone = validate(network, reader, targets_of(checkpoint.recipe, dataset), ONE)
+    assert alone == saw["learn"][0]["scores"]
+    log = [json.loads(line) for line in (folder / "learn/log.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in log] == [1, 2, 3, 4, 5]
+    assert log[-1]["scores"] == alone
+
+
+def test_two_learn_about_what_one_does(ran, recipe, fit, tmp_path):
+    _, saw = ran
+    alone = [epoch.scores["score"] for epoch in fit(recipe(*LEARN), tmp_path).epochs]
+    assert saw["learn"][0]["scores"]["score"] == pytest.approx(alone[-1], abs=0.1)
+    assert min(saw["learn"][0]["scores"]["score"], alone[-1]) > alone[0] + 0.2
+
+
+def test_a_window_too_many_hangs_nobody(ran):
+    assert [one["steps"] for one in ran[1]["whole"]] == [3 * [9], 3 * [9]]
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(ran, weights):
+    folder, saw = ran
+    assert [one["code"] for one in saw["stopped"]] == [130, 130]
+    assert [one["steps"] for one in saw["stopped"]] == [[9, 9], [9, 9]]
+    assert [one["steps"] for one in saw["resumed"]] == [[9], [9]]
+    assert saw["resumed"][0]["scores"] == saw["whole"][0]["scores"]
+    parts, whole = weights(folder / "parts/last"), weights(folder / "whole/last")
+    assert all(torch.equal(parts[name], whole[name]) for name in whole)
+
+
+def test_one_process_needs_no_group(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    module = torch.nn.BatchNorm1d(1)
+    with processes("cpu") as group:
+        assert (group.rank, group.world, group.first) == (0, 1, True)
+        assert group.device == torch.device("cpu")
+        assert group.wrap(module) is module
+        assert group.gather("x") == ["x"]
+        assert group.any(True)
+        assert not group.any(False)
+        group.wait()
+    assert not torch.distributed.is_initialized()

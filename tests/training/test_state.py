@@ -1,0 +1,102 @@
+"""The state of a run, and how it is asked to stop."""
+
+import os
+import pickle
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from avaffect.errors import CheckpointError
+from avaffect.training.state import STATE, Interrupts, load_state, save_state
+
+
+def parts(value):
+    module = torch.nn.Linear(2, 2)
+    with torch.no_grad():
+        module.weight.fill_(value)
+    optimiser = torch.optim.Adam(module.parameters(), lr=value)
+    module(torch.ones(1, 2)).sum().backward()
+    optimiser.step()
+    return {"module": module, "optimiser": optimiser}
+
+
+def test_round_trip(tmp_path):
+    one, other = parts(0.5), parts(0.25)
+    save_state(tmp_path, one, {"epoch": 3, "rows": [{"x": 1.5}]})
+    assert load_state(tmp_path, other) == {"epoch": 3, "rows": [{"x": 1.5}]}
+    assert torch.equal(one["module"].weight, other["module"].weight)
+    assert other["optimiser"].param_groups[0]["lr"] == 0.5
+    both = [one["optimiser"].state_dict()["state"], other["optimiser"].state_dict()["state"]]
+    assert all(torch.equal(both[0][0][name], both[1][0][name]) for name in both[0][0])
+
+
+def test_nothing_there(tmp_path):
+    assert load_state(tmp_path, {}) is None
+
+
+class Trap:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.path),)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "other parts", "other shapes", "trap"])
+def test_damage_is_refused(damage, tmp_path):
+    save_state(tmp_path, parts(1), {})
+    path, wanted = tmp_path / STATE, parts(1)
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "other parts":
+        wanted = {"module": wanted["module"]}
+    elif damage == "other shapes":
+        wanted["module"] = torch.nn.Linear(3, 3)
+    else:
+        torch.save({"parts": Trap(tmp_path / "opened"), "place": {}}, path)
+    with pytest.raises(CheckpointError, match="damaged or of another run"):
+        load_state(tmp_path, wanted)
+    path.write_bytes(pickle.dumps(Trap(tmp_path / "opened")))
+    with pytest.raises(CheckpointError, match="damaged or of another run"):
+        load_state(tmp_path, wanted)
+    assert not (tmp_path / "opened").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_is_noted_and_the_second_stops(number):
+    before = signal.getsignal(number)
+    with Interrupts() as interrupts:
+        assert not interrupts.asked
+        os.kill(os.getpid(), number)
+        assert interrupts.asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+    assert not Interrupts.asked
+
+
+def test_handlers_come_back_after_an_error():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ValueError, match="x"), Interrupts():
+        raise ValueError("x")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_in_a_thread_nothing_is_caught():
+    before, found = signal.getsignal(signal.SIGINT), []
+
+    def work():
+        with Interrupts() as interrupts:
+            found.append((signal.getsignal(signal.SIGINT) is before, interrupts.asked))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [(True, False)]
