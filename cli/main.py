@@ -80,7 +80,9 @@ def main() -> None:
         )
     except (KeyboardInterrupt, click.Abort) as error:
         kept = "what was finished is kept, the same command goes on from there"
-        say_error(f"interrupted; {error or kept}")
+        # click hides what was raised behind its own Abort.
+        said = str(error) or str(error.__cause__ or "")
+        say_error(f"interrupted; {said or kept}")
         code = INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

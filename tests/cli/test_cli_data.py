@@ -13,14 +13,16 @@ import pytest
 from click.testing import CliRunner
 
 from avaffect.cli import data as module
-from avaffect.cli.data import data
+from avaffect.cli.main import avaffect
 from avaffect.datasets.check import KINDS
 from avaffect.errors import InputNotFoundError, UnknownNameError
 from avaffect.files.challenge import write_annotations
 
 
 def run(*arguments):
-    return CliRunner().invoke(data, [str(one) for one in arguments], catch_exceptions=False)
+    # Through the group, since click keeps the help option that a command is first called with.
+    line = ["data", *map(str, arguments)]
+    return CliRunner().invoke(avaffect, line, catch_exceptions=False)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from avaffect.cli.evaluate import evaluate
+from avaffect.cli.main import avaffect
 from avaffect.errors import FormatError, InputNotFoundError, UsageError
 from avaffect.files.challenge import write_annotations
 from avaffect.files.editions import ACTION_UNITS
@@ -33,7 +33,9 @@ def folders(tmp_path):
 
 
 def run(*arguments):
-    return CliRunner().invoke(evaluate, [str(one) for one in arguments], catch_exceptions=False)
+    # Through the group, since click keeps the help option that a command is first called with.
+    line = ["evaluate", *map(str, arguments)]
+    return CliRunner().invoke(avaffect, line, catch_exceptions=False)
 
 
 def test_it_prints_the_score_and_writes_json_and_picture(folders):

@@ -194,7 +194,7 @@ def test_ctrl_c_saves_and_the_run_goes_on(run, data, monkeypatch):
         patch.setattr(loop._Sums, "add", press)
         done = run("train", *SPLIT, "-o", "run")
     assert done.code == 130
-    assert "interrupted; what was finished is kept" in done.error
+    assert "interrupted; all is saved, `avaffect train --resume -o" in done.error
     assert (data / "run/last/state.pt").is_file()
     assert run("train", "--resume", "-o", "run", "-q").code == 0
     one, other = (data / name / "best/network.safetensors" for name in ("run", "whole"))
