@@ -69,6 +69,8 @@ def main() -> None:
     # Before torch is loaded: its threads wait in a busy loop, which on a machine with other work
     # makes training ten times slower (benchmarks/training.py).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Without it cuBLAS may give another result each time.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     given = sys.argv[1:]
     ours = given[: given.index("--")] if "--" in given else given
     # The flag may stand anywhere, also behind the subcommand.
