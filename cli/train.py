@@ -76,8 +76,8 @@ _FREE = ("out", "device", "workers", "resume", "tensorboard", "quiet", "fold")
     "--folds",
     default="none",
     show_default=True,
-    metavar="K|leave-one-out|given|none",
-    help="Train once a fold; no group is in both parts of a fold.",
+    metavar="K|leave-one-out|given|FILE|none",
+    help="Train once a fold, no group in both parts of one; FILE is another run's folds.json.",
 )
 @click.option("--fold", type=click.IntRange(0), help="Train this fold only.")
 @click.option(

@@ -75,7 +75,7 @@ class RunConfig:
         recipe: the whole recipe.
         data: the data.
         folds: ``none`` (the data's own split), a number of folds as text, ``leave-one-out``
-            (a fold a group) or ``given`` (the data's own folds).
+            (a fold a group), ``given`` (the data's own folds), or a ``folds.json`` of another run.
         seed: of weights, order, chance and folds.
     """
 
@@ -85,12 +85,12 @@ class RunConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.folds in ("none", "leave-one-out", "given"):
+        if self.folds in ("none", "leave-one-out", "given") or self.folds.endswith(".json"):
             return
         if not self.folds.isdecimal() or int(self.folds) < 2:
             raise UsageError(
                 f"'{self.folds}' is no way to make folds",
-                "give a number from 2 on, leave-one-out, given, or none",
+                "give a number from 2 on, leave-one-out, given, none, or another run's folds.json",
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -358,6 +358,8 @@ def _folds(config: RunConfig, dataset: Dataset, out: Path, resume: bool) -> Fold
     # Of a run that starts, another process may be about to throw away an earlier run's folds.
     if resume and (out / FOLDS).is_file():
         return Folds.load(out / FOLDS, dataset.clips)
+    if config.folds.endswith(".json"):
+        return Folds.load(Path(config.folds), dataset.clips)
     if config.folds == "given":
         return make_folds(dataset.clips, None, by="fold")
     k = None if config.folds == "leave-one-out" else int(config.folds)

@@ -135,6 +135,18 @@ def test_folds(folds, count, settings, data):
     assert "validation" in names(data / "run/fold-0")
 
 
+def test_the_folds_of_another_run(settings, data):
+    config = settings("group=person", folds="3")
+    config = replace(config, seed=7)
+    first = run(config, data / "one", device="cpu", only_fold=0)
+    again = settings("group=person", folds=str(data / "one/folds.json"))
+    second = run(again, data / "two", device="cpu", only_fold=0)
+    held = [one.parts[0].checkpoint.data["clips"]["val"] for one in (first, second)]
+    assert held[0] == held[1]
+    with pytest.raises(InputNotFoundError):
+        run(settings(folds="nowhere.json"), data / "three", device="cpu")
+
+
 def test_one_fold_alone_and_the_others_later(settings, data):
     config = settings("group=person", folds="3")
     whole = run(config, data / "whole", device="cpu")
