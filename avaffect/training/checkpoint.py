@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from avaffect.errors import CheckpointError, FormatError, InputNotFoundError, UsageError
 from avaffect.files.atomic import atomic_path, write_json
@@ -70,7 +70,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, network: AffectNetwork
     """
     tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
     with atomic_path(folder / WEIGHTS) as path:
-        save_file(tensors, path)
+        # `save_file` would make a file that only its owner can read.
+        path.write_bytes(save(tensors))
         facts = {
             "version": VERSION,
             "sha256": _sha256(path),
