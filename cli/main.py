@@ -67,7 +67,7 @@ def avaffect(debug: bool) -> None:
 def main() -> None:
     """The entry point: 0 done, 1 work failed, 2 wrong use, 130 interrupted."""
     # Before torch is loaded: its threads wait in a busy loop, which on a machine with other work
-    # makes training ten times slower (benchmarks/training.py).
+    # makes training five to twelve times slower (benchmarks/training.py).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Without it cuBLAS may give another result each time.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
