@@ -266,6 +266,14 @@ def _close(reporter: Reporter, config: RunConfig, result: RunResult, out: str) -
     if result.spread:
         for name in _scores(result.scores):
             mean, spread = result.scores[name], result.spread[name]
-            click.echo(f"{_heading(name)}: mean {mean:.4f}, sd {spread:.4f} over the folds")
-    checkpoint = result.parts[0].folder if len(result.parts) == 1 else Path(out) / "fold-N"
-    reporter.say(f"predict with it: avaffect predict VIDEO --checkpoint {checkpoint}")
+            together = result.pooled.get(name)
+            pooled = "" if together is None else f"; all held-out clips together {together:.4f}"
+            click.echo(f"{_heading(name)}: mean {mean:.4f}, sd {spread:.4f} over folds{pooled}")
+    alone = len(result.parts) == 1
+    checkpoint = result.parts[0].folder if alone else Path(out) / "fold-N"
+    if "table" in config.recipe.features:
+        folder = checkpoint.parent if alone else checkpoint
+        reporter.say(f"what it says of the validation clips is in {folder / 'validation'}")
+    else:
+        kind = "SOUND" if config.recipe.modalities == ("audio",) else "VIDEO"
+        reporter.say(f"predict with it: avaffect predict {kind} --checkpoint {checkpoint}")

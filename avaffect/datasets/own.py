@@ -25,6 +25,10 @@ _LABEL_SUFFIXES = (*SUFFIXES, ".txt")
 _STORE = "arrays.safetensors"
 _SIDE = re.compile("_(left|right)$")
 _SHOWN = 4
+# So many labels more or fewer than rows of features are the slips of tools; more is another rate.
+_FEW, _FEW_ROWS = 0.1, 10
+# Of the labels, at least this share must lie within the time of the features.
+_OVERLAP = 0.5
 
 
 def load_own(
@@ -316,19 +320,30 @@ def _match(opened: _Opened, table: Table, columns: ColumnMap) -> tuple[NDArray[n
     else:
         wanted = None if opened.table is None else _times(opened.table, columns)
     if have is None or wanted is None or len(have) < 2:
+        off = abs(frames - table.rows)
+        if off > max(_FEW_ROWS, _FEW * frames):
+            raise FormatError(
+                f"'{table.path}' has {table.rows} labels for {frames} rows of features",
+                "if their rates differ, give both a column of seconds and name it, as time=COLUMN",
+            )
         return by_position, False
     rows = _nearest(wanted, have)
-    if (rows < 0).all():
+    reach = _reach(have)
+    within = (have >= wanted[0] - reach) & (have <= wanted[-1] + reach)
+    if (rows < 0).all() or within.mean() < _OVERLAP:
         raise FormatError(
-            f"no label of '{table.path}' lies near a row of its features in time",
+            f"of {len(have)} labels in '{table.path}' {int(within.sum())} lie within the time of "
+            "its features",
             "check that both count seconds from the clip's start",
         )
     return rows, True
 
 
 def _times(table: Table, columns: ColumnMap) -> NDArray[np.float64] | None:
-    if not columns.time or columns.time not in table.names:
+    if not columns.time:
         return None
+    if columns.time not in table.names:
+        raise UnknownNameError(f"column of '{table.path}'", columns.time, table.names)
     times = table.numbers(columns.time)
     wrong = np.flatnonzero(np.isnan(times) | (np.diff(times, prepend=-np.inf) < 0))
     if len(wrong):
@@ -344,9 +359,12 @@ def _nearest(wanted: NDArray[np.float64], have: NDArray[np.float64]) -> NDArray[
     """For each time the place of the nearest in ``have`` (two or more, sorted), -1 if too far."""
     right = np.searchsorted(have, wanted).clip(1, len(have) - 1)
     rows = np.where(wanted - have[right - 1] <= have[right] - wanted, right - 1, right)
-    # Written times are rounded.
-    reach = float(np.median(np.diff(have))) / 2 + 1e-6
-    return np.where(np.abs(have[rows] - wanted) <= reach, rows, -1)
+    return np.where(np.abs(have[rows] - wanted) <= _reach(have), rows, -1)
+
+
+def _reach(have: NDArray[np.float64]) -> float:
+    """Half the median step in seconds; written times are rounded."""
+    return float(np.median(np.diff(have))) / 2 + 1e-6
 
 
 def _told(

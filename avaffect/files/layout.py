@@ -58,6 +58,8 @@ _LISTS = re.compile(
     r"|(train|training|val|validation|test)_set.*|names_of_videos.*|read_?me.*|licen[cs]e.*",
     re.I,
 )
+# What marks the folders that `train`, `predict` and `preprocess` write: no annotations.
+_OUTPUTS = ("run.json", "records", "preprocess.json")
 _TYPICAL = "annotations/VA_Set/Training_Set or annotations/VA_Estimation_Challenge/Train_Set"
 
 
@@ -226,7 +228,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, tuple[_Part, ...]]]:
 
     With each, the task and the split that the names of its path say, ``root``'s own name first.
     Below the first level only folders are looked into whose names speak of annotations, so that
-    the hundreds of folders of pictures cost nothing.
+    the hundreds of folders of pictures cost nothing. What avaffect itself has written is left out.
     """
     # A symbolic link may lead where the walk has been.
     seen: set[str] = set()
@@ -239,6 +241,8 @@ def _walk(root: Path) -> Iterator[tuple[Path, tuple[_Part, ...]]]:
         seen.add(real)
         yield folder, parts
         for child in _visible_folders(folder):
+            if any((child / mark).exists() for mark in _OUTPUTS):
+                continue
             part = _task(child.name), _split(child.name)
             speaks = any(part) or _SPEAKS.search(child.name)
             if speaks or (folder == root and not _NEVER.fullmatch(child.name)):

@@ -247,6 +247,11 @@ def predict_voice(
             f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
             "use --checkpoint with a model trained on --modalities audio",
         )
+    if set(predictor.needs) - set(SOUND):
+        raise UsageError(
+            f"'{predictor.name}' looks at faces too, and '{sound}' holds nothing but sound",
+            "give it the video, or a model trained on --modalities audio",
+        )
     folder = store or Folder(work / "sound")
     preprocess_voice(sound, sha256 or video_hash(sound), folder, config.analysis, on_event)
     return replace(predict_folder(folder.root, config, predictor), source=sound)

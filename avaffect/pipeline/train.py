@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -16,16 +16,19 @@ from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.datasets.own import load_own
-from avaffect.errors import FormatError, UsageError
+from avaffect.errors import FeatureError, FormatError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.editions import DEFAULT_EDITION, edition_named
-from avaffect.pipeline.validation import write_validation
+from avaffect.files.layout import SPLITS
+from avaffect.metrics.arrays import score_arrays
+from avaffect.pipeline.validation import Pairs, write_validation
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.library import choose, load_recipe, parse_recipe
 from avaffect.recipes.recipe import Recipe
 from avaffect.training.checkpoint import finite
 from avaffect.training.loop import EpochCallback, Trained, train
 from avaffect.training.processes import processes
+from avaffect.training.setup import targets_of
 from avaffect.training.state import STATE
 
 RUN = "run.json"
@@ -186,12 +189,14 @@ class RunResult:
         names: ``fold-0`` ..., empty without folds.
         scores: mean over the parts of each validation score.
         spread: standard deviation over the folds, empty without folds.
+        pooled: scores of all folds' held-out clips together; empty unless all folds are done.
     """
 
     parts: tuple[Trained, ...]
     names: tuple[str, ...]
     scores: dict[str, float]
     spread: dict[str, float]
+    pooled: dict[str, float] = field(default_factory=dict)
 
 
 def run(
@@ -237,8 +242,11 @@ def run(
         if first and not overwrite:
             _require_free(config, out, resume)
         dataset = load_dataset(config.data, config.recipe.task_names, on_event)
+        targets_of(config.recipe, dataset)  # refuses tasks that nothing is labelled with
         parts, folds = _parts(config, dataset, out, resume, on_event)
         if only_fold is not None:
+            if config.folds == "none":
+                raise UsageError("there are no folds", "add --folds, e.g. --folds 5")
             if f"fold-{only_fold}" not in parts:
                 raise UsageError(
                     f"there is no fold {only_fold}", f"there are {len(parts)}, from 0"
@@ -249,6 +257,7 @@ def run(
             _begin(config, out, overwrite, folds)
         group.wait()
         done = []
+        pooled: Pairs = {}
         for name, (train_clips, val_clips) in parts.items():
             on_fold(name)
             folder = out / name
@@ -269,18 +278,36 @@ def run(
                 )
             )
             if first and val_clips:
-                write_validation(
+                pairs = write_validation(
                     folder, done[-1], dataset, val_clips, config.data.edition, device, on_event
                 )
+                for task, some in pairs.items():
+                    pooled.setdefault(task, []).extend(some)
         names = tuple(name for name in parts if name)
         scores, spread = _summary([one.checkpoint.metrics for one in done])
         if first and names and only_fold is None:
             each = {
                 name: finite(one.checkpoint.metrics) for name, one in zip(names, done, strict=True)
             }
-            summary = {"mean": finite(scores), "sd": finite(spread), "folds": each}
+            together = _pooled(pooled, dataset)
+            summary = {
+                "mean": finite(scores),
+                "sd": finite(spread),
+                "pooled": finite(together),
+                "folds": each,
+            }
             write_json(out / SUMMARY, summary)
+            return RunResult(tuple(done), names, scores, spread, together)
         return RunResult(tuple(done), names, scores, spread)
+
+
+def _pooled(pairs: Pairs, dataset: Dataset) -> dict[str, float]:
+    """Scores of the held-out clips of all folds together, which small folds alone do not give."""
+    scores: dict[str, float] = {}
+    for task, some in pairs.items():
+        scores[task], parts = score_arrays(task, some, dataset.targets[task])
+        scores |= {f"{task} {name}": value for name, value in parts.items()}
+    return scores
 
 
 def _require_free(config: RunConfig, out: Path, resume: bool) -> None:
@@ -331,15 +358,28 @@ def _parts(
 ) -> tuple[dict[str, tuple[tuple[Clip, ...], tuple[Clip, ...]]], Folds | None]:
     """Training and validation clips by the name of the part's folder, ``""`` for ``out``; and
     the folds that they come from, None for the data's own split."""
+    labelled = tuple(clip for clip in dataset.clips if _is_labelled(clip, config.recipe))
+    if bare := len(dataset.clips) - len(labelled):
+        on_event(Notice(f"{bare} clips without any valid label are left out"))
     if config.folds == "none":
-        train_clips, val_clips = dataset.of("train"), dataset.of("val")
+        train_clips, val_clips, test_clips = (
+            tuple(clip for clip in labelled if clip.split == split) for split in SPLITS
+        )
+        if test_clips:
+            on_event(Notice(f"{len(test_clips)} clips of the test split are left alone"))
         if train_clips and val_clips:
             return {"": (train_clips, val_clips)}, None
-        rest = tuple(clip for clip in dataset.clips if clip.split != "test")
+        if train_clips and config.data.root and dataset.about.get("left_out"):
+            raise FeatureError(
+                f"no clip of the validation split has features in '{config.data.features}'",
+                "preprocess its videos too, or use --folds",
+            )
+        rest = tuple(clip for clip in labelled if clip.split != "test")
         if len({clip.group for clip in rest}) < HELD_OUT:
             raise UsageError(
                 "the data has no validation split, and too few groups to hold some out",
-                "add a column for the split, or use --folds leave-one-out",
+                "use --folds leave-one-out"
+                + ("" if config.data.root else ", or add a column for the split"),
             )
         folds = make_folds(rest, HELD_OUT, seed=config.seed)
         train_clips, val_clips = folds.split(rest, 0)
@@ -350,20 +390,24 @@ def _parts(
             )
         )
         return {"": (train_clips, val_clips)}, folds
-    folds = _folds(config, dataset, out, resume)
-    return {f"fold-{i}": folds.split(dataset.clips, i) for i in folds.numbers}, folds
+    folds = _folds(config, labelled, out, resume)
+    return {f"fold-{i}": folds.split(labelled, i) for i in folds.numbers}, folds
 
 
-def _folds(config: RunConfig, dataset: Dataset, out: Path, resume: bool) -> Folds:
+def _is_labelled(clip: Clip, recipe: Recipe) -> bool:
+    return any(task in clip.labels and clip.valid(task).any() for task in recipe.task_names)
+
+
+def _folds(config: RunConfig, clips: tuple[Clip, ...], out: Path, resume: bool) -> Folds:
     # Of a run that starts, another process may be about to throw away an earlier run's folds.
     if resume and (out / FOLDS).is_file():
-        return Folds.load(out / FOLDS, dataset.clips)
+        return Folds.load(out / FOLDS, clips)
     if config.folds.endswith(".json"):
-        return Folds.load(Path(config.folds), dataset.clips)
+        return Folds.load(Path(config.folds), clips)
     if config.folds == "given":
-        return make_folds(dataset.clips, None, by="fold")
+        return make_folds(clips, None, by="fold")
     k = None if config.folds == "leave-one-out" else int(config.folds)
-    return make_folds(dataset.clips, k, seed=config.seed)
+    return make_folds(clips, k, seed=config.seed)
 
 
 def _summary(metrics: Sequence[Any]) -> tuple[dict[str, float], dict[str, float]]:

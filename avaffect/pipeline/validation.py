@@ -22,7 +22,7 @@ from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import UsageError
 from avaffect.files.atomic import write_text
 from avaffect.files.challenge import subject_file_name, write_challenge
-from avaffect.files.editions import Edition, edition_named
+from avaffect.files.editions import DEFAULT_EDITION, Edition, edition_named
 from avaffect.files.table import write_table
 from avaffect.models.device import choose_device
 from avaffect.networks.apply import Opinion, apply_network
@@ -31,11 +31,14 @@ from avaffect.predictions.prediction import Prediction
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.training.checkpoint import load_checkpoint
 from avaffect.training.loop import Trained
-from avaffect.training.score import decisions, mean_opinion
+from avaffect.training.score import decisions, mean_opinion, pair_of
 from avaffect.windows.cut import cut
 from avaffect.windows.reader import WindowReader
 
 FOLDER = "validation"
+Pairs = dict[str, list[tuple[NDArray[Any], NDArray[Any]]]]
+# As in the tables of `predict`, where the bare name of a unit is its decision.
+_COLUMNS = {"va": "{}", "expr": "p_{}", "au": "{}_p"}
 
 
 def write_validation(
@@ -46,7 +49,7 @@ def write_validation(
     edition: str,
     device: str = "auto",
     on_event: EventCallback = ignore_events,
-) -> None:
+) -> Pairs:
     """Write the predictions for ``clips`` into ``run``.
 
     Frames that no modality sees are filled as ``predict`` does by default.
@@ -56,15 +59,21 @@ def write_validation(
         trained: the run's result.
         dataset: says what the labels mean.
         clips: of the dataset.
-        edition: of ``files.editions``, for the challenge files.
+        edition: of ``files.editions``, for the challenge files; one that has the multi-task file
+            only gets the files of the default edition, which hold the same.
         device: ``auto``, ``cpu`` or ``cuda``.
         on_event: progress in clips.
+
+    Returns:
+        by task, decisions and labels of each clip, see ``training.score.pair_of``.
 
     Raises:
         OutputError: files cannot be written.
     """
     import torch
 
+    if "files" not in edition_named(edition).formats:
+        edition = DEFAULT_EDITION
     checkpoint, network = load_checkpoint(trained.folder)
     recipe = checkpoint.recipe
     where = torch.device(choose_device(device).name)
@@ -79,8 +88,13 @@ def write_validation(
         if not dataset.per_clip and is_challenge(task, checkpoint.targets[task], edition)
     ]
     skipped = 0
+    pairs: Pairs = {task: [] for task in recipe.task_names}
     for done, opinion in enumerate(apply_network(network.to(where), reader, where), start=1):
         clip = clips[opinion.clip]
+        for task in recipe.task_names:
+            if task in clip.labels:
+                labels = clip.labels[task]
+                pairs[task].append(pair_of(task, opinion, labels, per_clip=dataset.per_clip))
         try:
             table = out / "tables" / f"{subject_file_name(clip.name)[:-4]}.parquet"
         except UsageError:  # a name of the user's own that no file can have
@@ -105,6 +119,7 @@ def write_validation(
         write_text(out / "clips.csv", text.getvalue())
     if skipped:
         on_event(Notice(f"{skipped} clips have names that no file can have", warning=True))
+    return pairs
 
 
 def is_challenge(task: str, targets: Sequence[str], edition: str) -> bool:
@@ -141,9 +156,8 @@ def _columns(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, NDArray[An
     columns: dict[str, NDArray[Any]] = {"frame": np.arange(1, clip.frames + 1)}
     columns |= {f"seen_{branch}": seen for branch, seen in opinion.seen.items()}
     for task, names in targets.items():
-        prefix = "p_" if task == "expr" else ""
         for i, name in enumerate(names):
-            columns[f"{prefix}{name}"] = opinion.values[task][:, i]
+            columns[_COLUMNS[task].format(name)] = opinion.values[task][:, i]
         if task not in clip.labels:
             continue
         labels = clip.labels[task]
@@ -165,5 +179,5 @@ def _clip_row(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, Any]:
             told = int(clip.labels[task][0]) if task in clip.labels else -1
             row["label"] = names[told] if told >= 0 else ""
         for i, name in enumerate(names):
-            row[f"p_{name}" if task == "expr" else name] = round(float(average[0, i]), 5)
+            row[_COLUMNS[task].format(name)] = round(float(average[0, i]), 5)
     return row

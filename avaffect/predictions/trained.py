@@ -119,7 +119,8 @@ class Trained:
             raise FeatureError(
                 f"'{self.name}' was trained on sound at {trained:g} rows a second, "
                 f"'{subject.name}' has {1 / step:.4g}",
-                "give it sound files: `ffmpeg -i video.mp4 voice.wav`, and predict voice.wav",
+                f"preprocess sound with --sound-rate {trained:g}; of a video, `avaffect "
+                "preprocess VIDEO -o out` makes out/audio.wav, which can be predicted",
             )
 
     def _coded(self, task: str, values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -195,7 +195,10 @@ def _put(tree: Any, key: str, value: Any) -> None:
     for part in parents:
         at = at[_place(at, part, key, walked)]
         walked += part + "."
-    at[_place(at, last, key, walked)] = value
+    if parents and parents[-1] == "terms":  # of a loss, which may get further ones
+        at[last] = value
+    else:
+        at[_place(at, last, key, walked)] = value
 
 
 def _place(at: Any, part: str, key: str, walked: str) -> str | int:
@@ -229,6 +232,10 @@ def _first(error: ValidationError) -> tuple[str, str]:
     ]
     reason = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "unexpected_keyword_argument":
-        close = difflib.get_close_matches(parts[-1], _KEYS, n=1)
-        reason = "there is no such key" + (f", did you mean '{close[0]}'?" if close else "")
+        if parts[-1] in _KEYS:
+            # Known elsewhere: mostly what a block of another kind had.
+            reason = "it has no such key; docs/training.md lists those of each kind of block"
+        else:
+            close = difflib.get_close_matches(parts[-1], _KEYS, n=1)
+            reason = "there is no such key" + (f", did you mean '{close[0]}'?" if close else "")
     return ".".join(parts) or "recipe", reason

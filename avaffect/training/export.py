@@ -28,7 +28,7 @@ class Exported:
     Attributes:
         path: the file.
         inputs: names of the inputs: by branch ``<branch>`` float32 [B, T, F] and
-            ``<branch>_seen`` bool [B, T]; ``exists`` bool [B, T].
+            ``<branch>_seen`` bool [B, T]; ``exists`` bool [B, T], unless it changes nothing.
         outputs: by task float32 [B, T, K], values or probabilities.
         difference: largest difference from PyTorch's output that the check met.
     """
@@ -90,16 +90,20 @@ def export_onnx(place: Path | str, path: Path) -> Exported:
                 opset_version=OPSET,
                 dynamo=False,
             )
-        difference = _compare(flat, checkpoint, temporary, names)
+        difference, there = _compare(flat, checkpoint, temporary, names)
         if not difference <= TOLERANCE:
             raise CheckpointError(
                 f"ONNX Runtime and PyTorch differ by {difference:.2g} for '{place}'",
                 "nothing was written; please report the recipe",
             )
-    return Exported(path, names, flat.tasks, difference)
+    return Exported(path, there, flat.tasks, difference)
 
 
-def _compare(flat: _Flat, checkpoint: Checkpoint, path: Path, names: tuple[str, ...]) -> float:
+def _compare(
+    flat: _Flat, checkpoint: Checkpoint, path: Path, names: tuple[str, ...]
+) -> tuple[float, tuple[str, ...]]:
+    """The largest difference, and the inputs that the file has: those that change nothing in this
+    network, such as ``exists`` where nothing looks ahead, are not in it."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -115,7 +119,7 @@ def _compare(flat: _Flat, checkpoint: Checkpoint, path: Path, names: tuple[str, 
         theirs = session.run(list(flat.tasks), feeds)
         for mine, other in zip(ours, theirs, strict=True):
             worst = max(worst, float(np.abs(mine.numpy() - other).max()))
-    return worst
+    return worst, tuple(name for name in names if name in wanted)
 
 
 def _windows(checkpoint: Checkpoint, count: int, frames: int, seed: int) -> tuple[Tensor, ...]:

@@ -23,7 +23,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from avaffect.datasets.clip import Clip, Dataset
-from avaffect.errors import TrainingError
+from avaffect.errors import TrainingError, UsageError
 from avaffect.networks.network import AffectNetwork
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.recipes.recipe import Recipe
@@ -93,7 +93,7 @@ def train(
         on_epoch: called after each epoch, in the first process only.
 
     Raises:
-        UsageError: tasks without labels, or nothing to train on.
+        UsageError: tasks without labels, nothing to train on, or a resumed run's data changed.
         FeatureError: clips without the features that the recipe reads.
         TrainingError: the loss is not a number any more.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
@@ -121,10 +121,21 @@ def train(
             if group.first:
                 facts = setup.checkpoint(history.scores, epoch)
                 save_checkpoint(out / "last", facts, trained)
-                place = {"epoch": epoch, "batch": batch, "sums": sums.state_dict()}
+                place = {
+                    "epoch": epoch,
+                    "batch": batch,
+                    "sums": sums.state_dict(),
+                    "data": setup.data_key,
+                }
                 save_state(out / "last", parts, place | history.state_dict())
 
         if resume and (state := load_state(out / "last", parts)) is not None:
+            if state["data"] != setup.data_key:
+                raise UsageError(
+                    f"the data is not what the run in '{out}' began with: other clips, frames or "
+                    "labels",
+                    "bring it back, or begin anew with --overwrite",
+                )
             first_epoch, first_batch = state["epoch"], state["batch"]
             sums.load_state_dict(state["sums"])
             history.load_state_dict(state)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import UsageError
 from avaffect.networks.network import AffectNetwork, Statistics
@@ -44,6 +45,7 @@ class Setup:
 
     Attributes:
         targets: by task, the names of its targets.
+        data_key: changes whenever clips, frames, labels or the split do.
         reader: training windows.
         val_reader: validation windows, None without validation clips.
         network: not trained, with the statistics of the training features.
@@ -71,6 +73,7 @@ class Setup:
         self.targets = targets_of(recipe, dataset)
         self._per_clip, self._group = dataset.per_clip, group
         self._data = data_facts(dataset, train_clips, val_clips)
+        self.data_key = fingerprint([self._data["fingerprint"], self._data["clips"]])
         sizes = {task: len(names) for task, names in self.targets.items()}
         window = recipe.window
         windows = cut([clip.frames for clip in train_clips], window.length, window.overlap)

@@ -70,7 +70,7 @@ def test_from_tables_to_an_evaluated_model(run, data):
     assert last.startswith(f"score {best:.4f} (epoch ")
     assert "device: CPU" in done.err
     assert "recipe: small (video)" in done.err
-    assert "predict with it: avaffect predict VIDEO --checkpoint run/best" in done.err
+    assert "what it says of the validation clips is in run/validation" in done.err
     assert not set("\r\x1b") & set(done.err)
     # The files of the validation clips get the same score.
     done = run("evaluate", "run/validation", "annotations", "-t", "va", "--json", "e.json",
@@ -96,8 +96,9 @@ def test_folds_are_summed_up(run, data):
     assert sum(line.startswith("fold-") and ": score" in line for line in lines) == 3
     summary = json.loads((data / "run/summary.json").read_text())
     mean, sd = summary["mean"]["va"], summary["sd"]["va"]
-    assert f"CCC: mean {mean:.4f}, sd {sd:.4f} over the folds" in lines
-    assert "--checkpoint run/fold-N" in done.err
+    start = f"CCC: mean {mean:.4f}, sd {sd:.4f} over folds; all held-out clips together "
+    assert [line for line in lines if line.startswith(start)]
+    assert "is in run/fold-N/validation" in done.err
     done = run("train", "--resume", "-o", "run", "--fold", 1)
     assert done.code == 0
     assert "epoch" not in done.out.splitlines()[0]
@@ -236,7 +237,7 @@ def test_folds_in_two_processes(run, data):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("fold-1: score") == 1  # the first process alone talks
-    assert done.stderr.count("predict with it") == 1
+    assert done.stderr.count("what it says of") == 1
     scores = json.loads((data / "two/summary.json").read_text())["folds"]
     assert list(scores) == ["fold-0", "fold-1"]
     assert (data / "two/fold-1/validation/tables").is_dir()

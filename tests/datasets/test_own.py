@@ -155,8 +155,10 @@ def test_matching_by_time_is_the_nearest_label_that_is_near(
     data.rows("f/a.csv", "x,t", [f"1,{time!r}" for time in wanted.tolist()])
     data.rows("l/a.csv", "t,v", [f"{t!r},{i / 100}" for i, t in enumerate(have.tolist())])
     away = np.abs(wanted[:, None] - have)
-    if away.min() > 0.5 / label_rate + 1e-6:
-        with pytest.raises(FormatError, match="lies near"):
+    reach = 0.5 / label_rate + 1e-6
+    within = np.mean((have >= wanted[0] - reach) & (have <= wanted[-1] + reach))
+    if away.min() > reach or within < 0.5:
+        with pytest.raises(FormatError, match="lie within the time of its features"):
             data.load("f", "l", "valence=v time=t features=x")
         return
     got = data.load("f", "l", "valence=v time=t features=x").clips[0].labels["va"][:, 0]
@@ -166,6 +168,29 @@ def test_matching_by_time_is_the_nearest_label_that_is_near(
         else:
             assert away[row, round(float(value) * 100)] <= away[row].min() + 1e-9
             assert away[row].min() < 0.5 / label_rate + 2e-6
+
+
+def test_labels_in_milliseconds_are_refused(data):
+    data.rows("f/a.csv", "x,t", [f"1,{i / 20}" for i in range(60)])
+    data.rows("l/a.csv", "t,v", [f"{i * 125},0.5" for i in range(24)])
+    with pytest.raises(FormatError, match=r"of 24 labels .* 1 lie within .*both count seconds"):
+        data.load("f", "l", "valence=v time=t features=x")
+
+
+@pytest.mark.parametrize("side", ["f", "l"])
+def test_a_time_that_one_side_does_not_have(data, side):
+    columns = {"f": "x,t", "l": "t,v"} | {side: {"f": "x,s", "l": "s,v"}[side]}
+    data.rows("f/a.csv", columns["f"], [f"1,{i / 20}" for i in range(60)])
+    data.rows("l/a.csv", columns["l"], [f"{i / 8},0.5" for i in range(24)])
+    with pytest.raises(UnknownNameError, match=r"no column of .* is called 't'"):
+        data.load("f", "l", "valence=v time=t features=x")
+
+
+def test_another_rate_without_times_is_refused(data):
+    data.rows("f/a.csv", "x", ["1"] * 60)
+    data.rows("l/a.csv", "v", ["0.5"] * 24)
+    with pytest.raises(FormatError, match=r"24 labels for 60 rows .*time=COLUMN"):
+        data.load("f", "l", "valence=v")
 
 
 @pytest.mark.parametrize(("rows", "line"), [(["0,1", ",1", "1,1"], 3), (["1,1", "0,1", "2,1"], 3)])

@@ -200,3 +200,13 @@ class TestMultiTask:
         put(tmp_path / "annotations/MTL_Challenge/train_set.txt")
         with pytest.raises(UsageError, match="both"):
             mtl_files(tmp_path)
+
+
+@pytest.mark.parametrize("mark", ["run.json", "records/a.json", "preprocess.json"])
+def test_what_avaffect_wrote_is_no_annotation(tmp_path, mark):
+    mine = tmp_path / "annotations/VA_Estimation_Challenge/Validation_Set/a.txt"
+    other = tmp_path / "run/validation/VA_Estimation_Challenge/a.txt"
+    for path in (mine, other, tmp_path / "run" / mark):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("valence,arousal\n0,0\n")
+    assert annotation_files(tmp_path, "va", "abaw10") == {"val": {"a": mine}}

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
+from avaffect.files.table import read_table
+from avaffect.metrics.scores import ccc
 from avaffect.pipeline import train as module
 from avaffect.pipeline.train import DataConfig, RunConfig, read_run, run, run_config
 from avaffect.progress import Notice
@@ -131,6 +133,15 @@ def test_folds(folds, count, settings, data):
     assert summary["mean"]["score"] == pytest.approx(mean(scores)) == result.scores["score"]
     assert summary["sd"]["score"] == pytest.approx(stdev(scores)) == result.spread["score"]
     assert [one["score"] for one in summary["folds"].values()] == scores
+    told, said = [], []
+    for path in sorted((data / "run").glob("fold-*/validation/tables/*.parquet")):
+        table, _ = read_table(path)
+        told.append(table["label_valence"])
+        said.append(table["valence"])
+    told, said = np.concatenate(told), np.concatenate(said)
+    known = ~np.isnan(told) & ~np.isnan(said)
+    pooled = summary["pooled"]["va CCC valence"]
+    assert pooled == pytest.approx(ccc(said[known], told[known]), abs=1e-6)
     assert names(data / "run") == [*result.names, "folds.json", "run.json", "summary.json"]
     assert "validation" in names(data / "run/fold-0")
 

@@ -132,7 +132,7 @@ def test_files_have_a_row_a_frame_and_tables_everything(made, tmp_path):
     np.testing.assert_array_equal(columns["label_AU12"], labels["au"][:, 6])
     total = sum(columns[f"p_{name}"] for name in EIGHT.expressions)
     np.testing.assert_allclose(total[columns["seen_face"]], 1, atol=1e-5)
-    for name in ("valence", "p_Fear", "AU12"):
+    for name in ("valence", "p_Fear", "AU12_p"):
         np.testing.assert_array_equal(np.isnan(columns[name]), ~columns["seen_face"])
     assert events[-1].finished
     assert [event.done for event in events] == [1, 2]

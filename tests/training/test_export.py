@@ -53,7 +53,9 @@ def test_onnx_is_as_pytorch(changes, saved, tmp_path):
     folder, network = saved(*changes)
     done = export_onnx(folder, tmp_path / "out/model.onnx")
     assert done.path == tmp_path / "out/model.onnx"
-    assert done.inputs == ("voice", "face", "voice_seen", "face_seen", "exists")
+    # What changes nothing in a network is not in the file.
+    assert done.inputs[:4] == ("voice", "face", "voice_seen", "face_seen")
+    assert done.inputs[4:] in ((), ("exists",))
     assert done.outputs == ("va", "expr", "au")
     assert 0 <= done.difference <= TOLERANCE
     session = onnxruntime.InferenceSession(str(done.path), providers=["CPUExecutionProvider"])
@@ -72,6 +74,7 @@ def test_onnx_is_as_pytorch(changes, saved, tmp_path):
     with torch.inference_mode():
         ours = network(inputs, seen, exists)
     feeds = {**inputs, **{f"{n}_seen": s for n, s in seen.items()}, "exists": exists}
+    feeds = {name: feeds[name] for name in done.inputs}
     theirs = session.run(list(done.outputs), {n: feeds[n].numpy() for n in names})
     expected = {"va": ours["va"], "expr": ours["expr"].softmax(-1), "au": ours["au"].sigmoid()}
     somewhere = (seen["voice"] | seen["face"]).numpy()
@@ -86,7 +89,7 @@ def test_one_that_differs_is_not_kept(saved, tmp_path, monkeypatch):
     folder, _ = saved(tasks=("va",))
     (tmp_path / "model.onnx").write_text("earlier")
     for difference in (2 * TOLERANCE, float("nan")):
-        monkeypatch.setattr(module, "_compare", lambda *args, d=difference: d)
+        monkeypatch.setattr(module, "_compare", lambda *args, d=difference: (d, ()))
         with pytest.raises(CheckpointError, match="ONNX Runtime and PyTorch differ"):
             export_onnx(folder, tmp_path / "model.onnx")
     assert (tmp_path / "model.onnx").read_text() == "earlier"

@@ -429,3 +429,13 @@ def test_voices_are_changed_in_decibels_only(change, recipe):
     require_raw_voice(recipe(raw, clip))
     with pytest.raises(UsageError, match="vtlp and gain_db cannot follow"):
         require_raw_voice(recipe(raw, clip, change))
+
+
+def test_changed_data_is_not_gone_on_with(recipe, fit, dataset, tmp_path):
+    fit(recipe("train.epochs=1"), tmp_path)
+    clips = list(dataset.clips)
+    changed = {task: labels.copy() for task, labels in clips[0].labels.items()}
+    changed["va"][:] = 0.9
+    clips[0] = replace(clips[0], labels=changed)
+    with pytest.raises(UsageError, match=r"not what the run in .* began with"):
+        fit(recipe("train.epochs=1"), tmp_path, replace(dataset, clips=tuple(clips)), resume=True)
