@@ -26,6 +26,7 @@ from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.library import choose, load_recipe, parse_recipe
 from avaffect.recipes.recipe import Recipe
 from avaffect.training.checkpoint import finite
+from avaffect.training.history import tensorboard_writer
 from avaffect.training.loop import EpochCallback, Trained, train
 from avaffect.training.processes import processes
 from avaffect.training.setup import targets_of
@@ -236,6 +237,8 @@ def run(
         UsageError: ``out`` holds a run already, or settings do not fit the data.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
+    if tensorboard:
+        tensorboard_writer()  # before anything is loaded or written
     # One group for all folds: a second one in the same processes would wait for the first.
     with processes(device) as group:
         first = group.first

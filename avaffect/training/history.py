@@ -16,6 +16,21 @@ LOG = "log.jsonl"
 CURVES = "curves.png"
 
 
+def tensorboard_writer() -> Any:
+    """TensorBoard's ``SummaryWriter``.
+
+    Raises:
+        UsageError: TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError(
+            "TensorBoard is not installed", "run `pip install tensorboard`"
+        ) from error
+    return SummaryWriter
+
+
 @dataclass(frozen=True)
 class Epoch:
     """One epoch.
@@ -64,13 +79,7 @@ class History:
         self._patience = recipe.train.patience
         self._board: Any = None
         if tensorboard:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError as error:
-                raise UsageError(
-                    "TensorBoard is not installed", "run `pip install tensorboard`"
-                ) from error
-            self._board = SummaryWriter(str(out / "tensorboard"))
+            self._board = tensorboard_writer()(str(out / "tensorboard"))
 
     @property
     def scores(self) -> dict[str, float]:

@@ -149,10 +149,9 @@ def train(
             steps = batch_count(len(order), recipe.train.batch_size, group.world)
             network.train()
             loader = setup.loader(order, first_batch, workers)
-            started = waited = time.monotonic()
-            waiting, done = 0.0, first_batch
+            mark, done = time.monotonic(), first_batch
             for batch in loader:
-                waiting += time.monotonic() - waited
+                sums.waiting += time.monotonic() - mark
                 seed_step(seed, epoch, done, group.rank)
                 schedule.step(epoch * steps + done)
                 with torch.autocast(group.device.type, setup.amp, enabled=setup.amp is not None):
@@ -168,6 +167,7 @@ def train(
                     average.update_parameters(network)
                 sums.add(loss, losses, len(batch))
                 done += 1
+                sums.seconds += time.monotonic() - mark
                 if done % 10 == 0 or done == steps:
                     on_event(Progress("train", done, steps, "batches"))
                 if group.any(interrupts.asked):
@@ -177,8 +177,9 @@ def train(
                 if time.monotonic() - saved > _SAVE_EVERY_S:
                     save(epoch, done)
                     saved = time.monotonic()
-                waited = time.monotonic()
-            seconds = time.monotonic() - started
+                mark = time.monotonic()
+            means = sums.means()  # waits for the device
+            sums.seconds += time.monotonic() - mark
             on_event(Progress("train", done, steps, "batches", finished=True))
 
             group.share_buffers(trained)
@@ -196,11 +197,11 @@ def train(
             entry = Epoch(
                 epoch=epoch + 1,
                 lr=rate,
-                losses=sums.means(),
+                losses=means,
                 scores=scores,
-                seconds=seconds,
+                seconds=sums.seconds,
                 windows=min(len(order), steps * recipe.train.batch_size),
-                waiting=waiting / seconds if seconds else 0.0,
+                waiting=sums.waiting / sums.seconds if sums.seconds else 0.0,
             )
             if not np.isfinite(entry.losses["loss"]):
                 raise TrainingError(
@@ -228,10 +229,13 @@ def train(
 
 
 class _Sums:
-    """Running sums of an epoch's losses; on the device, so that no step waits for it."""
+    """Running sums of an epoch: of losses on the device, so that no step waits for it, and of
+    seconds, in all and waiting for windows."""
 
     def __init__(self) -> None:
         self.windows = 0
+        self.seconds = 0.0
+        self.waiting = 0.0
         self._sums: dict[str, torch.Tensor] = {}
 
     def add(self, loss: torch.Tensor, parts: dict[str, torch.Tensor], windows: int) -> None:
@@ -244,10 +248,16 @@ class _Sums:
         return {name: float(value) / self.windows for name, value in self._sums.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"windows": self.windows, "sums": {n: float(v) for n, v in self._sums.items()}}
+        return {
+            "windows": self.windows,
+            "seconds": self.seconds,
+            "waiting": self.waiting,
+            "sums": {n: float(v) for n, v in self._sums.items()},
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.windows = state["windows"]
+        self.seconds, self.waiting = state["seconds"], state["waiting"]
         self._sums = {
             name: torch.tensor(value, dtype=torch.float64) for name, value in state["sums"].items()
         }
