@@ -83,6 +83,7 @@ def predict(
     task: str | Sequence[str] = "all",
     *,
     config: PredictConfig | None = None,
+    checkpoint: Path | str | None = None,
     device: str = "auto",
     on_event: EventCallback = ignore_events,
 ) -> Result:
@@ -99,7 +100,8 @@ def predict(
         source: a video or sound file, or a folder that ``preprocess`` wrote.
         task: ``va``, ``expr``, ``au``, several of them, or ``all``.
         config: all settings; its ``tasks`` are replaced by ``task``. None takes the defaults,
-            without the features that the default model does not read.
+            without the features that the model does not read.
+        checkpoint: folder that ``train`` wrote, to predict with that model.
         device: ``auto``, ``cpu`` or ``cuda``.
         on_event: progress and notices.
 
@@ -109,9 +111,10 @@ def predict(
         ModelError: if weights are not to be had or damaged.
     """
     tasks = parse_tasks(task)
-    if config is None:
-        config = with_features(PredictConfig(tasks=tasks))
-    config = replace(config, tasks=tasks)
+    chosen_config = replace(config or PredictConfig(), tasks=tasks)
+    if checkpoint is not None:
+        chosen_config = with_checkpoint(chosen_config, checkpoint)
+    config = with_features(chosen_config) if config is None else chosen_config
     chosen = choose_device(device).name
     predictor = build_predictor(config, chosen)
     source = Path(source)

@@ -138,3 +138,14 @@ def test_trained_on_own_tables(saved):
     place = saved("table", "video", 3)
     with pytest.raises(CheckpointError, match=r"features of your own \('table'\).*from a video"):
         with_checkpoint(PredictConfig(), place)
+
+
+def test_a_checkpoint_alone_is_enough(saved, tone):
+    place = saved()
+    long = predict(tone, "va", config=configured(place), device="cpu")
+    short = predict(tone, "va", checkpoint=place, device="cpu")
+    np.testing.assert_array_equal(short["tone"].va, long["tone"].va)
+    assert short.about == long.about
+    both = predict(tone, "va", config=PredictConfig(missing="invalid"), checkpoint=place)
+    assert both.about["configuration"]["missing"] == "invalid"
+    assert both["tone"].model == "ear"
