@@ -1,6 +1,7 @@
 import fcntl
 import os
 import pty
+import select
 import struct
 import sys
 import termios
@@ -15,6 +16,7 @@ from avaffect.cli.report import Reporter, Row, printable, run_all
 from avaffect.errors import NotMediaError, UsageError
 from avaffect.progress import Notice, Progress
 
+_MARK = "\x1f"
 SOURCES = [Path("a.mp4"), Path("b.mp4"), Path("c.mp4")]
 
 
@@ -28,8 +30,14 @@ def terminal(monkeypatch):
         patch.setattr(sys, "stderr", screen)
 
         def shown():
+            # The system hands on what was written piece by piece: wait for a mark behind it.
+            screen.write(_MARK)
             screen.flush()
-            return os.read(master, 1 << 16).decode()
+            text = b""
+            while not text.endswith(_MARK.encode()):
+                assert select.select([master], [], [], 30)[0], text
+                text += os.read(master, 1 << 16)
+            return text.decode().removesuffix(_MARK)
 
         yield shown
     os.close(master)
