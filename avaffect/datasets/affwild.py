@@ -117,12 +117,7 @@ def far_off(rows: int, frames: int) -> bool:
 
 def targets_of(edition: Edition, tasks: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """What the labels of each task mean, see `Dataset`."""
-    names = {
-        "va": ("valence", "arousal"),
-        "expr": edition.expressions,
-        "au": edition.action_units,
-    }
-    return {task: names[task] for task in tasks}
+    return {task: edition.targets(task) for task in tasks}
 
 
 def one_split(splits: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.datasets.affwild import ARTIFICIAL, coded, far_off, is_artificial, leaking, some
+from avaffect.datasets.clip import is_valid
 from avaffect.datasets.inventory import (
     WORST,
     CropCheck,
@@ -281,9 +282,9 @@ class _Survey:
         self, kind: str, task: str, split: str, names: Sequence[str], labels: list[NDArray[Any]]
     ) -> None:
         edition = edition_named("abaw7" if kind == "mtl" else self._edition)
-        targets = edition.header(task).split(",")
+        targets = edition.targets(task)
         whole = np.concatenate(labels) if labels else coded(np.zeros((0, len(targets))), task)
-        known = ~np.isnan(whole) if task == "va" else whole >= 0
+        known = is_valid(task, whole)
         valid = known if task == "expr" else known.any(axis=1)
         self._parts.append(
             Part(

@@ -93,8 +93,7 @@ class Clip:
         Returns:
             bool, of the labels' shape; all False if the clip does not have the task.
         """
-        labels = self.labels[task]
-        return ~np.isnan(labels) if task == "va" else labels != INVALID_CLASS
+        return is_valid(task, self.labels[task])
 
 
 _KINDS: dict[str, tuple[Any, int]] = {
@@ -102,6 +101,11 @@ _KINDS: dict[str, tuple[Any, int]] = {
     "expr": (np.int64, 1),
     "au": (np.int8, 2),
 }
+
+
+def is_valid(task: str, labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where labels, coded as in a :class:`Clip`, are valid: bool of their shape."""
+    return ~np.isnan(labels) if task == "va" else labels != INVALID_CLASS
 
 
 @dataclass(frozen=True)

@@ -69,12 +69,16 @@ class Edition:
 
     def header(self, task: str) -> str:
         """The first line of a file of one subject, e.g. ``valence,arousal``."""
+        return ",".join(self.targets(task))
+
+    def targets(self, task: str) -> tuple[str, ...]:
+        """Names of what is labelled: the dimensions, the classes or the action units."""
         names = {
             "va": ("valence", "arousal"),
             "expr": self.expressions,
             "au": self.action_units,
         }
-        return ",".join(names[task])
+        return names[task]
 
     def columns(self, task: str) -> int:
         """How many values a row holds. EXPR has one, though its header names every class."""

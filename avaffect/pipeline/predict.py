@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -300,8 +299,9 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
         raise CheckpointError(
             f"'{folder / FACTS}' names settings of the sound that do not exist", "train again"
         ) from error
-    weights = json.loads((folder / FACTS).read_text("utf-8"))["sha256"]
-    return replace(config, tasks=tasks, analysis=analysis, checkpoint=str(folder), weights=weights)
+    return replace(
+        config, tasks=tasks, analysis=analysis, checkpoint=str(folder), weights=checkpoint.sha256
+    )
 
 
 def _result(

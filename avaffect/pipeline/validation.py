@@ -22,7 +22,7 @@ from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import UsageError
 from avaffect.files.atomic import write_text
 from avaffect.files.challenge import subject_file_name, write_challenge
-from avaffect.files.editions import DEFAULT_EDITION, Edition, edition_named
+from avaffect.files.editions import DEFAULT_EDITION, edition_named
 from avaffect.files.table import write_table
 from avaffect.models.device import choose_device
 from avaffect.networks.apply import Opinion, apply_network
@@ -32,8 +32,7 @@ from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.training.checkpoint import load_checkpoint
 from avaffect.training.loop import Trained
 from avaffect.training.score import decisions, mean_opinion, pair_of
-from avaffect.windows.cut import cut
-from avaffect.windows.reader import WindowReader
+from avaffect.windows.reader import whole_clips
 
 FOLDER = "validation"
 Pairs = dict[str, list[tuple[NDArray[Any], NDArray[Any]]]]
@@ -77,10 +76,7 @@ def write_validation(
     checkpoint, network = load_checkpoint(trained.folder)
     recipe = checkpoint.recipe
     where = torch.device(choose_device(device).name)
-    window = recipe.window
-    overlap = window.overlap if window.predict_overlap is None else window.predict_overlap
-    windows = cut([clip.frames for clip in clips], window.length, overlap)
-    reader = WindowReader(clips, recipe.branches, windows, {})
+    reader = whole_clips(clips, recipe, {})
     out, rows = run / FOLDER, []
     tasks = [
         task
@@ -125,14 +121,10 @@ def write_validation(
 def is_challenge(task: str, targets: Sequence[str], edition: str) -> bool:
     """Whether ``targets`` are exactly what the edition's files of ``task`` hold, and can be
     written from a `Prediction`."""
-    chosen: Edition = edition_named(edition)
-    wanted = {
-        "va": ("valence", "arousal"),
-        "expr": chosen.expressions,
-        "au": chosen.action_units,
-    }
-    writable = "files" in chosen.formats and "AU20" not in wanted[task]
-    return writable and tuple(targets) == tuple(wanted[task])
+    chosen = edition_named(edition)
+    wanted = chosen.targets(task)
+    writable = "files" in chosen.formats and "AU20" not in wanted
+    return writable and tuple(targets) == wanted
 
 
 def _prediction(opinion: Opinion, clip: Clip, model: str, tasks: Sequence[str]) -> Prediction:

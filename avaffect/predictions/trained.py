@@ -20,8 +20,7 @@ from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import require_arrays
 from avaffect.training.checkpoint import Checkpoint, load_checkpoint
 from avaffect.training.facts import relevant_settings
-from avaffect.windows.cut import cut
-from avaffect.windows.reader import COMPANIONS, WindowReader
+from avaffect.windows.reader import COMPANIONS, whole_clips
 
 # Window lengths, and with them what the features mean, follow the rate.
 _RATE_TOLERANCE = 0.1
@@ -79,11 +78,8 @@ class Trained:
         """See :class:`avaffect.predictions.predictor.Predictor`."""
         require_arrays(self, subject)
         self._require_rate(subject)
-        recipe, window = self.checkpoint.recipe, self.checkpoint.recipe.window
-        overlap = window.overlap if window.predict_overlap is None else window.predict_overlap
-        clip = Clip(subject.name, subject.name, subject)
-        windows = cut([subject.frames], window.length, overlap)
-        reader = WindowReader([clip], recipe.branches, windows, {})
+        recipe = self.checkpoint.recipe
+        reader = whole_clips([Clip(subject.name, subject.name, subject)], recipe, {})
         for branch, width in self.checkpoint.widths.items():
             if reader.widths[branch] != width:
                 raise FeatureError(

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from safetensors.torch import load_file, save
 
 from avaffect.errors import CheckpointError, FormatError, InputNotFoundError, UsageError
 from avaffect.files.atomic import atomic_path, write_json
+from avaffect.models.cache import file_sha256
 from avaffect.networks.network import AffectNetwork
 from avaffect.recipes.library import parse_recipe
 from avaffect.recipes.recipe import Recipe
@@ -44,6 +44,7 @@ class Checkpoint:
         metrics: of the validation, see ``training.score``; empty without one.
         epoch: epochs trained.
         versions: of the libraries.
+        sha256: of the file of weights, where this was loaded from one.
     """
 
     recipe: Recipe
@@ -55,6 +56,7 @@ class Checkpoint:
     metrics: Mapping[str, float] = field(default_factory=dict)
     epoch: int = 0
     versions: Mapping[str, str | None] = field(default_factory=dict)
+    sha256: str = field(default="", compare=False)
 
     def build(self) -> AffectNetwork:
         """A network of this shape, not trained."""
@@ -74,7 +76,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, network: AffectNetwork
         path.write_bytes(save(tensors))
         facts = {
             "version": VERSION,
-            "sha256": _sha256(path),
+            "sha256": file_sha256(path),
             "recipe": checkpoint.recipe.to_dict(),
             "targets": {task: list(names) for task, names in checkpoint.targets.items()},
             "widths": dict(checkpoint.widths),
@@ -119,6 +121,7 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
             metrics=facts["metrics"],
             epoch=int(facts["epoch"]),
             versions=facts["versions"],
+            sha256=str(sha256),
         )
         if checkpoint.targets.keys() != checkpoint.recipe.tasks.keys():
             raise ValueError("targets")
@@ -145,7 +148,7 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
         ) from error
     weights = folder / WEIGHTS
     try:
-        if _sha256(weights) != sha256:
+        if file_sha256(weights) != sha256:
             raise CheckpointError(
                 f"'{weights}' is not the file that '{FACTS}' describes", "train again"
             )
@@ -185,8 +188,3 @@ def checkpoint_folder(place: Path) -> Path:
 def finite(values: Mapping[str, float]) -> dict[str, float | None]:
     """``values`` for JSON, which has no NaN: None in its place."""
     return {name: value if value == value else None for name, value in values.items()}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,7 +22,7 @@ from avaffect.training.objective import Objective
 from avaffect.training.processes import Processes
 from avaffect.windows.cut import cut
 from avaffect.windows.order import batch_count, batches
-from avaffect.windows.reader import WindowReader, branch_moments, labelled
+from avaffect.windows.reader import WindowReader, branch_moments, labelled, whole_clips
 
 _NO_LABELS: dict[str, Callable[[int], Any]] = {
     "va": lambda size: np.zeros((0, size), np.float32),
@@ -91,9 +91,7 @@ class Setup:
         self.reader = WindowReader(train_clips, recipe.branches, windows, sizes)
         self.val_reader = None
         if val_clips:
-            overlap = window.overlap if window.predict_overlap is None else window.predict_overlap
-            over = cut([clip.frames for clip in val_clips], window.length, overlap)
-            self.val_reader = WindowReader(val_clips, recipe.branches, over, sizes)
+            self.val_reader = whole_clips(val_clips, recipe, sizes)
             if self.val_reader.widths != self.reader.widths:
                 raise UsageError(
                     "training and validation clips have features of different widths",

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avaffect.datasets.clip import Clip, FeatureSource
+from avaffect.datasets.clip import Clip, FeatureSource, is_valid
 from avaffect.errors import FeatureError
 from avaffect.features.tensors import Array
-from avaffect.recipes.recipe import Branch
+from avaffect.recipes.recipe import Branch, Recipe
 from avaffect.windows.batch import Batch
-from avaffect.windows.cut import Windows
+from avaffect.windows.cut import Windows, cut
 
 _CHUNK = 4096
 # Which bool array says where an array of numbers without NaN is meaningful.
@@ -193,10 +193,24 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
             labels = self.clips[c].labels.get(task)
             if labels is not None:
                 part = labels[s : s + shape[1]]
-                known = ~np.isnan(part) if task == "va" else part != -1
+                known = is_valid(task, part)
                 targets[i, : len(part)] = np.where(known, part, 0 if task != "expr" else -1)
                 valid[i, : len(part)] = known
         return targets, valid
+
+
+def whole_clips(clips: Sequence[Clip], recipe: Recipe, tasks: Mapping[str, int]) -> WindowReader:
+    """A reader of windows that cover each frame, as validation and prediction want them.
+
+    Args:
+        clips: the clips.
+        recipe: says how windows overlap, and what its branches read.
+        tasks: see :class:`WindowReader`.
+    """
+    window = recipe.window
+    overlap = window.overlap if window.predict_overlap is None else window.predict_overlap
+    windows = cut([clip.frames for clip in clips], window.length, overlap)
+    return WindowReader(clips, recipe.branches, windows, tasks)
 
 
 class Moments:
