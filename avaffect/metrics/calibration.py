@@ -1,0 +1,97 @@
+"""Whether probabilities mean what they say: temperature, calibration error, reliability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 15
+# Temperatures outside are no calibration but a sign of a mistake.
+_LOWEST, _HIGHEST = 0.05, 20.0
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Predictions of like confidence.
+
+    Attributes:
+        count: how many.
+        confidence: their mean probability of the likeliest class, 0..1.
+        accuracy: the share that is right, 0..1.
+    """
+
+    count: int
+    confidence: float
+    accuracy: float
+
+
+def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
+    """float64 [N, K], rows that sum to one, of logits [N, K] divided by ``temperature``."""
+    scaled = np.asarray(logits, np.float64) / temperature
+    odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+def negative_log_likelihood(
+    logits: NDArray[np.floating], labels: NDArray[np.integer], temperature: float = 1.0
+) -> float:
+    """Mean surprise at the labels, in nats."""
+    chosen = softmax(logits, temperature)[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(chosen, 1e-300)).mean())
+
+
+def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """The temperature that makes the labels likeliest (Guo et al., ICML 2017).
+
+    Args:
+        logits: [N, K].
+        labels: int [N], 0..K-1.
+
+    Returns:
+        Above 1 for a net that is too sure of itself.
+    """
+    from scipy.optimize import minimize_scalar
+
+    _check(logits, labels)
+    found = minimize_scalar(
+        lambda log: negative_log_likelihood(logits, labels, float(np.exp(log))),
+        bounds=(np.log(_LOWEST), np.log(_HIGHEST)),
+        method="bounded",
+    )
+    return float(np.exp(found.x))
+
+
+def reliability(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = BINS
+) -> list[Bin]:
+    """Bins of equal width over the confidence, those that hold any; for a reliability diagram."""
+    _check(probabilities, labels)
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    number = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        Bin(int(held.sum()), float(confidence[held].mean()), float(right[held].mean()))
+        for held in (number == index for index in range(bins))
+        if held.any()
+    ]
+
+
+def expected_calibration_error(
+    logits: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    temperature: float = 1.0,
+    bins: int = BINS,
+) -> float:
+    """How far confidence and accuracy lie apart on average over the predictions, 0..1."""
+    found = reliability(softmax(logits, temperature), labels, bins)
+    total = sum(one.count for one in found)
+    return sum(one.count * abs(one.confidence - one.accuracy) for one in found) / total
+
+
+def _check(values: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
+    if values.ndim != 2 or labels.shape != values.shape[:1]:
+        raise ValueError(f"{values.shape} values and {labels.shape} labels do not go together")
+    if not len(labels):
+        raise ValueError("there is nothing to calibrate on")
