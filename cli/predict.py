@@ -35,7 +35,7 @@ from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, FORMATS
     help="What to predict; several with commas.",
 )
 @click.option(
-    "-m", "--model", default="starter-0", show_default=True, help="Which model predicts."
+    "-m", "--model", default="starter-1", show_default=True, help="Which model predicts."
 )
 @click.option(
     "--checkpoint",
@@ -44,10 +44,11 @@ from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, FORMATS
 )
 @click.option(
     "--frame-model",
-    type=NameChoice(FRAME_MODELS, "frame model"),
-    default="fer",
+    type=NameChoice(("auto", *FRAME_MODELS), "frame model"),
+    default="auto",
     show_default=True,
-    help="Net whose opinion on single frames the model uses; all but fer also give VA.",
+    help="Net whose opinion on single faces the model uses. auto: the model's own, or one of "
+    "EmotiEffLib's, if its weights are in the cache.",
 )
 @click.option(
     "--format",
@@ -73,10 +74,11 @@ from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, FORMATS
 )
 @click.option(
     "--smooth",
-    default="off",
+    default="auto",
     show_default=True,
-    metavar="off|KIND:SECONDS",
-    help="Smooth over time: median, box, gaussian or savgol, e.g. gaussian:0.5.",
+    metavar="auto|off|KIND:SECONDS",
+    help="Smooth over time: median, box, gaussian or savgol, e.g. gaussian:0.5. auto: as suits "
+    "the model.",
 )
 @click.option(
     "--features",
@@ -98,8 +100,8 @@ def predict(
     the challenge's file for each subject and task, tables/SUBJECT.parquet with everything, and
     records/VIDEO.json with the whole configuration.
 
-    The default model, starter-0, is a starter: not trained on Aff-Wild2, AU are proxies. With
-    --checkpoint a model of your own predicts, from sound files too if it was trained to listen.
+    The default model, starter-1, was not trained on Aff-Wild2, and its AU are proxies: see
+    `avaffect models card starter-1`. With --checkpoint a model of your own predicts, from sound files too if it was trained to listen.
 
     \b
     Examples:
@@ -124,6 +126,7 @@ def predict(
         missing=options["missing"],
         smooth=options["smooth"],
         analysis=analysis_config(options, audio=AudioConfig()),
+        noncommercial=not options["no_nc"],
     )
     if options["checkpoint"]:
         config = with_checkpoint(config, options["checkpoint"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from avaffect.config import AnalysisConfig, FaceConfig
     "encoders",
     type=NameChoice(ENCODERS, "encoder"),
     multiple=True,
-    default=("efficientnet-lite0", "fer"),
+    default=("efficientnet-lite0", "starter-1-face"),
     show_default=True,
     help="Net to run on each aligned face; may be given several times.",
 )
@@ -38,7 +39,14 @@ from avaffect.config import AnalysisConfig, FaceConfig
     metavar="PIXELS",
     help="Side of the aligned face.",
 )
-@click.option("--no-audio", is_flag=True, help="Leave the sound features out.")
+@click.option(
+    "--no-audio", is_flag=True, help="Leave the sound out: its features, and the voice too."
+)
+@click.option(
+    "--voice/--no-voice",
+    default=None,
+    help="The opinion of the voice, by a net.  [default: if `predict`'s default model listens]",
+)
 @click.option(
     "--sound-rate",
     type=click.FloatRange(1, 1000),
@@ -56,6 +64,7 @@ def preprocess(
     recursive: bool,
     encoders: tuple[str, ...],
     no_audio: bool,
+    voice: bool | None,
     sound_rate: float,
     **options: Any,
 ) -> None:
@@ -74,21 +83,28 @@ def preprocess(
       avaffect preprocess voices/ -o out/ --sound-rate 50
     """
     from avaffect.cli.report import Reporter, Row, run_all
-    from avaffect.config import AudioConfig
+    from avaffect.config import AudioConfig, PredictConfig
+    from avaffect.features.voice import DEFAULT_VOICE
     from avaffect.media.inputs import expand_inputs
     from avaffect.models.device import choose_device
     from avaffect.pipeline.batch import require_distinct
+    from avaffect.pipeline.predict import require_licences, with_features
     from avaffect.pipeline.preprocess import NetsLoader
     from avaffect.pipeline.preprocess import preprocess as run
 
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
+    default = PredictConfig(noncommercial=not options["no_nc"])
+    if voice is None:
+        voice = not no_audio and with_features(default).analysis.voice is not None
     config = analysis_config(
         options,
         encoders=encoders,
         audio=None if no_audio else AudioConfig(),
+        voice=DEFAULT_VOICE if voice else None,
         sound_rate=sound_rate,
     )
+    require_licences(replace(default, analysis=config))
     videos = expand_inputs(inputs, recursive, sound=True)
     require_distinct(videos)
     device = choose_device(options["device"])

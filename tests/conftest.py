@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Callable
@@ -41,3 +42,62 @@ def ffmpeg() -> Callable[..., None]:
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
     return run
+
+
+@pytest.fixture
+def voice_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Puts a voice net with random weights into the zoo and returns its name.
+
+    ``seed`` chooses the weights; ``settings`` replaces some of those in the file.
+    """
+    import numpy as np
+    import onnx
+    from onnx import helper, numpy_helper
+
+    from avaffect.features import voice
+    from avaffect.models import cache
+    from avaffect.models.zoo import ZOO, Check, ModelFile, PackagedSource
+
+    place = cache.place
+    made: dict[str, Path] = {}
+    monkeypatch.setattr(cache, "place", lambda model: made.get(model.name) or place(model))
+    says = {
+        "rate_hz": 50,
+        "window_s": 3.0,
+        "hop_s": 0.5,
+        "classes": ["Neutral", "Neutral", "Happiness", "Sadness", "Anger", "Fear", "Disgust",
+                    "Surprise"],
+        "temperature": 1.5,
+    }  # fmt: skip
+
+    def make(
+        name: str = voice.DEFAULT_VOICE,
+        seed: int = 0,
+        licence: str = "CC BY-NC-SA 4.0",
+        **settings: Any,
+    ) -> str:
+        weights = np.random.default_rng(seed).normal(0, 0.01, (168, 8)).astype(np.float32)
+        value = helper.make_tensor_value_info
+        graph = helper.make_graph(
+            [
+                helper.make_node("ReduceMean", ["features"], ["mean"], axes=[1], keepdims=0),
+                helper.make_node("MatMul", ["mean", "weights"], ["logits"]),
+            ],
+            "voice",
+            [value("features", onnx.TensorProto.FLOAT, ["B", "T", 168])],
+            [value("logits", onnx.TensorProto.FLOAT, ["B", 8])],
+            [numpy_helper.from_array(weights, "weights")],
+        )
+        net = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        helper.set_model_props(net, {k: json.dumps(v) for k, v in (says | settings).items()})
+        path = tmp_path / f"{name}-{seed}.onnx"
+        onnx.save(net, path)
+        made[name] = path
+        content = path.read_bytes()
+        check = Check("sha256", hashlib.sha256(content).hexdigest())
+        sources = (PackagedSource(f"shipped/{name}.onnx"),)
+        model = ModelFile(name, path.name, len(content), check, licence, "a test", sources)
+        monkeypatch.setitem(ZOO, name, model)
+        return name
+
+    return make

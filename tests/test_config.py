@@ -37,6 +37,7 @@ def test_the_whole_configuration_can_be_saved():
     value = PredictConfig().to_dict()
     assert json.loads(json.dumps(value))["analysis"]["faces"]["detector"] == "blazeface-full"
     assert AnalysisConfig(audio=None).to_dict()["audio"] is None
+    assert (value["analysis"]["voice"], value["noncommercial"]) == (None, True)
 
 
 def test_the_fingerprint_sees_every_change_and_no_order():

@@ -16,6 +16,7 @@ one core. Interrupted, the same command goes on from the last epoch. Writes
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import time
 from pathlib import Path
@@ -88,7 +89,7 @@ def train(data: Fer2013, out: Path, epochs: int, seed: int) -> FaceNet:
             group["lr"] = (
                 LEARNING_RATE
                 * min(1, (step + 1) / WARMUP)
-                * (1 + np.cos(np.pi * step / steps))
+                * (1 + math.cos(math.pi * step / steps))
                 / 2
             )
         # Each step has its own generator, so that an interrupted run goes on as it would have.
@@ -179,7 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="what fer2013.py wrote")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", 1)))
     options = parser.parse_args()

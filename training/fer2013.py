@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from avaffect.faces.landmarks import Landmarker, Roi, roi_from_mesh
-from avaffect.features.encoders import FER2013
+from avaffect.features.encoders import FER2013_48
 from avaffect.files.atomic import atomic_path
 
 SIDE = 48
@@ -157,7 +157,7 @@ def similarity(data: Fer2013, row: int) -> tuple[complex, complex]:
     """
     if data.sure[row] > SURE:
         z = data.points[row].astype(np.float64) @ (1, 1j)
-        w = (FER2013.template.astype(np.float64) * SIDE - 0.5) @ (1, 1j)
+        w = FER2013_48.template_px.astype(np.float64) @ (1, 1j)
         spread = z - z.mean()
         a = np.vdot(spread, w - w.mean()) / np.vdot(spread, spread).real
         if 0.6 < abs(a) < 1.7 and abs(np.angle(a)) < 0.8:

@@ -1,7 +1,7 @@
 """Encoders: nets that turn an aligned face into a vector.
 
-Two kinds share one interface: embeddings (``efficientnet-lite0``) and frame models (``fer`` and
-EmotiEffLib's), whose vector is an opinion: 8 expression probabilities in the order of
+Two kinds share one interface: embeddings (``efficientnet-lite0``) and frame models
+(``starter-1-face``, ``fer`` and EmotiEffLib's), whose vector is an opinion: 8 expression probabilities in the order of
 ``files.editions.EXPRESSIONS``, followed for some by valence and arousal.
 """
 
@@ -40,6 +40,9 @@ FER2013 = CropSpec(
     ),
     name="fer2013",
 )
+# The same for the face net of starter-1, at the size of FER2013's pictures: more of a face than its
+# training had to show it cannot use. Here the template counts from the middle of the first pixel.
+FER2013_48 = CropSpec(48, FER2013.template - np.float32(0.5 / 48), "fer2013-48")
 # A detector's box around an upright face, as EmotiEffLib's nets were trained on.
 FACE_BOX = CropSpec(
     size=224,
@@ -191,6 +194,18 @@ def _fer(device: str) -> Encode:
     return encode
 
 
+def _starter1_face(device: str) -> Encode:
+    net = OnnxNet(model_path("starter-1-face"), device=device)
+
+    def run(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        grey = np.stack([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops])
+        opinions = np.zeros((len(crops), len(EXPRESSIONS)), np.float32)
+        opinions[:, :7] = net(grey[:, None].astype(np.float32))[0]
+        return opinions
+
+    return _chunked(run, 1) if device == "cpu" else run
+
+
 def _emotiefflib(model: str, mean: Sequence[float], std: Sequence[float]) -> Builder:
     # The nets' classes: anger, contempt, disgust, fear, happiness, neutral, sadness, surprise;
     # contempt, which ABAW does not have, counts as Other.
@@ -240,6 +255,9 @@ ENCODERS: dict[str, EncoderSpec] = {
             "float16",
             ("efficientnet-lite0",),
             _efficientnet_lite0,
+        ),
+        EncoderSpec(
+            "starter-1-face", FER2013_48, 8, "float32", ("starter-1-face",), _starter1_face
         ),
         EncoderSpec("fer", FER2013, 8, "float32", ("fer",), _fer),
         _emotiefflib_spec("enet_b0_8_va_mtl", 224, _IMAGENET),

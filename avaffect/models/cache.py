@@ -1,6 +1,7 @@
-"""The folder that weights are kept in, and the check that every file passes before its first use.
+"""Where weights lie, and the check that every file passes before its first use.
 
-The folder is ``$AVAFFECT_CACHE``, or else the user's cache folder (``~/.cache/avaffect`` on
+Packaged weights are installed with avaffect. All others are in the cache, which is
+``$AVAFFECT_CACHE``, or else the user's cache folder (``~/.cache/avaffect`` on
 Linux). It is flat: a file copied into it by hand under its name in the zoo is as good as a
 fetched one.
 """
@@ -14,6 +15,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from importlib import resources
 from pathlib import Path
 
 from platformdirs import user_cache_dir
@@ -30,8 +32,9 @@ _passed: set[tuple[int, int, int, int, str]] = set()
 
 
 class CacheState(StrEnum):
-    """What the cache holds of a model."""
+    """What is here of a model."""
 
+    PACKAGED = "packaged"
     CACHED = "cached"
     DAMAGED = "damaged"
     ABSENT = "not here"
@@ -46,6 +49,13 @@ def cache_folder() -> Path:
 def cached_path(model: ModelFile) -> Path:
     """Where the cache keeps ``model``, whether it is there or not."""
     return cache_folder() / model.file
+
+
+def place(model: ModelFile) -> Path:
+    """Where ``model`` lies, in the package or the cache, whether it is there or not."""
+    if model.packaged is None:
+        return cached_path(model)
+    return Path(str(resources.files("avaffect.models").joinpath(model.packaged.member)))
 
 
 def file_sha256(path: Path) -> str:
@@ -96,12 +106,14 @@ def damage(model: ModelFile, path: Path) -> str:
 
 
 def state(model: ModelFile) -> tuple[CacheState, str]:
-    """What the cache holds of ``model``, and what is wrong with it (empty if nothing is)."""
+    """What is here of ``model``, and what is wrong with it (empty if nothing is)."""
     try:
-        problem = damage(model, cached_path(model))
+        problem = damage(model, place(model))
     except (FileNotFoundError, NotADirectoryError):
         return CacheState.ABSENT, ""
-    return (CacheState.DAMAGED, problem) if problem else (CacheState.CACHED, "")
+    if problem:
+        return CacheState.DAMAGED, problem
+    return (CacheState.CACHED if model.packaged is None else CacheState.PACKAGED), ""
 
 
 def put(model: ModelFile, file: Path) -> Path:

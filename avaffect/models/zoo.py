@@ -6,10 +6,12 @@ path of a checked file.
 
 from __future__ import annotations
 
+import re
 import string
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from avaffect.errors import UnknownNameError
+from avaffect.errors import UnknownNameError, UsageError
 
 # The fewest digits of a hash that are taken as a check: torchvision's file names carry eight.
 MIN_DIGITS = 8
@@ -82,6 +84,24 @@ class UrlSource:
         return self.url
 
 
+@dataclass(frozen=True, slots=True)
+class PackagedSource:
+    """A file that is installed with avaffect itself: it is never fetched.
+
+    Attributes:
+        member: its path inside the package ``avaffect.models``.
+    """
+
+    member: str
+
+    def __post_init__(self) -> None:
+        if self.member.startswith("/") or ".." in self.member.split("/"):
+            raise ValueError(f"'{self.member}' is not inside the package")
+
+    def __str__(self) -> str:
+        return f"avaffect/models/{self.member}"
+
+
 @dataclass(frozen=True)
 class ModelFile:
     """One file of weights.
@@ -93,7 +113,7 @@ class ModelFile:
         check: how the content is recognised.
         licence: of the weights; ``unstated`` where their makers do not say.
         task: what it is for, one line.
-        sources: where it is to be had, tried in this order.
+        sources: where it is to be had, tried in this order; a packaged file has no other.
         about_bytes: rough length, where the exact one is unknown; None if not even that is known.
     """
 
@@ -103,8 +123,18 @@ class ModelFile:
     check: Check
     licence: str
     task: str
-    sources: tuple[WheelSource | UrlSource, ...]
+    sources: tuple[WheelSource | UrlSource | PackagedSource, ...]
     about_bytes: int | None = None
+
+    @property
+    def packaged(self) -> PackagedSource | None:
+        """Where in the package it is; None if it has to be fetched."""
+        return next((one for one in self.sources if isinstance(one, PackagedSource)), None)
+
+    @property
+    def noncommercial(self) -> bool:
+        """Whether the licence forbids commercial use, as Creative Commons' ``NC`` does."""
+        return bool(re.search(r"\bNC\b|non-?commercial", self.licence, re.IGNORECASE))
 
     @property
     def expected_bytes(self) -> int | None:
@@ -186,7 +216,28 @@ def _emotieff(name: str, blob: str) -> ModelFile:
     )
 
 
+def _packaged(name: str, size: int, digest: str, licence: str, task: str) -> ModelFile:
+    """A net that was trained here (`training/`) and comes with avaffect."""
+    file = f"{name}.onnx"
+    check = Check("sha256", digest)
+    return ModelFile(name, file, size, check, licence, task, (PackagedSource(f"shipped/{file}"),))
+
+
 _MODELS = (
+    _packaged(
+        "starter-1-face",
+        6_803_832,
+        "22f524cb7a5dbea66c379c900fba70812b9281504d193fd179927fcb33ed8c91",
+        "Apache-2.0",
+        "7 expressions of a face, calibrated, the default (Lite0, FER2013)",
+    ),
+    _packaged(
+        "starter-1-voice",
+        1_991_383,
+        "83297abe5abc0a9c169d8c29597b090ff8058e9f91379abee1f1e333a73ac73f",
+        "CC BY-NC-SA 4.0",
+        "8 emotions in speech (GRU, RAVDESS)",
+    ),
     ModelFile(
         name="blazeface-full",
         file="face_detection_full_range.tflite",
@@ -284,7 +335,14 @@ _MODELS = (
 ZOO: dict[str, ModelFile] = {model.name: model for model in _MODELS}
 
 # What `preprocess` and `predict` need unless told otherwise.
-DEFAULT_MODELS = ("blazeface-full", "face-landmarker", "efficientnet-lite0", "fer")
+DEFAULT_MODELS = (
+    "blazeface-full",
+    "face-landmarker",
+    "efficientnet-lite0",
+    "silero-vad",
+    "starter-1-face",
+    "starter-1-voice",
+)
 
 
 def find_model(name: str) -> ModelFile:
@@ -293,3 +351,13 @@ def find_model(name: str) -> ModelFile:
         return ZOO[name]
     except KeyError:
         raise UnknownNameError("model", name, ZOO) from None
+
+
+def require_commercial(names: Iterable[str]) -> None:
+    """Raise UsageError if the licence of one of the named models forbids commercial use."""
+    for name in names:
+        if (model := find_model(name)).noncommercial:
+            raise UsageError(
+                f"'{name}' is for non-commercial use ({model.licence}), which was excluded",
+                "run without --no-nc, or choose another model",
+            )

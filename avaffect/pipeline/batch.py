@@ -17,7 +17,12 @@ from avaffect.media.inputs import expand_inputs
 from avaffect.media.probe import probe, video_hash
 from avaffect.pipeline.folder import Folder, is_preprocessed, source_name
 from avaffect.pipeline.outputs import Outputs
-from avaffect.pipeline.predict import predict_folder, predict_video, predict_voice
+from avaffect.pipeline.predict import (
+    predict_folder,
+    predict_video,
+    predict_voice,
+    require_licences,
+)
 from avaffect.pipeline.preprocess import NetsLoader
 from avaffect.pipeline.voice import is_voice
 from avaffect.predictions.prediction import Prediction
@@ -112,7 +117,8 @@ class PredictBatch:
         on_event: progress and notices.
 
     Raises:
-        UsageError: for settings that do not exist or do not go together.
+        UsageError: for settings that do not exist or do not go together, or a net that they
+            exclude by its licence.
     """
 
     def __init__(
@@ -128,7 +134,8 @@ class PredictBatch:
         on_event: EventCallback = ignore_events,
     ) -> None:
         check_choice(edition, form, config.tasks)
-        parse_smoothing(config.smooth)
+        parse_smoothing(config.smooth, "off")
+        require_licences(config)
         self.predictor = build_predictor(config, device)
         self._config = config
         self._nets = NetsLoader(config.analysis, device)

@@ -17,7 +17,7 @@ from typing import Any
 
 from avaffect.config import fingerprint
 from avaffect.errors import FeatureError, UsageError
-from avaffect.features.store import StoredSubject, SubjectFeatures
+from avaffect.features.store import FACES, StoredSubject, SubjectFeatures
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import subject_file_name
 
@@ -86,6 +86,16 @@ class Folder:
                 "run `avaffect preprocess VIDEO -o` with this folder",
             )
         return [SubjectFeatures.open(self.features(name)) for name in names]
+
+    def finished(self, key: str) -> list[StoredSubject] | None:
+        """The subjects that a finished run made with ``key`` (of the frame table), or None."""
+        if self.record().get("made_with") != key:
+            return None
+        try:
+            stored = self.subjects()
+        except FeatureError:
+            return None
+        return stored if all(one.has(FACES, key) for one in stored) else None
 
     def require_free_for(self, video: str, sha256: str) -> None:
         """Raise UsageError if the folder belongs to another video."""

@@ -10,12 +10,14 @@ from avaffect.config import AnalysisConfig
 from avaffect.features.encoders import encoder_spec
 from avaffect.features.provenance import array_key
 from avaffect.features.store import FACES
+from avaffect.features.voice import voice_models
 from avaffect.models.zoo import find_model
 
 # The weights behind each detector and aligner; encoders name their own.
 _DETECTOR_MODELS = {"mtcnn": ("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet")}
 _ALIGNER_MODELS = {"mesh": (), "fan": ("2dfan4",)}
 CROPS = "crops"
+WAV = "wav"
 
 
 def model_hashes(names: tuple[str, ...]) -> dict[str, str]:
@@ -34,9 +36,14 @@ def face_models(config: AnalysisConfig) -> tuple[str, ...]:
 
 
 def all_models(config: AnalysisConfig) -> tuple[str, ...]:
-    """Every file of weights that the pass over a video uses."""
+    """Every file of weights that is used on a video's picture and sound."""
     encoders = [model for name in config.encoders for model in encoder_spec(name).models]
-    return tuple(dict.fromkeys((*face_models(config), *encoders)))
+    return tuple(dict.fromkeys((*face_models(config), *encoders, *sound_models(config))))
+
+
+def sound_models(config: AnalysisConfig) -> tuple[str, ...]:
+    """Every file of weights that is used on sound."""
+    return () if config.voice is None else voice_models(config.voice)
 
 
 def face_settings(config: AnalysisConfig) -> dict[str, object]:
@@ -55,7 +62,7 @@ def pass_key(wanted: Mapping[str, str], names: Iterable[str]) -> str:
 
 
 def keys(video_hash: str, config: AnalysisConfig) -> dict[str, str]:
-    """The key of the frame table (``faces``), of the crops and of each array.
+    """The key of the frame table (``faces``), of the crops, of the wav and of each array.
 
     Args:
         video_hash: SHA-256 of the video.
@@ -73,9 +80,13 @@ def keys(video_hash: str, config: AnalysisConfig) -> dict[str, str]:
         spec = encoder_spec(name)
         crop = [spec.crop.name, spec.crop.size]
         found[name] = array_key(video_hash, name, [faces, crop], model_hashes(spec.models))
+    # Frame times come from the video stream.
+    media = asdict(config.media)
+    found[WAV] = array_key(video_hash, WAV, media)
+    if config.voice is not None:
+        found["voice"] = array_key(video_hash, "voice", media, model_hashes(sound_models(config)))
     if config.audio is not None:
-        # Frame times come from the video stream.
-        sound = [asdict(config.audio), asdict(config.media)]
+        sound = [asdict(config.audio), media]
         found["audio"] = array_key(video_hash, "audio", sound)
         found["has_sound"] = array_key(video_hash, "has_sound", sound)
     return found

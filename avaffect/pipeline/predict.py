@@ -8,20 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avaffect.config import AudioConfig, PredictConfig
+from avaffect.config import AnalysisConfig, AudioConfig, PredictConfig
 from avaffect.errors import CheckpointError, UnknownNameError, UsageError
-from avaffect.features.audio import audio_specs
 from avaffect.features.provenance import provenance
 from avaffect.features.store import FACES, SubjectFeatures
+from avaffect.features.voice import DEFAULT_VOICE
 from avaffect.files.editions import TASKS
 from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
 from avaffect.models.device import choose_device
+from avaffect.models.zoo import require_commercial
 from avaffect.pipeline.analyse import Analysis, analyse
 from avaffect.pipeline.folder import Folder, is_preprocessed
 from avaffect.pipeline.keys import all_models, keys, model_hashes, pass_key
-from avaffect.pipeline.preprocess import SOUND, NetsLoader, damage, keep_subjects
-from avaffect.pipeline.sound import make_wav, sound_chunks
+from avaffect.pipeline.preprocess import NetsLoader, damage, keep_subjects
+from avaffect.pipeline.sound import SOUND, SoundReader, make_wav, sound_arrays
 from avaffect.pipeline.voice import is_voice, preprocess_voice
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
@@ -98,14 +99,15 @@ def predict(
     Args:
         source: a video or sound file, or a folder that ``preprocess`` wrote.
         task: ``va``, ``expr``, ``au``, several of them, or ``all``.
-        config: all settings; its ``tasks`` are replaced by ``task``. None takes the defaults,
-            without the features that the model does not read.
+        config: all settings; its ``tasks`` are replaced by ``task``, and features that the model
+            reads are added. None takes the defaults, without features that it does not read.
         checkpoint: folder that ``train`` wrote, to predict with that model.
         device: ``auto``, ``cpu`` or ``cuda``.
         on_event: progress and notices.
 
     Raises:
-        UsageError: for a task, model or path that does not exist.
+        UsageError: for a task, model or path that does not exist, or a net that the settings
+            exclude by its licence.
         MediaError: if the file cannot be used as a video.
         ModelError: if weights are not to be had or damaged.
     """
@@ -113,7 +115,8 @@ def predict(
     chosen_config = replace(config or PredictConfig(), tasks=tasks)
     if checkpoint is not None:
         chosen_config = with_checkpoint(chosen_config, checkpoint)
-    config = with_features(chosen_config) if config is None else chosen_config
+    config = with_features(chosen_config, "auto" if config is None else "more")
+    require_licences(config)
     chosen = choose_device(device).name
     predictor = build_predictor(config, chosen)
     source = Path(source)
@@ -145,26 +148,39 @@ def with_features(config: PredictConfig, which: str = "auto") -> PredictConfig:
     """``config`` with the features that its model reads, and others by ``which``.
 
     Args:
-        config: the settings; its encoders are replaced.
+        config: the settings; its encoders are replaced, and its sound and voice left out where
+            the model does not listen.
         which: ``auto`` adds nothing; ``light`` neither, and refuses a model that reads the deep
-            embedding; ``full`` adds the deep embedding and the sound.
+            embedding; ``full`` adds the deep embedding and the sound; ``more`` leaves out nothing
+            that ``config`` asks for.
 
     Raises:
         UsageError: for a model that is not light.
         UnknownNameError: for a model or choice that does not exist.
     """
-    if which not in FEATURES:
+    if which not in (*FEATURES, "more"):
         raise UnknownNameError("choice of features", which, FEATURES)
     predictor = build_predictor(config)
     needs = predictor.needs
     encoders = tuple(name for name in needs if name not in ("face_pose", *SOUND))
     audio = config.analysis.audio if "audio" in needs else None
+    voice = config.analysis.voice or DEFAULT_VOICE if "voice" in needs else None
     if which == "light" and EMBEDDING in encoders:
         raise UsageError(f"'{predictor.name}' reads deep embeddings", "use --features auto")
     if which == "full":
         encoders = tuple(dict.fromkeys((EMBEDDING, *encoders)))
         audio = config.analysis.audio
-    return replace(config, analysis=replace(config.analysis, encoders=encoders, audio=audio))
+    if which == "more":
+        encoders = tuple(dict.fromkeys((*config.analysis.encoders, *encoders)))
+        audio, voice = audio or config.analysis.audio, voice or config.analysis.voice
+    analysis = replace(config.analysis, encoders=encoders, audio=audio, voice=voice)
+    return replace(config, analysis=analysis)
+
+
+def require_licences(config: PredictConfig) -> None:
+    """Raise UsageError if ``config`` excludes by its licence a net that it asks for."""
+    if not config.noncommercial:
+        require_commercial(all_models(config.analysis))
 
 
 def predict_video(
@@ -199,9 +215,7 @@ def predict_video(
     wanted = keys(sha256, analysis_config)
     key = pass_key(wanted, (FACES, *analysis_config.encoders))
     found = analyse(video, analysis_config, nets(on_event), work, key, on_event=on_event)
-    sound = None
-    if analysis_config.audio is not None:
-        sound = _spool_sound(video, config, found, work, on_event)
+    sound = _spool_sound(video, analysis_config, found, work, on_event)
     models = model_hashes(all_models(analysis_config))
     about = provenance(video.name, sha256, config.to_dict(), models)
     subjects = found.spooled(analysis_config.faces)
@@ -242,14 +256,14 @@ def predict_voice(
     """Predict from a file that holds sound and no picture; see :func:`predict_video`.
 
     Raises:
-        UsageError: if the predictor does not listen.
+        UsageError: if the predictor does not listen, or cannot do without faces.
     """
-    if "audio" not in predictor.needs:
+    if not set(predictor.needs) & set(SOUND):
         raise UsageError(
             f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
             "use --checkpoint with a model trained on --modalities audio",
         )
-    if set(predictor.needs) - set(SOUND):
+    if set(predictor.needs) - {*SOUND, *predictor.optional}:
         raise UsageError(
             f"'{predictor.name}' looks at faces too, and '{sound}' holds nothing but sound",
             "give it the video, or a model trained on --modalities audio",
@@ -311,7 +325,7 @@ def _result(
     predictor: Predictor,
     about: dict[str, object],
 ) -> Result:
-    smoothing = parse_smoothing(config.smooth)
+    smoothing = parse_smoothing(config.smooth, predictor.smooth)
     predictions = []
     for subject in subjects:
         raw = predictor.predict(subject, config.tasks)
@@ -319,19 +333,24 @@ def _result(
         predictions.append(fill(apply(raw, smoothing), config.missing))
     seen = max(int(one.present.sum()) for one in predictions)
     valued = max(one.valued for one in predictions)
-    about = {**about, "model": predictor.name, "notes": list(predictor.notes)}
+    about = {
+        **about,
+        "model": predictor.name,
+        "smoothing": str(smoothing),
+        "notes": list(predictor.notes),
+    }
     return Result(source, tuple(predictions), predictor.notes, about, seen, valued)
 
 
 def _spool_sound(
-    video: Path, config: PredictConfig, found: Analysis, work: Path, on_event: EventCallback
+    video: Path, config: AnalysisConfig, found: Analysis, work: Path, on_event: EventCallback
 ) -> SoundInfo | None:
-    audio = config.analysis.audio
-    assert audio is not None  # noqa: S101 - the caller checked
+    """Write the arrays made of sound; without any, what an interrupted run left goes."""
+    arrays = sound_arrays(config)
     wav = work / "audio.wav"
-    sound = make_wav(video, wav, config.analysis.media, on_event)
+    sound = make_wav(video, wav, config.media, on_event) if arrays else None
     span = None if sound is None else (sound.start_s, sound.end_s)
-    chunks = sound_chunks(wav, span, found.spool.times(), audio)
-    found.spool.write_rows(audio_specs(audio), chunks)
+    reader = SoundReader(wav, span, config, arrays, on_event)
+    found.spool.write_rows(reader.specs, reader.chunks(found.spool.times()))
     wav.unlink(missing_ok=True)
     return sound

@@ -11,15 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from avaffect.config import AnalysisConfig, AudioConfig
-from avaffect.errors import FeatureError, output_error
-from avaffect.features.audio import audio_specs
+from avaffect.config import AnalysisConfig
+from avaffect.errors import output_error
 from avaffect.features.provenance import provenance
 from avaffect.features.store import (
     FACES,
     SpooledSubject,
     StoredSubject,
-    replace_arrays,
     write_subject,
 )
 from avaffect.media.frames import DecodeReport
@@ -28,14 +26,18 @@ from avaffect.media.sound import SoundInfo
 from avaffect.models.device import choose_device
 from avaffect.pipeline.analyse import Analysis, Nets, analyse
 from avaffect.pipeline.folder import Folder, source_name
-from avaffect.pipeline.keys import CROPS, all_models, keys, model_hashes, pass_key
+from avaffect.pipeline.keys import CROPS, WAV, all_models, keys, model_hashes, pass_key
 from avaffect.pipeline.recorder import crop_file
 from avaffect.pipeline.redo import crop_again, encode_again, put_crops
-from avaffect.pipeline.sound import make_wav, sound_chunks
+from avaffect.pipeline.sound import (
+    make_wav,
+    sound_arrays,
+    stages,
+    stale_arrays,
+    store_sound,
+)
 from avaffect.pipeline.voice import is_voice, preprocess_voice
 from avaffect.progress import EventCallback, ignore_events
-
-SOUND = ("audio", "has_sound")
 
 
 @dataclass(frozen=True)
@@ -125,18 +127,18 @@ def preprocess(
     wanted = keys(sha256, config)
     about = provenance(video.name, sha256, config.to_dict(), model_hashes(all_models(config)))
     done: list[str] = []
-    stored = _stored(folder, wanted[FACES])
+    stored = folder.finished(wanted[FACES])
     if stored is None:
         stored = _everything(video, folder, config, nets(on_event), wanted, about, on_event)
         done += [FACES, CROPS]
-    record = folder.record()
-    if config.audio and not all(one.has(name, wanted[name]) for one in stored for name in SOUND):
-        _make_wav(video, folder, config, record, on_event)
-        _store_sound(folder, stored, config.audio, about, wanted, on_event)
-        done += ["audio"]
-    elif config.audio and record.get("sound") and not folder.wav.is_file():
-        _make_wav(video, folder, config, record, on_event)
-        done += ["audio"]
+    unheard = stale_arrays(stored, config, wanted)
+    heard = set(unheard)
+    if sound_arrays(config) and not _has_wav(folder, wanted[WAV]):
+        _make_wav(video, folder, config, wanted[WAV], on_event)
+        heard.add("audio")
+    if unheard:
+        store_sound(folder, stored, config, unheard, wanted, about, on_event)
+    done += stages(heard)
     stale = [
         name for name in config.encoders if not all(one.has(name, wanted[name]) for one in stored)
     ]
@@ -164,17 +166,6 @@ def _result(
     return Preprocessed(
         video, folder, subjects, record["frames"], record["faces"], done, sound_only
     )
-
-
-def _stored(folder: Folder, faces_key: str) -> list[StoredSubject] | None:
-    """The subjects that are there already, if they were made from this video in this way."""
-    if folder.record().get("made_with") != faces_key:
-        return None
-    try:
-        stored = folder.subjects()
-    except FeatureError:
-        return None
-    return stored if all(one.has(FACES, faces_key) for one in stored) else None
 
 
 def _everything(
@@ -232,6 +223,7 @@ def keep_subjects(
             "damage": damage(analysis.report),
             "crops": None,
             "sound": None if sound is None else asdict(sound),
+            "wav": None,
             "configuration": about["configuration"],
             "versions": about["versions"],
         }
@@ -270,32 +262,19 @@ def _drop_others(folder: Folder, names: set[str]) -> None:
             shutil.rmtree(folder.features(name), ignore_errors=True)
 
 
+def _has_wav(folder: Folder, key: str) -> bool:
+    """Whether ``audio.wav`` was made with ``key``, or it was found that there is no sound."""
+    record = folder.record()
+    return record.get("wav") == key and (record.get("sound") is None or folder.wav.is_file())
+
+
 def _make_wav(
-    video: Path,
-    folder: Folder,
-    config: AnalysisConfig,
-    record: dict[str, Any],
-    on_event: EventCallback,
+    video: Path, folder: Folder, config: AnalysisConfig, key: str, on_event: EventCallback
 ) -> None:
+    # No key while it is exchanged: a run cut off in between makes it again.
+    folder.write_record({**folder.record(), "wav": None})
     sound = make_wav(video, folder.wav, config.media, on_event)
     if sound is None:
         folder.wav.unlink(missing_ok=True)
-    folder.write_record({**record, "sound": None if sound is None else asdict(sound)})
-
-
-def _store_sound(
-    folder: Folder,
-    stored: list[StoredSubject],
-    config: AudioConfig,
-    about: Mapping[str, Any],
-    wanted: Mapping[str, str],
-    on_event: EventCallback,
-) -> None:
-    specs = audio_specs(config)
-    sound = folder.record()["sound"]
-    span = None if sound is None else (sound["start_s"], sound["end_s"])
-    sound_keys = {name: wanted[name] for name in specs}
-    for subject in stored:
-        chunks = sound_chunks(folder.wav, span, subject.times, config, on_event)
-        replace_arrays(subject.folder, specs, chunks, about, sound_keys)
-    stored[:] = folder.subjects()
+    found = {"sound": None if sound is None else asdict(sound), "wav": key}
+    folder.write_record({**folder.record(), **found})

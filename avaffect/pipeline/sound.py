@@ -1,19 +1,40 @@
-"""A video's sound, and its features on the picture's clock."""
+"""A video's sound, and the arrays made of it on the picture's clock."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.config import SAMPLE_RATE, AudioConfig, MediaConfig
-from avaffect.features.audio import audio_features, window_samples
-from avaffect.features.tensors import Array
+from avaffect.config import SAMPLE_RATE, AnalysisConfig, MediaConfig
+from avaffect.features.audio import audio_features, audio_specs, window_samples
+from avaffect.features.store import StoredSubject, replace_arrays
+from avaffect.features.tensors import Array, ArraySpec
+from avaffect.features.voice import VOICE, VoiceNet, hear
 from avaffect.media.probe import first_frame_time
 from avaffect.media.sound import SoundInfo, extract_sound
+from avaffect.pipeline.folder import Folder
 from avaffect.progress import EventCallback, Notice, ignore_events
+
+AUDIO = ("audio", "has_sound")
+SOUND = (*AUDIO, "voice")
+"""The arrays that are made of sound, each if the configuration asks for it."""
+
+_ROWS = 4096
+
+
+def sound_arrays(config: AnalysisConfig) -> tuple[str, ...]:
+    """Those of :data:`SOUND` that ``config`` asks for."""
+    audio = () if config.audio is None else AUDIO
+    return audio if config.voice is None else (*audio, "voice")
+
+
+def stages(arrays: Collection[str]) -> tuple[str, ...]:
+    """What making ``arrays`` is called in reports: of ``audio`` and ``voice``."""
+    return tuple(name for name in ("audio", "voice") if name in arrays)
 
 
 def make_wav(
@@ -27,26 +48,112 @@ def make_wav(
     return sound
 
 
-def sound_chunks(
-    wav: Path,
-    span: tuple[float, float] | None,
-    times: NDArray[np.float64],
-    config: AudioConfig,
-    on_event: EventCallback = ignore_events,
-) -> Iterator[dict[str, Array]]:
-    """The arrays ``audio`` and ``has_sound`` for consecutive frames.
+class SoundReader:
+    """Makes arrays of a sound, on one clock after the other; the voice is listened to once.
 
     Args:
         wav: from :func:`make_wav`.
         span: seconds in which there is sound, since the wav is silent where the video has none;
             None where there is no sound and no wav.
-        times: float64 [N], the frames' times in seconds.
         config: the settings.
-        on_event: progress in frames.
+        arrays: which to make, of :func:`sound_arrays`.
+        on_event: progress.
+
+    Attributes:
+        specs: the arrays, by name.
+
+    Raises:
+        ModelError: the weights of the voice net are not to be had or damaged.
     """
-    half = window_samples(times) / SAMPLE_RATE / 2
-    start, end = span or (0.0, 0.0)
-    for chunk in audio_features(wav if span else (), times, config, on_event=on_event):
-        mine = times[chunk.start : chunk.start + len(chunk.values)]
-        within = (mine + half > start) & (mine - half < end)
-        yield {"audio": chunk.values, "has_sound": chunk.has_sound & within}
+
+    def __init__(
+        self,
+        wav: Path,
+        span: tuple[float, float] | None,
+        config: AnalysisConfig,
+        arrays: Sequence[str],
+        on_event: EventCallback = ignore_events,
+    ) -> None:
+        self._wav = wav
+        self._span = span
+        self._on_event = on_event
+        self._audio = config.audio if "audio" in arrays else None
+        self._voice = None
+        self.specs: dict[str, ArraySpec] = {}
+        if self._audio is not None:
+            self.specs |= audio_specs(self._audio)
+        if "voice" in arrays and config.voice is not None:
+            self.specs["voice"] = VOICE
+            if span is not None:
+                self._voice = hear(wav, VoiceNet(config.voice, on_event), on_event)
+
+    def chunks(self, times: NDArray[np.float64]) -> Iterator[dict[str, Array]]:
+        """The arrays for consecutive frames at ``times`` (float64 [N], seconds)."""
+        for rows, chunk in self._audio_chunks(times):
+            if "voice" in self.specs:
+                chunk["voice"] = self._voice_rows(times[rows])
+            yield chunk
+
+    def _audio_chunks(
+        self, times: NDArray[np.float64]
+    ) -> Iterator[tuple[slice, dict[str, Array]]]:
+        """Consecutive frames, and what was asked for of ``AUDIO`` for them."""
+        if self._audio is None:
+            for start in range(0, len(times), _ROWS):
+                yield slice(start, start + _ROWS), {}
+            return
+        half = window_samples(times) / SAMPLE_RATE / 2
+        start_s, end_s = self._span or (0.0, 0.0)
+        sound = self._wav if self._span else ()
+        for chunk in audio_features(sound, times, self._audio, on_event=self._on_event):
+            rows = slice(chunk.start, chunk.start + len(chunk.values))
+            within = (times[rows] + half > start_s) & (times[rows] - half < end_s)
+            yield rows, {"audio": chunk.values, "has_sound": chunk.has_sound & within}
+
+    def _voice_rows(self, times: NDArray[np.float64]) -> Array:
+        if self._voice is None or self._span is None:
+            return VOICE.missing(len(times))
+        return self._voice.at(times, self._span)
+
+
+def store_sound(
+    folder: Folder,
+    stored: list[StoredSubject],
+    config: AnalysisConfig,
+    arrays: Sequence[str],
+    wanted: Mapping[str, str],
+    about: Mapping[str, Any],
+    on_event: EventCallback = ignore_events,
+) -> None:
+    """Add or replace arrays made of sound in every stored subject.
+
+    Args:
+        folder: where they are stored, with the wav.
+        stored: the subjects, read anew at the end.
+        config: the settings.
+        arrays: which to make, of :func:`sound_arrays`.
+        wanted: the key of every array, from ``pipeline.keys``.
+        about: provenance.
+        on_event: progress.
+    """
+    sound = folder.record()["sound"]
+    span = None if sound is None else (sound["start_s"], sound["end_s"])
+    reader = SoundReader(folder.wav, span, config, arrays, on_event)
+    keys = {name: wanted[name] for name in reader.specs}
+    for subject in stored:
+        replace_arrays(subject.folder, reader.specs, reader.chunks(subject.times), about, keys)
+    stored[:] = folder.subjects()
+
+
+def stale_arrays(
+    stored: Sequence[StoredSubject], config: AnalysisConfig, wanted: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Those of :func:`sound_arrays` that are not stored, or were made in another way."""
+    stale = [
+        name
+        for name in sound_arrays(config)
+        if not all(one.has(name, wanted[name]) for one in stored)
+    ]
+    # These two are made together.
+    again = AUDIO if set(stale) & set(AUDIO) else ()
+    return (*again, *(name for name in stale if name not in AUDIO))

@@ -2,8 +2,8 @@
 
 What takes the place of the picture's frames is a regular clock: row i of the feature store lies at
 i / ``AnalysisConfig.sound_rate`` seconds, t = 0 being the first sound that can be decoded. Nobody
-is in the picture, so the frame table says ``present`` nowhere, and the only arrays are ``audio``
-and ``has_sound``.
+is in the picture, so the frame table says ``present`` nowhere, and the only arrays are those made
+of sound.
 """
 
 from __future__ import annotations
@@ -15,15 +15,21 @@ from pathlib import Path
 import numpy as np
 
 from avaffect.config import AnalysisConfig, MediaConfig
-from avaffect.errors import FeatureError, MediaError, NoVideoStreamError, UsageError, output_error
-from avaffect.features.audio import audio_specs
+from avaffect.errors import MediaError, NoVideoStreamError, UsageError, output_error
 from avaffect.features.provenance import array_key, provenance
 from avaffect.features.spool import Spool
 from avaffect.features.store import FACES, SpooledSubject, write_subject
 from avaffect.media.container import choose_audio, choose_video, open_container
 from avaffect.media.sound import extract_sound
 from avaffect.pipeline.folder import Folder
-from avaffect.pipeline.sound import sound_chunks
+from avaffect.pipeline.keys import model_hashes, sound_models
+from avaffect.pipeline.sound import (
+    SoundReader,
+    sound_arrays,
+    stages,
+    stale_arrays,
+    store_sound,
+)
 from avaffect.progress import EventCallback, ignore_events
 
 
@@ -53,12 +59,14 @@ def voice_keys(sha256: str, config: AnalysisConfig) -> dict[str, str]:
         config: the settings.
     """
     clock = [float(config.sound_rate), config.media.audio_stream]
-    audio = None if config.audio is None else asdict(config.audio)
-    return {
-        FACES: array_key(sha256, FACES, clock),
-        "audio": array_key(sha256, "audio", [clock, audio]),
-        "has_sound": array_key(sha256, "has_sound", [clock, audio]),
-    }
+    found = {FACES: array_key(sha256, FACES, clock)}
+    if config.voice is not None:
+        found["voice"] = array_key(sha256, "voice", clock, model_hashes(sound_models(config)))
+    if config.audio is not None:
+        sound = [clock, asdict(config.audio)]
+        found["audio"] = array_key(sha256, "audio", sound)
+        found["has_sound"] = array_key(sha256, "has_sound", sound)
+    return found
 
 
 def preprocess_voice(
@@ -68,7 +76,7 @@ def preprocess_voice(
     config: AnalysisConfig,
     on_event: EventCallback = ignore_events,
 ) -> tuple[str, ...]:
-    """Write ``audio.wav`` and the features of a sound file; nothing if they are there already.
+    """Write ``audio.wav`` and the features of a sound file, as far as they are not there already.
 
     Some 60 ms for a clip of four seconds, most of it for starting ffmpeg. Memory does not grow
     with the length.
@@ -81,20 +89,27 @@ def preprocess_voice(
         on_event: progress and notices.
 
     Returns:
-        what was made now: ``("audio",)``, or nothing.
+        what was made now, of ``audio`` and ``voice``; empty if all was there.
 
     Raises:
         UsageError: ``config`` leaves the sound out.
         MediaError: no sound can be decoded.
+        ModelError: weights of the voice net are not to be had or damaged.
         OutputError: results cannot be written.
     """
-    if config.audio is None:
+    arrays = sound_arrays(config)
+    if not arrays:
         raise UsageError(
             f"'{path}' holds nothing but sound, which is left out", "run without --no-audio"
         )
     wanted = voice_keys(sha256, config)
-    if _there(folder, wanted):
-        return ()
+    about = provenance(path.name, sha256, config.to_dict(), model_hashes(sound_models(config)))
+    stored = folder.finished(wanted[FACES])
+    if stored is not None and folder.wav.is_file():
+        if arrays := stale_arrays(stored, config, wanted):
+            store_sound(folder, stored, config, arrays, wanted, about, on_event)
+            folder.write_record({**folder.record(), "configuration": about["configuration"]})
+        return stages(arrays)
     wav = folder.work / "audio.wav"
     sound = extract_sound(path, config.media, wav, first_time_s=None, on_event=on_event)
     if sound is None or sound.samples == 0:
@@ -106,9 +121,8 @@ def preprocess_voice(
     for row in range(int(np.ceil(sound.duration_s * config.sound_rate))):
         spool.append_frame(row / config.sound_rate)
     span = (sound.start_s, sound.end_s)
-    chunks = sound_chunks(wav, span, spool.times(), config.audio, on_event)
-    spool.write_rows(audio_specs(config.audio), chunks)
-    about = provenance(path.name, sha256, config.to_dict(), {})
+    reader = SoundReader(wav, span, config, arrays, on_event)
+    spool.write_rows(reader.specs, reader.chunks(spool.times()))
     subject = SpooledSubject(path.stem, spool, ())
     write_subject(folder.features(subject.name), subject, about, wanted)
     try:
@@ -128,14 +142,4 @@ def preprocess_voice(
         }
     )
     shutil.rmtree(folder.work, ignore_errors=True)
-    return ("audio",)
-
-
-def _there(folder: Folder, wanted: dict[str, str]) -> bool:
-    """Whether an earlier run with the same file and settings has finished."""
-    if folder.record().get("made_with") != wanted[FACES] or not folder.wav.is_file():
-        return False
-    try:
-        return all(one.keys == wanted for one in folder.subjects())
-    except FeatureError:
-        return False
+    return stages(arrays)

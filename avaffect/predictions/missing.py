@@ -58,6 +58,21 @@ POLICIES: dict[str, Callable[[Values, Times, NDArray[np.int64]], Values]] = {
 DEFAULT_POLICY = "linear"
 
 
+def _enclosing(intervals: Values, known: NDArray[np.int64]) -> Values:
+    """For each frame an interval that holds that of the known frame before and the one after.
+
+    Args:
+        intervals: [N, 2, 2], the last axis low and high.
+        known: frames with an interval; before the first and after the last there is one only.
+    """
+    at = np.arange(len(intervals))
+    before = known[np.maximum(np.searchsorted(known, at, side="right") - 1, 0)]
+    after = known[np.minimum(np.searchsorted(known, at), len(known) - 1)]
+    low = np.minimum(intervals[before, :, 0], intervals[after, :, 0])
+    high = np.maximum(intervals[before, :, 1], intervals[after, :, 1])
+    return np.stack([low, high], axis=2)
+
+
 def fill(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
     """Give missing frames a value by ``policy`` and flag them in ``filled``.
 
@@ -65,6 +80,10 @@ def fill(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
     that under ``linear`` the expression in a gap changes where the probabilities cross. A
     subject without any value stays without. Smooth before filling, so that made-up values do
     not leak into seen ones.
+
+    The interval of a filled value of ``va`` holds the intervals of both its neighbours, under
+    every policy. Nothing was seen there, so that it says what would fit the neighbours, and no
+    more: over a long absence it promises nothing.
 
     Raises:
         UnknownNameError: no such policy.
@@ -82,4 +101,9 @@ def fill(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
             made = POLICIES[policy](values, prediction.times, np.flatnonzero(~missing))
             changes[name] = np.where(missing[:, None], made, values)
             filled |= missing & ~np.isnan(changes[name]).all(axis=1)
+    if prediction.va_interval is not None and "va" in changes:
+        known = np.flatnonzero(~np.isnan(prediction.va).all(axis=1))  # type: ignore[arg-type]
+        intervals = _enclosing(prediction.va_interval, known)
+        intervals[np.isnan(changes["va"])] = np.nan
+        changes["va_interval"] = intervals
     return replace(prediction, filled=filled, **changes)

@@ -19,6 +19,8 @@ __all__ = ["ACTION_UNITS", "EXPRESSIONS", "TASKS", "Prediction"]
 
 # A sum of float32 probabilities misses one by less than this.
 _TOLERANCE = 1e-4
+# The columns of `va_interval`, in the order of its values.
+_BOUNDS = ("valence_low", "valence_high", "arousal_low", "arousal_high")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class Prediction:
             frame itself.
         heard: bool [N], True where the voice had a say. Where ``present`` is False and this is
             True, the value comes from the voice alone.
+        va_interval: float32 [N, 2, 2], for valence and arousal the lower and the upper bound of
+            the interval around ``va``, in [-1, 1]; NaN where ``va`` is. None of a model that does
+            not say how sure it is.
 
     Raises:
         ValueError: a shape or a value that does not fit the above.
@@ -60,6 +65,7 @@ class Prediction:
     au_intensity: NDArray[np.float32] | None = None
     filled: NDArray[np.bool_] = None  # type: ignore[assignment]
     heard: NDArray[np.bool_] = None  # type: ignore[assignment]
+    va_interval: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         frames = len(self.times)
@@ -80,6 +86,9 @@ class Prediction:
             raise ValueError("rows of expr must sum to one")
         if self.au_intensity is not None and self.au is None:
             raise ValueError("au_intensity needs au")
+        if self.va_interval is not None:
+            self._convert("va_interval", np.float32, (frames, 2, 2))
+            self._check_interval(self.va_interval)
 
     def __len__(self) -> int:
         """The number of frames."""
@@ -124,9 +133,11 @@ class Prediction:
         Returns:
             ``frame`` int64, 1-based as in Aff-Wild2's picture names; ``time`` float64, seconds;
             ``present``, ``heard``, ``filled`` bool; ``confidence`` float32; and for the tasks that
-            the model predicts: ``valence``, ``arousal`` float32; ``expression``, a name or None,
-            ``p_Neutral`` ... ``p_Other`` float32; ``AU1`` ... ``AU26`` float32, 1 or 0 (as in
-            OpenFace's ``_c`` columns), ``AU1_p`` ... probabilities, ``AU1_intensity`` ... 0..5.
+            the model predicts: ``valence``, ``arousal`` float32, with an interval
+            ``valence_low``, ``valence_high``, ``arousal_low``, ``arousal_high`` float32;
+            ``expression``, a name or None, ``p_Neutral`` ... ``p_Other`` float32; ``AU1`` ...
+            ``AU26`` float32, 1 or 0 (as in OpenFace's ``_c`` columns), ``AU1_p`` ...
+            probabilities, ``AU1_intensity`` ... 0..5.
             Values that do not exist are NaN.
         """
         table: dict[str, NDArray[Any]] = {
@@ -139,6 +150,8 @@ class Prediction:
         }
         if self.va is not None:
             table |= {"valence": self.va[:, 0], "arousal": self.va[:, 1]}
+        if self.va_interval is not None:
+            table |= _named("{}", _BOUNDS, self.va_interval.reshape(-1, len(_BOUNDS)))
         if self.expr is not None:
             # The last name stands for the id -1.
             names = np.array([*EXPRESSIONS, None], dtype=object)
@@ -182,6 +195,7 @@ class Prediction:
             return np.stack([columns[name] for name in names], axis=1)
 
         try:
+            bounds = block(list(_BOUNDS))
             return cls(
                 subject,
                 model,
@@ -194,6 +208,7 @@ class Prediction:
                 au_intensity=block([f"{name}_intensity" for name in ACTION_UNITS]),
                 filled=columns["filled"],
                 heard=columns["heard"],
+                va_interval=None if bounds is None else bounds.reshape(-1, 2, 2),
             )
         except KeyError as error:
             raise ValueError(f"the column {error} is missing") from error
@@ -203,6 +218,18 @@ class Prediction:
         if values is None:
             raise ValueError(f"the model {self.model} does not predict {task}")
         return values
+
+    def _check_interval(self, interval: NDArray[np.float32]) -> None:
+        """Raise ValueError unless the bounds hold ``va`` within [-1, 1], and are NaN with it."""
+        if self.va is None:
+            raise ValueError("va_interval needs va")
+        if (np.isnan(interval) != np.isnan(self.va)[:, :, None]).any():
+            raise ValueError("va_interval must be NaN where va is, and only there")
+        if (np.abs(interval) > 1).any():
+            raise ValueError("va_interval must lie between -1 and 1")
+        low, high = interval[..., 0], interval[..., 1]
+        if ((low > self.va) | (self.va > high)).any():
+            raise ValueError("va_interval must hold va: low <= va <= high")
 
     def _convert(
         self,

@@ -1,6 +1,6 @@
 """Predictors: what turns one subject's features into a prediction.
 
-The rules of ``starter-0`` and trained networks share this interface.
+The built-in models and trained networks share this interface.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from avaffect.errors import FeatureError, UnknownNameError
 from avaffect.features.store import SubjectFeatures
 from avaffect.predictions.prediction import Prediction
 
+# What makes `preprocess` write an array, where that is no encoder.
+_OPTIONS = {"face_pose": "", "audio": "", "has_sound": "", "voice": " --voice"}
+
 
 class Predictor(Protocol):
     """Turns features into predictions.
@@ -21,12 +24,17 @@ class Predictor(Protocol):
         name: how it is called, written beside every output.
         tasks: which of ``va``, ``expr``, ``au`` it predicts.
         needs: arrays of :class:`SubjectFeatures` that it reads.
+        optional: those of ``needs`` that it can do without: of a sound file there are no arrays of
+            faces, and a folder may have been made without the voice.
+        smooth: the smoothing that suits it best, as ``predictions.smooth`` writes it.
         notes: what a reader of its output must know (training data, weaknesses).
     """
 
     name: str
     tasks: tuple[str, ...]
     needs: tuple[str, ...]
+    optional: tuple[str, ...]
+    smooth: str
     notes: tuple[str, ...]
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
@@ -42,15 +50,25 @@ class Predictor(Protocol):
         ...
 
 
-def require_arrays(predictor: Predictor, subject: SubjectFeatures) -> None:
-    """Raise FeatureError unless ``subject`` has what ``predictor`` reads."""
-    missing = [name for name in predictor.needs if name not in subject.names]
+def require_arrays(
+    predictor: Predictor, subject: SubjectFeatures, required: Sequence[str] | None = None
+) -> None:
+    """Raise FeatureError unless ``subject`` has what ``predictor`` cannot do without.
+
+    Args:
+        predictor: who reads.
+        subject: what it reads.
+        required: names of arrays; None for all of ``needs`` that are not ``optional``.
+    """
+    if required is None:
+        required = [name for name in predictor.needs if name not in predictor.optional]
+    missing = [name for name in required if name not in subject.names]
     if missing:
+        options = "".join(_OPTIONS.get(name, f" --encoder {name}") for name in missing)
         raise FeatureError(
             f"the features of '{subject.name}' lack {', '.join(missing)}, "
             f"needed by {predictor.name}",
-            "run `avaffect preprocess` again with "
-            + " ".join(f"--encoder {name}" for name in missing if name != "face_pose"),
+            f"run `avaffect preprocess{options}` again",
         )
 
 
@@ -71,14 +89,25 @@ def build_predictor(config: PredictConfig, device: str = "cpu") -> Predictor:
         return Trained(config.checkpoint, device)
     if config.model not in PREDICTORS:
         raise UnknownNameError("model", config.model, PREDICTORS)
-    return PREDICTORS[config.model](config.frame_model)
+    return PREDICTORS[config.model](config)
 
 
-def _starter(frame_model: str) -> Predictor:
+def _starter0(config: PredictConfig) -> Predictor:
     from avaffect.predictions.starter import Starter
 
-    return Starter(frame_model)
+    return Starter("fer" if config.frame_model == "auto" else config.frame_model)
 
 
-PREDICTORS: dict[str, Callable[[str], Predictor]] = {"starter-0": _starter}
-DEFAULT_MODEL = "starter-0"
+def _starter1(config: PredictConfig) -> Predictor:
+    from avaffect.predictions.starter1 import Starter1, preferred_frame_model
+
+    chosen = config.frame_model
+    frame_model = preferred_frame_model() if chosen == "auto" else chosen
+    return Starter1(frame_model, voice=config.noncommercial)
+
+
+PREDICTORS: dict[str, Callable[[PredictConfig], Predictor]] = {
+    "starter-0": _starter0,
+    "starter-1": _starter1,
+}
+DEFAULT_MODEL = PredictConfig.model

@@ -116,13 +116,18 @@ class Smoothing:
         return self.kind if self.kind == "off" else f"{self.kind}:{self.seconds:g}"
 
 
-def parse_smoothing(text: str) -> Smoothing:
+def parse_smoothing(text: str, auto: str = "off") -> Smoothing:
     """``off``, or a kind and the window's width in seconds: ``gaussian:0.5``.
+
+    Args:
+        text: the above, or ``auto``.
+        auto: what ``auto`` stands for.
 
     Raises:
         UsageError: anything else.
     """
-    kind, colon, seconds = text.strip().partition(":")
+    text = text.strip()
+    kind, colon, seconds = (auto if text == "auto" else text).partition(":")
     if kind in KINDS and kind != "off":
         try:
             return Smoothing(kind, float(seconds))
@@ -185,6 +190,12 @@ def apply(prediction: Prediction, smoothing: Smoothing) -> Prediction:
 
     Probabilities of expressions are smoothed and brought back to a sum of one; presence and
     expression are decided afterwards. Results stay within their ranges.
+
+    The bounds of ``va_interval`` keep their distances from the value, averaged over the window
+    (with the median: their medians). That is right if a face's error is the same all through the
+    window, as it nearly is from one frame to the next, and too wide if errors cancel out. The
+    interval of a smoothed value is therefore one for the window's mean rating, and smoothing
+    makes nothing surer than its frames were.
     """
     if smoothing.kind == "off":
         return prediction
@@ -195,6 +206,8 @@ def apply(prediction: Prediction, smoothing: Smoothing) -> Prediction:
             changes[name] = np.clip(
                 smooth(values, prediction.times, smoothing.kind, smoothing.seconds), low, high
             )
+    if prediction.va_interval is not None:
+        changes["va_interval"] = _around(changes["va"], prediction, smoothing)
     if "expr" in changes:
         total = changes["expr"].sum(axis=1, keepdims=True)
         # Medians of sharp probabilities may all be zero: such rows keep what they had.
@@ -203,3 +216,15 @@ def apply(prediction: Prediction, smoothing: Smoothing) -> Prediction:
         total[empty] = 1.0
         changes["expr"] /= total
     return replace(prediction, **changes)
+
+
+def _around(
+    va: NDArray[np.float32], prediction: Prediction, smoothing: Smoothing
+) -> NDArray[np.float32]:
+    """float32 [N, 2, 2], bounds around the smoothed ``va`` of a prediction with intervals."""
+    # A quadratic fit has negative weights, by which distances could come out below zero.
+    kind = "box" if smoothing.kind == "savgol" else smoothing.kind
+    distances = prediction.va_interval - prediction.va[:, :, None]  # type: ignore[index, operator]
+    flat = distances.reshape(len(va), -1)
+    averaged = smooth(flat, prediction.times, kind, smoothing.seconds).reshape(distances.shape)
+    return np.clip(va[:, :, None] + averaged, -1.0, 1.0)

@@ -49,6 +49,8 @@ class Starter:
 
     name = "starter-0"
     tasks: tuple[str, ...] = ("va", "expr", "au")
+    optional: tuple[str, ...] = ()
+    smooth: str = "off"
     notes: tuple[str, ...] = NOTES
 
     def __init__(self, frame_model: str = "fer") -> None:

@@ -41,6 +41,9 @@ class Trained:
         CheckpointError: there is none that can be used.
     """
 
+    optional: tuple[str, ...] = ()
+    smooth: str = "off"
+
     def __init__(self, place: Path | str, device: str = "cpu") -> None:
         self.checkpoint, network = load_checkpoint(place)
         self._device = torch.device(device)

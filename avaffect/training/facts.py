@@ -15,7 +15,7 @@ _LIBRARIES = ("avaffect", "torch", "numpy", "safetensors", "pydantic")
 # Settings of the feature store that decide what the arrays mean.
 _SETTINGS = ("audio", "faces", "sound_rate")
 _FACES = ("aligner", "crop_size")
-_SOUND = {"audio", "has_sound"}
+_SOUND = {"audio", "has_sound", "voice"}
 
 
 def data_facts(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ import torch
 
 from avaffect.files.challenge import read_annotations
 from avaffect.files.table import read_table
+from avaffect.models.zoo import ZOO
 from avaffect.recipes.library import parse_recipe
 from avaffect.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -47,6 +49,14 @@ def test_again_is_already_done(run, clip, tmp_path, files):
     done = run("predict", clip, "-o", tmp_path, "--overwrite")
     assert "ok (4 files in" in done.out
     assert files(tmp_path) == before
+
+
+def test_a_net_that_is_excluded_by_its_licence(run, clip, tmp_path, monkeypatch):
+    monkeypatch.setitem(ZOO, "fer", replace(ZOO["fer"], licence="CC BY-NC 4.0"))
+    done = run("predict", clip, "-o", tmp_path / "out", "--no-nc")
+    assert (done.code, "'fer' is for non-commercial use (CC BY-NC 4.0)" in done.error) == (2, True)
+    assert not (tmp_path / "out").exists()
+    assert run("predict", clip, "-o", tmp_path / "out").code == 0
 
 
 def test_not_on_a_terminal_lines_are_plain(run, clip, tmp_path):

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -45,6 +46,55 @@ def test_crop_size_and_encoder_arrive(run, clip, done_before, tmp_path):
     assert "ok (crops in" in done.out
     done = run("preprocess", clip, "-o", out, *LIGHT, "--no-audio", "--crop-size", "48")
     assert "nothing to do" in done.out
+
+
+@pytest.fixture
+def listening(monkeypatch):
+    """The default model listens, but where non-commercial nets are left out."""
+
+    def with_voice(config):
+        voice = "starter-1-voice" if config.noncommercial else None
+        return replace(config, analysis=replace(config.analysis, voice=voice))
+
+    monkeypatch.setattr("avaffect.pipeline.predict.with_features", with_voice)
+
+
+def test_the_voice_is_there_if_asked_for(run, clip, done_before, voice_net, tmp_path):
+    voice_net()
+    out = shutil.copytree(done_before, tmp_path / "copy")
+    assert "nothing to do" in run("preprocess", clip, "-o", out, *LIGHT).out
+    assert "ok (voice in" in run("preprocess", clip, "-o", out, *LIGHT, "--voice").out
+    assert SubjectFeatures.open(out / "features/face").array("voice").shape == (12, 9)
+
+
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize(
+    ("options", "there"),
+    [
+        ([], True),
+        (["--no-voice"], False),
+        (["--no-nc"], False),
+        (["--no-audio"], False),
+        (["--no-audio", "--voice"], True),
+    ],
+)
+def test_the_voice_is_there_if_the_default_model_listens(
+    options, there, run, clip, done_before, voice_net, tmp_path
+):
+    voice_net()
+    out = shutil.copytree(done_before, tmp_path / "copy")
+    assert run("preprocess", clip, "-o", out, *LIGHT, *options).code == 0
+    assert ("voice" in SubjectFeatures.open(out / "features/face").names) is there
+
+
+def test_a_non_commercial_net_that_is_both_asked_for_and_excluded(run, clip, voice_net, tmp_path):
+    voice_net()
+    done = run("preprocess", clip, "-o", tmp_path / "out", "--voice", "--no-nc")
+    assert (done.code, "'starter-1-voice' is for non-commercial use" in done.error) == (2, True)
+    assert not (tmp_path / "out").exists()
+    voice_net(licence="MIT")
+    done = run("preprocess", clip, "-o", tmp_path / "out", *LIGHT, "--voice", "--no-nc")
+    assert (done.code, "voice" in done.out) == (0, True)
 
 
 def test_several_videos_get_a_folder_each_and_the_others_go_on(run, clip, faceless, tmp_path):

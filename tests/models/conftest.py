@@ -8,12 +8,13 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from avaffect.models import download
-from avaffect.models.zoo import ZOO, Check, ModelFile, UrlSource, WheelSource
+from avaffect.models.zoo import ZOO, Check, ModelFile, PackagedSource, UrlSource, WheelSource
 
 CONTENT = bytes(range(256)) * 1200
 
@@ -123,6 +124,26 @@ def tiny(monkeypatch: pytest.MonkeyPatch, site: Site) -> ModelFile:
     site.files["/tiny.bin"] = CONTENT
     monkeypatch.setenv("AVAFFECT_MODEL_MIRROR", site.url)
     return model
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The file of ``shipped``, a model that lies in the package, here a folder of its own."""
+    path = tmp_path / "package/shipped/net.onnx"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    monkeypatch.setattr(resources, "files", lambda package: tmp_path / "package")
+    model = ModelFile(
+        name="shipped",
+        file="net.onnx",
+        bytes=len(CONTENT),
+        check=Check("sha256", hashlib.sha256(CONTENT).hexdigest()),
+        licence="CC BY-NC-SA 4.0",
+        task="a test",
+        sources=(PackagedSource("shipped/net.onnx"),),
+    )
+    monkeypatch.setitem(ZOO, "shipped", model)
+    return path
 
 
 @pytest.fixture

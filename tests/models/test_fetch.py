@@ -306,3 +306,26 @@ def test_threads_fetch_once(tiny, site):
         thread.join(30)
     assert len(paths) == 4
     assert len(site.asked) == 1
+
+
+def test_packaged_weights_need_neither_cache_nor_network(shipped, site, cache, monkeypatch):
+    monkeypatch.setenv("AVAFFECT_MODEL_MIRROR", site.url)
+    monkeypatch.setenv("AVAFFECT_CACHE", "/dev/null/nowhere")
+    for offline in (True, False):
+        assert model_path("shipped", offline=offline) == shipped
+    assert (site.asked, cache.exists()) == ([], False)
+
+
+@pytest.mark.parametrize("content", [None, b"wrong"])
+def test_packaged_weights_that_are_not_right_are_not_replaced(shipped, site, content, monkeypatch):
+    monkeypatch.setenv("AVAFFECT_MODEL_MIRROR", site.url)
+    site.files["/net.onnx"] = shipped.read_bytes()
+    shipped.unlink()
+    error, text = ModelUnavailableError, "are missing"
+    if content is not None:
+        shipped.write_bytes(content)
+        error, text = ModelDamagedError, "are damaged .*5 bytes"
+    with pytest.raises(error, match=text) as caught:
+        model_path("shipped")
+    assert caught.value.hint == "install avaffect again"
+    assert (site.asked, shipped.exists()) == ([], content is not None)

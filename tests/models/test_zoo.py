@@ -1,9 +1,20 @@
 import importlib
+from dataclasses import replace
 
 import pytest
 
-from avaffect.errors import UnknownNameError
-from avaffect.models.zoo import DEFAULT_MODELS, ZOO, Check, UrlSource, WheelSource, find_model
+from avaffect.errors import UnknownNameError, UsageError
+from avaffect.models import cache
+from avaffect.models.zoo import (
+    DEFAULT_MODELS,
+    ZOO,
+    Check,
+    PackagedSource,
+    UrlSource,
+    WheelSource,
+    find_model,
+    require_commercial,
+)
 
 
 def test_names_and_files_are_unique_plain_and_findable():
@@ -89,3 +100,50 @@ def test_a_weak_check_says_so():
 def test_only_https_addresses_are_registered():
     with pytest.raises(ValueError, match="https"):
         UrlSource("http://example.org/net.onnx")
+
+
+@pytest.mark.parametrize("member", ["/etc/passwd", "../zoo.py", "shipped/../../config.py"])
+def test_packaged_files_are_inside_the_package(member):
+    with pytest.raises(ValueError, match="not inside"):
+        PackagedSource(member)
+
+
+def test_what_is_packaged_is_there_whole_and_small(shipped):
+    packaged = [model for model in ZOO.values() if model.packaged]
+    assert ZOO["shipped"] in packaged
+    for model in packaged:
+        assert model.sources == (model.packaged,)
+        assert model.bytes
+        assert not model.check.weak
+    assert sum(model.bytes for model in packaged) <= 20e6
+    assert cache.state(ZOO["shipped"]) == (cache.CacheState.PACKAGED, "")
+
+
+def test_packaged_files_are_installed():
+    for model in ZOO.values():
+        packaged = cache.state(model) == (cache.CacheState.PACKAGED, "")
+        assert packaged is (model.packaged is not None), model.name
+
+
+@pytest.mark.parametrize(
+    ("licence", "noncommercial"),
+    [
+        ("CC BY-NC-SA 4.0", True),
+        ("CC-BY-NC-4.0", True),
+        ("research only, non-commercial", True),
+        ("Noncommercial use", True),
+        ("CC BY-SA 4.0", False),
+        ("Apache-2.0", False),
+        ("unstated", False),
+        ("Concise", False),
+    ],
+)
+def test_a_licence_tells_whether_commercial_use_is_forbidden(licence, noncommercial, monkeypatch):
+    model = replace(ZOO["fer"], licence=licence)
+    assert model.noncommercial is noncommercial
+    monkeypatch.setitem(ZOO, "fer", model)
+    if noncommercial:
+        with pytest.raises(UsageError, match=r"'fer' is for non-commercial use.*--no-nc"):
+            require_commercial(["s3fd", "fer"])
+    else:
+        require_commercial(["s3fd", "fer"])

@@ -8,8 +8,8 @@ from avaffect.models.zoo import ZOO
 from avaffect.pipeline.keys import all_models, keys, pass_key
 
 BASE = AnalysisConfig()
-EVERYTHING = {"faces", "crops", "face_pose", "efficientnet-lite0", "fer", "audio", "has_sound"}
-PICTURES = EVERYTHING - {"audio", "has_sound"}
+PICTURES = {"faces", "crops", "face_pose", "efficientnet-lite0", "fer"}
+EVERYTHING = PICTURES | {"wav", "audio", "has_sound"}
 
 
 def changed(config, video="v1"):
@@ -30,7 +30,7 @@ def test_every_result_has_a_key_of_its_own():
     [
         (replace(BASE, faces=FaceConfig(crop_size=64)), {"crops"}),
         (replace(BASE, audio=AudioConfig(n_mfcc=20)), {"audio", "has_sound"}),
-        (replace(BASE, media=MediaConfig(audio_stream=1)), {"audio", "has_sound"}),
+        (replace(BASE, media=MediaConfig(audio_stream=1)), {"wav", "audio", "has_sound"}),
         (replace(BASE, media=MediaConfig(video_stream=1)), EVERYTHING),
         (replace(BASE, faces=FaceConfig(detector="centerface")), PICTURES),
         (replace(BASE, faces=FaceConfig(subjects="all")), PICTURES),
@@ -42,6 +42,28 @@ def test_every_result_has_a_key_of_its_own():
 )
 def test_a_changed_setting_changes_what_depends_on_it(config, depends):
     assert changed(config) == depends
+
+
+def test_the_voice_depends_on_its_net_and_the_sound_alone(voice_net):
+    with_voice = replace(BASE, voice=voice_net())
+    base = keys("v1", with_voice)
+    assert base.keys() == EVERYTHING | {"voice"}
+    assert {name: base[name] for name in EVERYTHING} == keys("v1", BASE)
+
+    def voice(config, video="v1"):
+        return keys(video, config)["voice"]
+
+    assert voice(replace(with_voice, audio=None, encoders=())) == base["voice"]
+    assert voice(replace(with_voice, faces=FaceConfig(subjects="all"))) == base["voice"]
+    others = [
+        voice(replace(with_voice, media=MediaConfig(audio_stream=1))),
+        voice(replace(with_voice, media=MediaConfig(video_stream=1))),
+        voice(with_voice, "v2"),
+        voice(replace(with_voice, voice=voice_net(seed=1))),
+        base["voice"],
+    ]
+    assert len(set(others)) == len(others)
+    assert set(all_models(with_voice)) == {*all_models(BASE), "silero-vad", "starter-1-voice"}
 
 
 def test_another_video_changes_everything():

@@ -198,6 +198,17 @@ def test_the_shortest_sound_has_a_row(tmp_path):
     assert np.isfinite(stored(tmp_path / "out", "click").array("audio")).all()
 
 
+def test_the_voice_of_a_sound_file_depends_on_its_net_and_the_clock(voice_net):
+    config = AnalysisConfig(voice=voice_net())
+    base = module.voice_keys("v", config)
+    assert base.keys() == {"faces", "audio", "has_sound", "voice"}
+    assert module.voice_keys("v", replace(config, audio=None))["voice"] == base["voice"]
+    assert module.voice_keys("v", replace(config, sound_rate=26))["voice"] != base["voice"]
+    voice_net(seed=1)
+    after = module.voice_keys("v", config)
+    assert [name for name in base if after[name] != base[name]] == ["voice"]
+
+
 def test_keys_tell_what_matters():
     base = module.voice_keys("v", AnalysisConfig())
     assert base.keys() == {"faces", "audio", "has_sound"}

@@ -122,3 +122,44 @@ def test_who_was_heard_does_not_change() -> None:
     result = fill(valence([0.5, NAN, NAN], heard=heard), "nearest")
     assert result.heard.tolist() == heard.tolist()
     assert (result.valued, result.filled.tolist()) == (1, [False, True, True])
+
+
+def with_interval(p: Prediction, below: list[float], above: list[float]) -> Prediction:
+    reach = np.stack([np.negative(below), above], axis=1)[:, None, :]
+    return replace(p, va_interval=np.clip(p.va[:, :, None] + reach, -1, 1))
+
+
+@pytest.mark.parametrize("policy", ["linear", "nearest", "previous"])
+def test_interval_in_a_gap_holds_both_neighbours(policy: str) -> None:
+    p = valence([NAN, 0.0, NAN, NAN, 0.5, NAN])
+    p = with_interval(p, [0, 0.1, 0, 0, 0.2, 0], [0, 0.3, 0, 0, 0.4, 0])
+    wanted = np.array([[-0.1, 0.3], [-0.1, 0.3], [-0.1, 0.9], [-0.1, 0.9], [0.3, 0.9], [0.3, 0.9]])
+    if policy == "previous":
+        wanted[0] = NAN
+    result = fill(p, policy).va_interval
+    np.testing.assert_allclose(result[:, 0], wanted, atol=1e-6)
+    # Arousal is the negative, but for how far the bounds are.
+    np.testing.assert_allclose(result[2, 1], [-0.7, 0.3], atol=1e-6)
+
+
+def test_interval_of_an_invalid_frame_is_invalid() -> None:
+    p = with_interval(valence(GAPS), [0.1] * 8, [0.1] * 8)
+    np.testing.assert_array_equal(fill(p, "invalid").va_interval, p.va_interval)
+    nobody = with_interval(valence([NAN] * 3), [0.1] * 3, [0.1] * 3)
+    assert np.isnan(fill(nobody).va_interval).all()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@settings(max_examples=50)
+@given(
+    values=st.lists(st.one_of(st.floats(-1, 1, width=32), st.just(NAN)), max_size=25),
+    seed=st.integers(0, 99),
+)
+def test_intervals_whatever_the_gaps(policy: str, values: list[float], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    p = with_interval(valence(values), *rng.uniform(0, 1, (2, len(values))).tolist())
+    result = fill(p, policy)  # the type checks low <= va <= high and NaN itself
+    seen = ~np.isnan(values)
+    assert np.array_equal(result.va_interval[seen], p.va_interval[seen])
+    again = fill(result, policy)
+    assert np.array_equal(again.va_interval, result.va_interval, equal_nan=True)

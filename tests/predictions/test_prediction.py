@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -175,3 +176,65 @@ def test_nobody_is_heard_unless_said() -> None:
     assert make().heard.tolist() == [False] * 3
     heard = make(heard=[1, 0, 1]).heard
     assert (heard.dtype, heard.tolist()) == (bool, [True, False, True])
+
+
+def with_interval(p: Prediction, **changes: Any) -> Prediction:
+    """``p`` with bounds .25 below and .5 above its values, within [-1, 1]."""
+    interval = np.clip(p.va[:, :, None] + np.array([-0.25, 0.5]), -1, 1)
+    return replace(p, **({"va_interval": interval} | changes))
+
+
+def test_interval_has_its_columns_after_the_values(tmp_path) -> None:
+    p = with_interval(make())
+    assert p.va_interval.dtype == np.float32
+    frame = p.to_frame()
+    names = ["valence", "arousal", "valence_low", "valence_high", "arousal_low", "arousal_high"]
+    assert frame.columns[6:12].tolist() == names
+    assert frame.loc[1, "valence_low"] == p.va_interval[0, 0, 0]
+    assert frame.loc[3, "arousal_high"] == p.va_interval[2, 1, 1]
+    assert np.isnan(frame.loc[2, "arousal_low"])
+    write_table(tmp_path / "x.parquet", p.columns(), {})
+    back = Prediction.from_columns(read_table(tmp_path / "x.parquet")[0], "clip", "test")
+    np.testing.assert_array_equal(back.va_interval, p.va_interval)
+
+
+def test_interval_of_valence_alone(tmp_path) -> None:
+    p = with_interval(partly())
+    assert np.isnan(p.va_interval[:, 1]).all()
+    write_table(tmp_path / "x.parquet", p.columns(), {})
+    back = Prediction.from_columns(read_table(tmp_path / "x.parquet")[0], "clip", "test")
+    np.testing.assert_array_equal(back.va_interval, p.va_interval)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says"),
+    [
+        (0.1, 0.2, "low <= va <= high"),
+        (-0.2, -0.1, "low <= va <= high"),
+        (0.1, -0.1, "low <= va <= high"),
+        (-1.1, 0.1, "between -1 and 1"),
+        (-0.1, np.inf, "between -1 and 1"),
+        (NAN, 0.1, "NaN where va is"),
+    ],
+)
+def test_wrong_intervals_are_refused(low: float, high: float, says: str) -> None:
+    interval = np.zeros((3, 2, 2))
+    interval[2, 1] = low, high
+    with pytest.raises(ValueError, match=says):
+        make(va=np.zeros((3, 2)), va_interval=interval)
+
+
+def test_interval_needs_va_of_the_same_frames() -> None:
+    with pytest.raises(ValueError, match="va_interval needs va"):
+        make(va=None, va_interval=np.zeros((3, 2, 2)))
+    with pytest.raises(ValueError, match="va_interval has shape"):
+        make(va_interval=np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="NaN where va is"):
+        make(va_interval=np.stack([np.full((3, 2), -1.0), np.full((3, 2), 1.0)], axis=2))
+
+
+def test_table_with_half_an_interval_is_refused() -> None:
+    columns = with_interval(make()).columns()
+    del columns["arousal_high"]
+    with pytest.raises(ValueError, match="'arousal_high' is missing"):
+        Prediction.from_columns(columns, "clip", "test")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -194,3 +196,45 @@ def test_parse_says_what_to_write(text: str, says: str) -> None:
 def test_parse_unknown_kind() -> None:
     with pytest.raises(UnknownNameError, match="gaussian"):
         parse_smoothing("gausian:1")
+
+
+def with_intervals(n: int, seed: int) -> Prediction:
+    """Values and bounds that jump, one frame in five missing."""
+    rng = np.random.default_rng(seed)
+    va = rng.uniform(-1, 1, (n, 2))
+    va[rng.random(n) < 0.2] = np.nan
+    interval = np.clip(va[:, :, None] + rng.uniform(0, 0.8, (n, 2, 2)) * [-1, 1], -1, 1)
+    nobody = np.full(n, np.nan)
+    return Prediction("c", "m", irregular(n, seed), nobody == 0, nobody, va, va_interval=interval)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=30)
+@given(n=st.integers(1, 60), seed=st.integers(0, 999), seconds=st.floats(0.02, 3))
+def test_smoothed_intervals_hold_the_smoothed_value(
+    kind: str, n: int, seed: int, seconds: float
+) -> None:
+    p = with_intervals(n, seed)
+    after = apply(p, Smoothing(kind, seconds))  # the type checks low <= va <= high and NaN itself
+    assert after.va_interval.shape == (n, 2, 2)
+    assert np.array_equal(np.isnan(after.va_interval), np.isnan(p.va_interval))
+
+
+@pytest.mark.parametrize("kind", ["box", "gaussian"])
+def test_bounds_are_smoothed_as_values_are(kind: str) -> None:
+    p = with_intervals(200, 4)
+    after = apply(p, Smoothing(kind, 0.5))
+    bounds = smooth(p.va_interval.reshape(-1, 4), p.times, kind, 0.5)
+    np.testing.assert_allclose(after.va_interval.reshape(-1, 4), bounds, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_smoothing_noise_does_not_narrow_the_interval(kind: str) -> None:
+    """Many frames of one face are not as many opinions."""
+    rng = np.random.default_rng(0)
+    va = rng.normal(0, 0.1, (400, 2)).clip(-0.5, 0.5)
+    interval = va[:, :, None] + np.array([-0.3, 0.2])
+    p = Prediction("c", "m", np.arange(400) / 25, va[:, 0] < 2, np.ones(400), va)
+    after = apply(replace(p, va_interval=interval), Smoothing(kind, 1.0))
+    assert after.va.std() < 0.7 * p.va.std()
+    np.testing.assert_allclose(np.diff(after.va_interval, axis=2), 0.5, atol=1e-5)

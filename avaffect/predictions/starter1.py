@@ -1,0 +1,194 @@
+"""``starter-1``: what avaffect says without being trained by the user.
+
+* EXPR: a face net's opinion (``features.encoders``: ``starter-1-face``, or one of EmotiEffLib's)
+  and a voice net's (``features.voice``), pooled by ``fusion``; what both are unsure of is *Other*.
+* VA: what raters say of such expressions (``valence_arousal``), of face and voice, with an
+  interval.
+* AU: proxies from blendshapes over the subject's own neutral (``unit_proxies``).
+
+Not trained on Aff-Wild2 nor on any video, and on no action unit labels; ``docs/models/starter-1.md``
+says what it is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.errors import UnknownNameError
+from avaffect.features.encoders import FRAME_MODELS, encoder_spec
+from avaffect.features.face_pose import LANDMARK_VALUES
+from avaffect.features.store import SubjectFeatures
+from avaffect.models.cache import cached_path
+from avaffect.models.zoo import find_model
+from avaffect.predictions import fusion
+from avaffect.predictions.expressions import with_other
+from avaffect.predictions.neutral import frontality, seconds_each
+from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS, Prediction
+from avaffect.predictions.predictor import require_arrays
+from avaffect.predictions.unit_proxies import unit_proxies
+from avaffect.predictions.valence_arousal import va_of_face
+
+Values = NDArray[np.float32]
+
+FACE_NET = "starter-1-face"
+VOICE = "voice"
+CHUNK = 4096
+# The neutral face is estimated from at most about this many frames, evenly spread.
+NEUTRAL_FRAMES = 20_000
+# A face turned this far (degrees of yaw) keeps its say beside a voice; that far, it has none.
+_TURNED = (40.0, 75.0)
+
+NOTES = (
+    "starter-1 was not trained on Aff-Wild2 nor on video: a face net of FER2013's pictures, and a "
+    "voice net of actors (RAVDESS)",
+    "VA are what raters say of such expressions; the interval is where 90 % of such faces lie",
+    "AU are proxies from blendshapes, not calibrated; AU15, AU23 and AU24 are barely above chance, "
+    "AU7 and AU10 weak, AU6 follows AU12",
+)
+
+
+def preferred_frame_model() -> str:
+    """One of EmotiEffLib's nets whose weights the user has in the cache, else :data:`FACE_NET`.
+
+    They were trained on some 300,000 pictures of AffectNet with valence and arousal.
+    """
+    for name in FRAME_MODELS:
+        if encoder_spec(name).gives_va and cached_path(find_model(name)).is_file():
+            return name
+    return FACE_NET
+
+
+class _Opinion(NamedTuple):
+    """Expressions [n, 8], valence and arousal [n, 2] and their interval [n, 2, 2]; NaN: none."""
+
+    expr: Values
+    va: Values
+    interval: Values
+
+
+class Starter1:
+    """The predictor ``starter-1``.
+
+    Args:
+        frame_model: a name of ``features.encoders.FRAME_MODELS``.
+        voice: False leaves the voice out.
+
+    Raises:
+        UnknownNameError: if there is no frame model of that name.
+    """
+
+    tasks: tuple[str, ...] = ("va", "expr", "au")
+    smooth: str = "gaussian:0.5"
+
+    def __init__(self, frame_model: str = FACE_NET, voice: bool = True) -> None:
+        if frame_model not in FRAME_MODELS:
+            raise UnknownNameError("frame model", frame_model, FRAME_MODELS)
+        self._frame_model = encoder_spec(frame_model)
+        faces = ("face_pose", frame_model)
+        self.needs: tuple[str, ...] = (*faces, VOICE) if voice else faces
+        # Of a sound file there are no faces, and a folder may have been made without the voice.
+        self.optional: tuple[str, ...] = self.needs if voice else ()
+        self.name = "starter-1" if frame_model == FACE_NET else f"starter-1+{frame_model}"
+        self.notes: tuple[str, ...] = NOTES if voice else (*NOTES, "the voice was left out")
+
+    def require_settings(self, configuration: Mapping[str, Any]) -> None:
+        """Any settings will do."""
+
+    def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
+        """See :class:`avaffect.predictions.predictor.Predictor`."""
+        self._require(subject)
+        frames = subject.frames
+        expr = np.full((frames, len(EXPRESSIONS)), np.nan, np.float32)
+        va = np.full((frames, 2), np.nan, np.float32)
+        interval = np.full((frames, 2, 2), np.nan, np.float32)
+        heard = np.zeros(frames, bool)
+        for rows in _chunks(frames):
+            face, voice = self._face(subject, rows), self._voice(subject, rows)
+            trust, by = self._trust(subject, rows), fusion.weights()
+            expr[rows] = with_other(fusion.pool(face.expr, voice.expr, trust, by))
+            va[rows] = fusion.blend(face.va, voice.va, trust, by)
+            interval[rows] = fusion.blend(face.interval, voice.interval, trust, by)
+            heard[rows] = ~np.isnan(voice.expr[:, 0])
+        active = self._active(subject) if "au" in tasks else None
+        return Prediction(
+            subject=subject.name,
+            model=self.name,
+            times=np.asarray(subject.times),
+            present=np.asarray(subject.present),
+            confidence=np.asarray(subject.confidence),
+            va=va if "va" in tasks else None,
+            va_interval=interval if "va" in tasks and not self._frame_model.gives_va else None,
+            expr=expr if "expr" in tasks else None,
+            au=None if active is None else unit_proxies().presence(active),
+            au_intensity=None if active is None else unit_proxies().intensity(active),
+            heard=heard,
+        )
+
+    def _require(self, subject: SubjectFeatures) -> None:
+        """Raise FeatureError where an array is missing and not for want of a picture or sound."""
+        only_sound = "face_pose" not in subject.names and VOICE in subject.names
+        require_arrays(self, subject, () if only_sound else ("face_pose", self._frame_model.name))
+
+    def _face(self, subject: SubjectFeatures, rows: slice) -> _Opinion:
+        name = self._frame_model.name
+        if name not in subject.names:
+            return _silence(rows)
+        opinion = np.array(subject.array(name, rows.start, rows.stop), np.float32)
+        opinion[~np.asarray(subject.present[rows])] = np.nan
+        if self._frame_model.gives_va:
+            # Such a net's errors were never measured here: no interval would be honest.
+            unknown = np.full((len(opinion), 2, 2), np.nan, np.float32)
+            return _Opinion(opinion[:, :8], opinion[:, 8:10], unknown)
+        return _Opinion(opinion, *va_of_face(opinion))
+
+    def _voice(self, subject: SubjectFeatures, rows: slice) -> _Opinion:
+        if VOICE not in self.needs or VOICE not in subject.names:
+            return _silence(rows)
+        opinion = np.array(subject.array(VOICE, rows.start, rows.stop)[:, :8], np.float32)
+        return _Opinion(opinion, *va_of_face(opinion))
+
+    def _trust(self, subject: SubjectFeatures, rows: slice) -> Values:
+        """float32 [n] in 0..1: how much of its say a face keeps beside a voice."""
+        if "face_pose" not in subject.names:
+            return np.zeros(rows.stop - rows.start, np.float32)
+        face_pose = subject.array("face_pose", rows.start, rows.stop)
+        yaw = np.abs(face_pose[:, LANDMARK_VALUES]) * 90
+        kept, lost = _TURNED
+        trust = np.clip((lost - yaw) / (lost - kept), 0, 1) * np.asarray(subject.confidence[rows])
+        return np.nan_to_num(trust).astype(np.float32)
+
+    def _active(self, subject: SubjectFeatures) -> Values:
+        """float32 [N, 12], activation of each action unit in 0..1, NaN without a face."""
+        active = np.full((subject.frames, len(ACTION_UNITS)), np.nan, np.float32)
+        if "face_pose" not in subject.names:
+            return active
+        proxies = unit_proxies()
+        step = -(-subject.frames // NEUTRAL_FRAMES) or 1
+        times = np.asarray(subject.times)[::step]
+        raw, fit = [], []
+        for rows in _chunks(subject.frames, step * -(-CHUNK // step)):
+            face_pose = subject.array("face_pose", rows.start, rows.stop)[::step]
+            raw.append(proxies.signals(face_pose))
+            fit.append(frontality(face_pose))
+        weight = seconds_each(times) * np.concatenate(fit)
+        level = proxies.neutral_level(np.concatenate(raw), weight)
+        for rows in _chunks(subject.frames):
+            face_pose = subject.array("face_pose", rows.start, rows.stop)
+            active[rows] = proxies.activation(proxies.signals(face_pose), level)
+        active[~np.asarray(subject.present)] = np.nan
+        return active
+
+
+def _silence(rows: slice) -> _Opinion:
+    frames = rows.stop - rows.start
+    shapes = ((frames, len(EXPRESSIONS)), (frames, 2), (frames, 2, 2))
+    return _Opinion(*(np.full(shape, np.nan, np.float32) for shape in shapes))
+
+
+def _chunks(frames: int, size: int = CHUNK) -> Iterator[slice]:
+    for start in range(0, frames, size):
+        yield slice(start, min(start + size, frames))

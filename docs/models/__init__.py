@@ -1,0 +1,1 @@
+"""The model cards, installed as ``avaffect.models.cards``."""

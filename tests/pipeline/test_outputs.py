@@ -1,0 +1,37 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas
+
+from avaffect.pipeline.outputs import Outputs
+from avaffect.pipeline.predict import Result
+from avaffect.predictions.prediction import Prediction
+
+
+def made(prediction: Prediction) -> Result:
+    about = {"model": "m", "video": {"name": "a.mp4", "sha256": "0"}}
+    return Result(Path("a.mp4"), (prediction,), (), about, found=2, valued=2)
+
+
+def test_an_interval_is_in_the_table_and_nowhere_else(tmp_path: Path) -> None:
+    va = np.array([[0.5, -0.25], [np.nan] * 2, [-1, 1]])
+    seen = ~np.isnan(va[:, 0])
+    plain = Prediction("a", "m", np.arange(3) / 25, seen, np.where(seen, 1, np.nan), va)
+    interval = np.clip(va[:, :, None] + np.array([-0.25, 0.5]), -1, 1)
+    surer = replace(plain, va_interval=interval)
+    texts = {}
+    for name, prediction in (("plain", plain), ("surer", surer)):
+        outputs = Outputs(tmp_path / name)
+        paths = outputs.write("a", made(prediction), "key")
+        texts[name] = [path.read_bytes() for path in paths if path.suffix == ".txt"]
+        (back,) = outputs.read(outputs.record("a"))
+        if prediction.va_interval is None:
+            assert back.va_interval is None
+        else:
+            np.testing.assert_array_equal(back.va_interval, prediction.va_interval)
+    assert len(texts["plain"]) == 1
+    assert texts["plain"] == texts["surer"]
+    table = pandas.read_parquet(tmp_path / "surer/tables/a.parquet")
+    assert table["arousal_low"].tolist()[::2] == [-0.5, 0.75]
+    assert table["valence_high"].isna().tolist() == [False, True, False]
