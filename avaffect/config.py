@@ -138,12 +138,12 @@ class PredictConfig:
         checkpoint: folder of a trained model, None for a built-in one.
         weights: the checkpoint's SHA-256, which ``pipeline.predict.with_checkpoint`` fills in.
         frame_model: the net whose opinion on single frames the model uses, a name from
-            ``features.encoders.FRAME_MODELS``; ``auto`` takes the model's own, or for ``starter-1``
-            one of EmotiEffLib's if its weights are in the cache.
+            ``features.encoders.FRAME_MODELS``; ``auto`` takes the model's own, or for
+            ``starter-1`` one of EmotiEffLib's if its weights are in the cache.
         tasks: of ``va``, ``expr``, ``au``.
         missing: a policy from ``predictions.missing.POLICIES``.
-        smooth: ``off``, ``kind:seconds`` (see ``predictions.smooth``), or ``auto``, which takes what
-            was found best for the model.
+        smooth: ``off``, ``kind:seconds`` (see ``predictions.smooth``), or ``auto``, which
+            takes what was found best for the model.
         analysis: settings of the pass over the video.
         noncommercial: False loads no net whose licence forbids commercial use; models that can do
             without go on without it.

@@ -101,7 +101,8 @@ def predict(
     records/VIDEO.json with the whole configuration.
 
     The default model, starter-1, was not trained on Aff-Wild2, and its AU are proxies: see
-    `avaffect models card starter-1`. With --checkpoint a model of your own predicts, from sound files too if it was trained to listen.
+    `avaffect models card starter-1`. With --checkpoint a model of your own predicts.
+    Sound files are judged by the voice alone.
 
     \b
     Examples:

@@ -4,8 +4,8 @@
 
 reads ``images.zip`` and ``manifest.csv`` (path, split, label) and writes one file with the
 pictures, their landmarks and which training pictures to use. FER2013 holds thousands of pictures
-twice, also across its parts: those that look like a picture of the validation or test part are left
-out of training. Takes about 10 minutes on one core. No picture goes into the project.
+twice, also across its parts: those that look like a picture of the validation or test part are
+left out of training. Takes about 10 minutes on one core. No picture goes into the project.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Encoders: nets that turn an aligned face into a vector.
 
 Two kinds share one interface: embeddings (``efficientnet-lite0``) and frame models
-(``starter-1-face``, ``fer`` and EmotiEffLib's), whose vector is an opinion: 8 expression probabilities in the order of
-``files.editions.EXPRESSIONS``, followed for some by valence and arousal.
+(``starter-1-face``, ``fer`` and EmotiEffLib's), whose vector is an opinion: 8
+expression probabilities in the order of ``files.editions.EXPRESSIONS``, followed for some by
+valence and arousal.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ FER2013 = CropSpec(
     ),
     name="fer2013",
 )
-# The same for the face net of starter-1, at the size of FER2013's pictures: more of a face than its
-# training had to show it cannot use. Here the template counts from the middle of the first pixel.
+# The same for the face net of starter-1, at the size of FER2013's pictures: more than those had to
+# show it cannot use. Here the template counts from the middle of the first pixel.
 FER2013_48 = CropSpec(48, FER2013.template - np.float32(0.5 / 48), "fer2013-48")
 # A detector's box around an upright face, as EmotiEffLib's nets were trained on.
 FACE_BOX = CropSpec(

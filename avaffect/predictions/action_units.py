@@ -20,7 +20,7 @@ Signals = NDArray[np.float32]
 
 _BLEND = {name: LANDMARK_VALUES + 3 + 4 + at for at, name in enumerate(BLENDSHAPE_NAMES)}
 # Heights (y) of the middle of the upper lip's inner edge and of the lower lip's, iBUG 62 and 66.
-_INNER_LIPS = (62 * 3 + 1, 66 * 3 + 1)
+INNER_LIPS = (62 * 3 + 1, 66 * 3 + 1)
 # The part of frames assumed to be less active than the neutral level: a subject may be smiling for
 # most of the clip and still has a neutral mouth for this part of it.
 NEUTRAL_QUANTILE = 0.15
@@ -80,7 +80,7 @@ def signals(face_pose: Signals) -> Signals:
     """
     smile = blendshape(face_pose, "mouthSmileLeft", "mouthSmileRight")
     squint = blendshape(face_pose, "eyeSquintLeft", "eyeSquintRight")
-    gap = face_pose[:, _INNER_LIPS[0]] - face_pose[:, _INNER_LIPS[1]]
+    gap = face_pose[:, INNER_LIPS[0]] - face_pose[:, INNER_LIPS[1]]
     columns = (
         blendshape(face_pose, "browInnerUp"),
         blendshape(face_pose, "browOuterUpLeft", "browOuterUpRight"),

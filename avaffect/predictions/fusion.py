@@ -56,13 +56,30 @@ def weights() -> Weights:
     return Weights(**{field.name: table[field.name] for field in fields(Weights)})
 
 
-def pool(face: Values, voice: Values, trust: Values, by: Weights) -> Values:
+@dataclass(frozen=True)
+class Trust:
+    """How much of their weight face and voice keep beside each other, frame by frame.
+
+    Attributes:
+        face: float32 [N] in 0..1, less where the face is turned away or hardly seen.
+        voice: float32 [N] in 0..1, less where the voice may be another person's.
+    """
+
+    face: Values
+    voice: Values
+
+    def __post_init__(self) -> None:
+        require_shape("face", self.face, (None,))
+        require_shape("voice", self.voice, (len(self.face),))
+
+
+def pool(face: Values, voice: Values, trust: Trust, by: Weights) -> Values:
     """Expression probabilities of both together.
 
     Args:
         face: [N, 8] in the order of ``EXPRESSIONS``, NaN rows where there is none.
         voice: the same of the voice.
-        trust: [N] in 0..1, how much of its weight the face keeps beside a voice.
+        trust: how much of their weights they keep.
         by: the weights.
 
     Returns:
@@ -74,20 +91,23 @@ def pool(face: Values, voice: Values, trust: Values, by: Weights) -> Values:
     mixed = np.where(seen[:, None], face, voice).astype(np.float64)
     both = seen & heard
     known = (face[both] > 0) | (voice[both] > 0)
-    logs = by.face * trust[both, None] * np.log(np.maximum(face[both], FLOOR))
-    logs = logs + by.voice * np.log(np.maximum(voice[both], FLOOR))
+    heeded = trust.voice[both, None]
+    # Beside a voice that does not count, the face speaks as if alone: with power one.
+    power = (1 + (by.face - 1) * heeded) * np.where(heeded > 0, trust.face[both, None], 1)
+    logs = power * np.log(np.maximum(face[both], FLOOR))
+    logs = logs + by.voice * heeded * np.log(np.maximum(voice[both], FLOOR))
     odds = np.exp(logs - logs.max(axis=1, keepdims=True)) * known
     mixed[both] = odds / odds.sum(axis=1, keepdims=True)
     return mixed.astype(np.float32)
 
 
-def blend(face: Values, voice: Values, trust: Values, by: Weights) -> Values:
+def blend(face: Values, voice: Values, trust: Trust, by: Weights) -> Values:
     """Valence and arousal of both together: weighted means.
 
     Args:
         face: [N, 2, ...], values or intervals, NaN rows where there is none.
         voice: the same of the voice.
-        trust: [N] in 0..1, as in :func:`pool`.
+        trust: how much of their weights they keep.
         by: the weights.
 
     Returns:
@@ -96,9 +116,9 @@ def blend(face: Values, voice: Values, trust: Values, by: Weights) -> Values:
     """
     flat_face, flat_voice = (one.reshape(len(one), -1) for one in (face, voice))
     seen, heard = (~np.isnan(one[:, 0]) for one in (flat_face, flat_voice))
-    shares = np.array([by.valence, by.arousal])
+    shares = np.array([by.valence, by.arousal]) * trust.voice[:, None]
     # [N, 2], the voice's part of what both have.
-    rest = (1 - shares) * trust[:, None]
+    rest = (1 - shares) * np.where(trust.voice > 0, trust.face, 1)[:, None]
     part = shares / np.maximum(shares + rest, np.finfo(float).tiny)
     part = np.where((seen & heard)[:, None], part, np.where(seen, 0.0, 1.0)[:, None])
     part = part.reshape(len(face), 2, *[1] * (face.ndim - 2))
@@ -106,8 +126,8 @@ def blend(face: Values, voice: Values, trust: Values, by: Weights) -> Values:
     return mixed.astype(np.float32)
 
 
-def _check(face: Values, voice: Values, trust: Values) -> None:
+def _check(face: Values, voice: Values, trust: Trust) -> None:
     frames = len(face)
     require_shape("face", face, (None, len(EXPRESSIONS)))
     require_shape("voice", voice, (frames, len(EXPRESSIONS)))
-    require_shape("trust", trust, (frames,))
+    require_shape("trust", trust.face, (frames,))

@@ -1,13 +1,14 @@
 """``starter-1``: what avaffect says without being trained by the user.
 
 * EXPR: a face net's opinion (``features.encoders``: ``starter-1-face``, or one of EmotiEffLib's)
-  and a voice net's (``features.voice``), pooled by ``fusion``; what both are unsure of is *Other*.
+  and a voice net's (``features.voice``), pooled by ``fusion`` where the lips move (``speaking``);
+  what both are unsure of is *Other*.
 * VA: what raters say of such expressions (``valence_arousal``), of face and voice, with an
   interval.
 * AU: proxies from blendshapes over the subject's own neutral (``unit_proxies``).
 
-Not trained on Aff-Wild2 nor on any video, and on no action unit labels; ``docs/models/starter-1.md``
-says what it is worth.
+Not trained on Aff-Wild2 nor on any video, and on no action unit labels. What it is worth stands in
+``docs/models/starter-1.md``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from avaffect.predictions.expressions import with_other
 from avaffect.predictions.neutral import frontality, seconds_each
 from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS, Prediction
 from avaffect.predictions.predictor import require_arrays
+from avaffect.predictions.speaking import lip_gap, lips_move
 from avaffect.predictions.unit_proxies import unit_proxies
 from avaffect.predictions.valence_arousal import va_of_face
 
@@ -46,8 +48,8 @@ NOTES = (
     "starter-1 was not trained on Aff-Wild2 nor on video: a face net of FER2013's pictures, and a "
     "voice net of actors (RAVDESS)",
     "VA are what raters say of such expressions; the interval is where 90 % of such faces lie",
-    "AU are proxies from blendshapes, not calibrated; AU15, AU23 and AU24 are barely above chance, "
-    "AU7 and AU10 weak, AU6 follows AU12",
+    "AU are proxies from blendshapes, not calibrated; AU15, AU23 and AU24 are barely above "
+    "chance, AU7 and AU10 weak, AU6 follows AU12",
 )
 
 
@@ -106,13 +108,16 @@ class Starter1:
         va = np.full((frames, 2), np.nan, np.float32)
         interval = np.full((frames, 2, 2), np.nan, np.float32)
         heard = np.zeros(frames, bool)
+        moves = self._lips_move(subject)
         for rows in _chunks(frames):
             face, voice = self._face(subject, rows), self._voice(subject, rows)
-            trust, by = self._trust(subject, rows), fusion.weights()
+            trust = fusion.Trust(self._trust(subject, rows), moves[rows])
+            by = fusion.weights()
             expr[rows] = with_other(fusion.pool(face.expr, voice.expr, trust, by))
             va[rows] = fusion.blend(face.va, voice.va, trust, by)
             interval[rows] = fusion.blend(face.interval, voice.interval, trust, by)
-            heard[rows] = ~np.isnan(voice.expr[:, 0])
+            heeded = (moves[rows] > 0) | np.isnan(face.expr[:, 0])
+            heard[rows] = heeded & ~np.isnan(voice.expr[:, 0])
         active = self._active(subject) if "au" in tasks else None
         return Prediction(
             subject=subject.name,
@@ -150,6 +155,18 @@ class Starter1:
             return _silence(rows)
         opinion = np.array(subject.array(VOICE, rows.start, rows.stop)[:, :8], np.float32)
         return _Opinion(opinion, *va_of_face(opinion))
+
+    def _lips_move(self, subject: SubjectFeatures) -> Values:
+        """float32 [N] in 0..1, how far a voice can be this face's."""
+        if "face_pose" not in subject.names or VOICE not in self.needs:
+            return np.ones(subject.frames, np.float32)
+        gaps = [
+            lip_gap(subject.array("face_pose", rows.start, rows.stop))
+            for rows in _chunks(subject.frames)
+        ]
+        gap = np.concatenate([*gaps, np.zeros(0, np.float32)])
+        gap[~np.asarray(subject.present)] = np.nan
+        return lips_move(gap, np.asarray(subject.times))
 
     def _trust(self, subject: SubjectFeatures, rows: slice) -> Values:
         """float32 [n] in 0..1: how much of its say a face keeps beside a voice."""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avaffect.predictions.fusion import Weights, blend, pool, weights
+from avaffect.predictions.fusion import Trust, Weights, blend, pool, weights
 
 BY = Weights(face=1.0, voice=0.5, valence=0.25, arousal=0.75)
 NONE = np.full((1, 8), np.nan, np.float32)
@@ -19,8 +19,8 @@ def opinion(**chances):
     return row[None]
 
 
-def trust(value=1.0):
-    return np.array([value], np.float32)
+def trust(face=1.0, voice=1.0):
+    return Trust(np.array([face], np.float32), np.array([voice], np.float32))
 
 
 def test_who_speaks_alone_is_taken_at_their_word():
@@ -41,6 +41,13 @@ def test_two_opinions_are_pooled_by_their_weights():
 
 def test_a_face_without_trust_leaves_the_word_to_the_voice():
     assert pool(opinion(happy=0.9), opinion(sad=0.6), trust(0), BY)[0].argmax() == 5
+
+
+def test_a_voice_that_is_not_the_faces_changes_nothing():
+    face, voice = opinion(happy=0.6), opinion(sad=0.9)
+    np.testing.assert_allclose(pool(face, voice, trust(0.3, 0), BY), face, rtol=1e-5)
+    values = np.array([[0.5, -0.5]], np.float32)
+    np.testing.assert_allclose(blend(values, -values, trust(0.3, 0), BY), values)
 
 
 def test_a_flat_voice_changes_no_decision():
@@ -70,7 +77,7 @@ def test_rows_sum_to_one_and_intervals_hold_their_values(seed):
     face, voice = (rng.dirichlet(np.ones(8), 6).astype(np.float32) for _ in range(2))
     face[rng.random(6) < 0.3] = np.nan
     voice[rng.random(6) < 0.3] = np.nan
-    sure = rng.random(6).astype(np.float32)
+    sure = Trust(*(rng.random(6).astype(np.float32) for _ in range(2)))
     mixed = pool(face, voice, sure, BY)
     known = ~(np.isnan(face[:, 0]) & np.isnan(voice[:, 0]))
     np.testing.assert_allclose(mixed[known].sum(axis=1), 1, rtol=1e-5)
