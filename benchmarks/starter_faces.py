@@ -100,7 +100,9 @@ class Faces:
     def confusion(self, when: str) -> Confusion:
         return Confusion(self.truth, self.chances[when].argmax(axis=1), len(CLASSES))
 
-    def row(self, what: str, split: str, score: Callable[[Confusion], Figure], aim: str = "") -> Row:
+    def row(
+        self, what: str, split: str, score: Callable[[Confusion], Figure], aim: str = ""
+    ) -> Row:
         figures = {when: score(self.confusion(when)) for when in NETS}
         return Row("faces", what, f"{split}, {len(self.rows):,}", **figures, aim=aim)
 
@@ -127,12 +129,8 @@ def face_rows(
         faces.of(aligned).row("accuracy", "aligned by sure landmarks", Confusion.accuracy),
         faces.of(~aligned).row("accuracy", "whole picture, no sure landmarks", Confusion.accuracy),
     ]
-    errors = {
-        when: calibration_error(faces.chances[when], faces.truth) for when in NETS
-    }
-    table.append(
-        Row("faces", "ECE, 15 bins", f"{test}, {len(faces.rows):,}", **errors, aim="low")
-    )
+    errors = {when: calibration_error(faces.chances[when], faces.truth) for when in NETS}
+    table.append(Row("faces", "ECE, 15 bins", f"{test}, {len(faces.rows):,}", **errors, aim="low"))
     for number, name in enumerate(CLASSES):
         held = int((faces.truth == number).sum())
         figures = {when: faces.confusion(when).recall(number) for when in NETS}
@@ -154,10 +152,7 @@ def face_rows(
 
 def _draw(data: Fer2013, faces: Faces, errors: dict[str, Figure], out: Path) -> None:
     draw_reliability(
-        {
-            f"{NETS[when]}, ECE {errors[when].value:.3f}": faces.chances[when]
-            for when in NETS
-        },
+        {f"{NETS[when]}, ECE {errors[when].value:.3f}": faces.chances[when] for when in NETS},
         faces.truth,
         out / "faces_reliability.png",
     )

@@ -74,7 +74,7 @@ def as_markdown(rows: list[Row]) -> str:
 
 @lru_cache(maxsize=4)
 def _draws(count: int) -> NDArray[np.float32]:
-    """[DRAWS, count]: how often each of ``count`` is drawn, with repetition; the same each time."""
+    """[DRAWS, count]: how often each is drawn, with repetition; the same every time."""
     rng = np.random.default_rng(0)
     return rng.multinomial(count, np.full(count, 1 / count), size=DRAWS).astype(np.float32)
 
@@ -129,9 +129,9 @@ class Confusion:
     def recall(self, one: int) -> Figure:
         """The part of a class that is found."""
         return self._scored(
-            lambda table: float(table[one, one] / table[one].sum())
-            if table[one].any()
-            else float("nan")
+            lambda table: (
+                float(table[one, one] / table[one].sum()) if table[one].any() else float("nan")
+            )
         )
 
     def _scored(self, score: Statistic) -> Figure:

@@ -27,7 +27,9 @@ def draw_reliability(nets: Mapping[str, Array], truth: Array, path: Path) -> Non
     figure, panel = plt.subplots(figsize=(5, 4.6))
     for name, chances in nets.items():
         bins = [one for one in reliability(chances, truth) if one.count >= FEWEST]
-        panel.plot([one.confidence for one in bins], [one.accuracy for one in bins], "o-", label=name)
+        panel.plot(
+            [one.confidence for one in bins], [one.accuracy for one in bins], "o-", label=name
+        )
     panel.plot([0, 1], [0, 1], color="0.7", linewidth=1)
     panel.set(xlabel="highest probability", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
     panel.set_title(f"{len(truth):,} test pictures of FER2013")
