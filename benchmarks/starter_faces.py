@@ -58,7 +58,7 @@ def cut_out(data: Fer2013, row: int, spec: CropSpec) -> Picture:
     large = cv2.resize(
         data.images[row], None, fx=ENLARGE, fy=ENLARGE, interpolation=cv2.INTER_CUBIC
     )
-    large = cv2.copyMakeBorder(large, *[MARGIN] * 4, cv2.BORDER_REPLICATE)
+    large = cv2.copyMakeBorder(large, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REPLICATE)
     if is_aligned(data, row):
         points = (data.points[row] + 0.5) * ENLARGE - 0.5 + MARGIN
         matrix = similarity_transform(points, spec.template_px)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -59,11 +59,14 @@ class Row:
         return asdict(self)
 
 
-def as_markdown(rows: list[Row]) -> str:
-    """A table a part."""
-    lines = []
+def as_markdown(rows: list[Row], notes: Mapping[str, str]) -> str:
+    """A table a part, each below its note; the note of no part stands first."""
+    lines = [notes[""], ""]
     for part in dict.fromkeys(row.part for row in rows):
-        lines += [f"## {part}", "", f"| {' | '.join(HEADINGS)} |", "|---" * len(HEADINGS) + "|"]
+        lines += [f"## {part}", ""]
+        if part in notes:
+            lines += [notes[part], ""]
+        lines += [f"| {' | '.join(HEADINGS)} |", "|---" * len(HEADINGS) + "|"]
         for row in rows:
             if row.part == part:
                 cells = (row.what, row.split, row.before, row.after, row.aim)

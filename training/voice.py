@@ -3,8 +3,8 @@
     python training/voice.py --ravdess path/to/ravdess_speech --out DIR
 
 reads manifest.csv (path, subject, sex, label, intensity, statement, fold5, av_key) and the takes.
-It leaves in DIR the sounds' features, nets for each fold by actor and for all actors, what the
-folds' nets say of the actors that they have not heard (`oof.npz`), `figures.json`,
+It leaves in DIR the sounds' features, a net for each fold by actor and one for all actors, what
+the folds' nets say of the actors that they have not heard (`oof.npz`), `figures.json`,
 `reliability.png`, and ONNX files. `--onnx` also puts that of all actors where the package keeps
 it. What is there already is taken, so DIR is for one choice of options; a training that was
 interrupted goes on.
@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from voice_figures import draw_reliability, figures
-from voice_net import LENGTH, Heard, Several, Training, VoiceNet, export, train, window_logits
+from voice_net import LENGTH, Heard, Training, VoiceNet, export, train, window_logits
 from voice_sounds import (
     RATE_HZ,
     STEP,
@@ -168,21 +168,17 @@ def trained(
     mine: NDArray[np.int64],
     takes: Takes,
     heard: Heard,
-    out: Path,
-    config: Training,
-    seeds: range,
-) -> Several:
-    """The nets of a name, a seed each, trained on the takes ``mine`` as far as not done yet."""
-    nets = []
-    for seed in seeds:
-        nets.append(VoiceNet(len(LABELS)))
-        place = out / f"{name}-seed-{seed}.pt"
-        for epoch, loss in train(nets[-1], heard, mine, takes.label, place, config, seed):
-            print(f"{name}: seed {seed}, epoch {epoch}, loss {loss:.4f}", flush=True)
-    return Several(nets).eval()
+    arguments: argparse.Namespace,
+) -> VoiceNet:
+    """The net of a name, trained on the takes ``mine`` as far as it is not yet."""
+    net, config = VoiceNet(len(LABELS)), Training(epochs=arguments.epochs)
+    place = arguments.out / f"{name}.pt"
+    for epoch, loss in train(net, heard, mine, takes.label, place, config, arguments.seed):
+        print(f"{name}: epoch {epoch}, loss {loss:.4f}", flush=True)
+    return net
 
 
-def out_of_fold(takes: Takes, nets: dict[str, Several], heard: Heard) -> list[Logits]:
+def out_of_fold(takes: Takes, nets: dict[str, VoiceNet], heard: Heard) -> list[Logits]:
     """For each take what the net of its fold says of its windows in the first copy."""
     hop = round(HOP_S * RATE_HZ)
     said = [np.zeros((0, len(LABELS)), np.float32)] * len(takes.key)
@@ -210,19 +206,16 @@ def main() -> None:
     parser.add_argument("--onnx", type=Path, help="also write the net of all actors there")
     parser.add_argument("--copies", type=int, default=6, help="scenes of each take")
     parser.add_argument("--epochs", type=int, default=Training.epochs)
-    parser.add_argument("--nets", type=int, default=2, help="averaged, a seed each")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     takes = Takes.read(arguments.ravdess)
     paths, held = prepare(takes, arguments.out / "sounds", arguments.copies, arguments.seed)
     heard = Heard.read(paths)
-    seeds = range(arguments.seed, arguments.seed + arguments.nets)
-    how = (arguments.out, Training(epochs=arguments.epochs), seeds)
 
     nets = {
         f"fold-{fold}": trained(
-            f"fold-{fold}", np.flatnonzero(takes.fold != fold), takes, heard, *how
+            f"fold-{fold}", np.flatnonzero(takes.fold != fold), takes, heard, arguments
         )
         for fold in np.unique(takes.fold)
     }
@@ -237,7 +230,7 @@ def main() -> None:
     for kind in said:
         print(kind, {k: result[kind][k] for k in ("accuracy", "macro F1")})
 
-    nets["all"] = trained("all", np.arange(len(takes.key)), takes, heard, *how)
+    nets["all"] = trained("all", np.arange(len(takes.key)), takes, heard, arguments)
     metadata = {
         "rate_hz": json.dumps(RATE_HZ),
         "window_s": json.dumps(LENGTH / RATE_HZ),

@@ -135,18 +135,6 @@ class VoiceNet(nn.Module):
         return self.head(self.pool(x, seen)[:, 0])
 
 
-class Several(nn.Module):
-    """Nets that were trained alike from other seeds; their logits are averaged."""
-
-    def __init__(self, nets: Sequence[VoiceNet]) -> None:
-        super().__init__()
-        self.nets = nn.ModuleList(nets)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """As :meth:`VoiceNet.forward`."""
-        return torch.stack([net(features) for net in self.nets]).mean(0)
-
-
 @dataclass(frozen=True)
 class Heard:
     """N takes in some copies: the first is clean, what is around others is in the sounds.
@@ -337,7 +325,7 @@ def window_starts(rows: int, hop: int) -> NDArray[np.int64]:
 
 
 def window_logits(
-    net: Several, heard: Heard, copy: int, takes: Sequence[int], hop: int
+    net: VoiceNet, heard: Heard, copy: int, takes: Sequence[int], hop: int
 ) -> list[NDArray[np.float32]]:
     """For each take float32 [W, classes], what the net says of its windows."""
     net.eval()
@@ -350,7 +338,7 @@ def window_logits(
     return out
 
 
-def export(net: Several, path: Path, metadata: dict[str, str]) -> float:
+def export(net: VoiceNet, path: Path, metadata: dict[str, str]) -> float:
     """Write ONNX for any number of windows and rows; gives the largest difference from PyTorch.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The same movements, sampled at other frame rates, give the same predictions at the same times."""
+"""The same movements at other frame rates give the same predictions at the same times."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ EVENTS = (
     ((6.0, 6.5, 7.5, 8.0), "browDown", 1),
 )
 SPOKEN = (4.5, 7.0)
-# What holds for regular and for irregular frames: the largest difference of each task.
-REGULAR = {"va": 0.005, "expr": 0.005, "au": 0.02, "au_intensity": 0.05}
-IRREGULAR = {"va": 0.04, "expr": 0.04, "au": 0.15, "au_intensity": 0.3}
+# The largest difference of each task: at regular times, at times as phones write them, and with a
+# third of the frames lost, which takes away some of what there was to see.
+REGULAR = {"va": 0.01, "expr": 0.03, "au": 0.03, "au_intensity": 0.05}
+JITTERED = {"va": 0.05, "expr": 0.08, "au": 0.08, "au_intensity": 0.4}
+DROPPED = {"va": 0.1, "expr": 0.15, "au": 0.2, "au_intensity": 0.7}
 
 
 class Sampled(SubjectFeatures):
@@ -38,7 +40,11 @@ class Sampled(SubjectFeatures):
 
     def __init__(self, times: np.ndarray) -> None:
         self._times = times
-        self._arrays = {"face_pose": face_pose(times), FACE_NET: face(times), "voice": voice(times)}
+        self._arrays = {
+            "face_pose": face_pose(times),
+            FACE_NET: face(times),
+            "voice": voice(times),
+        }
 
     name = "sampled"
     specs = SPECS
@@ -103,7 +109,7 @@ def regular(rate: float) -> np.ndarray:
 
 
 def jittered(rate: float, seed: int) -> np.ndarray:
-    """Steps between half and one and a half of the regular one, as phones write them."""
+    """Steps between half and one and a half of the regular one, in no order."""
     steps = np.random.default_rng(seed).uniform(0.5, 1.5, round(SECONDS * rate)) / rate
     return np.cumsum(steps) - steps[0]
 
@@ -132,21 +138,23 @@ def differences(times: np.ndarray) -> dict[str, float]:
     return out
 
 
-@pytest.mark.parametrize("rate", [12.5, 25, 50])
+@pytest.mark.parametrize("rate", [12.5, 15, 24, 25, 30000 / 1001, 50])
 def test_at_other_rates(rate):
     found = differences(regular(rate))
     assert all(found[task] <= most for task, most in REGULAR.items()), found
 
 
-@pytest.mark.parametrize("sampled", [jittered, dropped])
+@pytest.mark.parametrize(("sampled", "tolerance"), [(jittered, JITTERED), (dropped, DROPPED)])
 @pytest.mark.parametrize("seed", range(3))
-def test_at_irregular_times(sampled: Callable[[float, int], np.ndarray], seed):
+def test_at_irregular_times(
+    sampled: Callable[[float, int], np.ndarray], tolerance: dict[str, float], seed: int
+):
     found = differences(sampled(25, seed))
-    assert all(found[task] <= most for task, most in IRREGULAR.items()), found
+    assert all(found[task] <= most for task, most in tolerance.items()), found
 
 
 def test_the_movements_are_far_larger_than_the_tolerance():
     model = Starter1()
     out = apply(model.predict(Sampled(regular(25)), model.tasks), parse_smoothing(model.smooth))
-    for task, most in IRREGULAR.items():
-        assert np.ptp(getattr(out, task), axis=0).max() > 5 * most
+    for task, most in DROPPED.items():
+        assert np.ptp(getattr(out, task), axis=0).max() > 4 * most

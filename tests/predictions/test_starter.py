@@ -18,6 +18,7 @@ from avaffect.predictions.valence_arousal import va_from_expression
 SMILE = [face_pose_names().index(f"mouthSmile{side}") for side in ("Left", "Right")]
 FRAMES = 60
 SEEN = range(5, 55)
+STARTER_0 = PredictConfig(model="starter-0")
 
 
 def subject(folder, opinion_size=8, name="fer", smile_from=30):
@@ -50,7 +51,7 @@ def subject(folder, opinion_size=8, name="fer", smile_from=30):
 
 
 def test_it_predicts_every_seen_frame_and_no_other(tmp_path):
-    out = build_predictor(PredictConfig()).predict(subject(tmp_path), ("va", "expr", "au"))
+    out = build_predictor(STARTER_0).predict(subject(tmp_path), ("va", "expr", "au"))
     assert len(out) == FRAMES
     seen = np.isin(np.arange(FRAMES), SEEN)
     np.testing.assert_array_equal(out.present, seen)
@@ -64,27 +65,27 @@ def test_it_predicts_every_seen_frame_and_no_other(tmp_path):
 
 
 def test_va_is_the_fitted_regression_of_the_expression(tmp_path):
-    out = build_predictor(PredictConfig()).predict(subject(tmp_path), ("va", "expr"))
+    out = build_predictor(STARTER_0).predict(subject(tmp_path), ("va", "expr"))
     np.testing.assert_allclose(out.va, va_from_expression(out.expr))
 
 
 def test_only_the_tasks_asked_for_are_given(tmp_path):
     features = subject(tmp_path)
-    assert build_predictor(PredictConfig()).predict(features, ("va",)).tasks == ("va",)
-    assert build_predictor(PredictConfig()).predict(features, ("au",)).tasks == ("au",)
+    assert build_predictor(STARTER_0).predict(features, ("va",)).tasks == ("va",)
+    assert build_predictor(STARTER_0).predict(features, ("au",)).tasks == ("au",)
 
 
 def test_chunks_change_nothing(tmp_path, monkeypatch):
     features = subject(tmp_path)
-    whole = build_predictor(PredictConfig()).predict(features, ("va", "expr", "au"))
+    whole = build_predictor(STARTER_0).predict(features, ("va", "expr", "au"))
     monkeypatch.setattr(starter, "CHUNK", 7)
-    parts = build_predictor(PredictConfig()).predict(features, ("va", "expr", "au"))
+    parts = build_predictor(STARTER_0).predict(features, ("va", "expr", "au"))
     for name in ("va", "expr", "au", "au_intensity"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
 
 
 def test_a_frame_model_with_va_is_believed(tmp_path):
-    predictor = build_predictor(PredictConfig(frame_model="enet_b0_8_va_mtl"))
+    predictor = build_predictor(PredictConfig(model="starter-0", frame_model="enet_b0_8_va_mtl"))
     features = subject(tmp_path, opinion_size=10, name="enet_b0_8_va_mtl")
     out = predictor.predict(features, ("va", "expr"))
     np.testing.assert_allclose(out.va[10], [0.25, -0.5])
@@ -101,27 +102,27 @@ def test_nobody_seen_gives_missing_rows(tmp_path):
     )
     for frame in range(3):
         spool.append_frame(frame / 25)
-    out = build_predictor(PredictConfig()).predict(SpooledSubject("clip", spool, []), ("va",))
+    out = build_predictor(STARTER_0).predict(SpooledSubject("clip", spool, []), ("va",))
     assert len(out) == 3
     assert np.isnan(out.va).all()
 
 
 def test_features_that_lack_something_are_refused(tmp_path):
     with pytest.raises(FeatureError, match="--encoder mbf_va_mtl"):
-        build_predictor(PredictConfig(frame_model="mbf_va_mtl")).predict(
+        build_predictor(PredictConfig(model="starter-0", frame_model="mbf_va_mtl")).predict(
             subject(tmp_path), ("va",)
         )
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(UnknownNameError, match="starter-0"):
+    with pytest.raises(UnknownNameError, match="did you mean 'starter-"):
         build_predictor(PredictConfig(model="starter-9"))
     with pytest.raises(UnknownNameError, match="fer"):
-        build_predictor(PredictConfig(frame_model="efficientnet-lite0"))
+        build_predictor(PredictConfig(model="starter-0", frame_model="efficientnet-lite0"))
     assert DEFAULT_MODEL in PREDICTORS
 
 
 def test_its_notes_say_what_it_is():
-    text = " ".join(build_predictor(PredictConfig()).notes)
+    text = " ".join(build_predictor(STARTER_0).notes)
     for phrase in ("not trained on Aff-Wild2", "AU6, AU23 and AU24 are the weakest"):
         assert phrase in text

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
 
 import voice_net
-from voice_net import LENGTH, MFCC, Heard, Several, Training, VoiceNet
+from voice_net import LENGTH, MFCC, Heard, Training, VoiceNet
 
 from avaffect.features.voice import VoiceSettings, _starts
 
@@ -121,12 +121,9 @@ def test_training_learns_and_an_interrupted_one_goes_on_to_the_same_net(tmp_path
     assert first != epochs[0]
 
 
-def test_several_nets_are_averaged_and_the_file_is_what_the_runtime_reads(net, tmp_path):
+def test_the_file_is_what_the_runtime_reads(net, tmp_path):
     import onnxruntime
 
-    torch.manual_seed(1)
-    other = VoiceNet(8).eval()
-    both = Several([net, other]).eval()
     metadata = {
         "rate_hz": "50",
         "window_s": "3.0",
@@ -135,20 +132,19 @@ def test_several_nets_are_averaged_and_the_file_is_what_the_runtime_reads(net, t
         "classes": json.dumps(["Neutral"] * 2 + ["Anger"] * 6),
     }
     path = tmp_path / "voice.onnx"
-    assert voice_net.export(both, path, metadata) < 1e-3
+    assert voice_net.export(net, path, metadata) < 1e-3
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     features = np.random.default_rng(0).normal(-40, 10, (3, LENGTH, 168)).astype(np.float32)
     (logits,) = session.run(["logits"], {"features": features})
     with torch.inference_mode():
-        x = torch.from_numpy(features)
-        assert np.allclose(logits, ((net(x) + other(x)) / 2).numpy(), atol=1e-3)
+        assert np.allclose(logits, net(torch.from_numpy(features)).numpy(), atol=1e-3)
     settings = VoiceSettings.parse(session.get_modelmeta().custom_metadata_map)
     assert (settings.rows, settings.hop, settings.temperature) == (LENGTH, 25, 1.5)
 
 
 def test_windows_logits_are_those_of_the_windows(net):
     sounds = heard()
-    said = voice_net.window_logits(Several([net]), sounds, 0, [1, 4], 25)
+    said = voice_net.window_logits(net, sounds, 0, [1, 4], 25)
     for take, logits in zip([1, 4], said, strict=True):
         starts = voice_net.window_starts(len(sounds.rows(0, take)), 25)
         assert logits.shape == (len(starts), 8)

@@ -52,7 +52,7 @@ def ravdess(tmp_path_factory):
 
 def run(monkeypatch, ravdess, out):
     options = ["--ravdess", ravdess, "--out", out, "--onnx", out / "shipped.onnx"]
-    options += ["--copies", 1, "--epochs", 1, "--nets", 1]
+    options += ["--copies", 1, "--epochs", 1]
     monkeypatch.setattr(voice_figures, "DRAWS", 20)
     monkeypatch.setattr(sys, "argv", ["voice.py", *map(str, options)])
     voice.main()

@@ -1,0 +1,26 @@
+"""Model cards are installed with avaffect."""
+
+import pytest
+
+from avaffect.errors import UnknownNameError
+from avaffect.models.card import card, cards
+from avaffect.predictions.predictor import PREDICTORS
+
+
+def test_every_built_in_predictor_has_a_card():
+    assert set(PREDICTORS) <= set(cards())
+    assert list(cards()) == sorted(cards())
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_a_card_is_the_text_about_its_model(name):
+    text = card(name)
+    assert text.startswith("# ")
+    assert name in text.splitlines()[0]
+    assert "Aff-Wild2" in text
+
+
+@pytest.mark.parametrize("name", ["starter-9", "../design", "__init__", "starter-0.md", ""])
+def test_no_other_file_passes_for_a_card(name):
+    with pytest.raises(UnknownNameError, match="no model card is called"):
+        card(name)

@@ -1,0 +1,322 @@
+"""starter-1 on features made by hand: face and voice alone and together, and what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avaffect.config import PredictConfig
+from avaffect.errors import FeatureError, UnknownNameError
+from avaffect.features.face_pose import LANDMARK_VALUES, SIZE, face_pose_names
+from avaffect.features.spool import Spool
+from avaffect.features.store import SpooledSubject
+from avaffect.features.tensors import ArraySpec
+from avaffect.features.voice import VOICE
+from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS
+from avaffect.models.zoo import find_model
+from avaffect.predictions import fusion, starter1
+from avaffect.predictions.action_units import INNER_LIPS
+from avaffect.predictions.predictor import build_predictor
+from avaffect.predictions.starter1 import FACE_NET, Starter1, preferred_frame_model
+from avaffect.predictions.valence_arousal import va_of_face
+
+FRAMES = 100
+FPS = 25
+SEEN = slice(5, 95)
+SMILES = slice(60, 95)
+NEUTRAL, HAPPY, SAD = (EXPRESSIONS.index(name) for name in ("Neutral", "Happiness", "Sadness"))
+TASKS = ("va", "expr", "au")
+ARRAYS = ("va", "va_interval", "expr", "au", "au_intensity", "heard")
+
+
+def opinion(expression, chance=0.7):
+    row = np.full(8, (1 - chance) / 6, np.float32)
+    row[expression], row[7] = chance, 0
+    return row
+
+
+FACE = np.stack([opinion(NEUTRAL)] * FRAMES)
+FACE[SMILES] = opinion(HAPPY)
+
+
+def voice(expression=SAD, said=slice(20, 80)):
+    """[N, 9], a voice that says ``expression`` in the frames ``said`` and else nothing."""
+    rows = np.full((FRAMES, 9), np.nan, np.float32)
+    rows[:, 8] = 0.02
+    rows[said, :8], rows[said, 8] = opinion(expression), 0.98
+    return rows
+
+
+def pose(lips_move=True, smile=0.9, at_rest=0.0, yaw=0.0):
+    """[N, 263] of a face that smiles in the frames ``SMILES``."""
+    names = face_pose_names()
+    rows = np.zeros((FRAMES, SIZE), np.float32)
+    for side in ("Left", "Right"):
+        rows[:, names.index(f"mouthSmile{side}")] = at_rest
+        rows[SMILES, names.index(f"mouthSmile{side}")] = smile
+    rows[:, INNER_LIPS[0]] = 0.01
+    if lips_move:
+        rows[:, INNER_LIPS[0]] += 0.05 + 0.05 * np.sin(2 * np.pi * 4 * np.arange(FRAMES) / FPS)
+    rows[:, LANDMARK_VALUES] = yaw / 90
+    return rows
+
+
+def subject(folder, face=FACE, heard=None, poses=None, name=FACE_NET):
+    """A face in the frames ``SEEN``, or none if ``face`` is None; ``heard``: the array voice."""
+    arrays = {}
+    if face is not None:
+        size = (face.shape[1],)
+        arrays = {"face_pose": ArraySpec((SIZE,), "float32"), name: ArraySpec(size, "float32")}
+    spool = Spool.create(folder, arrays, "key")
+    poses = pose() if poses is None else poses
+    for frame in range(FRAMES):
+        spool.append_frame(frame / FPS)
+        if face is not None and frame in range(FRAMES)[SEEN]:
+            spool.append_face(
+                1,
+                frame,
+                box=np.zeros(4, np.float32),
+                points=np.zeros((5, 2), np.float32),
+                pose=np.zeros(3, np.float32),
+                confidence=1.0,
+                arrays={"face_pose": poses[frame], name: face[frame]},
+            )
+    if heard is not None:
+        spool.write_rows({"voice": VOICE}, [{"voice": heard}])
+    return SpooledSubject("clip", spool, [] if face is None else [1])
+
+
+def seen():
+    return np.isin(np.arange(FRAMES), range(FRAMES)[SEEN])
+
+
+def said():
+    return np.isin(np.arange(FRAMES), range(20, 80))
+
+
+def test_a_face_alone_is_taken_at_its_word(tmp_path):
+    out = Starter1().predict(subject(tmp_path), TASKS)
+    for name in ARRAYS[:-1]:
+        values = getattr(out, name).reshape(FRAMES, -1)
+        np.testing.assert_array_equal(np.isnan(values).any(1), ~seen())
+    np.testing.assert_allclose(out.expr[SEEN], FACE[SEEN], rtol=1e-6)
+    va, interval = va_of_face(FACE)
+    np.testing.assert_allclose(out.va[SEEN], va[SEEN], rtol=1e-6)
+    np.testing.assert_allclose(out.va_interval[SEEN], interval[SEEN], rtol=1e-6)
+    assert not out.heard.any()
+    smile = ACTION_UNITS.index("AU12")
+    assert (out.au_presence()[SMILES, smile] == 1).all()
+    assert (out.au_presence()[5:60, smile] == 0).all()
+
+
+def test_a_voice_alone_gives_expression_and_va_but_no_units(tmp_path):
+    heard = voice()
+    out = Starter1().predict(subject(tmp_path, face=None, heard=heard), TASKS)
+    assert not out.present.any()
+    np.testing.assert_array_equal(out.heard, said())
+    np.testing.assert_array_equal(np.isnan(out.expr).any(1), ~said())
+    np.testing.assert_allclose(out.expr[said()], heard[said(), :8], rtol=1e-6)
+    va, interval = va_of_face(heard[:, :8])
+    np.testing.assert_allclose(out.va, va, rtol=1e-6)
+    np.testing.assert_allclose(out.va_interval, interval, rtol=1e-6)
+    assert np.isnan(out.au).all() and np.isnan(out.au_intensity).all()
+
+
+def test_both_are_fused_where_both_speak(tmp_path):
+    heard = voice()
+    out = Starter1().predict(subject(tmp_path, heard=heard), TASKS)
+    np.testing.assert_array_equal(out.heard, said())
+    trust = fusion.Trust(np.ones(FRAMES, np.float32), np.ones(FRAMES, np.float32))
+    both = slice(20, 80)
+    expected = fusion.pool(FACE, heard[:, :8], trust, fusion.weights())
+    np.testing.assert_allclose(out.expr[both, SAD], expected[both, SAD], rtol=1e-5)
+    (face_va, face_interval), (voice_va, voice_interval) = (
+        va_of_face(one) for one in (FACE, heard[:, :8])
+    )
+    va = fusion.blend(face_va, voice_va, trust, fusion.weights())
+    np.testing.assert_allclose(out.va[both], va[both], rtol=1e-5)
+    interval = fusion.blend(face_interval, voice_interval, trust, fusion.weights())
+    np.testing.assert_allclose(out.va_interval[both], interval[both], rtol=1e-5)
+    np.testing.assert_allclose(out.expr[80:95], FACE[80:95], rtol=1e-6)
+
+
+def test_in_frames_without_a_face_the_voice_speaks(tmp_path):
+    heard = voice(said=slice(0, FRAMES))
+    out = Starter1().predict(subject(tmp_path, heard=heard), ("expr",))
+    assert out.heard.all()
+    np.testing.assert_allclose(out.expr[~seen()], heard[~seen(), :8], rtol=1e-6)
+
+
+def test_a_voice_is_not_that_of_a_face_whose_lips_are_still(tmp_path):
+    features = subject(tmp_path, heard=voice(), poses=pose(lips_move=False))
+    out = Starter1().predict(features, TASKS)
+    assert not out.heard.any()
+    np.testing.assert_allclose(out.expr[SEEN], FACE[SEEN], rtol=1e-5)
+    np.testing.assert_allclose(out.va[SEEN], va_of_face(FACE)[0][SEEN], rtol=1e-5, atol=1e-6)
+
+
+def test_a_face_turned_away_leaves_the_word_to_the_voice(tmp_path):
+    def happy(folder, yaw):
+        features = subject(folder, heard=voice(), poses=pose(yaw=yaw))
+        return Starter1().predict(features, ("expr",)).expr[70, HAPPY]
+
+    ahead, aside, away = (
+        happy(tmp_path / str(yaw), yaw) for yaw in (starter1._TURNED[0], 60, -80)
+    )
+    assert ahead > aside > away
+    assert away < 0.2
+
+
+def test_where_there_is_no_sound_the_face_speaks_alone(tmp_path):
+    mute = np.full((FRAMES, 9), np.nan, np.float32)
+    without = Starter1().predict(subject(tmp_path / "a"), TASKS)
+    silent = Starter1().predict(subject(tmp_path / "b", heard=mute), TASKS)
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(silent, name), getattr(without, name))
+
+
+def test_rows_sum_to_one_and_intervals_hold_their_values(tmp_path):
+    out = Starter1().predict(subject(tmp_path, heard=voice()), ("va", "expr"))
+    valued = ~np.isnan(out.expr[:, 0])
+    np.testing.assert_array_equal(valued, seen() | said())
+    np.testing.assert_allclose(out.expr[valued].sum(1), 1, rtol=1e-5)
+    assert (out.va_interval[valued, :, 0] <= out.va[valued]).all()
+    assert (out.va[valued] <= out.va_interval[valued, :, 1]).all()
+
+
+def test_what_it_is_unsure_of_is_other(tmp_path):
+    flat = np.tile(np.append(np.full(7, 1 / 7), 0).astype(np.float32), (FRAMES, 1))
+    out = Starter1().predict(subject(tmp_path, face=flat), ("expr",))
+    assert (out.expression_ids()[SEEN] == EXPRESSIONS.index("Other")).all()
+
+
+def test_units_count_from_the_subjects_own_neutral_face(tmp_path):
+    smile = ACTION_UNITS.index("AU12")
+    rest, grin = slice(5, 60), 70
+
+    def intensity(folder, at_rest):
+        poses = pose(smile=0.5, at_rest=at_rest)
+        return Starter1().predict(subject(folder, poses=poses), ("au",)).au_intensity[:, smile]
+
+    flat, curled = intensity(tmp_path / "flat", 0.0), intensity(tmp_path / "curled", 0.1)
+    # A tenth of the way counted from nothing would be .5.
+    np.testing.assert_allclose(curled[rest], 0, atol=0.15)
+    assert flat[grin] > curled[grin] + 0.1 > 1
+
+
+def test_a_frame_model_with_va_is_believed_and_gives_no_interval(tmp_path):
+    name = "enet_b0_8_va_mtl"
+    said_by_net = np.concatenate([FACE, np.tile([0.25, -0.5], (FRAMES, 1))], 1, dtype=np.float32)
+    predictor = build_predictor(PredictConfig(frame_model=name))
+    out = predictor.predict(subject(tmp_path / "a", face=said_by_net, name=name), TASKS)
+    np.testing.assert_allclose(out.va[SEEN], np.tile([0.25, -0.5], (90, 1)))
+    assert out.va_interval is None
+    np.testing.assert_allclose(out.expr[SEEN], FACE[SEEN], rtol=1e-6)
+    assert out.model == f"starter-1+{name}"
+    alone = predictor.predict(subject(tmp_path / "b", face=None, heard=voice()), ("va",))
+    assert alone.va_interval is None and alone.heard.any()
+
+
+@pytest.mark.parametrize("size", [1, 7, 30])
+def test_chunks_change_nothing(tmp_path, monkeypatch, size):
+    features = subject(tmp_path, heard=voice())
+    whole = Starter1().predict(features, TASKS)
+    monkeypatch.setattr(starter1, "CHUNK", size)
+    monkeypatch.setattr(starter1._chunks, "__defaults__", (size,))
+    parts = Starter1().predict(features, TASKS)
+    for name in ARRAYS:
+        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-6)
+
+
+def test_a_long_clips_neutral_face_is_found_in_some_of_its_frames(tmp_path, monkeypatch):
+    features = subject(tmp_path, poses=pose(lips_move=False))
+    whole = Starter1().predict(features, ("au",))
+    monkeypatch.setattr(starter1, "NEUTRAL_FRAMES", 30)
+    monkeypatch.setattr(starter1, "CHUNK", 7)
+    some = Starter1().predict(features, ("au",))
+    np.testing.assert_array_equal(some.au_presence(), whole.au_presence())
+    np.testing.assert_allclose(some.au_intensity, whole.au_intensity, atol=0.2)
+
+
+def test_only_the_tasks_asked_for_are_given(tmp_path):
+    features = subject(tmp_path, heard=voice())
+    for task in TASKS:
+        out = Starter1().predict(features, (task,))
+        assert out.tasks == (task,)
+        assert (out.va_interval is not None) == (task == "va")
+
+
+def test_nobody_seen_or_heard_gives_missing_rows(tmp_path):
+    spool = Spool.create(
+        tmp_path,
+        {"face_pose": ArraySpec((SIZE,), "float32"), FACE_NET: ArraySpec((8,), "float32")},
+        "key",
+    )
+    for frame in range(3):
+        spool.append_frame(frame / FPS)
+    out = Starter1().predict(SpooledSubject("clip", spool, []), TASKS)
+    assert len(out) == 3
+    for name in ARRAYS[:-1]:
+        assert np.isnan(getattr(out, name)).all()
+    assert not out.heard.any()
+
+
+def test_features_of_another_frame_model_are_refused_with_what_to_do(tmp_path):
+    features = subject(tmp_path, heard=voice(), name="fer")
+    with pytest.raises(FeatureError, match=f"lack {FACE_NET}, needed by starter-1") as caught:
+        Starter1().predict(features, TASKS)
+    assert f"avaffect preprocess --encoder {FACE_NET}`" in str(caught.value)
+
+
+def test_neither_face_nor_voice_is_refused(tmp_path):
+    with pytest.raises(FeatureError, match=f"lack face_pose, {FACE_NET}"):
+        Starter1().predict(subject(tmp_path, face=None), TASKS)
+
+
+def test_without_the_noncommercial_nets_it_does_not_listen(tmp_path):
+    predictor = build_predictor(PredictConfig(noncommercial=False, frame_model=FACE_NET))
+    assert "voice" not in predictor.needs and predictor.optional == ()
+    assert any("voice was left out" in note for note in predictor.notes)
+    alone = predictor.predict(subject(tmp_path / "a"), TASKS)
+    deaf = predictor.predict(subject(tmp_path / "b", heard=voice()), TASKS)
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(deaf, name), getattr(alone, name))
+
+
+def test_who_does_not_listen_refuses_features_of_a_sound_file(tmp_path):
+    with pytest.raises(FeatureError, match="face_pose"):
+        Starter1(voice=False).predict(subject(tmp_path, face=None, heard=voice()), TASKS)
+
+
+def test_faces_and_voice_are_all_optional_when_it_listens():
+    predictor = build_predictor(PredictConfig(frame_model=FACE_NET))
+    assert predictor.name == "starter-1"
+    assert predictor.needs == predictor.optional == ("face_pose", FACE_NET, "voice")
+
+
+def test_a_frame_model_that_does_not_exist_is_refused():
+    with pytest.raises(UnknownNameError, match="efficientnet-lite0"):
+        build_predictor(PredictConfig(frame_model="efficientnet-lite0"))
+
+
+@pytest.mark.parametrize("name", ["enet_b0_8_va_mtl", "mbf_va_mtl"])
+def test_auto_prefers_a_net_of_emotiefflib_that_is_in_the_cache(
+    name, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path))
+    assert preferred_frame_model() == FACE_NET
+    assert build_predictor(PredictConfig()).name == "starter-1"
+    (tmp_path / find_model("fer").file).touch()
+    assert preferred_frame_model() == FACE_NET
+    (tmp_path / find_model(name).file).touch()
+    assert preferred_frame_model() == name
+    assert build_predictor(PredictConfig()).needs[1] == name
+    assert build_predictor(PredictConfig(frame_model=FACE_NET)).needs[1] == FACE_NET
+
+
+def test_its_notes_say_what_it_is():
+    text = " ".join(Starter1().notes)
+    for phrase in ("not trained on Aff-Wild2", "RAVDESS", "90 %", "AU are proxies"):
+        assert phrase in text
