@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from starter_figures import Confusion, Figure, Row, calibration_error
+from starter_figures import Confusion, Figure, Found, Row, calibration_error, tell
 from starter_pictures import draw_confusion, draw_errors, draw_reliability
 
 from avaffect.faces.align import CropSpec, similarity_transform, warp
@@ -103,13 +103,11 @@ class Faces:
     def row(
         self, what: str, split: str, score: Callable[[Confusion], Figure], aim: str = ""
     ) -> Row:
-        figures = {when: score(self.confusion(when)) for when in NETS}
-        return Row("faces", what, f"{split}, {len(self.rows):,}", **figures, aim=aim)
+        figures = (score(self.confusion("before")), score(self.confusion("after")))
+        return Row("faces", what, f"{split}, {len(self.rows):,}", *figures, aim)
 
 
-def face_rows(
-    path: Path, out: Path, spoilt_pictures: int, tell: Callable[[str], None]
-) -> tuple[list[Row], dict[str, Any]]:
+def face_rows(path: Path, out: Path, spoilt_pictures: int) -> Found:
     """Rows of the table; confusion matrices for the record; pictures in ``out``."""
     data = Fer2013.load(path)
     nets = {when: build_encoder(name) for when, name in NETS.items()}

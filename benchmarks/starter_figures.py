@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -15,6 +16,7 @@ from avaffect.metrics.bootstrap import interval
 Array = NDArray[Any]
 Statistic = Callable[[Array], float]
 
+NOTHING = "-"
 DRAWS = 1000
 BINS = 15
 HEADINGS = ("what", "split", "before: starter-0", "after: starter-1", "aim or yardstick")
@@ -57,6 +59,15 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+Found = tuple[list[Row], dict[str, Any]]
+"""Rows of the table, and what is only kept for the record."""
+
+
+def tell(text: str) -> None:
+    """Progress, apart from the table."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def as_markdown(rows: list[Row], notes: Mapping[str, str]) -> str:

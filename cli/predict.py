@@ -117,6 +117,7 @@ def predict(
     from avaffect.models.device import choose_device
     from avaffect.pipeline.batch import PredictBatch, find_sources, require_distinct
     from avaffect.pipeline.predict import parse_tasks, with_checkpoint, with_features
+    from avaffect.pipeline.voice import only_sound
 
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
@@ -155,7 +156,13 @@ def predict(
             done = batch(source)
             outcome = "already done" if done.again else f"{done.files} files in {out}"
             return Row.done(
-                source, done.frames, done.found, done.subjects, outcome, valued=done.valued
+                source,
+                done.frames,
+                done.found,
+                done.subjects,
+                outcome,
+                valued=done.valued,
+                only_sound=not done.valued and only_sound(source, config.analysis.media),
             )
 
         def notes() -> None:

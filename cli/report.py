@@ -118,6 +118,7 @@ class Row:
         outcome: str,
         *,
         valued: int | None = None,
+        only_sound: bool = False,
     ) -> Row:
         """A row for what was worked through; it counts as failed if it came to nothing.
 
@@ -128,6 +129,7 @@ class Row:
             subjects: who was found.
             outcome: what to say.
             valued: frames with a value, where values are wanted; None where faces are.
+            only_sound: there is no picture.
         """
         code = 0
         outcome = f"ok ({outcome})"
@@ -136,6 +138,11 @@ class Row:
                 error: AvaffectError = AvaffectError(
                     f"none of the {frames} frames of '{source.name}' has a value",
                     "the model needs what the file does not have, such as sound",
+                )
+            elif only_sound:
+                error = AvaffectError(
+                    f"no voice was heard in any of the {frames} rows of '{source.name}'",
+                    "all are marked missing; what the model hears is speech",
                 )
             else:
                 error = NoFaceError(

@@ -31,10 +31,13 @@ def upright(data: Fer2013, row: int) -> NDArray[np.uint8]:
     return crop[:, :, 0]
 
 
-def spoiled(data: Fer2013, row: int, size: int, rng: np.random.Generator) -> Floats:
+def spoiled(
+    data: Fer2013, row: int, size: int, rng: np.random.Generator, share: float = 1.0
+) -> Floats:
     """float32 [size, size] in 0..255: turned, moved, blurred, compressed, lit otherwise, covered.
 
-    One time in seven the picture's own framing instead of the aligned one.
+    One time in seven the picture's own framing instead of the aligned one. Of ``share`` of the
+    pictures; the others are turned, moved and mirrored only.
     """
     picture, scale = data.images[row], size / SIDE
     a, b = similarity(data, row) if rng.random() < 0.85 else (1 + 0j, 0j)
@@ -44,8 +47,9 @@ def spoiled(data: Fer2013, row: int, size: int, rng: np.random.Generator) -> Flo
     shift = complex(*rng.normal(0, 0.035, 2)) * size
     a, b = turn * a, turn * (b - middle) + middle + shift
     soft = cv2.INTER_LINEAR if rng.random() < 0.7 else cv2.INTER_CUBIC
+    spoils = rng.random() < share
     crop = cv2.warpAffine(
-        _coarser(picture, rng),
+        _coarser(picture, rng) if spoils else picture,
         _matrix(a, b),
         (size, size),
         flags=soft,
@@ -54,7 +58,8 @@ def spoiled(data: Fer2013, row: int, size: int, rng: np.random.Generator) -> Flo
     )
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
-    return np.clip(_covered(_relit(crop.astype(np.float32), rng), rng), 0, 255)
+    crop = np.asarray(crop, np.float32)
+    return np.clip(_covered(_relit(crop, rng), rng), 0, 255) if spoils else crop
 
 
 def _coarser(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -195,13 +195,23 @@ def _fer(device: str) -> Encode:
     return encode
 
 
+def stretched(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """float32, ``grey`` (0..255) at full contrast: its 2 % and 98 % quantiles become 0 and 255.
+
+    FER2013's pictures, on which the face net was trained, were stretched like this; faces in videos
+    are dark, flat or in backlight.
+    """
+    low, high = np.quantile(grey, (0.02, 0.98))
+    return np.clip((grey - np.float32(low)) * np.float32(255 / max(high - low, 1.0)), 0, 255)
+
+
 def _starter1_face(device: str) -> Encode:
     net = OnnxNet(model_path("starter-1-face"), device=device)
 
     def run(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        grey = np.stack([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops])
+        grey = np.stack([stretched(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)) for crop in crops])
         opinions = np.zeros((len(crops), len(EXPRESSIONS)), np.float32)
-        opinions[:, :7] = net(grey[:, None].astype(np.float32))[0]
+        opinions[:, :7] = net(grey[:, None])[0]
         return opinions
 
     return _chunked(run, 1) if device == "cpu" else run

@@ -215,7 +215,8 @@ def hear(wav: Path, net: VoiceNet, on_event: EventCallback = ignore_events) -> V
 
 def _starts(duration_s: float, settings: VoiceSettings) -> NDArray[np.int64]:
     """The first row of each window; row i lies at ``i / rate_hz`` seconds."""
-    rows = math.ceil(duration_s * settings.rate_hz)
+    # Rounded first: 4.36 s are 218 rows, and not 219 by a rounding error.
+    rows = math.ceil(round(duration_s * settings.rate_hz, 6))
     if rows == 0:
         return np.zeros(0, np.int64)
     last = rows - settings.rows

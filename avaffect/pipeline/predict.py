@@ -23,7 +23,7 @@ from avaffect.pipeline.folder import Folder, is_preprocessed
 from avaffect.pipeline.keys import all_models, keys, model_hashes, pass_key
 from avaffect.pipeline.preprocess import NetsLoader, damage, keep_subjects
 from avaffect.pipeline.sound import SOUND, SoundReader, make_wav, sound_arrays
-from avaffect.pipeline.voice import is_voice, preprocess_voice
+from avaffect.pipeline.voice import is_voice, only_sound, preprocess_voice
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import Predictor, build_predictor
@@ -90,7 +90,7 @@ def predict(
     """Predict every frame of a video.
 
     Goes through the video once, at some 80 frames a second on two CPU cores for one face;
-    the weights (5 MB) are fetched at the first use.
+    the weights (6 MB) are fetched at the first use.
 
     >>> result = predict("video.mp4", task="va")  # doctest: +SKIP
     >>> result["video"].va  # float32 [frames, 2]: valence, arousal in -1..1  # doctest: +SKIP
@@ -232,8 +232,11 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
 
     Raises:
         FeatureError: if preprocessing was not finished, or lacks what the model reads.
+        UsageError: if there is nothing but sound, and the model does not listen.
     """
     subjects = Folder(folder).subjects()
+    if only_sound(folder, config.analysis.media):
+        _require_listener(predictor, folder)
     predictor.require_settings(subjects[0].provenance["configuration"])
     about = {key: subjects[0].provenance[key] for key in ("video", "models", "versions")}
     about["configuration"] = {
@@ -258,19 +261,25 @@ def predict_voice(
     Raises:
         UsageError: if the predictor does not listen, or cannot do without faces.
     """
+    _require_listener(predictor, sound)
+    folder = store or Folder(work / "sound")
+    preprocess_voice(sound, sha256 or video_hash(sound), folder, config.analysis, on_event)
+    return replace(predict_folder(folder.root, config, predictor), source=sound)
+
+
+def _require_listener(predictor: Predictor, sound: Path) -> None:
+    """Raise UsageError if ``predictor`` does not listen, or cannot do without faces."""
     if not set(predictor.needs) & set(SOUND):
         raise UsageError(
             f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
-            "use --checkpoint with a model trained on --modalities audio",
+            "use --model starter-1 without --no-nc, or --checkpoint with a model trained on "
+            "--modalities audio",
         )
     if set(predictor.needs) - {*SOUND, *predictor.optional}:
         raise UsageError(
             f"'{predictor.name}' looks at faces too, and '{sound}' holds nothing but sound",
             "give it the video, or a model trained on --modalities audio",
         )
-    folder = store or Folder(work / "sound")
-    preprocess_voice(sound, sha256 or video_hash(sound), folder, config.analysis, on_event)
-    return replace(predict_folder(folder.root, config, predictor), source=sound)
 
 
 def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:

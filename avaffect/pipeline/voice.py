@@ -21,7 +21,7 @@ from avaffect.features.spool import Spool
 from avaffect.features.store import FACES, SpooledSubject, write_subject
 from avaffect.media.container import choose_audio, choose_video, open_container
 from avaffect.media.sound import extract_sound
-from avaffect.pipeline.folder import Folder
+from avaffect.pipeline.folder import Folder, is_preprocessed
 from avaffect.pipeline.keys import model_hashes, sound_models
 from avaffect.pipeline.sound import (
     SoundReader,
@@ -49,6 +49,18 @@ def is_voice(path: Path, config: MediaConfig) -> bool:
         except NoVideoStreamError:
             return choose_audio(container, path, config.audio_stream) is not None
     return False
+
+
+def only_sound(source: Path, config: MediaConfig) -> bool:
+    """Whether ``source``, a file or what ``preprocess`` made of one, has sound but no picture.
+
+    Raises:
+        InputNotFoundError, MediaError: the file cannot be opened.
+        FeatureError: preprocessing was not finished.
+    """
+    if is_preprocessed(source):
+        return all("face_pose" not in one.names for one in Folder(source).subjects())
+    return is_voice(source, config)
 
 
 def voice_keys(sha256: str, config: AnalysisConfig) -> dict[str, str]:

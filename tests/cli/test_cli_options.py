@@ -28,7 +28,7 @@ def test_choices_are_the_librarys():
     from avaffect.predictions.missing import POLICIES
 
     assert set(choices(preprocess, "encoders")) == set(ENCODERS)
-    assert set(choices(predict, "frame_model")) == set(FRAME_MODELS)
+    assert set(choices(predict, "frame_model")) == {"auto", *FRAME_MODELS}
     assert set(choices(predict, "missing")) == set(POLICIES)
     assert set(choices(predict, "features")) == set(FEATURES)
     assert set(choices(predict, "edition")) == set(EDITIONS)

@@ -1,4 +1,5 @@
 import fcntl
+import json
 import os
 import pty
 import re
@@ -16,6 +17,7 @@ import pytest
 import soundfile
 import torch
 
+from avaffect.features.store import SubjectFeatures
 from avaffect.files.challenge import read_annotations
 from avaffect.files.table import read_table
 from avaffect.models.zoo import ZOO
@@ -53,16 +55,30 @@ def test_again_is_already_done(run, clip, tmp_path, files):
 
 def test_a_net_that_is_excluded_by_its_licence(run, clip, tmp_path, monkeypatch):
     monkeypatch.setitem(ZOO, "fer", replace(ZOO["fer"], licence="CC BY-NC 4.0"))
-    done = run("predict", clip, "-o", tmp_path / "out", "--no-nc")
+    fer = ("predict", clip, "-o", tmp_path / "out", "--model", "starter-0")
+    done = run(*fer, "--no-nc")
     assert (done.code, "'fer' is for non-commercial use (CC BY-NC 4.0)" in done.error) == (2, True)
     assert not (tmp_path / "out").exists()
-    assert run("predict", clip, "-o", tmp_path / "out").code == 0
+    assert run(*fer).code == 0
+
+
+def test_without_non_commercial_nets_the_face_alone_is_judged(run, clip, tmp_path):
+    done = run("predict", clip, "-o", tmp_path / "out", "--no-nc")
+    assert done.code == 0
+    assert "note: the voice was left out" in done.err
+    columns, about = read_table(tmp_path / "out/tables/face.parquet")
+    assert about["model"] == "starter-1"
+    assert columns["present"].all()
+    assert not columns["heard"].any()
+    record = json.loads((tmp_path / "out/records/face.json").read_text())
+    assert record["models"].keys() == {"blazeface-full", "face-landmarker", "starter-1-face"}
 
 
 def test_not_on_a_terminal_lines_are_plain(run, clip, tmp_path):
     done = run("predict", clip, "-o", tmp_path, "-t", "va")
     assert "device:" in done.err
-    assert not set("\r\x1b%") & set(done.err)
+    assert not set("\r\x1b") & set(done.err)
+    assert "frames/s" not in done.err
 
 
 def test_quiet_prints_nothing(run, clip, tmp_path):
@@ -76,7 +92,7 @@ def test_quiet_prints_nothing(run, clip, tmp_path):
 
 def test_preprocess_then_predict_without_naming_anything(run, clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert run("preprocess", clip, "--encoder", "fer", "--no-audio").code == 0
+    assert run("preprocess", clip).code == 0
     done = run("predict", "--task", "va")
     assert done.code == 0
     assert (tmp_path / "avaffect_out/VA_Estimation_Challenge/face.txt").is_file()
@@ -87,15 +103,36 @@ def test_preprocess_then_predict_without_naming_anything(run, clip, tmp_path, mo
     assert all((from_folder[name] == straight[name]).all() for name in straight)
 
 
+def test_folder_that_was_made_for_another_model(run, clip, tmp_path):
+    made, out = tmp_path / "made", tmp_path / "out"
+    assert run("preprocess", clip, "-o", made, "--encoder", "fer", "--no-audio").code == 0
+    done = run("predict", made, "-o", out)
+    assert done.code == 1
+    assert done.error == (
+        "avaffect: the features of 'face' lack starter-1-face, needed by starter-1: "
+        "run `avaffect preprocess --encoder starter-1-face` again"
+    )
+    assert len(done.err.splitlines()) == 2  # the device, and this
+    assert not out.exists()
+    assert run("predict", made, "-o", out, "--model", "starter-0").code == 0
+    # What the line says is enough.
+    again = ("preprocess", clip, "-o", made, "--encoder", "starter-1-face", "--no-audio")
+    assert run(*again).code == 0
+    assert run("predict", made, "-o", tmp_path / "new").code == 0
+
+
 def test_no_face_is_one_line_and_files_all_the_same(run, faceless, tmp_path):
-    for _ in range(2):  # the second time it is already done
+    silent = "'nobody.mp4' has no sound; its audio features are marked missing"
+    for notices in ([silent], []):  # the second time it is already done
         done = run("predict", faceless, "-o", tmp_path)
         assert done.code == 1
         assert done.error == (
             "avaffect: no face was found in any of the 8 frames of 'nobody.mp4': all its rows "
             "are marked missing; --detector centerface finds smaller faces"
         )
-        assert len(done.err.splitlines()) == 2  # the device, and this
+        device, *told = done.err.splitlines()
+        assert device.startswith("device: ")
+        assert told == [*notices, done.error]
         assert done.out == ""
     assert (tmp_path / "VA_Estimation_Challenge/nobody.txt").read_text() == (
         "valence,arousal\n" + 8 * "-5,-5\n"
@@ -119,8 +156,10 @@ def test_edition_missing_and_format_arrive(run, faceless, clip, tmp_path):
 def test_features_full_keeps_them(run, clip, tmp_path, monkeypatch):
     monkeypatch.setattr("avaffect.pipeline.predict.EMBEDDING", "fer")
     assert run("predict", clip, "-o", tmp_path, "--features", "full").code == 0
-    assert (tmp_path / "features/face/arrays.safetensors").is_file()
-    done = run("preprocess", clip, "-o", tmp_path, "--encoder", "fer")
+    names = SubjectFeatures.open(tmp_path / "features/face").names
+    assert set(names) == {"audio", "face_pose", "fer", "has_sound", "starter-1-face", "voice"}
+    encoders = ("--encoder", "fer", "--encoder", "starter-1-face")
+    done = run("preprocess", clip, "-o", tmp_path, *encoders)
     assert "ok (audio, crops in" in done.out  # the wav file; the features are there
 
 
@@ -205,9 +244,23 @@ def test_checkpoints_that_cannot_be_used(arguments, code, says, run, model, wav,
     assert not (tmp_path / "avaffect_out").exists()
 
 
-def test_a_sound_file_wants_a_model_that_listens(run, wav, tmp_path):
-    done = run("predict", wav, "-o", tmp_path / "out")
-    assert (done.code, "use --checkpoint" in done.error) == (2, True)
+def test_the_default_model_listens_to_a_sound_file(run, sample, ffmpeg, tmp_path):
+    spoken, out = tmp_path / "spoken.wav", tmp_path / "out"
+    ffmpeg("-i", sample("one_person.mp4"), "-vn", "-t", 2, spoken)
+    done = run("predict", spoken, "-o", out)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[1].split()[:5] == ["spoken.wav", "50", "0", "spoken", "ok"]
+    columns, about = read_table(out / "tables/spoken.parquet")
+    assert about["model"] == "starter-1"
+    assert columns["heard"].any() and not columns["present"].any()
+    assert np.isfinite(columns["valence"][columns["heard"]]).all()
+    assert (read_annotations(out / "AU_Detection_Challenge/spoken.txt", "au") == -1).all()
+    # From what preprocess makes of it the same.
+    assert run("preprocess", spoken, "-o", tmp_path / "made").code == 0
+    assert run("predict", tmp_path / "made", "-o", tmp_path / "from_made").code == 0
+    again = read_table(tmp_path / "from_made/tables/spoken.parquet")[0]
+    for name in columns:
+        np.testing.assert_array_equal(again[name], columns[name])
 
 
 def test_file_names_of_all_kinds(run, faceless, tmp_path, monkeypatch):

@@ -6,16 +6,26 @@ import pytest
 from avaffect import preprocess
 from avaffect.config import AnalysisConfig
 from avaffect.features.store import SubjectFeatures
+from avaffect.features.voice import DEFAULT_VOICE
 
 # The deep embedding would take most of the time.
-LIGHT = ("--encoder", "fer")
+LIGHT = ("--encoder", "starter-1-face")
+ENCODERS = ("starter-1-face",)
 
 
 @pytest.fixture(scope="module")
 def done_before(clip, tmp_path_factory):
     """The clip, preprocessed by the library with the same settings. Not to be changed."""
     out = tmp_path_factory.mktemp("done")
-    preprocess(clip, out, AnalysisConfig(encoders=("fer",)))
+    preprocess(clip, out, AnalysisConfig(encoders=ENCODERS, voice=DEFAULT_VOICE))
+    return out
+
+
+@pytest.fixture(scope="module")
+def unheard(clip, tmp_path_factory):
+    """The same without the voice. Not to be changed."""
+    out = tmp_path_factory.mktemp("unheard")
+    preprocess(clip, out, AnalysisConfig(encoders=ENCODERS))
     return out
 
 
@@ -24,7 +34,8 @@ def test_video_becomes_crops_sound_and_features(run, clip, tmp_path):
     done = run("preprocess", clip, "-o", out, *LIGHT)
     assert done.code == 0
     assert done.out.splitlines()[1].split() == [
-        "face.mp4", "12", "12", "face", "ok", "(faces,", "crops,", "audio", "in", f"{out})"
+        "face.mp4", "12", "12", "face", "ok", "(faces,", "crops,", "audio,", "voice", "in",
+        f"{out})",
     ]  # fmt: skip
     assert done.err.startswith("device: ")
     assert sorted(path.name for path in out.iterdir()) == [
@@ -48,26 +59,25 @@ def test_crop_size_and_encoder_arrive(run, clip, done_before, tmp_path):
     assert "nothing to do" in done.out
 
 
-@pytest.fixture
-def listening(monkeypatch):
-    """The default model listens, but where non-commercial nets are left out."""
-
-    def with_voice(config):
-        voice = "starter-1-voice" if config.noncommercial else None
-        return replace(config, analysis=replace(config.analysis, voice=voice))
-
-    monkeypatch.setattr("avaffect.pipeline.predict.with_features", with_voice)
-
-
-def test_the_voice_is_there_if_asked_for(run, clip, done_before, voice_net, tmp_path):
-    voice_net()
-    out = shutil.copytree(done_before, tmp_path / "copy")
-    assert "nothing to do" in run("preprocess", clip, "-o", out, *LIGHT).out
-    assert "ok (voice in" in run("preprocess", clip, "-o", out, *LIGHT, "--voice").out
+def test_the_voice_can_be_left_out_and_added_later(run, clip, unheard, tmp_path):
+    out = shutil.copytree(unheard, tmp_path / "copy")
+    assert "nothing to do" in run("preprocess", clip, "-o", out, *LIGHT, "--no-voice").out
+    assert "ok (voice in" in run("preprocess", clip, "-o", out, *LIGHT).out
     assert SubjectFeatures.open(out / "features/face").array("voice").shape == (12, 9)
 
 
-@pytest.mark.usefixtures("listening")
+def test_the_voice_is_left_out_if_the_default_model_does_not_listen(
+    run, clip, unheard, tmp_path, monkeypatch
+):
+    def deaf(config):
+        return replace(config, analysis=replace(config.analysis, voice=None))
+
+    monkeypatch.setattr("avaffect.pipeline.predict.with_features", deaf)
+    out = shutil.copytree(unheard, tmp_path / "copy")
+    assert "nothing to do" in run("preprocess", clip, "-o", out, *LIGHT).out
+    assert "ok (voice in" in run("preprocess", clip, "-o", out, *LIGHT, "--voice").out
+
+
 @pytest.mark.parametrize(
     ("options", "there"),
     [
@@ -79,10 +89,9 @@ def test_the_voice_is_there_if_asked_for(run, clip, done_before, voice_net, tmp_
     ],
 )
 def test_the_voice_is_there_if_the_default_model_listens(
-    options, there, run, clip, done_before, voice_net, tmp_path
+    options, there, run, clip, unheard, tmp_path
 ):
-    voice_net()
-    out = shutil.copytree(done_before, tmp_path / "copy")
+    out = shutil.copytree(unheard, tmp_path / "copy")
     assert run("preprocess", clip, "-o", out, *LIGHT, *options).code == 0
     assert ("voice" in SubjectFeatures.open(out / "features/face").names) is there
 
@@ -110,7 +119,7 @@ def test_several_videos_get_a_folder_each_and_the_others_go_on(run, clip, facele
     assert "ok (faces, crops in" in rows[1]
     assert "no face was found in any of the 8 frames" in rows[2]
     assert sorted(path.name for path in out.iterdir()) == ["face", "nobody"]
-    assert SubjectFeatures.open(out / "face/features/face").names == ("face_pose", "fer")
+    assert SubjectFeatures.open(out / "face/features/face").names == ("face_pose", *ENCODERS)
     assert not SubjectFeatures.open(out / "nobody/features/nobody").present.any()
 
 
@@ -140,7 +149,7 @@ def test_a_folder_of_voices(run, sample, ffmpeg, files, tmp_path):
     assert done.code == 0
     rows = [line.split()[:6] for line in done.out.splitlines()[1:]]
     assert [row[0] for row in rows] == ["v1.ogg", "v2.ogg"]
-    assert all(row[4:6] == ["ok", "(audio"] for row in rows)
+    assert all(row[4:6] == ["ok", "(audio,"] for row in rows)
     assert SubjectFeatures.open(out / "v1/features/v1").frames == int(rows[0][1])
     assert abs(int(rows[0][1]) - 50) <= 2
     before = files(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import pytest
 
 from avaffect.config import AnalysisConfig, PredictConfig
 from avaffect.faces.track import TrackedFace, Tracker
+from avaffect.features.voice import DEFAULT_VOICE
 from avaffect.media.frames import Frame
 from avaffect.pipeline.analyse import Nets
 from avaffect.pipeline.batch import PredictBatch, Predicted
@@ -20,7 +22,7 @@ from avaffect.pipeline.preprocess import NetsLoader, Preprocessed, preprocess
 from avaffect.progress import Event, EventCallback, Progress, ignore_events
 
 # The deep embedding takes most of the time and is like any other encoder.
-LIGHT = AnalysisConfig(encoders=("fer",))
+LIGHT = AnalysisConfig(encoders=("starter-1-face",))
 FRAMES = 40
 FACELESS = range(14, 24)
 
@@ -58,8 +60,20 @@ def gap_clip(
 def whole(
     gap_clip: Path, nets: NetsLoader, tmp_path_factory: pytest.TempPathFactory
 ) -> Preprocessed:
-    """The gap clip, preprocessed in one go. Not to be changed: copy it."""
+    """The gap clip, preprocessed in one go, without the voice. Not to be changed: copy it."""
     return preprocess(gap_clip, tmp_path_factory.mktemp("whole"), LIGHT, nets=nets)
+
+
+@pytest.fixture(scope="session")
+def heard(
+    whole: Preprocessed,
+    gap_clip: Path,
+    nets: NetsLoader,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Preprocessed:
+    """The gap clip with all that the default model reads. Not to be changed: copy it."""
+    root = shutil.copytree(whole.folder.root, tmp_path_factory.mktemp("heard") / "gap")
+    return preprocess(gap_clip, root, replace(LIGHT, voice=DEFAULT_VOICE), nets=nets)
 
 
 @pytest.fixture(scope="session")

@@ -99,12 +99,12 @@ def test_nothing_is_left_over(samples):
 
 
 @pytest.mark.parametrize("form", ["single", "mtl"])
-def test_single_files_are_the_same_from_records(form, whole, tmp_path, no_nets_at_all):
+def test_single_files_are_the_same_from_records(form, heard, tmp_path, no_nets_at_all):
     edition = {"single": "abaw8", "mtl": "abaw7"}[form]
     runs = []
     for _ in range(2):
         with PredictBatch(tmp_path, CONFIG, form=form, edition=edition) as batch:
-            again = batch(whole.folder.root).again
+            again = batch(heard.folder.root).again
         runs.append((again, written(tmp_path)))
     assert [again for again, _ in runs] == [False, True]
     (_, made), (_, from_records) = runs
@@ -222,14 +222,14 @@ def test_another_video_of_the_same_name_is_refused(acted, tmp_path):
         assert batch(tmp_path / "a.mov").subjects == ("a", "a_2")
 
 
-def test_folder_and_its_video_have_the_same_name(whole, gap_clip, tmp_path, no_nets_at_all):
+def test_folder_and_its_video_have_the_same_name(heard, gap_clip, tmp_path, no_nets_at_all):
     with PredictBatch(tmp_path, CONFIG) as batch:
-        assert batch(whole.folder.root).files == 4
+        assert batch(heard.folder.root).files == 4
     assert (tmp_path / "records/gap.json").is_file()
     labels = read_annotations(tmp_path / "VA_Estimation_Challenge/gap.txt", "va")
     assert labels.shape == (40, 2)
     with pytest.raises(UsageError, match="both be called 'gap'"):
-        require_distinct([whole.folder.root, gap_clip])
+        require_distinct([heard.folder.root, gap_clip])
 
 
 def test_settings_that_do_not_go_together_are_refused_at_once(tmp_path):

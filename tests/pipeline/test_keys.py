@@ -8,7 +8,7 @@ from avaffect.models.zoo import ZOO
 from avaffect.pipeline.keys import all_models, keys, pass_key
 
 BASE = AnalysisConfig()
-PICTURES = {"faces", "crops", "face_pose", "efficientnet-lite0", "fer"}
+PICTURES = {"faces", "crops", "face_pose", "efficientnet-lite0", "starter-1-face"}
 EVERYTHING = PICTURES | {"wav", "audio", "has_sound"}
 
 
@@ -82,7 +82,7 @@ def test_another_version_does_not_go_on_with_a_pass(monkeypatch):
     from avaffect.pipeline import keys as module
 
     wanted = keys("v1", BASE)
-    before = pass_key(wanted, ("faces", "fer"))
+    before = pass_key(wanted, ("faces", "starter-1-face"))
     assert before != pass_key(wanted, ("faces",))
     monkeypatch.setattr(module, "__version__", "99")
-    assert before != pass_key(wanted, ("faces", "fer"))
+    assert before != pass_key(wanted, ("faces", "starter-1-face"))

@@ -1,10 +1,11 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from avaffect.config import AnalysisConfig, PredictConfig
+from avaffect.config import AnalysisConfig, AudioConfig, PredictConfig
 from avaffect.errors import FeatureError, NotMediaError, UnknownNameError, UsageError
 from avaffect.features.store import SubjectFeatures
 from avaffect.pipeline import analyse
@@ -12,6 +13,7 @@ from avaffect.pipeline.folder import Folder
 from avaffect.pipeline.predict import parse_tasks, predict_video, with_features
 from avaffect.pipeline.preprocess import preprocess
 from avaffect.predictions.predictor import build_predictor
+from avaffect.predictions.starter1 import Starter1
 from avaffect.progress import Notice
 
 FRAMES = 40
@@ -23,8 +25,8 @@ def assert_same(first, second):
         one.subject for one in second.predictions
     ]
     for one, other in zip(first.predictions, second.predictions, strict=True):
-        for name in ("times", "present", "filled", "confidence", "va", "expr", "au",
-                     "au_intensity"):  # fmt: skip
+        for name in ("times", "present", "filled", "heard", "confidence", "va", "va_interval",
+                     "expr", "au", "au_intensity"):  # fmt: skip
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 
 
@@ -66,35 +68,77 @@ def test_result_says_what_it_is(result, gap_clip):
     assert "not trained on Aff-Wild2" in " ".join(result.notes)
     assert result.about["video"]["name"] == gap_clip.name
     assert result.about["frames"] == FRAMES
-    assert result.about["model"] == "starter-0"
+    assert result.about["model"] == "starter-1"
     assert result.about["configuration"]["missing"] == "linear"
+    assert result.about["models"].keys() == {
+        "blazeface-full", "face-landmarker", "silero-vad", "starter-1-face", "starter-1-voice"
+    }  # fmt: skip
 
 
-def test_missing_frames_are_filled_by_the_policy(result, whole):
+def test_in_frames_without_a_face_the_voice_is_heard(result):
+    one = result["gap"]
+    assert not one.present[FACELESS].any()
+    assert one.heard[FACELESS].all()
+    # Units are nothing that could be heard: the policy fills them.
+    assert one.filled[FACELESS].all()
+    assert np.isfinite(one.va).all() and np.isfinite(one.au).all()
+    assert result.valued == FRAMES
+
+
+def test_the_smoothing_is_that_of_the_model_unless_another_is_asked_for(result, heard):
     from avaffect import predict
 
-    linear = result["gap"]
+    assert result.about["configuration"]["smooth"] == "auto"
+    assert result.about["smoothing"] == Starter1.smooth
+    steps = {}
+    for smooth in ("auto", "gaussian:0.5", "off", "box:1"):
+        again = predict(heard.folder.root, config=PredictConfig(smooth=smooth))
+        assert again.about["smoothing"] == (Starter1.smooth if smooth == "auto" else smooth)
+        steps[smooth] = np.abs(np.diff(again["gap"].va, axis=0)).sum()
+    assert steps["off"] > steps["auto"] == steps["gaussian:0.5"] > steps["box:1"]
+
+
+def test_starter_0_is_smoothed_only_if_asked(starter_0_folder):
+    from avaffect import predict
+
+    config = PredictConfig(model="starter-0")
+    raw = predict(starter_0_folder, config=config)
+    assert raw.about["smoothing"] == "off"
+    off = predict(starter_0_folder, config=replace(config, smooth="off"))
+    assert_same(raw, off)
+    smooth = predict(starter_0_folder, config=replace(config, smooth="box:0.2"))["gap"]
+    steps = np.abs(np.diff(smooth.va, axis=0)).sum()
+    assert steps < np.abs(np.diff(raw["gap"].va, axis=0)).sum()
+
+
+@pytest.fixture
+def starter_0_folder(whole, gap_clip, tmp_path):
+    """The gap clip with what starter-0 reads, and nothing that starter-1 does."""
+    root = shutil.copytree(whole.folder.root, tmp_path / "copy")
+    preprocess(gap_clip, root, AnalysisConfig(encoders=("fer",)))
+    arrays = Folder(root).features("gap")
+    assert set(SubjectFeatures.open(arrays).names) >= {"fer", "face_pose"}
+    return root
+
+
+def test_missing_frames_are_filled_by_the_policy(whole):
+    from avaffect import predict
+
+    config = PredictConfig(smooth="off")
+    linear = predict(whole.folder.root, config=config)["gap"]
     assert linear.filled[FACELESS].all()
     assert linear.filled.sum() == 10
     assert np.isfinite(linear.va).all()
-    invalid = predict(whole.folder.root, config=PredictConfig(missing="invalid"))["gap"]
+    invalid = predict(whole.folder.root, config=replace(config, missing="invalid"))["gap"]
     assert np.isnan(invalid.va[FACELESS]).all()
     assert not invalid.filled.any()
     np.testing.assert_array_equal(invalid.va[~linear.filled], linear.va[~linear.filled])
 
 
-def test_smoothing_is_off_unless_asked_for(result, whole):
+def test_from_the_folder_the_same_as_from_the_video(result, heard):
     from avaffect import predict
 
-    smooth = predict(whole.folder.root, config=PredictConfig(smooth="box:0.2"))["gap"]
-    steps = np.abs(np.diff(smooth.va, axis=0)).sum()
-    assert steps < np.abs(np.diff(result["gap"].va, axis=0)).sum()
-
-
-def test_from_the_folder_the_same_as_from_the_video(result, whole):
-    from avaffect import predict
-
-    again = predict(whole.folder.root)
+    again = predict(heard.folder.root)
     assert_same(again, result)
     assert again.found == result.found
     assert again.about["video"] == result.about["video"]
@@ -135,22 +179,22 @@ def test_interrupted_pass_goes_on_to_the_same_result(
     assert_same(again, result)
 
 
-def test_features_can_be_kept_as_preprocess_would(result, whole, gap_clip, nets, tmp_path):
+def test_features_can_be_kept_as_preprocess_would(result, heard, gap_clip, nets, tmp_path):
     light = with_features(PredictConfig())
-    config = replace(light, analysis=AnalysisConfig(encoders=("fer",)))
+    config = replace(light, analysis=replace(light.analysis, audio=AudioConfig()))
     store = Folder(tmp_path / "kept")
     predictor = build_predictor(config)
     kept = predict_video(gap_clip, config, predictor, nets, tmp_path / "work", store=store)
     assert_same(kept, result)
     mine = SubjectFeatures.open(store.features("gap"))
-    theirs = SubjectFeatures.open(whole.folder.features("gap"))
+    theirs = SubjectFeatures.open(heard.folder.features("gap"))
     assert mine.keys == theirs.keys
     for name in theirs.names:
         np.testing.assert_array_equal(mine.array(name), theirs.array(name), err_msg=name)
     assert mine.table().equals(theirs.table())
     # Preprocess adds what is not there, and no net is needed for it.
     assert preprocess(gap_clip, store.root, config.analysis).done == ("audio", "crops")
-    assert store.wav.read_bytes() == whole.folder.wav.read_bytes()
+    assert store.wav.read_bytes() == heard.folder.wav.read_bytes()
 
 
 def test_damaged_video_is_used_as_far_as_it_goes_and_says_so(gap_clip, nets, tmp_path):
@@ -195,12 +239,28 @@ def test_unknown_and_missing_tasks(given):
 def test_choice_of_features():
     config = PredictConfig()
     auto = with_features(config, "auto").analysis
-    assert (auto.encoders, auto.audio) == (("fer",), None)
+    assert (auto.encoders, auto.audio) == (("starter-1-face",), None)
+    assert auto.voice == "starter-1-voice"
     assert with_features(config, "light").analysis == auto
     full = with_features(config, "full").analysis
-    assert (full.encoders, full.audio) == (("efficientnet-lite0", "fer"), config.analysis.audio)
+    assert full.encoders == ("efficientnet-lite0", "starter-1-face")
+    assert (full.audio, full.voice) == (config.analysis.audio, auto.voice)
+    deaf = with_features(replace(config, noncommercial=False)).analysis
+    assert (deaf.encoders, deaf.voice) == (auto.encoders, None)
+    old = with_features(replace(config, model="starter-0")).analysis
+    assert (old.encoders, old.audio, old.voice) == (("fer",), None, None)
     with pytest.raises(UnknownNameError, match="did you mean 'full'"):
         with_features(config, "ful")
+
+
+def test_more_features_leave_out_nothing_that_was_asked_for():
+    asked = AnalysisConfig(encoders=("fer",), voice="starter-1-voice")
+    more = with_features(PredictConfig(model="starter-0", analysis=asked), "more").analysis
+    assert more == asked
+    plain = PredictConfig(analysis=AnalysisConfig(encoders=("fer",), audio=None))
+    more = with_features(plain, "more").analysis
+    assert more.encoders == ("fer", "starter-1-face")
+    assert (more.audio, more.voice) == (None, "starter-1-voice")
 
 
 def test_light_refuses_a_model_that_reads_embeddings(monkeypatch):

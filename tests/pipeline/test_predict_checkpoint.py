@@ -74,9 +74,16 @@ def test_a_sound_file(saved, tone, tmp_path):
     assert not list(tone.parent.glob("*/"))
 
 
-def test_starter_does_not_listen(tone):
-    with pytest.raises(UsageError, match=r"nothing but sound.*--checkpoint"):
-        predict(tone, "va", device="cpu")
+@pytest.mark.parametrize(
+    "config",
+    [PredictConfig(model="starter-0"), PredictConfig(noncommercial=False)],
+    ids=["starter-0", "no-nc"],
+)
+def test_sound_for_a_model_that_does_not_listen(config, tone, tmp_path):
+    preprocess(tone, tmp_path)
+    for source in (tone, tmp_path):
+        with pytest.raises(UsageError, match=r"nothing but sound.*--checkpoint"):
+            predict(source, "va", config=with_features(config), device="cpu")
 
 
 def test_a_video_alone_is_looked_at(saved, tone):

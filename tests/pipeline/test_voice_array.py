@@ -20,7 +20,7 @@ from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import require_arrays
 from avaffect.progress import Progress
 
-LIGHT = AnalysisConfig(encoders=("fer",))
+LIGHT = AnalysisConfig(encoders=("starter-1-face",))
 FRAMES = 40
 
 
@@ -233,6 +233,7 @@ class Listener:
     notes = ()
     needs = ("face_pose", "voice")
     optional = ("face_pose",)
+    smooth = "off"
 
     def require_settings(self, configuration):
         """Any settings will do."""

@@ -18,6 +18,7 @@ from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS
 from avaffect.models.zoo import find_model
 from avaffect.predictions import fusion, starter1
 from avaffect.predictions.action_units import INNER_LIPS
+from avaffect.predictions.expressions import with_other
 from avaffect.predictions.predictor import build_predictor
 from avaffect.predictions.starter1 import FACE_NET, Starter1, preferred_frame_model
 from avaffect.predictions.valence_arousal import va_of_face
@@ -130,8 +131,9 @@ def test_both_are_fused_where_both_speak(tmp_path):
     np.testing.assert_array_equal(out.heard, said())
     trust = fusion.Trust(np.ones(FRAMES, np.float32), np.ones(FRAMES, np.float32))
     both = slice(20, 80)
-    expected = fusion.pool(FACE, heard[:, :8], trust, fusion.weights())
-    np.testing.assert_allclose(out.expr[both, SAD], expected[both, SAD], rtol=1e-5)
+    expected = with_other(fusion.pool(FACE, heard[:, :8], trust, fusion.weights()))
+    np.testing.assert_allclose(out.expr[both], expected[both], rtol=1e-5)
+    assert (out.expr[both, SAD] > 1.5 * FACE[both, SAD]).all()
     (face_va, face_interval), (voice_va, voice_interval) = (
         va_of_face(one) for one in (FACE, heard[:, :8])
     )
