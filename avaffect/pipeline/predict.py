@@ -335,13 +335,14 @@ def _result(
     about: dict[str, object],
 ) -> Result:
     smoothing = parse_smoothing(config.smooth, predictor.smooth)
-    predictions = []
+    predictions, valued = [], 0
     for subject in subjects:
         raw = predictor.predict(subject, config.tasks)
+        # Behind the filling, a frame that was only heard counts as filled: its units are.
+        valued = max(valued, raw.valued)
         # Smooth before filling: made-up values must not leak into seen ones.
         predictions.append(fill(apply(raw, smoothing), config.missing))
     seen = max(int(one.present.sum()) for one in predictions)
-    valued = max(one.valued for one in predictions)
     about = {
         **about,
         "model": predictor.name,

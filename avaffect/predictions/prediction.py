@@ -100,8 +100,7 @@ class Prediction:
         known = np.zeros(len(self), bool)
         for task in self.tasks:
             known |= ~np.isnan(getattr(self, task)).all(axis=1)
-        # Where only the voice has a say, units are filled in and the rest is its own.
-        return int((known & (~self.filled | self.heard)).sum())
+        return int((known & ~self.filled).sum())
 
     @property
     def tasks(self) -> tuple[str, ...]:

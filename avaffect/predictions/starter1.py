@@ -135,7 +135,8 @@ class Starter1:
 
     def _require(self, subject: SubjectFeatures) -> None:
         """Raise FeatureError where an array is missing and not for want of a picture or sound."""
-        only_sound = "face_pose" not in subject.names and VOICE in subject.names
+        listens = VOICE in self.needs and VOICE in subject.names
+        only_sound = listens and "face_pose" not in subject.names
         require_arrays(self, subject, () if only_sound else ("face_pose", self._frame_model.name))
 
     def _face(self, subject: SubjectFeatures, rows: slice) -> _Opinion:
