@@ -198,8 +198,8 @@ def _fer(device: str) -> Encode:
 def stretched(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """float32, ``grey`` (0..255) at full contrast: its 2 % and 98 % quantiles become 0 and 255.
 
-    FER2013's pictures, on which the face net was trained, were stretched like this; faces in videos
-    are dark, flat or in backlight.
+    FER2013's pictures, on which the face net was trained, were stretched like this; faces in
+    videos are dark, flat or in backlight.
     """
     low, high = np.quantile(grey, (0.02, 0.98))
     return np.clip((grey - np.float32(low)) * np.float32(255 / max(high - low, 1.0)), 0, 255)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import Predictor, build_predictor
 from avaffect.predictions.smooth import apply, parse_smoothing
+from avaffect.predictions.speaking import without_lone_voice
 from avaffect.progress import EventCallback, ignore_events
 
 if TYPE_CHECKING:
@@ -68,7 +69,19 @@ class Result:
         for prediction in self.predictions:
             if prediction.subject == subject:
                 return prediction
-        raise KeyError(subject)
+        raise KeyError(f"no subject is called '{subject}', there are {', '.join(self.subjects)}")
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self.predictions)
+
+    def __len__(self) -> int:
+        """The number of subjects."""
+        return len(self.predictions)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The subjects' names."""
+        return tuple(one.subject for one in self.predictions)
 
     def to_frame(self) -> pd.DataFrame:
         """All subjects as one DataFrame with a column ``subject``, see ``Prediction.to_frame``."""
@@ -338,6 +351,8 @@ def _result(
     predictions, valued = [], 0
     for subject in subjects:
         raw = predictor.predict(subject, config.tasks)
+        if len(subjects) > 1:
+            raw = without_lone_voice(raw)
         # Behind the filling, a frame that was only heard counts as filled: its units are.
         valued = max(valued, raw.valued)
         # Smooth before filling: made-up values must not leak into seen ones.

@@ -8,10 +8,13 @@ the landmarks), of a still face by about .002.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.predictions.action_units import INNER_LIPS
+from avaffect.predictions.prediction import Prediction
 
 Values = NDArray[np.float32]
 
@@ -56,3 +59,19 @@ def lips_move(gap: Values, times: NDArray[np.float64]) -> Values:
     known = seen & (count >= _FEWEST)
     moves[known] = np.clip((spread[known] - STILL) / (MOVING - STILL), 0, 1)
     return moves
+
+
+def without_lone_voice(prediction: Prediction) -> Prediction:
+    """``prediction`` without what only a voice says while the subject is not seen.
+
+    For videos of several people: a voice that is heard while one of them is away may be anyone's.
+    """
+    alone = prediction.heard & ~prediction.present
+    changes: dict[str, Values | NDArray[np.bool_]] = {"heard": prediction.heard & ~alone}
+    for name in ("va", "va_interval", "expr", "au", "au_intensity"):
+        values = getattr(prediction, name)
+        if values is not None:
+            withheld = values.copy()
+            withheld[alone] = np.nan
+            changes[name] = withheld
+    return replace(prediction, **changes)  # type: ignore[arg-type]

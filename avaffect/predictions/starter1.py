@@ -45,11 +45,15 @@ NEUTRAL_FRAMES = 20_000
 _TURNED = (40.0, 75.0)
 
 NOTES = (
-    "starter-1 was not trained on Aff-Wild2 nor on video: a face net of FER2013's pictures, and a "
-    "voice net of actors (RAVDESS)",
+    "starter-1 was not trained on Aff-Wild2 nor on any video; its face net knows FER2013's "
+    "pictures",
     "VA are what raters say of such expressions; the interval is where 90 % of such faces lie",
     "AU are proxies from blendshapes, not calibrated; AU15, AU23 and AU24 are barely above "
     "chance, AU7 and AU10 weak, AU6 follows AU12",
+)
+LISTENS = (
+    "its voice net (actors of RAVDESS) is for non-commercial use, CC BY-NC-SA 4.0; --no-nc leaves "
+    "it out"
 )
 
 
@@ -95,7 +99,7 @@ class Starter1:
         # Of a sound file there are no faces, and a folder may have been made without the voice.
         self.optional: tuple[str, ...] = self.needs if voice else ()
         self.name = "starter-1" if frame_model == FACE_NET else f"starter-1+{frame_model}"
-        self.notes: tuple[str, ...] = NOTES if voice else (*NOTES, "the voice was left out")
+        self.notes: tuple[str, ...] = (*NOTES, LISTENS if voice else "the voice was left out")
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """Any settings will do."""

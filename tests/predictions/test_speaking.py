@@ -5,7 +5,8 @@ import pytest
 
 from avaffect.features.face_pose import SIZE
 from avaffect.predictions.action_units import INNER_LIPS
-from avaffect.predictions.speaking import lip_gap, lips_move
+from avaffect.predictions.prediction import Prediction
+from avaffect.predictions.speaking import lip_gap, lips_move, without_lone_voice
 
 
 def clip(fps, moving_from=2.0, seconds=4.0):
@@ -41,3 +42,23 @@ def test_the_gap_is_that_of_the_inner_lips():
     pose = np.zeros((2, SIZE), np.float32)
     pose[1, INNER_LIPS[0]] = 0.25
     np.testing.assert_allclose(lip_gap(pose), [0, 0.25])
+
+
+def test_of_several_people_one_who_is_away_gets_no_voice():
+    expr = np.full((3, 8), 1 / 8, np.float32)
+    va = np.zeros((3, 2), np.float32)
+    given = Prediction(
+        "a",
+        "m",
+        times=np.arange(3.0),
+        present=[True, False, False],
+        confidence=[1, np.nan, np.nan],
+        va=va,
+        va_interval=np.stack([va - 0.1, va + 0.1], axis=2),
+        expr=expr,
+        heard=[True, True, False],
+    )
+    out = without_lone_voice(given)
+    np.testing.assert_array_equal(out.heard, [True, False, False])
+    np.testing.assert_array_equal(np.isnan(out.expr[:, 0]), [False, True, False])
+    np.testing.assert_array_equal(np.isnan(out.va_interval[:, 0, 0]), [False, True, False])
