@@ -35,8 +35,9 @@ from torch.nn import functional
 from avaffect.features.encoders import stretched
 from avaffect.files.atomic import atomic_path, write_json
 from avaffect.files.editions import EXPRESSIONS
-from avaffect.metrics.calibration import expected_calibration_error, fit_temperature
+from avaffect.metrics.calibration import expected_calibration_error, fit_temperature, softmax
 from avaffect.models.fetch import model_path
+from avaffect.predictions.resting import FIGURES as RESTING
 
 CLASSES = EXPRESSIONS[:7]
 BATCH = 64
@@ -231,6 +232,17 @@ def main() -> None:
     arrays |= {f"{name}_rows": np.flatnonzero(part) for name, part in parts.items()}
     with atomic_path(options.out / "test.npz") as target:
         np.savez(target, **arrays)
+    neutral = softmax(logits["validation"], temperature)[labels["validation"] == 0]
+    write_json(
+        RESTING,
+        {
+            "mean_log_probability": dict(
+                zip(CLASSES, np.log(np.maximum(neutral, 1e-4)).mean(axis=0).tolist(), strict=True)
+            ),
+            "pictures": len(neutral),
+            "made_by": "training/face.py, on FER2013's validation part, label neutral",
+        },
+    )
     right = logits["test"].argmax(axis=1) == labels["test"]
     write_json(
         options.out / "figures.json",

@@ -227,7 +227,7 @@ _MODELS = (
     _packaged(
         "starter-1-face",
         6_803_832,
-        "22f524cb7a5dbea66c379c900fba70812b9281504d193fd179927fcb33ed8c91",
+        "f903a1b574be9c149eabe4c9f83d21dc3a23ad21623d1753b3313a690284dd03",
         "Apache-2.0",
         "7 expressions of a face, calibrated, the default (Lite0, FER2013)",
     ),

@@ -22,6 +22,9 @@ _PROTOTYPES: dict[str, dict[str, float]] = {
 _SHARPNESS = 6.0
 # How much the frame model's opinion weighs (a geometric mean; the rest is the prototypes').
 _FRAME_MODEL_WEIGHT = 0.5
+# How much they count beside starter-1's face net, and what keeps them from a veto.
+UNITS_POWER = 0.25
+_PROTOTYPE_FLOOR = 1e-4
 # A best class below this probability is not sure: what is missing goes to Other.
 SURE = 0.45
 
@@ -55,6 +58,23 @@ def with_other(probabilities: Values) -> Values:
     mixed = probabilities * (1 - other)
     mixed[:, 7:] += other
     return mixed
+
+
+def with_units(opinion: Values, active: Values) -> Values:
+    """A face net's opinion with what the subject's action units say, which counts a quarter.
+
+    starter-1's way. On FER2013's single pictures, where a subject's neutral face is not known, it
+    changes the accuracy by less than .003 and makes the labels likelier; over a video it is.
+
+    Args:
+        opinion: float32 [N, 8], Other 0; NaN rows stay NaN.
+        active: float32 [N, 12], activations 0..1, NaN where ``opinion`` is.
+
+    Returns:
+        float32 [N, 8], rows that sum to one.
+    """
+    odds = opinion * (prototype_opinion(active) + _PROTOTYPE_FLOOR) ** UNITS_POWER
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
 
 
 def blend(frame_model: Values, active: Values) -> Values:

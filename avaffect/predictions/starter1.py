@@ -1,6 +1,7 @@
 """``starter-1``: what avaffect says without being trained by the user.
 
-* EXPR: a face net's opinion (``features.encoders``: ``starter-1-face``, or one of EmotiEffLib's)
+* EXPR: a face net's opinion (``features.encoders``: ``starter-1-face``, less what it says of the
+  subject at rest, see ``resting``, and with a word from the action units; or one of EmotiEffLib's)
   and a voice net's (``features.voice``), pooled by ``fusion`` where the lips move (``speaking``);
   what both are unsure of is *Other*.
 * VA: what raters say of such expressions (``valence_arousal``), of face and voice, with an
@@ -26,10 +27,11 @@ from avaffect.features.store import SubjectFeatures
 from avaffect.models.cache import cached_path
 from avaffect.models.zoo import find_model
 from avaffect.predictions import fusion
-from avaffect.predictions.expressions import with_other
+from avaffect.predictions.expressions import with_other, with_units
 from avaffect.predictions.neutral import frontality, seconds_each
 from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS, Prediction
 from avaffect.predictions.predictor import require_arrays
+from avaffect.predictions.resting import resting_shift, shifted
 from avaffect.predictions.speaking import lip_gap, lips_move
 from avaffect.predictions.unit_proxies import unit_proxies
 from avaffect.predictions.valence_arousal import va_of_face
@@ -112,9 +114,14 @@ class Starter1:
         va = np.full((frames, 2), np.nan, np.float32)
         interval = np.full((frames, 2, 2), np.nan, np.float32)
         heard = np.zeros(frames, bool)
+        active = self._active(subject)
+        shift = self._resting_shift(subject, active)
         moves = self._lips_move(subject)
         for rows in _chunks(frames):
-            face, voice = self._face(subject, rows), self._voice(subject, rows)
+            face, voice = (
+                self._face(subject, rows, shift, active[rows]),
+                self._voice(subject, rows),
+            )
             trust = fusion.Trust(self._trust(subject, rows), moves[rows])
             by = fusion.weights()
             expr[rows] = with_other(fusion.pool(face.expr, voice.expr, trust, by))
@@ -122,7 +129,6 @@ class Starter1:
             interval[rows] = fusion.blend(face.interval, voice.interval, trust, by)
             heeded = (moves[rows] > 0) | np.isnan(face.expr[:, 0])
             heard[rows] = heeded & ~np.isnan(voice.expr[:, 0])
-        active = self._active(subject) if "au" in tasks else None
         return Prediction(
             subject=subject.name,
             model=self.name,
@@ -132,8 +138,8 @@ class Starter1:
             va=va if "va" in tasks else None,
             va_interval=interval if "va" in tasks and not self._frame_model.gives_va else None,
             expr=expr if "expr" in tasks else None,
-            au=None if active is None else unit_proxies().presence(active),
-            au_intensity=None if active is None else unit_proxies().intensity(active),
+            au=unit_proxies().presence(active) if "au" in tasks else None,
+            au_intensity=unit_proxies().intensity(active) if "au" in tasks else None,
             heard=heard,
         )
 
@@ -143,16 +149,33 @@ class Starter1:
         only_sound = listens and "face_pose" not in subject.names
         require_arrays(self, subject, () if only_sound else ("face_pose", self._frame_model.name))
 
-    def _face(self, subject: SubjectFeatures, rows: slice) -> _Opinion:
-        name = self._frame_model.name
-        if name not in subject.names:
-            return _silence(rows)
-        opinion = np.array(subject.array(name, rows.start, rows.stop), np.float32)
+    def _raw(self, subject: SubjectFeatures, rows: slice) -> Values:
+        """float32 [n, 8 or 10], what the frame model says; NaN without a face."""
+        opinion = np.array(
+            subject.array(self._frame_model.name, rows.start, rows.stop), np.float32
+        )
         opinion[~np.asarray(subject.present[rows])] = np.nan
+        return opinion
+
+    def _resting_shift(self, subject: SubjectFeatures, active: Values) -> Values:
+        """float32 [7], see ``resting``: for our own face net, whose neutral faces are known."""
+        if self._frame_model.name != FACE_NET or FACE_NET not in subject.names:
+            return np.zeros(7, np.float32)
+        whole = [self._raw(subject, rows) for rows in _chunks(subject.frames)]
+        opinion = np.concatenate([*whole, np.zeros((0, 8), np.float32)])
+        return resting_shift(opinion, active, seconds_each(np.asarray(subject.times)))
+
+    def _face(
+        self, subject: SubjectFeatures, rows: slice, shift: Values, active: Values
+    ) -> _Opinion:
+        if self._frame_model.name not in subject.names:
+            return _silence(rows)
+        opinion = self._raw(subject, rows)
         if self._frame_model.gives_va:
             # Such a net's errors were never measured here: no interval would be honest.
             unknown = np.full((len(opinion), 2, 2), np.nan, np.float32)
             return _Opinion(opinion[:, :8], opinion[:, 8:10], unknown)
+        opinion = with_units(shifted(opinion, shift), active)
         return _Opinion(opinion, *va_of_face(opinion))
 
     def _voice(self, subject: SubjectFeatures, rows: slice) -> _Opinion:

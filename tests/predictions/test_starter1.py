@@ -97,6 +97,25 @@ def said():
     return np.isin(np.arange(FRAMES), range(20, 80))
 
 
+@pytest.fixture
+def plain_face(monkeypatch):
+    """The face net's word as it is, without the resting face and the units."""
+    monkeypatch.setattr(starter1, "shifted", lambda opinion, shift: opinion)
+    monkeypatch.setattr(starter1, "with_units", lambda opinion, active: opinion)
+
+
+def test_a_friendly_resting_face_is_neutral_and_its_smile_happiness(tmp_path):
+    face = FACE.copy()
+    face[:60] = opinion(HAPPY, 0.4)
+    face[:60, NEUTRAL] = 0.35
+    face /= face.sum(axis=1, keepdims=True)
+    out = Starter1().predict(subject(tmp_path, face=face, poses=pose(lips_move=False)), TASKS)
+    assert (out.expression_ids()[5:60] == NEUTRAL).all()
+    assert (out.expression_ids()[SMILES] == HAPPY).all()
+    assert out.va[SMILES, 0].min() > out.va[5:60, 0].max() + 0.2
+
+
+@pytest.mark.usefixtures("plain_face")
 def test_a_face_alone_is_taken_at_its_word(tmp_path):
     out = Starter1().predict(subject(tmp_path), TASKS)
     for name in ARRAYS[:-1]:
@@ -125,6 +144,7 @@ def test_a_voice_alone_gives_expression_and_va_but_no_units(tmp_path):
     assert np.isnan(out.au).all() and np.isnan(out.au_intensity).all()
 
 
+@pytest.mark.usefixtures("plain_face")
 def test_both_are_fused_where_both_speak(tmp_path):
     heard = voice()
     out = Starter1().predict(subject(tmp_path, heard=heard), TASKS)
@@ -151,6 +171,7 @@ def test_in_frames_without_a_face_the_voice_speaks(tmp_path):
     np.testing.assert_allclose(out.expr[~seen()], heard[~seen(), :8], rtol=1e-6)
 
 
+@pytest.mark.usefixtures("plain_face")
 def test_a_voice_is_not_that_of_a_face_whose_lips_are_still(tmp_path):
     features = subject(tmp_path, heard=voice(), poses=pose(lips_move=False))
     out = Starter1().predict(features, TASKS)
@@ -188,6 +209,7 @@ def test_rows_sum_to_one_and_intervals_hold_their_values(tmp_path):
     assert (out.va[valued] <= out.va_interval[valued, :, 1]).all()
 
 
+@pytest.mark.usefixtures("plain_face")
 def test_what_it_is_unsure_of_is_other(tmp_path):
     flat = np.tile(np.append(np.full(7, 1 / 7), 0).astype(np.float32), (FRAMES, 1))
     out = Starter1().predict(subject(tmp_path, face=flat), ("expr",))
