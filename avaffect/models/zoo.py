@@ -227,7 +227,7 @@ _MODELS = (
     _packaged(
         "starter-1-face",
         6_803_832,
-        "f903a1b574be9c149eabe4c9f83d21dc3a23ad21623d1753b3313a690284dd03",
+        "eaf9c38d77df63f63dfa8672d4343954f1b00489988e601182359986ded3b3bd",
         "Apache-2.0",
         "7 expressions of a face, calibrated, the default (Lite0, FER2013)",
     ),
