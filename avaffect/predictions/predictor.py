@@ -5,7 +5,7 @@ The built-in models and trained networks share this interface.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from avaffect.config import PredictConfig
@@ -13,6 +13,8 @@ from avaffect.errors import FeatureError, UnknownNameError
 from avaffect.features.store import SubjectFeatures
 from avaffect.predictions.prediction import Prediction
 
+# Frames that are read from the feature store at a time.
+CHUNK = 4096
 # What makes `preprocess` write an array, where that is no encoder.
 _OPTIONS = {"face_pose": "", "audio": "", "has_sound": "", "voice": " --voice"}
 
@@ -70,6 +72,12 @@ def require_arrays(
             f"needed by {predictor.name}",
             f"run `avaffect preprocess{options}` again",
         )
+
+
+def chunks(frames: int) -> Iterator[slice]:
+    """Slices of at most :data:`CHUNK` that cover ``frames``."""
+    for start in range(0, frames, CHUNK):
+        yield slice(start, min(start + CHUNK, frames))
 
 
 def build_predictor(config: PredictConfig, device: str = "cpu") -> Predictor:

@@ -11,7 +11,7 @@ A starter: not trained on Aff-Wild2, without temporal model and without voice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,9 @@ from avaffect.features.store import SubjectFeatures
 from avaffect.predictions import action_units
 from avaffect.predictions.expressions import blend
 from avaffect.predictions.prediction import Prediction
-from avaffect.predictions.predictor import require_arrays
+from avaffect.predictions.predictor import chunks, require_arrays
 from avaffect.predictions.valence_arousal import va_from_expression
 
-CHUNK = 4096
 # The neutral face is estimated from at most about this many frames, evenly spread.
 NEUTRAL_FRAMES = 20_000
 
@@ -76,7 +75,7 @@ class Starter:
         expr = np.full((frames, 8), np.nan, np.float32)
         va = np.full((frames, 2), np.nan, np.float32)
         active = np.full((frames, 12), np.nan, np.float32)
-        for rows in _chunks(frames):
+        for rows in chunks(frames):
             face_pose = subject.array("face_pose", rows.start, rows.stop)
             opinion = subject.array(self._frame_model.name, rows.start, rows.stop)
             active[rows] = action_units.activation(action_units.signals(face_pose), level)
@@ -103,12 +102,7 @@ class Starter:
     def _neutral(self, subject: SubjectFeatures) -> NDArray[np.float32]:
         step = -(-subject.frames // NEUTRAL_FRAMES) or 1
         raw = []
-        for rows in _chunks(subject.frames):
+        for rows in chunks(subject.frames):
             face_pose = subject.array("face_pose", rows.start, rows.stop)[::step]
             raw.append(action_units.signals(face_pose[action_units.is_frontal(face_pose)]))
         return action_units.neutral(np.concatenate(raw) if raw else np.zeros((0, 12), np.float32))
-
-
-def _chunks(frames: int) -> Iterator[slice]:
-    for start in range(0, frames, CHUNK):
-        yield slice(start, min(start + CHUNK, frames))

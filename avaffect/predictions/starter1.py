@@ -14,7 +14,7 @@ Not trained on Aff-Wild2 nor on any video, and on no action unit labels. What it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ from avaffect.predictions import fusion
 from avaffect.predictions.expressions import with_other, with_units
 from avaffect.predictions.neutral import frontality, seconds_each
 from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS, Prediction
-from avaffect.predictions.predictor import require_arrays
+from avaffect.predictions.predictor import chunks, require_arrays
 from avaffect.predictions.resting import resting_shift, shifted
 from avaffect.predictions.speaking import lip_gap, lips_move
 from avaffect.predictions.unit_proxies import unit_proxies
@@ -40,7 +40,6 @@ Values = NDArray[np.float32]
 
 FACE_NET = "starter-1-face"
 VOICE = "voice"
-CHUNK = 4096
 # The neutral face is estimated from at most about this many frames, evenly spread.
 NEUTRAL_FRAMES = 20_000
 # A face turned this far (degrees of yaw) keeps its say beside a voice; that far, it has none.
@@ -68,6 +67,19 @@ def preferred_frame_model() -> str:
         if encoder_spec(name).gives_va and cached_path(find_model(name)).is_file():
             return name
     return FACE_NET
+
+
+class _Pose(NamedTuple):
+    """What is needed of the face pose of N frames; NaN where there is no face.
+
+    ``signals`` [N, 12] of the action units, ``frontal`` [N] in 0..1 (0 without a face), ``gap``
+    [N] between the lips, ``yaw`` [N] in degrees.
+    """
+
+    signals: Values
+    frontal: Values
+    gap: Values
+    yaw: Values
 
 
 class _Opinion(NamedTuple):
@@ -114,20 +126,22 @@ class Starter1:
         va = np.full((frames, 2), np.nan, np.float32)
         interval = np.full((frames, 2, 2), np.nan, np.float32)
         heard = np.zeros(frames, bool)
-        active = self._active(subject)
-        shift = self._resting_shift(subject, active)
-        moves = self._lips_move(subject)
-        for rows in _chunks(frames):
-            face, voice = (
-                self._face(subject, rows, shift, active[rows]),
-                self._voice(subject, rows),
-            )
-            trust = fusion.Trust(self._trust(subject, rows), moves[rows])
-            by = fusion.weights()
-            expr[rows] = with_other(fusion.pool(face.expr, voice.expr, trust, by))
-            va[rows] = fusion.blend(face.va, voice.va, trust, by)
-            interval[rows] = fusion.blend(face.interval, voice.interval, trust, by)
-            heeded = (moves[rows] > 0) | np.isnan(face.expr[:, 0])
+        pose, opinion = self._pose(subject), self._read(subject)
+        active = _active(pose, np.asarray(subject.times))
+        shift = self._resting_shift(opinion, active, subject)
+        trust = fusion.Trust(
+            _trust(pose, np.asarray(subject.confidence)),
+            lips_move(pose.gap, np.asarray(subject.times)),
+        )
+        by = fusion.weights()
+        for rows in chunks(frames):
+            face = self._face(opinion[rows], shift, active[rows])
+            voice = self._voice(subject, rows)
+            kept = fusion.Trust(trust.face[rows], trust.voice[rows])
+            expr[rows] = with_other(fusion.pool(face.expr, voice.expr, kept, by))
+            va[rows] = fusion.blend(face.va, voice.va, kept, by)
+            interval[rows] = fusion.blend(face.interval, voice.interval, kept, by)
+            heeded = (kept.voice > 0) | np.isnan(face.expr[:, 0])
             heard[rows] = heeded & ~np.isnan(voice.expr[:, 0])
         return Prediction(
             subject=subject.name,
@@ -149,28 +163,38 @@ class Starter1:
         only_sound = listens and "face_pose" not in subject.names
         require_arrays(self, subject, () if only_sound else ("face_pose", self._frame_model.name))
 
-    def _raw(self, subject: SubjectFeatures, rows: slice) -> Values:
-        """float32 [n, 8 or 10], what the frame model says; NaN without a face."""
-        opinion = np.array(
-            subject.array(self._frame_model.name, rows.start, rows.stop), np.float32
-        )
-        opinion[~np.asarray(subject.present[rows])] = np.nan
+    def _pose(self, subject: SubjectFeatures) -> _Pose:
+        frames = subject.frames
+        signals = np.full((frames, len(ACTION_UNITS)), np.nan, np.float32)
+        frontal = np.zeros(frames, np.float32)
+        gap, yaw = (np.full(frames, np.nan, np.float32) for _ in range(2))
+        if "face_pose" in subject.names:
+            for rows in chunks(frames):
+                face_pose = subject.array("face_pose", rows.start, rows.stop)
+                signals[rows] = unit_proxies().signals(face_pose)
+                frontal[rows], gap[rows] = frontality(face_pose), lip_gap(face_pose)
+                yaw[rows] = face_pose[:, LANDMARK_VALUES] * 90
+            absent = ~np.asarray(subject.present)
+            signals[absent], gap[absent] = np.nan, np.nan
+        return _Pose(signals, frontal, gap, yaw)
+
+    def _read(self, subject: SubjectFeatures) -> Values:
+        """float32 [N, 8 or 10], what the frame model says; NaN without a face."""
+        name = self._frame_model.name
+        opinion = np.full((subject.frames, self._frame_model.size), np.nan, np.float32)
+        if name in subject.names:
+            for rows in chunks(subject.frames):
+                opinion[rows] = subject.array(name, rows.start, rows.stop)
+            opinion[~np.asarray(subject.present)] = np.nan
         return opinion
 
-    def _resting_shift(self, subject: SubjectFeatures, active: Values) -> Values:
+    def _resting_shift(self, opinion: Values, active: Values, subject: SubjectFeatures) -> Values:
         """float32 [7], see ``resting``: for our own face net, whose neutral faces are known."""
-        if self._frame_model.name != FACE_NET or FACE_NET not in subject.names:
+        if self._frame_model.name != FACE_NET:
             return np.zeros(7, np.float32)
-        whole = [self._raw(subject, rows) for rows in _chunks(subject.frames)]
-        opinion = np.concatenate([*whole, np.zeros((0, 8), np.float32)])
         return resting_shift(opinion, active, seconds_each(np.asarray(subject.times)))
 
-    def _face(
-        self, subject: SubjectFeatures, rows: slice, shift: Values, active: Values
-    ) -> _Opinion:
-        if self._frame_model.name not in subject.names:
-            return _silence(rows)
-        opinion = self._raw(subject, rows)
+    def _face(self, opinion: Values, shift: Values, active: Values) -> _Opinion:
         if self._frame_model.gives_va:
             # Such a net's errors were never measured here: no interval would be honest.
             unknown = np.full((len(opinion), 2, 2), np.nan, np.float32)
@@ -179,61 +203,22 @@ class Starter1:
         return _Opinion(opinion, *va_of_face(opinion))
 
     def _voice(self, subject: SubjectFeatures, rows: slice) -> _Opinion:
-        if VOICE not in self.needs or VOICE not in subject.names:
-            return _silence(rows)
-        opinion = np.array(subject.array(VOICE, rows.start, rows.stop)[:, :8], np.float32)
+        opinion = np.full((rows.stop - rows.start, len(EXPRESSIONS)), np.nan, np.float32)
+        if VOICE in self.needs and VOICE in subject.names:
+            opinion[:] = subject.array(VOICE, rows.start, rows.stop)[:, :8]
         return _Opinion(opinion, *va_of_face(opinion))
 
-    def _lips_move(self, subject: SubjectFeatures) -> Values:
-        """float32 [N] in 0..1, how far a voice can be this face's."""
-        if "face_pose" not in subject.names or VOICE not in self.needs:
-            return np.ones(subject.frames, np.float32)
-        gaps = [
-            lip_gap(subject.array("face_pose", rows.start, rows.stop))
-            for rows in _chunks(subject.frames)
-        ]
-        gap = np.concatenate([*gaps, np.zeros(0, np.float32)])
-        gap[~np.asarray(subject.present)] = np.nan
-        return lips_move(gap, np.asarray(subject.times))
 
-    def _trust(self, subject: SubjectFeatures, rows: slice) -> Values:
-        """float32 [n] in 0..1: how much of its say a face keeps beside a voice."""
-        if "face_pose" not in subject.names:
-            return np.zeros(rows.stop - rows.start, np.float32)
-        face_pose = subject.array("face_pose", rows.start, rows.stop)
-        yaw = np.abs(face_pose[:, LANDMARK_VALUES]) * 90
-        kept, lost = _TURNED
-        trust = np.clip((lost - yaw) / (lost - kept), 0, 1) * np.asarray(subject.confidence[rows])
-        return np.nan_to_num(trust).astype(np.float32)
-
-    def _active(self, subject: SubjectFeatures) -> Values:
-        """float32 [N, 12], activation of each action unit in 0..1, NaN without a face."""
-        active = np.full((subject.frames, len(ACTION_UNITS)), np.nan, np.float32)
-        if "face_pose" not in subject.names:
-            return active
-        proxies = unit_proxies()
-        step = -(-subject.frames // NEUTRAL_FRAMES) or 1
-        times = np.asarray(subject.times)[::step]
-        raw, fit = [], []
-        for rows in _chunks(subject.frames, step * -(-CHUNK // step)):
-            face_pose = subject.array("face_pose", rows.start, rows.stop)[::step]
-            raw.append(proxies.signals(face_pose))
-            fit.append(frontality(face_pose))
-        weight = seconds_each(times) * np.concatenate(fit)
-        level = proxies.neutral_level(np.concatenate(raw), weight)
-        for rows in _chunks(subject.frames):
-            face_pose = subject.array("face_pose", rows.start, rows.stop)
-            active[rows] = proxies.activation(proxies.signals(face_pose), level)
-        active[~np.asarray(subject.present)] = np.nan
-        return active
+def _active(pose: _Pose, times: NDArray[np.float64]) -> Values:
+    """float32 [N, 12], activation of each action unit in 0..1, NaN without a face."""
+    proxies = unit_proxies()
+    some = slice(None, None, -(-len(times) // NEUTRAL_FRAMES) or 1)
+    weight = seconds_each(times[some]) * pose.frontal[some]
+    return proxies.activation(pose.signals, proxies.neutral_level(pose.signals[some], weight))
 
 
-def _silence(rows: slice) -> _Opinion:
-    frames = rows.stop - rows.start
-    shapes = ((frames, len(EXPRESSIONS)), (frames, 2), (frames, 2, 2))
-    return _Opinion(*(np.full(shape, np.nan, np.float32) for shape in shapes))
-
-
-def _chunks(frames: int, size: int = CHUNK) -> Iterator[slice]:
-    for start in range(0, frames, size):
-        yield slice(start, min(start + size, frames))
+def _trust(pose: _Pose, confidence: Values) -> Values:
+    """float32 [N] in 0..1: how much of its say a face keeps beside a voice."""
+    kept, lost = _TURNED
+    trust = np.clip((lost - np.abs(pose.yaw)) / (lost - kept), 0, 1) * confidence
+    return np.nan_to_num(trust).astype(np.float32)

@@ -11,7 +11,7 @@ from avaffect.features.face_pose import SIZE, face_pose_names
 from avaffect.features.spool import Spool
 from avaffect.features.store import SpooledSubject
 from avaffect.features.tensors import ArraySpec
-from avaffect.predictions import starter
+from avaffect.predictions import predictor as predictors
 from avaffect.predictions.predictor import DEFAULT_MODEL, PREDICTORS, build_predictor
 from avaffect.predictions.valence_arousal import va_from_expression
 
@@ -78,7 +78,7 @@ def test_only_the_tasks_asked_for_are_given(tmp_path):
 def test_chunks_change_nothing(tmp_path, monkeypatch):
     features = subject(tmp_path)
     whole = build_predictor(STARTER_0).predict(features, ("va", "expr", "au"))
-    monkeypatch.setattr(starter, "CHUNK", 7)
+    monkeypatch.setattr(predictors, "CHUNK", 7)
     parts = build_predictor(STARTER_0).predict(features, ("va", "expr", "au"))
     for name in ("va", "expr", "au", "au_intensity"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))

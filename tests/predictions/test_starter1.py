@@ -17,6 +17,7 @@ from avaffect.features.voice import VOICE
 from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS
 from avaffect.models.zoo import find_model
 from avaffect.predictions import fusion, starter1
+from avaffect.predictions import predictor as predictors
 from avaffect.predictions.action_units import INNER_LIPS
 from avaffect.predictions.expressions import with_other
 from avaffect.predictions.predictor import build_predictor
@@ -247,8 +248,7 @@ def test_a_frame_model_with_va_is_believed_and_gives_no_interval(tmp_path):
 def test_chunks_change_nothing(tmp_path, monkeypatch, size):
     features = subject(tmp_path, heard=voice())
     whole = Starter1().predict(features, TASKS)
-    monkeypatch.setattr(starter1, "CHUNK", size)
-    monkeypatch.setattr(starter1._chunks, "__defaults__", (size,))
+    monkeypatch.setattr(predictors, "CHUNK", size)
     parts = Starter1().predict(features, TASKS)
     for name in ARRAYS:
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-6)
@@ -258,7 +258,7 @@ def test_a_long_clips_neutral_face_is_found_in_some_of_its_frames(tmp_path, monk
     features = subject(tmp_path, poses=pose(lips_move=False))
     whole = Starter1().predict(features, ("au",))
     monkeypatch.setattr(starter1, "NEUTRAL_FRAMES", 30)
-    monkeypatch.setattr(starter1, "CHUNK", 7)
+    monkeypatch.setattr(predictors, "CHUNK", 7)
     some = Starter1().predict(features, ("au",))
     np.testing.assert_array_equal(some.au_presence(), whole.au_presence())
     np.testing.assert_allclose(some.au_intensity, whole.au_intensity, atol=0.2)
