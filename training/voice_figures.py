@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.metrics.calibration import (
+    calibration_error,
+    fit_temperature,
+    reliability,
+    softmax,
+)
+
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-BINS = 15
 DRAWS = 2000
 WORST = 15
-
-
-def softmax(logits: NDArray[Any], temperature: float = 1.0) -> Array:
-    """float64 [N, C]."""
-    scaled = logits.astype(np.float64) / temperature
-    odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
 
 
 def confusion(truth: Labels, guess: Labels, classes: int) -> NDArray[np.int64]:
@@ -41,38 +40,6 @@ def accuracy(table: NDArray[np.int64]) -> float:
 
 
 SCORES = {"accuracy": accuracy, "macro F1": macro_f1}
-
-
-def fit_temperature(logits: NDArray[Any], truth: Labels, weight: Array) -> float:
-    """What logits [N, C] must be divided by for the least log loss."""
-    from scipy.optimize import minimize_scalar
-
-    at = np.arange(len(truth))
-
-    def loss(log_temperature: float) -> float:
-        chances = softmax(logits, float(np.exp(log_temperature)))[at, truth]
-        return float(-(weight * np.log(np.maximum(chances, 1e-12))).sum() / weight.sum())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x))
-
-
-def bins(chances: Array, truth: Labels) -> tuple[Array, Array, Array]:
-    """Of the highest probabilities, in bins: how many, their mean, the share that is right."""
-    sure, right = chances.max(axis=1), chances.argmax(axis=1) == truth
-    place = np.minimum((sure * BINS).astype(int), BINS - 1)
-    count = np.bincount(place, minlength=BINS).astype(np.float64)
-    filled = np.maximum(count, 1)
-    return (
-        count,
-        np.bincount(place, sure, BINS) / filled,
-        np.bincount(place, right.astype(float), BINS) / filled,
-    )
-
-
-def calibration_error(chances: Array, truth: Labels) -> float:
-    """Expected calibration error of the highest probability (Guo et al. 2017)."""
-    count, sure, right = bins(chances, truth)
-    return float((count * np.abs(sure - right)).sum() / count.sum())
 
 
 def merged(chances: Array, names: Sequence[str]) -> tuple[Array, Labels]:
@@ -271,10 +238,14 @@ def draw_reliability(
         windows, of, hot = flattened(takes, one, others)
         truth = takes.label[of]
         for text, chances in (("before", softmax(windows)), ("after", hot)):
-            count, sure, right = bins(chances, truth)
+            there = [one for one in reliability(chances, truth) if one.count > 20]
             error = calibration_error(chances, truth)
-            there = count > 20
-            panel.plot(sure[there], right[there], "o-", label=f"{text}, ECE {error:.3f}")
+            panel.plot(
+                [one.confidence for one in there],
+                [one.accuracy for one in there],
+                "o-",
+                label=f"{text}, ECE {error:.3f}",
+            )
         panel.plot([0, 1], [0, 1], color="0.7", linewidth=1)
         panel.set(title=f"{kind}: windows of unheard actors", xlabel="highest probability")
         panel.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))

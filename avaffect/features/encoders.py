@@ -21,6 +21,7 @@ from avaffect.errors import UnknownNameError
 from avaffect.faces.align import AFFWILD2, CropSpec
 from avaffect.faces.face import require_shape
 from avaffect.files.editions import EXPRESSIONS
+from avaffect.metrics.calibration import softmax
 from avaffect.models.derived import derived_file
 from avaffect.models.fetch import model_path
 from avaffect.models.session import OnnxNet, TfliteNet
@@ -230,9 +231,8 @@ def _emotiefflib(model: str, mean: Sequence[float], std: Sequence[float]) -> Bui
             pixels = ((crops.astype(np.float32) - centre) / spread).transpose(0, 3, 1, 2)
             raw = net(np.ascontiguousarray(pixels))[0]
             logits = raw[:, :8][:, order]
-            odds = np.exp(logits - logits.max(1, keepdims=True))
             va = np.clip(raw[:, 8:10], -1, 1)
-            return np.concatenate([odds / odds.sum(1, keepdims=True), va], 1).astype(np.float32)
+            return np.concatenate([softmax(logits), va], 1).astype(np.float32)
 
         return _chunked(run, 1) if device == "cpu" else run
 

@@ -26,6 +26,7 @@ from avaffect.features.audio import audio_features
 from avaffect.features.speech import Speech, detect_speech
 from avaffect.features.tensors import ArraySpec
 from avaffect.files.editions import EXPRESSIONS
+from avaffect.metrics.calibration import softmax
 from avaffect.models.fetch import model_path
 from avaffect.models.session import OnnxNet
 from avaffect.progress import EventCallback, Progress, ignore_events
@@ -128,9 +129,8 @@ class VoiceNet:
     def __call__(self, features: Floats) -> Floats:
         """Probabilities float32 [B, 8] in the order of ``EXPRESSIONS`` of windows [B, T, 168]."""
         (logits,) = self._net(features)
-        logits = logits.astype(np.float64) / self.settings.temperature
-        odds = np.exp(logits - logits.max(1, keepdims=True)) @ self._classes
-        return (odds / odds.sum(1, keepdims=True)).astype(np.float32)
+        chances = softmax(logits, self.settings.temperature)
+        return (chances @ self._classes).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -35,19 +35,27 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[n
 
 
 def negative_log_likelihood(
-    logits: NDArray[np.floating], labels: NDArray[np.integer], temperature: float = 1.0
+    logits: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    temperature: float = 1.0,
+    weight: NDArray[np.floating] | None = None,
 ) -> float:
-    """Mean surprise at the labels, in nats."""
+    """Mean surprise at the labels, in nats; ``weight`` [N] says how much each row counts."""
     chosen = softmax(logits, temperature)[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(chosen, 1e-300)).mean())
+    return float(np.average(-np.log(np.maximum(chosen, 1e-300)), weights=weight))
 
 
-def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+def fit_temperature(
+    logits: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    weight: NDArray[np.floating] | None = None,
+) -> float:
     """The temperature that makes the labels likeliest (Guo et al., ICML 2017).
 
     Args:
         logits: [N, K].
         labels: int [N], 0..K-1.
+        weight: [N], how much each row counts; None for all the same.
 
     Returns:
         Above 1 for a net that is too sure of itself.
@@ -56,7 +64,7 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
 
     _check(logits, labels)
     found = minimize_scalar(
-        lambda log: negative_log_likelihood(logits, labels, float(np.exp(log))),
+        lambda log: negative_log_likelihood(logits, labels, float(np.exp(log)), weight),
         bounds=(np.log(_LOWEST), np.log(_HIGHEST)),
         method="bounded",
     )
@@ -84,8 +92,18 @@ def expected_calibration_error(
     temperature: float = 1.0,
     bins: int = BINS,
 ) -> float:
-    """How far confidence and accuracy lie apart on average over the predictions, 0..1."""
-    found = reliability(softmax(logits, temperature), labels, bins)
+    """`calibration_error` of logits [N, K] at a temperature."""
+    return calibration_error(softmax(logits, temperature), labels, bins)
+
+
+def calibration_error(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = BINS
+) -> float:
+    """How far confidence and accuracy lie apart on average over the predictions, 0..1.
+
+    The expected calibration error of Guo et al., ICML 2017.
+    """
+    found = reliability(probabilities, labels, bins)
     total = sum(one.count for one in found)
     return sum(one.count * abs(one.confidence - one.accuracy) for one in found) / total
 
