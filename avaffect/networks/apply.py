@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,9 @@ from avaffect.networks.network import AffectNetwork
 from avaffect.windows.merge import Merger
 from avaffect.windows.reader import WindowReader
 
+# Pictures in memory at a time, 38 kB each.
+_PICTURES = 2048
+
 
 @dataclass(frozen=True)
 class Opinion:
@@ -22,7 +25,7 @@ class Opinion:
         clip: its index in the reader.
         values: by task, float32 [N, K]: ``va`` in [-1, 1], probabilities of ``expr`` and ``au``;
             NaN where no branch sees the frame.
-        seen: by branch, bool [N].
+        seen: by branch that reads features, bool [N].
     """
 
     clip: int
@@ -44,34 +47,72 @@ def apply_network(
         network: the network, on ``device``; it is set to evaluation.
         reader: the clips and their windows, which cover each frame.
         device: where to compute.
-        batch_size: windows at a time.
+        batch_size: windows at a time; fewer where they hold pictures.
         clips: indices of those to apply it to; None takes all.
     """
     network.eval()
-    for clip in range(len(reader.clips)) if clips is None else clips:
-        frames = reader.clips[clip].frames
-        mine = np.flatnonzero(reader.windows.clip == clip)
-        mergers: dict[str, Merger] = {}
-        seen = {name: np.zeros(frames, bool) for name in network.branches}
-        for first in range(0, len(mine), batch_size):
-            batch = reader[mine[first : first + batch_size].tolist()]
-            on_device = batch.to(device)
-            with torch.inference_mode():
-                outputs = network(on_device.inputs, on_device.seen, on_device.exists)
-            starts = batch.start.tolist()
-            for name, there in batch.seen.items():
-                for start, row in zip(starts, there.numpy(), strict=True):
-                    seen[name][start : start + len(row)] |= row[: frames - start]
-            for task, output in outputs.items():
-                values = probabilities(task, output).float().cpu().numpy()
-                merger = mergers.setdefault(task, Merger(frames, values.shape[2]))
-                for start, window in zip(starts, values, strict=True):
-                    merger.add(start, window)
-        anything = np.any(list(seen.values()), axis=0)
-        merged = {task: merger.result() for task, merger in mergers.items()}
+    windows = reader.windows
+    if reader.pictures:
+        batch_size = max(1, min(batch_size, _PICTURES // windows.length))
+    chosen = np.arange(len(reader.clips)) if clips is None else np.asarray(clips, np.int64)
+    # A clip's windows lie side by side; batches go on over the ends of short clips.
+    first = np.searchsorted(windows.clip, chosen, side="left")
+    last = np.searchsorted(windows.clip, chosen, side="right")
+    order = np.concatenate(
+        [np.zeros(0, np.int64), *(np.arange(*some) for some in zip(first, last, strict=True))]
+    )
+    left = dict(zip(chosen.tolist(), (last - first).tolist(), strict=True))
+    gathered: dict[int, _Gathered] = {}
+    for at in range(0, len(order), batch_size):
+        batch = reader[order[at : at + batch_size].tolist()]
+        on_device = batch.to(device)
+        with torch.inference_mode():
+            outputs = network(on_device.inputs, on_device.seen, on_device.exists)
+        values = {
+            task: probabilities(task, output).float().cpu().numpy()
+            for task, output in outputs.items()
+        }
+        seen = {name: there.numpy() for name, there in batch.seen.items()}
+        places = zip(batch.clip.tolist(), batch.start.tolist(), strict=True)
+        for row, (clip, start) in enumerate(places):
+            if clip not in gathered:
+                gathered[clip] = _Gathered(reader.clips[clip].frames)
+            gathered[clip].add(start, row, values, seen)
+            left[clip] -= 1
+            if not left[clip]:
+                yield gathered.pop(clip).opinion(clip)
+
+
+class _Gathered:
+    """What is known of a clip of so many frames while its windows come in."""
+
+    def __init__(self, frames: int) -> None:
+        self._frames = frames
+        self._mergers: dict[str, Merger] = {}
+        self._seen: dict[str, NDArray[np.bool_]] = {}
+
+    def add(
+        self,
+        start: int,
+        row: int,
+        values: Mapping[str, NDArray[np.float32]],
+        seen: Mapping[str, NDArray[np.bool_]],
+    ) -> None:
+        """A window that begins at ``start``: the row of a batch's values and masks."""
+        for name, there in seen.items():
+            mine = self._seen.setdefault(name, np.zeros(self._frames, bool))
+            mine[start : start + there.shape[1]] |= there[row][: self._frames - start]
+        for task, some in values.items():
+            merger = self._mergers.setdefault(task, Merger(self._frames, some.shape[2]))
+            merger.add(start, some[row])
+
+    def opinion(self, clip: int) -> Opinion:
+        """What it comes to."""
+        anything = np.any(list(self._seen.values()), axis=0)
+        merged = {task: merger.result() for task, merger in self._mergers.items()}
         for one in merged.values():
             one[~anything] = np.nan
-        yield Opinion(clip, merged, seen)
+        return Opinion(clip, merged, self._seen)
 
 
 def probabilities(task: str, output: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,6 @@ A block whose attribute ``stride`` is not 1 makes one frame of so many, see :fun
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avaffect.networks.attention import EncoderLayer
-from avaffect.recipes.recipe import Block, Dense, Recurrent, Tcn, Transformer
+from avaffect.networks.transformers import (
+    EncoderDecoderBlock,
+    LocalAttentionBlock,
+    TransformerBlock,
+)
+from avaffect.recipes.recipe import Block, Dense, EncoderDecoder, Recurrent, Tcn, UpDown
 
 ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda size: nn.Identity(),
@@ -225,38 +228,28 @@ class TcnBlock(nn.Module):
         return x
 
 
-class TransformerBlock(nn.Module):
-    """Transformer encoder layers (pre-norm) that attend to seen frames only."""
+class UpDownBlock(nn.Module):
+    """Two dense layers with ReLU, wider and back again: F_ec of seed paper 003, equation 8.
 
-    def __init__(self, width: int, config: Transformer) -> None:
+    Attributes:
+        size: width of what it gives, that of the input.
+    """
+
+    def __init__(self, width: int, config: UpDown) -> None:
         super().__init__()
-        self.size = config.size
-        self.enter = nn.Linear(width, config.size)
-        self.layers = nn.ModuleList(
-            EncoderLayer(config.size, config.heads, config.feedforward, config.dropout)
-            for _ in range(config.layers)
-        )
-        self.leave = nn.LayerNorm(config.size)
+        self.size = width
+        inner = round(config.factor * width)
+        self.up, self.down = nn.Linear(width, inner), nn.Linear(inner, width)
+        for layer in (self.up, self.down):
+            # He initialisation, as the paper has it.
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:
-        # Attention to nothing would be NaN: a window without a seen frame attends to its first.
-        first = torch.zeros_like(seen)
-        first[:, 0] = True
-        ignored = ~(seen | (first & ~seen.any(1, keepdim=True)))
-        x = self.enter(x)
-        x = x + _positions(x.shape[1], self.size, x.device).to(x.dtype)
-        for layer in self.layers:
-            x = layer(x, ignored)
-        out: Tensor = self.leave(x)
+        x = self.dropout(functional.relu(self.up(x)))
+        out: Tensor = self.dropout(functional.relu(self.down(x)))
         return out
-
-
-def _positions(length: int, size: int, device: torch.device) -> Tensor:
-    """float32 [length, size], sines and cosines (Vaswani et al. 2017, section 3.5)."""
-    at = torch.arange(length, dtype=torch.float32, device=device)[:, None]
-    half = (size + 1) // 2
-    rate = torch.exp(torch.arange(half, device=device) * (-math.log(10000.0) / half))
-    return torch.cat((torch.sin(at * rate), torch.cos(at * rate)), dim=1)[:, :size]
 
 
 BLOCKS: dict[str, Callable[[int, Any], nn.Module]] = {
@@ -267,9 +260,20 @@ BLOCKS: dict[str, Callable[[int, Any], nn.Module]] = {
     "bilstm": RecurrentBlock,
     "tcn": TcnBlock,
     "transformer": TransformerBlock,
+    "encoder_decoder": EncoderDecoderBlock,
+    "local_attention": LocalAttentionBlock,
+    "up_down": UpDownBlock,
 }
 
 
-def build_block(width: int, config: Block) -> nn.Module:
-    """The block that ``config`` describes, for inputs of ``width`` features."""
+def build_block(width: int, config: Block, target: int | None = None) -> nn.Module:
+    """The block that ``config`` describes.
+
+    Args:
+        width: features of its input.
+        config: the settings.
+        target: features of what the decoder of an ``encoder_decoder`` reads; None for its input.
+    """
+    if isinstance(config, EncoderDecoder):
+        return EncoderDecoderBlock(width, config, target)
     return BLOCKS[config.kind](width, config)

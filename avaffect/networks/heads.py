@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -9,6 +10,22 @@ from torch import Tensor, nn
 
 from avaffect.networks.blocks import After, DenseBlock
 from avaffect.recipes.recipe import Dense, Head
+
+
+# The class Other of the challenge's eight expressions.
+OTHER = 7
+
+
+def by_threshold(logits: Tensor, threshold: float) -> Tensor:
+    """Logits by which Other is the likeliest class just where none of the others, a softmax over
+    them alone, reaches ``threshold``; the probability of Other is its share beside theirs.
+
+    Args:
+        logits: [..., 8], of Other without meaning.
+        threshold: between 0 and 1.
+    """
+    others = logits[..., :OTHER].log_softmax(-1)
+    return torch.cat((others, torch.full_like(others[..., :1], math.log(threshold))), dim=-1)
 
 
 class TaskHead(nn.Module):

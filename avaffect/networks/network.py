@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from avaffect.errors import UsageError
 from avaffect.networks.blocks import build_block, lengthen, shorten
+from avaffect.networks.encoders import build_encoder
 from avaffect.networks.fusion import FUSIONS
-from avaffect.networks.heads import TaskHead
-from avaffect.recipes.recipe import Branch, Recipe
+from avaffect.networks.heads import OTHER, TaskHead, by_threshold
+from avaffect.networks.polarity import PolarityHead, decided
+from avaffect.networks.transformers import EncoderDecoderBlock
+from avaffect.recipes.recipe import Branch, Head, Recipe
 
 _LIMIT = 10.0
 
@@ -41,7 +44,12 @@ class Statistics:
 
 
 class BranchNetwork(nn.Module):
-    """One modality's way up to the fusion.
+    """A branch's way up to the fusion.
+
+    Args:
+        width: features of its input; without meaning for an encoder.
+        config: the branch.
+        target: features of its target, None without one.
 
     Attributes:
         size: width of what it gives.
@@ -51,32 +59,64 @@ class BranchNetwork(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, width: int, config: Branch) -> None:
+    def __init__(self, width: int, config: Branch, target: int | None = None) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("deviation", torch.ones(width))
+        self.encoder = None if config.encoder is None else build_encoder(config.encoder)
+        if self.encoder is not None:
+            width = int(self.encoder.size)  # type: ignore[arg-type]
+        elif config.input is None:
+            self.register_buffer("mean", torch.zeros(width))
+            self.register_buffer("deviation", torch.ones(width))
         self.blocks = nn.ModuleList()
         for block in config.layers:
-            self.blocks.append(build_block(width, block))
+            self.blocks.append(build_block(width, block, target))
             width = int(self.blocks[-1].size)  # type: ignore[arg-type]
         self.size = width
 
     def standardise(self, x: Tensor, seen: Tensor) -> Tensor:
-        """Zero where nothing is seen, and in single cells that are not finite; within +-10."""
+        """Zero where nothing is seen, and in single cells that are not finite; within +-10.
+
+        Pictures stay as they are.
+        """
+        if self.encoder is not None:
+            return x
         x = (x.float() - self.mean) / self.deviation
         x = torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
         # A feature that hardly moved in training may be thousands of deviations off in a video of
         # another kind, and would drown everything else.
         return x.clamp(-_LIMIT, _LIMIT) * seen[..., None]
 
-    def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:
-        frames, stride = x.shape[1], 1
+    def forward(
+        self, x: Tensor, exists: Tensor, seen: Tensor, target: Tensor | None = None
+    ) -> Tensor:
+        frames, stride = exists.shape[1], 1
+        if self.encoder is not None:
+            x = self.encoder(x, seen)
         for block in self.blocks:
-            x = block(x, exists, seen)
+            if target is not None and isinstance(block, EncoderDecoderBlock):
+                x = block(x, exists, seen, target)
+            else:
+                x = block(x, exists, seen)
             if (step := int(getattr(block, "stride", 1))) > 1:
                 stride *= step
                 exists, seen = shorten(exists, step), shorten(seen, step)
         return lengthen(x, stride, frames) if stride > 1 else x
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a network gives in training.
+
+    Attributes:
+        main: by task, float32 [B, T, K]: values of ``va``, else logits.
+        auxiliary: likewise, by branch.
+        polarity: logits of -1, other, +1, float32 [B, T, V, 3]; ``va`` of ``main`` is then what
+            the regression says, also where they say an extreme.
+    """
+
+    main: dict[str, Tensor]
+    auxiliary: dict[str, dict[str, Tensor]]
+    polarity: Tensor | None = None
 
 
 class AffectNetwork(nn.Module):
@@ -84,8 +124,11 @@ class AffectNetwork(nn.Module):
 
     Args:
         recipe: the recipe.
-        widths: by branch, how many features a frame has.
+        widths: by branch that reads features, how many a frame has.
         outputs: by task, how many values it wants.
+
+    Raises:
+        UsageError: a branch's name, or sizes that do not go together.
     """
 
     def __init__(
@@ -93,25 +136,56 @@ class AffectNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.recipe = recipe
-        try:
-            self.branches = nn.ModuleDict(
-                {name: BranchNetwork(widths[name], one) for name, one in recipe.branches.items()}
-            )
-        except KeyError as error:  # torch keeps some names for itself
+        expr = recipe.tasks.get("expr")
+        if expr is not None and expr.other_threshold is not None and outputs["expr"] != OTHER + 1:
             raise UsageError(
-                f"a branch has a name that cannot be used: {error}", "give it another name"
-            ) from error
-        sizes = [int(one.size) for one in self.branches.values()]  # type: ignore[arg-type]
-        late = recipe.fusion.kind == "late"
-        self.fusion = None if late else FUSIONS[recipe.fusion.kind](sizes, recipe.fusion)
-        entries = sizes if late else [int(self.fusion.size)]  # type: ignore[union-attr,arg-type]
-        self.heads = nn.ModuleDict(
+                f"other_threshold wants the challenge's {OTHER + 1} expressions, the data has "
+                f"{outputs['expr']}",
+                "set tasks.expr.other_threshold=null",
+            )
+        sizes: dict[str, int] = {}
+        self.branches = nn.ModuleDict()
+        for name, one in recipe.branches.items():
+            width = widths[name] if one.input is None else sizes[one.input]
+            target = None if one.target is None else sizes[one.target]
+            try:
+                self.branches[name] = BranchNetwork(width, one, target)
+            except KeyError as error:  # torch keeps some names for itself
+                raise UsageError(
+                    f"a branch has a name that cannot be used: {error}", "give it another name"
+                ) from error
+            sizes[name] = int(self.branches[name].size)  # type: ignore[arg-type]
+        kind, fused = recipe.fusion.kind, [sizes[name] for name in recipe.fused]
+        self.fusion = FUSIONS[kind](fused, recipe.fusion) if kind in FUSIONS else None
+        width = 0 if self.fusion is None else int(self.fusion.size)  # type: ignore[arg-type]
+        self.joint = nn.ModuleList()
+        for block in recipe.fusion.layers:
+            self.joint.append(build_block(width, block))
+            width = int(self.joint[-1].size)  # type: ignore[arg-type]
+        entries = fused if self.fusion is None else [width]
+
+        def heads(entries: Sequence[int]) -> nn.ModuleDict:
+            return nn.ModuleDict(
+                {
+                    task: nn.ModuleList(
+                        PolarityHead(width, outputs[task], recipe.polarity)
+                        if task == "va" and recipe.polarity is not None
+                        else TaskHead(width, outputs[task], recipe.head, bounded=task == "va")
+                        for width in entries
+                    )
+                    for task in recipe.task_names
+                }
+            )
+
+        self.heads = heads(entries)
+        apart = recipe.auxiliary if self.fusion is not None else ()
+        self.auxiliary = nn.ModuleDict({name: heads([sizes[name]]) for name in apart})
+        stack = Head(recipe.fusion.units, dropout=recipe.fusion.dropout)
+        self.stack = nn.ModuleDict(
             {
-                task: nn.ModuleList(
-                    TaskHead(width, outputs[task], recipe.head, bounded=task == "va")
-                    for width in entries
-                )
+                task: TaskHead(len(fused) * outputs[task], outputs[task], stack, task == "va")
                 for task in recipe.task_names
+                if kind == "stacked"
             }
         )
 
@@ -128,15 +202,15 @@ class AffectNetwork(nn.Module):
         """Features as the branches read them.
 
         Args:
-            inputs: by branch, float [B, T, F].
-            seen: by branch, bool [B, T].
+            inputs: by branch that reads features, float [B, T, F], or pictures [B, T, S, S, 3].
+            seen: by the same, bool [B, T].
 
         Returns:
-            By branch, float32 [B, T, F], zeros where nothing is seen.
+            By the same, float32 [B, T, F], zeros where nothing is seen; pictures as they are.
         """
         return {
-            name: branch.standardise(inputs[name], seen[name])  # type: ignore[operator]
-            for name, branch in self.branches.items()
+            name: self.branches[name].standardise(inputs[name], seen[name])  # type: ignore[operator]
+            for name in self.recipe.roots
         }
 
     def forward(
@@ -145,8 +219,9 @@ class AffectNetwork(nn.Module):
         """From raw features to what the tasks want.
 
         Args:
-            inputs: by branch, float [B, T, F] as the feature store holds them.
-            seen: by branch, bool [B, T], where the modality is there.
+            inputs: by branch that reads features, float [B, T, F] as the feature store holds them,
+                or pictures, uint8 or float [B, T, S, S, 3] RGB in 0..255.
+            seen: by the same, bool [B, T], where the modality is there.
             exists: bool [B, T], False in padding at the end of short clips.
 
         Returns:
@@ -159,17 +234,70 @@ class AffectNetwork(nn.Module):
         self, features: Mapping[str, Tensor], seen: Mapping[str, Tensor], exists: Tensor
     ) -> dict[str, Tensor]:
         """As :meth:`forward`, from standardised features."""
-        there = [seen[name] for name in self.branches]
-        ups = [one(features[name], exists, seen[name]) for name, one in self.branches.items()]
+        outputs = self.outputs(features, seen, exists)
+        main = dict(outputs.main)
+        if outputs.polarity is not None:
+            main["va"] = decided(main["va"], outputs.polarity)
+        loss = self.recipe.tasks.get("expr")
+        if loss is not None and loss.other_threshold is not None:
+            main["expr"] = by_threshold(main["expr"], loss.other_threshold)
+        return main
+
+    def outputs(
+        self, features: Mapping[str, Tensor], seen: Mapping[str, Tensor], exists: Tensor
+    ) -> Outputs:
+        """Everything that training has losses for, from standardised features."""
+        whole = self.seen(seen)
+        ups: dict[str, Tensor] = {}
+        for name, config in self.recipe.branches.items():
+            x = features[name] if config.input is None else ups[config.input]
+            target = None if config.target is None else ups[config.target]
+            ups[name] = self.branches[name](x, exists, whole[name], target)
+        fused = self.recipe.fused
+        there = [whole[name] for name in fused]
         anything = torch.stack(there).any(0)
         if self.fusion is not None:
-            fused = self.fusion(ups, there)
-            return {task: head[0](fused, anything) for task, head in self.heads.items()}  # type: ignore[index]
-        out = {}
-        for task, heads in self.heads.items():
-            opinions = [heads[i](up, there[i]) for i, up in enumerate(ups)]  # type: ignore[index]
-            out[task] = _average(task, torch.stack(opinions), torch.stack(there))
-        return out
+            joined = self.fusion([ups[name] for name in fused], there)
+            for block in self.joint:
+                joined = block(joined, exists, anything)
+            main, polarity = self._heads(self.heads, 0, joined, anything)
+            auxiliary = {
+                name: self._heads(heads, 0, ups[name], whole[name])[0]  # type: ignore[arg-type]
+                for name, heads in self.auxiliary.items()
+            }
+            return Outputs(main, auxiliary, polarity)
+        said = {
+            name: self._heads(self.heads, i, ups[name], whole[name])[0]
+            for i, name in enumerate(fused)
+        }
+        main = {}
+        for task in self.heads:
+            opinions = [said[name][task] for name in fused]
+            if task in self.stack:
+                silent = [x * one[..., None] for x, one in zip(opinions, there, strict=True)]
+                main[task] = self.stack[task](torch.cat(silent, dim=-1), anything)
+            else:
+                main[task] = _average(task, torch.stack(opinions), torch.stack(there))
+        return Outputs(main, {name: said[name] for name in self.recipe.auxiliary})
+
+    def seen(self, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """By every branch, bool [B, T], from those that read features."""
+        whole: dict[str, Tensor] = {}
+        for name, config in self.recipe.branches.items():
+            whole[name] = seen[name] if config.input is None else whole[config.input]
+        return whole
+
+    @staticmethod
+    def _heads(
+        heads: nn.ModuleDict, which: int, x: Tensor, seen: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """What the heads of that number say, by task, and the logits of the polarity."""
+        polarity, said = None, {}
+        for task, some in heads.items():
+            said[task] = some[which](x, seen)  # type: ignore[index]
+            if isinstance(said[task], tuple):
+                said[task], polarity = said[task]
+        return said, polarity
 
     def drop_modalities(
         self, seen: Mapping[str, Tensor], chance: float, generator: torch.Generator | None = None
@@ -184,15 +312,12 @@ class AffectNetwork(nn.Module):
         names = self.recipe.modalities
         if len(names) < 2 or chance == 0:
             return dict(seen)
-        of = {name: self.recipe.branches[name].modality for name in self.branches}
+        of = {name: branch.modality for name, branch in self.recipe.roots.items()}
         first = next(iter(seen.values()))
         drop = torch.rand((len(first), len(names)), generator=generator) < chance
         drop = drop.to(first.device)
         has = torch.stack(
-            [
-                torch.stack([seen[b].any(1) for b in self.branches if of[b] == name]).any(0)
-                for name in names
-            ],
+            [torch.stack([seen[b].any(1) for b in of if of[b] == name]).any(0) for name in names],
             dim=1,
         )
         keep = ~drop | ~(has & ~drop).any(1, keepdim=True)

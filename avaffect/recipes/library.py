@@ -137,8 +137,9 @@ def choose(
                 f"recipe '{recipe.name}' has no branch for '{', '.join(unknown) or 'nothing'}'",
                 f"choose of {', '.join(recipe.modalities)}",
             )
-        kept = {n: one for n, one in recipe.branches.items() if one.modality in modalities}
-        recipe = replace(recipe, branches=kept)
+        kept = {n: one for n, one in recipe.branches.items() if recipe.modality(n) in modalities}
+        auxiliary = tuple(name for name in recipe.auxiliary if name in kept)
+        recipe = replace(recipe, branches=kept, auxiliary=auxiliary)
     if tasks is not None:
         for task in tasks:
             if task not in DEFAULT_LOSSES:

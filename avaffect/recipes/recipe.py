@@ -126,25 +126,183 @@ class Transformer:
         return self
 
 
-Block = Annotated[Dense | Recurrent | Tcn | Transformer, Field(discriminator="kind")]
+@dataclass(frozen=True, config=_STRICT)
+class EncoderDecoder:
+    """A whole transformer (Vaswani et al. 2017), pre-norm: the encoder reads the branch, the
+    decoder reads the branch's ``target`` (or the branch again) and attends to the encoder.
+
+    Attributes:
+        size: width; None keeps that of what comes in, else a dense layer brings it to this.
+        layers: of the encoder, and as many of the decoder.
+        heads: attention heads, must divide the width.
+        feedforward: width of the inner dense layers.
+        dropout: everywhere in the layers.
+        position: ``none``, or ``time``: sines and cosines, of learned frequencies, of a frame's
+            place in its window from 0 to 1.
+        causal: whether the decoder's self-attention sees earlier frames only.
+    """
+
+    kind: Literal["encoder_decoder"] = "encoder_decoder"
+    size: Count | None = None
+    layers: Count = 3
+    heads: Count = 8
+    feedforward: Count = 1024
+    dropout: Fraction = 0.3
+    position: Literal["none", "time"] = "none"
+    causal: bool = False
+
+
+@dataclass(frozen=True, config=_STRICT)
+class LocalAttention:
+    """Self-attention layers in which a frame attends to its neighbourhood.
+
+    Attributes:
+        window: frames that a frame attends to, itself among them.
+        layers: how many.
+        heads: attention heads, must divide the width.
+        causal: whether the neighbourhood ends with the frame; else it is centred, and ``window``
+            odd.
+        dropout: on the weights and behind each layer.
+    """
+
+    kind: Literal["local_attention"] = "local_attention"
+    window: Count = 33
+    layers: Count = 2
+    heads: Count = 1
+    causal: bool = False
+    dropout: Fraction = 0.0
+
+    @model_validator(mode="after")
+    def _check(self) -> LocalAttention:
+        if not self.causal and self.window % 2 == 0:
+            raise ValueError("a centred window must be odd")
+        return self
+
+
+@dataclass(frozen=True, config=_STRICT)
+class UpDown:
+    """Two dense layers with ReLU, wider and back again ("feature expansion and compression").
+
+    Attributes:
+        factor: how many times wider.
+        dropout: behind each layer.
+    """
+
+    kind: Literal["up_down"] = "up_down"
+    factor: Annotated[float, Field(ge=1, le=16)] = 1.5
+    dropout: Fraction = 0.0
+
+
+Block = Annotated[
+    Dense | Recurrent | Tcn | Transformer | EncoderDecoder | LocalAttention | UpDown,
+    Field(discriminator="kind"),
+]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Backbone:
+    """A convolutional net on each frame's aligned face.
+
+    Attributes:
+        net: a key of ``networks.backbones.BACKBONES``.
+        pretrained: whether training starts from ImageNet's weights; without them at hand it starts
+            at random, and says so.
+        frozen: stages that are not trained, by name; their batch statistics stay too.
+        size: pixels that faces are brought to.
+        checkpointing: whether activations are computed again in the backward pass, which saves
+            most of the memory and costs a third more time.
+        dropout: on what comes out.
+    """
+
+    kind: Literal["backbone"] = "backbone"
+    net: str = "regnet_y_400mf"
+    pretrained: bool = True
+    frozen: tuple[str, ...] = ()
+    size: Annotated[int, Field(ge=32, le=512)] = 112
+    checkpointing: bool = False
+    dropout: Fraction = 0.0
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PhaseDifference:
+    """How each frame's face moves: differences of local phase between neighbouring frames, and a
+    small convolutional net on them (seed paper 002, after MIMAMO-Net, Deng et al. 2020).
+
+    Attributes:
+        size: pixels that grey faces are brought to.
+        differences: so many around each frame, even.
+        bands: orientations of the steerable pyramid.
+        levels: of the pyramid, from 1, the finest, on.
+        channels: of each convolution block.
+        units: size of the dense layer behind, which is what comes out.
+        dropout: on the maps of the convolutions.
+        out_dropout: behind the dense layer.
+    """
+
+    kind: Literal["phase"] = "phase"
+    size: Annotated[int, Field(ge=16, le=128, multiple_of=8)] = 48
+    differences: Annotated[int, Field(ge=2, multiple_of=2)] = 12
+    bands: Count = 2
+    levels: Annotated[tuple[Annotated[int, Field(ge=1, le=3)], ...], Field(min_length=1)] = (1, 2)
+    channels: Sizes = (64,)
+    units: Count = 256
+    dropout: Fraction = 0.2
+    out_dropout: Fraction = 0.3
+
+
+Encoder = Annotated[Backbone | PhaseDifference, Field(discriminator="kind")]
+FACES = "faces"
+"""The array of aligned faces, uint8 [N, S, S, 3] RGB, which ``features.pictures`` reads."""
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Branch:
-    """What becomes of the features of one modality before fusion.
+    """What becomes of the features of one modality, or of another branch, before fusion.
 
     Attributes:
-        modality: ``audio`` or ``video``, what ``--modalities`` chooses by.
+        modality: ``audio`` or ``video``, what ``--modalities`` chooses by; of a branch that goes
+            on from another one, that one's.
         features: arrays of the feature store, concatenated.
+        encoder: a net on pictures; the branch then reads the array ``faces`` alone.
+        input: an earlier branch that this one goes on from, in place of features.
+        target: an earlier branch that the decoder of ``encoder_decoder`` reads.
         layers: blocks, one after the other.
+        fused: whether it takes part in the fusion; else it is only there for others.
         normalise: ``train`` (mean and deviation of the training frames), ``clip`` (of the clip's
-            own frames) or ``none``.
+            own frames) or ``none``; pictures and other branches are never normalised.
     """
 
-    modality: Literal["audio", "video"]
-    features: Annotated[tuple[str, ...], Field(min_length=1)]
-    layers: Annotated[tuple[Block, ...], Field(min_length=1)]
+    modality: Literal["audio", "video"] = "video"
+    features: tuple[str, ...] = ()
+    layers: tuple[Block, ...] = ()
+    encoder: Encoder | None = None
+    input: BranchName | None = None
+    target: BranchName | None = None
+    fused: bool = True
     normalise: Literal["train", "clip", "none"] = "train"
+
+    @model_validator(mode="after")
+    def _check(self) -> Branch:
+        if self.input is not None and (self.features or self.encoder):
+            raise ValueError("a branch with an input has neither features nor an encoder")
+        if self.encoder is not None and self.features != (FACES,):
+            raise ValueError(f"an encoder reads features: [{FACES}]")
+        if self.encoder is None and FACES in self.features:
+            raise ValueError(f"'{FACES}' are pictures, which want an encoder")
+        if self.input is None and not self.features:
+            raise ValueError("a branch reads features or has an input")
+        if not self.layers and self.encoder is None:
+            raise ValueError("a branch has layers or an encoder")
+        if self.target is not None and not any(
+            isinstance(one, EncoderDecoder) for one in self.layers
+        ):
+            raise ValueError("only the block encoder_decoder reads a target")
+        return self
+
+    @property
+    def reads(self) -> tuple[tuple[str, ...], str]:
+        """What tells branches apart that read the same of the store from those that do not."""
+        return self.features, "none" if self.encoder else self.normalise
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -155,21 +313,29 @@ class Fusion:
         kind: ``concat``; ``gated`` (branches brought to ``size``, weighted by a softmax gate over
             those that are there); ``cross_attention`` (each branch attends to the others,
             ``size`` wide); ``late`` (a head a branch, opinions averaged over those that are
-            there).
+            there); ``stacked`` (a head a branch, all that they say into dense layers).
         size: width, of ``gated`` and ``cross_attention``.
         heads: attention heads, must divide ``size``.
+        units: sizes of the dense layers of ``stacked`` before its last one.
         dropout: on what comes out.
+        layers: blocks on what comes out, one after the other; not of ``late`` and ``stacked``.
     """
 
-    kind: Literal["concat", "gated", "cross_attention", "late"] = "concat"
+    kind: Literal["concat", "gated", "cross_attention", "late", "stacked"] = "concat"
     size: Count = 128
     heads: Count = 4
+    units: tuple[Count, ...] = ()
     dropout: Fraction = 0.0
+    layers: tuple[Block, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Fusion:
         if self.kind == "cross_attention" and self.size % self.heads:
             raise ValueError("size must be a multiple of heads")
+        if self.layers and self.kind in ("late", "stacked"):
+            raise ValueError(f"there is nothing for layers to stand on in the fusion {self.kind}")
+        if any(isinstance(one, Tcn) and one.pool > 1 for one in self.layers):
+            raise ValueError("layers behind the fusion cannot pool")
         return self
 
 
@@ -197,6 +363,25 @@ class Head:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Polarity:
+    """Classifiers of the extremes of valence and arousal: -1, other, +1 (seed paper 001).
+
+    They are trained first. Where one of them says an extreme, that is the value; the regression
+    learns from the other frames, and its arousal reads the features of its valence too.
+
+    Attributes:
+        epochs: in which they are trained alone.
+        units: sizes of dense layers, of each classifier and each regression.
+        weight: of their cross-entropy in the later epochs, so that they go on to fit features that
+            the regression changes.
+    """
+
+    epochs: Annotated[int, Field(ge=0)] = 2
+    units: Sizes = (256,)
+    weight: NotNegative = 1.0
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Loss:
     """A task's loss: a weighted sum of terms.
 
@@ -214,6 +399,9 @@ class Loss:
         lds_kernel: bins of the Gaussian kernel, odd.
         lds_sigma: its deviation in bins.
         smoothing: label smoothing of the cross-entropy.
+        other_threshold: of expressions, trains without the frames of the class Other, and says
+            Other where no other class reaches this probability (seed paper 001, section 3.2);
+            None trains it as a class.
     """
 
     terms: Annotated[dict[str, NotNegative], Field(min_length=1)]
@@ -227,6 +415,7 @@ class Loss:
     lds_kernel: Count = 5
     lds_sigma: Positive = 2.0
     smoothing: Fraction = 0.0
+    other_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Loss:
@@ -259,7 +448,8 @@ class Window:
 @dataclass(frozen=True, config=_STRICT)
 class Augment:
     """Changes to training windows; ``stretch``, ``vtlp`` and ``gain_db`` before features are
-    standardised, the others behind.
+    standardised, the others behind. Those of pictures are drawn once a window: all frames of a
+    sequence are turned, cropped, mirrored and coloured alike.
 
     Attributes:
         stretch: a window is played up to this share faster or slower, labels too.
@@ -274,6 +464,13 @@ class Augment:
         time_masks: likewise, spans of frames.
         time_mask: at most so many frames a span.
         mixup: alpha of mixing windows and their class targets (Zhang et al. 2018); 0 is off.
+        flip: chance of pictures to be mirrored.
+        rotation: pictures are turned by up to so many degrees.
+        crop: pictures lose up to this share of their area, and are enlarged again.
+        brightness: pictures become up to this share brighter or darker.
+        contrast: likewise, contrast.
+        saturation: likewise, saturation.
+        hue: colours are turned by up to this share of the circle.
     """
 
     stretch: Fraction = 0.0
@@ -286,6 +483,13 @@ class Augment:
     time_masks: Annotated[int, Field(ge=0)] = 0
     time_mask: Count = 20
     mixup: NotNegative = 0.0
+    flip: Annotated[float, Field(ge=0, le=1)] = 0.0
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    crop: Fraction = 0.0
+    brightness: Fraction = 0.0
+    contrast: Fraction = 0.0
+    saturation: Fraction = 0.0
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -347,6 +551,10 @@ class Recipe:
         source: paper and section, or where it comes from.
         branches: by name (letters, digits, ``_`` and ``-``); their order is that of the fusion.
         tasks: by task (``va``, ``expr``, ``au``), its loss.
+        auxiliary: branches that get heads of their own in training. The loss of a task is the mean
+            of that of the fusion's head and of theirs; with ``late`` and ``stacked`` they are the
+            very heads that are fused.
+        polarity: of the task ``va``; None has none.
     """
 
     name: str
@@ -358,6 +566,43 @@ class Recipe:
     head: Head = field(default_factory=Head)
     window: Window = field(default_factory=Window)
     train: Train = field(default_factory=Train)
+    auxiliary: tuple[BranchName, ...] = ()
+    polarity: Polarity | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Recipe:
+        earlier: list[str] = []
+        for name, branch in self.branches.items():
+            for other in (branch.input, branch.target):
+                if other is not None and other not in earlier:
+                    raise ValueError(f"branches.{name}: there is no earlier branch '{other}'")
+            earlier.append(name)
+        if not any(branch.fused for branch in self.branches.values()):
+            raise ValueError("branches: none is fused")
+        if self.polarity is not None and ("va" not in self.tasks or self.head.pool != "none"):
+            raise ValueError("polarity: wants the task va, and a head without pooling")
+        apart = self.fusion.kind in ("late", "stacked")
+        if self.polarity is not None and (apart or self.auxiliary):
+            raise ValueError("polarity: wants one head, neither several fused nor auxiliary ones")
+        for name in self.auxiliary:
+            if name not in self.branches or (apart and not self.branches[name].fused):
+                raise ValueError(f"auxiliary: there is no fused branch '{name}'")
+        return self
+
+    @property
+    def roots(self) -> dict[str, Branch]:
+        """The branches that read features, by name."""
+        return {name: one for name, one in self.branches.items() if one.input is None}
+
+    @property
+    def fused(self) -> tuple[str, ...]:
+        """The branches that the fusion joins, in order."""
+        return tuple(name for name, one in self.branches.items() if one.fused)
+
+    def modality(self, name: str) -> str:
+        """That of a branch, or of the one that it goes on from."""
+        branch = self.branches[name]
+        return branch.modality if branch.input is None else self.modality(branch.input)
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -367,7 +612,7 @@ class Recipe:
     @property
     def modalities(self) -> tuple[str, ...]:
         """Those that a branch reads, in order."""
-        return tuple(dict.fromkeys(branch.modality for branch in self.branches.values()))
+        return tuple(dict.fromkeys(branch.modality for branch in self.roots.values()))
 
     @property
     def features(self) -> tuple[str, ...]:

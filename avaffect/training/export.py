@@ -27,8 +27,9 @@ class Exported:
 
     Attributes:
         path: the file.
-        inputs: names of the inputs: by branch ``<branch>`` float32 [B, T, F] and
-            ``<branch>_seen`` bool [B, T]; ``exists`` bool [B, T], unless it changes nothing.
+        inputs: names of the inputs: by branch that reads features ``<branch>`` float32 [B, T, F],
+            or pictures [B, T, S, S, 3] RGB in 0..255 of the recipe's size, and ``<branch>_seen``
+            bool [B, T]; ``exists`` bool [B, T], unless it changes nothing.
         outputs: by task float32 [B, T, K], values or probabilities.
         difference: largest difference from PyTorch's output that the check met.
     """
@@ -45,7 +46,7 @@ class _Flat(nn.Module):
     def __init__(self, network: AffectNetwork) -> None:
         super().__init__()
         self.network = network
-        self.names = tuple(network.branches)
+        self.names = tuple(network.recipe.roots)
         self.tasks = tuple(network.heads)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -128,8 +129,14 @@ def _windows(checkpoint: Checkpoint, count: int, frames: int, seed: int) -> tupl
     exists = torch.ones(count, frames, dtype=torch.bool)
     exists[-1, frames - frames // 3 :] = False
     features, seen = [], []
-    for i, width in enumerate(checkpoint.widths.values()):
-        features.append(torch.randn(count, frames, width, generator=drawn))
+    for i, (name, branch) in enumerate(checkpoint.recipe.roots.items()):
+        if branch.encoder is not None:
+            side = branch.encoder.size
+            shape = (count, frames, side, side, 3)
+            features.append(255 * torch.rand(shape, generator=drawn))
+        else:
+            width = checkpoint.widths[name]
+            features.append(torch.randn(count, frames, width, generator=drawn))
         there = exists.clone()
         if len(checkpoint.widths) > 1:
             there[i % count, : frames // 2] = False

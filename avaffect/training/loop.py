@@ -148,12 +148,13 @@ def train(
             order = epoch_order(len(setup.reader), seed, epoch, setup.chances)
             steps = batch_count(len(order), recipe.train.batch_size, group.world)
             network.train()
+            objective.epoch = epoch
             loader = setup.loader(order, first_batch, workers)
             mark, done = time.monotonic(), first_batch
             for batch in loader:
                 sums.waiting += time.monotonic() - mark
                 seed_step(seed, epoch, done, group.rank)
-                schedule.step(epoch * steps + done)
+                schedule.step(epoch * steps + done, epoch + done / steps)
                 with torch.autocast(group.device.type, setup.amp, enabled=setup.amp is not None):
                     loss, losses = model(batch.to(group.device))
                 optimiser.zero_grad(set_to_none=True)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avaffect.errors import UnknownNameError, UsageError
+from avaffect.networks.heads import OTHER
 from avaffect.recipes.recipe import Loss
 from avaffect.training.balance import LabelWeights, bin_edges
 
@@ -277,6 +278,8 @@ class TaskLoss(nn.Module):
 
     def forward(self, output: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         """Scalar loss; shapes as in the module's docstring."""
+        if self.config.other_threshold is not None:
+            valid = valid & (target != OTHER)
         weights = self.weights
         if self.bins is not None and self.edges is not None:
             # NaN falls into the last bin, and is masked out later.

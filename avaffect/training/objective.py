@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from avaffect.networks.network import AffectNetwork
+from avaffect.networks.network import AffectNetwork, Outputs
+from avaffect.networks.polarity import BETWEEN, polarity_of
 from avaffect.training.augment import augment, mixing, perturb_voice, stretch
-from avaffect.training.losses import TaskLoss, multi_task_loss
+from avaffect.training.losses import TaskLoss, cross_entropy, multi_task_loss
+from avaffect.training.pictures import augment_pictures
 from avaffect.windows.batch import Batch
 
 
@@ -19,53 +21,115 @@ class Objective(nn.Module):
     Args:
         network: the network.
         losses: by task, see :func:`avaffect.training.losses.build_loss`.
+
+    Attributes:
+        epoch: from 0, which the loop sets: with polarity the first ones train it alone.
     """
 
     def __init__(self, network: AffectNetwork, losses: Mapping[str, TaskLoss]) -> None:
         super().__init__()
         self.network = network
         self.losses = nn.ModuleDict(dict(losses))
+        self.epoch = 0
 
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, with the recipe's augmentation and modality dropout.
 
         Returns:
-            A scalar; and by task its part, without its weight and without gradient.
+            A scalar; and by task its part, without its weight and without gradient, of the
+            network's main heads alone; ``polarity`` where there is one.
         """
         network, train = self.network, self.network.recipe.train
         if train.augment.stretch:
             batch = stretch(batch, train.augment.stretch)
         seen = network.drop_modalities(batch.seen, train.modality_dropout)
-        inputs = {
-            name: perturb_voice(batch.inputs[name], train.augment)
-            if branch.features == ("audio",)
-            else batch.inputs[name]
-            for name, branch in network.recipe.branches.items()
-        }
-        features = network.standardise(inputs, seen)
-        features = {name: augment(x, seen[name], train.augment) for name, x in features.items()}
+        features = self._features(batch.inputs, seen)
         # Frames whose only modality was dropped have nothing to be judged by.
-        anything = torch.stack(list(seen.values())).any(0)
-        valid = {
-            task: one & (anything if one.ndim == 2 else anything[..., None])
-            for task, one in batch.valid.items()
-        }
+        anything = torch.stack([seen[name] for name in seen]).any(0)
+        valid = _within(batch.valid, anything)
         if not train.augment.mixup:
-            outputs = network.decide(features, seen, batch.exists)
-            return self._loss(outputs, batch.targets, valid)
+            outputs = network.outputs(features, seen, batch.exists)
+            return self._loss(outputs, seen, batch.targets, valid)
         share, other = mixing(len(batch), train.augment.mixup)
         mixed = {name: share * x + (1 - share) * x[other] for name, x in features.items()}
         both = {name: one | one[other] for name, one in seen.items()}
-        outputs = network.decide(mixed, both, batch.exists | batch.exists[other])
-        loss, parts = self._loss(outputs, batch.targets, valid)
+        outputs = network.outputs(mixed, both, batch.exists | batch.exists[other])
+        loss, parts = self._loss(outputs, both, batch.targets, valid)
         second, _ = self._loss(
             outputs,
+            both,
             {task: one[other] for task, one in batch.targets.items()},
             {task: one[other] for task, one in valid.items()},
         )
         return share * loss + (1 - share) * second, parts
 
+    def _features(
+        self, batch: Mapping[str, Tensor], seen: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """By branch that reads features, augmented and standardised; pictures once for all."""
+        network, config = self.network, self.network.recipe.train.augment
+        found: dict[str, Tensor] = {}
+        pictures: dict[int, Tensor] = {}
+        for name, branch in network.recipe.roots.items():
+            x = batch[name]
+            if branch.encoder is not None:
+                if id(x) not in pictures:
+                    pictures[id(x)] = augment_pictures(x, config)
+                found[name] = pictures[id(x)]
+                continue
+            if branch.features == ("audio",):
+                x = perturb_voice(x, config)
+            x = network.branches[name].standardise(x, seen[name])  # type: ignore[operator]
+            found[name] = augment(x, seen[name], config)
+        return found
+
     def _loss(
+        self,
+        outputs: Outputs,
+        seen: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        valid: Mapping[str, Tensor],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        if outputs.polarity is not None:
+            return self._polar_loss(outputs, seen, targets, valid)
+        loss, parts = self._tasks(outputs.main, targets, valid)
+        if outputs.auxiliary:
+            whole = self.network.seen(seen)
+            every = [loss]
+            for name, said in outputs.auxiliary.items():
+                every.append(self._tasks(said, targets, _within(valid, whole[name]))[0])
+            loss = torch.stack(every).mean()
+        return loss, parts
+
+    def _polar_loss(
+        self,
+        outputs: Outputs,
+        seen: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        valid: Mapping[str, Tensor],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The classifiers' cross-entropy, and the other losses without the extremes of ``va``."""
+        config, logits = self.network.recipe.polarity, outputs.polarity
+        assert config is not None and logits is not None  # noqa: S101 - by the caller
+        if "va" not in targets:
+            classes, known = logits.new_zeros(logits.shape[:-1]).long(), None
+        else:
+            classes, known = polarity_of(targets["va"]), valid["va"]
+            valid = {**valid, "va": known & (classes == BETWEEN)}
+        nowhere = torch.zeros_like(classes, dtype=torch.bool)
+        # Each dimension is a sequence of its own to the loss: [B, T * V, 3].
+        doubt = cross_entropy(
+            logits.flatten(1, 2),
+            classes.flatten(1, 2),
+            (nowhere if known is None else known).flatten(1, 2),
+        )
+        loss, parts = self._loss(Outputs(outputs.main, outputs.auxiliary), seen, targets, valid)
+        alone = self.epoch < config.epochs
+        # Times nothing, and not left out: a distributed run waits for every gradient.
+        loss = doubt + 0.0 * loss if alone else loss + config.weight * doubt
+        return loss, {**parts, "polarity": doubt.detach()}
+
+    def _tasks(
         self,
         outputs: Mapping[str, Tensor],
         targets: Mapping[str, Tensor],
@@ -73,3 +137,10 @@ class Objective(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         configs = {str(task): loss for task, loss in self.network.recipe.tasks.items()}
         return multi_task_loss(dict(self.losses.items()), configs, outputs, targets, valid)
+
+
+def _within(valid: Mapping[str, Tensor], there: Tensor) -> dict[str, Tensor]:
+    """``valid``, by task, where ``there`` (bool [B, T])."""
+    return {
+        task: one & (there if one.ndim == 2 else there[..., None]) for task, one in valid.items()
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -36,9 +37,8 @@ _SCHEDULES: dict[str, _Schedule] = {
     "cosine": lambda optimiser, train: optim.lr_scheduler.CosineAnnealingLR(
         optimiser, train.epochs, train.min_lr
     ),
-    "cosine_restarts": lambda optimiser, train: optim.lr_scheduler.CosineAnnealingWarmRestarts(
-        optimiser, train.schedule_epochs, max(1, round(train.schedule_factor)), train.min_lr
-    ),
+    # Set within epochs too, by `Schedule.step`.
+    "cosine_restarts": lambda optimiser, train: optim.lr_scheduler.ConstantLR(optimiser, 1.0, 1),
     "step": lambda optimiser, train: optim.lr_scheduler.StepLR(
         optimiser, train.schedule_epochs, train.schedule_factor
     ),
@@ -52,8 +52,24 @@ _SCHEDULES: dict[str, _Schedule] = {
 }
 
 
+def restarted(epoch: float, train: Train) -> float:
+    """The rate of ``cosine_restarts`` (Loshchilov and Hutter 2017), at any part of an epoch.
+
+    Args:
+        epoch: epochs since the beginning, from 0.
+        train: its ``schedule_epochs`` is the first period, ``schedule_factor`` what each is longer
+            than the one before.
+    """
+    period, growth = float(train.schedule_epochs), max(1.0, train.schedule_factor)
+    while epoch >= period:
+        epoch, period = epoch - period, period * growth
+    share = (1 + math.cos(math.pi * epoch / period)) / 2
+    return train.min_lr + (train.lr - train.min_lr) * share
+
+
 class Schedule:
-    """The learning rate over a run: torch's schedule an epoch, and a linear warm-up a step.
+    """The learning rate over a run: torch's schedule an epoch, that of warm restarts and a linear
+    warm-up a step.
 
     Args:
         optimiser: whose rate it sets.
@@ -74,11 +90,19 @@ class Schedule:
         self._optimiser = optimiser
         self._warmup = train.warmup
         self._by_score = train.schedule == "plateau"
+        self._train = train
         self._inner = _SCHEDULES[train.schedule](optimiser, train)
         self.lr = train.lr
 
-    def step(self, step: int) -> None:
-        """Set the rate for the step of this number (from 0, over the whole run)."""
+    def step(self, step: int, epoch: float) -> None:
+        """Set the rate for the step of this number (from 0, over the whole run).
+
+        Args:
+            step: its number.
+            epoch: how many epochs have passed, a fraction within one.
+        """
+        if self._train.schedule == "cosine_restarts":
+            self.lr = restarted(epoch, self._train)
         share = min(1.0, (step + 1) / self._warmup) if self._warmup else 1.0
         self._set(self.lr * share)
 

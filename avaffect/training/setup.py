@@ -11,9 +11,10 @@ import torch
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import UsageError
+from avaffect.networks.backbones import load_pretrained
 from avaffect.networks.network import AffectNetwork, Statistics
 from avaffect.progress import EventCallback, Notice
-from avaffect.recipes.recipe import Recipe
+from avaffect.recipes.recipe import Backbone, Recipe
 from avaffect.training.balance import label_counts, label_weights, window_weights
 from avaffect.training.checkpoint import Checkpoint
 from avaffect.training.facts import data_facts, feature_settings, versions
@@ -88,7 +89,7 @@ class Setup:
                 f"{group.world} processes",
                 "start fewer processes, or raise train.batch_size",
             )
-        self.reader = WindowReader(train_clips, recipe.branches, windows, sizes)
+        self.reader = WindowReader(train_clips, recipe.roots, windows, sizes)
         self.val_reader = None
         if val_clips:
             self.val_reader = whole_clips(val_clips, recipe, sizes)
@@ -103,10 +104,11 @@ class Setup:
         self.network.set_statistics(
             {
                 name: Statistics(*branch_moments(train_clips, branch))
-                for name, branch in recipe.branches.items()
-                if branch.normalise == "train"
+                for name, branch in recipe.roots.items()
+                if branch.normalise == "train" and branch.encoder is None
             }
         )
+        self._load_pretrained(on_event)
         losses = {}
         for task, config in recipe.tasks.items():
             labels = (clip.labels[task] for clip in train_clips if task in clip.labels)
@@ -116,7 +118,9 @@ class Setup:
         self.chances = self._balanced(sizes) if recipe.train.sampling == "balanced" else None
         self.amp = amp_type(recipe.train.amp, group.device)
         self._features = feature_settings((*train_clips, *val_clips), on_event)
-        count = sum(one.numel() for one in self.network.parameters())
+        every = list(self.network.parameters())
+        count = sum(one.numel() for one in every)
+        frozen = sum(one.numel() for one in every if not one.requires_grad)
         on_event(
             Notice(
                 f"device: {group.description}"
@@ -125,10 +129,18 @@ class Setup:
         )
         on_event(
             Notice(
-                f"{count:,} parameters; {len(windows):,} windows of {window.length} frames from "
+                f"{count:,} parameters"
+                + (f", {frozen:,} of them frozen" if frozen else "")
+                + f"; {len(windows):,} windows of {window.length} frames from "
                 f"{len(train_clips)} clips, validation on {len(val_clips)}"
             )
         )
+
+    def _load_pretrained(self, on_event: EventCallback) -> None:
+        for name, branch in self.recipe.roots.items():
+            if isinstance(branch.encoder, Backbone) and branch.encoder.pretrained:
+                encoder: Any = self.network.branches[name]
+                load_pretrained(encoder.encoder.net, on_event)
 
     def _balanced(self, sizes: dict[str, int]) -> Any:
         windows, length = self.reader.windows, self.recipe.window.length

@@ -15,8 +15,9 @@ class Batch:
     """B windows of T frames.
 
     Attributes:
-        inputs: by branch, float16 or float32 [B, T, F], features as stored.
-        seen: by branch, bool [B, T], where there are features.
+        inputs: by branch that reads features, float16 or float32 [B, T, F], as stored, or
+            pictures, uint8 [B, T, S, S, 3]; branches that read the same share one tensor.
+        seen: by the same, bool [B, T], where there are features.
         exists: bool [B, T], False behind the end of a clip shorter than T.
         targets: by task, ``va`` float32 [B, T, V], ``expr`` int64 [B, T], ``au`` float32
             [B, T, U]; anything where not valid.
@@ -46,11 +47,18 @@ class Batch:
         return self._each(lambda tensor: tensor.pin_memory())
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        done: dict[int, Tensor] = {}
+
+        def once(tensor: Tensor) -> Tensor:
+            if id(tensor) not in done:
+                done[id(tensor)] = change(tensor)
+            return done[id(tensor)]
+
         changed: dict[str, Any] = {}
         for one in fields(self):
             value = getattr(self, one.name)
             if isinstance(value, Tensor):
-                changed[one.name] = change(value)
+                changed[one.name] = once(value)
             else:
-                changed[one.name] = {name: change(tensor) for name, tensor in value.items()}
+                changed[one.name] = {name: once(tensor) for name, tensor in value.items()}
         return Batch(**changed)

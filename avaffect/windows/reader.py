@@ -14,13 +14,13 @@ from torch import Tensor
 from avaffect.datasets.clip import Clip, FeatureSource, is_valid
 from avaffect.errors import FeatureError
 from avaffect.features.tensors import Array
-from avaffect.recipes.recipe import Branch, Recipe
+from avaffect.recipes.recipe import FACES, Branch, Recipe
 from avaffect.windows.batch import Batch
 from avaffect.windows.cut import Windows, cut
 
 _CHUNK = 4096
 # Which bool array says where an array of numbers without NaN is meaningful.
-COMPANIONS = {"audio": "has_sound"}
+COMPANIONS = {"audio": "has_sound", FACES: "has_face"}
 # Below this share of its mean a column's deviation is the rounding of a constant.
 _ROUNDING = 1e-14
 
@@ -34,8 +34,9 @@ class BranchReader:
         name: the clip's name, for messages.
 
     Attributes:
-        width: features a frame.
-        dtype: float16 or float32, of what is read.
+        shape: of what is read of a frame, ``(width,)``, or that of a picture.
+        width: features a frame, of a picture its cells.
+        dtype: float16 or float32, of what is read; of pictures uint8.
         frames: N, of the clip.
 
     Raises:
@@ -53,12 +54,16 @@ class BranchReader:
                 )
         self._features = features
         self._names = config.features
-        self.width = sum(math.prod(features.specs[array].shape) for array in config.features)
         self.frames = features.frames
-        half = {features.specs[array].dtype for array in config.features} == {"float16"}
+        specs = [features.specs[array] for array in config.features]
+        self.width = sum(math.prod(one.shape) for one in specs)
+        self.shape: tuple[int, ...] = (self.width,)
+        half = {one.dtype for one in specs} == {"float16"}
         self.dtype = np.dtype(np.float16 if half and config.normalise != "clip" else np.float32)
         self._own: tuple[Array, Array] | None = None
-        if config.normalise == "clip":
+        if config.encoder is not None:
+            self.shape, self.dtype = specs[0].shape, np.dtype(np.uint8)
+        elif config.normalise == "clip":
             own = Moments(self.width)
             for start in range(0, self.frames, _CHUNK):
                 own.add(*self._read(start, start + _CHUNK))
@@ -68,7 +73,7 @@ class BranchReader:
         """Frames ``start`` to ``stop``.
 
         Returns:
-            float16 or float32 [n, width], and bool [n], where there are features.
+            of :attr:`dtype` [n, *shape], and bool [n], where there are features.
         """
         values, seen = self._read(start, stop)
         if self._own is not None:
@@ -78,6 +83,9 @@ class BranchReader:
 
     def _read(self, start: int, stop: int) -> tuple[Array, NDArray[np.bool_]]:
         stop = min(stop, self.frames)
+        if self.dtype == np.uint8:
+            pictures = self._features.array(FACES, start, stop)
+            return pictures, self._features.array(COMPANIONS[FACES], start, stop)
         parts, seen = [], np.ones(stop - start, bool)
         for name in self._names:
             part = self._features.array(name, start, stop).reshape(stop - start, -1)
@@ -108,6 +116,12 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
         windows: their windows.
         tasks: whose labels to read; those that a clip lacks are not valid.
         widths: by task, the number of targets.
+
+    Attributes:
+        clips: the clips.
+        windows: their windows.
+        widths: by branch, features a frame.
+        pictures: whether any branch reads pictures, of which few fit into memory.
     """
 
     def __init__(
@@ -120,11 +134,15 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
         self.clips = tuple(clips)
         self.windows = windows
         self._tasks = dict(tasks)
+        # Branches that read the same read it once: by branch, the first that does.
+        reads: dict[Any, str] = {}
+        self._same = {name: reads.setdefault(one.reads, name) for name, one in branches.items()}
         self._readers = {
-            name: [BranchReader(clip.features, config, clip.name) for clip in clips]
-            for name, config in branches.items()
+            name: [BranchReader(clip.features, branches[name], clip.name) for clip in clips]
+            for name in reads.values()
         }
         self.widths: dict[str, int] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
         self._dtypes: dict[str, np.dtype[Any]] = {}
         for name, readers in self._readers.items():
             found = {reader.width: clip.name for reader, clip in zip(readers, clips, strict=True)}
@@ -134,8 +152,11 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
                     f"branch '{name}' has features of different widths: {says}",
                     "make all features with the same settings",
                 )
-            self.widths[name] = next(iter(found))
+            self._shapes[name] = readers[0].shape
             self._dtypes[name] = np.result_type(*(reader.dtype for reader in readers))
+            same = [other for other, first in self._same.items() if first == name]
+            self.widths |= dict.fromkeys(same, readers[0].width)
+        self.pictures = np.uint8 in self._dtypes.values()
 
     def __len__(self) -> int:
         """The number of windows."""
@@ -149,8 +170,8 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
         shape = (len(rows), min(self.windows.length, int((np.array(frames) - start).max())))
         exists = np.zeros(shape, bool)
         inputs = {
-            name: np.zeros((*shape, width), self._dtypes[name])
-            for name, width in self.widths.items()
+            name: np.zeros((*shape, *one), self._dtypes[name])
+            for name, one in self._shapes.items()
         }
         seen = {name: np.zeros(shape, bool) for name in self._readers}
         for i, (c, s) in enumerate(zip(clip.tolist(), start.tolist(), strict=True)):
@@ -165,9 +186,10 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
             targets[task], valid[task] = self._labels(task, width, clip, start, shape)
             mine = valid[task]
             mine &= anything if mine.ndim == 2 else anything[..., None]
+        own_inputs, own_seen = _tensors(inputs), _tensors(seen)
         return Batch(
-            _tensors(inputs),
-            _tensors(seen),
+            {name: own_inputs[first] for name, first in self._same.items()},
+            {name: own_seen[first] for name, first in self._same.items()},
             torch.from_numpy(exists),
             _tensors(targets),
             _tensors(valid),
@@ -210,7 +232,7 @@ def whole_clips(clips: Sequence[Clip], recipe: Recipe, tasks: Mapping[str, int])
     window = recipe.window
     overlap = window.overlap if window.predict_overlap is None else window.predict_overlap
     windows = cut([clip.frames for clip in clips], window.length, overlap)
-    return WindowReader(clips, recipe.branches, windows, tasks)
+    return WindowReader(clips, recipe.roots, windows, tasks)
 
 
 class Moments:

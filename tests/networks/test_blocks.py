@@ -148,7 +148,7 @@ def test_norms(norm, kind):
 
 def test_every_kind_is_built():
     kinds = ["mlp", "gru", "bigru", "lstm", "bilstm", "tcn", "transformer"]
-    assert list(BLOCKS) == kinds
+    assert list(BLOCKS) == [*kinds, "encoder_decoder", "local_attention", "up_down"]
     made = {
         "mlp": Dense(units=(4, 6)),
         **{kind: Recurrent(kind, (4, 6)) for kind in kinds[1:5]},

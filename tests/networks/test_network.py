@@ -360,13 +360,18 @@ def test_nothing_is_dropped_without_need(small_network, small_windows):
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_is_a_network(name):
     recipe = load_recipe(name)
-    widths = {branch: 4 + i for i, branch in enumerate(recipe.branches)}
     outputs = {task: {"va": 2, "expr": 8, "au": 12}[task] for task in recipe.task_names}
+    frames = min(15, recipe.window.length)
+    widths, inputs = {}, {}
+    for i, (name, branch) in enumerate(recipe.roots.items()):
+        widths[name] = 4 + i
+        shape = (40, 40, 3) if branch.encoder else (4 + i,)
+        inputs[name] = torch.randn(2, frames, *shape)
     torch.manual_seed(0)
-    network = AffectNetwork(recipe, widths, outputs)
-    inputs = {branch: torch.randn(2, 15, width) for branch, width in widths.items()}
-    seen = {branch: torch.ones(2, 15, dtype=torch.bool) for branch in widths}
-    out = network(inputs, seen, torch.ones(2, 15, dtype=torch.bool))
+    network = AffectNetwork(recipe, widths, outputs).eval()
+    there = torch.ones(2, frames, dtype=torch.bool)
+    with torch.inference_mode():
+        out = network(inputs, dict.fromkeys(inputs, there), there)
     assert {task: one.shape[2] for task, one in out.items()} == outputs
     assert not any(
         isinstance(one, nn.BatchNorm1d) and not isinstance(one, MaskedBatchNorm)

@@ -104,7 +104,7 @@ def test_a_file_that_is_no_text(tmp_path):
     [
         ("units", "unit", "branches.voice.layers.0.unit", "no such key, did you mean 'units'?"),
         ("tasks", "task", "tasks", "required"),
-        ("features", "feature", "branches.voice.features", "required"),
+        ("features", "feature", "branches.voice.feature", "did you mean 'features'"),
         ("[3]", "3", "branches.voice.layers.0.units", "valid tuple"),
         ("[3]", "[3, x]", "branches.voice.layers.0.units.1", "valid integer"),
         ("kind: gru", "kind: gruu", "branches.voice.layers.0", "'gru', 'bigru', 'lstm'"),
@@ -261,7 +261,7 @@ def test_changes_in_order_and_together():
         ("trian.lr=3", "no setting 'trian.lr': did you mean 'train'"),
         ("zzz=3", "no setting 'zzz': in the recipe there is name, branches, tasks"),
         ("train.lr.x=3", "no setting 'train.lr.x': 'train.lr' is a single value"),
-        ("fusion.zzz=3", "in 'fusion' there is kind, size, heads, dropout"),
+        ("fusion.zzz=3", "in 'fusion' there is kind, size, heads, units, dropout"),
         ("branches.audio.layers.1.units=[3]", "in 'branches.audio.layers' there is 0"),
         ("branches.audio.layers.-1.units=[3]", "no setting"),
         ("branches.voice.modality=audio", "in 'branches' there is audio, embedding, pose"),

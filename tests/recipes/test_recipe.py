@@ -1,16 +1,21 @@
 """Recipes: what is checked, what follows from what, and the way to plain values and back."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from avaffect.recipes.library import load_recipe, parse_recipe, recipe_names
 from avaffect.recipes.recipe import (
+    Backbone,
     Branch,
     Dense,
     Fusion,
+    LocalAttention,
     Loss,
+    PhaseDifference,
+    Polarity,
     Recipe,
     Recurrent,
     Tcn,
@@ -22,6 +27,7 @@ from avaffect.recipes.recipe import (
 LAYER = Dense()
 AUDIO = Branch("audio", ("audio",), (LAYER,))
 VIDEO = Branch("video", ("face_pose", "embedding"), (LAYER,))
+NEXT = Branch(input="x", layers=(LAYER,))
 MSE = Loss({"mse": 1.0})
 
 
@@ -47,9 +53,22 @@ def test_every_recipe_is_the_same_after_json(name):
         (lambda: Transformer(size=10, heads=4), "size must be a multiple of heads"),
         (lambda: Fusion("cross_attention", 10, 4), "size must be a multiple of heads"),
         (lambda: Branch("text", ("a",), (LAYER,)), "'audio' or 'video'"),
-        (lambda: Branch("audio", (), (LAYER,)), "at least 1 item"),
+        (lambda: Branch("audio", (), (LAYER,)), "reads features or has an input"),
         (lambda: Branch("audio", "audio", (LAYER,)), "valid tuple"),
-        (lambda: Branch("audio", ("a",), ()), "at least 1 item"),
+        (lambda: Branch("audio", ("a",), ()), "has layers or an encoder"),
+        (
+            lambda: Branch(features=("a",), encoder=Backbone()),
+            r"an encoder reads features: \[faces",
+        ),
+        (lambda: Branch(features=("faces",), layers=(LAYER,)), "want an encoder"),
+        (lambda: Branch(features=("a",), input="b", layers=(LAYER,)), "neither features nor"),
+        (lambda: Branch(input="b", target="c", layers=(LAYER,)), "only the block encoder_decoder"),
+        (lambda: LocalAttention(window=32), "must be odd"),
+        (lambda: PhaseDifference(size=50), "multiple of 8"),
+        (lambda: PhaseDifference(differences=5), "multiple of 2"),
+        (lambda: Fusion("late", layers=(LAYER,)), "nothing for layers to stand on"),
+        (lambda: Fusion(layers=(Tcn(pool=2),)), "cannot pool"),
+        (lambda: Loss({"mse": 1}, other_threshold=1), "less than 1"),
         (lambda: Loss({}), "at least 1 item"),
         (lambda: Loss({"mse": -1}), "greater than or equal to 0"),
         (lambda: Loss({"mse": float("inf")}), "finite"),
@@ -68,6 +87,14 @@ def test_every_recipe_is_the_same_after_json(name):
         (lambda: Recipe("a", {"x": AUDIO}, {}), "at least 1 item"),
         (lambda: Recipe("a", {"x": AUDIO}, {"age": MSE}), "'va', 'expr' or 'au'"),
         (lambda: Recipe("a", {"x.y": AUDIO}, {"va": MSE}), "pattern"),
+        (lambda: Recipe("a", {"y": NEXT, "x": AUDIO}, {"va": MSE}), "no earlier branch 'x'"),
+        (lambda: Recipe("a", {"x": replace(AUDIO, fused=False)}, {"va": MSE}), "none is fused"),
+        (lambda: Recipe("a", {"x": AUDIO}, {"va": MSE}, auxiliary=("y",)), "no fused branch 'y'"),
+        (lambda: Recipe("a", {"x": AUDIO}, {"au": MSE}, polarity=Polarity()), "wants the task va"),
+        (
+            lambda: Recipe("a", {"x": AUDIO}, {"va": MSE}, auxiliary=("x",), polarity=Polarity()),
+            "wants one head",
+        ),
     ],
 )
 def test_wrong_values(make, reason):

@@ -16,7 +16,7 @@ EPOCHS = 12
 FORMULAS = {
     "none": lambda e: LR,
     "cosine": lambda e: 0.01 + (LR - 0.01) * (1 + math.cos(math.pi * e / EPOCHS)) / 2,
-    # Periods of 3, 6 and 12 epochs.
+    # Periods of 3, 6 and 12 epochs; its rate changes within epochs too.
     "cosine_restarts": lambda e: (
         0.01 + (LR - 0.01) * (1 + math.cos(math.pi * (e / 3 if e < 3 else (e - 3) / 6 % 1))) / 2
         if e < 9
@@ -40,7 +40,7 @@ def rates(steps_an_epoch=4, scores=None, **settings):
     found = []
     for epoch in range(EPOCHS):
         for step in range(steps_an_epoch):
-            schedule.step(epoch * steps_an_epoch + step)
+            schedule.step(epoch * steps_an_epoch + step, epoch + step / steps_an_epoch)
             parameter.grad = torch.zeros(3)
             optimiser.step()
             found.append(optimiser.param_groups[0]["lr"])
@@ -58,7 +58,8 @@ def test_rates_follow_the_formula(name, warmup):
         min_lr=0.01,
         warmup=warmup,
     )
-    expected = np.array([4 * [FORMULAS[name](epoch)] for epoch in range(EPOCHS)])
+    within = np.arange(4) / 4 if name == "cosine_restarts" else np.zeros(4)
+    expected = np.array([[FORMULAS[name](e + part) for part in within] for e in range(EPOCHS)])
     growing = np.minimum(np.arange(1, 4 * EPOCHS + 1) / max(1, warmup), 1).reshape(EPOCHS, 4)
     np.testing.assert_allclose(found, expected * growing, rtol=1e-9)
 
@@ -91,7 +92,7 @@ def test_every_schedule_goes_on_from_its_state(name):
             optimiser.load_state_dict(states[0])
             schedule.load_state_dict(states[1])
         for step in range(2):
-            schedule.step(epoch * 2 + step)
+            schedule.step(epoch * 2 + step, epoch + step / 2)
             optimiser.step()
             found.append(optimiser.param_groups[0]["lr"])
         schedule.epoch_done(0.5)
@@ -108,7 +109,7 @@ def test_every_choice_is_known():
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_the_first_step_by_hand(name):
     parameter, optimiser, schedule = made(optimiser=name, weight_decay=0.1)
-    schedule.step(0)
+    schedule.step(0, 0.0)
     parameter.grad = torch.tensor([2.0, -1.0, 0.5])
     optimiser.step()
     # Weight decay adds .1 to the gradient; AdamW takes a tenth of the rate off the weight.

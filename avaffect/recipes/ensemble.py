@@ -1,0 +1,275 @@
+"""What an ensemble recipe says: which models are trained on which folds, and how they are joined.
+
+An ensemble recipe is a YAML file of this package (``recipes/ensembles``) or of the user. It names
+the members' recipes; read, it holds them whole, so that what was trained can be told from it alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import field, replace
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from avaffect.errors import FormatError, UnknownNameError, UsageError
+from avaffect.recipes.library import change_recipe, load_recipe
+from avaffect.recipes.recipe import BranchName, Count, Positive, Recipe
+
+OPINIONS = "opinions"
+"""The array of the members' opinions, float32 [N, K], which the recipe of a stack reads."""
+_HERE = Path(__file__).parent / "ensembles"
+_SUFFIX = ".yaml"
+_SEEN = "see `avaffect recipes show abaw3-va`"
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Member:
+    """One of the models.
+
+    Attributes:
+        name: what its folder is called.
+        recipe: what is trained. In a YAML file the name of a recipe, or the path of one, from the
+            file on; ``change`` beside it maps dotted keys to values.
+    """
+
+    name: BranchName
+    recipe: Recipe
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Average:
+    """The weighted mean of the members' values and probabilities.
+
+    Attributes:
+        weights: one a member; empty for all the same.
+    """
+
+    kind: Literal["average"] = "average"
+    weights: tuple[Positive, ...] = ()
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Vote:
+    """Each member decides, then they vote; valence and arousal are averaged.
+
+    Attributes:
+        priority: of expressions, classes of the challenge that win if a single member says them,
+            the first before the second; empty leaves the majority alone (``voting``, seed paper
+            001, section 3.4.2).
+        at_least: members that must call a unit present (seed paper 003: 2 of 4).
+    """
+
+    kind: Literal["vote"] = "vote"
+    priority: tuple[Annotated[int, Field(ge=0, le=7)], ...] = (2, 3, 5, 1)
+    at_least: Count = 2
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Stack:
+    """A network that reads what the members say; it learns from predictions for clips that the
+    members never saw.
+
+    Attributes:
+        recipe: of the network; its branches read :data:`OPINIONS`. In a YAML file as in `Member`.
+    """
+
+    recipe: Recipe
+    kind: Literal["stack"] = "stack"
+
+    @model_validator(mode="after")
+    def _check(self) -> Stack:
+        if self.recipe.features != (OPINIONS,):
+            raise ValueError(f"the recipe of a stack reads features: [{OPINIONS}]")
+        return self
+
+
+Join = Annotated[Average | Vote | Stack, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class EnsembleRecipe:
+    """Several models and how they become one.
+
+    Attributes:
+        name: what it is called.
+        members: the models.
+        join: how their opinions become one.
+        folds: each member is trained so many times, each time without another part of the training
+            clips (groups whole); what they say is averaged, but of a training clip only the one
+            counts that never saw it. None trains once, on all.
+        repeats: how often all that is done, each time with another seed (so other folds). A repeat
+            is a voter, and gives a value a target to the network of a stack.
+        about: what it is, in a sentence or two.
+        source: paper and section, or where it comes from.
+    """
+
+    name: str
+    members: Annotated[tuple[Member, ...], Field(min_length=1)]
+    join: Join = field(default_factory=Average)
+    folds: Annotated[int, Field(ge=2)] | None = None
+    repeats: Count = 1
+    about: str = ""
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> EnsembleRecipe:
+        names = [member.name for member in self.members]
+        if len(set(names)) < len(names):
+            raise ValueError("members: two have the same name")
+        tasks = {member.recipe.task_names for member in self.members}
+        if len(tasks) > 1:
+            raise ValueError("members: they must all predict the same tasks")
+        if isinstance(self.join, Stack):
+            if self.folds is None:
+                raise ValueError("join: a stack needs folds, to learn from clips not yet seen")
+            if not set(self.join.recipe.tasks) <= set(self.tasks):
+                raise ValueError("join: the stack predicts a task that the members do not")
+        if isinstance(self.join, Average) and len(self.join.weights) not in (0, len(names)):
+            raise ValueError(f"join: give {len(names)} weights, one a member")
+        if isinstance(self.join, Vote) and self.join.at_least > len(self.voters):
+            raise ValueError(f"join: there are {len(self.voters)} voters, at_least asks for more")
+        if len(self.voters) * (self.folds or 1) < 2:
+            raise ValueError("members: a single model is no ensemble")
+        return self
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What the members predict."""
+        return self.members[0].recipe.task_names
+
+    @property
+    def voters(self) -> dict[str, tuple[Member, int]]:
+        """By name of its folder, each member and the number of its repeat, in order."""
+        return {
+            member.name if self.repeats == 1 else f"{member.name}-{repeat}": (member, repeat)
+            for member in self.members
+            for repeat in range(self.repeats)
+        }
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Of each voter in an average."""
+        given = self.join.weights if isinstance(self.join, Average) else ()
+        by_member = given or (1.0,) * len(self.members)
+        return tuple(weight for weight in by_member for _ in range(self.repeats))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole recipe as JSON-able values; :func:`parse_ensemble` reads it."""
+        plain: dict[str, Any] = TypeAdapter(EnsembleRecipe).dump_python(self, mode="json")
+        return plain
+
+
+@cache
+def ensemble_names() -> tuple[str, ...]:
+    """The ensemble recipes of this package."""
+    return tuple(sorted(path.stem for path in _HERE.glob(f"*{_SUFFIX}")))
+
+
+def ensemble_path(name: str | Path) -> Path:
+    """The file of an ensemble of this package, or of the user's own if ``name`` ends in .yaml.
+
+    Raises:
+        UnknownNameError: there is no such ensemble.
+    """
+    path = Path(name)
+    if path.suffix in (_SUFFIX, ".yml") and path.is_file():
+        return path
+    if str(name) not in ensemble_names():
+        raise UnknownNameError("ensemble", str(name), ensemble_names())
+    return _HERE / f"{name}{_SUFFIX}"
+
+
+def load_ensemble(
+    name: str | Path,
+    changes: Sequence[str] = (),
+    join_changes: Sequence[str] = (),
+    *,
+    folds: int | None = None,
+    repeats: int | None = None,
+) -> EnsembleRecipe:
+    """Read an ensemble recipe and change it.
+
+    Args:
+        name: an ensemble of this package, or the path of a YAML file.
+        changes: ``key=value`` as in `recipes.library.load_recipe`, of every member's recipe.
+        join_changes: the same, of the recipe of a stack.
+        folds: replaces that of the file; None keeps it.
+        repeats: the same.
+
+    Raises:
+        UnknownNameError: no such ensemble, or one of a recipe that does not exist.
+        FormatError: the file is no ensemble.
+        UsageError: a change that does not fit.
+    """
+    path = ensemble_path(name)
+    try:
+        tree = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise FormatError(f"'{path}' cannot be read: {error}", "mend the file") from error
+    if not isinstance(tree, dict) or not isinstance(tree.get("members"), list):
+        raise FormatError(f"'{path}' is no ensemble", _SEEN)
+    tree.setdefault("name", path.stem)
+    members = [_whole(one, path, changes) for one in tree["members"]]
+    tree = {**tree, "members": members}
+    join = tree.get("join")
+    if isinstance(join, dict) and join.get("kind") == "stack":
+        tree["join"] = _whole(join, path, join_changes)
+    elif join_changes:
+        raise UsageError(f"'{tree['name']}' has no second stage to change", "leave out --set-join")
+    recipe = parse_ensemble(tree, f"'{path}'")
+    given = {"folds": folds, "repeats": repeats}
+    asked = {key: value for key, value in given.items() if value is not None}
+    if asked == {}:
+        return recipe
+    try:
+        return replace(recipe, **asked)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise UsageError(
+            f"'{recipe.name}' cannot be changed like this: {_fault(error)}", _SEEN
+        ) from error
+
+
+def parse_ensemble(tree: Any, where: str) -> EnsembleRecipe:
+    """The ensemble that ``tree``, with whole recipes, describes.
+
+    Raises:
+        FormatError: it does not fit; the message names ``where`` and the key.
+    """
+    try:
+        return TypeAdapter(EnsembleRecipe).validate_python(tree)
+    except ValidationError as error:
+        raise FormatError(f"ensemble {where}: {_fault(error)}", _SEEN) from error
+
+
+def _whole(tree: Any, path: Path, changes: Sequence[str]) -> Any:
+    """``tree`` with the recipe that it names, and its own changes made."""
+    if not isinstance(tree, dict) or not isinstance(tree.get("recipe"), str):
+        raise FormatError(f"ensemble '{path}': each member names a recipe", _SEEN)
+    own = tree.get("change") or {}
+    if not isinstance(own, dict):
+        raise FormatError(
+            f"ensemble '{path}': change is no mapping",
+            "write lines such as `train.lr: 3e-4` under it",
+        )
+    beside = path.parent / tree["recipe"]
+    recipe = load_recipe(beside if beside.is_file() else tree["recipe"])
+    # JSON is YAML, which is what changes are written in.
+    pairs = [f"{key}={json.dumps(value, default=str)}" for key, value in own.items()]
+    recipe = change_recipe(recipe, [*pairs, *changes])
+    kept = {key: value for key, value in tree.items() if key != "change"}
+    return {**kept, "recipe": recipe.to_dict()}
+
+
+def _fault(error: ValidationError) -> str:
+    """Where the first fault lies, and what it is."""
+    fault = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    reason = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{place}: {reason}" if place else reason
