@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import FeatureError, InputNotFoundError, UsageError
-from avaffect.features.store import StoredSubject
+from avaffect.features.pictures import (
+    CROPS,
+    PictureFolder,
+    WithPictures,
+    open_features,
+    side_of,
+)
 from avaffect.files.challenge import read_annotations
 from avaffect.files.editions import (
     DEFAULT_EDITION,
@@ -31,6 +37,7 @@ from avaffect.files.mtl import MtlSubject, read_mtl
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
 Labels = NDArray[Any]
+Features = WithPictures | PictureFolder
 ARTIFICIAL = "this set is ARTIFICIAL (made by `avaffect data synth`): for tests and demonstrations"
 _MTL_EDITION = "abaw7"
 _PREPROCESS = "run `avaffect preprocess ROOT/videos --recursive -o FEATURES`"
@@ -40,22 +47,27 @@ _NAMED = 10
 def find_stores(features: Path) -> dict[str, Path]:
     """The feature stores that ``avaffect preprocess`` has written, by subject; none is opened.
 
+    Where there is none, folders of pictures stand for them, as the organisers hand them out.
+
     Args:
         features: the output folder of several videos (``<video>/features/<subject>``) or of one
-            (``features/<subject>``).
+            (``features/<subject>``); or a folder of pictures (``cropped_aligned/<subject>`` or
+            ``<subject>``, and in it ``00001.jpg`` ...).
+
+    Returns:
+        folders as ``features.pictures.open_features`` takes them.
 
     Raises:
         InputNotFoundError: there is no such folder.
-        FeatureError: there is no store, or a subject has two.
+        FeatureError: there is none of all that, or a subject has two.
     """
     features = Path(features)
     if not features.is_dir():
         raise InputNotFoundError(f"there is no folder '{features}'", _PREPROCESS)
+    stores = _subfolders(features, "features/*", "*/features/*")
+    pictures = () if stores else _subfolders(features, f"{CROPS}/*", "*")
     found: dict[str, Path] = {}
-    for path in sorted([*features.glob("features/*"), *features.glob("*/features/*")]):
-        video = path.parent.parent.name
-        if path.name.startswith(".") or video.startswith(".") or not path.is_dir():
-            continue
+    for path in stores or [one for one in pictures if PictureFolder(one).exist]:
         if path.name in found:
             raise FeatureError(
                 f"'{path.name}' has features in both '{found[path.name]}' and '{path}'",
@@ -65,6 +77,13 @@ def find_stores(features: Path) -> dict[str, Path]:
     if not found:
         raise FeatureError(f"'{features}' holds no features", _PREPROCESS)
     return found
+
+
+def _subfolders(folder: Path, *patterns: str) -> list[Path]:
+    """The folders that ``patterns`` find, without hidden ones, sorted."""
+    found = sorted(path for pattern in patterns for path in folder.glob(pattern))
+    seen = (path for path in found if "/." not in f"/{path.relative_to(folder).as_posix()}")
+    return [path for path in seen if path.is_dir()]
 
 
 def is_artificial(root: Path) -> bool:
@@ -139,7 +158,8 @@ def load_affwild(
 
     Row *i* of a label file is frame *i*. Rows behind the last frame are dropped; frames without a
     row are invalid. Annotated subjects without features are left out. All this is counted in the
-    notes of the data set, which ``on_event`` gets too.
+    notes of the data set, which ``on_event`` gets too. Of pictures alone nobody knows how many
+    frames the video has: there are as many as rows, or as the last picture's number says.
 
     Args:
         root: the data set, or its annotations; see `files.layout.annotation_files`.
@@ -171,16 +191,20 @@ def load_affwild(
     splits = {name: one_split(split for split, _ in of.values()) for name, of in files.items()}
     loader = _Loader(splits, features, on_event)
 
-    def labels(subject: str, frames: int) -> dict[str, Labels]:
-        found = {}
+    def labels(subject: str, features: Features) -> tuple[Features, dict[str, Labels]]:
+        rows = {}
         for task, (split, path) in files[subject].items():
             if split != splits[subject]:
                 loader.conflicts[f"{task}, {split}"] += 1
                 continue
-            rows = read_annotations(path, task, edition)
-            loader.count_rows(str(path), len(rows), frames)
-            found[task] = fitted(coded(rows, task), frames)
-        return found
+            rows[task] = read_annotations(path, task, edition)
+        if isinstance(features, PictureFolder):
+            features = features.lasting(max(map(len, rows.values())))
+        for task, found in rows.items():
+            loader.count_rows(str(files[subject][task][1]), len(found), features.frames)
+        return features, {
+            task: fitted(coded(found, task), features.frames) for task, found in rows.items()
+        }
 
     about = {"layout": "affwild2", "tasks": list(tasks), "edition": edition}
     return loader.load(labels, targets_of(whole, tasks), about, root)
@@ -189,8 +213,9 @@ def load_affwild(
 def load_mtl(root: Path, features: Path, on_event: EventCallback = ignore_events) -> Dataset:
     """A data set of the multi-task track: all three tasks on the frames that are listed.
 
-    The other frames are invalid. For the arguments, what is returned and what is raised see
-    `load_affwild`; the annotations are those of `files.layout.mtl_files`.
+    The other frames are invalid. Of pictures alone the last one is the last frame. For the
+    arguments, what is returned and what is raised see `load_affwild`; the annotations are those of
+    `files.layout.mtl_files`.
     """
     subjects: dict[str, MtlSubject] = {}
     splits: dict[str, str] = {}
@@ -204,16 +229,16 @@ def load_mtl(root: Path, features: Path, on_event: EventCallback = ignore_events
             subjects[subject], splits[subject] = listed, split
     loader = _Loader(splits, features, on_event)
 
-    def labels(subject: str, frames: int) -> dict[str, Labels]:
+    def labels(subject: str, features: Features) -> tuple[Features, dict[str, Labels]]:
         listed = subjects[subject]
-        there = listed.frames <= frames
+        there = listed.frames <= features.frames
         loader.beyond += int((~there).sum())
         found = {}
         for task in TASKS:
             values = coded(getattr(listed, task), task)[there]
-            found[task] = _invalid(values, frames)
+            found[task] = _invalid(values, features.frames)
             found[task][listed.frames[there] - 1] = values
-        return found
+        return features, found
 
     about = {"layout": "mtl", "tasks": list(TASKS), "edition": _MTL_EDITION}
     return loader.load(labels, targets_of(edition_named(_MTL_EDITION), TASKS), about, root)
@@ -248,16 +273,17 @@ class _Loader:
 
     def load(
         self,
-        labels: Callable[[str, int], dict[str, Labels]],
+        labels: Callable[[str, Features], tuple[Features, dict[str, Labels]]],
         targets: Mapping[str, tuple[str, ...]],
         about: Mapping[str, Any],
         root: Path,
     ) -> Dataset:
-        """The data set; ``labels`` gives a subject's labels for its number of frames."""
+        """The data set; ``labels`` gives a subject's labels for the frames of its features."""
         clips: list[Clip] = []
         missing: list[str] = []
         damaged: list[str] = []
         stand_ins: list[str] = []
+        side: int | None = None
         for at, subject in enumerate(sorted(self._splits)):
             self._on_event(Progress("labels", at, len(self._splits), "subjects"))
             name = store_for(subject, self._stores, self._splits)
@@ -265,21 +291,16 @@ class _Loader:
                 missing.append(subject)
                 continue
             try:
-                store = StoredSubject(self._stores[name], mapped=True)
+                features = open_features(self._stores[name], side)
             except FeatureError:
                 damaged.append(subject)
                 continue
+            side = side or side_of(features)
             if name != subject:
                 stand_ins.append(subject)
-            clips.append(
-                Clip(
-                    subject,
-                    source_video(subject),
-                    store,
-                    labels(subject, store.frames),
-                    self._splits[subject],
-                )
-            )
+            features, found = labels(subject, features)
+            split = self._splits[subject]
+            clips.append(Clip(subject, source_video(subject), features, found, split))
         total = len(self._splits)
         self._on_event(Progress("labels", total, total, "subjects", finished=True))
         if not clips:

@@ -251,7 +251,7 @@ class _Survey:
         else:
             try:
                 stored, feature_check = check_features(features, annotated, warn, on_event)
-                self._judge_features(stored)
+                self._judge_features(feature_check)
             except AvaffectError as error:
                 self.reasons.append(str(error))
         header, video_check = check_videos(self._root, annotated, warn, on_event)
@@ -343,10 +343,11 @@ class _Survey:
             if alone:
                 self.remarks.append(f"{len(alone)} {side} without {other}: {some(alone)}")
 
-    def _judge_features(self, stored: Mapping[str, int]) -> None:
+    def _judge_features(self, check: FeatureCheck) -> None:
+        without = {*check.missing, *check.damaged}
         for kind, splits in self._splits.items():
             train = [name for name, split in splits.items() if split == "train"]
-            if train and not any(name in stored for name in train):
+            if train and without.issuperset(train):
                 self.reasons.append(f"{kind}: no subject for training has features")
 
     def _judge_conflicts(self) -> None:

@@ -28,20 +28,25 @@ class Folds:
         folds: clip name to fold number, 0 or more, in the order of names.
         method: ``k-fold``, ``leave-one-out`` (a fold a group) or ``given`` (by the data).
         seed: what the groups were shuffled with; it matters to ``k-fold`` only.
+        apart: names of clips that are in no fold: never trained with, never validated on.
 
     Raises:
-        ValueError: an unknown method, a negative number, or fewer than two folds.
+        ValueError: an unknown method, a negative number, fewer than two folds, or a clip that is
+            both in a fold and apart.
     """
 
     folds: Mapping[str, int]
     method: str
     seed: int = 0
+    apart: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method '{self.method}' is none of {', '.join(METHODS)}")
         if len(self.numbers) < 2 or self.numbers[0] < 0:
             raise ValueError(f"folds {self.numbers}, expected two or more, counted from 0")
+        if both := self.folds.keys() & set(self.apart):
+            raise ValueError(f"'{min(both)}' is both in a fold and apart")
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -61,22 +66,26 @@ class Folds:
                 f"there is no fold {number}", f"choose of {', '.join(map(str, self.numbers))}"
             )
         self.check(clips)
+        ours = [clip for clip in clips if clip.name in self.folds]
         return (
-            tuple(clip for clip in clips if self.folds[clip.name] != number),
-            tuple(clip for clip in clips if self.folds[clip.name] == number),
+            tuple(clip for clip in ours if self.folds[clip.name] != number),
+            tuple(clip for clip in ours if self.folds[clip.name] == number),
         )
 
     def check(self, clips: Sequence[Clip]) -> None:
         """Raise UsageError unless these are folds of ``clips`` that part no group."""
         names = {clip.name for clip in clips}
+        ours = self.folds.keys() | set(self.apart)
         for found, text in (
-            (names - self.folds.keys(), "the clip '{}' is in no fold"),
-            (self.folds.keys() - names, "the folds name the clip '{}', which the data lack"),
+            (names - ours, "the clip '{}' is in no fold"),
+            (ours - names, "the folds name the clip '{}', which the data lack"),
         ):
             if found:
                 raise UsageError(text.format(min(found)), "make the folds anew for these data")
         first: dict[str, Clip] = {}
         for clip in clips:
+            if clip.name not in self.folds:
+                continue
             other = first.setdefault(clip.group, clip)
             if self.folds[other.name] != self.folds[clip.name]:
                 raise UsageError(
@@ -92,7 +101,8 @@ class Folds:
             OutputError: the file cannot be written.
         """
         value = {"version": _VERSION, "method": self.method, "seed": self.seed}
-        write_json(path, {**value, "folds": dict(self.folds)})
+        apart = {"apart": list(self.apart)} if self.apart else {}
+        write_json(path, {**value, **apart, "folds": dict(self.folds)})
 
     @classmethod
     def load(cls, path: Path, clips: Sequence[Clip]) -> Folds:
@@ -109,7 +119,10 @@ class Folds:
                 type(number) is int for number in (found["seed"], *found["folds"].values())
             ):
                 raise ValueError("version or numbers")
-            folds = cls(found["folds"], found["method"], found["seed"])
+            apart = found.get("apart", [])
+            if not isinstance(apart, list) or not all(isinstance(one, str) for one in apart):
+                raise TypeError("apart")
+            folds = cls(found["folds"], found["method"], found["seed"], tuple(apart))
         except FileNotFoundError as error:
             raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from avaffect.datasets.affwild import find_stores, some, store_for
 from avaffect.errors import FeatureError, InputNotFoundError, MediaError
-from avaffect.features.store import StoredSubject
+from avaffect.features.pictures import PictureFolder, open_features
 from avaffect.files.layout import source_video
 from avaffect.media.inputs import expand_inputs
 from avaffect.media.probe import probe
@@ -106,7 +106,8 @@ def check_features(
     """Look at the feature stores in ``folder``.
 
     Returns:
-        the frames of each annotated subject with features, and what was found.
+        the frames of each annotated subject with features (of pictures alone, nobody knows), and
+        what was found.
 
     Raises:
         InputNotFoundError: there is no such folder.
@@ -124,12 +125,13 @@ def check_features(
             continue
         used.add(name)
         try:
-            store = StoredSubject(stores[name])
-            frames[subject] = store.frames
+            found = open_features(stores[name])
+            arrays[", ".join(sorted(found.specs))] += 1
         except FeatureError:
             damaged.append(subject)
             continue
-        arrays[", ".join(store.names)] += 1
+        if not isinstance(found, PictureFolder):
+            frames[subject] = found.frames
         if name != subject:
             stand_ins.append(subject)
     on_event(Progress("features", len(annotated), len(annotated), "subjects", finished=True))
@@ -143,7 +145,7 @@ def check_features(
         )
     return frames, FeatureCheck(
         str(folder),
-        len(frames),
+        arrays.total(),
         tuple(missing),
         tuple(damaged),
         tuple(stand_ins),

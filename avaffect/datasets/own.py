@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,23 @@ from numpy.typing import NDArray
 
 from avaffect.datasets.clip import Clip, Dataset, FeatureSource
 from avaffect.datasets.columns import ColumnMap, split_name
+from avaffect.datasets.own_files import FeatureFiles, label_files, note
 from avaffect.datasets.table_labels import TableLabels, class_names
-from avaffect.datasets.tables import SUFFIXES, Table, TableFeatures, read_any
-from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
+from avaffect.datasets.tables import Table, TableFeatures, read_any
+from avaffect.errors import FormatError, UnknownNameError, UsageError
+from avaffect.features.picture_file import is_picture
+from avaffect.features.pictures import (
+    PictureFiles,
+    PictureFolder,
+    Pictures,
+    open_features,
+    side_of,
+)
 from avaffect.features.store import SubjectFeatures
 from avaffect.features.tensors import Array, ArraySpec
 from avaffect.progress import EventCallback, Progress, ignore_events
 
-_LABEL_SUFFIXES = (*SUFFIXES, ".txt")
-_STORE = "arrays.safetensors"
 _SIDE = re.compile("_(left|right)$")
-_SHOWN = 4
 # So many labels more or fewer than rows of features are the slips of tools; more is another rate.
 _FEW, _FEW_ROWS = 0.1, 10
 # Of the labels, at least this share must lie within the time of the features.
@@ -41,7 +46,8 @@ def load_own(
 ) -> Dataset:
     """A dataset out of files that no challenge prescribes.
 
-    Clips are matched by name: a file's without its suffix, a stored subject's own. Where features
+    Clips are matched by name: a file's without its suffix, a stored subject's own, that of a
+    folder of pictures; pictures are brought to the size of the first clip's. Where features
     are tables, those of the first clip (by name) settle what the features are called, and all
     others must have them. Rows of features and labels are matched by position. Where their
     counts differ they are matched by time if both have times (the nearest label within half the
@@ -50,7 +56,8 @@ def load_own(
 
     Args:
         features: a folder of ``<clip>.csv``, ``.parquet`` or ``.npy`` with a row a frame, also in
-            subfolders; or one of preprocessed folders.
+            subfolders; or one of preprocessed folders; or one of pictures, ``<clip>.jpg`` or
+            ``.png`` or a folder ``<clip>`` of ``00001.jpg`` ..., see `own_files.FeatureFiles`.
         labels: a folder of ``<clip>.csv``, ``.parquet``, ``.npy`` or ``.txt`` with a row a frame,
             which may be ``features`` itself; or one table with a row a clip, whose labels then
             hold for every frame (``Dataset.per_clip``).
@@ -64,18 +71,20 @@ def load_own(
         InputNotFoundError: a path that does not exist.
         UsageError: a map that does not fit, or features and labels without a common clip.
         FormatError: a table that is not what it should be; the message names file and line.
-        FeatureError: a preprocessed folder that is damaged.
+        FeatureError: a preprocessed folder or a first picture that is damaged.
     """
     if not columns.label_columns:
         raise UsageError(
             "no column is said to hold labels",
             "map one, as valence=COLUMN, expression=COLUMN or AU12=COLUMN",
         )
-    sources, notes = _find_features(features, {labels, *([clips] if clips else [])})
-    facts = None if clips is None else _ClipTable(read_any(clips), columns, sources)
-    whole = None if labels.is_dir() else _ClipTable(read_any(labels), columns, sources)
-    files = {} if whole else _by_name(_tables(labels, _LABEL_SUFFIXES, set()))
+    found = FeatureFiles.find(features, {labels, *([clips] if clips else [])})
+    known = found.names
+    facts = None if clips is None else _ClipTable(read_any(clips), columns, known)
+    whole = None if labels.is_dir() else _ClipTable(read_any(labels), columns, known)
+    files = {} if whole else label_files(labels)
     labelled = whole.rows if whole else files
+    sources, notes = found.by_clip(labelled)
     names = sorted(sources.keys() & labelled.keys())
     if not names:
         raise UsageError(
@@ -83,15 +92,14 @@ def load_own(
             f"labels {_some(labelled)}",
             "files are matched by their names without suffix",
         )
-    notes += _note("{} without labels left out: {}", sources.keys() - labelled.keys())
-    notes += _note("{} without features left out: {}", labelled.keys() - sources.keys())
+    notes += note("{} without labels left out: {}", sources.keys() - labelled.keys())
+    notes += note("{} without features left out: {}", labelled.keys() - sources.keys())
 
     everyone = TableLabels.read(whole.table, columns) if whole else None
-    inputs: tuple[str, ...] = ()
-    found: list[_Clip] = []
+    opener = _Opener(columns)
+    matched: list[_Clip] = []
     for number, name in enumerate(names, start=1):
-        opened = _open(sources[name], columns, inputs)
-        inputs = opened.inputs
+        opened = opener(sources[name])
         if everyone and whole:
             table, own = whole.table, everyone
             rows = np.full(opened.features.frames, whole.rows[name])
@@ -100,16 +108,17 @@ def load_own(
             same = opened.table is not None and _same_file(opened.table.path, files[name])
             table = opened.table if same and opened.table else read_any(files[name])
             own = TableLabels.read(table, columns)
+            opened = opened.lasting(table.rows)
             rows, by_time = _match(opened, table, columns)
         more = 0 if whole else table.rows - opened.features.frames
         told = _told(name, columns, facts, whole, table)
-        found.append(_Clip(name, opened.features, own, rows, told, more, by_time))
+        matched.append(_Clip(name, opened.features, own, rows, told, more, by_time))
         on_event(Progress("clips", number, len(names), "clips", number == len(names)))
 
-    notes += _differences(found)
-    targets = _targets(found, columns, labels)
+    notes += _differences(matched)
+    targets = _targets(matched, columns, labels)
     return Dataset(
-        tuple(one.finish(targets.get("expr", ())) for one in found),
+        tuple(one.finish(targets.get("expr", ())) for one in matched),
         targets,
         per_clip=whole is not None,
         about={
@@ -118,7 +127,7 @@ def load_own(
             "labels": str(labels),
             "clips": None if clips is None else str(clips),
             "columns": list(columns.pairs()),
-            "inputs": list(inputs),
+            "inputs": list(opener.inputs),
         },
         notes=tuple(notes),
     )
@@ -157,8 +166,8 @@ def _differences(found: Sequence[_Clip]) -> list[str]:
         for yes in (True, False)
     )
     return [
-        *_note(text + "matched by time: {}", timed),
-        *_note(text + "of which the shorter counts: {}", cut),
+        *note(text + "matched by time: {}", timed),
+        *note(text + "of which the shorter counts: {}", cut),
     ]
 
 
@@ -241,61 +250,44 @@ class _FirstRows:
 class _Opened:
     """Features, and the table they come from if they come from one."""
 
-    features: SubjectFeatures | TableFeatures
-    table: Table | None
-    inputs: tuple[str, ...]
+    features: SubjectFeatures | TableFeatures | Pictures
+    table: Table | None = None
+
+    def lasting(self, rows: int) -> _Opened:
+        """The same for at least so many frames, if they are a folder of pictures."""
+        if isinstance(self.features, PictureFolder):
+            return _Opened(self.features.lasting(rows))
+        return self
 
 
-def _open(path: Path, columns: ColumnMap, inputs: tuple[str, ...]) -> _Opened:
-    if path.is_dir():
-        return _Opened(SubjectFeatures.open(path, mapped=True), None, ())
-    table = read_any(path)
-    inputs = inputs or columns.choose_features(table)
-    return _Opened(TableFeatures(table, inputs), table, inputs)
+class _Opener:
+    """Opens features, such that all clips have what the first one has.
 
+    Args:
+        columns: says which columns of tables are features.
 
-def _find_features(folder: Path, others: set[Path]) -> tuple[dict[str, Path], list[str]]:
-    """Stores if there are any, else tables, by clip; and notes."""
-    if not folder.is_dir():
-        raise InputNotFoundError(f"there is no folder '{folder}'", "name the folder of features")
-    stores = [Path(parent) for parent, _, names in _walk(folder) if _STORE in names]
-    tables = list(_tables(folder, SUFFIXES, others))
-    if stores:
-        return _by_name(stores), _note("{} beside preprocessed folders left out: {}", tables)
-    if not tables:
-        raise InputNotFoundError(
-            f"'{folder}' holds no features",
-            f"it should hold preprocessed folders, or tables that end in {', '.join(SUFFIXES)}",
-        )
-    return _by_name(tables), []
+    Attributes:
+        inputs: these, once a table was opened.
+    """
 
+    def __init__(self, columns: ColumnMap) -> None:
+        self._columns = columns
+        self.inputs: tuple[str, ...] = ()
+        self._side: int | None = None
 
-def _walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield parent, folders, sorted(name for name in names if not name.startswith("."))
-
-
-def _tables(folder: Path, suffixes: Sequence[str], others: set[Path]) -> Iterator[Path]:
-    left_out = {path.resolve() for path in others}
-    for parent, _, names in _walk(folder):
-        if _STORE not in names:
-            paths = [Path(parent, name) for name in names]
-            fits = [path for path in paths if path.suffix.lower() in suffixes]
-            yield from (path for path in fits if path.resolve() not in left_out)
-
-
-def _by_name(paths: Iterable[Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in paths:
-        name = path.name if path.is_dir() else path.stem
-        if name in found:
-            raise UsageError(
-                f"two files are called '{name}': '{found[name]}' and '{path}'",
-                "rename one, or keep features and labels in two folders",
+    def __call__(self, path: Path) -> _Opened:
+        """The features in a file or folder of `own_files.FeatureFiles`."""
+        if is_picture(path.name) or path.is_dir():
+            features = (
+                open_features(path, self._side)
+                if path.is_dir()
+                else PictureFiles([path], self._side)
             )
-        found[name] = path
-    return found
+            self._side = self._side or side_of(features)
+            return _Opened(features)
+        table = read_any(path)
+        self.inputs = self.inputs or self._columns.choose_features(table)
+        return _Opened(TableFeatures(table, self.inputs), table)
 
 
 def _clip_name(text: str, known: Collection[str]) -> str:
@@ -420,13 +412,3 @@ def _fact(
 def _some(names: Collection[str]) -> str:
     shown = " and ".join(f"'{name}'" for name in sorted(names)[:2])
     return shown or "nothing"
-
-
-def _note(text: str, names: Iterable[object]) -> list[str]:
-    """A note on clips or files, if there are any; the first ones are named."""
-    found = sorted(map(str, names))
-    if not found:
-        return []
-    more = ", ..." if len(found) > _SHOWN else ""
-    count = f"{len(found)} clip{'s' if len(found) > 1 else ''}"
-    return [text.format(count, ", ".join(found[:_SHOWN]) + more)]

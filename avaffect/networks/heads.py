@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from avaffect.networks.blocks import After, DenseBlock
 from avaffect.recipes.recipe import Dense, Head
 
-
 # The class Other of the challenge's eight expressions.
 OTHER = 7
 

@@ -24,13 +24,14 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, width: int, config: Transformer) -> None:
         super().__init__()
-        self.size = config.size
-        self.enter = nn.Linear(width, config.size)
+        size = self.size = config.size or width
+        _require_heads(size, config.heads)
+        self.enter = nn.Identity() if config.size is None else nn.Linear(width, size)
         self.layers = nn.ModuleList(
-            EncoderLayer(config.size, config.heads, config.feedforward, config.dropout)
+            EncoderLayer(size, config.heads, config.feedforward, config.dropout)
             for _ in range(config.layers)
         )
-        self.leave = nn.LayerNorm(config.size)
+        self.leave = nn.LayerNorm(size)
 
     def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:
         ignored = unseen(seen)

@@ -105,15 +105,15 @@ class Transformer:
     """Transformer encoder layers (pre-norm) with sinusoidal positions.
 
     Attributes:
-        size: width; a dense layer brings the input to it.
+        size: width; a dense layer brings the input to it. None keeps the input's.
         layers: how many.
-        heads: attention heads, must divide ``size``.
+        heads: attention heads, must divide the width.
         feedforward: width of the inner dense layers.
         dropout: everywhere in the layers.
     """
 
     kind: Literal["transformer"] = "transformer"
-    size: Count = 128
+    size: Count | None = 128
     layers: Count = 2
     heads: Count = 4
     feedforward: Count = 256
@@ -121,7 +121,7 @@ class Transformer:
 
     @model_validator(mode="after")
     def _check(self) -> Transformer:
-        if self.size % self.heads:
+        if self.size is not None and self.size % self.heads:
             raise ValueError("size must be a multiple of heads")
         return self
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -280,3 +281,69 @@ def test_multi_task_labels_stand_on_the_listed_frames(tmp_path) -> None:
     write_mtl(at / "validation_set.txt", [subject("a_left", [4])])
     with pytest.raises(UsageError, match="listed for both train and val"):
         load_mtl(tmp_path, tmp_path / "features")
+
+
+def pictures(folder: Path, *numbers: int, side: int = 4) -> None:
+    folder.mkdir(parents=True)
+    for number in numbers:
+        image = np.full((side, side, 3), 10 * number, np.uint8)
+        (folder / f"{number:05d}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
+
+
+def shades(clip) -> list[int]:
+    return clip.features.array("faces")[:, 0, 0, 0].tolist()
+
+
+def test_pictures_beside_features(root, features) -> None:
+    pictures(features / "7/cropped_aligned/7", 2, 11, side=6)
+    pictures(features / "video2/cropped_aligned/video2_left", 1, side=4)
+    hundred, seven, video2, left = load_affwild(root, features, ["va"]).clips
+    assert shades(seven) == [0, 20] + [0] * 8 + [110, 0]
+    assert shades(left) == [10] + [0] * 9
+    # All are of one size.
+    assert left.features.specs["faces"].shape == (6, 6, 3)
+    assert seven.features.array("audio", 3, 4).tolist() == [[3, 3]]
+    for clip in (hundred, video2):
+        assert clip.features.specs.keys() == {"audio"}
+
+
+@pytest.mark.parametrize("inner", ["cropped_aligned", "."])
+def test_pictures_alone(root, tmp_path, inner) -> None:
+    """As the organisers hand them out: a frame without a face has none."""
+    pictures(tmp_path / "crops" / inner / "7", 2, 11)
+    pictures(tmp_path / "crops" / inner / "video2", 12)
+    (tmp_path / "crops" / inner / "video2_left").mkdir()
+    data = load_affwild(root, tmp_path / "crops", ["va", "expr"])
+    seven, video2 = data.clips
+    # As many frames as rows, or as pictures.
+    assert (seven.frames, len(seven.labels["expr"]), shades(seven)[:3]) == (12, 12, [0, 20, 0])
+    assert (video2.frames, video2.valid("va")[:, 0].tolist()) == (12, [True] * 9 + [False] * 3)
+    assert data.about["left_out"] == ["100-29-1080x1920", "video2_left"]
+    assert any("has 9 rows for 12 frames" in note for note in data.notes)
+
+
+def test_pictures_alone_stand_in_by_the_same_rule(root, tmp_path) -> None:
+    pictures(tmp_path / "crops/7", 1)
+    assert find_stores(tmp_path / "crops") == {"7": tmp_path / "crops/7"}
+    pictures(tmp_path / "crops/cropped_aligned/7", 1)
+    with pytest.raises(FeatureError, match="'7' has features in both"):
+        load_affwild(root, tmp_path / "crops", ["va"])
+
+
+def test_stores_come_before_pictures_alone(features, root) -> None:
+    pictures(features / "8", 1)
+    assert "8" not in find_stores(features)
+
+
+def test_listed_images_of_pictures_alone(tmp_path) -> None:
+    at = tmp_path / "set/MTL_Challenge"
+    listed = MtlSubject(
+        "5", np.array([2, 4]), np.float64([[0.5, 0], [0, 1]]), np.array([3, 1]),
+        np.zeros((2, 12), np.int64),
+    )  # fmt: skip
+    write_mtl(at / "train_set.txt", [listed])
+    pictures(tmp_path / "crops/5", 1, 2, 3)
+    data = load_mtl(tmp_path / "set", tmp_path / "crops")
+    (clip,) = data.clips
+    assert (clip.labels["expr"].tolist(), shades(clip)) == ([-1, 3, -1], [10, 20, 30])
+    assert any("1 listed images are behind the last frame" in note for note in data.notes)

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -332,3 +333,23 @@ def test_multi_task_files(made) -> None:
     report = check(made.root)
     assert report.reasons[0] == "1 lines of labels cannot be read"
     assert "train_set.txt' line 2" in report.errors[0]
+
+
+def test_pictures_alone_are_features_of_unknown_length(whole) -> None:
+    for subject in ("7", "100-29-1080x1920", "other"):
+        folder = whole.root / "cropped_aligned" / subject
+        folder.mkdir(parents=True)
+        image = np.zeros((4, 4, 3), np.uint8)
+        (folder / "00003.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    report = check(whole.root, features=whole.root)
+    assert (report.ready, report.warnings, report.rows) == (True, (), None)
+    found = report.features
+    assert (found.found, found.unused) == (2, ("other",))
+    assert found.arrays == {"faces, has_face": 2}
+
+
+def test_a_first_picture_that_is_none(whole) -> None:
+    whole.crops("100-29-1080x1920", [1])
+    report = check(whole.root, features=whole.root / "cropped_aligned")
+    assert report.features.damaged == ("100-29-1080x1920",)
+    assert "expr: no subject for training has features" in report.reasons
