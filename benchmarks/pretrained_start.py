@@ -1,12 +1,12 @@
 """What a pretrained start is worth: one backbone on single faces, from ImageNet and at random.
 
-    python benchmarks/pretrained_start.py --features faces/ --labels labels.csv \
-        --column clip=clip --column expression=expression --column split=split --epochs 3 --out runs/
+    python benchmarks/pretrained_start.py --features faces/ --labels labels.csv --out runs/ \
+        --column clip=clip --column expression=expression --column split=split --epochs 3
 
 The pictures and labels are the user's (FER2013, for example) and must have a test split, which
-training leaves alone. Both runs have the same epochs, order and seed; the last epoch counts. Prints
-accuracy and macro F1 on the test split, accuracy with a 95 % interval over pictures. A run that is
-there already is only scored, an interrupted one goes on.
+training leaves alone. Both runs have the same epochs, order and seed; the last epoch counts.
+Prints accuracy and macro F1 on the test split, accuracy with a 95 % interval over pictures. A run
+that is there already is only scored, an interrupted one goes on.
 """
 
 import argparse
