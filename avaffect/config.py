@@ -137,13 +137,14 @@ class PredictConfig:
         model: a name from ``predictions.predictor.PREDICTORS``; unused with a checkpoint.
         checkpoint: folder of a trained model, None for a built-in one.
         weights: the checkpoint's SHA-256, which ``pipeline.predict.with_checkpoint`` fills in.
+        postprocess: that of its ``postprocess.json``, likewise; None without one.
         frame_model: the net whose opinion on single frames the model uses, a name from
             ``features.encoders.FRAME_MODELS``; ``auto`` takes the model's own, or for
             ``starter-1`` one of EmotiEffLib's if its weights are in the cache.
         tasks: of ``va``, ``expr``, ``au``.
         missing: a policy from ``predictions.missing.POLICIES``.
-        smooth: ``off``, ``kind:seconds`` (see ``predictions.smooth``), or ``auto``, which
-            takes what was found best for the model.
+        smooth: ``off``, ``kind:seconds``, or one for each task (see ``predictions.smooth``);
+            ``auto`` takes what was found best for the model.
         analysis: settings of the pass over the video.
         noncommercial: False loads no net whose licence forbids commercial use; models that can do
             without go on without it.
@@ -157,6 +158,7 @@ class PredictConfig:
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     checkpoint: str | None = None
     weights: str | None = None
+    postprocess: str | None = None
     noncommercial: bool = True
 
     def to_dict(self) -> dict[str, Any]:

@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 
 from avaffect.config import PredictConfig
 from avaffect.media.ffmpeg import ffmpeg_binary, file_url
+from avaffect.pipeline.choices import with_features
 from avaffect.pipeline.folder import Folder
-from avaffect.pipeline.predict import predict, with_features
+from avaffect.pipeline.predict import predict
 from avaffect.pipeline.preprocess import NetsLoader, preprocess
 from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS, TASKS, Prediction
 from avaffect.predictions.smooth import SMOOTHERS, apply, parse_smoothing

@@ -48,7 +48,8 @@ from avaffect.features.voice import DEFAULT_VOICE, VoiceNet
 from avaffect.files.atomic import write_json, write_text
 from avaffect.files.editions import EXPRESSIONS
 from avaffect.metrics.calibration import fit_temperature, softmax
-from avaffect.pipeline.predict import predict, with_features
+from avaffect.pipeline.choices import with_features
+from avaffect.pipeline.predict import predict
 from avaffect.predictions.prediction import Prediction
 
 ROOT = Path(__file__).parent.parent

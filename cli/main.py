@@ -15,9 +15,14 @@ from avaffect.errors import UnknownNameError
 
 COMMANDS = {
     "preprocess": "avaffect.cli.preprocess:preprocess",
+    "features": "avaffect.cli.features:features",
     "predict": "avaffect.cli.predict:predict",
+    "blend": "avaffect.cli.blend:blend",
     "train": "avaffect.cli.train:train",
+    "ensemble": "avaffect.cli.ensemble:ensemble",
+    "tune": "avaffect.cli.tune:tune",
     "evaluate": "avaffect.cli.evaluate:evaluate",
+    "submit": "avaffect.cli.submit:submit",
     "data": "avaffect.cli.data:data",
     "recipes": "avaffect.cli.recipes:recipes",
     "export": "avaffect.cli.export:export",

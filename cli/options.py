@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from avaffect.config import AnalysisConfig, FaceConfig, MediaConfig
-from avaffect.errors import UnknownNameError
+from avaffect.errors import UnknownNameError, UsageError
+from avaffect.files.editions import DEFAULT_EDITION, EDITIONS
+
+if TYPE_CHECKING:
+    from avaffect.pipeline.train import DataConfig
 
 DEFAULT_OUT = "avaffect_out"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -65,6 +69,76 @@ def input_options(function: F) -> F:
             click.option("-r", "--recursive", is_flag=True, help="Look into folders of folders."),
         ]
     )(function)
+
+
+def data_options(function: F) -> F:
+    """Features and labels to train on; :func:`data_config` reads them."""
+    return _stack(
+        [
+            click.option(
+                "--data",
+                type=click.Path(),
+                help="Dataset in Aff-Wild2's layout: annotations of any edition.  "
+                "[default: this folder]",
+            ),
+            click.option(
+                "--features",
+                type=click.Path(),
+                help="What `avaffect preprocess` wrote, or a folder of tables.  "
+                f"[default: {DEFAULT_OUT}]",
+            ),
+            click.option(
+                "--labels",
+                type=click.Path(),
+                help="Own labels: a folder of CSV/parquet/npy files, or one table with a row a "
+                "clip.",
+            ),
+            click.option(
+                "--clips", type=click.Path(), help="Own table of clips: groups, splits, folds."
+            ),
+            click.option(
+                "--column",
+                "columns",
+                multiple=True,
+                metavar="KEY=NAME",
+                help="Which column of own data is what, e.g. valence=rating, group=speaker, "
+                "clip=path.",
+            ),
+            click.option(
+                "--edition",
+                type=NameChoice(list(EDITIONS), "edition"),
+                default=DEFAULT_EDITION,
+                show_default=True,
+                help="Edition of the annotations.",
+            ),
+        ]
+    )(function)
+
+
+def data_config(options: dict[str, Any]) -> DataConfig:
+    """What :func:`data_options` asked for.
+
+    Raises:
+        UsageError: options that exclude each other, or own labels without features.
+    """
+    from avaffect.pipeline.train import DataConfig
+
+    own = options["labels"] is not None
+    features = options["features"]
+    if features is None:
+        if own:
+            raise UsageError("own labels need --features", "name the folder of the features")
+        features = DEFAULT_OUT
+    if own and options["data"] is not None:
+        raise UsageError("--data and --labels exclude each other", "leave one of them out")
+    return DataConfig(
+        features=features,
+        root=None if own else options["data"] or ".",
+        labels=options["labels"],
+        clips=options["clips"],
+        columns=tuple(options["columns"]),
+        edition=options["edition"],
+    )
 
 
 def analysis_options(function: F) -> F:

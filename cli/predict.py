@@ -77,8 +77,8 @@ from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, FORMATS
     default="auto",
     show_default=True,
     metavar="auto|off|KIND:SECONDS",
-    help="Smooth over time: median, box, gaussian or savgol, e.g. gaussian:0.5. auto: as suits "
-    "the model.",
+    help="Smooth over time: median, box, gaussian or savgol, e.g. gaussian:0.5, or each task "
+    "by its own: va=box:3.4,au=box:0.2. auto: as suits the model, or as `avaffect tune` chose.",
 )
 @click.option(
     "--features",
@@ -116,7 +116,7 @@ def predict(
     from avaffect.config import AudioConfig, PredictConfig
     from avaffect.models.device import choose_device
     from avaffect.pipeline.batch import PredictBatch, find_sources, require_distinct
-    from avaffect.pipeline.predict import parse_tasks, with_checkpoint, with_features
+    from avaffect.pipeline.choices import parse_tasks, with_checkpoint, with_features
     from avaffect.pipeline.voice import only_sound
 
     if options["offline"]:

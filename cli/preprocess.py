@@ -88,7 +88,7 @@ def preprocess(
     from avaffect.media.inputs import expand_inputs
     from avaffect.models.device import choose_device
     from avaffect.pipeline.batch import require_distinct
-    from avaffect.pipeline.predict import require_licences, with_features
+    from avaffect.pipeline.choices import require_licences, with_features
     from avaffect.pipeline.preprocess import NetsLoader
     from avaffect.pipeline.preprocess import preprocess as run
 

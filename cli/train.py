@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from avaffect.cli.options import DEFAULT_OUT, DEVICES, NameChoice
+from avaffect.cli.options import DEVICES, NameChoice, data_config, data_options
 from avaffect.errors import UsageError
-from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, TASKS
+from avaffect.files.editions import TASKS
 
 if TYPE_CHECKING:
     from avaffect.cli.report import Reporter
@@ -25,36 +25,7 @@ _FREE = ("out", "device", "workers", "resume", "tensorboard", "quiet", "fold")
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(),
-    help="Dataset in Aff-Wild2's layout: annotations of any edition.  [default: this folder]",
-)
-@click.option(
-    "--features",
-    type=click.Path(),
-    help=f"What `avaffect preprocess` wrote, or a folder of tables.  [default: {DEFAULT_OUT}]",
-)
-@click.option(
-    "--labels",
-    type=click.Path(),
-    help="Own labels: a folder of CSV/parquet/npy files, or one table with a row a clip.",
-)
-@click.option("--clips", type=click.Path(), help="Own table of clips: groups, splits, folds.")
-@click.option(
-    "--column",
-    "columns",
-    multiple=True,
-    metavar="KEY=NAME",
-    help="Which column of own data is what, e.g. valence=rating, group=speaker, clip=path.",
-)
-@click.option(
-    "--edition",
-    type=NameChoice(list(EDITIONS), "edition"),
-    default=DEFAULT_EDITION,
-    show_default=True,
-    help="Edition of the annotations.",
-)
+@data_options
 @click.option(
     "--recipe",
     default=DEFAULT_RECIPE,
@@ -165,29 +136,19 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
 
 
 def _config(options: dict[str, Any]) -> RunConfig:
-    from avaffect.pipeline.predict import parse_tasks
-    from avaffect.pipeline.train import DataConfig, run_config
+    from avaffect.pipeline.choices import parse_tasks
+    from avaffect.pipeline.train import run_config
+    from avaffect.recipes.ensemble import ensemble_names
 
-    own = options["labels"] is not None
-    features = options["features"]
-    if features is None:
-        if own:
-            raise UsageError("own labels need --features", "name the folder of the features")
-        features = DEFAULT_OUT
-    if own and options["data"] is not None:
-        raise UsageError("--data and --labels exclude each other", "leave one of them out")
-    data = DataConfig(
-        features=features,
-        root=None if own else options["data"] or ".",
-        labels=options["labels"],
-        clips=options["clips"],
-        columns=tuple(options["columns"]),
-        edition=options["edition"],
-    )
+    if options["recipe"] in ensemble_names():
+        raise UsageError(
+            f"'{options['recipe']}' is an ensemble of several models",
+            f"use `avaffect ensemble --recipe {options['recipe']}`",
+        )
     modalities, task = options["modalities"], options["task"]
     return run_config(
         options["recipe"],
-        data,
+        data_config(options),
         modalities=None if modalities is None else [one.strip() for one in modalities.split(",")],
         tasks=None if task is None else parse_tasks(task),
         changes=options["changes"],

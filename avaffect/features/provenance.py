@@ -10,6 +10,7 @@ from avaffect.config import fingerprint
 
 # Changes whenever the stored arrays would, though the settings do not.
 STORE_VERSION = 1
+_BACKBONE = "backbone:"
 _LIBRARIES = (
     "ai-edge-litert",
     "av",
@@ -34,6 +35,25 @@ def array_key(
         model_hashes: the weights it depends on, name to hash.
     """
     return fingerprint([STORE_VERSION, video_hash, name, configuration, dict(model_hashes or {})])
+
+
+def backbone_key(model: str, crops: str) -> str:
+    """The key of an array that a trained backbone made of the aligned pictures.
+
+    Args:
+        model: which backbone: its net, branch and weights.
+        crops: the key of the pictures.
+    """
+    return f"{_BACKBONE}{model}@{crops}"
+
+
+def backbones_in(keys: Mapping[str, str]) -> dict[str, str]:
+    """By array of those that a trained backbone made, which; from a store's keys."""
+    return {
+        name: key.removeprefix(_BACKBONE).rpartition("@")[0]
+        for name, key in keys.items()
+        if key.startswith(_BACKBONE)
+    }
 
 
 def provenance(

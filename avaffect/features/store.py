@@ -388,6 +388,18 @@ def replace_arrays(
     )
 
 
+def replace_configuration(folder: Path, **settings: Any) -> None:
+    """Change settings that a stored subject's provenance tells of; its arrays stay.
+
+    Raises:
+        FeatureError: there is no whole store in ``folder``.
+        OutputError: the disk does not take it.
+    """
+    old = StoredSubject(folder).provenance
+    configuration = {**old["configuration"], **settings}
+    write_json(folder / "provenance.json", {**old, "configuration": configuration})
+
+
 def _write_arrays(
     folder: Path,
     name: str,

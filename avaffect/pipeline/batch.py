@@ -15,20 +15,17 @@ from avaffect.files.challenge import SingleFileWriter, open_single, single_path
 from avaffect.files.editions import DEFAULT_EDITION, check_choice
 from avaffect.media.inputs import expand_inputs
 from avaffect.media.probe import probe, video_hash
+from avaffect.pipeline.choices import require_licences
 from avaffect.pipeline.folder import Folder, is_preprocessed, source_name
 from avaffect.pipeline.outputs import Outputs
-from avaffect.pipeline.predict import (
-    predict_folder,
-    predict_video,
-    predict_voice,
-    require_licences,
-)
+from avaffect.pipeline.predict import predict_folder, predict_video, predict_voice
 from avaffect.pipeline.preprocess import NetsLoader
 from avaffect.pipeline.voice import is_voice
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import build_predictor
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.progress import EventCallback, ignore_events
+from avaffect.recipes.recipe import FACES as PICTURES
 
 WORK = ".predict-work"
 
@@ -169,7 +166,8 @@ class PredictBatch:
         name = source_name(source)
         is_folder = is_preprocessed(source)
         if is_folder:
-            made_with, video = Folder(source).made_with(), Folder(source).video()
+            pictures = PICTURES in self.predictor.needs
+            made_with, video = Folder(source).made_with(pictures), Folder(source).video()
         else:
             voice = is_voice(source, self._config.analysis.media)
             if not voice:

@@ -65,9 +65,10 @@ class Folder:
         video = self.record().get("video")
         return video if isinstance(video, dict) else {}
 
-    def made_with(self) -> str:
-        """Fingerprint of everything the stored features were made with."""
-        return fingerprint([subject.keys for subject in self.subjects()])
+    def made_with(self, pictures: bool = False) -> str:
+        """Fingerprint of everything the stored features, or pictures too, were made with."""
+        keys: list[Any] = [subject.keys for subject in self.subjects()]
+        return fingerprint([*keys, self.record().get("crops")] if pictures else keys)
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Write ``preprocess.json``."""

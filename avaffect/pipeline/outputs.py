@@ -86,7 +86,8 @@ class Outputs:
         predictions = []
         for subject in record["subjects"]:
             columns, about = read_table(self._table(subject))
-            predictions.append(Prediction.from_columns(columns, subject, about["model"]))
+            limits = about.get("au_thresholds")
+            predictions.append(Prediction.from_columns(columns, subject, about["model"], limits))
         return predictions
 
     def write(self, name: str, result: Result, key: str) -> list[Path]:
@@ -105,12 +106,13 @@ class Outputs:
                     for task in prediction.tasks
                 ]
             table = self._table(prediction.subject)
-            write_table(
-                table, prediction.columns(), {"subject": prediction.subject, **result.about}
-            )
+            about = {"subject": prediction.subject, **result.about}
+            if prediction.au_thresholds is not None:
+                about["au_thresholds"] = prediction.au_thresholds.tolist()
+            write_table(table, prediction.columns(), about)
             paths.append(table)
         subjects = [one.subject for one in result.predictions]
-        self._drop(set(self.record(name).get("subjects", ())) - set(subjects))
+        self.drop(set(self.record(name).get("subjects", ())) - set(subjects))
         write_json(
             self._record_path(name),
             {
@@ -126,7 +128,8 @@ class Outputs:
         )
         return paths
 
-    def _drop(self, subjects: set[str]) -> None:
+    def drop(self, subjects: set[str]) -> None:
+        """Delete the tables and challenge files of ``subjects``."""
         for subject in subjects:
             name = subject_file_name(subject)
             folders = edition_named(self.edition).folders.values()

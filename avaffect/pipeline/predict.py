@@ -8,20 +8,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avaffect.config import AnalysisConfig, AudioConfig, PredictConfig
-from avaffect.errors import CheckpointError, UnknownNameError, UsageError
-from avaffect.features.provenance import provenance
+from avaffect.config import AnalysisConfig, PredictConfig
+from avaffect.errors import UsageError
+from avaffect.features.pictures import HAS_FACE
+from avaffect.features.provenance import backbones_in, provenance
 from avaffect.features.store import FACES, SubjectFeatures
-from avaffect.features.voice import DEFAULT_VOICE
-from avaffect.files.editions import TASKS
 from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
 from avaffect.models.device import choose_device
-from avaffect.models.zoo import require_commercial
 from avaffect.pipeline.analyse import Analysis, analyse
+from avaffect.pipeline.choices import (
+    parse_tasks,
+    require_licences,
+    with_checkpoint,
+    with_features,
+)
 from avaffect.pipeline.folder import Folder, is_preprocessed
 from avaffect.pipeline.keys import all_models, keys, model_hashes, pass_key
-from avaffect.pipeline.preprocess import NetsLoader, damage, keep_subjects
+from avaffect.pipeline.pictures import with_pictures
+from avaffect.pipeline.preprocess import NetsLoader, damage, keep_subjects, preprocess
 from avaffect.pipeline.sound import SOUND, SoundReader, make_wav, sound_arrays
 from avaffect.pipeline.voice import is_voice, only_sound, preprocess_voice
 from avaffect.predictions.missing import fill
@@ -30,13 +35,10 @@ from avaffect.predictions.predictor import Predictor, build_predictor
 from avaffect.predictions.smooth import apply, parse_smoothing
 from avaffect.predictions.speaking import without_lone_voice
 from avaffect.progress import EventCallback, ignore_events
+from avaffect.recipes.recipe import FACES as PICTURES
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-FEATURES = ("auto", "light", "full")
-EMBEDDING = "efficientnet-lite0"
 
 
 @dataclass(frozen=True)
@@ -142,60 +144,6 @@ def predict(
         return predict_video(source, config, predictor, nets, Path(work), on_event=on_event)
 
 
-def parse_tasks(task: str | Sequence[str]) -> tuple[str, ...]:
-    """``"all"``, ``"va,au"`` or a sequence of names, as a tuple in the order of ``TASKS``.
-
-    Raises:
-        UnknownNameError: for a task that does not exist.
-    """
-    names = [part.strip() for part in task.split(",")] if isinstance(task, str) else list(task)
-    for name in names:
-        if name not in (*TASKS, "all"):
-            raise UnknownNameError("task", name, (*TASKS, "all"))
-    if not names:
-        raise UsageError("no task is named", f"choose of {', '.join(TASKS)}, or all")
-    return tuple(name for name in TASKS if name in names or "all" in names)
-
-
-def with_features(config: PredictConfig, which: str = "auto") -> PredictConfig:
-    """``config`` with the features that its model reads, and others by ``which``.
-
-    Args:
-        config: the settings; its encoders are replaced, and its sound and voice left out where
-            the model does not listen.
-        which: ``auto`` adds nothing; ``light`` neither, and refuses a model that reads the deep
-            embedding; ``full`` adds the deep embedding and the sound; ``more`` leaves out nothing
-            that ``config`` asks for.
-
-    Raises:
-        UsageError: for a model that is not light.
-        UnknownNameError: for a model or choice that does not exist.
-    """
-    if which not in (*FEATURES, "more"):
-        raise UnknownNameError("choice of features", which, FEATURES)
-    predictor = build_predictor(config)
-    needs = predictor.needs
-    encoders = tuple(name for name in needs if name not in ("face_pose", *SOUND))
-    audio = config.analysis.audio if "audio" in needs else None
-    voice = config.analysis.voice or DEFAULT_VOICE if "voice" in needs else None
-    if which == "light" and EMBEDDING in encoders:
-        raise UsageError(f"'{predictor.name}' reads deep embeddings", "use --features auto")
-    if which == "full":
-        encoders = tuple(dict.fromkeys((EMBEDDING, *encoders)))
-        audio = config.analysis.audio
-    if which == "more":
-        encoders = tuple(dict.fromkeys((*config.analysis.encoders, *encoders)))
-        audio, voice = audio or config.analysis.audio, voice or config.analysis.voice
-    analysis = replace(config.analysis, encoders=encoders, audio=audio, voice=voice)
-    return replace(config, analysis=analysis)
-
-
-def require_licences(config: PredictConfig) -> None:
-    """Raise UsageError if ``config`` excludes by its licence a net that it asks for."""
-    if not config.noncommercial:
-        require_commercial(all_models(config.analysis))
-
-
 def predict_video(
     video: Path,
     config: PredictConfig,
@@ -209,6 +157,9 @@ def predict_video(
 ) -> Result:
     """Predict a video in one streaming pass; see :func:`predict`.
 
+    For a model that looks at pictures the pass writes them first, as they were written for its
+    training.
+
     Args:
         video: the file.
         config: the settings.
@@ -218,9 +169,19 @@ def predict_video(
         sha256: the video's hash, where the caller has it; it costs reading the whole file.
         store: where to keep the features too; None keeps none.
         on_event: progress and notices.
+
+    Raises:
+        UsageError: the predictor reads what cannot be made from a video alone.
     """
     analysis_config = config.analysis
+    _require_made(predictor)
     predictor.require_settings(analysis_config.to_dict())
+    if PICTURES in predictor.needs:
+        folder = store or Folder(work / "preprocessed")
+        preprocess(video, folder.root, analysis_config, nets=nets, on_event=on_event)
+        result = predict_folder(folder.root, config, predictor)
+        read = {name: folder.record()[name] for name in ("frames", "damage")}
+        return replace(result, source=video, about=result.about | read)
     probe(video, analysis_config.media)
     sha256 = sha256 or video_hash(video)
     if store is not None:
@@ -241,21 +202,24 @@ def predict_video(
 
 
 def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) -> Result:
-    """Predict from the features that ``preprocess`` stored in ``folder``.
+    """Predict from the features and pictures that ``preprocess`` stored in ``folder``.
 
     Raises:
         FeatureError: if preprocessing was not finished, or lacks what the model reads.
         UsageError: if there is nothing but sound, and the model does not listen.
     """
-    subjects = Folder(folder).subjects()
+    stored = Folder(folder).subjects()
     if only_sound(folder, config.analysis.media):
         _require_listener(predictor, folder)
-    predictor.require_settings(subjects[0].provenance["configuration"])
-    about = {key: subjects[0].provenance[key] for key in ("video", "models", "versions")}
-    about["configuration"] = {
-        **config.to_dict(),
-        "analysis": subjects[0].provenance["configuration"],
-    }
+    first = stored[0].provenance
+    for one in stored:
+        backbones = backbones_in(one.keys)
+        predictor.require_settings({**first["configuration"], "backbones": backbones})
+    subjects: Sequence[SubjectFeatures] = stored
+    if PICTURES in predictor.needs:
+        subjects = with_pictures(Folder(folder), stored)
+    about = {key: first[key] for key in ("video", "models", "versions")}
+    about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}
     return _result(folder, subjects, config, predictor, about)
 
 
@@ -295,49 +259,17 @@ def _require_listener(predictor: Predictor, sound: Path) -> None:
         )
 
 
-def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
-    """``config`` for a trained model: its tasks, and the sound settings that it was trained with.
-
-    Args:
-        config: the settings.
-        place: a folder that ``train`` wrote.
-
-    Raises:
-        CheckpointError: there is no checkpoint that can be used.
-        UsageError: the model predicts none of the tasks asked for.
-    """
+def _require_made(predictor: Predictor) -> None:
+    """Raise UsageError if ``predictor`` reads what a trained backbone made of the faces."""
     from avaffect.features.encoders import ENCODERS
-    from avaffect.training.checkpoint import FACTS, checkpoint_folder, load_checkpoint
 
-    folder = checkpoint_folder(Path(place))
-    checkpoint, _ = load_checkpoint(folder)
-    knows = checkpoint.recipe.task_names
-    tasks = tuple(task for task in config.tasks if task in knows)
-    if not tasks:
+    made = ("face_pose", *SOUND, PICTURES, HAS_FACE, *ENCODERS)
+    if own := [name for name in predictor.needs if name not in made]:
         raise UsageError(
-            f"'{place}' does not predict {', '.join(config.tasks)}",
-            f"it predicts {', '.join(knows)}",
+            f"'{predictor.name}' reads '{own[0]}', which is not made from a video in one go",
+            f"run `avaffect preprocess`, then `avaffect features FOLDER --backbone CKPT --name "
+            f"{own[0]}` with the backbone of its training, and predict on the folder",
         )
-    made = (*ENCODERS, "face_pose", *SOUND)
-    if own := [name for name in checkpoint.recipe.features if name not in made]:
-        raise CheckpointError(
-            f"'{place}' was trained on features of your own ('{own[0]}'), which cannot be made "
-            "from a video",
-            "train on what `avaffect preprocess` writes",
-        )
-    analysis = config.analysis
-    try:
-        if (audio := checkpoint.features.get("audio")) is not None:
-            analysis = replace(analysis, audio=AudioConfig(**audio))
-        if (rate := checkpoint.features.get("sound_rate")) is not None:
-            analysis = replace(analysis, sound_rate=float(rate))
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"'{folder / FACTS}' names settings of the sound that do not exist", "train again"
-        ) from error
-    return replace(
-        config, tasks=tasks, analysis=analysis, checkpoint=str(folder), weights=checkpoint.sha256
-    )
 
 
 def _result(

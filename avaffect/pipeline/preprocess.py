@@ -18,6 +18,7 @@ from avaffect.features.store import (
     FACES,
     SpooledSubject,
     StoredSubject,
+    replace_configuration,
     write_subject,
 )
 from avaffect.media.frames import DecodeReport
@@ -150,6 +151,8 @@ def preprocess(
         # No key while they are exchanged: a run cut off in between makes them again.
         folder.write_record({**folder.record(), "crops": None})
         crop_again(video, config, folder, stored, on_event)
+        for subject in stored:
+            replace_configuration(subject.folder, faces=asdict(config.faces))
         folder.write_record({**folder.record(), "crops": wanted[CROPS]})
         done += [CROPS]
     if done:

@@ -16,12 +16,11 @@ from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.datasets.own import load_own
-from avaffect.errors import FeatureError, FormatError, UsageError
+from avaffect.errors import FormatError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.editions import DEFAULT_EDITION, edition_named
-from avaffect.files.layout import SPLITS
-from avaffect.metrics.arrays import score_arrays
-from avaffect.pipeline.validation import Pairs, write_validation
+from avaffect.pipeline.split import labelled_clips, own_split
+from avaffect.pipeline.validation import Pairs, scores_of, write_validation
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.library import choose, load_recipe, parse_recipe
 from avaffect.recipes.recipe import Recipe
@@ -36,7 +35,6 @@ RUN = "run.json"
 FOLDS = "folds.json"
 SUMMARY = "summary.json"
 VERSION = 1
-HELD_OUT = 5  # one part in so many is held out where the data has no validation split
 
 
 @dataclass(frozen=True)
@@ -292,7 +290,7 @@ def run(
             each = {
                 name: finite(one.checkpoint.metrics) for name, one in zip(names, done, strict=True)
             }
-            together = _pooled(pooled, dataset)
+            together = scores_of(pooled, dataset.targets)
             summary = {
                 "mean": finite(scores),
                 "sd": finite(spread),
@@ -302,15 +300,6 @@ def run(
             write_json(out / SUMMARY, summary)
             return RunResult(tuple(done), names, scores, spread, together)
         return RunResult(tuple(done), names, scores, spread)
-
-
-def _pooled(pairs: Pairs, dataset: Dataset) -> dict[str, float]:
-    """Scores of the held-out clips of all folds together, which small folds alone do not give."""
-    scores: dict[str, float] = {}
-    for task, some in pairs.items():
-        scores[task], parts = score_arrays(task, some, dataset.targets[task])
-        scores |= {f"{task} {name}": value for name, value in parts.items()}
-    return scores
 
 
 def _require_free(config: RunConfig, out: Path, resume: bool) -> None:
@@ -361,44 +350,14 @@ def _parts(
 ) -> tuple[dict[str, tuple[tuple[Clip, ...], tuple[Clip, ...]]], Folds | None]:
     """Training and validation clips by the name of the part's folder, ``""`` for ``out``; and
     the folds that they come from, None for the data's own split."""
-    labelled = tuple(clip for clip in dataset.clips if _is_labelled(clip, config.recipe))
-    if bare := len(dataset.clips) - len(labelled):
-        on_event(Notice(f"{bare} clips without any valid label are left out"))
+    labelled = labelled_clips(dataset, config.recipe.task_names, on_event)
     if config.folds == "none":
-        train_clips, val_clips, test_clips = (
-            tuple(clip for clip in labelled if clip.split == split) for split in SPLITS
-        )
-        if test_clips:
-            on_event(Notice(f"{len(test_clips)} clips of the test split are left alone"))
-        if train_clips and val_clips:
-            return {"": (train_clips, val_clips)}, None
-        if train_clips and config.data.root and dataset.about.get("left_out"):
-            raise FeatureError(
-                f"no clip of the validation split has features in '{config.data.features}'",
-                "preprocess its videos too, or use --folds",
-            )
-        rest = tuple(clip for clip in labelled if clip.split != "test")
-        if len({clip.group for clip in rest}) < HELD_OUT:
-            raise UsageError(
-                "the data has no validation split, and too few groups to hold some out",
-                "use --folds leave-one-out"
-                + ("" if config.data.root else ", or add a column for the split"),
-            )
-        folds = make_folds(rest, HELD_OUT, seed=config.seed)
-        train_clips, val_clips = folds.split(rest, 0)
-        on_event(
-            Notice(
-                f"the data has no validation split: {len(val_clips)} of {len(rest)} clips are "
-                "held out, whole groups of them"
-            )
+        train_clips, val_clips, folds = own_split(
+            dataset, labelled, config.seed, own=config.data.root is None, on_event=on_event
         )
         return {"": (train_clips, val_clips)}, folds
     folds = _folds(config, labelled, out, resume)
     return {f"fold-{i}": folds.split(labelled, i) for i in folds.numbers}, folds
-
-
-def _is_labelled(clip: Clip, recipe: Recipe) -> bool:
-    return any(task in clip.labels and clip.valid(task).any() for task in recipe.task_names)
 
 
 def _folds(config: RunConfig, clips: tuple[Clip, ...], out: Path, resume: bool) -> Folds:

@@ -2,6 +2,8 @@
 
 <run>/validation/<the edition's folder>/<clip>.txt   challenge files, ready for ``evaluate``; only
                                                      if the targets are those of the edition
+<run>/validation/MTL_Challenge/MTL_predictions.txt   likewise, all three tasks in one file, for the
+                                                     editions that have it
 <run>/validation/tables/<clip>.parquet               a row a frame: every target's value, which
                                                      modalities were there, the labels
 <run>/validation/clips.csv                           a row a clip, where whole clips are labelled
@@ -11,7 +13,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +24,16 @@ from numpy.typing import NDArray
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import UsageError
 from avaffect.files.atomic import write_text
-from avaffect.files.challenge import subject_file_name, write_challenge
-from avaffect.files.editions import DEFAULT_EDITION, edition_named
+from avaffect.files.challenge import (
+    SingleFileWriter,
+    open_single,
+    single_path,
+    subject_file_name,
+    write_challenge,
+)
+from avaffect.files.editions import DEFAULT_EDITION, TASKS, edition_named
 from avaffect.files.table import write_table
+from avaffect.metrics.arrays import score_arrays
 from avaffect.models.device import choose_device
 from avaffect.networks.apply import Opinion, apply_network
 from avaffect.predictions.missing import DEFAULT_POLICY, fill
@@ -37,7 +47,7 @@ from avaffect.windows.reader import whole_clips
 FOLDER = "validation"
 Pairs = dict[str, list[tuple[NDArray[Any], NDArray[Any]]]]
 # As in the tables of `predict`, where the bare name of a unit is its decision.
-_COLUMNS = {"va": "{}", "expr": "p_{}", "au": "{}_p"}
+COLUMNS = {"va": "{}", "expr": "p_{}", "au": "{}_p"}
 
 
 def write_validation(
@@ -59,7 +69,7 @@ def write_validation(
         dataset: says what the labels mean.
         clips: of the dataset.
         edition: of ``files.editions``, for the challenge files; one that has the multi-task file
-            only gets the files of the default edition, which hold the same.
+            only gets the files of the default edition too, which hold the same.
         device: ``auto``, ``cpu`` or ``cuda``.
         on_event: progress in clips.
 
@@ -71,42 +81,76 @@ def write_validation(
     """
     import torch
 
-    if "files" not in edition_named(edition).formats:
-        edition = DEFAULT_EDITION
     checkpoint, network = load_checkpoint(trained.folder)
-    recipe = checkpoint.recipe
     where = torch.device(choose_device(device).name)
-    reader = whole_clips(clips, recipe, {})
+    opinions = apply_network(network.to(where), whole_clips(clips, checkpoint.recipe, {}), where)
+    name, targets = checkpoint.recipe.name, checkpoint.targets
+    return write_opinions(run, opinions, name, targets, dataset, clips, edition, on_event)
+
+
+def write_opinions(
+    run: Path,
+    opinions: Iterable[Opinion],
+    model: str,
+    targets: Mapping[str, tuple[str, ...]],
+    dataset: Dataset,
+    clips: Sequence[Clip],
+    edition: str,
+    on_event: EventCallback = ignore_events,
+) -> Pairs:
+    """Write opinions, one a clip, into ``run``; see :func:`write_validation`.
+
+    Args:
+        run: the run's folder.
+        opinions: of ``clips``, in any order.
+        model: who says so.
+        targets: by task, the names of what is predicted.
+        dataset: says what the labels mean.
+        clips: of the dataset.
+        edition: see :func:`write_validation`.
+        on_event: progress in clips.
+    """
     out, rows = run / FOLDER, []
+    whole = edition if "files" in edition_named(edition).formats else DEFAULT_EDITION
     tasks = [
         task
-        for task in recipe.task_names
-        if not dataset.per_clip and is_challenge(task, checkpoint.targets[task], edition)
+        for task in targets
+        if not dataset.per_clip and is_challenge(task, targets[task], whole)
     ]
     skipped = 0
-    pairs: Pairs = {task: [] for task in recipe.task_names}
-    for done, opinion in enumerate(apply_network(network.to(where), reader, where), start=1):
-        clip = clips[opinion.clip]
-        for task in recipe.task_names:
-            if task in clip.labels:
-                labels = clip.labels[task]
-                pairs[task].append(pair_of(task, opinion, labels, per_clip=dataset.per_clip))
-        try:
-            table = out / "tables" / f"{subject_file_name(clip.name)[:-4]}.parquet"
-        except UsageError:  # a name of the user's own that no file can have
-            skipped += 1
-            continue
-        columns = _columns(opinion, clip, checkpoint.targets)
-        write_table(table, columns, {"clip": clip.name, "model": recipe.name})
-        if tasks:
-            prediction = fill(_prediction(opinion, clip, recipe.name, tasks), DEFAULT_POLICY)
-            for task in tasks:
-                write_challenge(prediction, task, out, edition)
-        if dataset.per_clip:
-            rows.append(_clip_row(opinion, clip, checkpoint.targets))
-        on_event(
-            Progress("validation files", done, len(clips), "clips", finished=done == len(clips))
-        )
+    pairs: Pairs = {task: [] for task in targets}
+    with ExitStack() as stack:
+        mtl: SingleFileWriter | None = None
+        if set(tasks) == set(TASKS) and "mtl" in edition_named(edition).formats:
+            path = single_path(out, "mtl", edition)
+            mtl = stack.enter_context(open_single(path, "mtl", edition))
+        for done, opinion in enumerate(opinions, start=1):
+            clip = clips[opinion.clip]
+            for task in targets:
+                if task in clip.labels:
+                    labels = clip.labels[task]
+                    pairs[task].append(pair_of(task, opinion, labels, per_clip=dataset.per_clip))
+            try:
+                table = out / "tables" / f"{subject_file_name(clip.name)[:-4]}.parquet"
+            except UsageError:  # a name of the user's own that no file can have
+                skipped += 1
+                continue
+            columns = _columns(opinion, clip, targets)
+            about = {"clip": clip.name, "group": clip.group, "model": model}
+            write_table(table, columns, about)
+            if tasks:
+                prediction = fill(_prediction(opinion, clip, model, tasks), DEFAULT_POLICY)
+                for task in tasks:
+                    write_challenge(prediction, task, out, whole)
+                if mtl is not None:
+                    mtl.add(prediction)
+            if dataset.per_clip:
+                rows.append(_clip_row(opinion, clip, targets))
+            on_event(
+                Progress(
+                    "validation files", done, len(clips), "clips", finished=done == len(clips)
+                )
+            )
     if rows:
         text = io.StringIO()
         writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
@@ -116,6 +160,15 @@ def write_validation(
     if skipped:
         on_event(Notice(f"{skipped} clips have names that no file can have", warning=True))
     return pairs
+
+
+def scores_of(pairs: Pairs, targets: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """By task its score, and its parts as ``<task> <part>``, over all clips together."""
+    scores: dict[str, float] = {}
+    for task, some in pairs.items():
+        scores[task], parts = score_arrays(task, some, targets[task])
+        scores |= {f"{task} {name}": value for name, value in parts.items()}
+    return scores
 
 
 def is_challenge(task: str, targets: Sequence[str], edition: str) -> bool:
@@ -146,10 +199,13 @@ def _prediction(opinion: Opinion, clip: Clip, model: str, tasks: Sequence[str]) 
 
 def _columns(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, NDArray[Any]]:
     columns: dict[str, NDArray[Any]] = {"frame": np.arange(1, clip.frames + 1)}
+    # Features in tables of the user's own may have no times.
+    if (times := getattr(clip.features, "times", None)) is not None:
+        columns["time"] = np.asarray(times, np.float64)
     columns |= {f"seen_{branch}": seen for branch, seen in opinion.seen.items()}
     for task, names in targets.items():
         for i, name in enumerate(names):
-            columns[_COLUMNS[task].format(name)] = opinion.values[task][:, i]
+            columns[COLUMNS[task].format(name)] = opinion.values[task][:, i]
         if task not in clip.labels:
             continue
         labels = clip.labels[task]
@@ -171,5 +227,5 @@ def _clip_row(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, Any]:
             told = int(clip.labels[task][0]) if task in clip.labels else -1
             row["label"] = names[told] if told >= 0 else ""
         for i, name in enumerate(names):
-            row[_COLUMNS[task].format(name)] = round(float(average[0, i]), 5)
+            row[COLUMNS[task].format(name)] = round(float(average[0, i]), 5)
     return row

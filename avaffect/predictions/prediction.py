@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ __all__ = ["ACTION_UNITS", "EXPRESSIONS", "TASKS", "Prediction"]
 
 # A sum of float32 probabilities misses one by less than this.
 _TOLERANCE = 1e-4
+# From this probability on a unit is active, where nothing else was chosen for it.
+AU_THRESHOLD = 0.5
 # The columns of `va_interval`, in the order of its values.
 _BOUNDS = ("valence_low", "valence_high", "arousal_low", "arousal_high")
 
@@ -49,6 +51,8 @@ class Prediction:
         va_interval: float32 [N, 2, 2], for valence and arousal the lower and the upper bound of
             the interval around ``va``, in [-1, 1]; NaN where ``va`` is. None of a model that does
             not say how sure it is.
+        au_thresholds: float64 [12], the probability from which on a unit is active. None for
+            .5 each, or without ``au``.
 
     Raises:
         ValueError: a shape or a value that does not fit the above.
@@ -66,6 +70,7 @@ class Prediction:
     filled: NDArray[np.bool_] = None  # type: ignore[assignment]
     heard: NDArray[np.bool_] = None  # type: ignore[assignment]
     va_interval: NDArray[np.float32] | None = None
+    au_thresholds: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         frames = len(self.times)
@@ -89,6 +94,12 @@ class Prediction:
         if self.va_interval is not None:
             self._convert("va_interval", np.float32, (frames, 2, 2))
             self._check_interval(self.va_interval)
+        self._convert("au_thresholds", np.float64, (len(ACTION_UNITS),))
+        if self.au_thresholds is not None:
+            if self.au is None:
+                raise ValueError("au_thresholds needs au")
+            if not ((self.au_thresholds >= 0) & (self.au_thresholds <= 1)).all():
+                raise ValueError("au_thresholds must lie between 0 and 1")
 
     def __len__(self) -> int:
         """The number of frames."""
@@ -117,15 +128,23 @@ class Prediction:
         missing = np.isnan(expr[:, 0])
         return np.where(missing, -1, np.where(missing[:, None], 0, expr).argmax(axis=1))
 
-    def au_presence(self, threshold: float = 0.5) -> NDArray[np.int64]:
+    def au_presence(self, threshold: float | None = None) -> NDArray[np.int64]:
         """Which action units are active.
 
+        Args:
+            threshold: one for all units; None for ``au_thresholds``.
+
         Returns:
-            int64 [N, 12], 1 where the probability is at least ``threshold``, else 0, and -1
+            int64 [N, 12], 1 where the probability is at least the threshold, else 0, and -1
             where there is no value.
         """
         au = self._known("au")
-        return np.where(np.isnan(au), -1, (au >= threshold).astype(np.int64))
+        limits: float | NDArray[np.float64] = AU_THRESHOLD
+        if threshold is not None:
+            limits = threshold
+        elif self.au_thresholds is not None:
+            limits = self.au_thresholds
+        return np.where(np.isnan(au), -1, (au >= limits).astype(np.int64))
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Everything as columns of a table, a row a frame.
@@ -181,9 +200,15 @@ class Prediction:
 
     @classmethod
     def from_columns(
-        cls, columns: Mapping[str, NDArray[Any]], subject: str, model: str
+        cls,
+        columns: Mapping[str, NDArray[Any]],
+        subject: str,
+        model: str,
+        au_thresholds: Sequence[float] | None = None,
     ) -> Prediction:
         """The inverse of `columns`, e.g. for a table read back from a file.
+
+        Decisions are made anew, so that what ``au_thresholds`` were must be said.
 
         Raises:
             ValueError: columns that a prediction must have are missing, or do not fit.
@@ -209,6 +234,7 @@ class Prediction:
                 filled=columns["filled"],
                 heard=columns["heard"],
                 va_interval=None if bounds is None else bounds.reshape(-1, 2, 2),
+                au_thresholds=au_thresholds,  # type: ignore[arg-type]
             )
         except KeyError as error:
             raise ValueError(f"the column {error} is missing") from error

@@ -6,12 +6,15 @@ The built-in models and trained networks share this interface.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from avaffect.config import PredictConfig
 from avaffect.errors import FeatureError, UnknownNameError
+from avaffect.features.encoders import ENCODERS
 from avaffect.features.store import SubjectFeatures
 from avaffect.predictions.prediction import Prediction
+from avaffect.recipes.recipe import FACES as PICTURES
 
 # Frames that are read from the feature store at a time.
 CHUNK = 4096
@@ -65,6 +68,17 @@ def require_arrays(
     if required is None:
         required = [name for name in predictor.needs if name not in predictor.optional]
     missing = [name for name in required if name not in subject.names]
+    if PICTURES in missing:
+        raise FeatureError(
+            f"'{subject.name}' has no pictures of aligned faces, which {predictor.name} looks at",
+            "predict on the video, or on a folder that `avaffect preprocess` wrote",
+        )
+    if own := [name for name in missing if name not in (*_OPTIONS, *ENCODERS)]:
+        raise FeatureError(
+            f"the features of '{subject.name}' lack {own[0]}, needed by {predictor.name}",
+            f"run `avaffect features FOLDER --backbone CKPT --name {own[0]}` with the backbone "
+            "that it was trained on",
+        )
     if missing:
         options = "".join(_OPTIONS.get(name, f" --encoder {name}") for name in missing)
         raise FeatureError(
@@ -92,8 +106,11 @@ def build_predictor(config: PredictConfig, device: str = "cpu") -> Predictor:
         CheckpointError: if the checkpoint cannot be used.
     """
     if config.checkpoint is not None:
+        from avaffect.predictions.ensemble import Ensemble, is_ensemble
         from avaffect.predictions.trained import Trained
 
+        if is_ensemble(Path(config.checkpoint)):
+            return Ensemble(config.checkpoint, device)
         return Trained(config.checkpoint, device)
     if config.model not in PREDICTORS:
         raise UnknownNameError("model", config.model, PREDICTORS)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import UnknownNameError, UsageError
+from avaffect.files.editions import TASKS
 from avaffect.predictions.prediction import Prediction
 
 MAX_SECONDS = 60.0
@@ -112,12 +113,35 @@ class Smoothing:
                 f"choose more than 0 and at most {MAX_SECONDS:g}, for example {self.kind}:0.5",
             )
 
+    def of(self, task: str) -> Smoothing:
+        """How ``task`` is smoothed: like every other."""
+        return self
+
     def __str__(self) -> str:
         return self.kind if self.kind == "off" else f"{self.kind}:{self.seconds:g}"
 
 
-def parse_smoothing(text: str, auto: str = "off") -> Smoothing:
+@dataclass(frozen=True)
+class TaskSmoothing:
+    """A smoothing for each task."""
+
+    va: Smoothing = Smoothing()
+    expr: Smoothing = Smoothing()
+    au: Smoothing = Smoothing()
+
+    def of(self, task: str) -> Smoothing:
+        """How ``task`` is smoothed."""
+        found: Smoothing = getattr(self, task)
+        return found
+
+    def __str__(self) -> str:
+        return ",".join(f"{task}={self.of(task)}" for task in TASKS)
+
+
+def parse_smoothing(text: str, auto: str = "off") -> Smoothing | TaskSmoothing:
     """``off``, or a kind and the window's width in seconds: ``gaussian:0.5``.
+
+    Tasks may differ: ``va=box:3.4,expr=box:3.4,au=box:0.2``. A task that is not named is off.
 
     Args:
         text: the above, or ``auto``.
@@ -127,7 +151,25 @@ def parse_smoothing(text: str, auto: str = "off") -> Smoothing:
         UsageError: anything else.
     """
     text = text.strip()
-    kind, colon, seconds = (auto if text == "auto" else text).partition(":")
+    chosen = auto if text == "auto" else text
+    if "=" not in chosen:
+        return _parse_one(chosen)
+    tasks: dict[str, Smoothing] = {}
+    for part in chosen.split(","):
+        task, equals, rest = (one.strip() for one in part.partition("="))
+        if not equals or task in tasks:
+            raise UsageError(
+                f"'{text}' does not say once of each task how it is smoothed",
+                "write for example va=box:3.4,expr=box:3.4,au=box:0.2",
+            )
+        if task not in TASKS:
+            raise UnknownNameError("task", task, TASKS)
+        tasks[task] = _parse_one(rest)
+    return TaskSmoothing(**tasks)
+
+
+def _parse_one(text: str) -> Smoothing:
+    kind, colon, seconds = text.partition(":")
     if kind in KINDS and kind != "off":
         try:
             return Smoothing(kind, float(seconds))
@@ -185,7 +227,35 @@ def smooth(
     return whole
 
 
-def apply(prediction: Prediction, smoothing: Smoothing) -> Prediction:
+def smooth_task(
+    task: str, values: NDArray[np.floating], times: NDArray[np.float64], smoothing: Smoothing
+) -> NDArray[np.float32]:
+    """Smooth the values of a task, which stay within their range.
+
+    Probabilities of expressions are brought back to a sum of one.
+
+    Args:
+        task: ``va``, ``expr`` or ``au``.
+        values: [N, K], NaN rows where there are none.
+        times: float64 [N] in seconds.
+        smoothing: how.
+
+    Returns:
+        float32 [N, K].
+    """
+    low, high = (-1, 1) if task == "va" else (0, 1)
+    smoothed = np.clip(smooth(values, times, smoothing.kind, smoothing.seconds), low, high)
+    if task == "expr" and smoothing.kind != "off":
+        total = smoothed.sum(axis=1, keepdims=True)
+        # Medians of sharp probabilities may all be zero: such rows keep what they had.
+        empty = total[:, 0] <= math.ulp(1.0)
+        smoothed[empty] = values[empty]
+        total[empty] = 1.0
+        smoothed /= total
+    return smoothed
+
+
+def apply(prediction: Prediction, smoothing: Smoothing | TaskSmoothing) -> Prediction:
     """Smooth everything that a model predicts.
 
     Probabilities of expressions are smoothed and brought back to a sum of one; presence and
@@ -197,24 +267,20 @@ def apply(prediction: Prediction, smoothing: Smoothing) -> Prediction:
     interval of a smoothed value is therefore one for the window's mean rating, and smoothing
     makes nothing surer than its frames were.
     """
-    if smoothing.kind == "off":
+    tasks = [task for task in prediction.tasks if smoothing.of(task).kind != "off"]
+    if not tasks:
         return prediction
-    changes: dict[str, Any] = {}
-    for name, low, high in (("va", -1, 1), ("expr", 0, 1), ("au", 0, 1), ("au_intensity", 0, 5)):
-        values = getattr(prediction, name)
-        if values is not None:
-            changes[name] = np.clip(
-                smooth(values, prediction.times, smoothing.kind, smoothing.seconds), low, high
-            )
-    if prediction.va_interval is not None:
-        changes["va_interval"] = _around(changes["va"], prediction, smoothing)
-    if "expr" in changes:
-        total = changes["expr"].sum(axis=1, keepdims=True)
-        # Medians of sharp probabilities may all be zero: such rows keep what they had.
-        empty = total[:, 0] <= math.ulp(1.0)
-        changes["expr"][empty] = prediction.expr[empty]  # type: ignore[index]
-        total[empty] = 1.0
-        changes["expr"] /= total
+    times = prediction.times
+    changes: dict[str, Any] = {
+        task: smooth_task(task, getattr(prediction, task), times, smoothing.of(task))
+        for task in tasks
+    }
+    if prediction.au_intensity is not None and "au" in tasks:
+        how = smoothing.of("au")
+        intensity = smooth(prediction.au_intensity, times, how.kind, how.seconds)
+        changes["au_intensity"] = np.clip(intensity, 0, 5)
+    if prediction.va_interval is not None and "va" in tasks:
+        changes["va_interval"] = _around(changes["va"], prediction, smoothing.of("va"))
     return replace(prediction, **changes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from avaffect.datasets.clip import Clip
 from avaffect.errors import FeatureError
 from avaffect.features.store import SubjectFeatures
 from avaffect.files.editions import ACTION_UNITS
-from avaffect.networks.apply import apply_network
+from avaffect.networks.apply import Opinion, apply_network
 from avaffect.predictions.classes import to_expressions
+from avaffect.predictions.postprocess import FILE, Postprocess, load_postprocess
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import require_arrays
-from avaffect.training.checkpoint import Checkpoint, load_checkpoint
-from avaffect.training.facts import relevant_settings
+from avaffect.training.checkpoint import Checkpoint, checkpoint_folder, load_checkpoint
+from avaffect.training.facts import relevant_settings, trained_backbones
 from avaffect.windows.reader import COMPANIONS, whole_clips
 
 # Window lengths, and with them what the features mean, follow the rate.
@@ -36,13 +38,13 @@ class Trained:
 
     Attributes:
         checkpoint: what is known of the network.
+        smooth: what ``avaffect tune`` chose, else ``off``; thresholds of units likewise.
 
     Raises:
         CheckpointError: there is none that can be used.
     """
 
     optional: tuple[str, ...] = ()
-    smooth: str = "off"
 
     def __init__(self, place: Path | str, device: str = "cpu") -> None:
         self.checkpoint, network = load_checkpoint(place)
@@ -54,6 +56,12 @@ class Trained:
         companions = tuple(COMPANIONS[one] for one in recipe.features if one in COMPANIONS)
         self.needs: tuple[str, ...] = (*recipe.features, *companions)
         self.notes: tuple[str, ...] = notes(self.checkpoint)
+        after = load_postprocess(checkpoint_folder(Path(place))) or Postprocess()
+        if after.weights not in ("", self.checkpoint.sha256):
+            self.notes += (f"{FILE} is of other weights and not used: run `avaffect tune` again",)
+            after = Postprocess()
+        self.smooth: str = after.smooth
+        self._au_thresholds = after.limits()
         if "expr" in self.checkpoint.targets:
             self._expressions = to_expressions(self.checkpoint.targets["expr"])
 
@@ -61,8 +69,17 @@ class Trained:
         """Raise FeatureError if features were made with other settings than in training.
 
         Args:
-            configuration: of the feature store, or of the pass over the video.
+            configuration: of the feature store, or of the pass over the video; ``backbones``
+                says by which backbone an array was made.
         """
+        theirs = trained_backbones(configuration)
+        for array, backbone in trained_backbones(self.checkpoint.features).items():
+            if (other := theirs.get(array, backbone)) != backbone:
+                raise FeatureError(
+                    f"'{array}' was made by another backbone ({other}) than that which "
+                    f"'{self.name}' was trained on ({backbone})",
+                    f"run `avaffect features FOLDER --backbone CKPT --name {array}` with that one",
+                )
         trained, ours = self.checkpoint.features, relevant_settings(configuration)
         reads = {"audio": "audio"}
         modalities = self.checkpoint.recipe.modalities
@@ -79,24 +96,9 @@ class Trained:
 
     def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
         """See :class:`avaffect.predictions.predictor.Predictor`."""
-        require_arrays(self, subject)
-        self._require_rate(subject)
-        recipe = self.checkpoint.recipe
-        reader = whole_clips([Clip(subject.name, subject.name, subject)], recipe, {})
-        for branch, width in self.checkpoint.widths.items():
-            if reader.widths[branch] != width:
-                raise FeatureError(
-                    f"'{self.name}' was trained on {width} features of '{branch}', "
-                    f"'{subject.name}' has {reader.widths[branch]}",
-                    "make the features with the settings of the training",
-                )
-        (opinion,) = apply_network(self._network, reader, self._device)
-        heard = np.zeros(subject.frames, bool)
-        for name, config in recipe.branches.items():
-            if config.modality == "audio":
-                heard |= opinion.seen[name]
+        opinion = self.opinion(subject)
         values: dict[str, Any] = {
-            task: self._coded(task, opinion.values[task]) for task in self.tasks if task in tasks
+            task: self.coded(task, opinion.values[task]) for task in self.tasks if task in tasks
         }
         return Prediction(
             subject=subject.name,
@@ -104,9 +106,54 @@ class Trained:
             times=np.asarray(subject.times),
             present=np.asarray(subject.present),
             confidence=np.asarray(subject.confidence),
-            heard=heard,
+            heard=self.heard(opinion),
+            au_thresholds=self._au_thresholds if "au" in values else None,
             **values,
         )
+
+    def opinion(self, subject: SubjectFeatures) -> Opinion:
+        """What the network says, in the targets that it was trained on.
+
+        Raises:
+            FeatureError: ``subject`` lacks an array, or its features are others than in training.
+        """
+        require_arrays(self, subject)
+        self._require_rate(subject)
+        return self.apply(Clip(subject.name, subject.name, subject))
+
+    def apply(self, clip: Clip) -> Opinion:
+        """What the network says of a clip with features of any source.
+
+        Raises:
+            FeatureError: it lacks an array, or one is not as wide as in training.
+        """
+        reader = whole_clips([clip], self.checkpoint.recipe, {})
+        for branch, width in self.checkpoint.widths.items():
+            if reader.widths[branch] != width:
+                if self.checkpoint.recipe.branches[branch].encoder is not None:
+                    side, other = isqrt(width // 3), isqrt(reader.widths[branch] // 3)
+                    raise FeatureError(
+                        f"'{self.name}' was trained on faces of {side} pixels, those of "
+                        f"'{clip.name}' have {other}",
+                        f"run `avaffect preprocess --crop-size {side}` again",
+                    )
+                raise FeatureError(
+                    f"'{self.name}' was trained on {width} features of '{branch}', "
+                    f"'{clip.name}' has {reader.widths[branch]}",
+                    "make the features with the settings of the training",
+                )
+        (opinion,) = apply_network(self._network, reader, self._device)
+        return opinion
+
+    def heard(self, opinion: Opinion) -> NDArray[np.bool_]:
+        """bool [N], where an opinion comes from the voice, alone or among others."""
+        heard = [
+            opinion.seen[name]
+            for name, config in self.checkpoint.recipe.roots.items()
+            if config.modality == "audio"
+        ]
+        silent = np.zeros(len(next(iter(opinion.seen.values()))), bool)
+        return np.asarray(np.any([silent, *heard], axis=0))
 
     def _require_rate(self, subject: SubjectFeatures) -> None:
         """Raise FeatureError if it learned from sound files and rows here are not as dense."""
@@ -122,8 +169,9 @@ class Trained:
                 "preprocess VIDEO -o out` makes out/audio.wav, which can be predicted",
             )
 
-    def _coded(self, task: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The network's values in the columns of the challenge; what it does not know is NaN."""
+    def coded(self, task: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values [N, K] of the network's targets in the columns of the challenge; what it does not
+        know is NaN."""
         names = self.checkpoint.targets[task]
         if task == "expr":
             summed: NDArray[np.float32] = values @ self._expressions

@@ -1,7 +1,7 @@
 """What an ensemble recipe says: which models are trained on which folds, and how they are joined.
 
 An ensemble recipe is a YAML file of this package (``recipes/ensembles``) or of the user. It names
-the members' recipes; read, it holds them whole, so that what was trained can be told from it alone.
+the members' recipes; once read, it holds them whole.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 from pydantic.dataclasses import dataclass
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError
-from avaffect.recipes.library import change_recipe, load_recipe
+from avaffect.recipes.library import change_recipe, load_recipe, recipe_names
 from avaffect.recipes.recipe import BranchName, Count, Positive, Recipe
 
 OPINIONS = "opinions"
@@ -177,10 +177,15 @@ def ensemble_path(name: str | Path) -> Path:
 
     Raises:
         UnknownNameError: there is no such ensemble.
+        UsageError: it is a single recipe.
     """
     path = Path(name)
     if path.suffix in (_SUFFIX, ".yml") and path.is_file():
         return path
+    if str(name) in recipe_names():
+        raise UsageError(
+            f"'{name}' is the recipe of a single model", f"use `avaffect train --recipe {name}`"
+        )
     if str(name) not in ensemble_names():
         raise UnknownNameError("ensemble", str(name), ensemble_names())
     return _HERE / f"{name}{_SUFFIX}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib import metadata
 from typing import Any
 
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip, Dataset
+from avaffect.features.provenance import backbones_in
 from avaffect.progress import EventCallback, Notice
 
 _LIBRARIES = ("avaffect", "torch", "numpy", "safetensors", "pydantic")
@@ -40,8 +41,17 @@ def _clip_hash(clip: Clip) -> str:
     return digest.hexdigest()
 
 
-def feature_settings(clips: Iterable[Clip], on_event: EventCallback) -> dict[str, Any]:
-    """The settings that the clips' stored features were made with; empty for own tables."""
+def feature_settings(
+    clips: Iterable[Clip], on_event: EventCallback, reads: Collection[str] = ()
+) -> dict[str, Any]:
+    """The settings that the clips' stored features were made with; empty for own tables.
+
+    Args:
+        clips: the clips.
+        on_event: gets a warning if they were made with different ones.
+        reads: the arrays that are read of them. Of those that a trained backbone made,
+            ``backbones`` says by which.
+    """
     found: dict[str, Any] = {}
     for clip in clips:
         provenance = getattr(clip.features, "provenance", None)
@@ -51,6 +61,9 @@ def feature_settings(clips: Iterable[Clip], on_event: EventCallback) -> dict[str
         if not clip.features.specs.keys() <= _SOUND:
             # The frames of a video are the clock, whatever the setting.
             settings.pop("sound_rate", None)
+        backbones = backbones_in(provenance.get("keys", {}))
+        if mine := {name: one for name, one in backbones.items() if name in reads}:
+            settings["backbones"] = mine
         if found and settings != found:
             on_event(
                 Notice(
@@ -62,6 +75,14 @@ def feature_settings(clips: Iterable[Clip], on_event: EventCallback) -> dict[str
             break
         found = settings
     return found
+
+
+def trained_backbones(features: Mapping[str, Any]) -> dict[str, str]:
+    """By array, the backbone that made it, from what :func:`feature_settings` found."""
+    backbones = features.get("backbones")
+    if not isinstance(backbones, Mapping):
+        return {}
+    return {str(name): str(model) for name, model in backbones.items()}
 
 
 def relevant_settings(configuration: Mapping[str, Any]) -> dict[str, Any]:

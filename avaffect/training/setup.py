@@ -117,7 +117,7 @@ class Setup:
         self.objective = Objective(self.network, losses)
         self.chances = self._balanced(sizes) if recipe.train.sampling == "balanced" else None
         self.amp = amp_type(recipe.train.amp, group.device)
-        self._features = feature_settings((*train_clips, *val_clips), on_event)
+        self._features = feature_settings((*train_clips, *val_clips), on_event, recipe.features)
         every = list(self.network.parameters())
         count = sum(one.numel() for one in every)
         frozen = sum(one.numel() for one in every if not one.requires_grad)

@@ -24,7 +24,7 @@ def test_choices_are_the_librarys():
     from avaffect.features.encoders import ENCODERS, FRAME_MODELS
     from avaffect.files.editions import EDITIONS, FORMATS
     from avaffect.models.device import DEVICES
-    from avaffect.pipeline.predict import FEATURES
+    from avaffect.pipeline.choices import FEATURES
     from avaffect.predictions.missing import POLICIES
 
     assert set(choices(preprocess, "encoders")) == set(ENCODERS)

@@ -154,7 +154,7 @@ def test_edition_missing_and_format_arrive(run, faceless, clip, tmp_path):
 
 
 def test_features_full_keeps_them(run, clip, tmp_path, monkeypatch):
-    monkeypatch.setattr("avaffect.pipeline.predict.EMBEDDING", "fer")
+    monkeypatch.setattr("avaffect.pipeline.choices.EMBEDDING", "fer")
     assert run("predict", clip, "-o", tmp_path, "--features", "full").code == 0
     names = SubjectFeatures.open(tmp_path / "features/face").names
     assert set(names) == {"audio", "face_pose", "fer", "has_sound", "starter-1-face", "voice"}

@@ -72,7 +72,7 @@ def test_the_voice_is_left_out_if_the_default_model_does_not_listen(
     def deaf(config):
         return replace(config, analysis=replace(config.analysis, voice=None))
 
-    monkeypatch.setattr("avaffect.pipeline.predict.with_features", deaf)
+    monkeypatch.setattr("avaffect.pipeline.choices.with_features", deaf)
     out = shutil.copytree(unheard, tmp_path / "copy")
     assert "nothing to do" in run("preprocess", clip, "-o", out, *LIGHT).out
     assert "ok (voice in" in run("preprocess", clip, "-o", out, *LIGHT, "--voice").out

@@ -2,6 +2,7 @@
 
 import yaml
 
+from avaffect.recipes.ensemble import ensemble_names, load_ensemble
 from avaffect.recipes.library import load_recipe, parse_recipe, recipe_names
 
 GRU = "abaw1-av-gru"
@@ -12,9 +13,16 @@ def test_list_says_what_each_recipe_is(run):
     assert (out.code, out.err) == (0, "")
     lines = out.out.splitlines()
     assert lines[::2] == [
-        f"{name}  ({', '.join(load_recipe(name).modalities)}: "
-        f"{', '.join(load_recipe(name).task_names)})"
-        for name in recipe_names()
+        *(
+            f"{name}  ({', '.join(load_recipe(name).modalities)}: "
+            f"{', '.join(load_recipe(name).task_names)})"
+            for name in recipe_names()
+        ),
+        *(
+            f"{name}  (ensemble by {load_ensemble(name).join.kind}: "
+            f"{', '.join(load_ensemble(name).tasks)})"
+            for name in ensemble_names()
+        ),
     ]
     assert f"{GRU}  (audio, video: va)" in lines
     assert all(line.startswith("    ") and len(line) > 20 for line in lines[1::2])

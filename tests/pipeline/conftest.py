@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from avaffect.features.voice import DEFAULT_VOICE
 from avaffect.media.frames import Frame
 from avaffect.pipeline.analyse import Nets
 from avaffect.pipeline.batch import PredictBatch, Predicted
-from avaffect.pipeline.predict import with_features
+from avaffect.pipeline.choices import with_features
 from avaffect.pipeline.preprocess import NetsLoader, Preprocessed, preprocess
 from avaffect.progress import Event, EventCallback, Progress, ignore_events
 
@@ -96,6 +97,52 @@ class Refusing(NetsLoader):
 
     def __call__(self, on_event: EventCallback = ignore_events) -> Nets:
         raise AssertionError("nets were loaded")
+
+
+@pytest.fixture
+def looking(tmp_path: Path) -> Callable[..., Path]:
+    """Makes the run of a network with random weights that looks at pictures, for valence.
+
+    ``seed`` draws the weights, ``side`` is that of its pictures, ``branches`` are others of
+    ``width`` features, and ``facts`` what else its checkpoint says.
+    """
+    import torch
+
+    from avaffect.recipes.library import parse_recipe
+    from avaffect.training.checkpoint import Checkpoint, save_checkpoint
+
+    def make(
+        name: str = "run",
+        seed: int = 0,
+        side: int = 112,
+        branches: dict[str, Any] | None = None,
+        width: int | None = None,
+        **facts: Any,
+    ) -> Path:
+        net = {"kind": "backbone", "net": "mobilenet_v2", "size": 32, "pretrained": False}
+        eye = {"features": ["faces"], "encoder": net, "layers": [{"kind": "gru", "units": [4]}]}
+        tree = {
+            "name": "eye",
+            "branches": branches or {"eye": eye},
+            "tasks": {"va": {"terms": {"ccc": 1}}},
+            "window": {"length": 16},
+        }
+        recipe = parse_recipe(tree, "")
+        widths = dict.fromkeys(recipe.roots, width or side * side * 3)
+        checkpoint = Checkpoint(recipe, {"va": ("valence",)}, widths, **facts)
+        torch.manual_seed(seed)
+        network = checkpoint.build()
+        for branch in network.branches.values():
+            if branch.encoder is not None:
+                # Without statistics of its maps a random net gives hardly more than zero.
+                for module in branch.encoder.modules():
+                    if isinstance(module, torch.nn.BatchNorm2d):
+                        module.momentum = 1.0
+                branch.encoder(torch.rand(1, 8, 32, 32, 3) * 255, torch.ones(1, 8, dtype=bool))
+        save_checkpoint(tmp_path / name / "best", checkpoint, network)
+        return tmp_path / name
+
+    return make
 
 
 @pytest.fixture

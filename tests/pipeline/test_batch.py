@@ -16,7 +16,8 @@ from avaffect.files.challenge import read_annotations
 from avaffect.pipeline import batch as module
 from avaffect.pipeline.analyse import Nets
 from avaffect.pipeline.batch import PredictBatch, find_sources, require_distinct
-from avaffect.pipeline.predict import Result, with_features
+from avaffect.pipeline.choices import with_features
+from avaffect.pipeline.predict import Result
 from avaffect.predictions.prediction import Prediction
 
 CONFIG = with_features(PredictConfig())

@@ -11,8 +11,11 @@ from avaffect.config import AnalysisConfig, AudioConfig, PredictConfig
 from avaffect.errors import CheckpointError, FeatureError, UsageError
 from avaffect.features.audio import audio_specs
 from avaffect.networks.network import Statistics
-from avaffect.pipeline.predict import predict, with_checkpoint, with_features
+from avaffect.pipeline.choices import with_checkpoint, with_features
+from avaffect.pipeline.predict import predict
 from avaffect.pipeline.preprocess import preprocess
+from avaffect.predictions.postprocess import Postprocess
+from avaffect.predictions.smooth import smooth
 from avaffect.recipes.library import parse_recipe
 from avaffect.training.checkpoint import Checkpoint, save_checkpoint
 from avaffect.training.facts import relevant_settings
@@ -156,3 +159,22 @@ def test_a_checkpoint_alone_is_enough(saved, tone):
     both = predict(tone, "va", config=PredictConfig(missing="invalid"), checkpoint=place)
     assert both.about["configuration"]["missing"] == "invalid"
     assert both["tone"].model == "ear"
+
+
+def test_a_tuned_checkpoint_smooths_each_task_by_its_own(saved, tone):
+    place = saved()
+    plain = configured(place)
+    raw = predict(tone, ("va", "expr"), config=plain, device="cpu")
+    Postprocess("va=box:0.2,expr=off,au=off", {}, plain.weights).save(place / "best")
+    tuned = configured(place)
+    # Or a batch would take what was predicted before for done.
+    assert tuned != plain
+    result = predict(tone, ("va", "expr"), config=tuned, device="cpu")
+    assert result.about["smoothing"] == "va=box:0.2,expr=off,au=off"
+    (before,), (after,) = raw.predictions, result.predictions
+    wanted = smooth(before.va, before.times, "box", 0.2)
+    np.testing.assert_allclose(after.va, wanted, atol=1e-6)
+    assert not np.allclose(after.va[:, 0], before.va[:, 0])
+    np.testing.assert_array_equal(after.expr, before.expr)
+    off = predict(tone, "va", config=configured(place, smooth="off"), device="cpu")
+    np.testing.assert_array_equal(off.predictions[0].va, before.va)

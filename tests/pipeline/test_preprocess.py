@@ -210,7 +210,11 @@ def test_changed_crop_size_makes_only_the_crops(copy, gap_clip, no_nets):
     assert done.done == ("crops",)
     assert sorted(crops(copy)) == [f"{frame + 1:05d}.jpg" for frame in SEEN]
     assert cv2.imread(str(copy / "cropped_aligned/gap/00040.jpg")).shape == (64, 64, 3)
-    assert stamps(copy / "features") | stamps(copy / "audio.wav") == before
+    changed = {p for p, stamp in stamps(copy).items() if before.get(p, stamp) != stamp}
+    # The store tells of the new size.
+    assert changed == {copy / "features/gap/provenance.json"}
+    (subject,) = done.folder.subjects()
+    assert subject.provenance["configuration"]["faces"] == small.to_dict()["faces"]
     assert leftovers(copy) == []
 
 

@@ -8,6 +8,7 @@ from avaffect.datasets.clip import Clip, Dataset
 from avaffect.features.tensors import ArraySpec
 from avaffect.files.challenge import read_annotations, write_annotations
 from avaffect.files.editions import edition_named
+from avaffect.files.mtl import read_mtl
 from avaffect.files.table import read_table
 from avaffect.metrics.evaluation import evaluate
 from avaffect.metrics.pairs import read_pairs
@@ -200,3 +201,27 @@ def test_names_that_no_file_can_have(made, tmp_path):
     assert [(one.text, one.warning) for one in notes] == [
         ("1 clips have names that no file can have", True)
     ]
+
+
+@pytest.mark.parametrize(
+    ("edition", "written"), [("abaw7", True), ("abaw3", True), ("abaw8", False)]
+)
+def test_the_multi_task_file(edition, written, made, tmp_path):
+    """All three tasks in one file, whose score is the sum of theirs; the others' files too."""
+    clips = [clip("a", 1, 30), clip("b", 2, 25)]
+    made(clips, edition=edition)
+    path = tmp_path / "run/validation/MTL_Challenge/MTL_predictions.txt"
+    assert path.is_file() == written
+    if not written:
+        return
+    subjects = read_mtl(path)
+    assert [len(subjects[name].frames) for name in ("a", "b")] == [30, 25]
+    folder = tmp_path / "run/validation" / edition_named("abaw8").folders["va"]
+    alone = read_annotations(folder / "a.txt", "va", "abaw8")
+    np.testing.assert_array_equal(subjects["a"].va, alone)
+
+
+def test_no_multi_task_file_of_two_tasks(made, tmp_path):
+    two = {task: TARGETS[task] for task in ("va", "au")}
+    made([clip("a", 1, 9, targets=two)], two, "abaw7")
+    assert not (tmp_path / "run/validation/MTL_Challenge").exists()

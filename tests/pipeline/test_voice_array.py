@@ -13,7 +13,8 @@ from avaffect.errors import FeatureError, UsageError
 from avaffect.features.store import SubjectFeatures
 from avaffect.pipeline import sound as module
 from avaffect.pipeline.batch import PredictBatch
-from avaffect.pipeline.predict import predict, with_features
+from avaffect.pipeline.choices import with_features
+from avaffect.pipeline.predict import predict
 from avaffect.pipeline.preprocess import preprocess
 from avaffect.predictions import predictor as predictors
 from avaffect.predictions.prediction import Prediction

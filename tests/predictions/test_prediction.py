@@ -1,9 +1,11 @@
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from avaffect.files.challenge import write_challenge
 from avaffect.files.table import read_table, write_table
 from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS, Prediction
 
@@ -56,11 +58,30 @@ def test_arrays_get_their_types_and_default() -> None:
         ({"au_intensity": np.full((3, 12), 5.1)}, "au_intensity must lie"),
         ({"confidence": np.array([0, 1, 2])}, "confidence must lie"),
         ({"au": None}, "au_intensity needs au"),
+        ({"au": None, "au_intensity": None, "au_thresholds": [0.5] * 12}, "au_thresholds needs"),
+        ({"au_thresholds": [0.5] * 11}, "au_thresholds has shape"),
+        ({"au_thresholds": [0.5] * 11 + [NAN]}, "au_thresholds must lie"),
+        ({"au_thresholds": [0.5] * 11 + [1.5]}, "au_thresholds must lie"),
     ],
 )
 def test_wrong_arrays_are_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         make(**changes)
+
+
+def test_units_have_thresholds_of_their_own(tmp_path: Path) -> None:
+    au = np.full((3, 12), 0.4)
+    au[1] = NAN
+    limits = [0.4, 0.41, *[0.5] * 10]
+    p = make(au=au, au_thresholds=limits)
+    assert p.au_presence()[:, :3].tolist() == [[1, 0, 0], [-1, -1, -1], [1, 0, 0]]
+    assert p.au_presence(0.3)[0].tolist() == [1] * 12
+    assert p.columns()["AU1"][[0, 2]].tolist() == [1, 1]
+    write_challenge(p, "au", tmp_path)
+    (file,) = tmp_path.glob("*/*.txt")
+    assert file.read_text().splitlines()[1].startswith("1,0,0")
+    back = Prediction.from_columns(p.columns(), "clip", "test", limits)
+    np.testing.assert_array_equal(back.au_presence(), p.au_presence())
 
 
 def test_decisions() -> None:

@@ -193,7 +193,38 @@ def test_parse_says_what_to_write(text: str, says: str) -> None:
         parse_smoothing(text)
 
 
+def test_tasks_may_differ() -> None:
+    rng = np.random.default_rng(3)
+    n = 60
+    arrays = {
+        "va": rng.uniform(-1, 1, (n, 2)),
+        "expr": rng.dirichlet(np.ones(8), n),
+        "au": rng.random((n, 12)),
+        "au_intensity": rng.uniform(0, 5, (n, 12)),
+    }
+    p = Prediction("c", "m", np.arange(n) / 30, np.ones(n), np.ones(n), **arrays)
+    chosen = parse_smoothing(" va=box:0.5, au=median:0.2 ")
+    assert str(chosen) == "va=box:0.5,expr=off,au=median:0.2"
+    assert parse_smoothing(str(chosen)) == chosen
+    assert parse_smoothing("auto", str(chosen)) == chosen
+    after = apply(p, chosen)
+    np.testing.assert_array_equal(after.va, apply(p, Smoothing("box", 0.5)).va)
+    np.testing.assert_array_equal(after.expr, p.expr)
+    wanted = apply(p, Smoothing("median", 0.2))
+    np.testing.assert_array_equal(after.au, wanted.au)
+    np.testing.assert_array_equal(after.au_intensity, wanted.au_intensity)
+    assert apply(p, parse_smoothing("va=off")) is p
+
+
+@pytest.mark.parametrize("text", ["va=box:1,va=off", "va=box:1,box:2", "va=box", "=box:1", "va="])
+def test_parse_of_tasks_says_what_to_write(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_smoothing(text)
+
+
 def test_parse_unknown_kind() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'va'"):
+        parse_smoothing("vaa=box:1")
     with pytest.raises(UnknownNameError, match="gaussian"):
         parse_smoothing("gausian:1")
 

@@ -17,6 +17,7 @@ from avaffect.files.challenge import write_challenge
 from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS
 from avaffect.networks.network import Statistics
 from avaffect.predictions.missing import fill
+from avaffect.predictions.postprocess import Postprocess
 from avaffect.predictions.predictor import build_predictor
 from avaffect.predictions.trained import Trained, notes
 from avaffect.recipes.library import change_recipe, parse_recipe
@@ -247,7 +248,7 @@ def test_features_of_another_width(saved, subject):
 
 def test_features_that_are_missing(saved, subject):
     folder = saved({"va": NAMES["va"]}, "branches.face.features=[mesh, other]")
-    with pytest.raises(FeatureError, match=r"lack other, needed by tiny.*--encoder other"):
+    with pytest.raises(FeatureError, match=r"lack other, needed by tiny.*--name other"):
         Trained(folder).predict(subject, ("va",))
 
 
@@ -313,3 +314,31 @@ def test_build_predictor_takes_a_checkpoint(saved, subject):
     predictor = build_predictor(PredictConfig(checkpoint=str(saved())))
     assert isinstance(predictor, Trained)
     assert predictor.predict(subject, ("va",)).model == "tiny"
+
+
+def test_what_was_tuned_is_followed(saved, subject):
+    folder = saved()
+    plain = Trained(folder)
+    assert plain.smooth == "off"
+    before = plain.predict(subject, ("va", "au"))
+    assert before.au_thresholds is None
+    middle = float(np.nanmedian(before.au[:, 0]))
+    tuned = Postprocess("va=box:0.4", {"AU1": middle}, plain.checkpoint.sha256)
+    tuned.save(folder)
+    model = Trained(folder)
+    assert model.smooth == "va=box:0.4"
+    assert model.notes == plain.notes
+    after = model.predict(subject, ("va", "au"))
+    np.testing.assert_array_equal(after.va, before.va)  # who predicts smooths
+    known = ~np.isnan(before.au[:, 0])
+    present = after.au_presence()[known]
+    np.testing.assert_array_equal(present[:, 0], before.au[known, 0] >= middle)
+    assert 0 < present[:, 0].mean() < 1
+    np.testing.assert_array_equal(present[:, 1:], before.au_presence()[known][:, 1:])
+    assert model.predict(subject, ("va",)).au_thresholds is None
+    # Training again makes other weights, for which nothing was tuned.
+    replace(tuned, weights="0" * 64).save(folder)
+    other = Trained(folder)
+    assert other.smooth == "off"
+    assert other.predict(subject, ("au",)).au_thresholds is None
+    assert any("postprocess.json is of other weights" in note for note in other.notes)

@@ -1,0 +1,245 @@
+"""Predictions of several models for the same subject, made one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.errors import FormatError, UnknownNameError, UsageError
+from avaffect.predictions.prediction import ACTION_UNITS, AU_THRESHOLD, EXPRESSIONS, Prediction
+from avaffect.predictions.voting import (
+    OTHER,
+    average,
+    meta_classifier,
+    threshold_other,
+    units_vote,
+)
+
+EXPRESSION_RULES = ("average", "vote")
+# Clocks of two tables of one video differ by rounding alone.
+_SAME_TIME = 1e-3
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Blending:
+    """How several models' predictions become one.
+
+    Attributes:
+        weights: of the models in averages, positive; empty for all the same. Votes all count
+            the same.
+        expression: ``average`` of the probabilities, or ``vote``: the meta-classifier of seed
+            paper 001, see `voting.meta_classifier`.
+        units: ``average`` of the probabilities, or ``vote:K``: present where at least K models
+            say so, see `voting.units_vote`. Where fewer than K predict units at all, all of
+            them must.
+        other_below: a frame whose largest probability of the seven other classes is below it is
+            Other, see `voting.threshold_other`; None leaves Other to the models.
+
+    Raises:
+        UsageError: anything else.
+    """
+
+    weights: tuple[float, ...] = ()
+    expression: str = "average"
+    units: str = "average"
+    other_below: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.expression not in EXPRESSION_RULES:
+            raise UnknownNameError("way to blend expressions", self.expression, EXPRESSION_RULES)
+        if not all(0 < weight < float("inf") for weight in self.weights):
+            raise UsageError(
+                "a weight is not positive", "leave out the folders that shall not count"
+            )
+        if self.other_below is not None and not 0 < self.other_below <= 1:
+            raise UsageError(
+                f"{self.other_below:g} is no threshold of a probability",
+                "choose more than 0 and at most 1",
+            )
+        kind, _, number = self.units.partition(":")
+        if self.units != "average" and (kind != "vote" or not number.isdecimal()):
+            raise UsageError(
+                f"'{self.units}' is no way to blend action units",
+                "write average, or vote:2 for units that at least two models call present",
+            )
+
+    @property
+    def at_least(self) -> int | None:
+        """How many models must call a unit present; None where probabilities are averaged."""
+        return None if self.units == "average" else int(self.units.partition(":")[2])
+
+    def require_fits(self, models: int) -> None:
+        """Raise UsageError unless so many models can be blended like this."""
+        if self.weights and len(self.weights) != models:
+            raise UsageError(
+                f"there are {len(self.weights)} weights for {models} models",
+                "give one for each, in the same order",
+            )
+        if self.at_least is not None and not 1 <= self.at_least <= models:
+            raise UsageError(
+                f"{self.at_least} of {models} votes cannot be had",
+                f"write vote:K with K from 1 to {models}",
+            )
+
+
+def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Prediction:
+    """One prediction of a subject from several models'.
+
+    A model counts in the tasks that it predicts, and in the frames where it has a value of its
+    own: what only stands in for a missing one (``filled``, and nobody was heard either) does not
+    count; `missing.fill` afterwards. Where those who have a value do not know all columns that
+    other frames have, the row has none.
+
+    Averages keep probabilities and, if all that predict ``va`` say how sure they are, intervals
+    (averaged as if the models' errors went together). Thresholds of units are averaged too, so
+    that the mean distance from them decides. A vote leaves decisions: the winner has probability
+    1, and units that were voted on have 0 or 1.
+
+    Args:
+        predictions: of one subject, one or more, with the same frames.
+        how: the rules; None averages with equal weights.
+
+    Returns:
+        a prediction of every task that any of the models predicts, called ``blend of`` them.
+
+    Raises:
+        UsageError: weights or votes that do not fit the number of models.
+        FormatError: predictions of different subjects, or that differ in frames or times.
+    """
+    how = how or Blending()
+    how.require_fits(len(predictions))
+    _require_same_frames(predictions)
+    models = [_own_values(one) for one in predictions]
+    weights = np.array(how.weights or [1.0] * len(models))
+
+    def averaged(name: str) -> Values | None:
+        having = [getattr(one, name) is not None for one in models]
+        if not any(having):
+            return None
+        values = [getattr(one, name) for one in models if getattr(one, name) is not None]
+        return average(np.stack(values), weights[having])
+
+    values = {
+        name: _whole_rows(found)
+        for name in ("va", "expr", "au", "au_intensity")
+        if (found := averaged(name)) is not None
+    }
+    extra: dict[str, Any] = {}
+    if "expr" in values:
+        values["expr"] = _expressions(models, values["expr"], how)
+    if "au" in values and how.at_least is not None:
+        values["au"] = _voted_units([one for one in models if one.au is not None], how.at_least)
+    elif any(one.au_thresholds is not None for one in models):
+        known = [one.au is not None for one in models]
+        limits = [_limits(one) for one in models if one.au is not None]
+        extra["au_thresholds"] = average(np.stack(limits), weights[known])
+    if all(one.va is None or one.va_interval is not None for one in models) and "va" in values:
+        interval = averaged("va_interval")
+        assert interval is not None  # noqa: S101 - all that have va have one
+        interval[np.isnan(values["va"])] = np.nan
+        extra["va_interval"] = interval
+    confidence = averaged("confidence")
+    first = models[0]
+    names = dict.fromkeys(one.model for one in models)
+    return Prediction(
+        first.subject,
+        f"blend of {', '.join(names)}",
+        first.times,
+        np.any([one.present for one in models], axis=0),
+        confidence,  # type: ignore[arg-type]
+        heard=np.any([one.heard for one in models], axis=0),
+        **values,  # type: ignore[arg-type]
+        **extra,
+    )
+
+
+def _require_same_frames(predictions: Sequence[Prediction]) -> None:
+    first = predictions[0]
+    for one in predictions[1:]:
+        if one.subject != first.subject:
+            raise FormatError(
+                f"'{first.subject}' and '{one.subject}' are not the same subject",
+                "blend predictions of one subject",
+            )
+        if len(one) != len(first):
+            raise FormatError(
+                f"'{first.subject}' has {len(first)} frames by {first.model} and {len(one)} by "
+                f"{one.model}",
+                "predict the same video with all models",
+            )
+        apart = np.abs(one.times - first.times)
+        if apart.size and apart.max() > _SAME_TIME:
+            at = int(apart.argmax())
+            raise FormatError(
+                f"frame {at + 1} of '{first.subject}' is at {first.times[at]:.3f} s by "
+                f"{first.model} and at {one.times[at]:.3f} s by {one.model}",
+                "predict the same video with all models",
+            )
+
+
+def _own_values(prediction: Prediction) -> Prediction:
+    """``prediction`` without what only stands in for missing values."""
+    gone = prediction.filled & ~prediction.heard
+    changes: dict[str, Any] = {"filled": np.zeros_like(gone)}
+    for name in ("va", "expr", "au", "au_intensity", "va_interval"):
+        values = getattr(prediction, name)
+        if values is not None:
+            changes[name] = values.copy()
+            changes[name][gone] = np.nan
+    return replace(prediction, **changes)
+
+
+def _whole_rows(values: Values) -> Values:
+    """``values`` [N, K] with rows that lack a column which others have set to NaN."""
+    missing = np.isnan(values)
+    known = ~missing.all(axis=0)
+    return np.where(missing[:, known].any(axis=1, keepdims=True), np.nan, values)
+
+
+def _expressions(models: Sequence[Prediction], mean: Values, how: Blending) -> Values:
+    """Probabilities [N, 8], certain ones where they were voted on."""
+    if how.expression == "vote":
+        opinions = np.stack([one.expr for one in models if one.expr is not None])
+        return _certain(
+            meta_classifier(np.stack([_classes(one, how) for one in opinions]), opinions)
+        )
+    if how.other_below is None:
+        return mean / mean.sum(axis=1, keepdims=True)
+    classes = threshold_other(mean, how.other_below)
+    seven = mean.copy()
+    seven[:, OTHER] = 0
+    certain = _certain(classes)
+    seven[classes == OTHER] = certain[classes == OTHER]
+    return seven / seven.sum(axis=1, keepdims=True)
+
+
+def _classes(expr: NDArray[np.float32], how: Blending) -> NDArray[np.int64]:
+    """int64 [N], the class that one model says, -1 for none."""
+    if how.other_below is not None:
+        return threshold_other(expr, how.other_below)
+    missing = np.isnan(expr[:, 0])
+    return np.where(missing, -1, np.nan_to_num(expr).argmax(axis=1))
+
+
+def _certain(classes: NDArray[np.int64]) -> Values:
+    """[N, 8], probability 1 for the class, NaN rows for -1."""
+    certain = np.eye(len(EXPRESSIONS))[classes]
+    certain[classes < 0] = np.nan
+    return certain
+
+
+def _voted_units(models: Sequence[Prediction], at_least: int) -> Values:
+    votes = np.stack([one.au_presence() for one in models])
+    present = units_vote(votes, min(at_least, len(models)))
+    return _whole_rows(np.where(present < 0, np.nan, present))
+
+
+def _limits(prediction: Prediction) -> Values:
+    own = prediction.au_thresholds
+    return np.full(len(ACTION_UNITS), AU_THRESHOLD) if own is None else own

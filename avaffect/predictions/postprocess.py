@@ -1,0 +1,88 @@
+"""What happens behind a trained network: smoothing and thresholds, chosen on validation data.
+
+<checkpoint>/postprocess.json, which ``avaffect tune`` writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.errors import CheckpointError, UsageError
+from avaffect.files.atomic import write_json
+from avaffect.predictions.prediction import ACTION_UNITS, AU_THRESHOLD
+from avaffect.predictions.smooth import parse_smoothing
+
+FILE = "postprocess.json"
+
+
+@dataclass(frozen=True)
+class Postprocess:
+    """How a trained network's values become predictions.
+
+    Attributes:
+        smooth: the smoothing that ``auto`` stands for, see `smooth.parse_smoothing`.
+        au_thresholds: by unit, the probability from which on it is active; .5 for the others.
+        weights: SHA-256 of the network that it was chosen for.
+        chosen_on: the data, and how well each choice did there; for people to read.
+
+    Raises:
+        UsageError: a smoothing that does not exist.
+        ValueError: a threshold outside 0..1.
+    """
+
+    smooth: str = "off"
+    au_thresholds: Mapping[str, float] = field(default_factory=dict)
+    weights: str = ""
+    chosen_on: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        parse_smoothing(self.smooth)
+        for name, value in self.au_thresholds.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"the threshold of {name} is {value:g} and not from 0 to 1")
+
+    def limits(self) -> NDArray[np.float64] | None:
+        """float64 [12] for ``Prediction.au_thresholds``; None if every unit has .5."""
+        if not self.au_thresholds:
+            return None
+        return np.array([self.au_thresholds.get(name, AU_THRESHOLD) for name in ACTION_UNITS])
+
+    def save(self, checkpoint: Path) -> Path:
+        """Write it into the folder of a checkpoint; the path.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        write_json(checkpoint / FILE, asdict(self))
+        return checkpoint / FILE
+
+
+def load_postprocess(checkpoint: Path) -> Postprocess | None:
+    """What `Postprocess.save` wrote into the folder of a checkpoint, None if nothing is there.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    path = checkpoint / FILE
+    if not path.is_file():
+        return None
+    try:
+        saved = json.loads(path.read_text("utf-8"))
+        return Postprocess(
+            str(saved["smooth"]),
+            {str(name): float(value) for name, value in saved["au_thresholds"].items()},
+            str(saved["weights"]),
+            dict(saved["chosen_on"]),
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, UsageError) as error:
+        raise CheckpointError(
+            f"'{path}' is damaged or not written by avaffect",
+            "run `avaffect tune` again, or delete it",
+        ) from error

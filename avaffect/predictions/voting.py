@@ -1,0 +1,142 @@
+"""What several models say of the same frames, made one: votes and averages.
+
+Sources: the meta-classifier of the expression challenge and the second treatment of its class 7
+are seed paper 001's (sections 3.4.2 and 3.2); that two of four models make a unit present is seed
+paper 003's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.faces.face import require_shape
+from avaffect.files.editions import EXPRESSIONS
+
+# Disgust, Fear, Sadness, Anger: the rarer of two goes first.
+PRIORITY = (2, 3, 5, 1)
+OTHER = EXPRESSIONS.index("Other")
+NOBODY = -1
+
+
+def meta_classifier(
+    votes: NDArray[np.integer],
+    probabilities: NDArray[np.floating] | None = None,
+    priority: Sequence[int] = PRIORITY,
+) -> NDArray[np.int64]:
+    """Seed paper 001's rules: if any sub-classifier says a rare class, it is that; else most win.
+
+    1. Of the classes of ``priority`` that at least one sub-classifier says, the first one wins.
+    2. Where none of them is said, the class that most say wins.
+    3. The paper does not say what becomes of a tie: here the tied class wins that has the higher
+       mean probability, and where these are the same, or not given, the lower number.
+
+    Args:
+        votes: int [M, N], what each of M sub-classifiers says of N frames: a class 0..7, or -1 for
+            no opinion, which does not count.
+        probabilities: float [M, N, 8] for ties; NaN rows do not count. None without.
+        priority: classes, the first goes first. Empty leaves the majority alone.
+
+    Returns:
+        int64 [N], a class, or -1 where nobody has an opinion.
+
+    Raises:
+        ValueError: shapes that do not go together, or a class that does not exist.
+    """
+    classes = len(EXPRESSIONS)
+    require_shape("votes", votes, (None, None))
+    if votes.size and not (votes.min() >= NOBODY and votes.max() < classes):
+        raise ValueError(f"votes must lie between {NOBODY} and {classes - 1}")
+    if not all(0 <= one < classes for one in priority):
+        raise ValueError(f"priority must name classes from 0 to {classes - 1}")
+    counts = np.stack([(votes == one).sum(axis=0) for one in range(classes)], axis=1)
+    tied = counts == counts.max(axis=1, keepdims=True)
+    if probabilities is None:
+        winner = tied.argmax(axis=1)
+    else:
+        require_shape("probabilities", probabilities, (*votes.shape, classes))
+        # The first of equal ones is the one with the lowest number.
+        likely = np.nan_to_num(average(probabilities, np.ones(len(votes))))
+        winner = np.where(tied, likely, -1.0).argmax(axis=1)
+    for one in reversed(priority):
+        winner[counts[:, one] > 0] = one
+    winner[~counts.any(axis=1)] = NOBODY
+    return winner.astype(np.int64)
+
+
+def units_vote(votes: NDArray[np.integer], at_least: int) -> NDArray[np.int64]:
+    """A unit is present if at least so many models say so (seed paper 003: 2 of 4).
+
+    Models without an opinion do not count. Where fewer than ``at_least`` have one, all of those
+    must say so: otherwise a frame that a single model has seen could never be positive.
+
+    Args:
+        votes: int [M, N, U] of 1, 0, and -1 for no opinion.
+        at_least: from 1 to M.
+
+    Returns:
+        int64 [N, U] of 1, 0, and -1 where nobody has an opinion.
+
+    Raises:
+        ValueError: another shape or value.
+    """
+    require_shape("votes", votes, (None, None, None))
+    if not np.isin(votes, (NOBODY, 0, 1)).all():
+        raise ValueError("votes must be 0, 1 or -1")
+    if not 1 <= at_least <= len(votes):
+        raise ValueError(f"at_least must lie between 1 and {len(votes)}, and is {at_least}")
+    voted = (votes != NOBODY).sum(axis=0)
+    enough = (votes == 1).sum(axis=0) >= np.minimum(at_least, voted)
+    return np.where(voted == 0, NOBODY, enough).astype(np.int64)
+
+
+def average(values: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The weighted mean over those models that have a value, cell by cell.
+
+    Args:
+        values: [M, N, ...] of M models, NaN for none.
+        weights: [M], positive.
+
+    Returns:
+        float64 [N, ...], NaN where no model has a value.
+
+    Raises:
+        ValueError: another shape, or a weight that is not positive.
+    """
+    require_shape("weights", weights, (len(values),))
+    if not (np.isfinite(weights) & (weights > 0)).all():
+        raise ValueError("weights must be positive")
+    values = np.asarray(values, np.float64)
+    known = ~np.isnan(values)
+    each = np.asarray(weights, np.float64).reshape(-1, *[1] * (values.ndim - 1)) * known
+    total = each.sum(axis=0)
+    mean = (each * np.where(known, values, 0)).sum(axis=0) / np.where(total > 0, total, 1)
+    return np.where(total > 0, mean, np.nan)
+
+
+def threshold_other(probabilities: NDArray[np.floating], threshold: float) -> NDArray[np.int64]:
+    """Classes of a model that was trained without Other: it is what none of the seven is likely.
+
+    Seed paper 001's second treatment of class 7 (section 3.2).
+
+    Args:
+        probabilities: [N, 7], or [N, 8] of which the last, Other, is not looked at.
+        threshold: 0..1; a frame whose largest probability of the seven is below it is Other.
+
+    Returns:
+        int64 [N], 0..7, or -1 where a row is NaN.
+
+    Raises:
+        ValueError: another shape or threshold.
+    """
+    if probabilities.ndim != 2 or probabilities.shape[1] not in (OTHER, OTHER + 1):
+        raise ValueError(f"probabilities {probabilities.shape} are not [N, 7] or [N, 8]")
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"the threshold must lie between 0 and 1, and is {threshold:g}")
+    seven = probabilities[:, :OTHER]
+    missing = np.isnan(seven).any(axis=1)
+    known = np.where(missing[:, None], 0, seven)
+    found = np.where(known.max(axis=1) < threshold, OTHER, known.argmax(axis=1))
+    return np.where(missing, NOBODY, found).astype(np.int64)

@@ -1,0 +1,151 @@
+"""``avaffect ensemble``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from avaffect.cli.options import DEVICES, NameChoice, data_config, data_options
+
+if TYPE_CHECKING:
+    from avaffect.cli.report import Reporter
+    from avaffect.pipeline.ensemble import EnsembleResult
+    from avaffect.pipeline.members import Model
+    from avaffect.training.checkpoint import Checkpoint
+
+DEFAULT_ENSEMBLE = "abaw3-va"
+DEFAULT_RUN = "avaffect_ensemble"
+
+
+@click.command()
+@data_options
+@click.option(
+    "--recipe",
+    default=DEFAULT_ENSEMBLE,
+    show_default=True,
+    help="Name of an ensemble from `avaffect recipes list`, or a YAML file.",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting of every member's recipe, e.g. train.lr=3e-4.",
+)
+@click.option(
+    "--set-join",
+    "join_changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting of the recipe of the second stage.",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(2),
+    help="Parts of the training clips, each left out once.  [default: by recipe]",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(1),
+    help="Do it so often, each time with other folds; multiplies the trainings. abaw3-va does it "
+    "5 times (25 trainings, 5 valences and 5 arousals a frame).  [default: by recipe]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of weights, order and folds; of each repeat the next number.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(file_okay=False),
+    default=DEFAULT_RUN,
+    show_default=True,
+    help="Folder of the ensemble; the same command again goes on with what is there.",
+)
+@click.option("--overwrite", is_flag=True, help="Throw away the ensemble that is in OUT.")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    help="Models trained at a time.  [default: one a GPU, one on the CPU]",
+)
+@click.option(
+    "--device",
+    type=NameChoice(DEVICES, "device"),
+    default="auto",
+    show_default=True,
+    help="Where to train.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def ensemble(out: str, **options: Any) -> None:
+    """Train several models and join them: by average, by vote, or by a network on top.
+
+    Each member is an ordinary run of `avaffect train` in a process of its own, in OUT/members.
+    Folds are made of the training clips; the whole is scored on the validation split, or on
+    groups that are held out. What a network on top learns from are opinions of models on clips
+    that they never saw. Ctrl-C saves everything; the same command again goes on.
+
+    OUT is then a model: avaffect predict VIDEO --checkpoint OUT
+
+    \b
+    Examples:
+      avaffect ensemble --data Aff-Wild2/ --features prepared/ -o va/
+      avaffect ensemble --recipe abaw3-va --repeats 1 --jobs 2 -o va/
+      avaffect ensemble --recipe abaw3-au-vote --set train.epochs=10 -o au/
+      avaffect ensemble --recipe mine.yaml --features tables/ --labels labels/ -o mine/
+    """
+    from avaffect.cli.report import Reporter
+    from avaffect.pipeline.ensemble import EnsembleConfig, run_ensemble
+    from avaffect.recipes.ensemble import load_ensemble
+
+    recipe = load_ensemble(
+        options["recipe"],
+        options["changes"],
+        options["join_changes"],
+        folds=options["folds"],
+        repeats=options["repeats"],
+    )
+    config = EnsembleConfig(recipe, data_config(options), options["seed"])
+    with Reporter(options["quiet"]) as reporter:
+        reporter.say(f"ensemble: {recipe.name} ({', '.join(recipe.tasks)}, {recipe.join.kind})")
+
+        def trained(model: Model, checkpoint: Checkpoint) -> None:
+            score = checkpoint.metrics.get("score")
+            text = "no score" if score is None else f"score {score:.4f}"
+            reporter.say(f"{model.name}: {text} on its own validation clips")
+
+        try:
+            result = run_ensemble(
+                config,
+                Path(out),
+                device=options["device"],
+                jobs=options["jobs"],
+                overwrite=options["overwrite"],
+                on_event=reporter,
+                on_model=trained,
+            )
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt("all is saved, the same command again goes on") from error
+    _close(reporter, recipe.join.kind, result, out)
+
+
+def _close(reporter: Reporter, kind: str, result: EnsembleResult, out: str) -> None:
+    from avaffect.cli.report import print_table
+
+    rows = [*result.voters.items(), ("mean of these scores", result.mean)]
+    if kind != "average":
+        rows.append(("average of opinions", result.average))
+    rows.append((f"joined by {kind}", result.joined))
+    # Those of single units and classes are in summary.json.
+    shown = [name for name in result.joined if " F1 " not in name]
+    cells = [
+        (name, *(f"{one.get(part, float('nan')):.4f}" for part in shown)) for name, one in rows
+    ]
+    print_table(reporter, ("model", *shown), cells)
+    reporter.say(f"what it says of the validation clips is in {Path(out) / 'validation'}")
+    reporter.say(f"predict with it: avaffect predict VIDEO --checkpoint {out}")

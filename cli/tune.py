@@ -1,0 +1,52 @@
+"""``avaffect tune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(file_okay=False))
+@click.option("--no-thresholds", is_flag=True, help="Leave the thresholds of action units at .5.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
+    """Choose smoothing and AU thresholds of a training RUN on its validation clips.
+
+    For each task, means, Gaussians and medians over .1 to 6 seconds are tried on what the network
+    says of the validation clips (RUN/validation/tables; of folds, all held-out clips together),
+    and for action units a threshold each. Every choice is scored three ways: without it; with it,
+    on the clips that it was chosen on (optimistic); and cross-validated, chosen on one half of
+    the videos and scored on the other, both ways, which is the figure to report. What gains
+    cross-validated is kept in postprocess.json beside the checkpoint; `avaffect predict
+    --checkpoint RUN` then follows it (--smooth off switches the smoothing off).
+
+    \b
+    Example:
+      avaffect tune avaffect_run && avaffect predict clips/ --checkpoint avaffect_run -o out/
+    """
+    from avaffect.cli.report import Reporter, print_table
+    from avaffect.pipeline.tune import tune as choose
+
+    with Reporter(quiet) as reporter:
+        done = choose(Path(run), thresholds=not no_thresholds, on_event=reporter)
+        print_table(
+            reporter,
+            ("task", "what", "without", "optimistic", "cross-validated", "kept", "chosen"),
+            [
+                (
+                    step.task,
+                    step.what,
+                    f"{step.without:.4f}",
+                    f"{step.optimistic:.4f}",
+                    f"{step.cross_validated:.4f}",
+                    "yes" if step.kept else "no",
+                    step.chosen,
+                )
+                for step in done.steps
+            ],
+        )
+        reporter.say(f"chosen on {done.clips} clips of {done.groups} videos")
+        for path in done.files:
+            reporter.say(f"written: {path}")

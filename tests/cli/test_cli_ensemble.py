@@ -1,0 +1,159 @@
+"""``avaffect ensemble``: what is printed, exit codes, and a second run of the same command."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from avaffect.cli.ensemble import DEFAULT_ENSEMBLE
+from avaffect.pipeline import ensemble as module
+from avaffect.pipeline import train as training
+from avaffect.pipeline.train import read_run
+from avaffect.recipes.ensemble import ensemble_names
+from avaffect.training.checkpoint import load_checkpoint
+from avaffect.training.history import History
+
+MEMBER = """
+branches:
+  table: {features: [table], layers: [{kind: mlp, units: [4]}]}
+tasks: {va: {terms: {ccc: 1}}}
+window: {length: 10, overlap: 0}
+train: {epochs: 1, batch_size: 8, lr: 0.01}
+"""
+STACK = """
+members: [{name: one, recipe: member.yaml}]
+folds: 2
+join: {kind: stack, recipe: top.yaml}
+"""
+OWN = ["--features", "features", "--labels", "labels", "--clips", "clips.csv",
+       "--column", "clip=clip", "--column", "valence=v", "--column", "arousal=r",
+       "--column", "group=person", "--column", "split=part", "--device", "cpu"]  # fmt: skip
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """The folder, also the current one, of six clips of six people; members train in-process."""
+    rng = np.random.default_rng(0)
+    for folder in ("features", "labels"):
+        (tmp_path / folder).mkdir()
+    facts = ["clip,person,part"]
+    for i in range(6):
+        x = rng.normal(size=(24 + i, 3))
+        for folder, names, rows in (
+            ("features", "a,b,c", x),
+            ("labels", "v,r", np.tanh(x[:, :2])),
+        ):
+            text = "\n".join(",".join(f"{value:.5f}" for value in row) for row in rows)
+            (tmp_path / f"{folder}/clip{i}.csv").write_text(f"{names}\n{text}\n")
+        facts.append(f"clip{i},p{i},{'val' if i >= 4 else 'train'}")
+    (tmp_path / "clips.csv").write_text("\n".join(facts) + "\n")
+    (tmp_path / "member.yaml").write_text(MEMBER)
+    (tmp_path / "top.yaml").write_text(MEMBER.replace("[table]", "[opinions]"))
+    (tmp_path / "stack.yaml").write_text(STACK)
+
+    def train_here(models, where, on_event, on_model):
+        for model in models:
+            if not model.finished:
+                options = {"device": "cpu", "resume": True, "only_fold": model.fold}
+                training.run(read_run(model.run), model.run, **options)
+                (model.folder / "done.json").write_text("{}")
+                on_model(model, load_checkpoint(model.folder)[0])
+
+    monkeypatch.setattr(module, "train_models", train_here)
+    monkeypatch.setattr(History, "plot", lambda self: None)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_from_tables_to_a_table(run, data):
+    arguments = ["ensemble", *OWN, "--recipe", "stack.yaml", "--repeats", 2, "-o", "out",
+                 "--set", "train.lr=0.02", "--set-join", "train.epochs=2"]  # fmt: skip
+    done = run(*arguments)
+    assert done.code == 0
+    head, *rows = done.out.splitlines()
+    assert head.split() == ["model", "va", "va", "CCC", "valence", "va", "CCC", "arousal"]
+    assert [row.split("  ")[0] for row in rows] == [
+        "one-0", "one-1", "mean of these scores", "average of opinions", "joined by stack"
+    ]  # fmt: skip
+    summary = json.loads((data / "out/summary.json").read_text())
+    assert rows[-1].split()[-3:] == [f"{value:.4f}" for value in summary["joined"].values()]
+    assert rows[-2].split()[-3:] == [f"{value:.4f}" for value in summary["average"].values()]
+    assert "ensemble: stack (va, stack)" in done.err
+    assert "one-1/fold-1: score" in done.err
+    assert "predict with it: avaffect predict VIDEO --checkpoint out" in done.err
+    saved = json.loads((data / "out/ensemble.json").read_text())["recipe"]
+    assert saved["members"][0]["recipe"]["train"]["lr"] == 0.02
+    assert saved["join"]["recipe"]["train"]["epochs"] == 2
+    # The same again trains nothing; quietly.
+    again = run(*arguments, "-q")
+    assert (again.code, again.out, again.err) == (0, "", "")
+    assert json.loads((data / "out/summary.json").read_text()) == summary
+    # Something else in the same folder is refused, unless asked for.
+    other = run(*arguments, "--seed", 1)
+    assert other.code == 2
+    assert "has other settings (seed): choose another folder, or --overwrite it" in other.error
+    assert run(*arguments, "--seed", 1, "--overwrite", "-q").code == 0
+
+
+def test_ctrl_c_says_how_to_go_on(run, data, monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "train_models", stop)
+    done = run("ensemble", *OWN, "--recipe", "stack.yaml", "-o", "out")
+    assert done.code == 130
+    assert done.error == "avaffect: interrupted; all is saved, the same command again goes on"
+    # What is there is no model yet.
+    done = run("predict", "features", "--checkpoint", "out")
+    assert done.code == 1
+    assert "the ensemble in 'out' is not finished" in done.error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--recipe", "abaw3-v"], "no ensemble is called 'abaw3-v': did you mean"),
+        (["--recipe", "abaw3-au"], "use `avaffect train --recipe abaw3-au`"),
+        (["--recipe", "member.yaml"], "'member.yaml' is no ensemble"),
+        (["--recipe", "stack.yaml", "--set", "train.lrr=1"], "no setting 'train.lrr'"),
+        (["--recipe", "stack.yaml", "--folds", "1"], "Invalid value for '--folds'"),
+        (["--recipe", "stack.yaml", "--jobs", "0"], "Invalid value for '-j'"),
+        (["--recipe", "stack.yaml", "--data", "."], "--data and --labels exclude each other"),
+        (["--recipe", "stack.yaml", "--folds", "9"], "4 groups cannot make 9 folds"),
+    ],
+)
+def test_wrong_use_is_one_line(arguments, says, run, data):
+    done = run("ensemble", *OWN, *arguments)
+    assert done.code in (1, 2)
+    assert done.out == ""
+    assert says in done.error
+
+
+def test_train_says_what_an_ensemble_is_for(run, data):
+    done = run("train", "--recipe", "abaw3-va")
+    assert done.code == 2
+    assert "use `avaffect ensemble --recipe abaw3-va`" in done.error
+
+
+def test_help_is_quick_and_names_the_price(run):
+    before = set(sys.modules)
+    done = run("ensemble", "--help")
+    assert done.code == 0
+    assert "25 trainings" in " ".join(done.out.split())
+    assert not {"torch", "pydantic"} & (set(sys.modules) - before)
+    assert DEFAULT_ENSEMBLE in ensemble_names()
+
+
+def test_ensembles_are_listed_and_shown(run, data):
+    done = run("recipes", "list")
+    assert "abaw3-va  (ensemble by stack: va)" in done.out.splitlines()
+    shown = run("recipes", "show", "abaw3-au-vote")
+    assert shown.code == 0
+    (data / "mine.yaml").write_text(shown.out)
+    # It can be begun with: what fails is the data.
+    done = run("ensemble", "--recipe", "mine.yaml", *OWN)
+    assert "trains 'au', but the data is labelled with va" in done.error
+    done = run("recipes", "show", "abaw3-au-vote", "--set", "train.lr=1")
+    assert done.code == 2
+    assert "is an ensemble" in done.error

@@ -1,0 +1,58 @@
+"""``avaffect tune`` on a run as train leaves it."""
+
+from __future__ import annotations
+
+import click
+import numpy as np
+import pytest
+import torch
+
+from avaffect.cli.tune import tune
+from avaffect.files.table import write_table
+from avaffect.recipes.library import parse_recipe
+from avaffect.training.checkpoint import Checkpoint, save_checkpoint
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A run with two validation clips, whose truth is a slow wave and whose network is noisy."""
+    branch = {"modality": "video", "features": ["x"], "layers": [{"kind": "gru"}]}
+    tasks = {"va": {"terms": {"mse": 1}}}
+    recipe = parse_recipe({"name": "tiny", "branches": {"face": branch}, "tasks": tasks}, "")
+    one = Checkpoint(recipe, {"va": ("valence",)}, {"face": 4})
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path / "best", one, one.build())
+    for seed in range(2):
+        at = np.arange(90)
+        truth = np.sin(at / 15 + seed).astype(np.float32)
+        noise = np.random.default_rng(seed).normal(0, 0.4, 90)
+        table = {"frame": at + 1, "valence": np.clip(truth + noise, -1, 1), "label_valence": truth}
+        path = tmp_path / f"validation/tables/v{seed}.parquet"
+        write_table(path, table, {"clip": f"v{seed}", "model": "tiny"})
+    return tmp_path
+
+
+def test_it_prints_all_three_scores_and_writes(run, finished):
+    done = run("tune", finished)
+    assert done.code == 0
+    header, line = (one.split() for one in done.out.splitlines())
+    assert header == ["task", "what", "without", "optimistic", "cross-validated", "kept", "chosen"]
+    assert line[:2] == ["va", "smoothing"]
+    without, optimistic, crossed = map(float, line[2:5])
+    assert without < crossed <= optimistic
+    assert line[5] == "yes"
+    assert "chosen on 2 clips of 2 videos" in done.err
+    assert "warning: the tables have no times" in done.err
+    assert f"written: {finished / 'best/postprocess.json'}" in done.err
+    assert (finished / "best/postprocess.json").is_file()
+
+
+def test_a_folder_without_a_run_is_one_line(run, tmp_path):
+    done = run("tune", tmp_path)
+    assert done.code == 2
+    assert "no validation tables" in done.error
+
+
+def test_every_option_has_a_help_text():
+    for option in tune.params:
+        assert isinstance(option, click.Argument) or option.help, option.name

@@ -1,0 +1,57 @@
+"""What was tuned for a network lies beside it, and its predictor follows it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from avaffect.errors import CheckpointError, UsageError
+from avaffect.files.editions import ACTION_UNITS
+from avaffect.predictions.postprocess import FILE, Postprocess, load_postprocess
+
+
+def test_it_comes_back(tmp_path):
+    assert load_postprocess(tmp_path) is None
+    one = Postprocess("va=box:3.4,expr=off,au=off", {"AU2": 0.25}, "abc", {"clips": 3})
+    assert one.save(tmp_path) == tmp_path / FILE
+    assert load_postprocess(tmp_path) == one
+
+
+def test_units_without_a_threshold_have_the_usual_one():
+    assert Postprocess().limits() is None
+    limits = Postprocess(au_thresholds={"AU2": 0.25, "AU20": 0.9}).limits()
+    wanted = np.full(12, 0.5)
+    wanted[ACTION_UNITS.index("AU2")] = 0.25
+    np.testing.assert_array_equal(limits, wanted)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"smooth": "boxes:1"},
+        {"smooth": None},
+        {"au_thresholds": {"AU2": 1.5}},
+        {"au_thresholds": {"AU2": "much"}},
+        {"au_thresholds": [0.5]},
+        {"chosen_on": 3},
+    ],
+)
+def test_what_is_damaged_is_refused(tmp_path, change):
+    Postprocess().save(tmp_path)
+    whole = json.loads((tmp_path / FILE).read_text())
+    (tmp_path / FILE).write_text(json.dumps(whole | change))
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_postprocess(tmp_path)
+    del whole[next(iter(change))]
+    (tmp_path / FILE).write_text(json.dumps(whole))
+    with pytest.raises(CheckpointError, match="avaffect tune"):
+        load_postprocess(tmp_path)
+
+
+def test_settings_are_checked():
+    with pytest.raises(UsageError):
+        Postprocess("box")
+    with pytest.raises(ValueError, match="AU1 is 2"):
+        Postprocess(au_thresholds={"AU1": 2})
