@@ -234,7 +234,10 @@ class AffectNetwork(nn.Module):
         self, features: Mapping[str, Tensor], seen: Mapping[str, Tensor], exists: Tensor
     ) -> dict[str, Tensor]:
         """As :meth:`forward`, from standardised features."""
-        outputs = self.outputs(features, seen, exists)
+        return self.final(self.outputs(features, seen, exists))
+
+    def final(self, outputs: Outputs) -> dict[str, Tensor]:
+        """What :meth:`forward` gives, of what training has losses for."""
         main = dict(outputs.main)
         if outputs.polarity is not None:
             main["va"] = decided(main["va"], outputs.polarity)

@@ -140,7 +140,15 @@ class Setup:
         for name, branch in self.recipe.roots.items():
             if isinstance(branch.encoder, Backbone) and branch.encoder.pretrained:
                 encoder: Any = self.network.branches[name]
-                load_pretrained(encoder.encoder.net, on_event)
+                found = load_pretrained(encoder.encoder.net, on_event)
+                if not found and (frozen := branch.encoder.frozen):
+                    on_event(
+                        Notice(
+                            f"of branch '{name}' {', '.join(frozen)} are frozen at random "
+                            f"weights: --set 'branches.{name}.encoder.frozen=[]' trains them",
+                            warning=True,
+                        )
+                    )
 
     def _balanced(self, sizes: dict[str, int]) -> Any:
         windows, length = self.reader.windows, self.recipe.window.length
