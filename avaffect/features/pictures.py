@@ -82,7 +82,7 @@ class Pictures(ABC):
         if not self.exist:
             return {}
         side = self._given or min(max(picture_size(self._first())), LARGEST_SIDE)
-        return {FACES: ArraySpec((side, side, 3), "uint8"), HAS_FACE: ArraySpec((), "bool")}
+        return _specs_of(side)
 
     def array(self, name: str, start: int = 0, stop: int | None = None) -> Array:
         """Rows ``start`` to ``stop`` (0-based, as Python slices); only these are decoded.
@@ -222,7 +222,8 @@ class WithPictures(SubjectFeatures):
     """A subject's features and its pictures, as one.
 
     ``chunks`` are those of the features alone: pictures are decoded only where ``array`` is asked
-    for them.
+    for them. Of a subject who is in no frame there are no pictures, and that is right: all frames
+    are then without a face.
 
     Args:
         subject: the features.
@@ -232,6 +233,7 @@ class WithPictures(SubjectFeatures):
 
     def __init__(self, subject: SubjectFeatures, folder: Path, side: int | None = None) -> None:
         self._subject = subject
+        self._given = side
         self._pictures = PictureFolder(folder, subject.frames, side)
 
     @property
@@ -256,7 +258,16 @@ class WithPictures(SubjectFeatures):
 
     @property
     def specs(self) -> dict[str, ArraySpec]:
-        return self._subject.specs | self._pictures.specs
+        return self._subject.specs | (self._pictures.specs or self._nobody)
+
+    @cached_property
+    def _nobody(self) -> dict[str, ArraySpec]:
+        """The arrays of a subject without pictures who is in no frame; else nothing."""
+        faces = self.provenance.get("configuration", {}).get("faces", {})
+        side = self._given or faces.get("crop_size")
+        if side is None or self.present.any():
+            return {}
+        return _specs_of(min(side, LARGEST_SIDE))
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -275,7 +286,13 @@ class WithPictures(SubjectFeatures):
         return self._subject.array(name, start, stop)
 
     def _slice(self, name: str, start: int, stop: int) -> Array:
+        if not self._pictures.exist:
+            return self.specs[name].missing(stop - start)
         return self._pictures.array(name, start, stop)
+
+
+def _specs_of(side: int) -> dict[str, ArraySpec]:
+    return {FACES: ArraySpec((side, side, 3), "uint8"), HAS_FACE: ArraySpec((), "bool")}
 
 
 def open_features(folder: Path, side: int | None = None) -> WithPictures | PictureFolder:

@@ -139,7 +139,7 @@ def choose(
             )
         kept = {n: one for n, one in recipe.branches.items() if recipe.modality(n) in modalities}
         auxiliary = tuple(name for name in recipe.auxiliary if name in kept)
-        recipe = replace(recipe, branches=kept, auxiliary=auxiliary)
+        recipe = _replaced(recipe, branches=kept, auxiliary=auxiliary)
     if tasks is not None:
         for task in tasks:
             if task not in DEFAULT_LOSSES:
@@ -150,8 +150,20 @@ def choose(
             task: recipe.tasks.get(task, DEFAULT_LOSSES[task])  # type: ignore[call-overload]
             for task in tasks
         }
-        recipe = replace(recipe, tasks=losses)
+        polarity = recipe.polarity if "va" in losses else None
+        recipe = _replaced(recipe, tasks=losses, polarity=polarity)
     return recipe
+
+
+def _replaced(recipe: Recipe, **changes: Any) -> Recipe:
+    try:
+        return replace(recipe, **changes)
+    except ValidationError as error:
+        key, reason = _first(error)
+        raise UsageError(
+            f"what is left of recipe '{recipe.name}' does not fit: {key}: {reason}",
+            "choose other modalities or tasks",
+        ) from error
 
 
 def to_yaml(recipe: Recipe) -> str:

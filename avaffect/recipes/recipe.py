@@ -291,12 +291,12 @@ class Branch:
             raise ValueError(f"'{FACES}' are pictures, which want an encoder")
         if self.input is None and not self.features:
             raise ValueError("a branch reads features or has an input")
-        if not self.layers and self.encoder is None:
-            raise ValueError("a branch has layers or an encoder")
-        if self.target is not None and not any(
-            isinstance(one, EncoderDecoder) for one in self.layers
-        ):
+        kinds = [one.kind for one in self.layers]
+        if self.target is not None and "encoder_decoder" not in kinds:
             raise ValueError("only the block encoder_decoder reads a target")
+        pools = [isinstance(one, Tcn) and one.pool > 1 for one in self.layers]
+        if self.target is not None and any(pools[: kinds.index("encoder_decoder")]):
+            raise ValueError("a block that pools cannot stand before one that reads a target")
         return self
 
     @property
@@ -579,11 +579,22 @@ class Recipe:
             earlier.append(name)
         if not any(branch.fused for branch in self.branches.values()):
             raise ValueError("branches: none is fused")
-        if self.polarity is not None and ("va" not in self.tasks or self.head.pool != "none"):
-            raise ValueError("polarity: wants the task va, and a head without pooling")
+        read = {one for b in self.branches.values() for one in (b.input, b.target)}
+        for name, branch in self.branches.items():
+            if not branch.fused and name not in read and name not in self.auxiliary:
+                raise ValueError(f"branches.{name}: is neither fused nor read by another branch")
+        looks = any(branch.encoder is not None for branch in self.branches.values())
+        if looks and self.train.augment.stretch:
+            raise ValueError("train.augment.stretch: pictures cannot be played faster or slower")
+        if self.polarity is not None and "va" not in self.tasks:
+            raise ValueError("polarity: wants the task va")
         apart = self.fusion.kind in ("late", "stacked")
         if self.polarity is not None and (apart or self.auxiliary):
             raise ValueError("polarity: wants one head, neither several fused nor auxiliary ones")
+        if self.polarity is not None and self.head != Head():
+            raise ValueError("polarity: has layers of its own, polarity.units; leave head alone")
+        if self.polarity is not None and 0 < self.train.patience <= self.polarity.epochs:
+            raise ValueError("train.patience: must be more than polarity.epochs, or 0")
         for name in self.auxiliary:
             if name not in self.branches or (apart and not self.branches[name].fused):
                 raise ValueError(f"auxiliary: there is no fused branch '{name}'")

@@ -33,7 +33,7 @@ from avaffect.training.optimiser import OPTIMISERS, Schedule
 from avaffect.training.processes import processes
 from avaffect.training.score import validate
 from avaffect.training.setup import Setup
-from avaffect.training.state import Interrupts, load_state, save_state
+from avaffect.training.state import STATE, Interrupts, load_state, save_state
 from avaffect.windows.order import batch_count, epoch_order
 
 EpochCallback = Callable[[Epoch], None]
@@ -99,7 +99,8 @@ def train(
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
     with processes(device) as group, deterministic(), Interrupts() as interrupts:
-        setup = Setup(recipe, dataset, train_clips, val_clips, seed, group, on_event)
+        begun = resume and (out / "last" / STATE).is_file()
+        setup = Setup(recipe, dataset, train_clips, val_clips, seed, group, on_event, begun=begun)
         network, objective = setup.network.to(group.device), setup.objective.to(group.device)
         optimiser = OPTIMISERS[recipe.train.optimiser](network.parameters(), recipe.train)
         schedule = Schedule(optimiser, recipe.train)

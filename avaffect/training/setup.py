@@ -43,6 +43,8 @@ class Setup:
         seed: of the weights.
         group: the run's processes.
         on_event: notices.
+        begun: whether the weights of an interrupted run will be put in, so that nothing is to be
+            fetched to start from.
 
     Attributes:
         targets: by task, the names of its targets.
@@ -68,6 +70,8 @@ class Setup:
         seed: int,
         group: Processes,
         on_event: EventCallback,
+        *,
+        begun: bool = False,
     ) -> None:
         self.recipe = recipe
         require_raw_voice(recipe)
@@ -108,7 +112,8 @@ class Setup:
                 if branch.normalise == "train" and branch.encoder is None
             }
         )
-        self._load_pretrained(on_event)
+        if not begun:
+            self._load_pretrained(on_event)
         losses = {}
         for task, config in recipe.tasks.items():
             labels = (clip.labels[task] for clip in train_clips if task in clip.labels)

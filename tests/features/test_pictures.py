@@ -227,3 +227,16 @@ def test_a_damaged_first_picture_is_named_at_once(video):
 def test_neither_features_nor_pictures(tmp_path):
     with pytest.raises(FeatureError, match=r"arrays\.safetensors' is missing"):
         open_features(tmp_path)
+
+
+def test_a_subject_who_is_in_no_frame_has_no_faces_and_that_is_right(video, tmp_path):
+    """One such subject must not keep a network from training on the others."""
+    subject = SubjectFeatures.open(video / "features/anna")
+    assert not subject.present.any()
+    found = WithPictures(subject, tmp_path / "nothing", side=8)
+    assert found.specs[FACES] == ArraySpec((8, 8, 3), "uint8")
+    assert found.array(FACES).shape == (FRAMES, 8, 8, 3)
+    assert not found.array(FACES, 1, 3).any()
+    assert found.array(HAS_FACE).tolist() == [False] * FRAMES
+    # Nothing says how large they would be.
+    assert FACES not in WithPictures(subject, tmp_path / "nothing").specs

@@ -6,12 +6,16 @@ from dataclasses import replace
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from avaffect.recipes.library import load_recipe, parse_recipe, recipe_names
+from avaffect.errors import UsageError
+from avaffect.recipes.library import choose, load_recipe, parse_recipe, recipe_names
 from avaffect.recipes.recipe import (
+    Augment,
     Backbone,
     Branch,
     Dense,
+    EncoderDecoder,
     Fusion,
+    Head,
     LocalAttention,
     Loss,
     PhaseDifference,
@@ -55,7 +59,10 @@ def test_every_recipe_is_the_same_after_json(name):
         (lambda: Branch("text", ("a",), (LAYER,)), "'audio' or 'video'"),
         (lambda: Branch("audio", (), (LAYER,)), "reads features or has an input"),
         (lambda: Branch("audio", "audio", (LAYER,)), "valid tuple"),
-        (lambda: Branch("audio", ("a",), ()), "has layers or an encoder"),
+        (
+            lambda: Branch(input="b", target="c", layers=(Tcn(pool=2), EncoderDecoder())),
+            "pools cannot stand before",
+        ),
         (
             lambda: Branch(features=("a",), encoder=Backbone()),
             r"an encoder reads features: \[faces",
@@ -92,6 +99,29 @@ def test_every_recipe_is_the_same_after_json(name):
         (lambda: Recipe("a", {"x": AUDIO}, {"va": MSE}, auxiliary=("y",)), "no fused branch 'y'"),
         (lambda: Recipe("a", {"x": AUDIO}, {"au": MSE}, polarity=Polarity()), "wants the task va"),
         (
+            lambda: Recipe("a", {"x": AUDIO}, {"va": MSE}, polarity=Polarity(), head=Head((3,))),
+            "has layers of its own",
+        ),
+        (
+            lambda: Recipe(
+                "a", {"x": AUDIO}, {"va": MSE}, polarity=Polarity(3), train=Train(patience=3)
+            ),
+            "must be more than polarity.epochs",
+        ),
+        (
+            lambda: Recipe("a", {"x": AUDIO, "y": replace(AUDIO, fused=False)}, {"va": MSE}),
+            "branches.y: is neither fused nor read",
+        ),
+        (
+            lambda: Recipe(
+                "a",
+                {"x": Branch(features=("faces",), encoder=Backbone())},
+                {"va": MSE},
+                train=Train(augment=Augment(stretch=0.1)),
+            ),
+            "cannot be played faster",
+        ),
+        (
             lambda: Recipe("a", {"x": AUDIO}, {"va": MSE}, auxiliary=("x",), polarity=Polarity()),
             "wants one head",
         ),
@@ -123,3 +153,32 @@ def test_what_follows_from_branches_and_tasks():
     assert recipe.modalities == ("video", "audio")
     assert recipe.features == ("face_pose", "embedding", "audio")
     assert list(recipe.to_dict()["branches"]) == ["pose", "voice", "again"]
+
+
+def test_stored_embeddings_in_place_of_the_encoder():
+    """As docs/papers.md has it: the encoder goes, its output is read from the store."""
+    for name in ("abaw3-va-stage1", "abaw3-au", "abaw5-au", "abaw5-expr"):
+        changes = ["branches.face.encoder=null", "branches.face.features=[regnet_y_400mf]"]
+        recipe = load_recipe(name, changes)
+        assert recipe.features == ("regnet_y_400mf",)
+        assert recipe.roots["face"].encoder is None
+
+
+def test_tasks_of_a_recipe_with_polarity():
+    recipe = load_recipe("abaw5-va")
+    assert choose(recipe, tasks=["expr"]).polarity is None
+    assert choose(recipe, tasks=["va", "au"]).polarity == recipe.polarity
+
+
+def test_what_is_left_may_not_fit():
+    recipe = Recipe(
+        "a",
+        {
+            "voice": AUDIO,
+            "face": VIDEO,
+            "both": Branch(input="face", target="voice", layers=(EncoderDecoder(),)),
+        },
+        {"va": MSE},
+    )
+    with pytest.raises(UsageError, match="there is no earlier branch 'voice'"):
+        choose(recipe, ["video"])

@@ -16,6 +16,7 @@ from avaffect.progress import Notice
 from avaffect.recipes.library import choose
 from avaffect.training import loop
 from avaffect.training.checkpoint import load_checkpoint
+from avaffect.training.setup import Setup
 
 EVERYTHING = (
     "train.ema=0.8",
@@ -439,3 +440,14 @@ def test_changed_data_is_not_gone_on_with(recipe, fit, dataset, tmp_path):
     clips[0] = replace(clips[0], labels=changed)
     with pytest.raises(UsageError, match=r"not what the run in .* began with"):
         fit(recipe("train.epochs=1"), tmp_path, replace(dataset, clips=tuple(clips)), resume=True)
+
+
+def test_a_resumed_run_fetches_nothing_to_start_from(recipe, dataset, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Setup, "_load_pretrained", lambda self, on_event: asked.append(1))
+    chosen = recipe("train.epochs=1")
+    clips = dataset.of("train"), dataset.of("val")
+    loop.train(chosen, dataset, *clips, tmp_path, device="cpu", resume=True)
+    assert asked == [1]
+    loop.train(chosen, dataset, *clips, tmp_path, device="cpu", resume=True)
+    assert asked == [1]
