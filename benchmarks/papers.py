@@ -53,9 +53,10 @@ REDUCED: dict[str, tuple[str, ...]] = {
     "abaw3-va-stage1": (
         *SEQUENCE,
         "branches.face.encoder.net=resnet18",
-        "train.lr=3e-4",
+        "train.lr=1e-4",
+        "train.clip_norm=1",
         "train.schedule=none",
-        "train.epochs=6",
+        "train.epochs=8",
     ),
     "abaw3-au": AU3,
     "abaw3-au-only-t1": AU3,

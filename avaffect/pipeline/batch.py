@@ -24,7 +24,7 @@ from avaffect.pipeline.voice import is_voice
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import build_predictor
 from avaffect.predictions.smooth import parse_smoothing
-from avaffect.progress import EventCallback, ignore_events
+from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.recipe import FACES as PICTURES
 
 WORK = ".predict-work"
@@ -142,6 +142,8 @@ class PredictBatch:
         self._overwrite = overwrite
         self._on_event = on_event
         self._owners = self._outputs.owners()
+        # Those of earlier runs that a single file written now would no longer hold.
+        self._earlier = set(self._owners)
         self._writers: list[SingleFileWriter] = []
         self._stack = ExitStack()
 
@@ -156,6 +158,14 @@ class PredictBatch:
         trace: TracebackType | None,
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+        if error is None and self._writers and self._earlier:
+            self._on_event(
+                Notice(
+                    f"the single file holds this run's inputs only, not {len(self._earlier)} "
+                    "subjects of earlier runs: give all inputs in one command",
+                    warning=True,
+                )
+            )
 
     def __call__(self, source: Path) -> Predicted:
         """Predict a video or preprocessed folder and write its files.
@@ -257,6 +267,7 @@ class PredictBatch:
                 )
                 for kind in self._kinds
             ]
-        for writer in self._writers:
-            for prediction in predictions:
+        for prediction in predictions:
+            self._earlier.discard(prediction.subject)
+            for writer in self._writers:
                 writer.add(prediction)

@@ -27,6 +27,7 @@ from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.errors import FeatureError, UsageError, output_error
 from avaffect.files.atomic import write_json
+from avaffect.networks.network import AffectNetwork
 from avaffect.pipeline.members import Model, places, train_models
 from avaffect.pipeline.opinions import ByClip, Said, Scores, as_opinions, said_by, score
 from avaffect.pipeline.split import labelled_clips, own_split
@@ -144,6 +145,7 @@ def run_ensemble(
     targets = targets_of(recipe.members[0].recipe, dataset)
     stacked = isinstance(recipe.join, Stack)
     require_rules(_rule(recipe), targets)
+    _require_networks(recipe, targets)
     split = _split(config, dataset, on_event)
     with _alone(out):
         _begin(config, dataset, out, overwrite)
@@ -311,6 +313,15 @@ def _set_up(config: EnsembleConfig, split: _Split, out: Path) -> dict[str, list[
             folds.save(run / FOLDS)
         models[name] = [Model(run, i) for i in numbers] if folds else [Model(run)]
     return models
+
+
+def _require_networks(recipe: EnsembleRecipe, targets: Mapping[str, Sequence[str]]) -> None:
+    """Build each member on pictures once: what fits no net is told before any work."""
+    outputs = {task: len(names) for task, names in targets.items()}
+    for member in recipe.members:
+        roots = member.recipe.roots
+        if all(branch.encoder is not None for branch in roots.values()):
+            AffectNetwork(member.recipe, dict.fromkeys(roots, 0), outputs)
 
 
 def _rule(recipe: EnsembleRecipe) -> Rule:

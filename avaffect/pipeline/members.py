@@ -63,7 +63,9 @@ class Model:
     def command(self) -> list[str]:
         """What trains it, or goes on with it, but for the device."""
         fold = [] if self.fold is None else ["--fold", str(self.fold)]
-        return [sys.executable, "-m", "avaffect", "train", "--resume", "-o", str(self.run), *fold]
+        # -P: a folder called avaffect where the user stands is not this package.
+        train = [sys.executable, "-P", "-m", "avaffect", "train", "--resume"]
+        return [*train, "-o", str(self.run), *fold]
 
 
 @dataclass(frozen=True)

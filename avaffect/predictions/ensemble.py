@@ -225,6 +225,7 @@ class Joined:
             ) from error
         models = [model for some in found.voters.values() for model in some]
         whole = models and all(found.voters.values()) and len(found.stack) <= 1
+        whole = whole and all(0 < one < float("inf") for one in found.weights)
         if not whole or len(found.weights) != len(found.voters):
             raise CheckpointError(f"'{path}' is damaged or not written by avaffect", "train again")
         for model in (*models, *found.stack):

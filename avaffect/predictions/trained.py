@@ -60,6 +60,10 @@ class Trained:
         if after.weights not in ("", self.checkpoint.sha256):
             self.notes += (f"{FILE} is of other weights and not used: run `avaffect tune` again",)
             after = Postprocess()
+        elif after.weights:
+            chosen = [f"smoothing {after.smooth}"] if after.smooth != "off" else []
+            chosen += ["thresholds of units"] if after.au_thresholds else []
+            self.notes += (f"tuned on validation clips: {' and '.join(chosen) or 'nothing'}",)
         self.smooth: str = after.smooth
         self._au_thresholds = after.limits()
         if "expr" in self.checkpoint.targets:

@@ -64,8 +64,9 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
     Args:
         name: a recipe of this package, or the path of a YAML file. Its key ``extends`` names a
             recipe to start from (a path is relative to the file) and ``change`` maps dotted keys
-            to values, as ``--set`` does. Of ``train``, ``window``, ``head`` and ``fusion`` what is
-            named is replaced, of everything else the whole.
+            to values, as ``--set`` does; a branch, or a term of a loss, may be new. Of ``train``,
+            ``window``, ``head`` and ``fusion`` what is named is replaced, of everything else the
+            whole.
         changes: ``key=value`` with dotted keys, e.g. ``train.lr=3e-4``; values are YAML.
 
     Raises:
@@ -208,7 +209,7 @@ def _put(tree: Any, key: str, value: Any) -> None:
     for part in parents:
         at = at[_place(at, part, key, walked)]
         walked += part + "."
-    if parents and parents[-1] == "terms":  # of a loss, which may get further ones
+    if parents and parents[-1] in ("terms", "branches"):  # there may be further ones
         at[last] = value
     else:
         at[_place(at, last, key, walked)] = value

@@ -173,6 +173,11 @@ def checkpoint_folder(place: Path) -> Path:
     for name in ("best", "last"):
         if (place / name / FACTS).is_file():
             return place / name
+    if (place / "joined.json").is_file():
+        raise UsageError(
+            f"'{place}' is an ensemble, which only `avaffect predict --checkpoint` takes whole",
+            f"name one of its models in '{place / 'members'}'",
+        )
     if folds := sorted(place.glob("fold-*")):
         raise UsageError(f"'{place}' holds a model a fold", f"name one, e.g. {folds[0]}")
     if not place.exists():

@@ -9,6 +9,7 @@ from typing import Any
 
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip, Dataset
+from avaffect.errors import FeatureError
 from avaffect.features.provenance import backbones_in
 from avaffect.progress import EventCallback, Notice
 
@@ -51,6 +52,9 @@ def feature_settings(
         on_event: gets a warning if they were made with different ones.
         reads: the arrays that are read of them. Of those that a trained backbone made,
             ``backbones`` says by which.
+
+    Raises:
+        FeatureError: different backbones made an array that is read: its values mean other things.
     """
     found: dict[str, Any] = {}
     for clip in clips:
@@ -64,6 +68,12 @@ def feature_settings(
         backbones = backbones_in(provenance.get("keys", {}))
         if mine := {name: one for name, one in backbones.items() if name in reads}:
             settings["backbones"] = mine
+        if found and settings.get("backbones") != found.get("backbones"):
+            raise FeatureError(
+                f"the features {', '.join(sorted(mine or found.get('backbones', {})))} of "
+                f"'{clip.name}' were made by another backbone than those of other clips",
+                "run `avaffect features` with one and the same checkpoint on all of them",
+            )
         if found and settings != found:
             on_event(
                 Notice(

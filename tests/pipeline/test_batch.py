@@ -19,6 +19,7 @@ from avaffect.pipeline.batch import PredictBatch, find_sources, require_distinct
 from avaffect.pipeline.choices import with_features
 from avaffect.pipeline.predict import Result
 from avaffect.predictions.prediction import Prediction
+from avaffect.progress import Notice
 
 CONFIG = with_features(PredictConfig())
 
@@ -127,6 +128,18 @@ def test_single_holds_all_sources_known_or_not(acted, tmp_path):
         assert [batch(path).again for path in (first, second)] == [True, False]
     rows = (out / "VA_Estimation_Challenge/predictions.txt").read_text().splitlines()
     assert [row.split("/")[0] for row in rows[1::3]] == ["a", "b_left", "b_right"]
+
+
+def test_a_single_file_that_loses_subjects_says_so(acted, tmp_path):
+    first, second = video(tmp_path, "a.mp4", "a"), video(tmp_path, "b.mp4", "b_left", "b_right")
+    out, events = tmp_path / "out", []
+    for sources in ((second,), (second, first), (first,)):
+        with PredictBatch(out, CONFIG, form="single", on_event=events.append) as batch:
+            for path in sources:
+                batch(path)
+    warned = [one.text for one in events if isinstance(one, Notice) and one.warning]
+    assert len(warned) == 1
+    assert "not 2 subjects of earlier runs" in warned[0]
 
 
 def test_single_file_of_an_earlier_run_stays_when_all_fails_or_is_interrupted(acted, tmp_path):

@@ -320,3 +320,16 @@ def test_choosing_tasks():
         choose(recipe, tasks=["exp"])
     with pytest.raises(UsageError, match="no task is chosen"):
         choose(recipe, tasks=[])
+
+
+def test_a_variant_may_have_one_more_branch(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "extends: abaw1-av-gru\n"
+        "change:\n"
+        "  branches.face: {features: [faces], encoder: {kind: backbone, size: 64}}\n"
+        "  train.lr: 1\n"
+    )
+    recipe = load_recipe(path)
+    assert list(recipe.branches) == ["audio", "embedding", "pose", "face"]
+    assert recipe.branches["face"].encoder.size == 64

@@ -1,6 +1,7 @@
 """What a checkpoint says of its data: fingerprints, settings of the features, versions."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from avaffect.config import AnalysisConfig
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.own import _FirstRows
+from avaffect.errors import FeatureError
 from avaffect.features.tensors import ArraySpec
 from avaffect.progress import Notice
 from avaffect.training.facts import data_facts, feature_settings, relevant_settings, versions
@@ -40,6 +42,20 @@ def clip(features, name="a", **labels):
 
 def va(value):
     return np.full((4, 1), value, np.float32)
+
+
+def test_features_of_two_backbones_are_not_mixed():
+    def clip(name, digest):
+        keys = {"deep": f"backbone:net:face:{digest}@crops"}
+        about = {"configuration": {}, "keys": keys}
+        features = SimpleNamespace(provenance=about, specs={"deep": None})
+        return SimpleNamespace(name=name, features=features)
+
+    same = [clip("a", "1" * 64), clip("b", "1" * 64)]
+    assert feature_settings(same, pytest.fail, ("deep",))["backbones"].keys() == {"deep"}
+    other = [*same, clip("c", "2" * 64)]
+    with pytest.raises(FeatureError, match="the features deep of 'c' were made by another backb"):
+        feature_settings(other, pytest.fail, ("deep",))
 
 
 def test_the_fingerprint_is_that_of_frames_and_labels():
