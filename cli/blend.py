@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from avaffect.cli.options import DEFAULT_OUT, POLICIES, NameChoice
+from avaffect.cli.options import DEFAULT_OUT, POLICIES, NameChoice, format_option
 from avaffect.errors import UsageError
-from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, FORMATS
+from avaffect.files.editions import DEFAULT_EDITION, EDITIONS
 
 EXPRESSION_RULES = ("average", "vote")
 
@@ -64,14 +64,7 @@ EXPRESSION_RULES = ("average", "vote")
     show_default=True,
     help="What stands in frames of which no model has a value; invalid writes -5 / -1.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=NameChoice(FORMATS, "format"),
-    default="files",
-    show_default=True,
-    help="files: a file a subject; single: one predictions.txt a task; mtl: one file.",
-)
+@format_option
 @click.option(
     "--edition",
     type=NameChoice(list(EDITIONS), "edition"),

@@ -9,7 +9,7 @@ import click
 
 from avaffect.config import AnalysisConfig, FaceConfig, MediaConfig
 from avaffect.errors import UnknownNameError, UsageError
-from avaffect.files.editions import DEFAULT_EDITION, EDITIONS
+from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, FORMATS
 
 if TYPE_CHECKING:
     from avaffect.pipeline.train import DataConfig
@@ -52,6 +52,19 @@ def _stack(options: list[Callable[[F], F]]) -> Callable[[F], F]:
         return function
 
     return decorate
+
+
+def format_option(function: F) -> F:
+    """The kind of challenge files that are written."""
+    option = click.option(
+        "--format",
+        "form",
+        type=NameChoice(FORMATS, "format"),
+        default="files",
+        show_default=True,
+        help="files: a file a subject; single: one predictions.txt a task; mtl: one file.",
+    )
+    return option(function)
 
 
 def input_options(function: F) -> F:

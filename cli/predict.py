@@ -17,10 +17,11 @@ from avaffect.cli.options import (
     NameChoice,
     analysis_config,
     analysis_options,
+    format_option,
     input_options,
 )
 from avaffect.errors import UsageError
-from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, FORMATS
+from avaffect.files.editions import DEFAULT_EDITION, EDITIONS
 
 
 @click.command()
@@ -50,14 +51,7 @@ from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, FORMATS
     help="Net whose opinion on single faces the model uses. auto: the model's own, or one of "
     "EmotiEffLib's, if its weights are in the cache.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=NameChoice(FORMATS, "format"),
-    default="files",
-    show_default=True,
-    help="files: a file a subject; single: one predictions.txt a task; mtl: one file.",
-)
+@format_option
 @click.option(
     "--edition",
     type=NameChoice(list(EDITIONS), "edition"),
