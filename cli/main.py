@@ -65,6 +65,7 @@ def avaffect(debug: bool) -> None:
       avaffect preprocess video.mp4 -o out/ && avaffect predict out/ --task va
       avaffect train --data Aff-Wild2/ --features out/ --modalities audio,video
       avaffect evaluate out/ annotations/ --task va
+      avaffect submit out/ --task va --template ABAW_VA_test_set_sample.txt -o va.zip
       avaffect models list
     """
 
