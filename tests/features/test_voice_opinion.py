@@ -110,7 +110,7 @@ def test_silence_and_no_sound_at_all(monkeypatch, tmp_path):
 def test_windows_cover_the_sound_and_stay_within_it(seconds, hop, window):
     settings = VoiceSettings(50, window, hop, EXPRESSIONS, 1.0)
     starts = module._starts(seconds, settings)
-    rows = math.ceil(seconds * 50)
+    rows = math.ceil(round(seconds * 50, 6))
     if rows <= settings.rows:
         before, behind = -starts[0], starts[0] + settings.rows - rows
         assert len(starts) == 1

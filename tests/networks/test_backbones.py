@@ -187,7 +187,7 @@ def test_checkpointing_changes_neither_gradients_nor_statistics(name, count):
         assert plain.keys() == again.keys()
         for key, value in plain.items():
             # Threads add up in another order each time; a statistic taken twice is far off.
-            slack = 1e-4 * float(value.abs().max())
+            slack = 1e-7 + 1e-4 * float(value.abs().max())
             torch.testing.assert_close(again[key], value, rtol=1e-3, atol=slack)
 
 

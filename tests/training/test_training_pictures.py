@@ -83,7 +83,9 @@ def test_range_shape_chance_and_pieces(windows, frames, seed, settings_):
     assert torch.equal(augment_pictures(x, config), y)
     # What a frame becomes does not depend on the others, nor on the kind of number.
     torch.manual_seed(seed)
-    torch.testing.assert_close(augment_pictures(x[:, -1:].float(), config), y[:, -1:])
+    torch.testing.assert_close(
+        augment_pictures(x[:, -1:].float(), config), y[:, -1:], atol=1e-3, rtol=0
+    )
 
 
 def test_frames_without_a_face_stay_black():
