@@ -25,10 +25,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from avaffect.datasets.split import own_split
 from avaffect.files.atomic import write_json
 from avaffect.metrics.arrays import score_arrays
 from avaffect.networks.apply import apply_network
-from avaffect.pipeline.split import own_split
 from avaffect.pipeline.train import DataConfig, load_dataset, read_run, run, run_config
 from avaffect.progress import Notice
 from avaffect.recipes.library import load_recipe

@@ -19,7 +19,7 @@ from torch.nn import functional
 from avaffect.config import AudioConfig
 from avaffect.files.atomic import atomic_path, write_bytes
 from avaffect.networks.heads import AttentiveStatisticsPool
-from avaffect.recipes.recipe import Augment
+from avaffect.recipes.training import Augment
 from avaffect.training.augment import augment, warp_bands
 
 MFCC, MELS = AudioConfig().n_mfcc, AudioConfig().n_mels

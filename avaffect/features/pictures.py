@@ -22,7 +22,7 @@ from avaffect.errors import FeatureError, UnknownNameError
 from avaffect.features.picture_file import picture_size, read_picture
 from avaffect.features.store import SubjectFeatures
 from avaffect.features.tensors import Array, ArraySpec
-from avaffect.recipes.recipe import FACES
+from avaffect.recipes.encoders import FACES
 
 if TYPE_CHECKING:
     import pandas as pd

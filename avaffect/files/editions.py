@@ -35,6 +35,9 @@ ACTION_UNITS = (
     "AU25",
     "AU26",
 )
+OTHER = EXPRESSIONS.index("Other")
+# The probability from which on a unit is present, unless another was chosen.
+AU_THRESHOLD = 0.5
 INVALID = {"va": -5, "expr": -1, "au": -1}
 FORMATS = ("files", "single", "mtl")
 DEFAULT_EDITION = "abaw10"

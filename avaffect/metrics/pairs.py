@@ -111,7 +111,7 @@ def read_pairs(
     if left_out and (not partial or len(left_out) == len(theirs)):
         raise UsageError(
             f"{len(left_out)} of {len(theirs)} annotated subjects have no prediction "
-            f"({_some(left_out)})",
+            f"({first_few(left_out)})",
             "predict them too, or score the others with --partial",
         )
     pairs = [
@@ -184,7 +184,8 @@ def _annotations(path: Path, task: str, edition: Edition, split: str | None) -> 
         twice = sources.keys() & by_split[name].keys()
         if twice:
             raise UsageError(
-                f"'{min(twice)}' is in two splits of '{path}'", f"choose one of {_some(SPLITS)}"
+                f"'{min(twice)}' is in two splits of '{path}'",
+                f"choose one of {first_few(SPLITS)}",
             )
         sources |= by_split[name]
     return sources, wanted
@@ -242,5 +243,6 @@ def _is_one_subject(path: Path, source: Source) -> bool:
     return len(source) == 1 and path.is_file() and not is_image_list(path)
 
 
-def _some(names: Sequence[str]) -> str:
+def first_few(names: Sequence[str]) -> str:
+    """The first three of many names."""
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -24,7 +24,7 @@ from avaffect.models.cache import cached_path
 from avaffect.models.fetch import model_path
 from avaffect.models.zoo import find_model
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.recipes.recipe import Backbone
+from avaffect.recipes.encoders import Backbone
 
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
 _IMAGENET_DEVIATION = (58.395, 57.12, 57.375)

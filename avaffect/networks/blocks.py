@@ -24,7 +24,7 @@ from avaffect.networks.transformers import (
     LocalAttentionBlock,
     TransformerBlock,
 )
-from avaffect.recipes.recipe import Block, Dense, EncoderDecoder, Recurrent, Tcn, UpDown
+from avaffect.recipes.blocks import Block, Dense, EncoderDecoder, Recurrent, Tcn, UpDown
 
 ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda size: nn.Identity(),

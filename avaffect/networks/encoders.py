@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from avaffect.networks.backbones import BackboneEncoder
 from avaffect.networks.phase import PhaseEncoder
-from avaffect.recipes.recipe import Encoder
+from avaffect.recipes.encoders import Encoder
 
 # Pictures at a time where no gradient is wanted: a CPU's cache holds few, a GPU wants many.
 _AT_A_TIME = {"cpu": 16, "cuda": 512}

@@ -8,11 +8,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from avaffect.files.editions import OTHER
 from avaffect.networks.blocks import After, DenseBlock
-from avaffect.recipes.recipe import Dense, Head
-
-# The class Other of the challenge's eight expressions.
-OTHER = 7
+from avaffect.recipes.blocks import Dense
+from avaffect.recipes.recipe import Head
 
 
 def by_threshold(logits: Tensor, threshold: float) -> Tensor:

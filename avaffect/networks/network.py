@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avaffect.errors import UsageError
+from avaffect.files.editions import OTHER
 from avaffect.networks.blocks import build_block, lengthen, shorten
 from avaffect.networks.encoders import build_encoder
 from avaffect.networks.fusion import FUSIONS
-from avaffect.networks.heads import OTHER, TaskHead, by_threshold
+from avaffect.networks.heads import TaskHead, by_threshold
 from avaffect.networks.polarity import PolarityHead, decided
 from avaffect.networks.transformers import EncoderDecoderBlock
 from avaffect.recipes.recipe import Branch, Head, Recipe

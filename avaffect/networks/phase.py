@@ -36,7 +36,7 @@ from torch.nn import functional
 
 from avaffect.errors import UsageError
 from avaffect.networks.steerable import constant, oriented_bands
-from avaffect.recipes.recipe import PhaseDifference
+from avaffect.recipes.encoders import PhaseDifference
 
 TAPS = 11
 DEVIATION = 2.0

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from avaffect.networks.blocks import DenseBlock
-from avaffect.recipes.recipe import Dense, Polarity
+from avaffect.recipes.blocks import Dense
+from avaffect.recipes.recipe import Polarity
 
 LOWEST, BETWEEN, HIGHEST = range(3)
 

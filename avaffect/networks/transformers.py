@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from avaffect.errors import UsageError
 from avaffect.networks.attention import Attention, DecoderLayer, EncoderLayer, distances, unseen
-from avaffect.recipes.recipe import EncoderDecoder, LocalAttention, Transformer
+from avaffect.recipes.blocks import EncoderDecoder, LocalAttention, Transformer
 
 # Turns a window of the fastest of the learned positions; the slowest has one half.
 _FASTEST = 50.0

@@ -25,7 +25,7 @@ from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import build_predictor
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.recipes.recipe import FACES as PICTURES
+from avaffect.recipes.encoders import FACES as PICTURES
 
 WORK = ".predict-work"
 

@@ -15,6 +15,7 @@ from avaffect.files.atomic import write_json
 from avaffect.files.challenge import SingleFileWriter, open_single, single_path
 from avaffect.files.editions import DEFAULT_EDITION, check_choice
 from avaffect.files.table import read_table
+from avaffect.metrics.pairs import first_few
 from avaffect.models.cache import file_sha256
 from avaffect.pipeline.outputs import TABLES, Outputs
 from avaffect.pipeline.predict import Result
@@ -161,7 +162,7 @@ def _subjects(
     if odd and not common:
         lacking = next(one.root for one in opened if odd[0] not in one.subjects)
         raise UsageError(
-            f"{len(odd)} subjects are in some of the folders only ({_some(odd)}; '{lacking}' "
+            f"{len(odd)} subjects are in some of the folders only ({first_few(odd)}; '{lacking}' "
             f"lacks '{odd[0]}')",
             "predict them with all models, or blend the others with --common",
         )
@@ -201,7 +202,3 @@ def _read(
         if isinstance(about.get("video"), dict):
             video = {"video": about["video"]}
     return [one.read(subject, times) for one in opened], inputs, video
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

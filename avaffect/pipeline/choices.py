@@ -17,7 +17,7 @@ from avaffect.models.zoo import require_commercial
 from avaffect.pipeline.keys import all_models
 from avaffect.pipeline.sound import SOUND
 from avaffect.predictions.predictor import build_predictor
-from avaffect.recipes.recipe import FACES as PICTURES
+from avaffect.recipes.encoders import FACES as PICTURES
 
 if TYPE_CHECKING:
     from avaffect.training.checkpoint import Checkpoint
@@ -96,7 +96,7 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
     from avaffect.features.encoders import ENCODERS
     from avaffect.predictions.ensemble import Joined, is_ensemble
     from avaffect.predictions.postprocess import FILE
-    from avaffect.training.checkpoint import FACTS, checkpoint_folder, load_checkpoint
+    from avaffect.training.checkpoint import FACTS, checkpoint_folder, read_checkpoint
     from avaffect.training.facts import trained_backbones
 
     if is_ensemble(Path(place)):
@@ -106,7 +106,7 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
             config = with_checkpoint(config, Path(place) / next(iter(models)))
         return replace(config, checkpoint=str(place), weights=joined.fingerprint, postprocess=None)
     folder = checkpoint_folder(Path(place))
-    checkpoint, _ = load_checkpoint(folder)
+    checkpoint = read_checkpoint(folder)
     knows = checkpoint.recipe.task_names
     tasks = tuple(task for task in config.tasks if task in knows)
     if not tasks:

@@ -150,7 +150,7 @@ def _from_imagenet(net: str, device: torch.device, on_event: EventCallback) -> T
     from avaffect.models.fetch import model_path
     from avaffect.networks.backbones import BackboneEncoder, load_pretrained
     from avaffect.networks.encoders import FrameEncoder
-    from avaffect.recipes.recipe import Backbone
+    from avaffect.recipes.encoders import Backbone
 
     model_path(net, on_event=on_event)  # raises where `load_pretrained` goes on without
     encoder = BackboneEncoder(Backbone(net=net))
@@ -160,7 +160,7 @@ def _from_imagenet(net: str, device: torch.device, on_event: EventCallback) -> T
 
 
 def _from_checkpoint(place: Path, branch: str | None, device: torch.device) -> TrainedBackbone:
-    from avaffect.recipes.recipe import Backbone
+    from avaffect.recipes.encoders import Backbone
     from avaffect.training.checkpoint import load_checkpoint
 
     checkpoint, network = load_checkpoint(place)

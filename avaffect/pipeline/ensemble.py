@@ -25,12 +25,12 @@ from typing import Any
 
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.folds import Folds, make_folds
+from avaffect.datasets.split import labelled_clips, own_split
 from avaffect.errors import FeatureError, UsageError, output_error
 from avaffect.files.atomic import write_json
 from avaffect.networks.network import AffectNetwork
 from avaffect.pipeline.members import Model, places, train_models
 from avaffect.pipeline.opinions import ByClip, Said, Scores, as_opinions, said_by, score
-from avaffect.pipeline.split import labelled_clips, own_split
 from avaffect.pipeline.stacking import train_stack
 from avaffect.pipeline.train import FOLDS, RUN, DataConfig, RunConfig, load_dataset
 from avaffect.pipeline.validation import scores_of, write_opinions, write_validation
@@ -48,7 +48,7 @@ from avaffect.training.checkpoint import (
     Checkpoint,
     checkpoint_folder,
     finite,
-    load_checkpoint,
+    read_checkpoint,
 )
 from avaffect.training.facts import data_facts
 from avaffect.training.setup import targets_of
@@ -360,7 +360,7 @@ def _finish(
         each, place = {}, {}
         for model, scores in zip(models, said[name].models, strict=True):
             folder = checkpoint_folder(model.folder)
-            checkpoint, _ = load_checkpoint(folder)
+            checkpoint = read_checkpoint(folder)
             place[folder.relative_to(out).as_posix()] = checkpoint.sha256
             each[model.folder.name] = {
                 # With folds, on clips that it did not see of the training split.

@@ -22,7 +22,7 @@ from avaffect.errors import TrainingError
 from avaffect.files.atomic import write_json
 from avaffect.models.device import choose_device
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
-from avaffect.training.checkpoint import Checkpoint, load_checkpoint
+from avaffect.training.checkpoint import Checkpoint, read_checkpoint
 from avaffect.training.state import Interrupts
 
 LOG = "train.log"
@@ -156,7 +156,7 @@ def train_models(
                         failed.append(one.model)
                         on_event(Notice(f"{one.model.name}: {_reason(one.model)}", warning=True))
                         continue
-                    checkpoint, _ = load_checkpoint(one.model.folder)
+                    checkpoint = read_checkpoint(one.model.folder)
                     score = checkpoint.metrics.get("score")
                     facts = {"sha256": checkpoint.sha256, "score": score}
                     write_json(one.model.folder / DONE, facts)

@@ -35,7 +35,7 @@ from avaffect.predictions.predictor import Predictor, build_predictor
 from avaffect.predictions.smooth import apply, parse_smoothing
 from avaffect.predictions.speaking import without_lone_voice
 from avaffect.progress import EventCallback, ignore_events
-from avaffect.recipes.recipe import FACES as PICTURES
+from avaffect.recipes.encoders import FACES as PICTURES
 
 if TYPE_CHECKING:
     import pandas as pd

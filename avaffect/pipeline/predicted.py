@@ -19,7 +19,6 @@ from avaffect.errors import FormatError, InputNotFoundError, UsageError
 from avaffect.files.challenge import read_annotations
 from avaffect.files.editions import (
     ACTION_UNITS,
-    EXPRESSIONS,
     INVALID,
     TASKS,
     Edition,
@@ -30,8 +29,10 @@ from avaffect.files.mtl import read_mtl
 from avaffect.files.single import read_single
 from avaffect.files.table import read_table
 from avaffect.metrics.pairs import MTL_FILES, FrameLabels
-from avaffect.predictions.classes import to_expressions
+from avaffect.pipeline.validation import COLUMNS
+from avaffect.predictions.classes import coded
 from avaffect.predictions.prediction import Prediction
+from avaffect.predictions.voting import certain
 
 ASSUMED_FPS = 30.0
 _TABLES = "tables"
@@ -241,9 +242,7 @@ def _all_units(labels: NDArray[Any], task: str, edition: Edition) -> NDArray[Any
 def _certain(task: str, labels: NDArray[Any]) -> NDArray[np.float64]:
     """Labels as values: [N, 2], [N, 8] or [N, 12], NaN where there are none."""
     if task == "expr":
-        values = np.eye(len(EXPRESSIONS))[labels]
-        values[labels == INVALID["expr"]] = np.nan
-        return values
+        return certain(labels)
     return np.where(labels == INVALID[task], np.nan, labels)
 
 
@@ -254,22 +253,23 @@ def _validated(
     frames = len(columns["frame"])
     times = columns.get("time", times)
     seen = [values for name, values in columns.items() if name.startswith("seen_")]
-    values: dict[str, NDArray[Any]] = {}
-    classes = [name for name in columns if name.startswith("p_")]
-    blocks = {"va": ("valence", "arousal"), "au": tuple(f"{unit}_p" for unit in ACTION_UNITS)}
-    nothing = np.full(frames, np.nan, np.float32)
-    for task, names in blocks.items():
-        if any(name in columns for name in names):
-            values[task] = np.stack([columns.get(name, nothing) for name in names], axis=1)
-    if classes:
-        expr = np.stack([columns[name] for name in classes], axis=1)
-        summed = expr @ to_expressions([name.removeprefix("p_") for name in classes])
-        values["expr"] = summed / summed.sum(axis=1, keepdims=True)
+    targets = {
+        "va": [name for name in ("valence", "arousal") if name in columns],
+        "expr": [name.removeprefix("p_") for name in columns if name.startswith("p_")],
+        "au": [unit for unit in ACTION_UNITS if COLUMNS["au"].format(unit) in columns],
+    }
+    values: dict[str, NDArray[Any]] = {
+        task: coded(
+            task, names, np.stack([columns[COLUMNS[task].format(name)] for name in names], axis=1)
+        )
+        for task, names in targets.items()
+        if names
+    }
     return Prediction(
         subject,
         model,
         np.arange(frames) / ASSUMED_FPS if times is None else times,
         np.any(seen, axis=0) if seen else np.ones(frames, bool),
-        nothing,
+        np.full(frames, np.nan, np.float32),
         **values,
     )

@@ -16,10 +16,10 @@ from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.datasets.own import load_own
+from avaffect.datasets.split import labelled_clips, own_split
 from avaffect.errors import FormatError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.editions import DEFAULT_EDITION, edition_named
-from avaffect.pipeline.split import labelled_clips, own_split
 from avaffect.pipeline.validation import Pairs, scores_of, write_validation
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.library import choose, load_recipe, parse_recipe

@@ -22,7 +22,7 @@ from avaffect.pipeline.validation import COLUMNS
 from avaffect.predictions.postprocess import Postprocess
 from avaffect.predictions.smooth import Smoothing, TaskSmoothing, smooth_task
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
-from avaffect.training.checkpoint import checkpoint_folder, load_checkpoint
+from avaffect.training.checkpoint import checkpoint_folder, read_checkpoint
 from avaffect.training.score import decisions
 
 OFF = Smoothing()
@@ -114,7 +114,7 @@ def tune(
         )
     folds = [fold for fold in sorted(run.glob("fold-*")) if table_files(fold)]
     places = [checkpoint_folder(place) for place in folds or [run]]
-    checkpoints = [load_checkpoint(place)[0] for place in places]
+    checkpoints = [read_checkpoint(place) for place in places]
     first = checkpoints[0]
     if first.per_clip:
         raise UsageError(

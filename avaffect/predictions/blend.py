@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError
-from avaffect.predictions.prediction import ACTION_UNITS, AU_THRESHOLD, EXPRESSIONS, Prediction
+from avaffect.files.editions import ACTION_UNITS, AU_THRESHOLD, OTHER
+from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.voting import (
-    OTHER,
     average,
+    certain,
     meta_classifier,
+    said_classes,
     threshold_other,
     units_vote,
 )
@@ -206,16 +208,14 @@ def _expressions(models: Sequence[Prediction], mean: Values, how: Blending) -> V
     """Probabilities [N, 8], certain ones where they were voted on."""
     if how.expression == "vote":
         opinions = np.stack([one.expr for one in models if one.expr is not None])
-        return _certain(
-            meta_classifier(np.stack([_classes(one, how) for one in opinions]), opinions)
-        )
+        votes = np.stack([_classes(one, how) for one in opinions])
+        return certain(meta_classifier(votes, opinions))
     if how.other_below is None:
         return mean / mean.sum(axis=1, keepdims=True)
     classes = threshold_other(mean, how.other_below)
     seven = mean.copy()
     seven[:, OTHER] = 0
-    certain = _certain(classes)
-    seven[classes == OTHER] = certain[classes == OTHER]
+    seven[classes == OTHER] = certain(classes[classes == OTHER])
     return seven / seven.sum(axis=1, keepdims=True)
 
 
@@ -223,15 +223,7 @@ def _classes(expr: NDArray[np.float32], how: Blending) -> NDArray[np.int64]:
     """int64 [N], the class that one model says, -1 for none."""
     if how.other_below is not None:
         return threshold_other(expr, how.other_below)
-    missing = np.isnan(expr[:, 0])
-    return np.where(missing, -1, np.nan_to_num(expr).argmax(axis=1))
-
-
-def _certain(classes: NDArray[np.int64]) -> Values:
-    """[N, 8], probability 1 for the class, NaN rows for -1."""
-    certain = np.eye(len(EXPRESSIONS))[classes]
-    certain[classes < 0] = np.nan
-    return certain
+    return said_classes(expr)
 
 
 def _voted_units(models: Sequence[Prediction], at_least: int) -> Values:

@@ -21,10 +21,11 @@ from avaffect.errors import CheckpointError, UsageError
 from avaffect.features.store import SubjectFeatures
 from avaffect.features.tensors import Array, ArraySpec
 from avaffect.files.atomic import write_json
-from avaffect.files.editions import EXPRESSIONS, TASKS
-from avaffect.predictions.prediction import AU_THRESHOLD, Prediction
+from avaffect.files.editions import AU_THRESHOLD, EXPRESSIONS, TASKS
+from avaffect.predictions.prediction import Prediction
+from avaffect.predictions.predictor import prediction_of
 from avaffect.predictions.trained import Trained
-from avaffect.predictions.voting import average, meta_classifier, units_vote
+from avaffect.predictions.voting import average, certain, meta_classifier, said_classes, units_vote
 from avaffect.recipes.ensemble import OPINIONS, Average, Vote
 
 JOINED = "joined.json"
@@ -91,13 +92,8 @@ def _elected(each: NDArray[np.float32], priority: Sequence[int]) -> NDArray[np.f
     """Probabilities [M, N, C] of expressions as certain ones [N, C]."""
     classes, most = each.shape[2], len(EXPRESSIONS)
     wide = np.pad(each, ((0, 0), (0, 0), (0, most - classes)))
-    missing = np.isnan(each).any(axis=2)
-    wide[missing] = np.nan
-    votes = np.where(missing, -1, np.nan_to_num(wide).argmax(axis=2))
-    winners = meta_classifier(votes, wide, priority)
-    certain = np.eye(most)[winners][:, :classes]
-    certain[winners < 0] = np.nan
-    return certain
+    wide[np.isnan(each).any(axis=2)] = np.nan
+    return certain(meta_classifier(said_classes(wide), wide, priority))[:, :classes]
 
 
 def stacked_values(voters: Sequence[Values]) -> NDArray[np.float32]:
@@ -315,12 +311,9 @@ class Ensemble:
         coded: dict[str, Any] = {
             task: coder.coded(task, values[task]) for task in self.tasks if task in tasks
         }
-        return Prediction(
-            subject=subject.name,
-            model=self.name,
-            times=np.asarray(subject.times),
-            present=np.asarray(subject.present),
-            confidence=np.asarray(subject.confidence),
+        return prediction_of(
+            subject,
+            self.name,
             heard=heard,
             **coded,
         )

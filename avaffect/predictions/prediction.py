@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.faces.face import require_shape
-from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS, TASKS
+from avaffect.files.editions import ACTION_UNITS, AU_THRESHOLD, EXPRESSIONS, TASKS
 
 if TYPE_CHECKING:
     import pandas
@@ -19,8 +19,6 @@ __all__ = ["ACTION_UNITS", "EXPRESSIONS", "TASKS", "Prediction"]
 
 # A sum of float32 probabilities misses one by less than this.
 _TOLERANCE = 1e-4
-# From this probability on a unit is active, where nothing else was chosen for it.
-AU_THRESHOLD = 0.5
 # The columns of `va_interval`, in the order of its values.
 _BOUNDS = ("valence_low", "valence_high", "arousal_low", "arousal_high")
 

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from avaffect.config import PredictConfig
 from avaffect.errors import FeatureError, UnknownNameError
 from avaffect.features.encoders import ENCODERS
 from avaffect.features.store import SubjectFeatures
 from avaffect.predictions.prediction import Prediction
-from avaffect.recipes.recipe import FACES as PICTURES
+from avaffect.recipes.encoders import FACES as PICTURES
 
 # Frames that are read from the feature store at a time.
 CHUNK = 4096
@@ -86,6 +88,18 @@ def require_arrays(
             f"needed by {predictor.name}",
             f"run `avaffect preprocess{options}` again",
         )
+
+
+def prediction_of(subject: SubjectFeatures, model: str, **values: Any) -> Prediction:
+    """What ``model`` says of ``subject``: ``values`` on the subject's own frames."""
+    return Prediction(
+        subject=subject.name,
+        model=model,
+        times=np.asarray(subject.times),
+        present=np.asarray(subject.present),
+        confidence=np.asarray(subject.confidence),
+        **values,
+    )
 
 
 def chunks(frames: int) -> Iterator[slice]:

@@ -23,7 +23,7 @@ from avaffect.features.store import SubjectFeatures
 from avaffect.predictions import action_units
 from avaffect.predictions.expressions import blend
 from avaffect.predictions.prediction import Prediction
-from avaffect.predictions.predictor import chunks, require_arrays
+from avaffect.predictions.predictor import chunks, prediction_of, require_arrays
 from avaffect.predictions.valence_arousal import va_from_expression
 
 # The neutral face is estimated from at most about this many frames, evenly spread.
@@ -87,12 +87,9 @@ class Starter:
         present = np.asarray(subject.present)
         for values in (expr, va, active):
             values[~present] = np.nan
-        return Prediction(
-            subject=subject.name,
-            model=self.name,
-            times=np.asarray(subject.times),
-            present=present,
-            confidence=np.asarray(subject.confidence),
+        return prediction_of(
+            subject,
+            self.name,
             va=va if "va" in tasks else None,
             expr=expr if "expr" in tasks else None,
             au=action_units.presence(active) if "au" in tasks else None,

@@ -30,7 +30,7 @@ from avaffect.predictions import fusion
 from avaffect.predictions.expressions import with_other, with_units
 from avaffect.predictions.neutral import frontality, seconds_each
 from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS, Prediction
-from avaffect.predictions.predictor import chunks, require_arrays
+from avaffect.predictions.predictor import chunks, prediction_of, require_arrays
 from avaffect.predictions.resting import resting_shift, shifted
 from avaffect.predictions.speaking import lip_gap, lips_move
 from avaffect.predictions.unit_proxies import unit_proxies
@@ -143,12 +143,9 @@ class Starter1:
             interval[rows] = fusion.blend(face.interval, voice.interval, kept, by)
             heeded = (kept.voice > 0) | np.isnan(face.expr[:, 0])
             heard[rows] = heeded & ~np.isnan(voice.expr[:, 0])
-        return Prediction(
-            subject=subject.name,
-            model=self.name,
-            times=np.asarray(subject.times),
-            present=np.asarray(subject.present),
-            confidence=np.asarray(subject.confidence),
+        return prediction_of(
+            subject,
+            self.name,
             va=va if "va" in tasks else None,
             va_interval=interval if "va" in tasks and not self._frame_model.gives_va else None,
             expr=expr if "expr" in tasks else None,

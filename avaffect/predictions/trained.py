@@ -14,19 +14,17 @@ from numpy.typing import NDArray
 from avaffect.datasets.clip import Clip
 from avaffect.errors import FeatureError
 from avaffect.features.store import SubjectFeatures
-from avaffect.files.editions import ACTION_UNITS
 from avaffect.networks.apply import Opinion, apply_network
-from avaffect.predictions.classes import to_expressions
+from avaffect.predictions.classes import coded, to_expressions
 from avaffect.predictions.postprocess import FILE, Postprocess, load_postprocess
 from avaffect.predictions.prediction import Prediction
-from avaffect.predictions.predictor import require_arrays
+from avaffect.predictions.predictor import prediction_of, require_arrays
 from avaffect.training.checkpoint import Checkpoint, checkpoint_folder, load_checkpoint
 from avaffect.training.facts import relevant_settings, trained_backbones
 from avaffect.windows.reader import COMPANIONS, whole_clips
 
 # Window lengths, and with them what the features mean, follow the rate.
 _RATE_TOLERANCE = 0.1
-_DIMENSIONS = ("valence", "arousal")
 
 
 class Trained:
@@ -67,7 +65,7 @@ class Trained:
         self.smooth: str = after.smooth
         self._au_thresholds = after.limits()
         if "expr" in self.checkpoint.targets:
-            self._expressions = to_expressions(self.checkpoint.targets["expr"])
+            to_expressions(self.checkpoint.targets["expr"])  # refuses other classes at once
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """Raise FeatureError if features were made with other settings than in training.
@@ -104,12 +102,9 @@ class Trained:
         values: dict[str, Any] = {
             task: self.coded(task, opinion.values[task]) for task in self.tasks if task in tasks
         }
-        return Prediction(
-            subject=subject.name,
-            model=self.name,
-            times=np.asarray(subject.times),
-            present=np.asarray(subject.present),
-            confidence=np.asarray(subject.confidence),
+        return prediction_of(
+            subject,
+            self.name,
             heard=self.heard(opinion),
             au_thresholds=self._au_thresholds if "au" in values else None,
             **values,
@@ -176,16 +171,7 @@ class Trained:
     def coded(self, task: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Values [N, K] of the network's targets in the columns of the challenge; what it does not
         know is NaN."""
-        names = self.checkpoint.targets[task]
-        if task == "expr":
-            summed: NDArray[np.float32] = values @ self._expressions
-            return summed / summed.sum(axis=1, keepdims=True)
-        columns = _DIMENSIONS if task == "va" else ACTION_UNITS
-        out = np.full((len(values), len(columns)), np.nan, np.float32)
-        for i, name in enumerate(names):
-            if name in columns:
-                out[:, columns.index(name)] = values[:, i]
-        return out
+        return coded(task, self.checkpoint.targets[task], values)
 
 
 def notes(checkpoint: Checkpoint) -> tuple[str, ...]:

@@ -13,12 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.faces.face import require_shape
-from avaffect.files.editions import EXPRESSIONS
+from avaffect.files.editions import EXPRESSIONS, OTHER
 
 # Disgust, Fear, Sadness, Anger: the rarer of two goes first.
 PRIORITY = (2, 3, 5, 1)
-OTHER = EXPRESSIONS.index("Other")
 NOBODY = -1
+
+
+def said_classes(probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
+    """int64 [...], the likeliest class of each row [..., C]; -1 where a row has a NaN."""
+    missing = np.isnan(probabilities).any(axis=-1)
+    likeliest = np.nan_to_num(probabilities).argmax(axis=-1)
+    return np.where(missing, NOBODY, likeliest).astype(np.int64)
+
+
+def certain(classes: NDArray[np.integer]) -> NDArray[np.float64]:
+    """[N, 8], probability 1 for the class of each frame, NaN rows for -1."""
+    sure = np.eye(len(EXPRESSIONS))[classes]
+    sure[classes == NOBODY] = np.nan
+    return sure
 
 
 def meta_classifier(

@@ -19,7 +19,8 @@ from pydantic.dataclasses import dataclass
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError
 from avaffect.recipes.library import change_recipe, load_recipe, recipe_names
-from avaffect.recipes.recipe import BranchName, Count, Positive, Recipe
+from avaffect.recipes.recipe import Recipe
+from avaffect.recipes.values import BranchName, Count, Positive
 
 OPINIONS = "opinions"
 """The array of the members' opinions, float32 [N, K], which the recipe of a stack reads."""

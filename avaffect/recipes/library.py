@@ -13,8 +13,10 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError
-from avaffect.recipes import recipe as types
-from avaffect.recipes.recipe import Loss, Recipe
+from avaffect.recipes import blocks, encoders, training
+from avaffect.recipes import recipe as recipe_types
+from avaffect.recipes.recipe import Recipe
+from avaffect.recipes.training import Loss
 
 _SUFFIX = ".yaml"
 _SECTIONS = ("train", "window", "head", "fusion")
@@ -31,7 +33,8 @@ DEFAULT_LOSSES = {
 _KEYS = sorted(
     {
         one.name
-        for kind in vars(types).values()
+        for module in (blocks, encoders, recipe_types, training)
+        for kind in vars(module).values()
         if isinstance(kind, type) and is_dataclass(kind)
         for one in fields(kind)
     }

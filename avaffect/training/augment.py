@@ -12,7 +12,7 @@ from torch import Tensor
 
 from avaffect.config import AudioConfig
 from avaffect.errors import UsageError
-from avaffect.recipes.recipe import Augment
+from avaffect.recipes.training import Augment
 from avaffect.windows.batch import Batch
 
 _AUDIO = AudioConfig()

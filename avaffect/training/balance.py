@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avaffect.datasets.clip import INVALID_CLASS
 from avaffect.errors import UsageError
-from avaffect.recipes.recipe import Loss
+from avaffect.recipes.training import Loss
 
 Floats = NDArray[np.float32]
 Labels = NDArray[Any]

@@ -103,6 +103,35 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
         CheckpointError: what is there is no checkpoint of avaffect's, or damaged.
     """
     folder = checkpoint_folder(Path(place))
+    checkpoint = read_checkpoint(folder)
+    weights = folder / WEIGHTS
+    try:
+        network = checkpoint.build()
+    # torch answers sizes that cannot be with RuntimeErrors.
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, UsageError) as error:
+        raise _damaged(folder) from error
+    try:
+        if file_sha256(weights) != checkpoint.sha256:
+            raise CheckpointError(
+                f"'{weights}' is not the file that '{FACTS}' describes", "train again"
+            )
+        network.load_state_dict(load_file(weights))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(f"'{weights}' is damaged or missing", "train again") from error
+    network.eval()
+    return checkpoint, network
+
+
+def read_checkpoint(place: Path | str) -> Checkpoint:
+    """What is known of the network in a folder; its weights are not looked at.
+
+    Args:
+        place: see :func:`load_checkpoint`.
+
+    Raises:
+        InputNotFoundError, UsageError, CheckpointError: see :func:`load_checkpoint`.
+    """
+    folder = checkpoint_folder(Path(place))
     try:
         facts = json.loads((folder / FACTS).read_text("utf-8"))
         version, sha256 = facts["version"], facts["sha256"]
@@ -127,36 +156,21 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
             raise ValueError("targets")
         if not all(isinstance(facts[name], dict) for name in _OPEN):
             raise TypeError("facts")
-        network = checkpoint.build()
     except FormatError as error:
         raise CheckpointError(
             f"checkpoint '{folder}' does not fit this avaffect: {error.problem}",
             "use the version that wrote it (it is in the checkpoint), or train again",
         ) from error
-    # torch answers sizes that cannot be with RuntimeErrors, Python a nesting too deep.
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-        UsageError,
-    ) as error:
-        raise CheckpointError(
-            f"'{folder / FACTS}' is damaged or not written by avaffect", "train again"
-        ) from error
-    weights = folder / WEIGHTS
-    try:
-        if file_sha256(weights) != sha256:
-            raise CheckpointError(
-                f"'{weights}' is not the file that '{FACTS}' describes", "train again"
-            )
-        network.load_state_dict(load_file(weights))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise CheckpointError(f"'{weights}' is damaged or missing", "train again") from error
-    network.eval()
-    return checkpoint, network
+    # Python answers a nesting too deep with a RuntimeError.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise _damaged(folder) from error
+    return checkpoint
+
+
+def _damaged(folder: Path) -> CheckpointError:
+    return CheckpointError(
+        f"'{folder / FACTS}' is damaged or not written by avaffect", "train again"
+    )
 
 
 def checkpoint_folder(place: Path) -> Path:

@@ -27,7 +27,7 @@ from avaffect.errors import TrainingError, UsageError
 from avaffect.networks.network import AffectNetwork
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.recipes.recipe import Recipe
-from avaffect.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from avaffect.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from avaffect.training.history import Epoch, History
 from avaffect.training.optimiser import OPTIMISERS, Schedule
 from avaffect.training.processes import processes
@@ -226,8 +226,7 @@ def train(
         history.close()
         group.wait()
         chosen = out / recipe.train.select
-        checkpoint, _ = load_checkpoint(chosen)
-        return Trained(chosen, checkpoint, tuple(history.epochs), history.stalled)
+        return Trained(chosen, read_checkpoint(chosen), tuple(history.epochs), history.stalled)
 
 
 class _Sums:

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avaffect.errors import UnknownNameError, UsageError
-from avaffect.networks.heads import OTHER
-from avaffect.recipes.recipe import Loss
+from avaffect.files.editions import OTHER
+from avaffect.recipes.training import Loss
 from avaffect.training.balance import LabelWeights, bin_edges
 
 # Keeps a CCC of constants finite and its gradient bounded; a deviation of 1e-4 is far below what

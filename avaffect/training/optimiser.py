@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn, optim
 
-from avaffect.recipes.recipe import Train
+from avaffect.recipes.training import Train
 
 OPTIMISERS: dict[str, Callable[[Iterable[nn.Parameter], Train], optim.Optimizer]] = {
     # alpha and eps as in Keras, where the first paper was made; torch's own are .99 and 1e-8.

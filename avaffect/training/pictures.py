@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from avaffect.recipes.recipe import Augment
+from avaffect.recipes.training import Augment
 
 # Frames at a time: a CPU's cache holds few, a GPU wants many.
 _AT_A_TIME = {"cpu": 8}

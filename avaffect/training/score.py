@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.files.editions import AU_THRESHOLD
 from avaffect.metrics.arrays import score_arrays
 from avaffect.networks.apply import Opinion, apply_network
 from avaffect.networks.network import AffectNetwork
 from avaffect.training.processes import Processes
 from avaffect.windows.reader import WindowReader
-
-AU_THRESHOLD = 0.5
 
 
 def validate(

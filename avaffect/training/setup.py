@@ -14,7 +14,8 @@ from avaffect.errors import UsageError
 from avaffect.networks.backbones import load_pretrained
 from avaffect.networks.network import AffectNetwork, Statistics
 from avaffect.progress import EventCallback, Notice
-from avaffect.recipes.recipe import Backbone, Recipe
+from avaffect.recipes.encoders import Backbone
+from avaffect.recipes.recipe import Recipe
 from avaffect.training.balance import label_counts, label_weights, window_weights
 from avaffect.training.checkpoint import Checkpoint
 from avaffect.training.facts import data_facts, feature_settings, versions

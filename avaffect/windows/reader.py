@@ -14,7 +14,8 @@ from torch import Tensor
 from avaffect.datasets.clip import Clip, FeatureSource, is_valid
 from avaffect.errors import FeatureError
 from avaffect.features.tensors import Array
-from avaffect.recipes.recipe import FACES, Branch, Recipe
+from avaffect.recipes.encoders import FACES
+from avaffect.recipes.recipe import Branch, Recipe
 from avaffect.windows.batch import Batch
 from avaffect.windows.cut import Windows, cut
 

@@ -15,7 +15,7 @@ from avaffect.models.zoo import ZOO
 from avaffect.networks import backbones
 from avaffect.networks.backbones import BACKBONES, BackboneEncoder, PictureNorm, load_pretrained
 from avaffect.progress import Notice
-from avaffect.recipes.recipe import Backbone
+from avaffect.recipes.encoders import Backbone
 
 # The width before the classifier, and the parameters with one of 1000 classes, as published.
 SIZES = {

@@ -17,7 +17,7 @@ from avaffect.networks.blocks import (
     lengthen,
     shorten,
 )
-from avaffect.recipes.recipe import Dense, Recurrent, Tcn, Transformer
+from avaffect.recipes.blocks import Dense, Recurrent, Tcn, Transformer
 
 LENGTHS = torch.tensor([9, 4, 1, 7])
 EXISTS = torch.arange(9)[None] < LENGTHS[:, None]

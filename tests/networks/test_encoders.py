@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from avaffect.networks.encoders import ENCODERS, FrameEncoder, build_encoder
-from avaffect.recipes.recipe import Backbone, PhaseDifference
+from avaffect.recipes.encoders import Backbone, PhaseDifference
 
 
 class Mean(nn.Module):

@@ -28,7 +28,7 @@ from avaffect.networks.phase import (
     wrap,
 )
 from avaffect.networks.steerable import oriented_bands
-from avaffect.recipes.recipe import PhaseDifference
+from avaffect.recipes.encoders import PhaseDifference
 
 TURN = 2 * math.pi
 SMALL = {"size": 16, "differences": 4, "channels": (4,), "units": 16}

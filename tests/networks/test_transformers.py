@@ -8,7 +8,7 @@ from avaffect.errors import UsageError
 from avaffect.networks.attention import DecoderLayer, EncoderLayer
 from avaffect.networks.blocks import build_block
 from avaffect.networks.transformers import TimePosition
-from avaffect.recipes.recipe import EncoderDecoder, LocalAttention
+from avaffect.recipes.blocks import EncoderDecoder, LocalAttention
 
 EVERY = torch.ones(2, 9, dtype=torch.bool)
 # Not the same in all features, which a norm would take away.

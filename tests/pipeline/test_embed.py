@@ -28,7 +28,7 @@ from avaffect.pipeline.folder import Folder
 from avaffect.pipeline.predict import predict
 from avaffect.pipeline.preprocess import preprocess
 from avaffect.progress import Progress
-from avaffect.recipes.recipe import Backbone
+from avaffect.recipes.encoders import Backbone
 from avaffect.training.checkpoint import load_checkpoint
 from avaffect.training.facts import feature_settings
 

@@ -3,6 +3,7 @@
 import pytest
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError
+from avaffect.recipes.blocks import Recurrent
 from avaffect.recipes.library import (
     DEFAULT_LOSSES,
     change_recipe,
@@ -13,7 +14,6 @@ from avaffect.recipes.library import (
     recipe_path,
     to_yaml,
 )
-from avaffect.recipes.recipe import Recurrent
 
 GRU = "abaw1-av-gru"
 SMALL = """

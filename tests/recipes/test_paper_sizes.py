@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from avaffect.networks.network import AffectNetwork
+from avaffect.recipes.encoders import Backbone
 from avaffect.recipes.library import load_recipe
-from avaffect.recipes.recipe import Backbone, Recipe
+from avaffect.recipes.recipe import Recipe
 
 OUTPUTS = {"va": 2, "expr": 8, "au": 12}
 OPINIONS = 10

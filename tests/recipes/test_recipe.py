@@ -7,26 +7,18 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from avaffect.errors import UsageError
-from avaffect.recipes.library import choose, load_recipe, parse_recipe, recipe_names
-from avaffect.recipes.recipe import (
-    Augment,
-    Backbone,
-    Branch,
+from avaffect.recipes.blocks import (
     Dense,
     EncoderDecoder,
-    Fusion,
-    Head,
     LocalAttention,
-    Loss,
-    PhaseDifference,
-    Polarity,
-    Recipe,
     Recurrent,
     Tcn,
-    Train,
     Transformer,
-    Window,
 )
+from avaffect.recipes.encoders import Backbone, PhaseDifference
+from avaffect.recipes.library import choose, load_recipe, parse_recipe, recipe_names
+from avaffect.recipes.recipe import Branch, Fusion, Head, Polarity, Recipe
+from avaffect.recipes.training import Augment, Loss, Train, Window
 
 LAYER = Dense()
 AUDIO = Branch("audio", ("audio",), (LAYER,))

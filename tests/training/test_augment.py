@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from avaffect.errors import UsageError
-from avaffect.recipes.recipe import Augment
+from avaffect.recipes.training import Augment
 from avaffect.training.augment import augment, mixing, perturb_voice, stretch, warp_bands
 from avaffect.windows.batch import Batch
 

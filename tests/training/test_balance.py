@@ -10,7 +10,7 @@ from scipy.ndimage import convolve1d, gaussian_filter1d
 from sklearn.utils.class_weight import compute_class_weight
 
 from avaffect.errors import UsageError
-from avaffect.recipes.recipe import Loss
+from avaffect.recipes.training import Loss
 from avaffect.training.balance import (
     UNIT_LIMIT,
     LabelWeights,

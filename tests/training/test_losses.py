@@ -11,7 +11,7 @@ from torchvision.ops import sigmoid_focal_loss
 
 from avaffect.errors import UnknownNameError, UsageError
 from avaffect.metrics import scores
-from avaffect.recipes.recipe import Loss
+from avaffect.recipes.training import Loss
 from avaffect.training.balance import LabelWeights, bin_edges, lds_weights
 from avaffect.training.losses import (
     LOSSES,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from avaffect.errors import UsageError
-from avaffect.recipes.recipe import Train
+from avaffect.recipes.training import Train
 from avaffect.training.optimiser import OPTIMISERS, Schedule
 
 LR = 0.1

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avaffect.recipes.recipe import Augment
+from avaffect.recipes.training import Augment
 from avaffect.training.pictures import augment_pictures
 
 SIZE = 24

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from avaffect.datasets.clip import Clip
 from avaffect.errors import FeatureError
 from avaffect.features.tensors import ArraySpec
-from avaffect.recipes.recipe import Branch, Dense
+from avaffect.recipes.blocks import Dense
+from avaffect.recipes.recipe import Branch
 from avaffect.windows import reader as module
 from avaffect.windows.cut import cut
 from avaffect.windows.reader import (

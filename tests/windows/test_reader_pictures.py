@@ -11,8 +11,9 @@ from avaffect.errors import FeatureError
 from avaffect.features.tensors import ArraySpec
 from avaffect.networks.apply import apply_network
 from avaffect.networks.network import AffectNetwork
+from avaffect.recipes.encoders import Backbone
 from avaffect.recipes.library import parse_recipe
-from avaffect.recipes.recipe import Backbone, Branch
+from avaffect.recipes.recipe import Branch
 from avaffect.windows.cut import cut
 from avaffect.windows.reader import WindowReader, whole_clips
 

@@ -1,0 +1,66 @@
+"""What recipes say of encoders: nets on aligned faces (``networks.encoders``)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from avaffect.recipes.values import STRICT, Count, Fraction, Sizes
+
+
+@dataclass(frozen=True, config=STRICT)
+class Backbone:
+    """A convolutional net on each frame's aligned face.
+
+    Attributes:
+        net: a key of ``networks.backbones.BACKBONES``.
+        pretrained: whether training starts from ImageNet's weights; without them at hand it starts
+            at random, and says so.
+        frozen: stages that are not trained, by name; their batch statistics stay too.
+        size: pixels that faces are brought to.
+        checkpointing: whether activations are computed again in the backward pass, which saves
+            most of the memory and costs a third more time.
+        dropout: on what comes out.
+    """
+
+    kind: Literal["backbone"] = "backbone"
+    net: str = "regnet_y_400mf"
+    pretrained: bool = True
+    frozen: tuple[str, ...] = ()
+    size: Annotated[int, Field(ge=32, le=512)] = 112
+    checkpointing: bool = False
+    dropout: Fraction = 0.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class PhaseDifference:
+    """How each frame's face moves: differences of local phase between neighbouring frames, and a
+    small convolutional net on them (seed paper 002, after MIMAMO-Net, Deng et al. 2020).
+
+    Attributes:
+        size: pixels that grey faces are brought to.
+        differences: so many around each frame, even.
+        bands: orientations of the steerable pyramid.
+        levels: of the pyramid, from 1, the finest, on.
+        channels: of each convolution block.
+        units: size of the dense layer behind, which is what comes out.
+        dropout: on the maps of the convolutions.
+        out_dropout: behind the dense layer.
+    """
+
+    kind: Literal["phase"] = "phase"
+    size: Annotated[int, Field(ge=16, le=128, multiple_of=8)] = 48
+    differences: Annotated[int, Field(ge=2, multiple_of=2)] = 12
+    bands: Count = 2
+    levels: Annotated[tuple[Annotated[int, Field(ge=1, le=3)], ...], Field(min_length=1)] = (1, 2)
+    channels: Sizes = (64,)
+    units: Count = 256
+    dropout: Fraction = 0.2
+    out_dropout: Fraction = 0.3
+
+
+Encoder = Annotated[Backbone | PhaseDifference, Field(discriminator="kind")]
+FACES = "faces"
+"""The array of aligned faces, uint8 [N, S, S, 3] RGB, which ``features.pictures`` reads."""

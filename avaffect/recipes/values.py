@@ -1,0 +1,19 @@
+"""Kinds of values that recipes hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+STRICT = ConfigDict(extra="forbid")
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+# Dots would part them in --set and in the names of weights.
+BranchName = Annotated[str, Field(pattern=r"^\w[\w-]*$")]
+Sizes = Annotated[tuple[Count, ...], Field(min_length=1)]
+Activation = Literal["none", "relu", "prelu", "gelu", "tanh"]
+Norm = Literal["none", "batch", "layer"]
