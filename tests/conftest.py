@@ -45,6 +45,19 @@ def ffmpeg() -> Callable[..., None]:
 
 
 @pytest.fixture
+def half_precision() -> Callable[[str], Any]:
+    """Gives torch's type for ``bf16`` or ``fp16``; skips where this CPU cannot compute in it."""
+    from avaffect.training.precision import HALVES, cpu_computes_in
+
+    def find(name: str) -> Any:
+        if not cpu_computes_in(HALVES[name]):
+            pytest.skip(f"this processor cannot compute in {name}")
+        return HALVES[name]
+
+    return find
+
+
+@pytest.fixture
 def voice_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Puts a voice net with random weights into the zoo and returns its name.
 

@@ -142,7 +142,8 @@ class Train:
         clip_norm: largest norm of the gradient; 0 does not clip.
         patience: epochs without a better validation score before the end; 0 never stops early.
         ema: decay of an average of the weights, used for validation and saved; 0 is off.
-        amp: ``auto`` (bf16 or fp16 on CUDA, none on the CPU), ``none``, ``bf16`` or ``fp16``.
+        amp: ``auto`` (bf16 or fp16 on CUDA, none on the CPU), ``none``, ``bf16`` or ``fp16``; on a
+            CPU that cannot compute in what is chosen, none.
         modality_dropout: chance of each modality to be taken from a training window, unless that
             would take all that it has.
         sampling: ``shuffle``, or ``balanced`` (windows drawn so that classes occur alike).

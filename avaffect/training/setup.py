@@ -21,6 +21,7 @@ from avaffect.training.checkpoint import Checkpoint
 from avaffect.training.facts import data_facts, feature_settings, versions
 from avaffect.training.losses import build_loss
 from avaffect.training.objective import Objective
+from avaffect.training.precision import choose_precision
 from avaffect.training.processes import Processes
 from avaffect.windows.cut import cut
 from avaffect.windows.order import batch_count, batches
@@ -122,7 +123,7 @@ class Setup:
             losses[str(task)] = build_loss(task, config, weights)
         self.objective = Objective(self.network, losses)
         self.chances = self._balanced(sizes) if recipe.train.sampling == "balanced" else None
-        self.amp = amp_type(recipe.train.amp, group.device)
+        self.amp = choose_precision(recipe.train.amp, group.device, on_event)
         self._features = feature_settings((*train_clips, *val_clips), on_event, recipe.features)
         every = list(self.network.parameters())
         count = sum(one.numel() for one in every)
@@ -233,12 +234,3 @@ def targets_of(recipe: Recipe, dataset: Dataset) -> dict[str, tuple[str, ...]]:
                 f"choose with --task {have}",
             )
     return {task: tuple(dataset.targets[task]) for task in recipe.task_names}
-
-
-def amp_type(choice: str, device: torch.device) -> torch.dtype | None:
-    """The half precision to compute in, None for full."""
-    if choice == "auto":
-        if device.type != "cuda":
-            return None
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}[choice]

@@ -379,13 +379,14 @@ def test_every_recipe_is_a_network(name):
     )
 
 
-def test_half_precision_gives_whole_numbers(small_network, small_windows):
+def test_half_precision_gives_whole_numbers(small_network, small_windows, half_precision):
     """Under autocast the opinions are float32, close to those without."""
+    bf16 = half_precision("bf16")
     for block, fusion, pool in KINDS[::5]:
         network = warmed(small_network(block, fusion, pool), small_windows).eval()
         inputs, seen, exists = small_windows(lengths=[9, 4, 7, 1])
         exact = network(inputs, seen, exists)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", bf16):
             rough = network(inputs, seen, exists)
         for task, one in rough.items():
             assert one.dtype == torch.float32

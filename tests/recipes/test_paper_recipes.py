@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -121,17 +122,30 @@ _BLIND = ".key.bias"
 TRUE_NETS = ("abaw2-two-stream", "abaw3-va-stage1", "abaw5-va", "abaw5-expr")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_step_reaches_every_parameter(name: str, request: pytest.FixtureRequest) -> None:
-    if name not in TRUE_NETS:
+@pytest.fixture(params=NAMES)
+def step(request: pytest.FixtureRequest) -> tuple[Any, Callable[[], tuple[Any, dict[str, Any]]]]:
+    """A recipe's objective, and a function that gives its loss and parts on one batch."""
+    if request.param not in TRUE_NETS:
         request.getfixturevalue("light_nets")
-    recipe = small(name)
+    recipe = small(request.param)
     objective, batch = make_objective(recipe), make_batch(recipe)
     objective.epoch = 2  # behind the epochs of the polarity alone
-    torch.manual_seed(3)
-    loss, parts = objective(batch)
+
+    def run() -> tuple[Any, dict[str, Any]]:
+        objective.zero_grad(set_to_none=True)
+        torch.manual_seed(3)
+        loss, parts = objective(batch)
+        return loss, parts
+
+    return objective, run
+
+
+def test_a_step_reaches_every_parameter(step: Any) -> None:
+    objective, run = step
+    loss, parts = run()
     loss.backward()
     assert torch.isfinite(loss)
+    recipe = objective.network.recipe
     assert set(parts) == {*recipe.task_names, *(["polarity"] if recipe.polarity else [])}
     for key, parameter in objective.network.named_parameters():
         if not parameter.requires_grad:
@@ -140,17 +154,20 @@ def test_a_step_reaches_every_parameter(name: str, request: pytest.FixtureReques
         assert parameter.grad is not None, key
         assert torch.isfinite(parameter.grad).all(), key
         assert parameter.grad.any() or key.endswith(_BLIND), key
-    # The same in half precision, whose rounding changes no more than the third digit or so.
-    objective.zero_grad(set_to_none=True)
-    torch.manual_seed(3)
-    with torch.autocast("cpu", torch.bfloat16):
-        half, _ = objective(batch)
+
+
+def test_half_precision_changes_no_more_than_the_third_digit_or_so(
+    step: Any, half_precision: Callable[[str], Any]
+) -> None:
+    objective, run = step
+    with torch.autocast("cpu", half_precision("bf16")):
+        half, _ = run()
     half.backward()
     assert half.dtype == torch.float32
-    torch.testing.assert_close(half, loss, rtol=0.1, atol=0.1)
     for key, parameter in objective.network.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), key
+    torch.testing.assert_close(half, run()[0], rtol=0.1, atol=0.1)
 
 
 @pytest.mark.usefixtures("light_nets")

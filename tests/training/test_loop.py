@@ -14,7 +14,7 @@ from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import FeatureError, TrainingError, UsageError
 from avaffect.progress import Notice
 from avaffect.recipes.library import choose
-from avaffect.training import loop
+from avaffect.training import loop, precision
 from avaffect.training.checkpoint import load_checkpoint
 from avaffect.training.setup import Setup
 
@@ -290,7 +290,8 @@ def test_clips_labelled_for_some_tasks_only(recipe, fit, dataset, tmp_path):
 
 
 @pytest.mark.parametrize("amp", ["bf16", "fp16"])
-def test_half_precision_on_the_cpu(amp, recipe, fit, tmp_path):
+def test_half_precision_on_the_cpu(amp, recipe, fit, tmp_path, half_precision):
+    half_precision(amp)
     notices = []
     done = fit(recipe(f"train.amp={amp}"), tmp_path, on_event=notices.append)
     assert all(np.isfinite(epoch.losses["loss"]) for epoch in done.epochs)
@@ -299,6 +300,18 @@ def test_half_precision_on_the_cpu(amp, recipe, fit, tmp_path):
     assert done.epochs[0].losses != full.epochs[0].losses
     texts = [one.text for one in notices if isinstance(one, Notice)]
     assert any(text.startswith("device: CPU") and amp[-2:] in text for text in texts)
+
+
+def test_a_processor_without_half_precision_trains_in_float32(
+    recipe, fit, weights, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(precision, "cpu_computes_in", lambda half: False)
+    notices = []
+    asked = fit(recipe("train.amp=bf16"), tmp_path / "asked", on_event=notices.append)
+    full = fit(recipe("train.amp=none"), tmp_path / "full")
+    assert same(weights(asked.folder), weights(full.folder))
+    warnings = [one.text for one in notices if isinstance(one, Notice) and one.warning]
+    assert len([text for text in warnings if "float32" in text]) == 1
 
 
 def test_gradients_are_clipped(recipe, fit, tmp_path, monkeypatch):
