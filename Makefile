@@ -11,7 +11,7 @@ demo: setup
 	$(BIN)/avaffect predict sample_media/one_person.mp4 --task all -o demo_out --overwrite
 
 test: lint
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --cov -n 2 --dist loadscope
 
 lint: setup
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+# Threads that wait for each other cost more than they save, beside a second worker all the more.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test fails for being slow: the machine may be busy.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

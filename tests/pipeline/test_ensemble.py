@@ -30,7 +30,7 @@ from avaffect.pipeline.train import DataConfig, load_dataset, read_run
 from avaffect.predictions.ensemble import Joined
 from avaffect.progress import Notice, Progress
 from avaffect.recipes.ensemble import load_ensemble
-from avaffect.training.checkpoint import load_checkpoint
+from avaffect.training.checkpoint import load_checkpoint, read_checkpoint
 from avaffect.training.history import History
 from avaffect.windows.reader import whole_clips
 
@@ -395,8 +395,8 @@ BAD = "import sys; sys.exit('avaffect: the loss is no number: lower train.lr')"
 def any_checkpoint(monkeypatch, settings, data, here):
     """Whatever has run counts as trained."""
     run_ensemble(settings("pair"), data / "ready", device="cpu")
-    found = load_checkpoint(data / "ready/members/one")
-    monkeypatch.setattr(members, "load_checkpoint", lambda folder: found)
+    found = read_checkpoint(data / "ready/members/one")
+    monkeypatch.setattr(members, "read_checkpoint", lambda folder: found)
 
 
 def test_one_that_fails(any_checkpoint, tmp_path):
