@@ -23,6 +23,9 @@ from numpy.typing import NDArray
 
 from avaffect.errors import ModelError
 
+# For a program that imported ONNX Runtime before this package, which switches this off before.
+onnxruntime.disable_telemetry_events()
+
 Array = NDArray[Any]
 
 # No net inside a bundle comes near this.
