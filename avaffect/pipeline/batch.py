@@ -104,7 +104,7 @@ class PredictBatch:
     Args:
         out: the output folder.
         config: the settings, see :func:`avaffect.pipeline.predict.with_features`.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
         form: a format of ``files.editions.FORMATS``. The files of ``single`` and ``mtl`` hold
             all sources of the batch; they are written when the block ends, unless all failed.
         edition: an edition of ``files.editions.EDITIONS``.

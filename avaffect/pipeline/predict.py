@@ -117,7 +117,7 @@ def predict(
         config: all settings; its ``tasks`` are replaced by ``task``, and features that the model
             reads are added. None takes the defaults, without features that it does not read.
         checkpoint: folder that ``train`` wrote, to predict with that model.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress and notices.
 
     Raises:

@@ -101,7 +101,7 @@ def preprocess(
         video: the file.
         out: the folder for this video.
         config: the settings; None takes the defaults.
-        device: ``auto``, ``cpu`` or ``cuda``, for the encoders.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for the encoders.
         nets: loaded nets to share between videos; None loads them if needed.
         on_event: progress and notices.
 
