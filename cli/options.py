@@ -223,7 +223,15 @@ def analysis_options(function: F) -> F:
                 "--audio-stream",
                 type=click.IntRange(0),
                 metavar="N",
-                help="The N-th audio stream, from 0.  [default: the file's default]",
+                help="The N-th audio stream, from 0.  [default: the file's default, or the first "
+                "that is not mute]",
+            ),
+            click.option(
+                "--channel",
+                type=click.IntRange(0),
+                metavar="N",
+                help="The N-th channel of the sound alone, from 0.  [default: all are mixed, or "
+                "the loudest is taken where they cancel each other]",
             ),
             device_option("Where encoders run"),
             click.option(
@@ -240,7 +248,11 @@ def analysis_options(function: F) -> F:
 def analysis_config(options: dict[str, Any], **changes: Any) -> AnalysisConfig:
     """The settings that :func:`analysis_options` asked for."""
     return AnalysisConfig(
-        media=MediaConfig(options["video_stream"], options["audio_stream"]),
+        media=MediaConfig(
+            video_stream=options["video_stream"],
+            audio_stream=options["audio_stream"],
+            channel=options["channel"],
+        ),
         faces=FaceConfig(
             detector=options["detector"],
             detect_every=options["detect_every"],

@@ -19,6 +19,10 @@ AnyStream = TypeVar("AnyStream", bound=Stream)
 
 MAX_SIDE = 16_384
 MAX_PIXELS = 100_000_000
+# Sound that is recorded lies in between: 8,000 on the telephone, 705,600 at most in studios.
+RATES = (2_000, 768_000)
+# What ffmpeg's resampler takes.
+MAX_CHANNELS = 64
 
 # pattern_type: else ffmpeg reads a picture called a%d.jpg as the name of a whole series.
 _OPTIONS = {
@@ -131,18 +135,47 @@ def choose_audio(container: InputContainer, path: Path, ordinal: int | None) -> 
     """The audio stream to decode, None if the file has no sound that can be decoded.
 
     Raises:
-        MediaError: ``ordinal`` is given and there is no such stream.
+        MediaError: ``ordinal`` is given and there is no such stream; or an implausible rate or
+            number of channels.
     """
     streams = list(container.streams.audio)
     if ordinal is None:
         known = [stream for stream in streams if stream.codec_context is not None]
-        return _default(known) if known else None
+        usable = [stream for stream in known if plausible_sound(stream)]
+        if known and not usable:
+            check_sound(known[0], path)
+        return _default(usable) if usable else None
     if not 0 <= ordinal < len(streams) or streams[ordinal].codec_context is None:
         raise MediaError(
             f"'{path}' has no audio stream {ordinal} that can be decoded",
             f"it has {len(streams)}, counted from 0",
         )
+    check_sound(streams[ordinal], path)
     return streams[ordinal]
+
+
+def plausible_sound(stream: AudioStream) -> bool:
+    """Whether somebody may have recorded sound of this rate and in so many channels."""
+    low, high = RATES
+    # 0 stands for a rate that is not known yet.
+    rate = stream.sample_rate
+    return (not rate or low <= rate <= high) and stream.channels <= MAX_CHANNELS
+
+
+def check_sound(stream: AudioStream, path: Path) -> None:
+    """Raise MediaError for sound that is not :func:`plausible_sound`."""
+    if plausible_sound(stream):
+        return
+    low, high = RATES
+    if stream.channels > MAX_CHANNELS:
+        raise MediaError(
+            f"'{path}' has {stream.channels} channels of sound, at most {MAX_CHANNELS} are read",
+            "take those with speech out of it first, e.g. sox IN OUT remix 1 2",
+        )
+    raise MediaError(
+        f"'{path}' claims {stream.sample_rate:,} samples of sound a second",
+        f"rates from {low:,} to {high:,} Hz are read: write the true one into its header",
+    )
 
 
 def _default(streams: list[AnyStream]) -> AnyStream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -198,6 +198,7 @@ def predict_video(
         kept = {**about, "configuration": analysis_config.to_dict()}
         keep_subjects(store, found, subjects, wanted, kept, sound)
     about |= {"frames": found.report.frames, "damage": damage(found.report)}
+    about["sound"] = None if sound is None else asdict(sound)
     return _result(video, subjects, config, predictor, about)
 
 
@@ -220,6 +221,7 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
         subjects = with_pictures(Folder(folder), stored)
     about = {key: first[key] for key in ("video", "models", "versions")}
     about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}
+    about["sound"] = Folder(folder).record().get("sound")
     return _result(folder, subjects, config, predictor, about)
 
 
@@ -306,8 +308,7 @@ def _spool_sound(
     arrays = sound_arrays(config)
     wav = work / "audio.wav"
     sound = make_wav(video, wav, config.media, on_event) if arrays else None
-    span = None if sound is None else (sound.start_s, sound.end_s)
-    reader = SoundReader(wav, span, config, arrays, on_event)
+    reader = SoundReader(wav, sound, config, arrays, on_event)
     found.spool.write_rows(reader.specs, reader.chunks(found.spool.times()))
     wav.unlink(missing_ok=True)
     return sound

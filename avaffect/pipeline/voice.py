@@ -9,7 +9,7 @@ of sound.
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from avaffect.pipeline.sound import (
     stages,
     stale_arrays,
     store_sound,
+    tell_cuts,
 )
 from avaffect.progress import EventCallback, ignore_events
 
@@ -70,7 +71,9 @@ def voice_keys(sha256: str, config: AnalysisConfig) -> dict[str, str]:
         sha256: of the file.
         config: the settings.
     """
-    clock = [float(config.sound_rate), config.media.audio_stream]
+    clock: list[float | None] = [float(config.sound_rate), config.media.audio_stream]
+    if config.media.channel is not None:
+        clock.append(config.media.channel)
     found = {FACES: array_key(sha256, FACES, clock)}
     if config.voice is not None:
         found["voice"] = array_key(sha256, "voice", clock, model_hashes(sound_models(config)))
@@ -129,11 +132,14 @@ def preprocess_voice(
         raise MediaError(
             f"no sound of '{path}' can be decoded", "check whether the file plays in a player"
         )
+    # The rows are on a regular clock, which would run on through a gap.
+    tell_cuts(path, sound, "what follows is moved forward by so much", on_event)
+    closed = sound.in_wav(np.array([sound.start_s, sound.end_s]))
+    heard = replace(sound, start_s=float(closed[0]), end_s=float(closed[1]), cuts=())
     spool = Spool.create(folder.work, {}, wanted[FACES])
     for row in range(int(np.ceil(sound.duration_s * config.sound_rate))):
         spool.append_frame(row / config.sound_rate)
-    span = (sound.start_s, sound.end_s)
-    reader = SoundReader(wav, span, config, arrays, on_event)
+    reader = SoundReader(wav, heard, config, arrays, on_event)
     spool.write_rows(reader.specs, reader.chunks(spool.times()))
     subject = SpooledSubject(path.stem, spool, ())
     write_subject(folder.features(subject.name), subject, about, wanted)
@@ -148,7 +154,7 @@ def preprocess_voice(
             "frames": subject.frames,
             "faces": 0,
             "subjects": [subject.name],
-            "sound": asdict(sound),
+            "sound": asdict(heard) | {"closed_gaps": sound.cuts},
             "configuration": about["configuration"],
             "versions": about["versions"],
         }

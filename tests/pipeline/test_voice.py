@@ -216,6 +216,8 @@ def test_keys_tell_what_matters():
     assert module.voice_keys("v", same) == base
     rate = module.voice_keys("v", replace(same, sound_rate=26))
     assert all(rate[name] != base[name] for name in base)
+    channel = module.voice_keys("v", replace(same, media=MediaConfig(channel=0)))
+    assert all(channel[name] != base[name] for name in base)
     audio = module.voice_keys("v", replace(same, audio=AudioConfig(n_mels=64)))
     assert (audio["faces"], audio["audio"] != base["audio"]) == (base["faces"], True)
     other = module.voice_keys("w", same)
