@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from avaffect.errors import InputNotFoundError, MediaError, NotMediaError, NoVideoStreamError
 from avaffect.media.ffmpeg import FORMATS, file_url
+from avaffect.media.foreign import describe
 
 AnyStream = TypeVar("AnyStream", bound=Stream)
 
@@ -67,10 +68,8 @@ def open_container(path: Path) -> InputContainer:
                 "frame of an MP4 or MOV can be decoded",
                 "copy, download or record it again",
             ) from error
-        raise NotMediaError(
-            f"'{path}' is not a video or is damaged from its start",
-            "check it in a player, or convert it to MP4",
-        ) from error
+        problem, hint = describe(path)
+        raise NotMediaError(f"'{path}' {problem}", hint) from error
 
 
 def _mp4_without_index(file: BinaryIO, size: int) -> bool:

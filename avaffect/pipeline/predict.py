@@ -13,6 +13,7 @@ from avaffect.errors import UsageError
 from avaffect.features.pictures import HAS_FACE
 from avaffect.features.provenance import backbones_in, provenance
 from avaffect.features.store import FACES, SubjectFeatures
+from avaffect.media.local import local_path
 from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
 from avaffect.models.device import choose_device
@@ -126,6 +127,7 @@ def predict(
         MediaError: if the file cannot be used as a video.
         ModelError: if weights are not to be had or damaged.
     """
+    source = local_path(source)
     tasks = parse_tasks(task)
     chosen_config = replace(config or PredictConfig(), tasks=tasks)
     if checkpoint is not None:
@@ -134,7 +136,6 @@ def predict(
     require_licences(config)
     chosen = choose_device(device).name
     predictor = build_predictor(config, chosen)
-    source = Path(source)
     if is_preprocessed(source):
         return predict_folder(source, config, predictor)
     with tempfile.TemporaryDirectory(prefix="avaffect-") as work:
