@@ -18,6 +18,9 @@ from avaffect.media.foreign import describe
 
 AnyStream = TypeVar("AnyStream", bound=Stream)
 
+# Of these a film is made only where there is nothing else.
+_PICTURE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")
+
 MAX_SIDE = 16_384
 MAX_PIXELS = 100_000_000
 # Sound that is recorded lies in between: 8,000 on the telephone, 705,600 at most in studios.
@@ -32,7 +35,8 @@ _OPTIONS = {
     "pattern_type": "none",
     "max_pixels": str(MAX_PIXELS),
 }
-_COVER = Disposition.attached_pic | Disposition.timed_thumbnails
+# What a picture is that does not belong to a film.
+COVER = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
 def open_container(path: Path) -> InputContainer:
@@ -98,7 +102,7 @@ def choose_video(container: InputContainer, path: Path, ordinal: int | None) -> 
 
     Args:
         ordinal: which, counted from 0 among the video streams; None takes the first that is
-            marked default, else the first, and leaves out cover pictures.
+            marked default, else the first, and leaves out cover pictures, marked or not.
 
     Raises:
         NoVideoStreamError: there is none, or not as many.
@@ -106,14 +110,16 @@ def choose_video(container: InputContainer, path: Path, ordinal: int | None) -> 
     """
     streams = list(container.streams.video)
     if ordinal is None:
-        moving = [stream for stream in streams if not stream.disposition & _COVER]
+        moving = [stream for stream in streams if not stream.disposition & COVER]
         if not moving:
             found = "a cover picture" if streams else "sound" if container.streams.audio else None
             raise NoVideoStreamError(
                 f"'{path}' has no video stream" + (f", only {found}" if found else ""),
                 "choose a file with a moving picture",
             )
-        stream = _default(moving)
+        # A cover that is not marked as one, beside a film.
+        films = [stream for stream in moving if not _is_picture(stream)]
+        stream = _default(films or moving)
     else:
         if not 0 <= ordinal < len(streams):
             raise NoVideoStreamError(
@@ -175,6 +181,12 @@ def check_sound(stream: AudioStream, path: Path) -> None:
         f"'{path}' claims {stream.sample_rate:,} samples of sound a second",
         f"rates from {low:,} to {high:,} Hz are read: write the true one into its header",
     )
+
+
+def _is_picture(stream: VideoStream) -> bool:
+    if stream.codec_context is None:
+        return False
+    return stream.frames == 1 or stream.codec_context.name in _PICTURE_CODECS
 
 
 def _default(streams: list[AnyStream]) -> AnyStream:

@@ -21,6 +21,7 @@ from avaffect.features.spool import Spool
 from avaffect.features.store import FACES, SpooledSubject, write_subject
 from avaffect.media.container import choose_audio, choose_video, open_container
 from avaffect.media.sound import extract_sound
+from avaffect.media.stills import stills
 from avaffect.pipeline.folder import Folder, is_preprocessed
 from avaffect.pipeline.keys import model_hashes, sound_models
 from avaffect.pipeline.sound import (
@@ -31,11 +32,11 @@ from avaffect.pipeline.sound import (
     store_sound,
     tell_cuts,
 )
-from avaffect.progress import EventCallback, ignore_events
+from avaffect.progress import EventCallback, Notice, ignore_events
 
 
 def is_voice(path: Path, config: MediaConfig) -> bool:
-    """Whether ``path`` has sound but no moving picture; a cover picture is none.
+    """Whether ``path`` has sound but no moving picture; a cover or a few slides are none.
 
     A file of which ``config`` names a video stream is meant to be a video.
 
@@ -49,7 +50,7 @@ def is_voice(path: Path, config: MediaConfig) -> bool:
             choose_video(container, path, None)
         except NoVideoStreamError:
             return choose_audio(container, path, config.audio_stream) is not None
-    return False
+    return stills(path) is not None
 
 
 def only_sound(source: Path, config: MediaConfig) -> bool:
@@ -125,6 +126,13 @@ def preprocess_voice(
             store_sound(folder, stored, config, arrays, wanted, about, on_event)
             folder.write_record({**folder.record(), "configuration": about["configuration"]})
         return stages(arrays)
+    if pictures := stills(path):
+        shown = "a still picture" if pictures == 1 else f"{pictures} still pictures"
+        text = (
+            f"'{path.name}' shows {shown} beside its sound and is taken as sound "
+            "(--video-stream 0 takes the picture)"
+        )
+        on_event(Notice(text))
     wav = folder.work / "audio.wav"
     sound = extract_sound(path, config.media, wav, first_time_s=None, on_event=on_event)
     if sound is None or sound.samples == 0:
