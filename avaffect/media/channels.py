@@ -18,7 +18,6 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from avaffect.errors import MediaError
 from avaffect.media.tracks import Floats, Piece, Track, pieces
 from avaffect.progress import EventCallback, Notice, ignore_events
 
@@ -85,16 +84,8 @@ def choose_mix(
         path: the file.
         track: which audio stream.
         channel: the channel to take, counted from 0; None decides by what is heard.
-
-    Raises:
-        MediaError: there is no such channel.
     """
     if channel is not None:
-        if channel >= max(track.channels, 1):
-            raise MediaError(
-                f"audio stream {track.ordinal} of '{path}' has no channel {channel}",
-                f"it has {track.channels}, counted from 0",
-            )
         return Mix(f"channel {channel}", channel=channel)
     if track.channels == 1 and not track.varies:
         return Mix()

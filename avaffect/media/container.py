@@ -159,6 +159,15 @@ def choose_audio(container: InputContainer, path: Path, ordinal: int | None) -> 
     return streams[ordinal]
 
 
+def check_channel(stream: AudioStream, channel: int | None, path: Path) -> None:
+    """Raise MediaError if ``channel`` is given and ``stream`` has none of that number."""
+    if channel is not None and channel >= max(stream.channels, 1):
+        raise MediaError(
+            f"the sound of '{path}' has no channel {channel}",
+            f"it has {stream.channels}, counted from 0",
+        )
+
+
 def plausible_sound(stream: AudioStream) -> bool:
     """Whether somebody may have recorded sound of this rate and in so many channels."""
     low, high = RATES

@@ -17,7 +17,12 @@ from av.stream import Discard
 from numpy.typing import NDArray
 
 from avaffect.config import MediaConfig
-from avaffect.media.container import choose_audio, open_container, plausible_sound
+from avaffect.media.container import (
+    check_channel,
+    choose_audio,
+    open_container,
+    plausible_sound,
+)
 from avaffect.progress import EventCallback, Notice, ignore_events
 
 Floats = NDArray[np.float32]
@@ -70,8 +75,17 @@ def choose_track(
     several was taken. Streams of one channel each, as cameras write them to MXF, are no exception.
 
     Raises:
-        InputNotFoundError, MediaError: as :func:`avaffect.media.container.choose_audio`.
+        InputNotFoundError, MediaError: as :func:`avaffect.media.container.choose_audio`;
+            MediaError also if the stream lacks ``config.channel``.
     """
+    track = _choose(path, config, on_event)
+    if track is not None:
+        with open_container(path) as container:
+            check_channel(container.streams.audio[track.ordinal], config.channel, path)
+    return track
+
+
+def _choose(path: Path, config: MediaConfig, on_event: EventCallback) -> Track | None:
     with open_container(path) as container:
         default = choose_audio(container, path, config.audio_stream)
         if default is None:

@@ -8,7 +8,7 @@ from avaffect.cli.options import NameChoice, analysis_config
 from avaffect.cli.predict import predict
 from avaffect.cli.preprocess import preprocess
 from avaffect.cli.train import train
-from avaffect.config import AnalysisConfig, FaceConfig, PredictConfig
+from avaffect.config import AnalysisConfig, FaceConfig, MediaConfig, PredictConfig
 from avaffect.errors import UnknownNameError
 
 
@@ -80,13 +80,13 @@ def test_options_without_arguments_give_the_default_settings(command):
 def test_options_arrive_in_the_settings():
     arguments = ["v.mp4", "--detector", "centerface", "--detect-every", "3", "--aligner", "fan",
                  "--subjects", "all", "--crop-size", "64", "--video-stream", "1",
-                 "--audio-stream", "2"]  # fmt: skip
+                 "--audio-stream", "2", "--channel", "3"]  # fmt: skip
     with preprocess.make_context("x", arguments) as context:
         config = analysis_config(context.params, encoders=())
     assert config.faces == FaceConfig(
         "centerface", detect_every=3, aligner="fan", subjects="all", crop_size=64
     )
-    assert (config.media.video_stream, config.media.audio_stream) == (1, 2)
+    assert config.media == MediaConfig(video_stream=1, audio_stream=2, channel=3)
     assert config.encoders == ()
 
 
