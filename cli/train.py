@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from avaffect.cli.options import DEVICES, NameChoice, data_config, data_options
+from avaffect.cli.options import data_config, data_options, device_option
 from avaffect.errors import UsageError
 from avaffect.files.editions import TASKS
 
@@ -70,13 +70,7 @@ _FREE = ("out", "device", "workers", "resume", "tensorboard", "quiet", "fold")
     "--resume", is_flag=True, help="Go on with the interrupted run in OUT, with its own settings."
 )
 @click.option("--overwrite", is_flag=True, help="Throw away the run that is in OUT.")
-@click.option(
-    "--device",
-    type=NameChoice(DEVICES, "device"),
-    default="auto",
-    show_default=True,
-    help="Where to train.",
-)
+@device_option("Where to train")
 @click.option(
     "--workers", type=click.IntRange(0), help="Processes that read windows.  [default: by device]"
 )

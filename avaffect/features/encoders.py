@@ -23,6 +23,7 @@ from avaffect.faces.face import require_shape
 from avaffect.files.editions import EXPRESSIONS
 from avaffect.metrics.calibration import softmax
 from avaffect.models.derived import derived_file
+from avaffect.models.device import device_kind
 from avaffect.models.fetch import model_path
 from avaffect.models.session import OnnxNet, TfliteNet
 
@@ -58,7 +59,7 @@ Encode = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 class Builder(Protocol):
-    """Makes an encoding function; ``device`` is ``cpu`` or ``cuda``."""
+    """Makes an encoding function; ``device`` is ``cpu``, ``cuda`` or ``cuda:N``."""
 
     def __call__(self, device: str) -> Encode: ...
 
@@ -103,7 +104,7 @@ class Encoder:
 
 
 def build_encoder(name: str, device: str = "cpu") -> Encoder:
-    """The encoder called ``name``, with checked weights, on ``device`` (``cpu`` or ``cuda``).
+    """The encoder called ``name``, with checked weights, on ``device`` (``cpu``, ``cuda:1`` ...).
 
     Raises:
         UnknownNameError: if there is none of that name.
@@ -135,7 +136,7 @@ def _chunked(run: Encode, size: int) -> Encode:
 
 def _efficientnet_lite0(device: str) -> Encode:
     checkpoint = model_path("efficientnet-lite0")
-    if device == "cuda":
+    if device_kind(device) == "cuda":
         import torch
 
         from avaffect.features.efficientnet_lite import load

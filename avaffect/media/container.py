@@ -14,11 +14,19 @@ from av.video.stream import VideoStream
 
 from avaffect.errors import InputNotFoundError, MediaError, NotMediaError, NoVideoStreamError
 from avaffect.media.ffmpeg import FORMATS, file_url
+from avaffect.media.foreign import describe
 
 AnyStream = TypeVar("AnyStream", bound=Stream)
 
+# Of these a film is made only where there is nothing else.
+_PICTURE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")
+
 MAX_SIDE = 16_384
 MAX_PIXELS = 100_000_000
+# Sound that is recorded lies in between: 8,000 on the telephone, 705,600 at most in studios.
+RATES = (2_000, 768_000)
+# What ffmpeg's resampler takes.
+MAX_CHANNELS = 64
 
 # pattern_type: else ffmpeg reads a picture called a%d.jpg as the name of a whole series.
 _OPTIONS = {
@@ -27,7 +35,8 @@ _OPTIONS = {
     "pattern_type": "none",
     "max_pixels": str(MAX_PIXELS),
 }
-_COVER = Disposition.attached_pic | Disposition.timed_thumbnails
+# What a picture is that does not belong to a film.
+COVER = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
 def open_container(path: Path) -> InputContainer:
@@ -63,10 +72,8 @@ def open_container(path: Path) -> InputContainer:
                 "frame of an MP4 or MOV can be decoded",
                 "copy, download or record it again",
             ) from error
-        raise NotMediaError(
-            f"'{path}' is not a video or is damaged from its start",
-            "check it in a player, or convert it to MP4",
-        ) from error
+        problem, hint = describe(path)
+        raise NotMediaError(f"'{path}' {problem}", hint) from error
 
 
 def _mp4_without_index(file: BinaryIO, size: int) -> bool:
@@ -95,7 +102,7 @@ def choose_video(container: InputContainer, path: Path, ordinal: int | None) -> 
 
     Args:
         ordinal: which, counted from 0 among the video streams; None takes the first that is
-            marked default, else the first, and leaves out cover pictures.
+            marked default, else the first, and leaves out cover pictures, marked or not.
 
     Raises:
         NoVideoStreamError: there is none, or not as many.
@@ -103,14 +110,16 @@ def choose_video(container: InputContainer, path: Path, ordinal: int | None) -> 
     """
     streams = list(container.streams.video)
     if ordinal is None:
-        moving = [stream for stream in streams if not stream.disposition & _COVER]
+        moving = [stream for stream in streams if not stream.disposition & COVER]
         if not moving:
             found = "a cover picture" if streams else "sound" if container.streams.audio else None
             raise NoVideoStreamError(
                 f"'{path}' has no video stream" + (f", only {found}" if found else ""),
                 "choose a file with a moving picture",
             )
-        stream = _default(moving)
+        # A cover that is not marked as one, beside a film.
+        films = [stream for stream in moving if not _is_picture(stream)]
+        stream = _default(films or moving)
     else:
         if not 0 <= ordinal < len(streams):
             raise NoVideoStreamError(
@@ -131,18 +140,62 @@ def choose_audio(container: InputContainer, path: Path, ordinal: int | None) -> 
     """The audio stream to decode, None if the file has no sound that can be decoded.
 
     Raises:
-        MediaError: ``ordinal`` is given and there is no such stream.
+        MediaError: ``ordinal`` is given and there is no such stream; or an implausible rate or
+            number of channels.
     """
     streams = list(container.streams.audio)
     if ordinal is None:
         known = [stream for stream in streams if stream.codec_context is not None]
-        return _default(known) if known else None
+        usable = [stream for stream in known if plausible_sound(stream)]
+        if known and not usable:
+            check_sound(known[0], path)
+        return _default(usable) if usable else None
     if not 0 <= ordinal < len(streams) or streams[ordinal].codec_context is None:
         raise MediaError(
             f"'{path}' has no audio stream {ordinal} that can be decoded",
             f"it has {len(streams)}, counted from 0",
         )
+    check_sound(streams[ordinal], path)
     return streams[ordinal]
+
+
+def check_channel(stream: AudioStream, channel: int | None, path: Path) -> None:
+    """Raise MediaError if ``channel`` is given and ``stream`` has none of that number."""
+    if channel is not None and channel >= max(stream.channels, 1):
+        raise MediaError(
+            f"the sound of '{path}' has no channel {channel}",
+            f"it has {stream.channels}, counted from 0",
+        )
+
+
+def plausible_sound(stream: AudioStream) -> bool:
+    """Whether somebody may have recorded sound of this rate and in so many channels."""
+    low, high = RATES
+    # 0 stands for a rate that is not known yet.
+    rate = stream.sample_rate
+    return (not rate or low <= rate <= high) and stream.channels <= MAX_CHANNELS
+
+
+def check_sound(stream: AudioStream, path: Path) -> None:
+    """Raise MediaError for sound that is not :func:`plausible_sound`."""
+    if plausible_sound(stream):
+        return
+    low, high = RATES
+    if stream.channels > MAX_CHANNELS:
+        raise MediaError(
+            f"'{path}' has {stream.channels} channels of sound, at most {MAX_CHANNELS} are read",
+            "take those with speech out of it first, e.g. sox IN OUT remix 1 2",
+        )
+    raise MediaError(
+        f"'{path}' claims {stream.sample_rate:,} samples of sound a second",
+        f"rates from {low:,} to {high:,} Hz are read: write the true one into its header",
+    )
+
+
+def _is_picture(stream: VideoStream) -> bool:
+    if stream.codec_context is None:
+        return False
+    return stream.frames == 1 or stream.codec_context.name in _PICTURE_CODECS
 
 
 def _default(streams: list[AnyStream]) -> AnyStream:

@@ -4,92 +4,69 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from avaffect.errors import InputNotFoundError
+from avaffect.files.editions import EDITIONS
+from avaffect.media.endings import EXTENSIONS, SOUND_EXTENSIONS
+from avaffect.media.endings import PICTURE_EXTENSIONS as PICTURES
+from avaffect.media.local import local_path
+from avaffect.progress import EventCallback, Notice, ignore_events
 
-EXTENSIONS = frozenset(
-    f".{name}"
-    for name in [
-        "mp4",
-        "mov",
-        "avi",
-        "mkv",
-        "webm",
-        "m4v",
-        "mpg",
-        "mpeg",
-        "ts",
-        "mts",
-        "m2ts",
-        "wmv",
-        "flv",
-        "3gp",
-        "ogv",
-    ]
-)
-SOUND_EXTENSIONS = frozenset(
-    f".{name}"
-    for name in [
-        "wav",
-        "ogg",
-        "oga",
-        "opus",
-        "flac",
-        "mp3",
-        "m4a",
-        "aac",
-        "wma",
-        "aif",
-        "aiff",
-        "caf",
-        "amr",
-        "mka",
-        "weba",
-    ]
-)
-# What `avaffect preprocess` writes beside its own audio.wav.
-_OWN_RECORD = "preprocess.json"
+# By what the folders are known that `preprocess`, `predict` and `train` write.
+PREPROCESSED = "preprocess.json"
+PREDICTED = {"tables", "records"}
+TRAINED = "run.json"
+
+_NAMED_ENDINGS = 4
 
 
 def expand_inputs(
-    arguments: Sequence[str], recursive: bool = False, sound: bool = False
+    arguments: Sequence[str],
+    recursive: bool = False,
+    sound: bool = False,
+    on_event: EventCallback = ignore_events,
 ) -> list[Path]:
     """The files that ``arguments`` mean, each once.
 
     A file stands for itself whatever its extension, a folder for the videos in it (by their
-    extension; hidden files are left out), a glob for what it matches. A file or folder that
-    exists is never taken for a glob. The order is that of the arguments; what one of them stands
-    for is sorted.
+    extension; hidden files and avaffect's own are left out, and a Notice counts the rest), a glob
+    for what it matches; ``~`` is the user's home. A file or folder that exists is never taken for
+    a glob. The order is that of the arguments; what one of them stands for is sorted.
 
     Args:
         recursive: search folders in folders too.
         sound: a folder without any video stands for the sound files in it, but never for the
             audio.wav of a preprocessed folder. Sound beside videos is taken for theirs.
+        on_event: notices.
 
     Raises:
         InputNotFoundError: an argument that does not exist or matches nothing, a folder without
-            a video, or no argument at all.
+            a video, no argument at all, or what :func:`avaffect.media.local.local_path` refuses.
     """
     if not arguments:
         raise InputNotFoundError("no input is given", "name a video, a folder or a glob")
     found: dict[str, Path] = {}
     for argument in arguments:
-        for path in _expand(argument, recursive, sound):
+        for path in _expand(argument, recursive, sound, on_event):
             found.setdefault(os.path.realpath(path), path)
     return list(found.values())
 
 
-def _expand(argument: str, recursive: bool, sound: bool) -> list[Path]:
-    path = Path(argument)
+def _expand(argument: str, recursive: bool, sound: bool, on_event: EventCallback) -> list[Path]:
+    path = local_path(argument)
     if argument and path.is_dir():
-        return _named_folder(path, recursive, sound)
+        files = _media_in(path, recursive, sound, on_event)
+        if not files:
+            raise _no_media(path, recursive, sound)
+        return files
     if argument and os.path.lexists(path):
         return [path]
     if not glob.has_magic(argument):
         raise InputNotFoundError(f"'{argument}' does not exist", "check the name")
-    found = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207  (it may be absolute)
+    found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  (it may be absolute)
     matches = [Path(match) for match in found]
     if not matches:
         raise InputNotFoundError(
@@ -98,7 +75,7 @@ def _expand(argument: str, recursive: bool, sound: bool) -> list[Path]:
     files = [match for match in matches if not match.is_dir()]
     folders = [match for match in matches if match.is_dir()]
     for folder in folders:
-        files += _media_in(folder, recursive, sound)
+        files += _media_in(folder, recursive, sound, on_event)
     if not files:
         raise InputNotFoundError(
             f"'{argument}' matches only folders without {_what(sound)}", "name the files"
@@ -106,34 +83,78 @@ def _expand(argument: str, recursive: bool, sound: bool) -> list[Path]:
     return sorted(files)
 
 
-def _named_folder(folder: Path, recursive: bool, sound: bool) -> list[Path]:
-    files = sorted(_media_in(folder, recursive, sound))
-    if not files:
-        deeper = "" if recursive else "; --recursive also searches its subfolders"
-        endings = EXTENSIONS | SOUND_EXTENSIONS if sound else EXTENSIONS
-        raise InputNotFoundError(
-            f"the folder '{folder}' holds no {_what(sound).removeprefix('a ')}",
-            f"such files end in {', '.join(sorted(endings))}{deeper}",
+def _no_media(folder: Path, recursive: bool, sound: bool) -> InputNotFoundError:
+    pictures = sorted(one.suffix for one in _walk(folder, recursive) if _ends(one, PICTURES))
+    what = _what(sound).removeprefix("a ")
+    if len(pictures) > 1:
+        pattern = f"{folder}/*{pictures[0]}"
+        return InputNotFoundError(
+            f"the folder '{folder}' holds {len(pictures)} pictures and no {what}",
+            "if they are the frames of one, make it at their rate, such as 25 a second: ffmpeg "
+            f"-framerate 25 -pattern_type glob -i '{pattern}' -c:v libx264 -crf 16 frames.mp4; "
+            f"'{pattern}' takes each alone",
         )
-    return files
+    deeper = "" if recursive else "; --recursive also searches its subfolders"
+    endings = EXTENSIONS | SOUND_EXTENSIONS if sound else EXTENSIONS
+    return InputNotFoundError(
+        f"the folder '{folder}' holds no {what}",
+        f"such files end in {', '.join(sorted(endings))}{deeper}",
+    )
 
 
 def _what(sound: bool) -> str:
     return "a video or sound file" if sound else "a video"
 
 
-def _media_in(folder: Path, recursive: bool, sound: bool) -> list[Path]:
-    videos = list(_walk(folder, recursive, EXTENSIONS))
-    if videos or not sound:
-        return videos
-    found = _walk(folder, recursive, SOUND_EXTENSIONS)
-    return [path for path in found if not path.with_name(_OWN_RECORD).exists()]
+def _media_in(folder: Path, recursive: bool, sound: bool, on_event: EventCallback) -> list[Path]:
+    """The videos, or else the sound files, of a folder, sorted; what else is there is told."""
+    found: dict[str, list[Path]] = {"video": [], "sound": []}
+    others: Counter[str] = Counter()
+    for path in _walk(folder, recursive):
+        if _ends(path, EXTENSIONS):
+            found["video"].append(path)
+        elif sound and _ends(path, SOUND_EXTENSIONS):
+            found["sound"].append(path)
+        else:
+            others[path.suffix.lower()] += 1
+    if found["video"]:
+        # Sound beside videos is taken for theirs.
+        others.update(path.suffix.lower() for path in found["sound"])
+    taken = sorted(found["video"] or found["sound"])
+    if taken and others:
+        count = others.total()
+        named = [ending or "no ending" for ending, _ in others.most_common(_NAMED_ENDINGS)]
+        more = " ..." if len(others) > _NAMED_ENDINGS else ""
+        files = "1 other file" if count == 1 else f"{count} other files"
+        kinds = f"({', '.join(named)}{more})"
+        on_event(Notice(f"{files} in '{folder}' left out {kinds}"))
+    return taken
 
 
-def _walk(folder: Path, recursive: bool, extensions: frozenset[str]) -> Iterator[Path]:
+def _ends(path: Path, extensions: frozenset[str]) -> bool:
+    return path.suffix.lower() in extensions
+
+
+def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
+    """All files but hidden ones and what avaffect itself wrote."""
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        own = own_names(folders, names)
+        folders[:] = sorted(
+            name for name in folders if recursive and not name.startswith(".") and name not in own
+        )
         for name in names:
-            path = Path(parent, name)
-            if path.suffix.lower() in extensions and not name.startswith("."):
-                yield path
+            if not name.startswith(".") and name not in own:
+                yield Path(parent, name)
+
+
+def own_names(folders: Collection[str], names: Collection[str]) -> set[str]:
+    """What avaffect wrote, of the ``folders`` and files (``names``) that lie in one folder."""
+    own: set[str] = set()
+    if PREPROCESSED in names:
+        own |= {PREPROCESSED, "audio.wav", "cropped_aligned", "features"}
+    if set(folders) >= PREDICTED:
+        own |= {*PREDICTED, "MTL_Challenge"}
+        own |= {name for edition in EDITIONS.values() for name in edition.folders.values()}
+    if TRAINED in names:
+        own |= {*names, *folders}
+    return own

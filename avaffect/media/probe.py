@@ -17,7 +17,12 @@ from av.video.stream import VideoStream
 from avaffect.config import MediaConfig
 from avaffect.errors import NoFramesError
 from avaffect.media.clock import FrameClock
-from avaffect.media.container import choose_audio, choose_video, open_container
+from avaffect.media.container import (
+    check_channel,
+    choose_audio,
+    choose_video,
+    open_container,
+)
 from avaffect.media.decode import Damage, careful_frames
 from avaffect.media.picture import orientation
 
@@ -132,13 +137,17 @@ def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
         NotMediaError: a folder, an empty file, or nothing that can be read as media.
         NoVideoStreamError: no video stream, or not the one that ``config`` names.
         NoFramesError: not one frame can be decoded.
-        MediaError: unreadable, a codec without decoder, absurdly large pictures, or no such
-            audio stream as ``config`` names.
+        MediaError: unreadable, a codec without decoder, absurdly large pictures, absurd sound, or
+            no such audio stream or channel as ``config`` names.
     """
     path = Path(path)
     with open_container(path) as container:
         video = choose_video(container, path, config.video_stream)
         audio = choose_audio(container, path, config.audio_stream)
+        alone = config.audio_stream is not None or len(container.streams.audio) == 1
+        if audio is not None and alone:
+            # Not only when the sound's turn comes, after the picture's.
+            check_channel(audio, config.channel, path)
         return MediaInfo(
             path=path,
             bytes=path.stat().st_size,

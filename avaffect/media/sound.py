@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,13 @@ from numpy.typing import NDArray
 from avaffect.config import SAMPLE_RATE, MediaConfig
 from avaffect.errors import MediaError
 from avaffect.files.atomic import atomic_path
-from avaffect.media.container import choose_audio, open_container
+from avaffect.media.channels import DOWNMIX, Mix, choose_mix
+from avaffect.media.container import open_container
 from avaffect.media.ffmpeg import file_input, pipe_from
+from avaffect.media.tracks import choose_track
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
+
+Times = NDArray[np.float64]
 
 SAMPLE_BYTES = 2
 # A WAV file ends at 4 GiB, which is reached after 37 hours.
@@ -29,6 +33,10 @@ MAX_SECONDS = 36 * 3600
 # Sound whose timestamp is off by less follows on the sound before it: containers round their
 # timestamps. From here on (less than one AAC or Opus packet) something is missing or repeated.
 MIN_GAP_S = 0.015
+# Silence for gaps is written as long as it is less than this and the sound before it together ...
+SPARE_S = 600.0
+# ... and of a longer gap so much, so that no window reaches over it.
+SHORT_GAP_S = 6.0
 _SILENCE = bytes(SAMPLE_RATE * SAMPLE_BYTES)
 
 
@@ -44,6 +52,11 @@ class SoundInfo:
         end_s: where it ends; after it the file is silent. Both are 0 where the stream holds no
             sound between the first frame and the end.
         errors: complaints of the decoder, at most 20.
+        stream: which audio stream of the file this is, counted from 0.
+        streams: how many it has.
+        channels: of this stream, as the header says.
+        mix: how the channels became one, see :class:`avaffect.media.channels.Mix`.
+        cuts: long silences that are not in the file: from when, and how many seconds of it.
     """
 
     samples: int
@@ -52,6 +65,37 @@ class SoundInfo:
     start_s: float
     end_s: float
     errors: int
+    stream: int = 0
+    streams: int = 1
+    channels: int = 1
+    mix: str = DOWNMIX
+    cuts: tuple[tuple[float, float], ...] = ()
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> SoundInfo:
+        """What ``asdict`` made of one and JSON kept, also of an earlier version."""
+        known = {name: record[name] for name in cls.__slots__ if name in record}
+        return cls(**known | {"cuts": tuple((at, left) for at, left in known.get("cuts", ()))})
+
+    def in_wav(self, times: Times) -> Times:
+        """Where in the WAV file the moments ``times`` (float64 [n], seconds) are, in seconds.
+
+        The same unless a silence was left out; all moments of that are one.
+        """
+        if not self.cuts:
+            return times
+        at, left = np.array(self.cuts).T
+        # The moments between which the WAV file goes on, and those at which it stands.
+        moments = np.stack([at, at + left], axis=1).ravel()
+        places = np.repeat(at - np.concatenate([[0.0], np.cumsum(left)[:-1]]), 2)
+        beyond = max(0.0, float(np.max(times, initial=0.0)) - moments[-1])
+        begin = min(0.0, float(np.min(times, initial=0.0)))
+        found: Times = np.interp(
+            times,
+            [begin, *moments, moments[-1] + beyond],
+            [begin, *places, places[-1] + beyond],
+        )
+        return found
 
 
 def extract_sound(
@@ -66,17 +110,20 @@ def extract_sound(
     """Write the sound of ``path`` to ``out_wav``: 16 kHz, mono, 16 bit.
 
     Sample 0 belongs to the first decoded frame: earlier sound is cut off, a later start is
-    preceded by silence, and silence fills gaps. Sound is placed by its own timestamps. Any number
-    of channels is mixed down. In damaged sound all that can be decoded is used, and a Notice says
-    so. Memory does not grow with the length.
+    preceded by silence, and silence fills gaps; most of a gap of more than ten minutes is left out
+    (``cuts``), so that a file grows with the sound and not with the gaps. Sound is placed by its
+    own timestamps. Any number of channels becomes one, see :mod:`avaffect.media.channels`. In
+    damaged sound all that can be decoded is used. Notices tell of damage, of what was left out, of
+    the choice among several streams, and of channels that are not simply mixed. Memory does not
+    grow with the length.
 
     Args:
-        config: which audio stream.
+        config: which audio stream, and which channel.
         first_time_s: container time of the first decoded frame, from
             :func:`avaffect.media.probe.first_frame_time` or a :class:`MediaInfo`; None, for a
             file without a picture, begins with the first sound that can be decoded.
-        duration_s: exact length of the file in seconds, cut or filled up with silence; None ends
-            it with the sound. After 36 hours it ends in any case.
+        duration_s: exact length of the file in seconds, cut or filled up with silence, with all
+            gaps; None ends it with the sound. After 36 hours it ends in any case.
 
     Returns:
         what was written, None (and no file) without an audio stream.
@@ -86,12 +133,12 @@ def extract_sound(
         OutputError: ``out_wav`` cannot be written.
     """
     path = Path(path)
+    track = choose_track(path, config, on_event)
+    if track is None:
+        return None
+    mix = choose_mix(path, track, config.channel, on_event)
     with open_container(path) as container:
-        stream = choose_audio(container, path, config.audio_stream)
-        if stream is None:
-            return None
-        index = stream.index
-        begin_s = _first_sound_time(container, stream)
+        begin_s = _first_sound_time(container, container.streams.audio[track.ordinal])
     if begin_s is None or first_time_s is None:
         begin = 0
     else:
@@ -103,10 +150,11 @@ def extract_sound(
         wav.setnchannels(1)
         wav.setsampwidth(SAMPLE_BYTES)
         wav.setframerate(SAMPLE_RATE)
-        with pipe_from(_graph(path, index), errors.append) as pipe:
-            start, end = _place(wav, _pieces(pipe, begin), limit, on_event)
-        samples = end if duration_s is None else limit
-        _write_silence(wav, samples - end)
+        placed = _Placed(wav, limit, cutting=duration_s is None)
+        with pipe_from(_graph(path, track.index, mix), errors.append) as pipe:
+            placed.write(_pieces(pipe, begin), on_event)
+        samples = placed.end if duration_s is None else limit
+        _write_silence(wav, samples - placed.end)
     seconds = samples // SAMPLE_RATE
     on_event(Progress("sound", seconds, seconds, "seconds", finished=True))
     if errors:
@@ -116,9 +164,14 @@ def extract_sound(
         samples=samples,
         sample_rate=SAMPLE_RATE,
         duration_s=samples / SAMPLE_RATE,
-        start_s=start / SAMPLE_RATE,
-        end_s=end / SAMPLE_RATE,
+        start_s=(placed.start or 0) / SAMPLE_RATE,
+        end_s=(placed.end + placed.left_out) / SAMPLE_RATE,
         errors=len(errors),
+        stream=track.ordinal,
+        streams=track.streams,
+        channels=track.channels,
+        mix=mix.name,
+        cuts=tuple((at / SAMPLE_RATE, left / SAMPLE_RATE) for at, left in placed.cuts),
     )
 
 
@@ -159,15 +212,17 @@ def _first_sound_time(container: InputContainer, stream: AudioStream) -> float |
     return None
 
 
-def _graph(path: Path, index: int) -> Any:
+def _graph(path: Path, index: int, mix: Mix) -> Any:
     """Decode and convert. NUT carries each piece's timestamp through the pipe.
 
     ffmpeg's own filling of gaps (``aresample=async=1:first_pts=0``) is not used: it begins anew
     where the rate or the channels change in mid-stream, as they do in broadcasts.
     """
+    sound = file_input(path)[str(index)]
+    if mix.expression is not None:
+        sound = sound.filter("aeval", mix.expression, channel_layout="mono")
     return (
-        file_input(path)[str(index)]
-        .filter("aresample", SAMPLE_RATE)
+        sound.filter("aresample", SAMPLE_RATE)
         .filter("aformat", sample_fmts="s16", channel_layouts="mono", sample_rates=SAMPLE_RATE)
         .output("pipe:1", format="nut", acodec="pcm_s16le")
     )
@@ -193,31 +248,60 @@ def _pieces(pipe: BinaryIO, begin: int) -> Iterator[tuple[int, bytes]]:
         return
 
 
-def _place(
-    wav: wave.Wave_write, pieces: Iterator[tuple[int, bytes]], limit: int, on_event: EventCallback
-) -> tuple[int, int]:
-    """Write each piece at its place. Returns start and end of the sound in samples."""
-    start: int | None = None
-    end = 0
-    for place, data in pieces:
-        if start is not None and abs(place - end) < MIN_GAP_S * SAMPLE_RATE:
-            place = end
-        data = data[max(0, end - place) * SAMPLE_BYTES :]
-        if not data:
-            continue
-        gap = max(0, place - end)
-        room = limit - end - gap
-        if room <= 0:
-            break
-        if start is None:
-            start = end + gap
-        _write_silence(wav, gap)
-        wav.writeframesraw(data[: room * SAMPLE_BYTES])
-        second = end // SAMPLE_RATE
-        end += gap + min(room, len(data) // SAMPLE_BYTES)
-        if end // SAMPLE_RATE > second:
-            on_event(Progress("sound", end // SAMPLE_RATE, None, "seconds"))
-    return start or 0, end
+class _Placed:
+    """Writes each piece at its place.
+
+    Attributes:
+        start: place of the first sample, None without any.
+        end: samples written so far.
+        left_out: samples of silence that were not.
+        cuts: of each such silence the place and the length, in samples.
+    """
+
+    def __init__(self, wav: wave.Wave_write, limit: int, cutting: bool) -> None:
+        self.start: int | None = None
+        self.end = self.left_out = 0
+        self.cuts: list[tuple[int, int]] = []
+        self._wav = wav
+        self._limit = limit
+        self._spare = round(SPARE_S * SAMPLE_RATE) if cutting else limit
+
+    def write(self, pieces: Iterator[tuple[int, bytes]], on_event: EventCallback) -> None:
+        """Write ``pieces`` until they end or the limit is reached."""
+        for place, data in pieces:
+            place -= self.left_out
+            if self.start is not None and abs(place - self.end) < MIN_GAP_S * SAMPLE_RATE:
+                place = self.end
+            data = data[max(0, self.end - place) * SAMPLE_BYTES :]
+            if not data:
+                continue
+            second = self.end // SAMPLE_RATE
+            gap = max(0, place - self.end)
+            kept = self._kept(gap)
+            room = self._limit - self.end - kept
+            if room <= 0:
+                break
+            self._silence(gap, kept)
+            if self.start is None:
+                self.start = self.end + self.left_out
+            self._wav.writeframesraw(data[: room * SAMPLE_BYTES])
+            written = min(room, len(data) // SAMPLE_BYTES)
+            self.end += written
+            self._spare += written
+            if self.end // SAMPLE_RATE > second:
+                on_event(Progress("sound", self.end // SAMPLE_RATE, None, "seconds"))
+
+    def _kept(self, gap: int) -> int:
+        """How much of a gap is written."""
+        return gap if gap <= self._spare else min(gap, round(SHORT_GAP_S * SAMPLE_RATE))
+
+    def _silence(self, length: int, kept: int) -> None:
+        if kept < length:
+            self.cuts.append((self.end + self.left_out + kept // 2, length - kept))
+            self.left_out += length - kept
+        _write_silence(self._wav, kept)
+        self.end += kept
+        self._spare = max(0, self._spare - kept)
 
 
 def _write_silence(wav: wave.Wave_write, samples: int) -> None:

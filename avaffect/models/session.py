@@ -22,6 +22,10 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from avaffect.errors import ModelError
+from avaffect.models.device import device_index, device_kind
+
+# For a program that imported ONNX Runtime before this package, which switches this off before.
+onnxruntime.disable_telemetry_events()
 
 Array = NDArray[Any]
 
@@ -92,7 +96,8 @@ class OnnxNet:
     Args:
         model: path of the file, or its content.
         threads: CPU threads for one call.
-        device: ``cuda`` uses the GPU if this ONNX Runtime can, else the CPU; see ``providers``.
+        device: ``cuda`` (the first GPU) or ``cuda:1`` uses the GPU if this ONNX Runtime can, else
+            the CPU; see ``providers``.
 
     Attributes:
         providers: what runs the net, first choice first.
@@ -110,9 +115,11 @@ class OnnxNet:
         options.log_severity_level = _ONNX_ERRORS_ONLY
         # Waiting threads sleep: the decoder has use for the core.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        wanted = ["CPUExecutionProvider"]
-        if device == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-            wanted.insert(0, "CUDAExecutionProvider")
+        wanted: list[Any] = ["CPUExecutionProvider"]
+        known = onnxruntime.get_available_providers()
+        if device_kind(device) == "cuda" and "CUDAExecutionProvider" in known:
+            number = device_index(device) or 0
+            wanted.insert(0, ("CUDAExecutionProvider", {"device_id": str(number)}))
         source = model if isinstance(model, bytes) else str(model)
         try:
             self._session = onnxruntime.InferenceSession(source, options, providers=wanted)

@@ -51,7 +51,7 @@ class Nets:
         device: str = "cpu",
         on_event: EventCallback = ignore_events,
     ) -> Nets:
-        """Load what ``config`` asks for; ``device`` is ``cpu`` or ``cuda``.
+        """Load what ``config`` asks for; ``device`` is ``cpu``, ``cuda`` or ``cuda:N``.
 
         Weights that are not in the cache are fetched first, with progress.
 

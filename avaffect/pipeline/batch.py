@@ -14,6 +14,7 @@ from avaffect.errors import AvaffectError, InputNotFoundError, UsageError
 from avaffect.files.challenge import SingleFileWriter, open_single, single_path
 from avaffect.files.editions import DEFAULT_EDITION, check_choice
 from avaffect.media.inputs import expand_inputs
+from avaffect.media.local import local_path
 from avaffect.media.probe import probe, video_hash
 from avaffect.pipeline.choices import require_licences
 from avaffect.pipeline.folder import Folder, is_preprocessed, source_name
@@ -30,7 +31,9 @@ from avaffect.recipes.encoders import FACES as PICTURES
 WORK = ".predict-work"
 
 
-def find_sources(arguments: Sequence[str], recursive: bool = False) -> list[Path]:
+def find_sources(
+    arguments: Sequence[str], recursive: bool = False, on_event: EventCallback = ignore_events
+) -> list[Path]:
     """What to predict: preprocessed folders where ``arguments`` name them, else videos.
 
     Raises:
@@ -39,8 +42,8 @@ def find_sources(arguments: Sequence[str], recursive: bool = False) -> list[Path
     sources: list[Path] = []
     for argument in arguments:
         # An empty argument is no folder, though Path takes it for the current one.
-        folders = preprocessed_in(Path(argument)) if argument else []
-        sources += folders or expand_inputs([argument], recursive, sound=True)
+        folders = preprocessed_in(local_path(argument)) if argument else []
+        sources += folders or expand_inputs([argument], recursive, True, on_event)
     return list(dict.fromkeys(sources))
 
 
@@ -104,7 +107,7 @@ class PredictBatch:
     Args:
         out: the output folder.
         config: the settings, see :func:`avaffect.pipeline.predict.with_features`.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
         form: a format of ``files.editions.FORMATS``. The files of ``single`` and ``mtl`` hold
             all sources of the batch; they are written when the block ends, unless all failed.
         edition: an edition of ``files.editions.EDITIONS``.

@@ -126,7 +126,7 @@ def load_backbone(
         place: a folder that ``train`` wrote, or a key of ``networks.backbones.BACKBONES``, which
             stands for ImageNet's weights unless a folder is called so.
         branch: of the checkpoint; None takes the only one with a backbone.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress of fetching weights.
 
     Raises:

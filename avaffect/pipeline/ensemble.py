@@ -127,7 +127,7 @@ def run_ensemble(
     Args:
         config: the settings.
         out: the folder.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         jobs: models trained at a time, see `members.places`.
         overwrite: throw away an ensemble that is in ``out``.
         on_event: progress and notices.

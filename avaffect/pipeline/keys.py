@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from avaffect import __version__
-from avaffect.config import AnalysisConfig
+from avaffect.config import AnalysisConfig, MediaConfig
 from avaffect.features.encoders import encoder_spec
 from avaffect.features.provenance import array_key
 from avaffect.features.store import FACES
@@ -53,6 +53,16 @@ def face_settings(config: AnalysisConfig) -> dict[str, object]:
     return {"faces": faces, "video_stream": config.media.video_stream}
 
 
+def media_settings(media: MediaConfig) -> dict[str, object]:
+    """What is decoded. Settings that stores of earlier versions do not know count if set."""
+    unset = asdict(MediaConfig())
+    return {
+        name: value
+        for name, value in asdict(media).items()
+        if name in ("video_stream", "audio_stream") or value != unset[name]
+    }
+
+
 def pass_key(wanted: Mapping[str, str], names: Iterable[str]) -> str:
     """The key of an unfinished pass that makes ``names``.
 
@@ -81,7 +91,7 @@ def keys(video_hash: str, config: AnalysisConfig) -> dict[str, str]:
         crop = [spec.crop.name, spec.crop.size]
         found[name] = array_key(video_hash, name, [faces, crop], model_hashes(spec.models))
     # Frame times come from the video stream.
-    media = asdict(config.media)
+    media = media_settings(config.media)
     found[WAV] = array_key(video_hash, WAV, media)
     if config.voice is not None:
         found["voice"] = array_key(video_hash, "voice", media, model_hashes(sound_models(config)))

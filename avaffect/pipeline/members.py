@@ -20,7 +20,7 @@ from typing import IO
 
 from avaffect.errors import TrainingError
 from avaffect.files.atomic import write_json
-from avaffect.models.device import choose_device
+from avaffect.models.device import choose_device, device_index, device_kind
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.training.checkpoint import Checkpoint, read_checkpoint
 from avaffect.training.state import Interrupts
@@ -73,7 +73,7 @@ class Places:
     """Where models are trained at the same time.
 
     Attributes:
-        device: ``cpu`` or ``cuda``.
+        device: the name of a ``models.device.Device``.
         environments: of each place, what is set in the environment.
     """
 
@@ -85,12 +85,14 @@ def places(device: str = "auto", jobs: int | None = None) -> Places:
     """Where to train.
 
     Args:
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: see ``models.device.choose_device``; ``cuda:1`` takes that GPU alone.
         jobs: models at a time; they share GPUs and cores evenly. None takes one a GPU, and one
             on the CPU.
     """
     chosen = choose_device(device).name
-    gpus = _gpus() if chosen == "cuda" else []
+    gpus = _gpus() if device_kind(chosen) == "cuda" else []
+    if (number := device_index(chosen)) is not None:
+        gpus = [gpus[number]]
     count = jobs or max(1, len(gpus))
     # Unless the user has decided, processes would each take all cores.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -180,7 +182,8 @@ class _Running:
         model.folder.mkdir(parents=True, exist_ok=True)
         self.log: IO[bytes] = (model.folder / LOG).open("ab")
         self.process = subprocess.Popen(
-            [*model.command, "--device", device],
+            # Of the GPUs it sees only the one it is meant for.
+            [*model.command, "--device", device_kind(device)],
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=subprocess.STDOUT,

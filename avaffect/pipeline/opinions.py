@@ -65,7 +65,7 @@ def said_by(
         val: clips that none of them has seen.
         train: by name, clips that each but one of them has learned from; empty if what that one
             says does not matter.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress in clips.
     """
     unseen: ByClip = {}
@@ -101,7 +101,7 @@ def opinions_of(
         network: the network.
         clips: the clips.
         path: where the answer is kept; an earlier one of the same network is read back.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress in clips.
 
     Raises:

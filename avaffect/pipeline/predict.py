@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from avaffect.errors import UsageError
 from avaffect.features.pictures import HAS_FACE
 from avaffect.features.provenance import backbones_in, provenance
 from avaffect.features.store import FACES, SubjectFeatures
+from avaffect.media.local import local_path
 from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
 from avaffect.models.device import choose_device
@@ -117,7 +118,7 @@ def predict(
         config: all settings; its ``tasks`` are replaced by ``task``, and features that the model
             reads are added. None takes the defaults, without features that it does not read.
         checkpoint: folder that ``train`` wrote, to predict with that model.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress and notices.
 
     Raises:
@@ -126,6 +127,7 @@ def predict(
         MediaError: if the file cannot be used as a video.
         ModelError: if weights are not to be had or damaged.
     """
+    source = local_path(source)
     tasks = parse_tasks(task)
     chosen_config = replace(config or PredictConfig(), tasks=tasks)
     if checkpoint is not None:
@@ -134,7 +136,6 @@ def predict(
     require_licences(config)
     chosen = choose_device(device).name
     predictor = build_predictor(config, chosen)
-    source = Path(source)
     if is_preprocessed(source):
         return predict_folder(source, config, predictor)
     with tempfile.TemporaryDirectory(prefix="avaffect-") as work:
@@ -198,6 +199,7 @@ def predict_video(
         kept = {**about, "configuration": analysis_config.to_dict()}
         keep_subjects(store, found, subjects, wanted, kept, sound)
     about |= {"frames": found.report.frames, "damage": damage(found.report)}
+    about["sound"] = None if sound is None else asdict(sound)
     return _result(video, subjects, config, predictor, about)
 
 
@@ -220,6 +222,7 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
         subjects = with_pictures(Folder(folder), stored)
     about = {key: first[key] for key in ("video", "models", "versions")}
     about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}
+    about["sound"] = Folder(folder).record().get("sound")
     return _result(folder, subjects, config, predictor, about)
 
 
@@ -306,8 +309,7 @@ def _spool_sound(
     arrays = sound_arrays(config)
     wav = work / "audio.wav"
     sound = make_wav(video, wav, config.media, on_event) if arrays else None
-    span = None if sound is None else (sound.start_s, sound.end_s)
-    reader = SoundReader(wav, span, config, arrays, on_event)
+    reader = SoundReader(wav, sound, config, arrays, on_event)
     found.spool.write_rows(reader.specs, reader.chunks(found.spool.times()))
     wav.unlink(missing_ok=True)
     return sound

@@ -22,6 +22,7 @@ from avaffect.features.store import (
     write_subject,
 )
 from avaffect.media.frames import DecodeReport
+from avaffect.media.local import local_path
 from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
 from avaffect.models.device import choose_device
@@ -101,7 +102,7 @@ def preprocess(
         video: the file.
         out: the folder for this video.
         config: the settings; None takes the defaults.
-        device: ``auto``, ``cpu`` or ``cuda``, for the encoders.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for the encoders.
         nets: loaded nets to share between videos; None loads them if needed.
         on_event: progress and notices.
 
@@ -111,7 +112,7 @@ def preprocess(
         ModelError: if weights are not to be had or damaged.
         OutputError: if results cannot be written; what was finished is kept.
     """
-    video, folder = Path(video), Folder(Path(out))
+    video, folder = local_path(video), Folder(Path(out).expanduser())
     source_name(video)
     config = config or AnalysisConfig()
     voice = is_voice(video, config.media)

@@ -45,7 +45,24 @@ def make_wav(
     sound = extract_sound(video, config, wav, first_time_s=start, on_event=on_event)
     if sound is None:
         on_event(Notice(f"'{video.name}' has no sound; its audio features are marked missing"))
+    else:
+        tell_cuts(video, sound, "the times of frames stay as they are", on_event)
     return sound
+
+
+def tell_cuts(
+    source: Path, sound: SoundInfo, consequence: str, on_event: EventCallback = ignore_events
+) -> None:
+    """Say it if long silences were left out of the wav."""
+    if sound.cuts:
+        minutes = sum(left for _, left in sound.cuts) / 60
+        count = len(sound.cuts)
+        gaps = f"{count} long gaps" if count > 1 else "a long gap"
+        text = (
+            f"the sound of '{source.name}' has {gaps}: {minutes:.0f} minutes of silence are not "
+            f"in audio.wav; {consequence}"
+        )
+        on_event(Notice(text, warning=True))
 
 
 class SoundReader:
@@ -53,8 +70,8 @@ class SoundReader:
 
     Args:
         wav: from :func:`make_wav`.
-        span: seconds in which there is sound, since the wav is silent where the video has none;
-            None where there is no sound and no wav.
+        sound: what is known of it, since the wav is silent where the video has no sound; None
+            where there is no sound and no wav.
         config: the settings.
         arrays: which to make, of :func:`sound_arrays`.
         on_event: progress.
@@ -69,13 +86,13 @@ class SoundReader:
     def __init__(
         self,
         wav: Path,
-        span: tuple[float, float] | None,
+        sound: SoundInfo | None,
         config: AnalysisConfig,
         arrays: Sequence[str],
         on_event: EventCallback = ignore_events,
     ) -> None:
         self._wav = wav
-        self._span = span
+        self._sound = sound
         self._on_event = on_event
         self._audio = config.audio if "audio" in arrays else None
         self._voice = None
@@ -84,11 +101,13 @@ class SoundReader:
             self.specs |= audio_specs(self._audio)
         if "voice" in arrays and config.voice is not None:
             self.specs["voice"] = VOICE
-            if span is not None:
+            if sound is not None:
                 self._voice = hear(wav, VoiceNet(config.voice, on_event), on_event)
 
     def chunks(self, times: NDArray[np.float64]) -> Iterator[dict[str, Array]]:
         """The arrays for consecutive frames at ``times`` (float64 [N], seconds)."""
+        if self._sound is not None:
+            times = self._sound.in_wav(times)
         for rows, chunk in self._audio_chunks(times):
             if "voice" in self.specs:
                 chunk["voice"] = self._voice_rows(times[rows])
@@ -103,17 +122,25 @@ class SoundReader:
                 yield slice(start, start + _ROWS), {}
             return
         half = window_samples(times) / SAMPLE_RATE / 2
-        start_s, end_s = self._span or (0.0, 0.0)
-        sound = self._wav if self._span else ()
+        start_s, end_s = self._span
+        sound = self._wav if self._sound else ()
         for chunk in audio_features(sound, times, self._audio, on_event=self._on_event):
             rows = slice(chunk.start, chunk.start + len(chunk.values))
             within = (times[rows] + half > start_s) & (times[rows] - half < end_s)
             yield rows, {"audio": chunk.values, "has_sound": chunk.has_sound & within}
 
     def _voice_rows(self, times: NDArray[np.float64]) -> Array:
-        if self._voice is None or self._span is None:
+        if self._voice is None:
             return VOICE.missing(len(times))
         return self._voice.at(times, self._span)
+
+    @property
+    def _span(self) -> tuple[float, float]:
+        """Seconds of the wav in which there is sound."""
+        if self._sound is None:
+            return 0.0, 0.0
+        start, end = self._sound.in_wav(np.array([self._sound.start_s, self._sound.end_s]))
+        return float(start), float(end)
 
 
 def store_sound(
@@ -136,9 +163,9 @@ def store_sound(
         about: provenance.
         on_event: progress.
     """
-    sound = folder.record()["sound"]
-    span = None if sound is None else (sound["start_s"], sound["end_s"])
-    reader = SoundReader(folder.wav, span, config, arrays, on_event)
+    kept = folder.record()["sound"]
+    sound = None if kept is None else SoundInfo.from_record(kept)
+    reader = SoundReader(folder.wav, sound, config, arrays, on_event)
     keys = {name: wanted[name] for name in reader.specs}
     for subject in stored:
         replace_arrays(subject.folder, reader.specs, reader.chunks(subject.times), about, keys)

@@ -67,7 +67,7 @@ def train_stack(
         val_clips: each in ``val`` of all voters.
         out: the ensemble's folder.
         seed: of everything drawn by chance.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress and notices.
 
     Returns:

@@ -221,7 +221,7 @@ def run(
     Args:
         config: the settings.
         out: the run's folder.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         workers: see :func:`avaffect.training.loop.train`.
         resume: go on with what is in ``out``; folds that are finished are left as they are.
         overwrite: throw away a run that is in ``out``.

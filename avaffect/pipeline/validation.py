@@ -70,7 +70,7 @@ def write_validation(
         clips: of the dataset.
         edition: of ``files.editions``, for the challenge files; one that has the multi-task file
             only gets the files of the default edition too, which hold the same.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress in clips.
 
     Returns:

@@ -9,7 +9,7 @@ of sound.
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from avaffect.features.spool import Spool
 from avaffect.features.store import FACES, SpooledSubject, write_subject
 from avaffect.media.container import choose_audio, choose_video, open_container
 from avaffect.media.sound import extract_sound
+from avaffect.media.stills import stills
 from avaffect.pipeline.folder import Folder, is_preprocessed
 from avaffect.pipeline.keys import model_hashes, sound_models
 from avaffect.pipeline.sound import (
@@ -29,12 +30,13 @@ from avaffect.pipeline.sound import (
     stages,
     stale_arrays,
     store_sound,
+    tell_cuts,
 )
-from avaffect.progress import EventCallback, ignore_events
+from avaffect.progress import EventCallback, Notice, ignore_events
 
 
 def is_voice(path: Path, config: MediaConfig) -> bool:
-    """Whether ``path`` has sound but no moving picture; a cover picture is none.
+    """Whether ``path`` has sound but no moving picture; a cover or a few slides are none.
 
     A file of which ``config`` names a video stream is meant to be a video.
 
@@ -48,7 +50,7 @@ def is_voice(path: Path, config: MediaConfig) -> bool:
             choose_video(container, path, None)
         except NoVideoStreamError:
             return choose_audio(container, path, config.audio_stream) is not None
-    return False
+    return stills(path) is not None
 
 
 def only_sound(source: Path, config: MediaConfig) -> bool:
@@ -70,7 +72,9 @@ def voice_keys(sha256: str, config: AnalysisConfig) -> dict[str, str]:
         sha256: of the file.
         config: the settings.
     """
-    clock = [float(config.sound_rate), config.media.audio_stream]
+    clock: list[float | None] = [float(config.sound_rate), config.media.audio_stream]
+    if config.media.channel is not None:
+        clock.append(config.media.channel)
     found = {FACES: array_key(sha256, FACES, clock)}
     if config.voice is not None:
         found["voice"] = array_key(sha256, "voice", clock, model_hashes(sound_models(config)))
@@ -122,6 +126,13 @@ def preprocess_voice(
             store_sound(folder, stored, config, arrays, wanted, about, on_event)
             folder.write_record({**folder.record(), "configuration": about["configuration"]})
         return stages(arrays)
+    if pictures := stills(path):
+        shown = "a still picture" if pictures == 1 else f"{pictures} still pictures"
+        text = (
+            f"'{path.name}' shows {shown} beside its sound and is taken as sound "
+            "(--video-stream 0 takes the picture)"
+        )
+        on_event(Notice(text))
     wav = folder.work / "audio.wav"
     sound = extract_sound(path, config.media, wav, first_time_s=None, on_event=on_event)
     if sound is None or sound.samples == 0:
@@ -129,11 +140,14 @@ def preprocess_voice(
         raise MediaError(
             f"no sound of '{path}' can be decoded", "check whether the file plays in a player"
         )
+    # The rows are on a regular clock, which would run on through a gap.
+    tell_cuts(path, sound, "what follows is moved forward by so much", on_event)
+    closed = sound.in_wav(np.array([sound.start_s, sound.end_s]))
+    heard = replace(sound, start_s=float(closed[0]), end_s=float(closed[1]), cuts=())
     spool = Spool.create(folder.work, {}, wanted[FACES])
     for row in range(int(np.ceil(sound.duration_s * config.sound_rate))):
         spool.append_frame(row / config.sound_rate)
-    span = (sound.start_s, sound.end_s)
-    reader = SoundReader(wav, span, config, arrays, on_event)
+    reader = SoundReader(wav, heard, config, arrays, on_event)
     spool.write_rows(reader.specs, reader.chunks(spool.times()))
     subject = SpooledSubject(path.stem, spool, ())
     write_subject(folder.features(subject.name), subject, about, wanted)
@@ -148,7 +162,7 @@ def preprocess_voice(
             "frames": subject.frames,
             "faces": 0,
             "subjects": [subject.name],
-            "sound": asdict(sound),
+            "sound": asdict(heard) | {"closed_gaps": sound.cuts},
             "configuration": about["configuration"],
             "versions": about["versions"],
         }

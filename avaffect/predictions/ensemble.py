@@ -255,7 +255,7 @@ class Ensemble:
 
     Args:
         place: the ensemble's folder.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         CheckpointError: it is not finished, or a model cannot be used.

@@ -113,7 +113,7 @@ def build_predictor(config: PredictConfig, device: str = "cpu") -> Predictor:
 
     Args:
         config: its ``checkpoint``, or its ``model``, a key of :data:`PREDICTORS`.
-        device: ``cpu`` or ``cuda``, for trained networks.
+        device: ``cpu``, ``cuda`` or ``cuda:N``, for trained networks.
 
     Raises:
         UnknownNameError: if there is no predictor or frame model of that name.

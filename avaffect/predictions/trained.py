@@ -32,7 +32,7 @@ class Trained:
 
     Args:
         place: see :func:`avaffect.training.checkpoint.load_checkpoint`.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Attributes:
         checkpoint: what is known of the network.

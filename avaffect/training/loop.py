@@ -84,7 +84,7 @@ def train(
         val_clips: to score after each epoch; may be empty, then the last epoch is selected.
         out: the run's folder.
         seed: of everything drawn by chance.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         workers: processes that read windows; None takes none on the CPU, up to 4 beside a GPU.
         resume: go on from ``out/last`` if it is there.
         tensorboard: also write TensorBoard's event files to ``out/tensorboard`` (needs the

@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 from torch import distributed, nn
 
+from avaffect.errors import UsageError
 from avaffect.models.device import Device, choose_device
 
 T = TypeVar("T")
@@ -80,15 +81,25 @@ def processes(choice: str = "auto") -> Iterator[Processes]:
     """This run's processes; leaves them when the block ends.
 
     Args:
-        choice: ``auto``, ``cpu`` or ``cuda``, see ``models.device``.
+        choice: see ``models.device.choose_device``.
+
+    Raises:
+        UsageError: there is no such device, or several processes are to share one GPU.
     """
     chosen: Device = choose_device(choice)
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
-        yield Processes(0, 1, torch.device(chosen.name), chosen.description)
-        return
     device = torch.device(chosen.name)
-    if chosen.name == "cuda":
+    if world == 1:
+        if device.index is not None:
+            torch.cuda.set_device(device)
+        yield Processes(0, 1, device, chosen.description)
+        return
+    if device.index is not None:
+        raise UsageError(
+            f"--device {choice} names one GPU for {world} processes",
+            "use --device cuda: each process takes a GPU of its own",
+        )
+    if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
     joined = not distributed.is_initialized()

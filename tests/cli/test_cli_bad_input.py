@@ -128,7 +128,7 @@ def test_predict_without_input_and_without_preprocessed_folder(run, tmp_path, mo
         (["--format", "mtl", "--edition", "abaw8"], "has no files of format 'mtl'"),
         (["--format", "mtl", "--edition", "abaw7", "--task", "va"], "choose --task all"),
         (["--edition", "abaw1"], "AU20"),
-        (["--device", "cuda:9"], "no device is called 'cuda:9'"),
+        (["--device", "cuda:x"], "no device is called 'cuda:x'"),
     ],
 )
 def test_choice_that_does_not_exist(arguments, says, run, clip, tmp_path):

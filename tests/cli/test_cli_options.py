@@ -2,16 +2,29 @@ import click
 import pytest
 
 from avaffect.cli import options
+from avaffect.cli.ensemble import ensemble
+from avaffect.cli.features import features
 from avaffect.cli.options import NameChoice, analysis_config
 from avaffect.cli.predict import predict
 from avaffect.cli.preprocess import preprocess
-from avaffect.config import AnalysisConfig, FaceConfig, PredictConfig
+from avaffect.cli.train import train
+from avaffect.config import AnalysisConfig, FaceConfig, MediaConfig, PredictConfig
 from avaffect.errors import UnknownNameError
 
 
 def choices(command, name):
     (found,) = [option for option in command.params if option.name == name]
     return tuple(found.type.choices)
+
+
+@pytest.mark.parametrize("command", [predict, preprocess, train, ensemble, features])
+def test_words_for_a_device(command):
+    (option,) = [option for option in command.params if option.name == "device"]
+    for word in ("auto", "cpu", "cuda", "gpu", "cuda:1", "gpu:12"):
+        assert option.type.convert(word, option, None) == word
+    for word in ("cudo", "cuda:", "cuda:-1", "cuda:x", "cpu:1", "mps", "CUDA", "cuda:99999", ""):
+        with pytest.raises(UnknownNameError, match="no device is called"):
+            option.type.convert(word, option, None)
 
 
 def default(command, name):
@@ -23,7 +36,6 @@ def test_choices_are_the_librarys():
     from avaffect.faces.detectors import DETECTORS
     from avaffect.features.encoders import ENCODERS, FRAME_MODELS
     from avaffect.files.editions import EDITIONS, FORMATS
-    from avaffect.models.device import DEVICES
     from avaffect.pipeline.choices import FEATURES
     from avaffect.predictions.missing import POLICIES
 
@@ -35,7 +47,6 @@ def test_choices_are_the_librarys():
     assert set(choices(predict, "form")) == set(FORMATS)
     for command in (predict, preprocess):
         assert set(choices(command, "detector")) == set(DETECTORS)
-        assert set(choices(command, "device")) == set(DEVICES)
 
 
 def test_every_choice_is_valid_in_the_settings():
@@ -69,13 +80,13 @@ def test_options_without_arguments_give_the_default_settings(command):
 def test_options_arrive_in_the_settings():
     arguments = ["v.mp4", "--detector", "centerface", "--detect-every", "3", "--aligner", "fan",
                  "--subjects", "all", "--crop-size", "64", "--video-stream", "1",
-                 "--audio-stream", "2"]  # fmt: skip
+                 "--audio-stream", "2", "--channel", "3"]  # fmt: skip
     with preprocess.make_context("x", arguments) as context:
         config = analysis_config(context.params, encoders=())
     assert config.faces == FaceConfig(
         "centerface", detect_every=3, aligner="fan", subjects="all", crop_size=64
     )
-    assert (config.media.video_stream, config.media.audio_stream) == (1, 2)
+    assert config.media == MediaConfig(video_stream=1, audio_stream=2, channel=3)
     assert config.encoders == ()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from avaffect.errors import InputNotFoundError
+from avaffect.files.editions import EDITIONS
 from avaffect.media.inputs import expand_inputs
 
 
@@ -104,3 +105,58 @@ def test_the_sound_that_preprocess_wrote_is_not_taken_again(folder):
 def test_a_broken_link_is_left_to_the_one_who_opens_it(folder):
     (folder / "link.mp4").symlink_to("gone.mp4")
     assert names(expand_inputs(["link.mp4"])) == ["link.mp4"]
+
+
+def told(folder, **options):
+    events = []
+    found = expand_inputs([str(folder)], on_event=events.append, **options)
+    return [path.name for path in found], [one.text for one in events]
+
+
+def test_what_else_is_in_a_folder_is_counted(folder):
+    assert told(folder) == (
+        ["a.mkv", "b.MP4"],
+        [f"1 other file in '{folder}' left out (.txt)"],
+    )
+    for name in ("x.TXT", "s.wav", "p.jpg", "q.jpg", "noending", "r.csv"):
+        (folder / name).touch()
+    (notice,) = told(folder, sound=True)[1]
+    assert notice.startswith(f"7 other files in '{folder}' left out (.")
+    assert notice.endswith(" ...)")
+    assert ".jpg" in notice
+    assert told(folder / "in") == (["c.webm"], [])
+
+
+def test_everything_that_the_decoder_takes_is_found(folder):
+    names = ["a.VOB", "b.mxf", "c.Asf", "d.f4v", "e.qt", "f.gif", "g.dv", "h.3g2", "i.m2v"]
+    place = folder / "new"
+    place.mkdir()
+    for name in (*names, "j.w64", "k.au", "l.AC3", "m.wv", "n.mp2"):
+        (place / name).touch()
+    assert told(place)[0] == sorted(names)
+    for name in names:
+        (place / name).unlink()
+    assert told(place, sound=True) == (["j.w64", "k.au", "l.AC3", "m.wv", "n.mp2"], [])
+
+
+def test_own_outputs_are_left_out_in_silence(folder):
+    for name in ("in/preprocess.json", "in/audio.wav", "in/cropped_aligned/c/00001.jpg",
+                 "in/features/c/frames.parquet", "in/out/tables/c.parquet",
+                 "in/out/records/c.json", "in/out/VA_Set/c.txt", "in/run/run.json",
+                 "in/run/log.txt"):  # fmt: skip
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    assert told(folder / "in", sound=True) == (["c.webm"], [])
+    (folder / "in/out/VA_Set").rename(folder / "in/out" / EDITIONS["abaw8"].folders["va"])
+    assert told(folder / "in", sound=True, recursive=True) == (["c.webm"], [])
+    (folder / "in/mine.wav").touch()
+    assert "1 other file" in told(folder / "in", sound=True)[1][0]
+
+
+def test_a_folder_of_frames_says_how_to_make_a_video_of_them(folder):
+    (folder / "frames").mkdir()
+    for i in range(3):
+        (folder / f"frames/{i:05d}.PNG").touch()
+    with pytest.raises(InputNotFoundError, match=r"holds 3 pictures.*-framerate 25.*\*\.PNG"):
+        expand_inputs(["frames"], sound=True)
+    assert len(expand_inputs(["frames/*.PNG"])) == 3

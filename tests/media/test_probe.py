@@ -70,6 +70,10 @@ def test_the_default_or_the_chosen_sound(make):
     assert probe(path, MediaConfig(audio_stream=0)).audio.sample_rate == 8000
     with pytest.raises(MediaError, match="no audio stream 2"):
         probe(path, MediaConfig(audio_stream=2))
+    # Before the picture's pass, and not when the sound's turn comes.
+    with pytest.raises(MediaError, match="no channel 1: it has 1, counted from 0"):
+        probe(path, MediaConfig(audio_stream=0, channel=1))
+    assert probe(path, MediaConfig(channel=1)).audio is not None
 
 
 def test_the_time_of_the_first_frame(make):

@@ -1,5 +1,8 @@
 """Sound on the picture's clock: sample 0 is the first frame, every click is where it was made."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import soundfile
@@ -8,7 +11,13 @@ from avaffect.config import MediaConfig
 from avaffect.errors import InputNotFoundError, MediaError, OutputError
 from avaffect.media.frames import FrameReader
 from avaffect.media.probe import DEFAULTS, first_frame_time
-from avaffect.media.sound import MIN_GAP_S, extract_sound, read_blocks
+from avaffect.media.sound import (
+    MIN_GAP_S,
+    SHORT_GAP_S,
+    SoundInfo,
+    extract_sound,
+    read_blocks,
+)
 from avaffect.progress import Notice, Progress
 
 CLICKS = [0.4, 0.9, 1.7]
@@ -259,3 +268,65 @@ def test_blocks_of_what_is_no_mono_sound(tmp_path):
 
 def test_the_smallest_gap_is_shorter_than_any_usual_packet():
     assert MIN_GAP_S < 960 / 48_000
+
+
+def with_gaps(make, name, *gaps, seconds=2.0):
+    """Clicks, in whose timestamps ``gaps`` (from when, seconds) are."""
+    make.clicks("clicks.wav", CLICKS, seconds, 16_000, 1)
+    stamps = "PTS" + "".join(f"+if(gte(T\\,{at})\\,{gap}/TB\\,0)" for at, gap in gaps)
+    make.ffmpeg("-i", "clicks.wav", "-af", f"asetpts='{stamps}'", "-c:a", "pcm_s16le", name)
+    return make.folder / name
+
+
+@pytest.mark.parametrize("name", ["gap.mkv", "gap.nut"])
+def test_a_gap_of_hours_is_not_in_the_file(make, name):
+    path = with_gaps(make, name, (0.6, 3 * 3600))
+    out = make.folder / "out.wav"
+    info = extract_sound(path, DEFAULTS, out, first_time_s=0)
+    samples, _ = soundfile.read(out)
+    assert info.duration_s == pytest.approx(2 + SHORT_GAP_S, abs=0.1)
+    assert info.end_s == pytest.approx(2 + 3 * 3600, abs=0.1)
+    ((at, left),) = info.cuts
+    assert 0.5 < at - SHORT_GAP_S / 2 < 0.9
+    assert left == pytest.approx(3 * 3600 - SHORT_GAP_S, abs=0.01)
+    later = [click + 3 * 3600 for click in CLICKS[1:]]
+    check_clicks(samples, info.in_wav(np.array([CLICKS[0], *later])))
+
+
+def test_many_gaps_cost_a_few_seconds_each(make):
+    gaps = [(round(0.1 * i, 1), 700) for i in range(1, 20)]
+    info = extract_sound(
+        with_gaps(make, "many.mkv", *gaps), DEFAULTS, make.folder / "out.wav", first_time_s=0
+    )
+    assert 5 < len(info.cuts) <= 19
+    assert info.duration_s < 3 + len(info.cuts) * SHORT_GAP_S
+    assert info.end_s > 4000
+
+
+def test_sound_that_begins_hours_after_the_picture(make):
+    path = film(make, "late.mkv", ["-c:a", "flac"], delay=7200)
+    samples, info = extract(path)
+    assert info.start_s == pytest.approx(7200, abs=0.01)
+    assert info.duration_s == pytest.approx(SHORT_GAP_S + 2, abs=0.05)
+    check_clicks(samples, info.in_wav(np.array(CLICKS) + 7200))
+
+
+def test_a_pause_of_minutes_is_in_the_file(make):
+    path = with_gaps(make, "pause.mkv", (0.6, 300))
+    info = extract_sound(path, DEFAULTS, make.folder / "out.wav", first_time_s=0)
+    assert info.cuts == ()
+    assert info.duration_s == info.end_s == pytest.approx(302, abs=0.1)
+
+
+def test_moments_in_the_file_and_in_the_wav():
+    info = SoundInfo(0, 16_000, 0, 0, 0, 0, cuts=((10.0, 100.0), (120.0, 50.0)))
+    times = np.array([-1.0, 0, 9.5, 10, 60, 110, 111, 120, 150, 170, 171, 1000])
+    placed = [-1, 0, 9.5, 10, 10, 10, 11, 20, 20, 20, 21, 850]
+    assert info.in_wav(times) == pytest.approx(placed)
+    assert info.in_wav(times[:2]) == pytest.approx(placed[:2])
+    assert info.in_wav(np.zeros(0)).shape == (0,)
+    assert SoundInfo.from_record(json.loads(json.dumps(asdict(info)))) == info
+    whole = SoundInfo(0, 16_000, 0, 0, 0, 0)
+    assert whole.in_wav(times) is times
+    old = {name: value for name, value in asdict(whole).items() if name not in ("cuts", "mix")}
+    assert SoundInfo.from_record(old) == whole

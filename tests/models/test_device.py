@@ -7,15 +7,25 @@ import pytest
 
 from avaffect.errors import UnknownNameError, UsageError
 from avaffect.models import device
-from avaffect.models.device import Device, choose_device, has_nvidia_driver
+from avaffect.models.device import (
+    Device,
+    choose_device,
+    device_index,
+    device_kind,
+    has_nvidia_driver,
+)
 
 
-def pretend(monkeypatch, *, built: str | None, works: bool) -> None:
-    """A machine with an NVIDIA driver and a torch of this kind."""
+def pretend(monkeypatch, *, built: str | None, works: bool, gpus: int = 1) -> None:
+    """A machine with an NVIDIA driver, so many GPUs and a torch of this kind."""
     torch = SimpleNamespace(
         __version__="9.9",
         version=SimpleNamespace(cuda=built),
-        cuda=SimpleNamespace(is_available=lambda: works, get_device_name=lambda: "NVIDIA X"),
+        cuda=SimpleNamespace(
+            is_available=lambda: works,
+            get_device_name=lambda number=0: "NVIDIA " + "XYZ"[number],
+            device_count=lambda: gpus,
+        ),
     )
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setattr(device, "has_nvidia_driver", lambda: True)
@@ -32,6 +42,32 @@ def test_auto_takes_a_gpu_that_works(monkeypatch):
     pretend(monkeypatch, built="13.0", works=True)
     assert choose_device("auto") == choose_device("cuda") == Device("cuda", "NVIDIA X")
     assert choose_device("cpu").name == "cpu"
+
+
+def test_one_of_several_gpus(monkeypatch):
+    pretend(monkeypatch, built="13.0", works=True, gpus=2)
+    assert choose_device("gpu") == choose_device("cuda") == Device("cuda", "NVIDIA X")
+    second = choose_device("cuda:1")
+    assert second == choose_device("gpu:1") == Device("cuda:1", "NVIDIA Y (GPU 1 of 2)")
+    assert (device_kind(second.name), device_index(second.name)) == ("cuda", 1)
+    assert (device_kind("cuda"), device_index("cuda")) == ("cuda", None)
+    assert choose_device(second.name) == second
+
+
+@pytest.mark.parametrize(
+    ("gpus", "says"),
+    [(1, "there is no GPU 2: this machine has 1 GPU, cuda:0"), (2, "2 GPUs, cuda:0 to cuda:1")],
+)
+def test_a_gpu_beyond_the_last(monkeypatch, gpus, says):
+    pretend(monkeypatch, built="13.0", works=True, gpus=gpus)
+    with pytest.raises(UsageError, match=says):
+        choose_device("cuda:2")
+
+
+def test_a_number_of_a_gpu_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(device, "has_nvidia_driver", lambda: False)
+    with pytest.raises(UsageError, match="no NVIDIA driver is loaded"):
+        choose_device("gpu:1")
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,23 @@ def test_onnx_batches(from_file, tmp_path):
         net(batch)
 
 
+@pytest.mark.parametrize(("device", "number"), [("cuda", "0"), ("cuda:1", "1"), ("cpu", None)])
+def test_which_gpu_an_onnx_net_is_given(monkeypatch, device, number):
+    asked = []
+
+    def session(source, options, providers):
+        asked.extend(providers)
+        raise RuntimeError("no GPU here")
+
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: both)
+    monkeypatch.setattr("onnxruntime.InferenceSession", session)
+    with pytest.raises(ModelError):
+        OnnxNet(onnx_net(), device=device)
+    cuda = [("CUDAExecutionProvider", {"device_id": number})] if number else []
+    assert asked == [*cuda, "CPUExecutionProvider"]
+
+
 def test_onnx_without_cuda_falls_back_and_says_so(monkeypatch):
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     assert OnnxNet(onnx_net(), device="cuda").providers == ("CPUExecutionProvider",)

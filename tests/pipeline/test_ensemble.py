@@ -462,3 +462,15 @@ def test_where_models_are_trained(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-7")
     gpus = [one["CUDA_VISIBLE_DEVICES"] for one in places("auto", 3).environments]
     assert gpus == ["5", "GPU-7", "5"]
+    monkeypatch.setattr(members.choose_device, "name", "cuda:1", raising=False)
+    one = places("cuda:1", 2)
+    assert one.device == "cuda:1"
+    assert [place["CUDA_VISIBLE_DEVICES"] for place in one.environments] == ["GPU-7", "GPU-7"]
+
+
+def test_a_process_on_one_of_several_gpus_sees_it_as_the_only_one(monkeypatch, tmp_path):
+    model = Model(tmp_path / "run")
+    commands = []
+    monkeypatch.setattr(members.subprocess, "Popen", lambda command, **_: commands.append(command))
+    members._Running(model, "cuda:1", {"CUDA_VISIBLE_DEVICES": "GPU-7"}).log.close()
+    assert commands[0][-2:] == ["--device", "cuda"]

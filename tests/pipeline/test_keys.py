@@ -5,7 +5,7 @@ import pytest
 from avaffect.config import AnalysisConfig, AudioConfig, FaceConfig, MediaConfig
 from avaffect.faces.detectors import DETECTORS
 from avaffect.models.zoo import ZOO
-from avaffect.pipeline.keys import all_models, keys, pass_key
+from avaffect.pipeline.keys import all_models, keys, media_settings, pass_key
 
 BASE = AnalysisConfig()
 PICTURES = {"faces", "crops", "face_pose", "efficientnet-lite0", "starter-1-face"}
@@ -31,6 +31,7 @@ def test_every_result_has_a_key_of_its_own():
         (replace(BASE, faces=FaceConfig(crop_size=64)), {"crops"}),
         (replace(BASE, audio=AudioConfig(n_mfcc=20)), {"audio", "has_sound"}),
         (replace(BASE, media=MediaConfig(audio_stream=1)), {"wav", "audio", "has_sound"}),
+        (replace(BASE, media=MediaConfig(channel=0)), {"wav", "audio", "has_sound"}),
         (replace(BASE, media=MediaConfig(video_stream=1)), EVERYTHING),
         (replace(BASE, faces=FaceConfig(detector="centerface")), PICTURES),
         (replace(BASE, faces=FaceConfig(subjects="all")), PICTURES),
@@ -64,6 +65,12 @@ def test_the_voice_depends_on_its_net_and_the_sound_alone(voice_net):
     ]
     assert len(set(others)) == len(others)
     assert set(all_models(with_voice)) == {*all_models(BASE), "silero-vad", "starter-1-voice"}
+
+
+def test_settings_that_earlier_versions_did_not_know_count_only_if_set():
+    media = MediaConfig(audio_stream=2)
+    assert media_settings(media) == {"video_stream": None, "audio_stream": 2}
+    assert media_settings(replace(media, channel=0)) == media_settings(media) | {"channel": 0}
 
 
 def test_another_video_changes_everything():

@@ -15,7 +15,7 @@ from avaffect.pipeline import voice as module
 from avaffect.pipeline.folder import Folder
 from avaffect.pipeline.preprocess import preprocess
 from avaffect.pipeline.voice import is_voice
-from avaffect.progress import Progress
+from avaffect.progress import Notice, Progress
 
 SECONDS = 1.3
 RATE = 16_000
@@ -98,6 +98,21 @@ def test_a_cover_picture_makes_no_video(convert, sample, ffmpeg, tmp_path):
     song = convert("song.mp3", *cover, "-disposition:v", "attached_pic")
     assert preprocess(song, tmp_path / "out").sound_only
     assert not is_voice(song, MediaConfig(video_stream=0))
+
+
+def test_a_cover_that_is_not_marked_makes_no_video(convert, sample, ffmpeg, tmp_path):
+    ffmpeg("-i", sample("one_person.mp4"), "-frames:v", 1, tmp_path / "cover.jpg")
+    voice = ["-i", sample("one_person.mp4"), "-i", tmp_path / "cover.jpg", "-map", "0:a"]
+    coding = ["-map", "1:v", "-c:a", "aac", "-c:v", "mjpeg", "-disposition:v", "0"]
+    path = tmp_path / "cover.mp4"
+    ffmpeg(*voice, *coding, path)
+    events = []
+    done = preprocess(path, tmp_path / "out", on_event=events.append)
+    assert done.sound_only
+    assert done.frames > 150
+    texts = [one.text for one in events if isinstance(one, Notice)]
+    assert any("shows a still picture beside its sound" in text for text in texts)
+    assert not is_voice(path, MediaConfig(video_stream=0))
 
 
 def test_a_video_is_none(sample):
@@ -216,6 +231,8 @@ def test_keys_tell_what_matters():
     assert module.voice_keys("v", same) == base
     rate = module.voice_keys("v", replace(same, sound_rate=26))
     assert all(rate[name] != base[name] for name in base)
+    channel = module.voice_keys("v", replace(same, media=MediaConfig(channel=0)))
+    assert all(channel[name] != base[name] for name in base)
     audio = module.voice_keys("v", replace(same, audio=AudioConfig(n_mels=64)))
     assert (audio["faces"], audio["audio"] != base["audio"]) == (base["faces"], True)
     other = module.voice_keys("w", same)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from avaffect.errors import UsageError
+from avaffect.models.device import Device
 from avaffect.training.checkpoint import load_checkpoint
 from avaffect.training.processes import Processes, processes
 from avaffect.training.score import validate
@@ -167,3 +169,31 @@ def test_one_process_needs_no_group(monkeypatch):
         assert not group.any(False)
         group.wait()
     assert not torch.distributed.is_initialized()
+
+
+def pretend_gpus(monkeypatch) -> list[torch.device]:
+    """As on a machine with GPUs; gives the list of those that were made the current one."""
+    monkeypatch.setattr(
+        "avaffect.training.processes.choose_device", lambda choice: Device(choice, "GPU")
+    )
+    current: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    return current
+
+
+def test_one_process_on_the_gpu_that_was_asked_for(monkeypatch):
+    current = pretend_gpus(monkeypatch)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with processes("cuda:1") as group:
+        assert group.device == torch.device("cuda", 1)
+    assert current == [torch.device("cuda", 1)]
+
+
+def test_several_processes_do_not_share_one_gpu(monkeypatch):
+    pretend_gpus(monkeypatch)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with (
+        pytest.raises(UsageError, match="cuda:1 names one GPU for 2 processes"),
+        processes("cuda:1"),
+    ):
+        pass

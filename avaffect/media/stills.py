@@ -1,0 +1,50 @@
+"""Sound whose picture is a cover or a few slides, though nothing in the file says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+
+from avaffect.media.container import COVER, open_container
+
+# A film has more pictures than this.
+_MOST = 10
+# One picture beside sound longer than this is a cover.
+_COVER_S = 2.0
+# Further ones are slides where they change no more often than this.
+_SLIDE_S = 5.0
+
+
+def stills(path: Path) -> int | None:
+    """How many still pictures a file shows beside its sound; None where the picture moves.
+
+    Pictures are counted as they are stored and not decoded; no more is read of a film than its
+    beginning.
+
+    Raises:
+        InputNotFoundError, MediaError: the file cannot be opened.
+    """
+    with open_container(path) as container:
+        pictures = [one for one in container.streams.video if not one.disposition & COVER]
+        sounds = list(container.streams.audio)
+        if not pictures or not sounds:
+            return None
+        counts = {one.index: 0 for one in pictures}
+        times: list[float] = []
+        try:
+            for packet in container.demux(*pictures, *sounds):
+                if not packet.size:
+                    continue
+                if packet.stream_index in counts:
+                    counts[packet.stream_index] += 1
+                    if counts[packet.stream_index] > _MOST:
+                        return None
+                elif packet.pts is not None and packet.time_base is not None:
+                    time = float(packet.pts * packet.time_base)
+                    times = [min([time, *times]), max([time, *times])]
+        except (av.FFmpegError, IndexError):
+            pass
+    count = max(counts.values())
+    heard = times[1] - times[0] if times else 0.0
+    return count if heard > max(_COVER_S, _SLIDE_S * (count - 1)) else None

@@ -1,0 +1,155 @@
+"""Which audio stream of a file is heard, and its sound as the decoder gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.format import Flags
+from av.stream import Discard
+from numpy.typing import NDArray
+
+from avaffect.config import MediaConfig
+from avaffect.media.container import (
+    check_channel,
+    choose_audio,
+    open_container,
+    plausible_sound,
+)
+from avaffect.progress import EventCallback, Notice, ignore_events
+
+Floats = NDArray[np.float32]
+
+# A stream whose sound never gets louder is mute: 66 dB below full scale, far below any speech.
+MUTE = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """The audio stream that is heard.
+
+    Attributes:
+        index: among all streams of the file.
+        ordinal: among its audio streams.
+        streams: how many audio streams the file has.
+        channels: of this one, as the header says.
+        varies: the number of channels may change in mid-stream.
+    """
+
+    index: int
+    ordinal: int
+    streams: int
+    channels: int
+    varies: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some decoded sound.
+
+    Attributes:
+        layout: FFmpeg's name of the channels' arrangement, e.g. ``stereo`` or ``9 channels``.
+        rate: samples a second.
+        samples: float32 [n, channels] in -1..1.
+    """
+
+    layout: str
+    rate: int
+    samples: Floats
+
+
+def choose_track(
+    path: Path, config: MediaConfig, on_event: EventCallback = ignore_events
+) -> Track | None:
+    """The audio stream to hear; None if the file has none that can be decoded.
+
+    Without ``config.audio_stream`` it is the file's default one, else the first; if that is mute
+    (silent, or nothing of it can be decoded), the first that is not. A Notice tells which of
+    several was taken. Streams of one channel each, as cameras write them to MXF, are no exception.
+
+    Raises:
+        InputNotFoundError, MediaError: as :func:`avaffect.media.container.choose_audio`;
+            MediaError also if the stream lacks ``config.channel``.
+    """
+    track = _choose(path, config, on_event)
+    if track is not None:
+        with open_container(path) as container:
+            check_channel(container.streams.audio[track.ordinal], config.channel, path)
+    return track
+
+
+def _choose(path: Path, config: MediaConfig, on_event: EventCallback) -> Track | None:
+    with open_container(path) as container:
+        default = choose_audio(container, path, config.audio_stream)
+        if default is None:
+            return None
+        varies = bool(Flags(container.format.flags) & Flags.ts_discont)
+        streams = list(container.streams.audio)
+        tracks = {
+            one.index: Track(one.index, number, len(streams), one.channels, varies)
+            for number, one in enumerate(streams)
+            if one.codec_context is not None and plausible_sound(one)
+        }
+        first = tracks.pop(default.index)
+    if config.audio_stream is not None or first.streams == 1:
+        return first
+    mute = 0
+    chosen = first
+    for track in (first, *tracks.values()):
+        if not _is_mute(path, track):
+            chosen = track
+            break
+        mute += 1
+    why = "the default one" if chosen is first else "the first that is not mute"
+    if mute > len(tracks):
+        why += ", and all are mute"
+    on_event(
+        Notice(
+            f"'{path.name}' has {first.streams} audio streams: stream {chosen.ordinal} is heard, "
+            f"{why} (--audio-stream N takes another, counted from 0)",
+            warning=True,
+        )
+    )
+    return chosen
+
+
+def pieces(path: Path, track: Track) -> Iterator[Piece]:
+    """The sound of ``track``, some at a time, as far as it can be decoded."""
+    with open_container(path) as container:
+        stream = container.streams.audio[track.ordinal]
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all
+        packed: AudioResampler | None = None
+        kind: tuple[str, str, int] | None = None
+        for frame in _frames(container, stream):
+            now = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if packed is None or now != kind:
+                # PyAV reads planes beyond the eighth where there are none: packed there is one.
+                packed = AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
+                kind = now
+            count = frame.layout.nb_channels
+            try:
+                for one in packed.resample(frame):
+                    samples = np.asarray(one.to_ndarray(), np.float32)
+                    yield Piece(now[1], now[2], samples.reshape(-1, count))
+            except (av.FFmpegError, ValueError):
+                packed = None
+
+
+def _frames(container: InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame]:
+    with suppress(av.FFmpegError, IndexError):
+        for packet in container.demux(stream):
+            with suppress(av.InvalidDataError):
+                yield from stream.decode(packet)
+
+
+def _is_mute(path: Path, track: Track) -> bool:
+    return all(np.abs(piece.samples).max(initial=0) < MUTE for piece in pieces(path, track))
