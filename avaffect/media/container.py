@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from avaffect.errors import InputNotFoundError, MediaError, NotMediaError, NoVideoStreamError
 from avaffect.media.ffmpeg import FORMATS, file_url
+from avaffect.media.pyav import open_media
 
 AnyStream = TypeVar("AnyStream", bound=Stream)
 
@@ -55,7 +56,7 @@ def open_container(path: Path) -> InputContainer:
             f"'{path}' cannot be read ({error.strerror})", "check the permissions"
         ) from error
     try:
-        return av.open(file_url(path), options=_OPTIONS, metadata_errors="replace")
+        return open_media(file_url(path), options=_OPTIONS)
     except (av.FFmpegError, ValueError) as error:
         if truncated:
             raise NotMediaError(

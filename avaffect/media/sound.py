@@ -21,6 +21,7 @@ from avaffect.errors import MediaError
 from avaffect.files.atomic import atomic_path
 from avaffect.media.container import choose_audio, open_container
 from avaffect.media.ffmpeg import file_input, pipe_from
+from avaffect.media.pyav import open_media
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
 SAMPLE_BYTES = 2
@@ -180,7 +181,7 @@ def _pieces(pipe: BinaryIO, begin: int) -> Iterator[tuple[int, bytes]]:
     piece is put at ``begin`` and the others keep their distance from it.
     """
     try:
-        with av.open(pipe, mode="r", format="nut") as container:
+        with open_media(pipe, format="nut") as container:
             stream = container.streams.audio[0]
             shift: int | None = None
             for packet in container.demux(stream):
