@@ -29,10 +29,20 @@ class MediaConfig:
         video_stream: which video stream, counted from 0 among the video streams; None takes the
             container's default one (never a cover picture if there is another).
         audio_stream: likewise among the audio streams.
+        fps: frames a second of a stream that has no times of its own, such as a bare .h264; None
+            takes what the stream says, else 25. Files with times keep theirs.
+        rotate: degrees clockwise (0, 90, 180, 270) by which the stored picture is turned, in
+            place of what the file says; None obeys the file.
     """
 
     video_stream: int | None = None
     audio_stream: int | None = None
+    fps: float | None = None
+    rotate: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.fps is None or 0 < self.fps <= 1000, "fps must lie between 0 and 1000")
+        _require(self.rotate in (None, 0, 90, 180, 270), "rotate must be 0, 90, 180 or 270")
 
 
 @dataclass(frozen=True)

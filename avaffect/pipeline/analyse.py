@@ -147,13 +147,15 @@ def analyse(
         on_event(Notice(f"going on with '{path.name}' at frame {start + 1}"))
     with FrameReader(path, config.media, start=start) as reader:
         hint = reader.info.frames_hint
+        for doubt in reader.info.doubts:
+            on_event(Notice(doubt, warning=True))
         with Recorder(
             spool,
             nets.encoders,
             nets.shapes,
             crops,
             config.faces.crop_size,
-            frames_at_once(reader.info.video.width, reader.info.video.height),
+            frames_at_once(*reader.info.video.square_size),
         ) as recorder:
             for frame in reader:
                 faces = _aligned(tracker.update(frame), frame, nets)

@@ -17,6 +17,8 @@ from avaffect.models.zoo import find_model
 _DETECTOR_MODELS = {"mtcnn": ("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet")}
 _ALIGNER_MODELS = {"mesh": (), "fan": ("2dfan4",)}
 CROPS = "crops"
+# Settings of the media that came after the first stores; not used, they leave keys as they were.
+_LATER = ("fps", "rotate")
 WAV = "wav"
 
 
@@ -50,7 +52,15 @@ def face_settings(config: AnalysisConfig) -> dict[str, object]:
     """What the frame table depends on."""
     faces = asdict(config.faces)
     del faces["crop_size"]
-    return {"faces": faces, "video_stream": config.media.video_stream}
+    media = media_settings(config)
+    del media["audio_stream"]
+    return {"faces": faces, **media}
+
+
+def media_settings(config: AnalysisConfig) -> dict[str, object]:
+    """What a file's pictures, times and sound depend on."""
+    media = asdict(config.media)
+    return {name: media[name] for name in media if name not in _LATER or media[name] is not None}
 
 
 def pass_key(wanted: Mapping[str, str], names: Iterable[str]) -> str:
@@ -81,7 +91,7 @@ def keys(video_hash: str, config: AnalysisConfig) -> dict[str, str]:
         crop = [spec.crop.name, spec.crop.size]
         found[name] = array_key(video_hash, name, [faces, crop], model_hashes(spec.models))
     # Frame times come from the video stream.
-    media = asdict(config.media)
+    media = media_settings(config)
     found[WAV] = array_key(video_hash, WAV, media)
     if config.voice is not None:
         found["voice"] = array_key(video_hash, "voice", media, model_hashes(sound_models(config)))
