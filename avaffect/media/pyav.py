@@ -21,6 +21,12 @@ from numpy.typing import NDArray
 _MAJOR = int(av.__version__.split(".")[0])
 # Up to 18 a tag that is not UTF-8 is an error unless one says otherwise; 19 has no such setting.
 _TAGS: dict[str, Any] = {"metadata_errors": "replace"} if _MAJOR < 19 else {}
+# Before 17 PyAV frees memory that is not its own where a decoder gets options too and streams turn
+# up while the file is opened, as in MPEG-TS.
+_OPTIONS = "container_options" if _MAJOR < 17 else "options"
+# Of a conversion to RGB: one thread of swscale. Before 17 it never has more, but takes the
+# picture's matrix for that of BT.601 unless it is told that the target has another one (7).
+TO_RGB: dict[str, Any] = {"threads": 1} if _MAJOR >= 17 else {"dst_colorspace": 7}
 
 
 def _nameless(cls: type[Type], value: object) -> Type:
@@ -51,9 +57,8 @@ def open_media(
     Raises:
         av.FFmpegError, ValueError: it cannot be opened.
     """
-    opened: InputContainer = av.open(
-        source, mode="r", format=format, options=dict(options or {}), **_TAGS
-    )
+    settings: dict[str, Any] = {_OPTIONS: dict(options or {}), **_TAGS}
+    opened: InputContainer = av.open(source, mode="r", format=format, **settings)
     return opened
 
 
@@ -92,7 +97,12 @@ def display_matrix(frame: VideoFrame) -> NDArray[np.int32] | None:
 
 
 def has_exif(frame: VideoFrame) -> bool:
-    """Whether ``frame`` carries EXIF data, as each picture of a camera does."""
+    """Whether ``frame`` carries EXIF data, as each picture of a camera does.
+
+    Before PyAV 17, which does not show it: whether it is a JPEG.
+    """
+    if _MAJOR < 17:
+        return frame.format.name.startswith("yuvj")
     return any(kind.value == _EXIF for kind, _ in _side_data(frame))
 
 

@@ -31,7 +31,7 @@ def test_a_display_matrix_beside_nameless_side_data_is_found(by_kind):
     matrix = np.arange(9, dtype=np.int32)
     data, nameless = Data(matrix.tobytes()), SimpleNamespace(type=Type(9_999))
     held = {nameless.type: nameless, data.type: data} if by_kind else [nameless, data]
-    frame = SimpleNamespace(side_data=held)
+    frame = SimpleNamespace(side_data=held, format=SimpleNamespace(name="rgb24"))
     np.testing.assert_array_equal(pyav.display_matrix(frame), matrix)
     assert not pyav.has_exif(frame)
 
