@@ -19,7 +19,7 @@ from avaffect.media.aspect import SQUARE, PixelScale, square_size
 from avaffect.media.container import MAX_PIXELS, MAX_SIDE
 from avaffect.media.decode import UNSPECIFIED, Decoded
 from avaffect.media.hdr import is_hdr, to_sdr
-from avaffect.media.pyav import TO_RGB, display_matrix, graph_of_one_thread, has_exif
+from avaffect.media.pyav import display_matrix, graph_of_one_thread, has_exif, to_rgb
 
 # SWS_CS_BT2020, which PyAV has a name for only from 17 on.
 _BT2020 = 9
@@ -128,7 +128,7 @@ class RgbConverter:
             matrix = _BT2020 if hdr else Colorspace.ITU709 if hd else Colorspace.ITU601
         # One thread: the net runs meanwhile on the others.
         rgb = self._reformatter.reformat(
-            frame, format="rgb48le" if hdr else "rgb24", src_colorspace=matrix, **TO_RGB
+            frame, format="rgb48le" if hdr else "rgb24", src_colorspace=matrix, **to_rgb(frame)
         )
         pixels = rgb.to_ndarray()
         if hdr:

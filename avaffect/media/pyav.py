@@ -24,9 +24,8 @@ _TAGS: dict[str, Any] = {"metadata_errors": "replace"} if _MAJOR < 19 else {}
 # Before 17 PyAV frees memory that is not its own where a decoder gets options too and streams turn
 # up while the file is opened, as in MPEG-TS.
 _OPTIONS = "container_options" if _MAJOR < 17 else "options"
-# Of a conversion to RGB: one thread of swscale. Before 17 it never has more, but takes the
-# picture's matrix for that of BT.601 unless it is told that the target has another one (7).
-TO_RGB: dict[str, Any] = {"threads": 1} if _MAJOR >= 17 else {"dst_colorspace": 7}
+# AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
+_LIMITED, _FULL = 1, 2
 
 
 def _nameless(cls: type[Type], value: object) -> Type:
@@ -75,6 +74,22 @@ def graph_of_one_thread() -> Any:
     if hasattr(graph, "threads"):
         graph.threads = 1
     return graph
+
+
+def to_rgb(frame: VideoFrame) -> dict[str, Any]:
+    """Settings of ``VideoReformatter.reformat`` for ``frame``: RGB, in one thread.
+
+    Before 17 there is one thread always, but the matrix and the range count only where they
+    differ from those of the target, which has none: any other matrix (7) will do.
+    """
+    if _MAJOR >= 17:
+        return {"threads": 1}
+    full = frame.color_range == _FULL or frame.format.name.startswith(("yuvj", "rgb", "gbr"))
+    return {
+        "dst_colorspace": 7,
+        "src_color_range": _FULL if full else _LIMITED,
+        "dst_color_range": _FULL,
+    }
 
 
 def positive(value: Any) -> Fraction | None:
