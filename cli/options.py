@@ -25,6 +25,7 @@ ENCODERS = ("efficientnet-lite0", *FRAME_MODELS)
 POLICIES = ("linear", "nearest", "previous", "invalid")
 FEATURES = ("auto", "light", "full")
 DEVICES = ("auto", "cpu", "cuda")
+ROTATIONS = ("auto", "0", "90", "180", "270")
 
 
 class NameChoice(click.Choice[str]):
@@ -201,6 +202,21 @@ def analysis_options(function: F) -> F:
                 help="The N-th audio stream, from 0.  [default: the file's default]",
             ),
             click.option(
+                "--fps",
+                type=click.FloatRange(0, 1000, min_open=True),
+                metavar="N",
+                help="Frames a second of a file without times, such as a bare .h264.  "
+                "[default: what the file says, else 25]",
+            ),
+            click.option(
+                "--rotate",
+                type=NameChoice(ROTATIONS, "turn"),
+                default="auto",
+                show_default=True,
+                help="Turn the stored picture so many degrees clockwise, whatever the file says; "
+                "auto obeys the file.",
+            ),
+            click.option(
                 "--device",
                 type=NameChoice(DEVICES, "device"),
                 default="auto",
@@ -221,7 +237,12 @@ def analysis_options(function: F) -> F:
 def analysis_config(options: dict[str, Any], **changes: Any) -> AnalysisConfig:
     """The settings that :func:`analysis_options` asked for."""
     return AnalysisConfig(
-        media=MediaConfig(options["video_stream"], options["audio_stream"]),
+        media=MediaConfig(
+            options["video_stream"],
+            options["audio_stream"],
+            fps=options["fps"],
+            rotate=None if options["rotate"] == "auto" else int(options["rotate"]),
+        ),
         faces=FaceConfig(
             detector=options["detector"],
             detect_every=options["detect_every"],

@@ -21,6 +21,7 @@ from avaffect.media.clock import DEFAULT_FPS, MAX_FPS, MIN_FPS, Clock, FrameCloc
 from avaffect.media.container import (
     MAX_PIXELS,
     MAX_SIDE,
+    animated_webp,
     choose_audio,
     choose_video,
     open_container,
@@ -209,6 +210,11 @@ def _video_info(
     pace = _pace_of_times(decoded)
     if pace is not None and not MIN_FPS < pace <= MAX_FPS:
         decoded += islice(frames, 10)  # a lone step may be anything
+    if not decoded and animated_webp(path):
+        raise NoFramesError(
+            f"'{path}' is an animated WebP, which FFmpeg cannot decode",
+            "convert it to MP4 or GIF",
+        )
     if not decoded:
         raise NoFramesError(
             f"no frame of '{path}' can be decoded", "the file is damaged: get another copy of it"

@@ -85,6 +85,7 @@ class Predicted:
         subjects: their names.
         files: how many files there are of it.
         again: whether an earlier run with the same settings had written them all.
+        rotate: the ``MediaConfig.rotate`` by which faces are found where none was found now.
     """
 
     frames: int
@@ -93,6 +94,7 @@ class Predicted:
     subjects: tuple[str, ...]
     files: int
     again: bool
+    rotate: int | None = None
 
 
 class PredictBatch:
@@ -224,7 +226,13 @@ class PredictBatch:
             with suppress(OSError):  # there is another interrupted pass in it
                 work.parent.rmdir()
         return Predicted(
-            result.frames, result.found, result.valued, subjects, len(files), again=False
+            result.frames,
+            result.found,
+            result.valued,
+            subjects,
+            len(files),
+            again=False,
+            rotate=result.rotate,
         )
 
     def _known(self, name: str, key: str) -> Predicted | None:
@@ -241,6 +249,7 @@ class PredictBatch:
                 subjects,
                 len(record["files"]),
                 True,
+                record.get("rotate"),
             )
         except (AvaffectError, LookupError, TypeError, ValueError):
             return None  # damaged: predict again

@@ -302,3 +302,19 @@ def test_impossible_arguments(arguments):
 def test_a_frame_is_checked(index, moment, image):
     with pytest.raises(ValueError, match=r"image|impossible"):
         Frame(index, moment, image)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        ["-c:v", "libaom-av1", "-cpu-used", "8", "a.avif"],
+        ["a.gif"],
+        ["-f", "apng", "a.png"],
+    ],
+    ids=["avif", "gif", "apng"],
+)
+def test_animated_pictures_give_each_frame_with_its_time(make, code):
+    path = make.test_card(code[-1], "-r", "10", "-frames:v", "10", *code[:-1])
+    with FrameReader(path) as reader:
+        assert [frame.time for frame in reader] == pytest.approx(np.arange(10) / 10)
+        assert reader.info.doubts == ()
