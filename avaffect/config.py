@@ -31,11 +31,21 @@ class MediaConfig:
         audio_stream: likewise among the audio streams; None takes the default one, or the first
             that is not mute.
         channel: the only channel of the sound that is heard, counted from 0; None mixes them.
+        fps: frames a second of a stream that has no times of its own, such as a bare .h264; None
+            takes what the stream says, else 25. Files with times keep theirs.
+        rotate: degrees clockwise (0, 90, 180, 270) by which the stored picture is turned, in
+            place of what the file says; None obeys the file.
     """
 
     video_stream: int | None = None
     audio_stream: int | None = None
     channel: int | None = None
+    fps: float | None = None
+    rotate: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.fps is None or 0 < self.fps <= 1000, "fps must lie between 0 and 1000")
+        _require(self.rotate in (None, 0, 90, 180, 270), "rotate must be 0, 90, 180 or 270")
 
 
 @dataclass(frozen=True)

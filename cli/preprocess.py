@@ -119,6 +119,8 @@ def preprocess(
             outcome = f"{', '.join(done.done) or 'nothing to do'} in {target}"
             if done.sound_only:
                 return Row(video.name, f"ok ({outcome})", str(done.frames))
-            return Row.done(video, done.frames, done.faces, done.subjects, outcome)
+            return Row.done(
+                video, done.frames, done.faces, done.subjects, outcome, rotate=done.rotate
+            )
 
         ctx.exit(run_all(videos, work, reporter, debug=ctx.obj))

@@ -119,6 +119,7 @@ class Row:
         *,
         valued: int | None = None,
         only_sound: bool = False,
+        rotate: int | None = None,
     ) -> Row:
         """A row for what was worked through; it counts as failed if it came to nothing.
 
@@ -130,6 +131,7 @@ class Row:
             outcome: what to say.
             valued: frames with a value, where values are wanted; None where faces are.
             only_sound: there is no picture.
+            rotate: the turn by which faces are found where none was found.
         """
         code = 0
         outcome = f"ok ({outcome})"
@@ -143,6 +145,11 @@ class Row:
                 error = AvaffectError(
                     f"no voice was heard in any of the {frames} rows of '{source.name}'",
                     "all are marked missing; what the model hears is speech",
+                )
+            elif rotate is not None:
+                error = NoFaceError(
+                    f"no upright face was found in any of the {frames} frames of '{source.name}'",
+                    f"faces are found when its picture is turned: --rotate {rotate}",
                 )
             else:
                 error = NoFaceError(

@@ -3,12 +3,58 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 # A step back or a spike of more than this many seconds is no reordering but a break.
 BREAK_S = 1.0
 # A step forward of more than this is one too, where clocks may restart; ffmpeg's own limit, which
 # places the sound.
 FORWARD_BREAK_S = 10.0
+
+
+# Steps below this are errors of rounding.
+TICK_S = 1e-6
+# Frames a second that may be meant. What claims more, or less than one an hour, has no times.
+MAX_FPS, MIN_FPS = 1000, 1 / 3600
+# For a stream that does not say how fast it is.
+DEFAULT_FPS = 25.0
+
+
+class Clock(Protocol):
+    """Gives frames their times.
+
+    Attributes:
+        first: timestamp of the first frame in seconds on the container's clock; None before it.
+        repaired: number of times that were not the container's own.
+    """
+
+    first: float | None
+    repaired: int
+
+    def time(self, stamp: float | None, following: float | None) -> float:
+        """Seconds from the first frame to the next one.
+
+        Args:
+            stamp: the frame's own timestamp in seconds, None if it has none.
+            following: that of the frame after it, None if unknown.
+        """
+        ...
+
+
+class RegularClock:
+    """Gives frame i the time i / ``fps``, for a stream without times of its own; a ``Clock``."""
+
+    def __init__(self, fps: float) -> None:
+        self.first: float | None = None
+        self.repaired = 0
+        self._fps = fps
+        self._frames = 0
+
+    def time(self, stamp: float | None, following: float | None) -> float:
+        """The time of the next frame; timestamps do not matter."""
+        self.first = 0.0
+        self._frames += 1
+        return (self._frames - 1) / self._fps
 
 
 class FrameClock:
@@ -49,17 +95,17 @@ class FrameClock:
         last = self._last
         own = None if stamp is None else stamp - self._shift
         after = None if following is None else following - self._shift
-        after_fits = after is not None and 0 < after - last <= self._longest
+        after_fits = after is not None and TICK_S < after - last <= self._longest
         lonely = own is not None and after is not None and after < own - BREAK_S and after_fits
-        if own is not None and 0 < own - last <= self._longest and not lonely:
+        if own is not None and TICK_S < own - last <= self._longest and not lonely:
             self._step = min(own - last, BREAK_S)
             self._last = own
             return own
         self.repaired += 1
-        if after is not None and 0 < after - last < BREAK_S:
+        if after is not None and 2 * TICK_S < after - last < BREAK_S:
             self._last = (last + after) / 2
         else:
-            self._last = last + self._step
+            self._last = max(last + self._step, math.nextafter(last, math.inf))
             jumped = own is not None and (own < last - BREAK_S or own > last + self._longest)
             if own is not None and jumped and not after_fits:
                 self._shift += own - self._last

@@ -13,8 +13,10 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from avaffect.errors import InputNotFoundError, MediaError, NotMediaError, NoVideoStreamError
+from avaffect.media.boxes import primary_item, sample_kinds, without_index
 from avaffect.media.ffmpeg import FORMATS, file_url
 from avaffect.media.foreign import describe
+from avaffect.media.pyav import open_media
 
 AnyStream = TypeVar("AnyStream", bound=Stream)
 
@@ -37,6 +39,12 @@ _OPTIONS = {
 }
 # What a picture is that does not belong to a film.
 COVER = Disposition.attached_pic | Disposition.timed_thumbnails
+# Samples of common encryption (ISO/IEC 23001-7) and of FairPlay; tracks that are neither
+# picture nor sound.
+_ENCRYPTED = (b"encv", b"enca", b"drmi", b"drms")
+_TEXT = (b"text", b"tx3g", b"wvtt", b"stpp", b"c608", b"rtp ", b"tmcd", b"mebx", b"enct")
+# Items of HEIF that are derived from others (ISO/IEC 23008-12, section 6.6.2).
+_PUT_TOGETHER = (b"grid", b"iovl", b"iden", b"tmap")
 
 
 def open_container(path: Path) -> InputContainer:
@@ -56,7 +64,8 @@ def open_container(path: Path) -> InputContainer:
         if state.st_size == 0:
             raise NotMediaError(f"'{path}' is empty (0 bytes)", "copy or download it again")
         with path.open("rb") as file:
-            truncated = _mp4_without_index(file, state.st_size)
+            truncated = without_index(file, state.st_size)
+            _refuse(file, state.st_size, path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputNotFoundError(f"'{path}' does not exist", "check the name") from error
     except OSError as error:
@@ -64,7 +73,7 @@ def open_container(path: Path) -> InputContainer:
             f"'{path}' cannot be read ({error.strerror})", "check the permissions"
         ) from error
     try:
-        return av.open(file_url(path), options=_OPTIONS, metadata_errors="replace")
+        return open_media(file_url(path), options=_OPTIONS)
     except (av.FFmpegError, ValueError) as error:
         if truncated:
             raise NotMediaError(
@@ -76,25 +85,32 @@ def open_container(path: Path) -> InputContainer:
         raise NotMediaError(f"'{path}' {problem}", hint) from error
 
 
-def _mp4_without_index(file: BinaryIO, size: int) -> bool:
-    """Whether a file begins as an MP4 does and holds no whole index (``moov``).
+def _refuse(file: BinaryIO, size: int, path: Path) -> None:
+    """Raise MediaError for what would be decoded to something else than the file shows."""
+    kinds = sample_kinds(file, size)
+    if kinds and all(kind in _ENCRYPTED for kind in kinds if kind not in _TEXT):
+        raise encrypted(path)
+    if primary_item(file, size) in _PUT_TOGETHER:
+        raise NotMediaError(
+            f"'{path}' is a HEIC (HEIF) or AVIF picture that is put together from tiles or "
+            "layers, which cannot be done here",
+            "open it in a picture viewer and save it as JPEG or PNG",
+        )
 
-    ISO/IEC 14496-12, section 4.2: a box is its length (4 bytes, 1: 8 more bytes follow the
-    type; 0: up to the file's end), its type, its content.
-    """
-    position = 0
-    kinds: list[bytes] = []
-    while position + 8 <= size and len(kinds) < 1000:
-        file.seek(position)
-        head = file.read(16)
-        length = int.from_bytes(head[:4], "big")
-        if length == 1:
-            length = int.from_bytes(head[8:16], "big")
-        if length < 8 or position + length > size:
-            break
-        kinds.append(head[4:8])
-        position += length
-    return kinds[:1] == [b"ftyp"] and b"moov" not in kinds
+
+def encrypted(path: Path) -> MediaError:
+    """The error for a file that only its seller's player can decode."""
+    return MediaError(
+        f"'{path}' is encrypted (DRM): it cannot be decoded without its key",
+        "use a copy without copy protection",
+    )
+
+
+def animated_webp(path: Path) -> bool:
+    """Whether ``path`` is a WebP picture with several frames (RFC 9649, section 2.7)."""
+    with path.open("rb") as file:
+        head = file.read(21)
+    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
 
 
 def choose_video(container: InputContainer, path: Path, ordinal: int | None) -> VideoStream:
@@ -117,7 +133,8 @@ def choose_video(container: InputContainer, path: Path, ordinal: int | None) -> 
                 f"'{path}' has no video stream" + (f", only {found}" if found else ""),
                 "choose a file with a moving picture",
             )
-        # A cover that is not marked as one, beside a film.
+        # A still picture beside a film is not the video: a cover that is not marked as one, the
+        # first picture of an animated AVIF.
         films = [stream for stream in moving if not _is_picture(stream)]
         stream = _default(films or moving)
     else:
@@ -132,6 +149,8 @@ def choose_video(container: InputContainer, path: Path, ordinal: int | None) -> 
             f"'{path}' has a video codec that cannot be decoded here",
             "convert it to H.264 first",
         )
+    if "enc_key_id" in stream.metadata:  # of Matroska
+        raise encrypted(path)
     check_size(stream.width, stream.height, path)
     return stream
 

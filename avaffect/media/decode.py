@@ -11,14 +11,16 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from avaffect.config import MediaConfig
 from avaffect.media.container import choose_video, open_container
+from avaffect.media.pyav import leave_out, positive
 
 MAX_THREADS = 4
+# AVCOL_TRC_UNSPECIFIED, AVCOL_PRI_UNSPECIFIED
+UNSPECIFIED = 2
 # Reading again after an error gives up when nothing came in between so many errors.
 MAX_READ_ERRORS = 10
 
@@ -41,11 +43,28 @@ class Damage:
         self.first = self.first or text
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A frame, and what its stream said when it was decoded.
+
+    Attributes:
+        frame: as the decoder gave it.
+        aspect: width of its pixels over their height, None if nothing tells.
+        transfer: its transfer function, AVCOL_TRC_*.
+        primaries: AVCOL_PRI_*.
+    """
+
+    frame: VideoFrame
+    aspect: Fraction | None
+    transfer: int
+    primaries: int
+
+
 class _Unsure(Exception):
     """The fast pass met damage, so it may have lost frames."""
 
 
-def decoded_frames(path: Path, config: MediaConfig, damage: Damage) -> Iterator[VideoFrame]:
+def decoded_frames(path: Path, config: MediaConfig, damage: Damage) -> Iterator[Decoded]:
     """Decode the chosen video stream and yield each frame once.
 
     Frames are decoded by several threads until the first sign of damage: a multi-threaded decoder
@@ -74,14 +93,15 @@ def decoded_frames(path: Path, config: MediaConfig, damage: Damage) -> Iterator[
                     yield frame
 
 
-def _fast(container: InputContainer, stream: VideoStream, threads: int) -> Iterator[VideoFrame]:
+def _fast(container: InputContainer, stream: VideoStream, threads: int) -> Iterator[Decoded]:
     _prepare(container, stream, threads)
+    told = _Told(stream)
     packets = frames = 0
     for packet in container.demux(stream):
         packets += bool(packet.size) and not packet.is_discard
         decoded = stream.decode(packet)
         frames += len(decoded)
-        yield from decoded
+        yield from map(told, decoded)
     # At the end of the file PyAV hides an error and all frames after it.
     if frames < packets:
         raise _Unsure
@@ -89,9 +109,10 @@ def _fast(container: InputContainer, stream: VideoStream, threads: int) -> Itera
 
 def careful_frames(
     container: InputContainer, stream: VideoStream, damage: Damage
-) -> Iterator[VideoFrame]:
+) -> Iterator[Decoded]:
     """Decode ``stream`` by one thread and go on after every error, which ``damage`` counts."""
     _prepare(container, stream, 1)
+    told = _Told(stream)
     frames = 0
     for packet in _packets(container, stream, damage):
         try:
@@ -100,13 +121,40 @@ def careful_frames(
             damage.add(f"{error.strerror} after frame {frames}")
             continue
         frames += len(decoded)
-        yield from decoded
+        yield from map(told, decoded)
+
+
+class _Told:
+    """Puts beside each frame what its stream says: the container first, then the codec.
+
+    The codec's word may change in mid-stream, as in broadcasts; it is some frames early where
+    the decoder gives frames out in another order.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._codec = codec = stream.codec_context
+        container, first = (positive(one.sample_aspect_ratio) for one in (stream, codec))
+        self._aspect = container if container != first else None
+        self._transfer, self._primaries = codec.color_trc, codec.color_primaries
+
+    def __call__(self, frame: VideoFrame) -> Decoded:
+        codec = self._codec
+        return Decoded(
+            frame,
+            self._aspect or positive(codec.sample_aspect_ratio),
+            _said(codec.color_trc, self._transfer),
+            _said(codec.color_primaries, self._primaries),
+        )
+
+
+def _said(now: int, at_first: int) -> int:
+    return at_first if now == UNSPECIFIED else now
 
 
 def _prepare(container: InputContainer, stream: VideoStream, threads: int) -> None:
     for other in container.streams:
         if other.index != stream.index:
-            other.discard = Discard.all
+            leave_out(other)
     stream.codec_context.thread_count = threads
     stream.codec_context.thread_type = "AUTO" if threads > 1 else "NONE"
 

@@ -1,4 +1,4 @@
-"""Every decoded frame of a video: upright, in RGB, with its time.
+"""Every decoded frame of a video: upright, in RGB, in square pixels, with its time.
 
 Decoding and conversion to RGB run in a thread of their own (both release the interpreter lock),
 a few frames ahead of whoever consumes them.
@@ -6,6 +6,7 @@ a few frames ahead of whoever consumes them.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -15,13 +16,12 @@ from queue import SimpleQueue
 from types import TracebackType
 
 import numpy as np
-from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from avaffect.config import MediaConfig
-from avaffect.media.clock import FrameClock
+from avaffect.media.aspect import SQUARE, PixelScale
 from avaffect.media.container import check_size
-from avaffect.media.decode import Damage, decoded_frames
+from avaffect.media.decode import Damage, Decoded, decoded_frames
 from avaffect.media.picture import RgbConverter, deinterlaced
 from avaffect.media.probe import DEFAULTS, MediaInfo, probe
 
@@ -36,12 +36,14 @@ class Frame:
     Attributes:
         index: 0-based, in presentation order.
         time: seconds since the first decoded frame, greater than that of the frame before.
-        image: uint8 [H, W, 3], RGB, contiguous, upright.
+        image: uint8 [H, W, 3], RGB, contiguous, upright, its pixels square.
+        scale: how the file's own pixels became those of ``image``.
     """
 
     index: int
     time: float
     image: NDArray[np.uint8]
+    scale: PixelScale = SQUARE
 
     def __post_init__(self) -> None:
         image = self.image
@@ -79,7 +81,7 @@ class _Pass:
     """
 
     def __init__(self, info: MediaInfo, config: MediaConfig, start: int, prefetch: int) -> None:
-        self.clock = FrameClock(1 / (info.video.fps or 25), info.clock_restarts)
+        self.clock = info.clock()
         self.damage = Damage()
         self.frames = 0
         self._path = info.path
@@ -106,11 +108,12 @@ class _Pass:
     def _fill(self) -> None:
         """The thread's work: fill the queue; None or an exception ends it."""
         try:
-            convert = RgbConverter()
-            ahead: Iterator[VideoFrame | None] = chain(self._decode(), [None])
-            for frame, following in pairwise(ahead):
-                assert frame is not None  # noqa: S101  (only the last one is)
-                time = self.clock.time(frame.time, None if following is None else following.time)
+            convert = RgbConverter(self._config.rotate)
+            ahead: Iterator[Decoded | None] = chain(self._decode(), [None])
+            for decoded, following in pairwise(ahead):
+                assert decoded is not None  # noqa: S101  (only the last one is)
+                after = None if following is None else following.frame.time
+                time = self.clock.time(decoded.frame.time, after)
                 index = self.frames
                 self.frames += 1
                 if index >= self._start:
@@ -118,18 +121,18 @@ class _Pass:
                 if self._stop:
                     return
                 if index >= self._start:
-                    self._ready.put(Frame(index, time, convert(frame)))
+                    self._ready.put(Frame(index, time, *convert(decoded)))
             self._ready.put(None)
         except BaseException as error:
             self._ready.put(error)
 
-    def _decode(self) -> Iterator[VideoFrame]:
+    def _decode(self) -> Iterator[Decoded]:
         frames = decoded_frames(self._path, self._config, self.damage)
-        for number, frame in enumerate(deinterlaced(frames)):
-            check_size(frame.width, frame.height, self._path)
-            if frame.is_corrupt:
+        for number, decoded in enumerate(deinterlaced(frames)):
+            check_size(decoded.frame.width, decoded.frame.height, self._path)
+            if decoded.frame.is_corrupt:
                 self.damage.add(f"frame {number} is marked as corrupt")
-            yield frame
+            yield decoded
 
 
 class FrameReader:
@@ -173,7 +176,7 @@ class FrameReader:
         self.info = probe(path, config)
         self._config = config
         self._start = start
-        frame_bytes = 3 * self.info.video.width * self.info.video.height
+        frame_bytes = 3 * math.prod(self.info.video.square_size)
         self._prefetch = max(1, min(prefetch, MAX_PREFETCH_BYTES // frame_bytes))
         self._pass = self._new_pass()
         self._frames: Generator[Frame, None, None] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import av
@@ -16,15 +16,20 @@ from av.video.stream import VideoStream
 
 from avaffect.config import MediaConfig
 from avaffect.errors import NoFramesError
-from avaffect.media.clock import FrameClock
+from avaffect.media.aspect import MAX_ASPECT, plausible, square_size
+from avaffect.media.clock import DEFAULT_FPS, MAX_FPS, MIN_FPS, Clock, FrameClock, RegularClock
 from avaffect.media.container import (
+    MAX_PIXELS,
+    MAX_SIDE,
+    animated_webp,
     check_channel,
     choose_audio,
     choose_video,
     open_container,
 )
-from avaffect.media.decode import Damage, careful_frames
-from avaffect.media.picture import orientation
+from avaffect.media.decode import Damage, Decoded, careful_frames
+from avaffect.media.picture import TURNS, orientation
+from avaffect.media.pyav import positive
 
 DEFAULTS = MediaConfig()
 
@@ -34,22 +39,24 @@ class VideoInfo:
     """A video stream.
 
     Size, rotation, interlacing and pixel format are those of the first decoded frame; later
-    frames may differ. ``header_frames`` and ``fps`` are what the header claims, hints only.
+    frames may differ. ``header_frames`` and ``fps`` are what the header claims, hints only, unless
+    ``regular``.
 
     Attributes:
         index: among all streams of the file.
         ordinal: among its video streams.
         codec: FFmpeg's name of it, e.g. ``"h264"``.
         width: pixels of the upright picture.
-        height: likewise. Pixels are not scaled, also where ``sample_aspect`` is not 1.
+        height: likewise. These are the file's own pixels, also where they are not square.
         rotation: the turn to upright that is applied, in degrees clockwise: 0, 90, 180, 270.
-        sample_aspect: width of a stored pixel over its height.
+        sample_aspect: width of a stored pixel over its height, 1 where the file's word is absurd.
         pix_fmt: FFmpeg's name, e.g. ``"yuv420p10le"``.
         bit_depth: bits a colour component.
         interlaced: the first frame is made of two fields.
         header_frames: number of frames, None if the header does not say.
         fps: nominal frames a second, None if the header does not say.
         first_time_s: container time of the first frame, seconds; all frame times count from it.
+        regular: frames have no times of their own and are taken to be ``1 / fps`` apart.
     """
 
     index: int
@@ -65,6 +72,15 @@ class VideoInfo:
     header_frames: int | None
     fps: float | None
     first_time_s: float
+    regular: bool = False
+
+    @property
+    def square_size(self) -> tuple[int, int]:
+        """Width and height of the upright picture with its pixels made square."""
+        aspect = positive(Fraction(self.sample_aspect).limit_denominator(10_000))
+        if aspect is not None and self.rotation in (90, 270):
+            aspect = 1 / aspect
+        return square_size(self.width, self.height, aspect, MAX_SIDE, MAX_PIXELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +120,7 @@ class MediaInfo:
         audio: the audio stream that is decoded, None without sound.
         video_streams: number of video streams in the file.
         audio_streams: number of audio streams in the file.
+        doubts: what of the picture had to be guessed, or was not believed, a sentence each.
     """
 
     path: Path
@@ -115,6 +132,7 @@ class MediaInfo:
     audio: AudioInfo | None
     video_streams: int
     audio_streams: int
+    doubts: tuple[str, ...] = ()
 
     @property
     def frames_hint(self) -> int | None:
@@ -124,6 +142,13 @@ class MediaInfo:
         if self.duration_s and self.video.fps:
             return max(1, round(self.duration_s * self.video.fps))
         return None
+
+    def clock(self) -> Clock:
+        """A new clock for the frames of :attr:`video`."""
+        fps = self.video.fps or DEFAULT_FPS
+        return (
+            RegularClock(fps) if self.video.regular else FrameClock(1 / fps, self.clock_restarts)
+        )
 
 
 def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
@@ -148,16 +173,18 @@ def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
         if audio is not None and alone:
             # Not only when the sound's turn comes, after the picture's.
             check_channel(audio, config.channel, path)
+        info, doubts = _video_info(container, video, path, config)
         return MediaInfo(
             path=path,
             bytes=path.stat().st_size,
             container=container.format.name,
             duration_s=_seconds(container.duration, Fraction(1, av.time_base)),
             clock_restarts=bool(Flags(container.format.flags) & Flags.ts_discont),
-            video=_video_info(container, video, path),
+            video=info,
             audio=None if audio is None else _audio_info(audio),
             video_streams=len(container.streams.video),
             audio_streams=len(container.streams.audio),
+            doubts=doubts,
         )
 
 
@@ -176,34 +203,109 @@ def video_hash(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _video_info(container: InputContainer, stream: VideoStream, path: Path) -> VideoInfo:
+def _video_info(
+    container: InputContainer, stream: VideoStream, path: Path, config: MediaConfig
+) -> tuple[VideoInfo, tuple[str, ...]]:
+    """The stream, and what of it was not believed."""
+    # Before a frame is decoded: afterwards some decoders repeat what the demuxer made up.
+    own_rate = positive(stream.codec_context.framerate)
+    frames = careful_frames(container, stream, Damage())
     # Two frames, since a first frame without a timestamp gets one from the second.
-    frames = list(islice(careful_frames(container, stream, Damage()), 2))
-    if not frames:
+    decoded = list(islice(frames, 2))
+    pace = _pace_of_times(decoded)
+    if pace is not None and not MIN_FPS < pace <= MAX_FPS:
+        decoded += islice(frames, 10)  # a lone step may be anything
+    if not decoded and animated_webp(path):
+        raise NoFramesError(
+            f"'{path}' is an animated WebP, which FFmpeg cannot decode",
+            "convert it to MP4 or GIF",
+        )
+    if not decoded:
         raise NoFramesError(
             f"no frame of '{path}' can be decoded", "the file is damaged: get another copy of it"
         )
-    frame = frames[0]
-    clock = FrameClock(1 / (_rate(stream) or 25))
-    clock.time(frame.time, frames[-1].time)
-    turn = orientation(frame)
+    frame = decoded[0].frame
+    fps, regular, doubt = _pace(container, stream, own_rate, decoded, config)
+    clock: Clock = RegularClock(1) if regular else FrameClock(1 / (fps or DEFAULT_FPS))
+    clock.time(frame.time, decoded[min(1, len(decoded) - 1)].frame.time)
+    turn = orientation(frame) if config.rotate is None else TURNS[config.rotate]
     sides = frame.width, frame.height
     width, height = reversed(sides) if turn.transpose else sides
-    return VideoInfo(
+    aspect = decoded[0].aspect
+    doubts = [doubt] if doubt else []
+    if not plausible(aspect):
+        doubts.append(
+            f"'{path.name}' claims pixels of {float(aspect or 1):.3g} to 1, which no camera makes "
+            f"(up to {MAX_ASPECT} to 1 is believed): they are taken for square"
+        )
+    info = VideoInfo(
         index=stream.index,
         ordinal=container.streams.video.index(stream),
         codec=stream.codec_context.name,
         width=width,
         height=height,
         rotation=turn.rotation,
-        sample_aspect=float(stream.sample_aspect_ratio or 1),
+        sample_aspect=float(aspect or 1) if plausible(aspect) else 1.0,
         pix_fmt=frame.format.name,
         bit_depth=max(component.bits for component in frame.format.components),
         interlaced=frame.interlaced_frame,
         header_frames=stream.frames or None,
-        fps=_rate(stream),
+        fps=fps,
         first_time_s=clock.first or 0.0,
+        regular=regular,
     )
+    return info, tuple(doubts)
+
+
+def _pace(
+    container: InputContainer,
+    stream: VideoStream,
+    own_rate: Fraction | None,
+    decoded: list[Decoded],
+    config: MediaConfig,
+) -> tuple[float | None, bool, str | None]:
+    """Frames a second, whether they are all there is to go by, and what to say of it.
+
+    Args:
+        own_rate: what the codec itself says.
+        decoded: the first frames.
+    """
+    name = Path(container.name).name
+    lone = len(decoded) == 1
+    claimed = _rate(stream)
+    if _without_times(container):
+        # The demuxer made the times up, unless they come from the codec's own rate.
+        untimed = None in (own_rate, decoded[0].frame.time) or config.fps is not None
+        claimed = None if own_rate is None else float(own_rate)
+        why = "does not say how many frames a second it has"
+    else:
+        pace = _pace_of_times(decoded)
+        untimed = pace is not None and not MIN_FPS < pace <= MAX_FPS
+        why = f"shows {pace or 0:.3g} frames a second, which no camera takes"
+        # Made of the same times.
+        claimed = None if untimed else claimed
+    if claimed is not None and not MIN_FPS < claimed <= MAX_FPS:
+        claimed = None
+    if not untimed:
+        unused = f"'{name}' has times of its own: --fps is not used for it"
+        return claimed, False, unused if config.fps is not None and not lone else None
+    fps = config.fps or claimed or DEFAULT_FPS
+    said = lone or config.fps is not None or claimed is not None
+    guess = f"'{name}' {why}: {fps:g} are assumed, say how many it has with --fps"
+    return fps, True, None if said else guess
+
+
+def _without_times(container: InputContainer) -> bool:
+    """Whether the format holds frames and nothing else: bare streams, series of pictures."""
+    flags = Flags(container.format.flags)
+    return bool(flags & Flags.no_timestamps) or container.format.name.endswith("_pipe")
+
+
+def _pace_of_times(decoded: list[Decoded]) -> float | None:
+    """Frames a second by the median step between ``decoded``; None without times."""
+    times = [one.frame.time for one in decoded if one.frame.time is not None]
+    steps = sorted(later - earlier for earlier, later in pairwise(times) if later > earlier)
+    return 1 / steps[len(steps) // 2] if steps else None
 
 
 def _audio_info(stream: AudioStream) -> AudioInfo:
@@ -219,8 +321,8 @@ def _audio_info(stream: AudioStream) -> AudioInfo:
 
 
 def _rate(stream: VideoStream) -> float | None:
-    rate = stream.average_rate or stream.guessed_rate
-    return float(rate) if rate and rate > 0 else None
+    rate = positive(stream.average_rate) or positive(stream.guessed_rate)
+    return None if rate is None else float(rate)
 
 
 def _seconds(ticks: int | None, time_base: Fraction | None) -> float | None:

@@ -22,6 +22,7 @@ from avaffect.files.atomic import atomic_path
 from avaffect.media.channels import DOWNMIX, Mix, choose_mix
 from avaffect.media.container import open_container
 from avaffect.media.ffmpeg import file_input, pipe_from
+from avaffect.media.pyav import open_media
 from avaffect.media.tracks import choose_track
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
@@ -235,7 +236,7 @@ def _pieces(pipe: BinaryIO, begin: int) -> Iterator[tuple[int, bytes]]:
     piece is put at ``begin`` and the others keep their distance from it.
     """
     try:
-        with av.open(pipe, mode="r", format="nut") as container:
+        with open_media(pipe, format="nut") as container:
             stream = container.streams.audio[0]
             shift: int | None = None
             for packet in container.demux(stream):

@@ -18,6 +18,7 @@ from avaffect.faces.landmarks import Landmarker
 from avaffect.faces.shape import ShapeReader
 from avaffect.faces.subjects import TrackSummary, name_subjects
 from avaffect.faces.track import TrackedFace, Tracker
+from avaffect.faces.turned import TurnedLook
 from avaffect.features.encoders import Encoder, build_encoder, encoder_spec
 from avaffect.features.face_pose import SIZE as FACE_POSE_SIZE
 from avaffect.features.spool import Spool
@@ -84,12 +85,14 @@ class Analysis:
         report: what decoding met; counts of a resumed pass are of all its parts.
         spool: the records on disk.
         tracks: a summary a track.
+        rotate: the ``MediaConfig.rotate`` by which faces are found where none was found now.
     """
 
     info: MediaInfo
     report: DecodeReport
     spool: Spool
     tracks: list[TrackSummary]
+    rotate: int | None = None
 
     def spooled(self, faces: FaceConfig) -> list[SpooledSubject]:
         """Who gets a file, by :func:`avaffect.faces.subjects.name_subjects`."""
@@ -134,6 +137,7 @@ def analyse(
         spec = encoder_spec(name)
         arrays[name] = ArraySpec((spec.size,), spec.dtype)
     tracker = Tracker(nets.detector, nets.landmarker, config.faces)
+    turned = TurnedLook()
     resumed = Spool.resume(folder, arrays, key)
     if resumed is None:
         spool, start = Spool.create(folder, arrays, key), 0
@@ -147,16 +151,20 @@ def analyse(
         on_event(Notice(f"going on with '{path.name}' at frame {start + 1}"))
     with FrameReader(path, config.media, start=start) as reader:
         hint = reader.info.frames_hint
+        for doubt in reader.info.doubts:
+            on_event(Notice(doubt, warning=True))
         with Recorder(
             spool,
             nets.encoders,
             nets.shapes,
             crops,
             config.faces.crop_size,
-            frames_at_once(reader.info.video.width, reader.info.video.height),
+            frames_at_once(*reader.info.video.square_size),
         ) as recorder:
             for frame in reader:
                 faces = _aligned(tracker.update(frame), frame, nets)
+                if not faces:
+                    turned.keep(frame.image)
                 done = frame.index + 1
                 state = {"tracker": tracker.state()} if done % CHECKPOINT_EVERY == 0 else None
                 recorder.put(frame, faces, state)
@@ -172,7 +180,11 @@ def analyse(
         on_event(Progress("faces", report.frames, report.frames, finished=True))
         for notice in _damage(path, report):
             on_event(notice)
-        return Analysis(reader.info, report, spool, _summaries(spool, reader.info))
+        rotate = None
+        if not spool.tracks:
+            turn = turned.turn(nets.detector, nets.landmarker)
+            rotate = None if turn is None else (reader.info.video.rotation + turn) % 360
+        return Analysis(reader.info, report, spool, _summaries(spool, reader.info), rotate)
 
 
 def _aligned(faces: list[TrackedFace], frame: Frame, nets: Nets) -> list[TrackedFace]:

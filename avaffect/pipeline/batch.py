@@ -88,6 +88,7 @@ class Predicted:
         subjects: their names.
         files: how many files there are of it.
         again: whether an earlier run with the same settings had written them all.
+        rotate: the ``MediaConfig.rotate`` by which faces are found where none was found now.
     """
 
     frames: int
@@ -96,6 +97,7 @@ class Predicted:
     subjects: tuple[str, ...]
     files: int
     again: bool
+    rotate: int | None = None
 
 
 class PredictBatch:
@@ -227,7 +229,13 @@ class PredictBatch:
             with suppress(OSError):  # there is another interrupted pass in it
                 work.parent.rmdir()
         return Predicted(
-            result.frames, result.found, result.valued, subjects, len(files), again=False
+            result.frames,
+            result.found,
+            result.valued,
+            subjects,
+            len(files),
+            again=False,
+            rotate=result.rotate,
         )
 
     def _known(self, name: str, key: str) -> Predicted | None:
@@ -244,6 +252,7 @@ class PredictBatch:
                 subjects,
                 len(record["files"]),
                 True,
+                record.get("rotate"),
             )
         except (AvaffectError, LookupError, TypeError, ValueError):
             return None  # damaged: predict again

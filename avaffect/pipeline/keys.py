@@ -17,6 +17,7 @@ from avaffect.models.zoo import find_model
 _DETECTOR_MODELS = {"mtcnn": ("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet")}
 _ALIGNER_MODELS = {"mesh": (), "fan": ("2dfan4",)}
 CROPS = "crops"
+# Settings of the media that came after the first stores; not used, they leave keys as they were.
 WAV = "wav"
 
 
@@ -50,7 +51,9 @@ def face_settings(config: AnalysisConfig) -> dict[str, object]:
     """What the frame table depends on."""
     faces = asdict(config.faces)
     del faces["crop_size"]
-    return {"faces": faces, "video_stream": config.media.video_stream}
+    media = media_settings(config.media)
+    heard = ("audio_stream", "channel")
+    return {"faces": faces, **{name: media[name] for name in media if name not in heard}}
 
 
 def media_settings(media: MediaConfig) -> dict[str, object]:

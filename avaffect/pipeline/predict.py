@@ -63,6 +63,12 @@ class Result:
     valued: int
 
     @property
+    def rotate(self) -> int | None:
+        """The ``MediaConfig.rotate`` by which faces are found where none was found now."""
+        rotate = self.about.get("rotate")
+        return rotate if isinstance(rotate, int) else None
+
+    @property
     def frames(self) -> int:
         """Decoded frames; every prediction has as many rows."""
         return len(self.predictions[0])
@@ -181,7 +187,8 @@ def predict_video(
         folder = store or Folder(work / "preprocessed")
         preprocess(video, folder.root, analysis_config, nets=nets, on_event=on_event)
         result = predict_folder(folder.root, config, predictor)
-        read = {name: folder.record()[name] for name in ("frames", "damage")}
+        record = folder.record()
+        read = {name: record[name] for name in ("frames", "damage", "rotate") if name in record}
         return replace(result, source=video, about=result.about | read)
     probe(video, analysis_config.media)
     sha256 = sha256 or video_hash(video)
@@ -200,6 +207,7 @@ def predict_video(
         keep_subjects(store, found, subjects, wanted, kept, sound)
     about |= {"frames": found.report.frames, "damage": damage(found.report)}
     about["sound"] = None if sound is None else asdict(sound)
+    about |= {} if found.rotate is None else {"rotate": found.rotate}
     return _result(video, subjects, config, predictor, about)
 
 

@@ -54,6 +54,7 @@ class Preprocessed:
         faces: frames with a face, of the subject seen most often.
         done: what was made now, e.g. ``("faces", "audio")``; empty if all was there.
         sound_only: the file has no picture, so nobody was looked for.
+        rotate: the ``MediaConfig.rotate`` by which faces are found where none was found now.
     """
 
     video: Path
@@ -63,6 +64,7 @@ class Preprocessed:
     faces: int
     done: tuple[str, ...]
     sound_only: bool = False
+    rotate: int | None = None
 
 
 class NetsLoader:
@@ -168,7 +170,14 @@ def _result(
     record = folder.record()
     subjects = tuple(record["subjects"])
     return Preprocessed(
-        video, folder, subjects, record["frames"], record["faces"], done, sound_only
+        video,
+        folder,
+        subjects,
+        record["frames"],
+        record["faces"],
+        done,
+        sound_only,
+        record.get("rotate"),
     )
 
 
@@ -225,6 +234,7 @@ def keep_subjects(
             "subjects": names,
             "first_time_s": analysis.report.first_time_s,
             "damage": damage(analysis.report),
+            **({} if analysis.rotate is None else {"rotate": analysis.rotate}),
             "crops": None,
             "sound": None if sound is None else asdict(sound),
             "wav": None,

@@ -155,12 +155,14 @@ class Recorder:
             for tracked in item.faces:
                 face = tracked.face
                 shape = self._shapes(face)
+                # Recorded in the file's own pixels, seen in square ones.
+                to_file = item.frame.scale.to_file
                 arrays = {name: values[row] for name, values in vectors.items()}
                 self._spool.append_face(
                     tracked.track,
                     item.frame.index,
-                    box=face.box,
-                    points=face.points,
+                    box=to_file(face.box.reshape(2, 2)).reshape(4),
+                    points=to_file(face.points),
                     pose=shape.pose,
                     confidence=face.confidence,
                     arrays={"face_pose": face_pose(face, shape), **arrays},

@@ -26,7 +26,7 @@ Points = NDArray[np.float32]
 
 
 def face_points(subject: StoredSubject) -> Points:
-    """float32 [N, 5, 2], the five points of each frame in pixels; NaN where there is no face."""
+    """float32 [N, 5, 2], each frame's five points in the file's own pixels; NaN without a face."""
     table = subject.table()
     columns = [f"{point}_{axis}" for point in POINT_NAMES for axis in "xy"]
     return table[columns].to_numpy(np.float32, na_value=np.nan).reshape(-1, 5, 2)
@@ -95,7 +95,10 @@ def _encode_batch(
     rows = {name: spec.missing(len(batch)) for name, spec in specs.items()}
     seen = [at for at, frame in enumerate(batch) if np.isfinite(points[frame.index]).all()]
     for encoder in encoders if seen else ():
-        crops = [align(batch[at].image, points[batch[at].index], encoder.spec.crop) for at in seen]
+        crops = [
+            align(frame.image, frame.scale.to_picture(points[frame.index]), encoder.spec.crop)
+            for frame in (batch[at] for at in seen)
+        ]
         rows[encoder.spec.name][seen] = encoder(np.stack(crops))
     return rows
 
@@ -116,7 +119,8 @@ def crop_again(
             for name, five in points.items():
                 if np.isfinite(five[frame.index]).all():
                     path = crop_file(fresh / name, frame.index)
-                    write_crop(frame.image, five[frame.index], config.faces.crop_size, path)
+                    here = frame.scale.to_picture(five[frame.index])
+                    write_crop(frame.image, here, config.faces.crop_size, path)
         for name in points:
             (fresh / name).mkdir(parents=True, exist_ok=True)
             put_crops(fresh / name, folder.crops(name))

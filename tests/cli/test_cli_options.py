@@ -80,13 +80,16 @@ def test_options_without_arguments_give_the_default_settings(command):
 def test_options_arrive_in_the_settings():
     arguments = ["v.mp4", "--detector", "centerface", "--detect-every", "3", "--aligner", "fan",
                  "--subjects", "all", "--crop-size", "64", "--video-stream", "1",
-                 "--audio-stream", "2", "--channel", "3"]  # fmt: skip
+                 "--audio-stream", "2", "--channel", "3", "--fps", "50",
+                 "--rotate", "90"]  # fmt: skip
     with preprocess.make_context("x", arguments) as context:
         config = analysis_config(context.params, encoders=())
     assert config.faces == FaceConfig(
         "centerface", detect_every=3, aligner="fan", subjects="all", crop_size=64
     )
-    assert config.media == MediaConfig(video_stream=1, audio_stream=2, channel=3)
+    assert config.media == MediaConfig(
+        video_stream=1, audio_stream=2, channel=3, fps=50, rotate=90
+    )
     assert config.encoders == ()
 
 

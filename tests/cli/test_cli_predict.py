@@ -140,6 +140,18 @@ def test_no_face_is_one_line_and_files_all_the_same(run, faceless, tmp_path):
     assert (read_annotations(tmp_path / "AU_Detection_Challenge/nobody.txt", "au") == -1).all()
 
 
+def test_a_video_on_its_side_gets_the_turn_that_helps(run, clip, ffmpeg, tmp_path):
+    side = tmp_path / "side.mp4"
+    ffmpeg("-i", clip, "-vf", "transpose=clock", "-an", side)
+    for _ in range(2):  # the second time it is already done
+        done = run("predict", side, "-o", tmp_path / "out")
+        assert (done.code, done.error[-12:]) == (1, "--rotate 270")
+        assert "no upright face" in done.error
+    assert "--rotate 270" in run("preprocess", side, "-o", tmp_path / "made", "--no-audio").error
+    done = run("predict", side, "-o", tmp_path / "out", "--rotate", "270")
+    assert (done.code, done.out.splitlines()[1].split()[1:3]) == (0, ["12", "12"])
+
+
 def test_edition_missing_and_format_arrive(run, faceless, clip, tmp_path):
     arguments = ["-t", "expr", "--missing", "invalid", "--format", "single", "--edition", "abaw8"]
     assert run("predict", faceless, clip, "-o", tmp_path, *arguments).code == 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avaffect.media.clock import FrameClock
+from avaffect.media.clock import FrameClock, RegularClock
 
 
 def run(stamps, step=0.04, restarts=False):
@@ -64,3 +64,17 @@ def test_increasing_times_are_never_touched(steps, start):
     times, clock = run(stamps)
     assert times == pytest.approx([stamp - start for stamp in stamps], abs=1e-9)
     assert clock.repaired == 0
+
+
+def test_a_regular_clock_asks_nobody():
+    clock = RegularClock(50)
+    assert clock.first is None
+    times = [clock.time(own, None) for own in (None, 7.0, 7.0, -3.0)]
+    assert times == [0, 0.02, 0.04, 0.06]
+    assert (clock.first, clock.repaired) == (0, 0)
+
+
+def test_errors_of_rounding_are_no_steps():
+    stamps = [-61465.90833674649, 0.0, None, 69606.0, 0.04, None, 0.04]
+    times, _ = run(stamps)
+    assert all(later > earlier for earlier, later in pairwise(times))

@@ -111,3 +111,39 @@ def test_the_limits_of_a_picture(tmp_path):
     for size in ((16_385, 10), (10, 16_385), (10_001, 10_000)):
         with pytest.raises(MediaError, match="claims pictures of"):
             check_size(*size, tmp_path)
+
+
+def box(kind, *content):
+    data = b"".join(content)
+    return struct.pack(">I4s", len(data) + 8, kind) + data
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"mif1", b"avif"])
+@pytest.mark.parametrize("kind", [b"grid", b"iovl"])
+def test_a_picture_of_tiles_is_refused_by_its_name(make, brand, kind):
+    """FFmpeg would give out one of the tiles."""
+    entry = box(b"infe", b"\2\0\0\0", struct.pack(">HH4sB", 7, 0, kind, 0))
+    iinf = box(b"iinf", struct.pack(">IH", 0, 1), entry)
+    meta = box(b"meta", bytes(4), box(b"pitm", struct.pack(">IH", 0, 7)), iinf)
+    path = make.folder / "photo.heic"
+    path.write_bytes(box(b"ftyp", brand, bytes(4), b"mif1") + meta)
+    with pytest.raises(NotMediaError, match="HEIC") as caught:
+        probe(path)
+    assert "JPEG" in caught.value.hint
+
+
+def test_encrypted_video_is_called_so(make):
+    key = ["-encryption_key", "0" * 32, "-encryption_kid", "1" * 32]
+    path = make.test_card("drm.mp4", "-c:v", "libx264", "-encryption_scheme", "cenc-aes-ctr", *key)
+    with pytest.raises(MediaError, match=r"encrypted \(DRM\)"):
+        probe(path)
+
+
+def test_an_animated_webp_is_called_so(make):
+    path = make.test_card("moving.webp", "-c:v", "libwebp_anim")
+    try:
+        assert probe(path).video.fps  # an FFmpeg that can
+    except MediaError as error:
+        assert "animated WebP" in str(error)
+    still = make.test_card("still.webp", "-frames:v", "1", "-c:v", "libwebp")
+    assert probe(still).video.width == 160

@@ -106,12 +106,60 @@ def test_interlaced_picture_size_may_change_in_mid_stream(make):
     assert shapes == [(64, 96, 3)] * 10 + [(128, 160, 3)] * 10
 
 
-def test_pixels_that_are_not_square_are_kept(make):
+def test_pixels_are_made_square_and_the_size_stays_the_files_own(make):
     path = make.test_card("sar.mp4", "-vf", "setsar=2/1", "-c:v", "libx264")
-    reader = FrameReader(path)
-    assert next(iter(reader)).image.shape == (120, 160, 3)
-    assert reader.info.video.sample_aspect == 2
-    reader.close()
+    with FrameReader(path) as reader:
+        frame = next(iter(reader))
+        assert frame.image.shape == (120, 320, 3)
+        assert (frame.scale.x, frame.scale.y) == (2, 1)
+        video = reader.info.video
+    assert (video.width, video.height, video.square_size) == (160, 120, (320, 120))
+    assert video.sample_aspect == 2
+
+
+def test_a_bare_stream_goes_by_its_own_rate(make):
+    path = make.test_card("a.hevc", "-r", "60", "-c:v", "libx265", "-x265-params", "log-level=0")
+    with FrameReader(path) as reader:
+        times = [frame.time for frame in reader]
+        assert times == pytest.approx(np.arange(60) / 60)
+        assert reader.report.repaired_times == 0
+        assert reader.info.doubts == ()
+
+
+def test_a_bare_stream_without_a_rate_takes_the_one_given(make):
+    path = make.test_card("a.mjpeg", "-c:v", "mjpeg")
+    with FrameReader(path, MediaConfig(fps=50)) as reader:
+        assert [frame.time for frame in reader] == pytest.approx(np.arange(25) / 50)
+        assert reader.report.repaired_times == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        *[("a.nut", "1/1000000"), ("a.mov", "1/1000000000"), ("a.mkv", "7200/1")],
+        *[("a.avi", "7200/1"), ("a.mov", "7200/1")],
+    ],
+)
+def test_absurd_rates_are_no_times(make, name, unit):
+    """A thousand million frames a second would all lie within one sample of the sound."""
+    paced = ["-vf", f"settb={unit},setpts=N", "-fps_mode", "passthrough", "-enc_time_base", unit]
+    path = make.test_card(name, *paced, "-c:v", "ffv1")
+    with FrameReader(path) as reader:
+        assert [frame.time for frame in reader] == pytest.approx(np.arange(25) / 25)
+        (doubt,) = reader.info.doubts
+        assert "25 are assumed" in doubt
+        assert reader.report.repaired_times == 0
+    with FrameReader(path, MediaConfig(fps=50)) as reader:
+        assert [frame.time for frame in reader] == pytest.approx(np.arange(25) / 50)
+
+
+def test_a_long_pause_costs_nothing_and_stays(make):
+    late = ["-vf", "setpts='if(gte(N,10),PTS+10800/TB,PTS)'", "-fps_mode", "passthrough"]
+    path = make.test_card("gap.mkv", *late, "-c:v", "ffv1")
+    times = [frame.time for frame in FrameReader(path)]
+    assert len(times) == 25
+    assert np.diff(times).max() == pytest.approx(10_800, abs=1)
+    assert sorted(np.diff(times))[-2] == pytest.approx(0.04, abs=2e-3)
 
 
 def test_several_streams_the_default_one_or_the_chosen_one(make):
@@ -254,3 +302,19 @@ def test_impossible_arguments(arguments):
 def test_a_frame_is_checked(index, moment, image):
     with pytest.raises(ValueError, match=r"image|impossible"):
         Frame(index, moment, image)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        ["-c:v", "libaom-av1", "-cpu-used", "8", "a.avif"],
+        ["a.gif"],
+        ["-f", "apng", "a.png"],
+    ],
+    ids=["avif", "gif", "apng"],
+)
+def test_animated_pictures_give_each_frame_with_its_time(make, code):
+    path = make.test_card(code[-1], "-r", "10", "-frames:v", "10", *code[:-1])
+    with FrameReader(path) as reader:
+        assert [frame.time for frame in reader] == pytest.approx(np.arange(10) / 10)
+        assert reader.info.doubts == ()

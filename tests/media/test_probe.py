@@ -86,3 +86,51 @@ def test_the_hash_is_that_of_the_content(tmp_path):
     data = bytes(range(256)) * 20_000
     (tmp_path / "x").write_bytes(data)
     assert video_hash(tmp_path / "x") == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "fps"),
+    [
+        ("a.h264", ["-c:v", "libx264"], 50),
+        ("a.264", ["-f", "h264", "-c:v", "libx264"], 50),
+        ("a.h265", ["-f", "hevc", "-c:v", "libx265", "-x265-params", "log-level=0"], 50),
+        ("a.m4v", ["-f", "m4v", "-c:v", "mpeg4"], 50),
+        ("a.mpv", ["-f", "mpeg2video", "-c:v", "mpeg2video"], 50),
+    ],
+)
+def test_a_bare_stream_says_how_fast_it_is(make, name, code, fps):
+    path = make.test_card(name, "-r", str(fps), *code)
+    info = probe(path)
+    assert (info.video.fps, info.doubts) == (fps, ())
+    other = probe(path, MediaConfig(fps=12.5))
+    assert (other.video.fps, other.video.regular, other.doubts) == (12.5, True, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("a.hevc", ["-c:v", "libx265", "-x265-params", "vui-timing-info=0:log-level=0"]),
+        ("a.mjpeg", ["-c:v", "mjpeg"]),
+    ],
+)
+def test_what_a_bare_stream_does_not_say_is_assumed_aloud(make, name, code):
+    path = make.test_card(name, "-r", "50", *code)
+    info = probe(path)
+    assert (info.video.fps, info.video.regular) == (25, True)
+    assert info.doubts == (
+        f"'{name}' does not say how many frames a second it has: 25 are assumed, say how many it "
+        "has with --fps",
+    )
+    assert probe(path, MediaConfig(fps=50)).doubts == ()
+
+
+def test_a_file_with_times_keeps_them_and_says_so(make):
+    path = make.test_card("a.mp4", "-c:v", "libx264")
+    info = probe(path, MediaConfig(fps=50))
+    assert (info.video.fps, info.video.regular) == (25, False)
+    assert "--fps is not used" in info.doubts[0]
+
+
+def test_a_still_picture_needs_no_rate(make):
+    path = make.test_card("a.png", "-frames:v", "1")
+    assert probe(path).doubts == probe(path, MediaConfig(fps=50)).doubts == ()

@@ -4,6 +4,7 @@ import pytest
 
 from avaffect.config import AnalysisConfig, AudioConfig, FaceConfig, MediaConfig
 from avaffect.faces.detectors import DETECTORS
+from avaffect.features.provenance import array_key
 from avaffect.models.zoo import ZOO
 from avaffect.pipeline.keys import all_models, keys, media_settings, pass_key
 
@@ -33,6 +34,8 @@ def test_every_result_has_a_key_of_its_own():
         (replace(BASE, media=MediaConfig(audio_stream=1)), {"wav", "audio", "has_sound"}),
         (replace(BASE, media=MediaConfig(channel=0)), {"wav", "audio", "has_sound"}),
         (replace(BASE, media=MediaConfig(video_stream=1)), EVERYTHING),
+        (replace(BASE, media=MediaConfig(fps=50)), EVERYTHING),
+        (replace(BASE, media=MediaConfig(rotate=90)), EVERYTHING),
         (replace(BASE, faces=FaceConfig(detector="centerface")), PICTURES),
         (replace(BASE, faces=FaceConfig(subjects="all")), PICTURES),
         (replace(BASE, faces=FaceConfig(aligner="fan")), PICTURES),
@@ -43,6 +46,13 @@ def test_every_result_has_a_key_of_its_own():
 )
 def test_a_changed_setting_changes_what_depends_on_it(config, depends):
     assert changed(config) == depends
+
+
+def test_settings_that_came_later_leave_the_keys_of_earlier_stores():
+    """As they were when ``MediaConfig`` had two fields."""
+    media = {"video_stream": None, "audio_stream": None}
+    assert media_settings(BASE) == media
+    assert keys("v1", BASE)["wav"] == array_key("v1", "wav", media)
 
 
 def test_the_voice_depends_on_its_net_and_the_sound_alone(voice_net):
