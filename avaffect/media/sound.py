@@ -91,7 +91,7 @@ def extract_sound(
         if stream is None:
             return None
         index = stream.index
-        begin_s = _first_sound_time(container, stream)
+        begin_s = first_sound_time(container, stream)
     if begin_s is None or first_time_s is None:
         begin = 0
     else:
@@ -146,7 +146,7 @@ def read_blocks(wav: Path | str, block_s: float) -> Iterator[NDArray[np.float32]
         raise MediaError(f"the sound '{wav}' cannot be read ({error})", "make it again") from error
 
 
-def _first_sound_time(container: InputContainer, stream: AudioStream) -> float | None:
+def first_sound_time(container: InputContainer, stream: AudioStream) -> float | None:
     """Container time of the first sound that can be decoded, in seconds; None if none can."""
     try:
         for packet in container.demux(stream):
