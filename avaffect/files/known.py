@@ -30,7 +30,14 @@ def ways(subject: str, clips: Mapping[str, Iterable[str]]) -> list[str]:
         clips: by way, the names of the clips.
     """
     video = source_video(subject)
-    return [way for way in WAYS if video in {source_video(one) for one in clips.get(way, ())}]
+    return [way for way in WAYS if video in {source_video(str(one)) for one in clips.get(way, ())}]
+
+
+def told_ways(about: Mapping[str, Any], subject: str) -> list[str]:
+    """What the metadata ``about`` of a table says of ``subject``, see `ways`."""
+    known = about.get("known")
+    told = known.get(subject) if isinstance(known, Mapping) else None
+    return [way for way in WAYS if way in told] if isinstance(told, list) else []
 
 
 def known_subjects(tables: Path, subjects: Iterable[str]) -> dict[str, list[str]]:
@@ -43,9 +50,6 @@ def known_subjects(tables: Path, subjects: Iterable[str]) -> dict[str, list[str]
     found: dict[str, list[str]] = {way: [] for way in WAYS}
     for subject in subjects:
         path = tables / f"{subject_file_name(subject).removesuffix('.txt')}.parquet"
-        told: Any = read_metadata(path).get("known", {}) if path.is_file() else {}
-        mine = told.get(subject, ()) if isinstance(told, Mapping) else ()
-        for way in WAYS:
-            if isinstance(mine, list) and way in mine:
-                found[way].append(subject)
+        for way in told_ways(read_metadata(path), subject) if path.is_file() else ():
+            found[way].append(subject)
     return {way: some for way, some in found.items() if some}

@@ -14,6 +14,7 @@ from avaffect.errors import UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import SingleFileWriter, open_single, single_path
 from avaffect.files.editions import DEFAULT_EDITION, check_choice
+from avaffect.files.known import WAYS, told_ways
 from avaffect.files.table import read_table
 from avaffect.metrics.pairs import first_few
 from avaffect.models.cache import file_sha256
@@ -201,9 +202,9 @@ def _read(
         path = one.files[subject]
         inputs.append({"table": str(path), "sha256": file_sha256(path)})
         about = read_table(path)[1]
-        known_ways |= set(about.get("known", {}).get(subject, ()))
+        known_ways |= set(told_ways(about, subject))
         # The result's times are those of the first table.
         known = {key: about[key] for key in ("video", "media", "clock") if key in about}
         video = video or {key: one for key, one in known.items() if one}
-    video["known"] = {subject: sorted(known_ways)}
+    video["known"] = {subject: [way for way in WAYS if way in known_ways]}
     return [one.read(subject, times) for one in opened], inputs, video

@@ -17,6 +17,9 @@ def test_tables_say_who_is_known(tmp_path):
     write_table(tmp_path / "b.parquet", column, {})
     (tmp_path / "c.parquet").write_bytes(b"no table")
     assert read_metadata(tmp_path / "c.parquet") == {}
-    found = known_subjects(tmp_path, ["a", "b", "c", "nobody"])
+    for at, odd in enumerate(([], {"h0": 1}, {"h2": {"tuned": 1}}, {"h3": [[], {}]}, None)):
+        write_table(tmp_path / f"h{at}.parquet", column, {"known": odd})
+    odd = [f"h{at}" for at in range(5)]
+    found = known_subjects(tmp_path, ["a", "b", "c", "nobody", *odd])
     assert found == {"tuned": ["a"], "validated": ["a"]}
     assert known_subjects(tmp_path / "nowhere", ["a"]) == {}

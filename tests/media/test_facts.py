@@ -29,6 +29,7 @@ def test_first_frame_rate_duration_and_size(sample, ffmpeg, tmp_path, name):
     assert facts.duration_s == pytest.approx(1.5, abs=0.01)
     assert (facts.width, facts.height) == (160, 120)
     assert facts.header_duration_s >= 3
+    assert facts.start_s == 0
 
 
 def test_one_frame_has_no_rate(sample):
@@ -44,3 +45,12 @@ def test_sound_has_a_first_sample_and_no_picture(ffmpeg, tmp_path):
     facts = sound_facts(path, MediaConfig(), 25.0, 1.0)
     assert facts.first_time_s == pytest.approx(2, abs=0.03)
     assert (facts.fps, facts.duration_s, facts.width) == (25, 1, None)
+    assert facts.start_s == facts.first_time_s
+
+
+def test_a_broadcast_stream_begins_anywhere(sample, ffmpeg, tmp_path):
+    path = late(sample, ffmpeg, tmp_path / "a.ts", "-vf", "scale=160:120")
+    info = probe(path)
+    facts = video_facts(info, np.arange(30) / 25, info.video.first_time_s)
+    assert facts.start_s > 1  # the sound's
+    assert facts.first_time_s - facts.start_s == pytest.approx(1.5, abs=0.08)

@@ -101,14 +101,19 @@ def test_tables_with_and_without_made_up_values_blend_to_the_same(tmp_path, pair
 
 def test_clocks_of_a_blend_may_differ_by_their_zero(tmp_path, pair):
     one, other = pair["m"][0], pair["n"][0]
-    for name, prediction, clock in (("m2", one, "frame"), ("n2", other, "media")):
+    for name, prediction, clock, way in (
+        ("m2", one, "frame", "tuned"), ("n2", other, "media", "trained")
+    ):  # fmt: skip
         shifted = replace(prediction, start=1.25 * (clock == "media"))
         about = {"model": name, "clock": clock, "media": {"first_time_s": 1.25}}
+        about["known"] = {"a": [way]}
         write_table(tmp_path / name / "tables/a.parquet", shifted.columns(), about)
     blend_folders([tmp_path / "n2", tmp_path / "m2"], tmp_path / "out")
     columns, about = read_table(tmp_path / "out/tables/a.parquet")
     assert (columns["time"][0], about["clock"]) == (1.25, "media")
     assert about["media"] == {"first_time_s": 1.25}
+    # What one of them knows, the blend knows.
+    assert about["known"] == {"a": ["trained", "tuned"]}
 
 
 def test_the_record_says_how_it_was_made(tmp_path, pair):
