@@ -98,6 +98,10 @@ def evaluate(
     annotated as invalid are left out; all valid frames of all videos are taken together, as the
     organisers do.
 
+    An interval, and the p of --against, take ten videos or more: of fewer they would promise more
+    than so few can tell. A column's name in a file's first line counts: known names in another
+    order are put in order, or refused.
+
     Thresholds of action units are read from and applied to the tables that `avaffect predict`
     writes beside its files.
 
