@@ -183,8 +183,10 @@ def lacking(
         if voices > 0 and not only_sound:
             said += f", a voice in {voices} of them"
     else:
-        each = ", ".join(f"{count} of {name}" for name, count in without.items())
-        said = f"rows without a {what}: {each}, of {frames} each"
+        said = ", ".join(
+            f"{count} of {frames} rows without a {what} of {name}"
+            for name, count in without.items()
+        )
     return few if max(without.values()) > frames / 2 else "ok", said
 
 
