@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SAMPLE_RATE = 16_000
+CLOCKS = ("frame", "media")
 
 
 def fingerprint(value: Any) -> str:
@@ -152,15 +153,18 @@ class PredictConfig:
         weights: the checkpoint's SHA-256, which ``pipeline.predict.with_checkpoint`` fills in.
         postprocess: that of its ``postprocess.json``, likewise; None without one.
         frame_model: the net whose opinion on single frames the model uses, a name from
-            ``features.encoders.FRAME_MODELS``; ``auto`` takes the model's own, or for
-            ``starter-1`` one of EmotiEffLib's if its weights are in the cache.
+            ``features.encoders.FRAME_MODELS``; ``auto`` takes the model's own, whatever lies in
+            the cache.
         tasks: of ``va``, ``expr``, ``au``.
-        missing: a policy from ``predictions.missing.POLICIES``.
+        missing: a policy from ``files.gaps.POLICIES``, for the challenge's text files; tables
+            stay empty where there is no value.
         smooth: ``off``, ``kind:seconds``, or one for each task (see ``predictions.smooth``);
             ``auto`` takes what was found best for the model.
         analysis: settings of the pass over the video.
         noncommercial: False loads no net whose licence forbids commercial use; models that can do
             without go on without it.
+        clock: what the times of tables count from: ``frame``, the first decoded frame; ``media``,
+            the zero of the file's own clock.
     """
 
     model: str = "starter-1"
@@ -173,6 +177,10 @@ class PredictConfig:
     weights: str | None = None
     postprocess: str | None = None
     noncommercial: bool = True
+    clock: str = "frame"
+
+    def __post_init__(self) -> None:
+        _require(self.clock in CLOCKS, f"clock must be {' or '.join(CLOCKS)}")
 
     def to_dict(self) -> dict[str, Any]:
         """The whole configuration as JSON-able values."""

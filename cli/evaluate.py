@@ -14,11 +14,14 @@ from avaffect.errors import UsageError
 from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, TASKS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from avaffect.metrics.evaluation import Comparison, Evaluation, Pair
     from avaffect.metrics.pairs import Pairs
     from avaffect.metrics.thresholds import Thresholds
 
 MTL_EDITIONS = tuple(name for name, one in EDITIONS.items() if "mtl" in one.formats)
+_FEW = "fewer than ten say too little for"
 OPTIMISTIC = "tuned on the very annotations they are scored on: optimistic, no figure to report"
 
 
@@ -50,7 +53,7 @@ OPTIMISTIC = "tuned on the very annotations they are scored on: optimistic, no f
     type=click.IntRange(100),
     default=2000,
     show_default=True,
-    help="Bootstrap draws of videos for the 95 % interval.",
+    help="Bootstrap draws of videos for the 95 % interval (from ten videos on).",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draws.")
 @click.option(
@@ -95,6 +98,10 @@ def evaluate(
     annotated as invalid are left out; all valid frames of all videos are taken together, as the
     organisers do.
 
+    An interval, and the p of --against, take ten videos or more: of fewer they would promise more
+    than so few can tell. A column's name in a file's first line counts: known names in another
+    order are put in order, or refused.
+
     Thresholds of action units are read from and applied to the tables that `avaffect predict`
     writes beside its files.
 
@@ -105,10 +112,18 @@ def evaluate(
       avaffect evaluate predictions.txt val/ --task au --per-video --json au.json
       avaffect evaluate MTL_predictions.txt validation_set.txt --task mtl
     """
+    from avaffect.files.editions import edition_named
+    from avaffect.files.known import known_subjects
     from avaffect.metrics.evaluation import compare
     from avaffect.metrics.evaluation import evaluate as score
     from avaffect.metrics.pairs import read_pairs
-    from avaffect.metrics.thresholds import Thresholds, fingerprint, tune, with_probabilities
+    from avaffect.metrics.thresholds import (
+        Thresholds,
+        fingerprint,
+        tables_beside,
+        tune,
+        with_probabilities,
+    )
 
     edition = edition or (MTL_EDITIONS[-1] if task == "mtl" else DEFAULT_EDITION)
     if task == "mtl" and edition not in MTL_EDITIONS:
@@ -133,13 +148,16 @@ def evaluate(
         "annotations": annotations,
         "split": found.split or None,
         "left_out": list(found.left_out),
+        "known": known_subjects(
+            tables_beside(Path(predictions), edition_named(edition)),
+            [pair.subject for pair in found.pairs],
+        ),
     }
     if thresholds_path is not None:
         given = Thresholds.load(Path(thresholds_path), edition)
         pairs = given.apply(with_probabilities(Path(predictions), pairs, edition), edition)
-        same = given.tuned_on == fingerprint(pairs)
         report["thresholds"] = {"file": thresholds_path, "values": dict(given.values)}
-        report["thresholds"]["note"] = OPTIMISTIC if same else "tuned on other annotations"
+        report["thresholds"]["note"] = _tuned_note(given, pairs, fingerprint(pairs))
     mine = scored(pairs)
     report |= _facts(mine)
     _print(mine, report, per_video)
@@ -183,14 +201,29 @@ def _check_threshold_options(
         raise UsageError("there are no thresholds to save", "add --tune-thresholds")
 
 
+def _tuned_note(given: Thresholds, pairs: Sequence[Pair], fingerprint: str) -> str:
+    """Whether thresholds were tuned on what is scored with them."""
+    if given.tuned_on == fingerprint:
+        return OPTIMISTIC
+    shared = {pair.subject for pair in pairs} & set(given.subjects)
+    if shared:
+        return f"{len(shared)} of {len(pairs)} subjects are those that they were tuned on"
+    return "tuned on other annotations" if given.subjects else "tuned on other frames or subjects"
+
+
 def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> None:
     from avaffect.cli.report import Reporter, print_table, printable
+    from avaffect.files.known import WAYS
+    from avaffect.metrics.bootstrap import MIN_VIDEOS
 
     reporter = Reporter()
     if report["left_out"]:
         reporter.say(f"left out, without prediction: {', '.join(report['left_out'])}")
     if report["split"]:
         click.echo(f"split: {report['split']}")
+    for way, names in report["known"].items():
+        what = f"warning: {len(names)} of {len(evaluation.subjects)} subjects are clips that"
+        reporter.say(f"{what} {WAYS[way]}")
     if "thresholds" in report:
         file, note = report["thresholds"]["file"], report["thresholds"]["note"]
         click.echo(printable(f"thresholds of {file} instead of 0.5 ({note})"))
@@ -198,7 +231,7 @@ def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> N
     interval = f"95 % interval [{evaluation.low:.4f}, {evaluation.high:.4f}] over {videos} videos"
     click.echo(
         f"{evaluation.task} ({evaluation.edition}): {evaluation.score:.4f}  "
-        + (interval if videos > 1 else "one video, so no interval")
+        + (interval if videos >= MIN_VIDEOS else f"{_videos(videos)}, {_FEW} an interval")
     )
     click.echo(f"{report['frames']} frames scored, {report['invalid']} annotated as invalid")
     if report["unpredicted"]:
@@ -212,9 +245,17 @@ def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> N
     click.echo("")
     print_table(
         reporter,
-        ("part", "value"),
-        [(name, f"{value:.4f}") for name, value in evaluation.parts.items()],
+        ("part", "value", ""),
+        [
+            (name, f"{value:.4f}", "absent" if name in evaluation.absent else "")
+            for name, value in evaluation.parts.items()
+        ],
     )
+    if evaluation.absent:
+        click.echo(
+            "absent: no frame is annotated with it (or all with the same value); it says nothing "
+            "of the predictions, and counts in the challenge's score all the same"
+        )
     if evaluation.confusion is not None:
         click.echo("\nframes by annotated class (rows) and predicted class (columns)")
         names = report["classes"]
@@ -263,11 +304,19 @@ def _print_tuned(mine: Evaluation, tuned: Evaluation, best: Thresholds) -> None:
 def _print_comparison(against: str, other: Evaluation, comparison: Comparison) -> None:
     from avaffect.cli.report import printable
 
-    click.echo(
-        f"\nagainst {printable(against)} ({other.score:.4f}): {comparison.difference:+.4f} "
-        f"[{comparison.low:+.4f}, {comparison.high:+.4f}], p = {comparison.p:.3f} (paired "
-        "bootstrap over videos)"
-    )
+    line = f"\nagainst {printable(against)} ({other.score:.4f}): {comparison.difference:+.4f} "
+    if isfinite(comparison.p):
+        line += (
+            f"[{comparison.low:+.4f}, {comparison.high:+.4f}], p = {comparison.p:.3f} (paired "
+            "bootstrap over videos)"
+        )
+    else:
+        line += f"({_videos(len(other.videos))}, {_FEW} an interval or p)"
+    click.echo(line)
+
+
+def _videos(count: int) -> str:
+    return f"{count} video{'s' if count > 1 else ''}"
 
 
 def _facts(evaluation: Evaluation) -> dict[str, Any]:
@@ -284,6 +333,7 @@ def _facts(evaluation: Evaluation) -> dict[str, Any]:
         "invalid": sum(one["invalid"] for one in subjects),
         "unpredicted": sum(one["unpredicted"] for one in subjects),
         "parts": evaluation.parts,
+        "absent": list(evaluation.absent),
         "subjects": subjects,
     }
     if evaluation.confusion is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from avaffect.cli.options import (
+    CLOCKS,
     DEFAULT_OUT,
     FEATURES,
     FRAME_MODELS,
@@ -48,8 +49,7 @@ from avaffect.files.editions import DEFAULT_EDITION, EDITIONS
     type=NameChoice(("auto", *FRAME_MODELS), "frame model"),
     default="auto",
     show_default=True,
-    help="Net whose opinion on single faces the model uses. auto: the model's own, or one of "
-    "EmotiEffLib's, if its weights are in the cache.",
+    help="Net whose opinion on single faces the model uses. auto: the model's own.",
 )
 @format_option
 @click.option(
@@ -64,7 +64,8 @@ from avaffect.files.editions import DEFAULT_EDITION, EDITIONS
     type=NameChoice(POLICIES, "policy for missing frames"),
     default="linear",
     show_default=True,
-    help="What stands in frames without a face; invalid writes -5 / -1.",
+    help="What the challenge's text files say in frames without a face; invalid writes -5 / -1. "
+    "Tables stay empty there.",
 )
 @click.option(
     "--smooth",
@@ -81,6 +82,14 @@ from avaffect.files.editions import DEFAULT_EDITION, EDITIONS
     show_default=True,
     help="auto: what the model reads; light: the same, refusing a model that needs deep "
     "embeddings; full: deep embedding and sound too, kept in OUT/features.",
+)
+@click.option(
+    "--clock",
+    type=NameChoice(CLOCKS, "clock"),
+    default="frame",
+    show_default=True,
+    help="What times in tables count from. frame: the first decoded frame; media: the file's own "
+    "zero, as ELAN and sound editors count.",
 )
 @click.option("--overwrite", is_flag=True, help="Predict again what is already there.")
 @analysis_options
@@ -123,6 +132,7 @@ def predict(
         smooth=options["smooth"],
         analysis=analysis_config(options, audio=AudioConfig()),
         noncommercial=not options["no_nc"],
+        clock=options["clock"],
     )
     if options["checkpoint"]:
         config = with_checkpoint(config, options["checkpoint"])
@@ -157,7 +167,8 @@ def predict(
                 done.subjects,
                 outcome,
                 valued=done.valued,
-                only_sound=not done.valued and only_sound(source, config.analysis.media),
+                faces_of=done.faces,
+                only_sound=not done.found and only_sound(source, config.analysis.media),
                 rotate=done.rotate,
             )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -118,6 +118,7 @@ class Row:
         outcome: str,
         *,
         valued: int | None = None,
+        faces_of: Mapping[str, int] | None = None,
         only_sound: bool = False,
         rotate: int | None = None,
     ) -> Row:
@@ -130,11 +131,14 @@ class Row:
             subjects: who was found.
             outcome: what to say.
             valued: frames with a value, where values are wanted; None where faces are.
+            faces_of: by subject, frames with a face; None where it does not matter.
             only_sound: there is no picture.
             rotate: the turn by which faces are found where none was found.
         """
         code = 0
-        outcome = f"ok ({outcome})"
+        voices = 0 if valued is None else valued - faces
+        verdict, told = lacking(frames, faces_of or {}, voices, only_sound)
+        outcome = f"{verdict} ({'; '.join(filter(None, (told, outcome)))})"
         if not (faces if valued is None else valued):
             if faces:
                 error: AvaffectError = AvaffectError(
@@ -160,6 +164,37 @@ class Row:
         return cls(
             source.name or str(source), outcome, str(frames), str(faces), " ".join(subjects), code
         )
+
+
+def lacking(
+    frames: int, faces: Mapping[str, int], voices: int, only_sound: bool
+) -> tuple[str, str]:
+    """A word for an outcome, ``ok`` unless most rows have no face, and how many have none.
+
+    Args:
+        frames: rows of each subject.
+        faces: by subject, those with a face.
+        voices: rows of one subject that only a voice speaks for.
+        only_sound: there is no picture, so that voices count.
+    """
+    without = {name: frames - count for name, count in faces.items() if count < frames}
+    what, few = "face", "few faces"
+    if only_sound:
+        without = {name: missing - voices for name, missing in without.items() if missing > voices}
+        what, few = "voice", "little speech"
+    if not without:
+        return "ok", ""
+    if len(faces) == 1:
+        (count,) = without.values()
+        said = f"{count} of {frames} rows without a {what}"
+        if voices > 0 and not only_sound:
+            said += f", a voice in {voices} of them"
+    else:
+        said = ", ".join(
+            f"{count} of {frames} rows without a {what} of {name}"
+            for name, count in without.items()
+        )
+    return few if max(without.values()) > frames / 2 else "ok", said
 
 
 def run_all(

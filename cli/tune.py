@@ -27,6 +27,7 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
       avaffect tune avaffect_run && avaffect predict clips/ --checkpoint avaffect_run -o out/
     """
     from avaffect.cli.report import Reporter, print_table
+    from avaffect.metrics.bootstrap import MIN_VIDEOS
     from avaffect.pipeline.tune import tune as choose
 
     with Reporter(quiet) as reporter:
@@ -47,6 +48,7 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
                 for step in done.steps
             ],
         )
-        reporter.say(f"chosen on {done.clips} clips of {done.groups} videos")
+        few = ": fewer than ten, so the figures say little" if done.groups < MIN_VIDEOS else ""
+        reporter.say(f"chosen on {done.clips} clips of {done.groups} videos{few}")
         for path in done.files:
             reporter.say(f"written: {path}")

@@ -257,6 +257,10 @@ class WithPictures(SubjectFeatures):
         return self._subject.confidence
 
     @property
+    def geometry(self) -> NDArray[np.float32] | None:
+        return self._subject.geometry
+
+    @property
     def specs(self) -> dict[str, ArraySpec]:
         return self._subject.specs | (self._pictures.specs or self._nobody)
 

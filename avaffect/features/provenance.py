@@ -14,6 +14,7 @@ _BACKBONE = "backbone:"
 _LIBRARIES = (
     "ai-edge-litert",
     "av",
+    "imageio-ffmpeg",
     "librosa",
     "numpy",
     "onnxruntime",

@@ -50,6 +50,8 @@ _FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "confidence": ("confidence", ()),
 }
 COLUMNS = ("frame", "time", "present", *_FIELDS, "track")
+# Where the face lies: box, points and pose.
+GEOMETRY = tuple(name for name in _FIELDS if name != "confidence")
 """Columns of the frame table.
 
 ``frame`` int32, 1-based as in Aff-Wild2; ``time`` float64, seconds; ``present`` bool; then
@@ -98,6 +100,14 @@ class SubjectFeatures(ABC):
     @abstractmethod
     def confidence(self) -> NDArray[np.float32]:
         """float32 [N] in 0..1, how sure the landmark net is of the face; NaN where none is."""
+
+    @property
+    def geometry(self) -> NDArray[np.float32] | None:
+        """float32 [N, 17], the columns :data:`GEOMETRY` of the frame table; NaN without a face.
+
+        None where it is not known.
+        """
+        return None
 
     @property
     @abstractmethod
@@ -189,6 +199,12 @@ class SpooledSubject(SubjectFeatures):
         return np.where(self.present, self._faces["confidence"], np.float32(np.nan))
 
     @property
+    def geometry(self) -> NDArray[np.float32]:
+        found = np.stack([self._field(name) for name in GEOMETRY], axis=1)
+        found[~self.present] = np.nan
+        return found
+
+    @property
     def specs(self) -> dict[str, ArraySpec]:
         return self._spool.arrays | (self._rows.specs if self._rows else {})
 
@@ -206,13 +222,18 @@ class SpooledSubject(SubjectFeatures):
             "time": arrow_array(self._times),
             "present": arrow_array(self.present),
         }
-        for column, (field, place) in _FIELDS.items():
-            values = self._faces[field]
-            for index in place:
-                values = values[:, index]
-            columns[column] = arrow_array(values, self.present)
+        for column in _FIELDS:
+            columns[column] = arrow_array(self._field(column), self.present)
         columns["track"] = arrow_array(self._track)
         return pa.table(columns)
+
+    def _field(self, column: str) -> Array:
+        """[N], a column of :data:`_FIELDS`; meaningless where not present."""
+        field, place = _FIELDS[column]
+        values: Array = self._faces[field]
+        for index in place:
+            values = values[:, index]
+        return values
 
     def _slice(self, name: str, start: int, stop: int) -> Array:
         if self._rows and name in self._rows.specs:
@@ -288,6 +309,12 @@ class StoredSubject(SubjectFeatures):
     @cached_property
     def confidence(self) -> NDArray[np.float32]:
         return self._column("confidence").astype(np.float32)
+
+    @property
+    def geometry(self) -> NDArray[np.float32]:
+        table = self._read(list(GEOMETRY))
+        found = [table[name].to_numpy().astype(np.float32) for name in GEOMETRY]
+        return np.stack(found, axis=1)
 
     @property
     def specs(self) -> dict[str, ArraySpec]:

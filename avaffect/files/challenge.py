@@ -25,6 +25,7 @@ from avaffect.files.editions import (
     check_choice,
     edition_named,
 )
+from avaffect.files.header import column_order
 
 # Labels have three decimals; the fourth keeps the rounding error (5e-5) out of them.
 VA_DECIMALS = 4
@@ -49,7 +50,7 @@ class SubjectLabels(Protocol):
 
     @property
     def au(self) -> NDArray[np.float32] | None:
-        """[N, 12] probabilities of the action units."""
+        """[N, 12] scores of the action units, 0..1."""
 
     def expression_ids(self, classes: int = 8) -> NDArray[np.int64]:
         """[N] best of the first ``classes`` expressions, -1 for none."""
@@ -220,7 +221,10 @@ def read_annotations(
     edition: str = DEFAULT_EDITION,
     on_error: Callable[[FormatError], None] | None = None,
 ) -> NDArray[np.float64] | NDArray[np.int64]:
-    """Read one subject's file by position, skipping line 1, as the challenge's readers do.
+    """Read one subject's file by position, as the challenge's readers do.
+
+    Where line 1 has known names in another order, the columns are put in order, see
+    `files.header`. Blank lines at the end are no rows.
 
     Args:
         path: the file.
@@ -235,7 +239,8 @@ def read_annotations(
 
     Raises:
         InputNotFoundError: there is no such file.
-        FormatError: a line that does not fit; the message names file and line.
+        FormatError: a line that does not fit, or a header that names other columns; the message
+            names file and line.
     """
     chosen = edition_named(edition)
     parse = {"va": _parse_va, "expr": _parse_expr, "au": _parse_au}[_known(task)]
@@ -245,34 +250,49 @@ def read_annotations(
     rows: list[_Row] = []
     # Labels repeat from frame to frame: most lines are known already.
     known: dict[bytes, _Row] = {}
+    order: Sequence[int] | None = None
+    # Numbers of blank lines: at the end they are no rows.
+    blank: list[int] = []
+
+    def wrong(number: int, error: ValueError) -> None:
+        found = FormatError(
+            f"'{path}' line {number}: {_reason(error)}",
+            f"a file of {edition} has the header '{chosen.header(task)}' and then one row a frame",
+        )
+        if on_error is None:
+            raise found from error
+        on_error(found)
+        if number > 1:
+            rows.append(invalid)
+
     try:
         with path.open("rb") as file:
             for number, raw in enumerate(file, start=1):
                 row = known.get(raw)
-                if row is not None:
+                if row is not None and not blank:
                     rows.append(row)
                     continue
+                if number > 1 and not raw.strip():
+                    blank.append(number)
+                    continue
+                for line in blank:
+                    wrong(line, ValueError("the line is empty"))
+                blank.clear()
                 try:
                     # The codec "utf-8-sig" does the same in five times the time.
                     fields = raw.decode().removeprefix("\ufeff").strip().split(",")
                     if number == 1:
                         _check_header(fields)
+                        order = column_order(fields, task, chosen)
                         continue
                     if len(fields) != columns:
                         raise ValueError(f"{len(fields)} values where {columns} are expected")
+                    if order is not None:
+                        fields = [fields[at] for at in order]
                     known[raw] = parse(fields, chosen)
                     rows.append(known[raw])
                 except ValueError as error:
-                    wrong = FormatError(
-                        f"'{path}' line {number}: {_reason(error)}",
-                        f"a file of {edition} has the header '{chosen.header(task)}' and then "
-                        "one row a frame",
-                    )
-                    if on_error is None:
-                        raise wrong from error
-                    on_error(wrong)
-                    if number > 1:
-                        rows.append(invalid)
+                    wrong(number, error)
     except FileNotFoundError as error:
         raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
     except OSError as error:

@@ -36,7 +36,7 @@ ACTION_UNITS = (
     "AU26",
 )
 OTHER = EXPRESSIONS.index("Other")
-# The probability from which on a unit is present, unless another was chosen.
+# The score from which on a unit is present, unless another was chosen.
 AU_THRESHOLD = 0.5
 INVALID = {"va": -5, "expr": -1, "au": -1}
 FORMATS = ("files", "single", "mtl")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from avaffect.errors import FormatError, InputNotFoundError, UsageError
 from avaffect.files.challenge import subject_file_name
 from avaffect.files.editions import INVALID
+from avaffect.files.header import in_order
 
 _IMAGE = re.compile(r"(.+)/([0-9]{1,9})\.(?:jpg|jpeg|png)")
 _LONGEST = 10_000
@@ -48,16 +49,22 @@ class _Collected:
 
 
 def read_rows(
-    path: Path, parse: Callable[[str], Sequence[float]], hint: str
+    path: Path,
+    parse: Callable[[str], Sequence[float]],
+    hint: str,
+    order_of: Callable[[list[str]], list[int] | None] = lambda header: None,
 ) -> dict[str, ImageRows]:
-    """Read a list of images, skipping line 1.
+    """Read a list of images.
 
-    Rows that say the same of the same image are one, counted in `ImageRows.repeated`.
+    Rows that say the same of the same image are one, counted in `ImageRows.repeated`. Blank lines
+    at the end are no rows.
 
     Args:
         path: the file.
         parse: from the text behind a row's first comma to its W values; raises ValueError.
         hint: what the file should look like, for the errors.
+        order_of: from the names in line 1, but for the first, to the columns' order, see
+            `header.column_order`.
 
     Returns:
         by subject, in the order of their first rows.
@@ -69,7 +76,8 @@ def read_rows(
     """
     path = Path(path)
     collected: dict[str, _Collected] = {}
-    number = 1
+    number, blank = 1, 0
+    order: list[int] | None = None
     try:
         with path.open("rb") as file:
             for number, raw in enumerate(file, start=1):
@@ -78,7 +86,14 @@ def read_rows(
                 if number == 1:
                     if _IMAGE.fullmatch(image.strip()):
                         raise ValueError("a row of data where the header is expected")
+                    order = order_of(rest.split(","))
                     continue
+                if not text:
+                    blank = blank or number
+                    continue
+                if blank:
+                    number = blank
+                    raise ValueError("the line is empty")
                 if not comma:
                     raise ValueError(f"'{text[:60]}' is no row of an image and its values")
                 subject, frame = parse_image(image.strip())
@@ -86,7 +101,7 @@ def read_rows(
                     check_subject(subject)
                     collected[subject] = _Collected()
                 rows = collected[subject]
-                rows.values.extend(parse(rest))
+                rows.values.extend(parse(rest if order is None else in_order(rest, order)))
                 rows.frames.append(frame)
                 rows.lines.append(number)
         if number == 1 and not path.stat().st_size:

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from avaffect.errors import UsageError
 from avaffect.files.atomic import atomic_path
 from avaffect.files.challenge import VA_DECIMALS
-from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS, INVALID
+from avaffect.files.editions import (
+    ACTION_UNITS,
+    DEFAULT_EDITION,
+    EXPRESSIONS,
+    INVALID,
+    edition_named,
+)
+from avaffect.files.header import MTL, column_order
 from avaffect.files.image_rows import check_subject, parse_au, parse_expr, parse_va, read_rows
 
 COLUMNS = ("image", "valence", "arousal", "expression", *ACTION_UNITS)
@@ -72,7 +79,7 @@ class MtlSubject:
 
 
 def read_mtl(path: Path) -> dict[str, MtlSubject]:
-    """Read a multi-task file by position, skipping line 1.
+    """Read a multi-task file by position; known names in line 1 count, see `files.header`.
 
     Rows may stand in any order. Rows that say the same of the same image are one (counted in
     `MtlSubject.repeated`). Where one of valence and arousal is -5, both become -5: the challenge
@@ -111,7 +118,7 @@ def read_mtl(path: Path) -> dict[str, MtlSubject]:
             rows.values[:, 3:].astype(np.int64),
             rows.repeated,
         )
-        for subject, rows in read_rows(path, parse, _HINT).items()
+        for subject, rows in read_rows(path, parse, _HINT, _order).items()
     }
 
 
@@ -144,6 +151,10 @@ def write_mtl(path: Path, subjects: Iterable[MtlSubject]) -> None:
             )
         # Before the rename, so that a full disk is noticed in time.
         file.flush()
+
+
+def _order(header: list[str]) -> list[int] | None:
+    return column_order(header, MTL, edition_named(DEFAULT_EDITION))
 
 
 def _va_text(value: float) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from avaffect.errors import UnknownNameError
 from avaffect.files.editions import INVALID, TASKS, edition_named
+from avaffect.files.header import column_order
 from avaffect.files.image_rows import parse_au, parse_expr, parse_va, read_rows
 
 
@@ -39,7 +40,7 @@ class SingleSubject:
 
 
 def read_single(path: Path, task: str, edition: str) -> dict[str, SingleSubject]:
-    """Read a ``predictions.txt`` by position, skipping line 1.
+    """Read a ``predictions.txt`` by position; known names in line 1 count, see `files.header`.
 
     Args:
         path: the file.
@@ -79,7 +80,13 @@ def read_single(path: Path, task: str, edition: str) -> dict[str, SingleSubject]
 
     hint = f"a predictions.txt of {edition} has the header 'image_location,{chosen.header(task)}'"
     result = {}
-    for subject, rows in read_rows(path, parse, f"{hint} and then one row an image").items():
+    found = read_rows(
+        path,
+        parse,
+        f"{hint} and then one row an image",
+        lambda header: column_order(header, task, chosen),
+    )
+    for subject, rows in found.items():
         labels: NDArray[np.float64] | NDArray[np.int64] = rows.values
         if task != "va":
             labels = rows.values.astype(np.int64)

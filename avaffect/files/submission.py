@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.files.editions import INVALID, edition_named
+from avaffect.files.header import column_order
 from avaffect.files.templates import (
     MTL,
     ImageKeys,
@@ -37,6 +38,7 @@ ADVICE = {
     "no prediction": "predict with --missing linear, or allow such rows with --allow-missing",
     "columns": "write as many values as the edition wants",
     "header": "write the edition's header; `avaffect submit` does",
+    "column order": "bring the columns into the edition's order",
     "encoding": "save the file as UTF-8 without byte order mark; `avaffect submit` does",
     "line ends": r"end the lines with \n alone; `avaffect submit` does",
     "blanks": "write commas without blanks; `avaffect submit` does",
@@ -277,6 +279,7 @@ class RowReader:
         self._strict = strict
         self._header = header or submission_header(edition, task)
         self._edition = edition
+        self._task = task
         self._images = ImageKeys(subjects)
         self._files: dict[int, str] = {}
         self._keys = array("q")
@@ -288,7 +291,7 @@ class RowReader:
     def read_list(self, file: BinaryIO, name: str) -> None:
         """Read a file with rows of ``<subject>/00001.jpg,values``."""
         first = len(self._keys)
-        for number, text in self._data(file, name, lambda line: "/" in line.partition(",")[0]):
+        for number, text in self._data(file, name, lambda line: "/" in line.partition(",")[0], 1):
             image, _, values = text.partition(",")
             try:
                 key = self._images.key(image)
@@ -338,9 +341,9 @@ class RowReader:
         self._ends.append(len(self._texts))
 
     def _data(
-        self, file: BinaryIO, name: str, is_data: Callable[[str], bool]
+        self, file: BinaryIO, name: str, is_data: Callable[[str], bool], first: int = 0
     ) -> Iterator[tuple[int, str]]:
-        """The lines below the header, with their numbers."""
+        """The lines below the header, with their numbers; values begin in column ``first``."""
         number = rows = crlf = 0
         empty: list[int] = []
         try:
@@ -357,6 +360,7 @@ class RowReader:
                         text = self._without_mark(name, text)
                         if not is_data(text):
                             self._check_header(name, text)
+                            self._check_order(name, text.split(",")[first:])
                             continue
                         self._faults.add(
                             "header",
@@ -402,6 +406,16 @@ class RowReader:
             if ",Neutral," in self._header:
                 wanted += " (it names every class, though a row has one value)"
             self._faults.add("header", name, 1, wanted)
+
+    def _check_order(self, name: str, header: list[str]) -> None:
+        """A header with known names elsewhere: the rows are passed on by position."""
+        try:
+            if column_order(header, self._task, edition_named(self._edition)) is None:
+                return
+            text = f"the header '{','.join(header)[:120]}' names the columns in another order"
+        except ValueError as error:
+            text = str(error)
+        self._faults.add("column order", name, 1, text)
 
 
 def _all_numbers(line: str) -> bool:

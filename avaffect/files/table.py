@@ -80,6 +80,15 @@ def read_table(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     return columns, metadata
 
 
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The metadata of a file of `write_table`; empty if it is none."""
+    try:
+        found = json.loads((pq.read_schema(path).metadata or {})[METADATA_KEY])
+    except (pa.ArrowException, OSError, KeyError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def arrow_array(values: NDArray[Any], known: NDArray[np.bool_] | None = None) -> pa.Array:
     """``values`` [N] for Arrow, as ``pyarrow.array`` would but without importing pandas (0.4 s).
 

@@ -139,7 +139,7 @@ def extract_sound(
         return None
     mix = choose_mix(path, track, config.channel, on_event)
     with open_container(path) as container:
-        begin_s = _first_sound_time(container, container.streams.audio[track.ordinal])
+        begin_s = first_sound_time(container, container.streams.audio[track.ordinal])
     if begin_s is None or first_time_s is None:
         begin = 0
     else:
@@ -200,7 +200,7 @@ def read_blocks(wav: Path | str, block_s: float) -> Iterator[NDArray[np.float32]
         raise MediaError(f"the sound '{wav}' cannot be read ({error})", "make it again") from error
 
 
-def _first_sound_time(container: InputContainer, stream: AudioStream) -> float | None:
+def first_sound_time(container: InputContainer, stream: AudioStream) -> float | None:
     """Container time of the first sound that can be decoded, in seconds; None if none can."""
     try:
         for packet in container.demux(stream):

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from avaffect.errors import UsageError
 from avaffect.files.editions import INVALID, TASKS, Edition, edition_named
 from avaffect.files.layout import source_video
-from avaffect.metrics.bootstrap import RESAMPLES, interval, resampled
+from avaffect.metrics.bootstrap import MIN_VIDEOS, RESAMPLES, interval, resampled
 from avaffect.metrics.tallies import (
     MTL,
     Labels,
     Tally,
+    absent_parts,
     confusion_of,
     score,
     split_mtl,
@@ -74,12 +75,14 @@ class Evaluation:
         task: ``va``, ``expr``, ``au`` or ``mtl``.
         edition: whose official score it is.
         score: the official score.
-        low, high: its 95 % bootstrap interval over videos; NaN for a single video.
+        low, high: its 95 % bootstrap interval over videos; NaN for fewer than ``MIN_VIDEOS``.
         parts: what the score is made of, by name, e.g. ``CCC valence`` or ``F1 Fear``.
         confusion: expr and mtl only, int64 [C, C], rows annotated, columns predicted.
         subjects: a row a subject.
         tallies: float64 [V, S], the sums behind it, a row a video; see `tallies.tally`.
         videos: the videos' names, in the order of ``tallies``.
+        absent: the parts that say nothing, since no frame is annotated with the class or unit, or
+            all with the same valence or arousal. They count in the score all the same.
     """
 
     task: str
@@ -92,6 +95,7 @@ class Evaluation:
     subjects: tuple[VideoScore, ...]
     tallies: Tally
     videos: tuple[str, ...]
+    absent: tuple[str, ...] = ()
 
     @property
     def frames(self) -> int:
@@ -107,6 +111,7 @@ class Comparison:
         difference: score of the first minus score of the second.
         low, high: 95 % interval of the difference, the same videos drawn for both.
         p: share of resamples in which the sign is the other way, doubled (two-sided), at most 1.
+            All three are NaN for fewer than ``MIN_VIDEOS`` videos.
     """
 
     difference: float
@@ -155,8 +160,9 @@ def evaluate(
                 "check that the files belong together and that the task is right",
             )
     official, parts = score(total, task, chosen)
-    # One video, drawn again and again, says nothing of others.
-    drawn = resampled(tallies, task, edition, resamples, seed) if len(tallies) > 1 else np.empty(0)
+    drawn = np.empty(0)
+    if len(tallies) >= MIN_VIDEOS:
+        drawn = resampled(tallies, task, edition, resamples, seed)
     low, high = interval(drawn)
     return Evaluation(
         task,
@@ -169,6 +175,7 @@ def evaluate(
         tuple(rows),
         tallies,
         tuple(sums),
+        absent_parts(total, task, chosen),
     )
 
 
@@ -189,12 +196,15 @@ def compare(
             "predict the same videos with both",
         )
     task, edition = first.task, first.edition
+    difference = first.score - second.score
+    if len(first.videos) < MIN_VIDEOS:
+        return Comparison(difference, *[float("nan")] * 3)
     drawn = resampled(first.tallies, task, edition, resamples, seed)
     drawn -= resampled(second.tallies, task, edition, resamples, seed)
     low, high = interval(drawn)
     known = drawn[np.isfinite(drawn)]
     sides = min((known <= 0).mean(), (known >= 0).mean()) if known.size else 0.5
-    return Comparison(first.score - second.score, low, high, float(min(1.0, 2 * sides)))
+    return Comparison(difference, low, high, float(min(1.0, 2 * sides)))
 
 
 def _counted(pair: Pair, task: str, edition: Edition) -> tuple[Tally, VideoScore]:

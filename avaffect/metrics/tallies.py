@@ -104,6 +104,29 @@ def confusion_of(sums: Tally, task: str) -> NDArray[np.int64] | None:
     return _square(sums).astype(np.int64) if task == "expr" else None
 
 
+def absent_parts(sums: Tally, task: str, edition: Edition) -> tuple[str, ...]:
+    """Names of the parts of `score` that the annotations say nothing of.
+
+    A class or unit that no frame is annotated with has an F1 of 0 whatever is predicted; valence
+    or arousal that is annotated the same in all frames has a CCC of 0 (or 1).
+    """
+    if task == MTL:
+        each = split_tally(sums).items()
+        return tuple(name for one, mine in each for name in absent_parts(mine, one, edition))
+    if task == "expr":
+        missing = _square(sums).sum(axis=1) == 0
+    elif task == "au":
+        hits, _, missed, _ = sums.reshape(-1, 4).T
+        missing = hits + missed == 0
+    else:
+        n, _, y, _, yy, _ = sums.reshape(2, 6).T
+        n = np.maximum(n, 1)
+        missing = yy / n - (y / n) ** 2 < 1e-12
+    kind = "CCC" if task == "va" else "F1"
+    names = edition.targets(task)
+    return tuple(f"{kind} {name}" for name, no in zip(names, missing, strict=True) if no)
+
+
 def expr_parts(counts: NDArray[np.int64], names: Sequence[str]) -> Parts:
     """``macro F1``, ``accuracy`` and ``F1 <class>`` of a confusion; NaN without a frame."""
     each = f1_per_class(counts) if counts.any() else np.full(len(names), np.nan)

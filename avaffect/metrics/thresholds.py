@@ -20,6 +20,7 @@ from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import subject_file_name
 from avaffect.files.editions import Edition, edition_named
+from avaffect.files.gaps import fill_gaps, policy_of
 from avaffect.files.table import read_table
 from avaffect.metrics.evaluation import Pair
 
@@ -29,11 +30,12 @@ TABLES = "tables"
 
 @dataclass(frozen=True)
 class Thresholds:
-    """A threshold for each action unit: present is a probability of at least that.
+    """A threshold for each action unit: present is a score (``AU1_p`` ...) of at least that.
 
     Attributes:
         values: by the unit's name, each in 0..1.
         tuned_on: fingerprint of the annotations they were tuned on, see `fingerprint`.
+        subjects: whose annotations these are; empty if that is not known.
 
     Raises:
         ValueError: a value outside 0..1.
@@ -41,6 +43,7 @@ class Thresholds:
 
     values: Mapping[str, float]
     tuned_on: str = ""
+    subjects: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in self.values.items():
@@ -66,7 +69,14 @@ class Thresholds:
         Raises:
             OutputError: the file cannot be written.
         """
-        write_json(path, {"thresholds": dict(self.values), "tuned_on": self.tuned_on})
+        write_json(
+            path,
+            {
+                "thresholds": dict(self.values),
+                "tuned_on": self.tuned_on,
+                "subjects": list(self.subjects),
+            },
+        )
 
     @classmethod
     def load(cls, path: Path, edition: str) -> Thresholds:
@@ -82,7 +92,8 @@ class Thresholds:
             missing = [one for one in edition_named(edition).action_units if one not in values]
             if missing:
                 raise ValueError(f"no threshold of {missing[0]}")
-            return cls(values, str(whole.get("tuned_on", "")))
+            subjects = tuple(str(one) for one in whole.get("subjects", ()))
+            return cls(values, str(whole.get("tuned_on", "")), subjects)
         except FileNotFoundError as error:
             raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -93,10 +104,10 @@ class Thresholds:
 
 
 def with_probabilities(predictions: Path, pairs: Sequence[Pair], edition: str) -> list[Pair]:
-    """``pairs`` of task au with probabilities instead of decisions.
+    """``pairs`` of task au with probabilities (of starter models scores) instead of decisions.
 
     They are read from ``tables/<subject>.parquet`` beside the predictions, as ``predict`` writes
-    them.
+    them; rows without a value are filled by the policy of the text files.
 
     Args:
         predictions: the folder or file of predictions.
@@ -111,14 +122,19 @@ def with_probabilities(predictions: Path, pairs: Sequence[Pair], edition: str) -
         FormatError: a table without probabilities.
     """
     chosen = edition_named(edition)
-    folder = predictions if predictions.is_dir() else predictions.parent
-    # Given the folder of the task's files, the tables stand beside it.
-    if not (folder / TABLES).is_dir() and folder.name == chosen.folders["au"]:
-        folder = folder.parent
-    tables = folder / TABLES
+    tables = tables_beside(predictions, chosen)
     return [
         replace(pair, predicted=_probabilities(tables, pair.subject, chosen)) for pair in pairs
     ]
+
+
+def tables_beside(predictions: Path, edition: Edition) -> Path:
+    """The folder of tables that belongs to a folder or file of predictions; it may be missing."""
+    folder = predictions if predictions.is_dir() else predictions.parent
+    # Given the folder of a task's files, the tables stand beside it.
+    if not (folder / TABLES).is_dir() and folder.name in edition.folders.values():
+        folder = folder.parent
+    return folder / TABLES
 
 
 def tune(pairs: Sequence[Pair], edition: str) -> Thresholds:
@@ -141,7 +157,7 @@ def tune(pairs: Sequence[Pair], edition: str) -> Thresholds:
         labels.append(told[use].astype(np.int64))
     x, y = np.concatenate(scores), np.concatenate(labels)
     best = {name: best_threshold(x[:, at], y[:, at]) for at, name in enumerate(names)}
-    return Thresholds(best, fingerprint(pairs))
+    return Thresholds(best, fingerprint(pairs), tuple(sorted(pair.subject for pair in pairs)))
 
 
 def best_threshold(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
@@ -178,7 +194,7 @@ def fingerprint(pairs: Sequence[Pair]) -> str:
 def _probabilities(tables: Path, subject: str, edition: Edition) -> NDArray[np.float64]:
     name = subject_file_name(subject).removesuffix(".txt")
     path = tables / f"{name}.parquet"
-    columns, _ = read_table(path)
+    columns, about = read_table(path)
     wanted = [f"{unit}_p" for unit in edition.action_units]
     missing = [one for one in wanted if one not in columns]
     if missing:
@@ -186,4 +202,7 @@ def _probabilities(tables: Path, subject: str, edition: Edition) -> NDArray[np.f
             f"'{path}' has no column {missing[0]}",
             "thresholds are tuned on probabilities of action units: predict them with --task au",
         )
-    return np.column_stack([columns[one] for one in wanted]).astype(np.float64)
+    values = np.column_stack([columns[one] for one in wanted])
+    # As in the text files, which the decisions that are scored elsewhere come from.
+    times = columns.get("time", np.arange(len(values), dtype=np.float64))
+    return fill_gaps(values, times, policy_of(about)).astype(np.float64)

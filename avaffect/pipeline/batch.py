@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +85,7 @@ class Predicted:
         frames: rows of every file.
         found: frames with a face, of the subject seen most often.
         valued: frames with a value of their own, from face or voice.
-        subjects: their names.
+        faces: by subject, frames with a face.
         files: how many files there are of it.
         again: whether an earlier run with the same settings had written them all.
         rotate: the ``MediaConfig.rotate`` by which faces are found where none was found now.
@@ -94,10 +94,15 @@ class Predicted:
     frames: int
     found: int
     valued: int
-    subjects: tuple[str, ...]
+    faces: Mapping[str, int]
     files: int
     again: bool
     rotate: int | None = None
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self.faces)
 
 
 class PredictBatch:
@@ -140,6 +145,7 @@ class PredictBatch:
         require_licences(config)
         self.predictor = build_predictor(config, device)
         self._config = config
+        self._device = device
         self._nets = NetsLoader(config.analysis, device)
         self._outputs = Outputs(out, edition, files=form == "files")
         self._kinds = {"files": (), "single": config.tasks, "mtl": ("mtl",)}[form]
@@ -220,19 +226,21 @@ class PredictBatch:
                     store=store,
                     on_event=self._on_event,
                 )
+        result = result.on(self._device)
         subjects = tuple(one.subject for one in result.predictions)
         self._claim(name, subjects)
         files = self._outputs.write(name, result, key)
-        self._add(result.predictions)
+        self._add(result.written)
         if not is_folder:
             shutil.rmtree(work, ignore_errors=True)
             with suppress(OSError):  # there is another interrupted pass in it
                 work.parent.rmdir()
+        faces = dict(zip(subjects, result.faces, strict=True))
         return Predicted(
             result.frames,
             result.found,
             result.valued,
-            subjects,
+            faces,
             len(files),
             again=False,
             rotate=result.rotate,
@@ -244,12 +252,12 @@ class PredictBatch:
             return None
         try:
             predictions = self._outputs.read(record) if self._kinds else []
-            subjects = tuple(record["subjects"])
+            faces = {subject: int(record["faces"][subject]) for subject in record["subjects"]}
             known = Predicted(
                 record["frames"],
                 record["frames_with_face"],
                 record["frames_with_value"],
-                subjects,
+                faces,
                 len(record["files"]),
                 True,
                 record.get("rotate"),

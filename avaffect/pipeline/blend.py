@@ -14,6 +14,7 @@ from avaffect.errors import UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import SingleFileWriter, open_single, single_path
 from avaffect.files.editions import DEFAULT_EDITION, check_choice
+from avaffect.files.known import WAYS, told_ways
 from avaffect.files.table import read_table
 from avaffect.metrics.pairs import first_few
 from avaffect.models.cache import file_sha256
@@ -21,7 +22,7 @@ from avaffect.pipeline.outputs import TABLES, Outputs
 from avaffect.pipeline.predict import Result
 from avaffect.pipeline.predicted import Predictions, Tables, open_predictions
 from avaffect.predictions.blend import Blending, blend
-from avaffect.predictions.missing import DEFAULT_POLICY, fill
+from avaffect.predictions.missing import DEFAULT_POLICY, fill, marked
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.smooth import apply, parse_smoothing
 from avaffect.progress import EventCallback, Progress, ignore_events
@@ -115,17 +116,17 @@ def blend_folders(
             for folder, one in zip(folders, each, strict=True):
                 models[str(folder)][one.model] = None
             raw = blend(each, how)
-            # Smooth before filling: made-up values must not leak into seen ones.
-            blended = fill(apply(raw, smoothing), missing)
+            blended = marked(apply(raw, smoothing), missing)
             about = {
                 **video,
                 "model": blended.model,
                 "smoothing": str(smoothing),
+                "missing": missing,
                 "blend": {**settings, "inputs": inputs},
                 "notes": [f"blended from {len(folders)} folders, see blend.json"],
             }
             seen = int(blended.present.sum())
-            result = Result(out, (blended,), (), about, seen, raw.valued)
+            result = Result(out, (blended,), (), about, seen, raw.valued, missing)
             outputs.write(subject, result, fingerprint(about))
             if form != "files" and not writers:
                 kinds = ("mtl",) if form == "mtl" else blended.tasks
@@ -136,7 +137,7 @@ def blend_folders(
                     for kind in kinds
                 ]
             for writer in writers:
-                writer.add(blended)
+                writer.add(fill(blended, missing))
             frames += len(blended)
             tasks |= dict.fromkeys(blended.tasks)
             on_event(
@@ -188,10 +189,12 @@ def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) 
 def _read(
     opened: Sequence[Predictions], subject: str
 ) -> tuple[list[Prediction], list[dict[str, str]], dict[str, Any]]:
-    """Each folder's prediction, what it is read from, and the video if a table names it."""
+    """Each folder's prediction, what it is read from, and how the first table tells the file."""
     clocks = (one.times(subject) for one in opened)
     times = next((clock for clock in clocks if clock is not None), None)
-    inputs, video = [], {}
+    inputs: list[dict[str, str]] = []
+    video: dict[str, Any] = {}
+    known_ways: set[str] = set()
     for one in opened:
         if not isinstance(one, Tables):
             inputs.append({"folder": str(one.root)})
@@ -199,6 +202,9 @@ def _read(
         path = one.files[subject]
         inputs.append({"table": str(path), "sha256": file_sha256(path)})
         about = read_table(path)[1]
-        if isinstance(about.get("video"), dict):
-            video = {"video": about["video"]}
+        known_ways |= set(told_ways(about, subject))
+        # The result's times are those of the first table.
+        known = {key: about[key] for key in ("video", "media", "clock") if key in about}
+        video = video or {key: one for key, one in known.items() if one}
+    video["known"] = {subject: [way for way in WAYS if way in known_ways]}
     return [one.read(subject, times) for one in opened], inputs, video

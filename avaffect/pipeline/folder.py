@@ -65,6 +65,14 @@ class Folder:
         video = self.record().get("video")
         return video if isinstance(video, dict) else {}
 
+    def media(self) -> dict[str, Any]:
+        """What is known of the file's clock, see ``media.facts``; empty if nothing is."""
+        record = self.record()
+        # An earlier version noted the first frame's time alone.
+        older = {key: record[key] for key in ("first_time_s",) if key in record}
+        media = record.get("media", older)
+        return media if isinstance(media, dict) else {}
+
     def made_with(self, pictures: bool = False) -> str:
         """Fingerprint of everything the stored features, or pictures too, were made with."""
         keys: list[Any] = [subject.keys for subject in self.subjects()]

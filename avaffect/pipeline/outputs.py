@@ -14,8 +14,10 @@ from avaffect.errors import UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import subject_file_name, write_challenge
 from avaffect.files.editions import DEFAULT_EDITION, edition_named
+from avaffect.files.gaps import policy_of
 from avaffect.files.table import read_table, write_table
 from avaffect.pipeline.predict import Result
+from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
 
 TABLES = "tables"
@@ -78,7 +80,9 @@ class Outputs:
             )
 
     def read(self, record: Mapping[str, Any]) -> list[Prediction]:
-        """The predictions of an earlier run, from the tables of its record.
+        """The predictions of an earlier run, filled as its text files are.
+
+        They come from the tables of its record.
 
         Raises:
             AvaffectError, ValueError: if a table is no longer what was written.
@@ -87,7 +91,8 @@ class Outputs:
         for subject in record["subjects"]:
             columns, about = read_table(self._table(subject))
             limits = about.get("au_thresholds")
-            predictions.append(Prediction.from_columns(columns, subject, about["model"], limits))
+            one = Prediction.from_columns(columns, subject, about["model"], limits)
+            predictions.append(fill(one, policy_of(about)))
         return predictions
 
     def write(self, name: str, result: Result, key: str) -> list[Path]:
@@ -99,11 +104,10 @@ class Outputs:
             OutputError: if a file cannot be written.
         """
         paths = []
-        for prediction in result.predictions:
+        for prediction, filled in zip(result.predictions, result.written, strict=True):
             if self.files:
                 paths += [
-                    write_challenge(prediction, task, self.root, self.edition)
-                    for task in prediction.tasks
+                    write_challenge(filled, task, self.root, self.edition) for task in filled.tasks
                 ]
             table = self._table(prediction.subject)
             about = {"subject": prediction.subject, **result.about}
@@ -121,6 +125,7 @@ class Outputs:
                 "subjects": subjects,
                 "frames": result.frames,
                 "frames_with_face": result.found,
+                "faces": dict(zip(subjects, result.faces, strict=True)),
                 "frames_with_value": result.valued,
                 "edition": self.edition,
                 **result.about,

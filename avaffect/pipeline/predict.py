@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from avaffect.config import AnalysisConfig, PredictConfig
-from avaffect.errors import UsageError
+from avaffect.errors import FeatureError, UsageError
 from avaffect.features.pictures import HAS_FACE
 from avaffect.features.provenance import backbones_in, provenance
 from avaffect.features.store import FACES, SubjectFeatures
+from avaffect.files.known import ways
 from avaffect.media.local import local_path
 from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
@@ -27,10 +28,16 @@ from avaffect.pipeline.choices import (
 from avaffect.pipeline.folder import Folder, is_preprocessed
 from avaffect.pipeline.keys import all_models, keys, model_hashes, pass_key
 from avaffect.pipeline.pictures import with_pictures
-from avaffect.pipeline.preprocess import NetsLoader, damage, keep_subjects, preprocess
+from avaffect.pipeline.preprocess import (
+    NetsLoader,
+    damage,
+    keep_subjects,
+    media_facts,
+    preprocess,
+)
 from avaffect.pipeline.sound import SOUND, SoundReader, make_wav, sound_arrays
 from avaffect.pipeline.voice import is_voice, only_sound, preprocess_voice
-from avaffect.predictions.missing import fill
+from avaffect.predictions.missing import DEFAULT_POLICY, fill, marked
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import Predictor, build_predictor
 from avaffect.predictions.smooth import apply, parse_smoothing
@@ -39,7 +46,9 @@ from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.encoders import FACES as PICTURES
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -48,11 +57,13 @@ class Result:
 
     Attributes:
         source: the video or folder.
-        predictions: one a subject, in the order of their names' making (left before right).
+        predictions: one a subject, in the order of their names' making (left before right). Rows
+            in which nothing was seen or heard are empty.
         notes: what a reader of the predictions must know.
         about: provenance: video, configuration, models, library versions, damage.
         found: frames with a face, of the subject seen most often; 0 if nobody was seen.
         valued: frames with a value of their own, from face or voice, of the subject with most.
+        missing: the policy by which the challenge's text files fill empty rows.
     """
 
     source: Path
@@ -61,6 +72,7 @@ class Result:
     about: dict[str, object]
     found: int
     valued: int
+    missing: str = DEFAULT_POLICY
 
     @property
     def rotate(self) -> int | None:
@@ -72,6 +84,21 @@ class Result:
     def frames(self) -> int:
         """Decoded frames; every prediction has as many rows."""
         return len(self.predictions[0])
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """float64 [frames], seconds, as the tables have them; see ``PredictConfig.clock``."""
+        return self.predictions[0].times + self.predictions[0].start
+
+    @property
+    def faces(self) -> tuple[int, ...]:
+        """Of each subject the number of frames with a face."""
+        return tuple(int(one.present.sum()) for one in self.predictions)
+
+    @property
+    def written(self) -> tuple[Prediction, ...]:
+        """The predictions as the challenge's text files hold them: filled."""
+        return tuple(fill(one, self.missing) for one in self.predictions)
 
     def __getitem__(self, subject: str) -> Prediction:
         """The prediction of the subject of this name."""
@@ -91,6 +118,10 @@ class Result:
     def subjects(self) -> tuple[str, ...]:
         """The subjects' names."""
         return tuple(one.subject for one in self.predictions)
+
+    def on(self, device: str) -> Result:
+        """The same, with a note of the device that it was made on: rounding differs."""
+        return replace(self, about={**self.about, "device": device})
 
     def to_frame(self) -> pd.DataFrame:
         """All subjects as one DataFrame with a column ``subject``, see ``Prediction.to_frame``."""
@@ -140,15 +171,18 @@ def predict(
         chosen_config = with_checkpoint(chosen_config, checkpoint)
     config = with_features(chosen_config, "auto" if config is None else "more")
     require_licences(config)
-    chosen = choose_device(device).name
-    predictor = build_predictor(config, chosen)
+    device = choose_device(device).name
+    predictor = build_predictor(config, device)
     if is_preprocessed(source):
-        return predict_folder(source, config, predictor)
-    with tempfile.TemporaryDirectory(prefix="avaffect-") as work:
+        return predict_folder(source, config, predictor).on(device)
+    with tempfile.TemporaryDirectory(prefix="avaffect-") as name:
+        work = Path(name)
         if is_voice(source, config.analysis.media):
-            return predict_voice(source, config, predictor, Path(work), on_event=on_event)
-        nets = NetsLoader(config.analysis, chosen)
-        return predict_video(source, config, predictor, nets, Path(work), on_event=on_event)
+            result = predict_voice(source, config, predictor, work, on_event=on_event)
+        else:
+            nets = NetsLoader(config.analysis, device)
+            result = predict_video(source, config, predictor, nets, work, on_event=on_event)
+        return result.on(device)
 
 
 def predict_video(
@@ -205,8 +239,12 @@ def predict_video(
         # The store's own configuration is that of the pass, as `preprocess` writes it.
         kept = {**about, "configuration": analysis_config.to_dict()}
         keep_subjects(store, found, subjects, wanted, kept, sound)
-    about |= {"frames": found.report.frames, "damage": damage(found.report)}
-    about["sound"] = None if sound is None else asdict(sound)
+    about |= {
+        "frames": found.report.frames,
+        "damage": damage(found.report),
+        "media": media_facts(found).to_dict(),
+        "sound": None if sound is None else asdict(sound),
+    }
     about |= {} if found.rotate is None else {"rotate": found.rotate}
     return _result(video, subjects, config, predictor, about)
 
@@ -230,7 +268,7 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
         subjects = with_pictures(Folder(folder), stored)
     about = {key: first[key] for key in ("video", "models", "versions")}
     about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}
-    about["sound"] = Folder(folder).record().get("sound")
+    about |= {"media": Folder(folder).media(), "sound": Folder(folder).record().get("sound")}
     return _result(folder, subjects, config, predictor, about)
 
 
@@ -291,23 +329,46 @@ def _result(
     about: dict[str, object],
 ) -> Result:
     smoothing = parse_smoothing(config.smooth, predictor.smooth)
+    start = _start(source, config, about)
     predictions, valued = [], 0
     for subject in subjects:
         raw = predictor.predict(subject, config.tasks)
         if len(subjects) > 1:
             raw = without_lone_voice(raw)
-        # Behind the filling, a frame that was only heard counts as filled: its units are.
+        # Once marked, a frame that was only heard counts as filled: its units are, in the text.
         valued = max(valued, raw.valued)
-        # Smooth before filling: made-up values must not leak into seen ones.
-        predictions.append(fill(apply(raw, smoothing), config.missing))
+        one = marked(apply(raw, smoothing), config.missing)
+        predictions.append(replace(one, start=start))
     seen = max(int(one.present.sum()) for one in predictions)
     about = {
         **about,
         "model": predictor.name,
         "smoothing": str(smoothing),
+        "missing": config.missing,
+        "clock": config.clock,
+        "known": {
+            one.subject: ways(one.subject, getattr(predictor, "clips", {})) for one in predictions
+        },
         "notes": list(predictor.notes),
     }
-    return Result(source, tuple(predictions), predictor.notes, about, seen, valued)
+    return Result(source, tuple(predictions), predictor.notes, about, seen, valued, config.missing)
+
+
+def _start(source: Path, config: PredictConfig, about: Mapping[str, Any]) -> float:
+    """The time of the first frame on the clock that ``config`` asks for, in seconds.
+
+    Raises:
+        FeatureError: an older version preprocessed ``source`` and did not note it.
+    """
+    if config.clock == "frame":
+        return 0.0
+    media = about["media"]
+    if "first_time_s" not in media:
+        raise FeatureError(
+            f"'{source}' does not say when the first frame is on the file's own clock",
+            "run `avaffect preprocess` on the video again (quick), or use --clock frame",
+        )
+    return float(media["first_time_s"])
 
 
 def _spool_sound(

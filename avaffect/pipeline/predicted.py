@@ -53,7 +53,7 @@ class Predictions(Protocol):
         """Their names."""
 
     def times(self, subject: str) -> Times | None:
-        """float64 [N], seconds of a subject's frames; None if the folder does not know."""
+        """float64 [N], seconds since a subject's first frame; None if the folder does not know."""
 
     def read(self, subject: str, times: Times | None = None) -> Prediction:
         """One subject's prediction.
@@ -123,7 +123,9 @@ class Tables:
     def times(self, subject: str) -> Times | None:
         """See `Predictions`."""
         columns, _ = read_table(self.files[subject])
-        return columns.get("time")
+        times = columns.get("time")
+        # Whatever clock the table has: from the first frame on.
+        return None if times is None else times - times[:1]
 
     def read(self, subject: str, times: Times | None = None) -> Prediction:
         """See `Predictions`."""
@@ -188,7 +190,7 @@ class Labels:
                     "the files are not of the same video, or rows are missing",
                 )
         numbers = np.arange(1, len(times) + 1)
-        values: dict[str, NDArray[Any]] = {
+        values: dict[str, Any] = {
             task: _certain(task, one.at(numbers, np.array(INVALID[task])))
             for task, one in found.items()
         }
@@ -258,7 +260,7 @@ def _validated(
         "expr": [name.removeprefix("p_") for name in columns if name.startswith("p_")],
         "au": [unit for unit in ACTION_UNITS if COLUMNS["au"].format(unit) in columns],
     }
-    values: dict[str, NDArray[Any]] = {
+    values: dict[str, Any] = {
         task: coded(
             task, names, np.stack([columns[COLUMNS[task].format(name)] for name in names], axis=1)
         )

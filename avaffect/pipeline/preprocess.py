@@ -21,6 +21,7 @@ from avaffect.features.store import (
     replace_configuration,
     write_subject,
 )
+from avaffect.media.facts import MediaFacts, video_facts
 from avaffect.media.frames import DecodeReport
 from avaffect.media.local import local_path
 from avaffect.media.probe import probe, video_hash
@@ -119,7 +120,7 @@ def preprocess(
     config = config or AnalysisConfig()
     voice = is_voice(video, config.media)
     if not voice:
-        probe(video, config.media)  # refuses what is no video before anything is written
+        info = probe(video, config.media)  # refuses what is no video before anything is written
     sha256 = video_hash(video)
     folder.require_free_for(video.name, sha256)
     if voice:
@@ -135,6 +136,9 @@ def preprocess(
     if stored is None:
         stored = _everything(video, folder, config, nets(on_event), wanted, about, on_event)
         done += [FACES, CROPS]
+    if "media" not in folder.record():  # of an earlier version
+        facts = video_facts(info, stored[0].times, info.video.first_time_s)
+        folder.write_record({**folder.record(), "media": facts.to_dict()})
     unheard = stale_arrays(stored, config, wanted)
     heard = set(unheard)
     if sound_arrays(config) and not _has_wav(folder, wanted[WAV]):
@@ -233,6 +237,7 @@ def keep_subjects(
             "faces": max(int(subject.present.sum()) for subject in subjects),
             "subjects": names,
             "first_time_s": analysis.report.first_time_s,
+            "media": media_facts(analysis).to_dict(),
             "damage": damage(analysis.report),
             **({} if analysis.rotate is None else {"rotate": analysis.rotate}),
             "crops": None,
@@ -242,6 +247,12 @@ def keep_subjects(
             "versions": about["versions"],
         }
     )
+
+
+def media_facts(analysis: Analysis) -> MediaFacts:
+    """What a finished pass knows of the file's clock, rate and picture."""
+    times = analysis.spool.times()
+    return video_facts(analysis.info, times, analysis.report.first_time_s)
 
 
 def damage(report: DecodeReport) -> dict[str, Any]:

@@ -149,6 +149,7 @@ def tune(
         "run": str(run),
         "clips": len(clips),
         "groups": groups,
+        "subjects": sorted(tables),
         "frames": sum(len(clip.times) for clip in clips),
         "assumed_fps": ASSUMED_FPS if any(clip.assumed for clip in clips) else None,
         "steps": [asdict(step) for step in steps],

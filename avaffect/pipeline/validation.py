@@ -136,7 +136,13 @@ def write_opinions(
                 skipped += 1
                 continue
             columns = _columns(opinion, clip, targets)
-            about = {"clip": clip.name, "group": clip.group, "model": model}
+            about = {
+                "clip": clip.name,
+                "group": clip.group,
+                "model": model,
+                "known": {clip.name: ["validated"]},
+                "missing": DEFAULT_POLICY,  # of the text files; the table has empty rows
+            }
             write_table(table, columns, about)
             if tasks:
                 prediction = fill(_prediction(opinion, clip, model, tasks), DEFAULT_POLICY)

@@ -20,6 +20,7 @@ from avaffect.features.provenance import array_key, provenance
 from avaffect.features.spool import Spool
 from avaffect.features.store import FACES, SpooledSubject, write_subject
 from avaffect.media.container import choose_audio, choose_video, open_container
+from avaffect.media.facts import sound_facts
 from avaffect.media.sound import extract_sound
 from avaffect.media.stills import stills
 from avaffect.pipeline.folder import Folder, is_preprocessed
@@ -122,6 +123,10 @@ def preprocess_voice(
     about = provenance(path.name, sha256, config.to_dict(), model_hashes(sound_models(config)))
     stored = folder.finished(wanted[FACES])
     if stored is not None and folder.wav.is_file():
+        if not folder.media():  # of an earlier version
+            seconds = stored[0].frames / config.sound_rate
+            facts = sound_facts(path, config.media, config.sound_rate, seconds)
+            folder.write_record({**folder.record(), "media": facts.to_dict()})
         if arrays := stale_arrays(stored, config, wanted):
             store_sound(folder, stored, config, arrays, wanted, about, on_event)
             folder.write_record({**folder.record(), "configuration": about["configuration"]})
@@ -162,6 +167,9 @@ def preprocess_voice(
             "frames": subject.frames,
             "faces": 0,
             "subjects": [subject.name],
+            "media": sound_facts(
+                path, config.media, config.sound_rate, sound.duration_s
+            ).to_dict(),
             "sound": asdict(heard) | {"closed_gaps": sound.cuts},
             "configuration": about["configuration"],
             "versions": about["versions"],

@@ -126,7 +126,7 @@ def activation(raw: Signals, level: Signals) -> Signals:
 
 
 def presence(active: Signals) -> Signals:
-    """float32 [N, 12], probability-like presence (0.5 at each threshold); *not calibrated*."""
+    """float32 [N, 12], a score of presence (0.5 at each threshold), *no probability*."""
     threshold = np.array([proxy.threshold for proxy in PROXIES], np.float32)
     odds = np.exp((active - threshold) / np.float32(_SOFTNESS / 2))
     return np.asarray(odds / (1 + odds), np.float32)

@@ -147,6 +147,7 @@ def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Pre
         interval[np.isnan(values["va"])] = np.nan
         extra["va_interval"] = interval
     confidence = averaged("confidence")
+    extra["geometry"] = _first_known([one.geometry for one in models])
     first = models[0]
     names = dict.fromkeys(one.model for one in models)
     return Prediction(
@@ -156,9 +157,21 @@ def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Pre
         np.any([one.present for one in models], axis=0),
         confidence,  # type: ignore[arg-type]
         heard=np.any([one.heard for one in models], axis=0),
+        start=first.start,
         **values,  # type: ignore[arg-type]
         **extra,
     )
+
+
+def _first_known(each: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    """Of several [N, K] with rows of NaN, each row as the first that has it; None without any."""
+    known = [one for one in each if one is not None]
+    if not known:
+        return None
+    found = known[0].copy()
+    for one in known[1:]:
+        found = np.where(np.isnan(found).all(axis=1, keepdims=True), one, found)
+    return found
 
 
 def _require_same_frames(predictions: Sequence[Prediction]) -> None:

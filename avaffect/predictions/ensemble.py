@@ -22,6 +22,7 @@ from avaffect.features.store import SubjectFeatures
 from avaffect.features.tensors import Array, ArraySpec
 from avaffect.files.atomic import write_json
 from avaffect.files.editions import AU_THRESHOLD, EXPRESSIONS, TASKS
+from avaffect.files.known import WAYS
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import prediction_of
 from avaffect.predictions.trained import Trained
@@ -257,6 +258,9 @@ class Ensemble:
         place: the ensemble's folder.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
 
+    Attributes:
+        clips: by the ways of ``files.known``, the names of the clips that any model knows.
+
     Raises:
         CheckpointError: it is not finished, or a model cannot be used.
     """
@@ -291,6 +295,10 @@ class Ensemble:
         self.tasks: tuple[str, ...] = (self._stack or first).tasks
         self.needs = tuple(dict.fromkeys(name for one in self._models for name in one.needs))
         self.notes: tuple[str, ...] = self._notes()
+        every = [*self._models, *([self._stack] if self._stack else [])]
+        self.clips = {
+            way: tuple({name for one in every for name in one.clips.get(way, ())}) for way in WAYS
+        }
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """See :class:`avaffect.predictions.predictor.Predictor`."""

@@ -1,61 +1,21 @@
-"""Frames without a value: what stands in for them.
+"""Frames without a value: what the challenge's text files say there.
 
-The challenge wants a row for every frame, with or without a face, and does not say what to
-write. Published systems differ: all four rules here have been used.
+Predictions and tables keep such frames empty. `fill` makes what is written as text, by a policy of
+`files.gaps`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import UnknownNameError
+from avaffect.files.gaps import DEFAULT_POLICY, POLICIES, Values, fill_gaps
 from avaffect.predictions.prediction import Prediction
 
-Values = NDArray[np.float32]
-Times = NDArray[np.float64]
-
-
-def _previous(values: Values, times: Times, known: NDArray[np.int64]) -> Values:
-    """The last value before; leading frames stay missing (seed paper 002's rule)."""
-    last = np.searchsorted(known, np.arange(len(values)), side="right") - 1
-    filled = values[known[np.maximum(last, 0)]]
-    filled[last < 0] = np.nan
-    return filled
-
-
-def _nearest(values: Values, times: Times, known: NDArray[np.int64]) -> Values:
-    """The value nearest in time, the earlier one when two are equally near."""
-    after = np.searchsorted(known, np.arange(len(values)))
-    left = known[np.maximum(after - 1, 0)]
-    right = known[np.minimum(after, len(known) - 1)]
-    # At the ends one side does not exist and the two are the same frame.
-    nearer = np.where(np.abs(times - times[left]) <= np.abs(times[right] - times), left, right)
-    return values[nearer]
-
-
-def _linear(values: Values, times: Times, known: NDArray[np.int64]) -> Values:
-    """Straight lines over time between known values, the first and last one held at the ends."""
-    columns = [np.interp(times, times[known], column[known]) for column in values.T]
-    return np.stack(columns, axis=1).astype(np.float32)
-
-
-def _invalid(values: Values, times: Times, known: NDArray[np.int64]) -> Values:
-    """Nothing: the files say -5 (valence, arousal) or -1 (expression, action units)."""
-    return values
-
-
-POLICIES: dict[str, Callable[[Values, Times, NDArray[np.int64]], Values]] = {
-    "linear": _linear,
-    "nearest": _nearest,
-    "previous": _previous,
-    "invalid": _invalid,
-}
-DEFAULT_POLICY = "linear"
+__all__ = ["DEFAULT_POLICY", "POLICIES", "fill", "marked"]
 
 
 def _enclosing(intervals: Values, known: NDArray[np.int64]) -> Values:
@@ -88,22 +48,29 @@ def fill(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
     Raises:
         UnknownNameError: no such policy.
     """
-    if policy not in POLICIES:
-        raise UnknownNameError("missing-frame policy", policy, POLICIES)
     changes: dict[str, Any] = {}
     filled = prediction.filled.copy()
     for name in ("va", "expr", "au", "au_intensity"):
         values = getattr(prediction, name)
         if values is None:
             continue
-        missing = np.isnan(values).all(axis=1)
-        if missing.any() and not missing.all():
-            made = POLICIES[policy](values, prediction.times, np.flatnonzero(~missing))
-            changes[name] = np.where(missing[:, None], made, values)
-            filled |= missing & ~np.isnan(changes[name]).all(axis=1)
+        made = fill_gaps(values, prediction.times, policy)
+        new = np.isnan(values) & ~np.isnan(made)
+        if new.any():
+            changes[name] = made
+            filled |= new.any(axis=1)
     if prediction.va_interval is not None and "va" in changes:
         known = np.flatnonzero(~np.isnan(prediction.va).all(axis=1))  # type: ignore[arg-type]
         intervals = _enclosing(prediction.va_interval, known)
         intervals[np.isnan(changes["va"])] = np.nan
         changes["va_interval"] = intervals
     return replace(prediction, filled=filled, **changes)
+
+
+def marked(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
+    """``prediction`` as it is, with ``filled`` where `fill` would make up a value.
+
+    Raises:
+        UnknownNameError: no such policy.
+    """
+    return replace(prediction, filled=fill(prediction, policy).filled)

@@ -28,7 +28,7 @@ class Postprocess:
 
     Attributes:
         smooth: the smoothing that ``auto`` stands for, see `smooth.parse_smoothing`.
-        au_thresholds: by unit, the probability from which on it is active; .5 for the others.
+        au_thresholds: by unit, the score from which on it is active; .5 for the others.
         weights: SHA-256 of the network that it was chosen for.
         chosen_on: the data, and how well each choice did there; for people to read.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.faces.face import require_shape
+from avaffect.features.store import GEOMETRY
 from avaffect.files.editions import ACTION_UNITS, AU_THRESHOLD, EXPRESSIONS, TASKS
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ __all__ = ["ACTION_UNITS", "EXPRESSIONS", "TASKS", "Prediction"]
 _TOLERANCE = 1e-4
 # The columns of `va_interval`, in the order of its values.
 _BOUNDS = ("valence_low", "valence_high", "arousal_low", "arousal_high")
+# The columns of `geometry`: beside valence and arousal, a bare `left` would be a riddle.
+_SIDES = ("left", "top", "right", "bottom")
+_PLACES = tuple(f"box_{name}" if name in _SIDES else name for name in GEOMETRY)
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,8 @@ class Prediction:
 
     A model that does not know a task leaves its array None; one that knows only some columns of
     ``va`` or ``au`` leaves the others NaN throughout. A row without a value (nothing seen or
-    heard, and no policy that fills it) is NaN in all columns. Arrays are converted to the given
-    types.
+    heard) is NaN in all columns: nothing is made up here. What the challenge's text files say in
+    such rows, `missing.fill` makes. Arrays are converted to the given types.
 
     Attributes:
         subject: the subject's name, e.g. ``video_left``; also the name of its files.
@@ -40,17 +44,25 @@ class Prediction:
         confidence: float32 [N] in 0..1, of the face; NaN where there is none.
         va: float32 [N, 2], valence and arousal in [-1, 1].
         expr: float32 [N, 8], probabilities in the order of ``EXPRESSIONS``; rows sum to one.
-        au: float32 [N, 12], probability in 0..1 that each of ``ACTION_UNITS`` is active.
-        au_intensity: float32 [N, 12], 0 (absent) to 5 (maximum), as FACS scores A to E.
-        filled: bool [N], True where a value comes from a missing-frame policy and not from the
-            frame itself.
+        au: float32 [N, 12], a score in 0..1 for each of ``ACTION_UNITS``; active from .5, or
+            ``au_thresholds``, on. Of a trained network it is the network's probability; of the
+            starter models it is none, see their cards.
+        au_intensity: float32 [N, 12], 0 to 5: 5 times how far a blendshape is from rest towards
+            its end. Not FACS' A to E, which people code.
+        filled: bool [N], True where the challenge's text files hold a value that a policy for
+            missing frames made up, and that is not here (behind `missing.fill`: that is).
         heard: bool [N], True where the voice had a say. Where ``present`` is False and this is
             True, the value comes from the voice alone.
         va_interval: float32 [N, 2, 2], for valence and arousal the lower and the upper bound of
             the interval around ``va``, in [-1, 1]; NaN where ``va`` is. None of a model that does
             not say how sure it is.
-        au_thresholds: float64 [12], the probability from which on a unit is active. None for
-            .5 each, or without ``au``.
+        au_thresholds: float64 [12], the score from which on a unit is active. None for .5 each,
+            or without ``au``.
+        geometry: float32 [N, 17], where the face lies, in the columns of
+            ``features.store.GEOMETRY``: the box and five points in pixels of the upright picture,
+            then yaw, pitch and roll in degrees; NaN where there is none. None if not known.
+        start: time of the first decoded frame on the clock of `columns`, in seconds: 0, or where
+            it lies on the file's own clock if that was asked for (``PredictConfig.clock``).
 
     Raises:
         ValueError: a shape or a value that does not fit the above.
@@ -69,6 +81,8 @@ class Prediction:
     heard: NDArray[np.bool_] = None  # type: ignore[assignment]
     va_interval: NDArray[np.float32] | None = None
     au_thresholds: NDArray[np.float64] | None = None
+    geometry: NDArray[np.float32] | None = None
+    start: float = 0.0
 
     def __post_init__(self) -> None:
         frames = len(self.times)
@@ -81,6 +95,7 @@ class Prediction:
         if not np.isfinite(self.times).all() or (np.diff(self.times) < 0).any():
             raise ValueError("times must be finite and never fall")
         self._convert("confidence", np.float32, (frames,), 0.0, 1.0)
+        self._convert("geometry", np.float32, (frames, len(GEOMETRY)))
         self._convert("va", np.float32, (frames, 2), -1.0, 1.0)
         self._convert("expr", np.float32, (frames, len(EXPRESSIONS)), 0.0, 1.0)
         self._convert("au", np.float32, (frames, len(ACTION_UNITS)), 0.0, 1.0)
@@ -133,7 +148,7 @@ class Prediction:
             threshold: one for all units; None for ``au_thresholds``.
 
         Returns:
-            int64 [N, 12], 1 where the probability is at least the threshold, else 0, and -1
+            int64 [N, 12], 1 where the score is at least the threshold, else 0, and -1
             where there is no value.
         """
         au = self._known("au")
@@ -148,18 +163,19 @@ class Prediction:
         """Everything as columns of a table, a row a frame.
 
         Returns:
-            ``frame`` int64, 1-based as in Aff-Wild2's picture names; ``time`` float64, seconds;
+            ``frame`` int64, 1-based as in Aff-Wild2's picture names; ``time`` float64, seconds,
+            ``times`` on the clock of ``start``;
             ``present``, ``heard``, ``filled`` bool; ``confidence`` float32; and for the tasks that
             the model predicts: ``valence``, ``arousal`` float32, with an interval
             ``valence_low``, ``valence_high``, ``arousal_low``, ``arousal_high`` float32;
             ``expression``, a name or None, ``p_Neutral`` ... ``p_Other`` float32; ``AU1`` ...
             ``AU26`` float32, 1 or 0 (as in OpenFace's ``_c`` columns), ``AU1_p`` ...
-            probabilities, ``AU1_intensity`` ... 0..5.
-            Values that do not exist are NaN.
+            the scores ``au``, ``AU1_intensity`` ... 0..5; at the end ``box_left`` ... ``roll``
+            float32, see ``geometry``. Values that do not exist are NaN.
         """
         table: dict[str, NDArray[Any]] = {
             "frame": np.arange(1, len(self) + 1),
-            "time": self.times,
+            "time": self.times + self.start,
             "present": self.present,
             "heard": self.heard,
             "filled": self.filled,
@@ -181,6 +197,8 @@ class Prediction:
             table |= _named("{}_p", ACTION_UNITS, self.au)
         if self.au_intensity is not None:
             table |= _named("{}_intensity", ACTION_UNITS, self.au_intensity)
+        if self.geometry is not None:
+            table |= _named("{}", _PLACES, self.geometry)
         return table
 
     def to_frame(self) -> pandas.DataFrame:
@@ -219,10 +237,12 @@ class Prediction:
 
         try:
             bounds = block(list(_BOUNDS))
+            times = columns["time"]
+            start = float(times[0]) if len(times) else 0.0
             return cls(
                 subject,
                 model,
-                columns["time"],
+                times - start,
                 columns["present"],
                 columns["confidence"],
                 va=block(["valence", "arousal"]),
@@ -233,6 +253,8 @@ class Prediction:
                 heard=columns["heard"],
                 va_interval=None if bounds is None else bounds.reshape(-1, 2, 2),
                 au_thresholds=au_thresholds,  # type: ignore[arg-type]
+                geometry=block(list(_PLACES)),
+                start=start,
             )
         except KeyError as error:
             raise ValueError(f"the column {error} is missing") from error

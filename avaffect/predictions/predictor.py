@@ -98,6 +98,7 @@ def prediction_of(subject: SubjectFeatures, model: str, **values: Any) -> Predic
         times=np.asarray(subject.times),
         present=np.asarray(subject.present),
         confidence=np.asarray(subject.confidence),
+        geometry=subject.geometry,
         **values,
     )
 
@@ -138,10 +139,9 @@ def _starter0(config: PredictConfig) -> Predictor:
 
 
 def _starter1(config: PredictConfig) -> Predictor:
-    from avaffect.predictions.starter1 import Starter1, preferred_frame_model
+    from avaffect.predictions.starter1 import FACE_NET, Starter1
 
-    chosen = config.frame_model
-    frame_model = preferred_frame_model() if chosen == "auto" else chosen
+    frame_model = FACE_NET if config.frame_model == "auto" else config.frame_model
     return Starter1(frame_model, voice=config.noncommercial)
 
 

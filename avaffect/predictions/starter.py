@@ -32,7 +32,8 @@ NEUTRAL_FRAMES = 20_000
 NOTES = (
     "starter-0 is a starter: rules over a 2013-style expression net and blendshapes, not trained "
     "on Aff-Wild2, no voice, no temporal model",
-    "AU are proxies from blendshapes, not calibrated; AU6, AU23 and AU24 are the weakest",
+    "AU are proxies from blendshapes; AU_p are scores and no probabilities, intensities are not "
+    "FACS' A to E; AU6, AU23 and AU24 are the weakest",
 )
 
 

@@ -24,8 +24,6 @@ from avaffect.errors import UnknownNameError
 from avaffect.features.encoders import FRAME_MODELS, encoder_spec
 from avaffect.features.face_pose import LANDMARK_VALUES
 from avaffect.features.store import SubjectFeatures
-from avaffect.models.cache import cached_path
-from avaffect.models.zoo import find_model
 from avaffect.predictions import fusion
 from avaffect.predictions.expressions import with_other, with_units
 from avaffect.predictions.neutral import frontality, seconds_each
@@ -49,24 +47,14 @@ NOTES = (
     "starter-1 was not trained on Aff-Wild2 nor on any video; its face net knows FER2013's "
     "pictures",
     "VA are what raters say of such expressions; the interval is where 90 % of such faces lie",
-    "AU are proxies from blendshapes, not calibrated; AU15, AU23 and AU24 are barely above "
-    "chance, AU7 and AU10 weak, AU6 follows AU12",
+    "AU are proxies from blendshapes; AU_p are scores and no probabilities, intensities are not "
+    "FACS' A to E; AU15, AU23 and AU24 are barely above chance, AU7 and AU10 weak, AU6 follows "
+    "AU12",
 )
 LISTENS = (
     "its voice net (actors of RAVDESS) is for non-commercial use, CC BY-NC-SA 4.0; --no-nc leaves "
     "it out"
 )
-
-
-def preferred_frame_model() -> str:
-    """One of EmotiEffLib's nets whose weights the user has in the cache, else :data:`FACE_NET`.
-
-    They were trained on some 300,000 pictures of AffectNet with valence and arousal.
-    """
-    for name in FRAME_MODELS:
-        if encoder_spec(name).gives_va and cached_path(find_model(name)).is_file():
-            return name
-    return FACE_NET
 
 
 class _Pose(NamedTuple):

@@ -37,6 +37,7 @@ class Trained:
     Attributes:
         checkpoint: what is known of the network.
         smooth: what ``avaffect tune`` chose, else ``off``; thresholds of units likewise.
+        clips: by the ways of ``files.known``, the names of the clips that it knows already.
 
     Raises:
         CheckpointError: there is none that can be used.
@@ -63,6 +64,7 @@ class Trained:
             chosen += ["thresholds of units"] if after.au_thresholds else []
             self.notes += (f"tuned on validation clips: {' and '.join(chosen) or 'nothing'}",)
         self.smooth: str = after.smooth
+        self.clips = _clips(self.checkpoint, after)
         self._au_thresholds = after.limits()
         if "expr" in self.checkpoint.targets:
             to_expressions(self.checkpoint.targets["expr"])  # refuses other classes at once
@@ -172,6 +174,16 @@ class Trained:
         """Values [N, K] of the network's targets in the columns of the challenge; what it does not
         know is NaN."""
         return coded(task, self.checkpoint.targets[task], values)
+
+
+def _clips(checkpoint: Checkpoint, after: Postprocess) -> dict[str, tuple[str, ...]]:
+    """By the ways of `files.known`, the names of the clips that a network knows."""
+    clips = checkpoint.data.get("clips", {})
+    found = {"trained": tuple(clips.get("train", ())), "validated": tuple(clips.get("val", ()))}
+    if after.smooth != "off" or after.au_thresholds:
+        # An earlier version did not note which clips they were: those of the validation.
+        found["tuned"] = tuple(after.chosen_on.get("subjects", found["validated"]))
+    return found
 
 
 def notes(checkpoint: Checkpoint) -> tuple[str, ...]:

@@ -150,7 +150,7 @@ def test_mtl_prints_and_keeps_everything(tmp_path):
     rng = np.random.default_rng(0)
 
     def subjects(noise):
-        for at in range(4):
+        for at in range(10):
             truth = np.random.default_rng(at)
             va = np.clip(truth.uniform(-1, 1, (50, 2)) + rng.normal(0, noise, (50, 2)), -1, 1)
             expr = np.where(
@@ -170,7 +170,7 @@ def test_mtl_prints_and_keeps_everything(tmp_path):
     assert 2.4 < written["score"] < 3
     assert written["split"] == "val"
     assert written["comparison"]["low"] > 0
-    assert sum(map(sum, written["confusion"])) == written["frames"] == 200
+    assert sum(map(sum, written["confusion"])) == written["frames"] == 500
     for part in ("va mean CCC", "expr macro F1", "au mean F1", "F1 AU26", "F1 Fear"):
         assert f"{part}  " in got.output
     assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
@@ -185,3 +185,73 @@ def test_predictions_txt_is_scored_like_the_files_it_lists(folders):
     same = [run(folders / one, folders / "val", "-t", "va", "--seed", "3", "--per-video").output
             for one in ("good", "predictions.txt")]  # fmt: skip
     assert same[0] == same[1]
+
+
+def test_few_videos_claim_nothing(folders):
+    out = run(folders / "good", folders / "val", "-t", "va", "--against", folders / "bad",
+              "--json", folders / "a.json")  # fmt: skip
+    assert "4 videos, fewer than ten say too little for an interval" in out.output
+    assert "(4 videos, fewer than ten say too little for an interval or p)" in out.output
+    assert "p = " not in out.output
+    written = json.loads((folders / "a.json").read_text())
+    assert (written["low"], written["comparison"]["p"]) == (None, None)
+    one = run(folders / "good/VA_Estimation_Challenge/v0.txt", folders / "val/v0.txt", "-t", "va")
+    assert "1 video, fewer than ten" in one.output
+
+
+def test_ten_videos_have_an_interval_and_p(tmp_path):
+    rng = np.random.default_rng(0)
+    for at in range(10):
+        truth = rng.uniform(-1, 1, (40, 2))
+        for name, noise in (("val", 0), ("good", 0.1), ("bad", 0.8)):
+            said = np.clip(truth + rng.normal(0, noise, truth.shape), -1, 1)
+            write_annotations(tmp_path / name / f"v{at}.txt", said, "va")
+    out = run(tmp_path / "good", tmp_path / "val", "-t", "va", "--against", tmp_path / "bad")
+    assert "over 10 videos" in out.output
+    assert "p = 0.000" in out.output
+
+
+def test_absent_classes_are_marked(tmp_path):
+    write_annotations(tmp_path / "p/v.txt", np.array([0, 1, 2, 2]), "expr")
+    write_annotations(tmp_path / "a/v.txt", np.array([0, 1, 1, -1]), "expr")
+    out = run(tmp_path / "p", tmp_path / "a", "-t", "expr", "--json", tmp_path / "e.json")
+    lines = {line.split("  ")[0]: line.split() for line in out.output.splitlines()}
+    assert lines["F1 Anger"][-1] == "0.6667"
+    assert lines["F1 Fear"][-2:] == ["0.0000", "absent"]
+    assert "absent: no frame is annotated with it" in out.output
+    written = json.loads((tmp_path / "e.json").read_text())["absent"]
+    assert (len(written), "F1 Fear" in written, "F1 Anger" in written) == (6, True, False)
+
+
+def test_columns_in_another_order_score_the_same(folders):
+    plain = run(folders / "good", folders / "val", "-t", "va").output
+    for path in (folders / "good/VA_Estimation_Challenge").iterdir():
+        rows = [",".join(reversed(line.split(","))) for line in path.read_text().splitlines()]
+        path.write_text("\n".join(rows) + "\n\n")
+    assert run(folders / "good", folders / "val", "-t", "va").output == plain
+
+
+def test_clips_that_the_model_knows_are_told(folders):
+    tables = folders / "good/tables"
+    for at, ways in enumerate((["trained", "validated"], ["tuned", "validated"], [])):
+        about = {"known": {f"v{at}": ways}}
+        write_table(tables / f"v{at}.parquet", {"frame": np.arange(1)}, about)
+    # Whatever else a file claims is of no use.
+    write_table(tables / "v3.parquet", {"frame": np.arange(1)}, {"known": {"v3": {"trained": 1}}})
+    out = run(folders / "good", folders / "val", "-t", "va", "--json", folders / "a.json")
+    assert "warning: 1 of 4 subjects are clips that the model was trained on" in out.output
+    assert "warning: 1 of 4 subjects are clips that its smoothing and thresholds" in out.output
+    assert "warning: 2 of 4 subjects are clips that its best epoch was chosen on" in out.output
+    written = json.loads((folders / "a.json").read_text())
+    assert written["known"] == {"trained": ["v0"], "tuned": ["v1"], "validated": ["v0", "v1"]}
+    inside = folders / "good/VA_Estimation_Challenge"
+    assert "trained on" in run(inside, folders / "val", "-t", "va").output
+
+
+def test_thresholds_of_some_of_the_subjects_are_told(au_folder):
+    data, out, kept = au_folder / "data", au_folder / "out", au_folder / "t.json"
+    run(out, data, "-t", "au", "--tune-thresholds", "--save-thresholds", kept)
+    assert json.loads(kept.read_text())["subjects"] == ["v0V", "v1V", "v2V"]
+    (data / "AU_Detection_Challenge/Validation_Set/v0V.txt").unlink()
+    got = run(out, data, "-t", "au", "--thresholds", kept).output
+    assert "(2 of 2 subjects are those that they were tuned on)" in got

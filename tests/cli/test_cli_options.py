@@ -8,7 +8,7 @@ from avaffect.cli.options import NameChoice, analysis_config
 from avaffect.cli.predict import predict
 from avaffect.cli.preprocess import preprocess
 from avaffect.cli.train import train
-from avaffect.config import AnalysisConfig, FaceConfig, MediaConfig, PredictConfig
+from avaffect.config import CLOCKS, AnalysisConfig, FaceConfig, MediaConfig, PredictConfig
 from avaffect.errors import UnknownNameError
 
 
@@ -42,6 +42,7 @@ def test_choices_are_the_librarys():
     assert set(choices(preprocess, "encoders")) == set(ENCODERS)
     assert set(choices(predict, "frame_model")) == {"auto", *FRAME_MODELS}
     assert set(choices(predict, "missing")) == set(POLICIES)
+    assert set(choices(predict, "clock")) == set(CLOCKS)
     assert set(choices(predict, "features")) == set(FEATURES)
     assert set(choices(predict, "edition")) == set(EDITIONS)
     assert set(choices(predict, "form")) == set(FORMATS)
@@ -66,6 +67,7 @@ def test_defaults_are_the_librarys():
     assert default(predict, "frame_model") == config.frame_model
     assert default(predict, "missing") == config.missing == DEFAULT_POLICY
     assert default(predict, "smooth") == config.smooth
+    assert default(predict, "clock") == config.clock
     assert default(predict, "edition") == DEFAULT_EDITION
     assert default(preprocess, "encoders") == AnalysisConfig().encoders
 

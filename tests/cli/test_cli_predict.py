@@ -152,6 +152,31 @@ def test_a_video_on_its_side_gets_the_turn_that_helps(run, clip, ffmpeg, tmp_pat
     assert (done.code, done.out.splitlines()[1].split()[1:3]) == (0, ["12", "12"])
 
 
+def test_rows_without_a_face_stay_empty_and_are_told(run, ffmpeg, clip, tmp_path):
+    grey = "drawbox=color=gray:t=fill:enable='gte(n,8)'"
+    video = tmp_path / "leaves.mp4"
+    ffmpeg("-stream_loop", 1, "-i", clip, "-vf", grey, "-an", "-crf", "16", video)
+    for outcome in ("4 files in", "already done"):
+        done = run("predict", video, "-o", tmp_path / "out", "--clock", "media")
+        assert done.code == 0
+        line = done.out.splitlines()[1]
+        assert f"few faces (16 of 24 rows without a face; {outcome}" in line
+    columns, about = read_table(tmp_path / "out/tables/leaves.parquet")
+    gone = ~columns["present"]
+    assert gone.sum() == 16
+    for name in ("valence", "p_Fear", "AU12", "AU12_p", "AU12_intensity", "box_left", "yaw"):
+        assert (np.isnan(columns[name]) == gone).all()
+    assert [one is None for one in columns["expression"]] == gone.tolist()
+    assert (columns["filled"] == gone).all()
+    assert (about["missing"], about["clock"]) == ("linear", "media")
+    record = json.loads((tmp_path / "out/records/leaves.json").read_text())
+    assert record["media"] == about["media"]
+    assert record["media"]["first_time_s"] == columns["time"][0]
+    assert record["faces"] == {"leaves": 8}
+    text = read_annotations(tmp_path / "out/VA_Estimation_Challenge/leaves.txt", "va")
+    assert (text[gone] == text[7]).all()
+
+
 def test_edition_missing_and_format_arrive(run, faceless, clip, tmp_path):
     arguments = ["-t", "expr", "--missing", "invalid", "--format", "single", "--edition", "abaw8"]
     assert run("predict", faceless, clip, "-o", tmp_path, *arguments).code == 1

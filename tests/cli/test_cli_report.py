@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from avaffect.cli import report
-from avaffect.cli.report import Reporter, Row, printable, run_all
+from avaffect.cli.report import Reporter, Row, lacking, printable, run_all
 from avaffect.errors import NotMediaError, UsageError
 from avaffect.progress import Notice, Progress
 
@@ -194,3 +194,30 @@ def test_names_cannot_move_the_cursor(capsys):
     assert "\x1b" not in printed.out + printed.err
     assert len(printed.out.splitlines()) == 3
     assert printable("Frühling 春.mp4") == "Frühling 春.mp4"
+
+
+@pytest.mark.parametrize(
+    ("faces", "voices", "sound", "verdict", "told"),
+    [
+        ({"v": 169}, 0, False, "ok", ""),
+        ({}, 0, False, "ok", ""),
+        ({"v": 168}, 0, False, "ok", "1 of 169 rows without a face"),
+        ({"v": 72}, 0, False, "few faces", "97 of 169 rows without a face"),
+        ({"v": 72}, 90, False, "few faces",
+         "97 of 169 rows without a face, a voice in 90 of them"),
+        ({"l": 160, "r": 169}, 0, False, "ok", "9 of 169 rows without a face of l"),
+        ({"l": 160, "r": 3}, 0, False, "few faces",
+         "9 of 169 rows without a face of l, 166 of 169 rows without a face of r"),
+        ({"v": 0}, 169, True, "ok", ""),
+        ({"v": 0}, 150, True, "ok", "19 of 169 rows without a voice"),
+        ({"v": 0}, 9, True, "little speech", "160 of 169 rows without a voice"),
+    ],
+)  # fmt: skip
+def test_rows_without_a_face_are_told(faces, voices, sound, verdict, told):
+    assert lacking(169, faces, voices, sound) == (verdict, told)
+    found = max(faces.values(), default=0)
+    row = Row.done(Path("v.mp4"), 169, found, list(faces), "4 files", valued=found + voices or 1,
+                   faces_of=faces, only_sound=sound)  # fmt: skip
+    assert row.exit_code == 0
+    if len(faces) == 1:
+        assert row.outcome == f"{verdict} ({told}{'; ' if told else ''}4 files)"

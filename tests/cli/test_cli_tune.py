@@ -41,7 +41,7 @@ def test_it_prints_all_three_scores_and_writes(run, finished):
     without, optimistic, crossed = map(float, line[2:5])
     assert without < crossed <= optimistic
     assert line[5] == "yes"
-    assert "chosen on 2 clips of 2 videos" in done.err
+    assert "chosen on 2 clips of 2 videos: fewer than ten, so the figures say little" in done.err
     assert "warning: the tables have no times" in done.err
     assert f"written: {finished / 'best/postprocess.json'}" in done.err
     assert (finished / "best/postprocess.json").is_file()

@@ -191,7 +191,7 @@ def test_line_ends_and_blanks_do_not_matter(tmp_path: Path, text: str) -> None:
         ("va", "valence,arousal\n0.1,x\n", 2, "'x' is no number"),
         ("va", "valence,arousal\n0.1,nan\n", 2, "nan lies outside"),
         ("va", "valence,arousal\n0.1,-1.5\n", 2, "-1.5 lies outside"),
-        ("va", "valence,arousal\n0.1,0.2\n\n", 3, "1 values where 2"),
+        ("va", "valence,arousal\n0.1,0.2\n\n0,0\n", 3, "the line is empty"),
         ("expr", "h\n0\n8\n", 3, "8 is no class from 0 to 7"),
         ("expr", "h\n0.5\n", 2, "'0.5' is no whole number"),
         ("expr", "h\n-5\n", 2, "-5 is no class"),

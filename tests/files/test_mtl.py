@@ -146,7 +146,8 @@ def test_rows_that_contradict_each_other_are_an_error(tmp_path: Path) -> None:
         (f"00001.jpg,0,0,0,{AU}", "no image such as"),
         (f"../etc/00001.jpg,0,0,0,{AU}", "a subject cannot be called"),
         (f"../00001.jpg,0,0,0,{AU}", "a subject cannot be called"),
-        ("", "no row of an image"),
+        (f"\nv/00006.jpg,0,0,0,{AU}", "the line is empty"),
+        ("x", "no row of an image"),
     ],
 )
 def test_bad_rows_are_named(tmp_path: Path, row: str, says: str) -> None:

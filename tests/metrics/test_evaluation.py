@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avaffect.errors import UsageError
+from avaffect.files.editions import ACTION_UNITS
 from avaffect.metrics.evaluation import Pair, compare, evaluate
 from avaffect.metrics.scores import ccc
 from avaffect.metrics.tallies import join_mtl
@@ -99,12 +100,12 @@ def test_au_of_late_and_early_editions():
 
 
 def test_the_interval_holds_the_score_and_narrows_with_more_videos():
-    few = evaluate([va_pair(f"v{at}", at) for at in range(5)], "va", "abaw10")
+    few = evaluate([va_pair(f"v{at}", at) for at in range(10)], "va", "abaw10")
     many = evaluate([va_pair(f"v{at}", at) for at in range(80)], "va", "abaw10")
     for result in (few, many):
         assert result.low <= result.score <= result.high
     assert many.high - many.low < few.high - few.low
-    again = evaluate([va_pair(f"v{at}", at) for at in range(5)], "va", "abaw10")
+    again = evaluate([va_pair(f"v{at}", at) for at in range(10)], "va", "abaw10")
     assert (again.low, again.high) == (few.low, few.high)
     other = evaluate([va_pair(f"v{at}", at) for at in range(80)], "va", "abaw10", seed=1)
     assert (other.low, other.high) != (many.low, many.high)
@@ -143,9 +144,39 @@ def test_nothing_to_score_is_an_error():
         evaluate([pair], "va", "abaw10")
 
 
-def test_one_video_has_no_interval():
-    result = evaluate([va_pair("a_left", 1), va_pair("a_right", 2)], "va", "abaw10")
-    assert np.isnan([result.low, result.high]).all()
+@pytest.mark.parametrize("videos", [1, 2, 9])
+def test_few_videos_have_no_interval_and_no_p(videos):
+    good, bad = (
+        evaluate(
+            [va_pair(f"v{at}{side}", at, noise=noise) for at in range(videos)
+             for side in ("_left", "_right")],
+            "va", "abaw10",
+        )
+        for noise in (0.2, 0.9)
+    )  # fmt: skip
+    assert np.isnan([good.low, good.high]).all()
+    result = compare(good, bad)
+    assert result.difference == good.score - bad.score
+    assert np.isnan([result.low, result.high, result.p]).all()
+
+
+def test_what_the_annotations_say_nothing_of_is_absent():
+    expr = Pair("a", np.array([0, 1, 1, 7]), np.array([0, 1, 3, -1]))
+    result = evaluate([expr], "expr", "abaw10")
+    absent = ("Disgust", "Happiness", "Sadness", "Surprise", "Other")
+    assert result.absent == tuple(f"F1 {name}" for name in absent)
+    # The score is the challenge's all the same.
+    assert result.score == pytest.approx(np.mean([1, 2 / 3, 0, 0, 0, 0, 0, 0]))
+    told = np.zeros((4, 12), int)
+    told[0, :3] = 1
+    units = evaluate([Pair("a", np.ones((4, 12), int), told)], "au", "abaw10")
+    assert units.absent == tuple(f"F1 {name}" for name in ACTION_UNITS[3:])
+    va = np.column_stack([np.linspace(-1, 1, 4), np.full(4, 0.1)])
+    assert evaluate([Pair("a", va, va)], "va", "abaw10").absent == ("CCC arousal",)
+    labels = join_mtl(va, expr.annotated, told)
+    assert evaluate([Pair("a", labels, labels)], "mtl", "abaw11").absent == (
+        "CCC arousal", *(f"F1 {name}" for name in absent), *units.absent
+    )  # fmt: skip
 
 
 def mtl_pair(subject, seed, frames=60):
@@ -163,7 +194,7 @@ def mtl_pair(subject, seed, frames=60):
 
 
 def test_mtl_masks_each_task_by_itself():
-    pairs = [mtl_pair("a", 1), mtl_pair("b", 2)]
+    pairs = [mtl_pair(name, at) for at, name in enumerate("abcdefghij", 1)]
     for pair in pairs:
         pair.annotated[:10, :2] = -5
         pair.annotated[5:20, 2] = -1

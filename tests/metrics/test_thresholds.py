@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import f1_score, precision_recall_curve
 
 from avaffect.errors import FormatError, InputNotFoundError
+from avaffect.files.challenge import read_annotations, write_challenge
 from avaffect.files.editions import ACTION_UNITS
 from avaffect.files.table import write_table
 from avaffect.metrics.evaluation import Pair, evaluate
@@ -23,6 +24,8 @@ from avaffect.metrics.thresholds import (
     tune,
     with_probabilities,
 )
+from avaffect.predictions.missing import fill
+from avaffect.predictions.prediction import Prediction
 
 probabilities = hnp.arrays(
     np.float64,
@@ -54,6 +57,24 @@ def test_no_cut_is_better(scores, data):
     total = precision + recall
     f1 = 2 * precision * recall / np.where(total > 0, total, 1)
     assert f1_score(labels, scores >= best) == pytest.approx(f1.max())
+
+
+def test_probabilities_are_filled_as_the_text_files_are(tmp_path: Path):
+    """So that decisions by .5 are those of the files, whether or not the table is filled."""
+    scores = np.linspace(0.2, 0.9, 12, dtype=np.float32) * np.ones((5, 1), np.float32)
+    scores[0], scores[1:4] = 0, np.nan
+    prediction = Prediction("v", "m", np.arange(5) / 25, ~np.isnan(scores[:, 0]),
+                            np.full(5, np.nan), au=scores)  # fmt: skip
+    pairs = [Pair("v", np.zeros((5, 12), np.int64), np.zeros((5, 12), np.int64))]
+    for policy in ("linear", "previous", "invalid"):
+        root = tmp_path / policy
+        about = {"missing": policy}
+        write_table(root / "tables/v.parquet", prediction.columns(), about)
+        path = write_challenge(fill(prediction, policy), "au", root)
+        said = with_probabilities(root, pairs, "abaw10")
+        limits = Thresholds(dict.fromkeys(ACTION_UNITS, 0.5))
+        (decided,) = limits.apply(said, "abaw10")
+        np.testing.assert_array_equal(decided.predicted, read_annotations(path, "au"))
 
 
 def test_of_equally_good_cuts_the_one_next_to_a_half_is_taken():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from avaffect.metrics.pairs import read_pairs
 from avaffect.pipeline.blend import blend_folders
 from avaffect.pipeline.predicted import open_predictions
 from avaffect.predictions.blend import Blending, blend
-from avaffect.predictions.missing import fill
+from avaffect.predictions.missing import fill, marked
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.smooth import apply, parse_smoothing
 
@@ -67,9 +68,10 @@ def test_files_and_tables_hold_the_blend(tmp_path, pair):
     assert done.models == {str(tmp_path / name): (name,) for name in "mn"}
     back = open_predictions(out, "abaw10").read("b")
     # What predict filled in is gone before anything is averaged or smoothed.
-    wanted = fill(apply(blend([pair["m"][1], pair["n"][1]], how), parse_smoothing(smooth)))
+    empty = apply(blend([pair["m"][1], pair["n"][1]], how), parse_smoothing(smooth))
+    wanted = fill(empty)
     for name in ("va", "expr", "au"):
-        np.testing.assert_allclose(getattr(back, name), getattr(wanted, name), atol=1e-6)
+        np.testing.assert_allclose(getattr(back, name), getattr(empty, name), atol=1e-6)
     assert back.filled.tolist() == wanted.filled.tolist()
     for task, folder in FILES.items():
         labels = read_annotations(out / folder / "b.txt", task)
@@ -79,6 +81,39 @@ def test_files_and_tables_hold_the_blend(tmp_path, pair):
             decided = wanted.expression_ids() if task == "expr" else wanted.au_presence()
             np.testing.assert_array_equal(labels, decided)
         assert len(read_pairs(out, tmp_path / "m", task, "abaw10").pairs) == 2
+
+
+def test_tables_with_and_without_made_up_values_blend_to_the_same(tmp_path, pair):
+    """Those of earlier versions were filled, those of this one are not."""
+    for name in "mn":
+        for one in pair[name]:
+            about = {"model": one.model, "missing": "linear"}
+            table = tmp_path / f"empty-{name}/tables/{one.subject}.parquet"
+            write_table(table, marked(one).columns(), about)
+    blend_folders([tmp_path / "m", tmp_path / "n"], tmp_path / "old")
+    blend_folders([tmp_path / "empty-m", tmp_path / "empty-n"], tmp_path / "new")
+    for folder in FILES.values():
+        for name in "ab":
+            texts = [tmp_path / one / folder / f"{name}.txt" for one in ("old", "new")]
+            assert texts[0].read_bytes() == texts[1].read_bytes()
+    assert read_table(tmp_path / "new/tables/a.parquet")[1]["missing"] == "linear"
+
+
+def test_clocks_of_a_blend_may_differ_by_their_zero(tmp_path, pair):
+    one, other = pair["m"][0], pair["n"][0]
+    for name, prediction, clock, way in (
+        ("m2", one, "frame", "tuned"), ("n2", other, "media", "trained")
+    ):  # fmt: skip
+        shifted = replace(prediction, start=1.25 * (clock == "media"))
+        about = {"model": name, "clock": clock, "media": {"first_time_s": 1.25}}
+        about["known"] = {"a": [way]}
+        write_table(tmp_path / name / "tables/a.parquet", shifted.columns(), about)
+    blend_folders([tmp_path / "n2", tmp_path / "m2"], tmp_path / "out")
+    columns, about = read_table(tmp_path / "out/tables/a.parquet")
+    assert (columns["time"][0], about["clock"]) == (1.25, "media")
+    assert about["media"] == {"first_time_s": 1.25}
+    # What one of them knows, the blend knows.
+    assert about["known"] == {"a": ["trained", "tuned"]}
 
 
 def test_the_record_says_how_it_was_made(tmp_path, pair):

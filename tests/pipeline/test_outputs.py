@@ -3,15 +3,54 @@ from pathlib import Path
 
 import numpy as np
 import pandas
+import pytest
 
+from avaffect.files.challenge import labels_of
+from avaffect.files.table import read_table, write_table
 from avaffect.pipeline.outputs import Outputs
 from avaffect.pipeline.predict import Result
+from avaffect.predictions.missing import fill, marked
 from avaffect.predictions.prediction import Prediction
 
 
 def made(prediction: Prediction) -> Result:
     about = {"model": "m", "video": {"name": "a.mp4", "sha256": "0"}}
     return Result(Path("a.mp4"), (prediction,), (), about, found=2, valued=2)
+
+
+def with_gap() -> Prediction:
+    va = np.array([[0.5, -0.25], [np.nan] * 2, [-1, 1]])
+    seen = ~np.isnan(va[:, 0])
+    return Prediction("a", "m", np.arange(3) / 25, seen, np.where(seen, 1, np.nan), va)
+
+
+@pytest.mark.parametrize(
+    ("policy", "row", "filled"),
+    [("linear", "-0.2500,0.3750", True), ("nearest", "0.5000,-0.2500", True),
+     ("invalid", "-5,-5", False)],
+)  # fmt: skip
+def test_the_policy_is_for_text_and_the_table_names_it(tmp_path, policy, row, filled) -> None:
+    outputs = Outputs(tmp_path)
+    result = made(marked(with_gap(), policy))
+    result = replace(result, missing=policy, about={**result.about, "missing": policy})
+    text, table = outputs.write("a", result, "key")
+    assert text.read_text().splitlines()[2] == row
+    columns, about = read_table(table)
+    assert np.isnan(columns["valence"]).tolist() == [False, True, False]
+    assert columns["filled"].tolist() == [False, filled, False]
+    assert about["missing"] == policy
+    # For a single file they are read back and filled again.
+    (back,) = outputs.read(outputs.record("a"))
+    assert labels_of(back, "va")[1].tolist() == [float(one) for one in row.split(",")]
+
+
+def test_an_earlier_table_is_filled_already(tmp_path: Path) -> None:
+    outputs = Outputs(tmp_path)
+    earlier = fill(with_gap(), "nearest")
+    about = {"model": "m", "configuration": {"missing": "nearest"}}
+    write_table(tmp_path / "tables/a.parquet", earlier.columns(), about)
+    (back,) = outputs.read({"subjects": ["a"]})
+    np.testing.assert_array_equal(back.va, earlier.va)
 
 
 def test_an_interval_is_in_the_table_and_nowhere_else(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from avaffect.predictions.predictor import build_predictor
 from avaffect.predictions.starter1 import Starter1
 from avaffect.progress import Notice
 
+LIGHT = AnalysisConfig(encoders=("starter-1-face",))
 FRAMES = 40
 FACELESS = slice(14, 24)
 
@@ -71,6 +72,8 @@ def test_result_says_what_it_is(result, gap_clip):
     assert result.about["frames"] == FRAMES
     assert result.about["model"] == "starter-1"
     assert result.about["configuration"]["missing"] == "linear"
+    assert result.about["device"] in ("cpu", "cuda")
+    assert result.about["versions"]["imageio-ffmpeg"]
     assert result.about["models"].keys() == {
         "blazeface-full", "face-landmarker", "silero-vad", "starter-1-face", "starter-1-voice"
     }  # fmt: skip
@@ -80,9 +83,12 @@ def test_in_frames_without_a_face_the_voice_is_heard(result):
     one = result["gap"]
     assert not one.present[FACELESS].any()
     assert one.heard[FACELESS].all()
-    # Units are nothing that could be heard: the policy fills them.
+    assert np.isfinite(one.va).all()
+    # Units are nothing that could be heard: only the text files hold made-up ones.
+    assert np.isnan(one.au[FACELESS]).all()
     assert one.filled[FACELESS].all()
-    assert np.isfinite(one.va).all() and np.isfinite(one.au).all()
+    (text,) = result.written
+    assert np.isfinite(text.au).all()
     assert result.valued == FRAMES
 
 
@@ -104,12 +110,13 @@ def test_starter_0_is_smoothed_only_if_asked(starter_0_folder):
 
     config = PredictConfig(model="starter-0")
     raw = predict(starter_0_folder, config=config)
+    kept = raw["gap"].present
     assert raw.about["smoothing"] == "off"
     off = predict(starter_0_folder, config=replace(config, smooth="off"))
     assert_same(raw, off)
     smooth = predict(starter_0_folder, config=replace(config, smooth="box:0.2"))["gap"]
-    steps = np.abs(np.diff(smooth.va, axis=0)).sum()
-    assert steps < np.abs(np.diff(raw["gap"].va, axis=0)).sum()
+    steps = np.abs(np.diff(smooth.va[kept], axis=0)).sum()
+    assert steps < np.abs(np.diff(raw["gap"].va[kept], axis=0)).sum()
 
 
 @pytest.fixture
@@ -122,18 +129,23 @@ def starter_0_folder(whole, gap_clip, tmp_path):
     return root
 
 
-def test_missing_frames_are_filled_by_the_policy(whole):
+def test_missing_frames_are_filled_by_the_policy_in_text_alone(whole):
     from avaffect import predict
 
     config = PredictConfig(smooth="off")
-    linear = predict(whole.folder.root, config=config)["gap"]
+    result = predict(whole.folder.root, config=config)
+    linear, (text,) = result["gap"], result.written
     assert linear.filled[FACELESS].all()
     assert linear.filled.sum() == 10
-    assert np.isfinite(linear.va).all()
-    invalid = predict(whole.folder.root, config=replace(config, missing="invalid"))["gap"]
-    assert np.isnan(invalid.va[FACELESS]).all()
-    assert not invalid.filled.any()
-    np.testing.assert_array_equal(invalid.va[~linear.filled], linear.va[~linear.filled])
+    assert np.isfinite(text.va).all()
+    frame = result.to_frame()
+    values = frame.drop(columns=["frame", "time", "present", "heard", "filled", "subject"])
+    assert values[~frame["present"]].isna().all(axis=None)
+    assert values[frame["present"]].notna().all(axis=None)
+    invalid = predict(whole.folder.root, config=replace(config, missing="invalid"))
+    assert not invalid["gap"].filled.any()
+    for one in (invalid["gap"], *invalid.written):
+        np.testing.assert_array_equal(one.va, linear.va)
 
 
 def test_from_the_folder_the_same_as_from_the_video(result, heard):
@@ -224,3 +236,76 @@ def test_unknown_names_are_refused_before_any_work():
     for config in (PredictConfig(model="starter"), PredictConfig(frame_model="ferr")):
         with pytest.raises(UnknownNameError, match="did you mean"):
             predict(nowhere, config=config)
+
+
+def test_the_table_says_where_the_face_is(result, heard):
+    """Those of the frame table, so that anybody can check who was followed."""
+    frame = result.to_frame()
+    stored = SubjectFeatures.open(heard.folder.features("gap")).table()
+    names = [name for name in stored if name not in ("confidence", "track")]
+    for name in names:
+        column = f"box_{name}" if name in ("left", "top", "right", "bottom") else name
+        np.testing.assert_array_equal(frame[column], stored[name], err_msg=name)
+    box = frame.loc[frame["present"], ["box_left", "box_top", "box_right", "box_bottom"]]
+    assert (box["box_left"] < box["box_right"]).all() and (
+        box["box_top"] < box["box_bottom"]
+    ).all()
+    assert frame.loc[~frame["present"], "box_left":"roll"].isna().all(axis=None)
+
+
+@pytest.fixture(scope="module")
+def late_clip(gap_clip, ffmpeg, tmp_path_factory):
+    """The first 10 frames of the gap clip, the first one at 1.5 s; sound from 0 on."""
+    path = tmp_path_factory.mktemp("late") / "late.mkv"
+    ffmpeg("-itsoffset", "1.5", "-i", gap_clip, "-f", "lavfi", "-i", "sine=duration=2",
+           "-map", "0:v", "-map", "1:a", "-frames:v", "10", path)  # fmt: skip
+    return path
+
+
+def test_times_count_from_the_first_frame_or_from_the_zero_of_the_file(late_clip, nets, tmp_path):
+    from avaffect import predict
+
+    config = PredictConfig(clock="media")
+    first = predict(late_clip, "va")
+    media = predict(late_clip, "va", config=config)
+    assert first.times[0] == 0
+    assert media.times[0] == pytest.approx(1.5, abs=0.05)
+    np.testing.assert_allclose(media.times - media.times[0], first.times, atol=1e-9)
+    assert media.to_frame()["time"].tolist() == media.times.tolist()
+    facts = first.about["media"]
+    assert facts["first_time_s"] == media.times[0]
+    assert facts["fps"] == pytest.approx(25, abs=0.1)
+    assert (facts["width"], facts["height"]) == (240, 240)
+    assert (first.about["clock"], media.about["clock"]) == ("frame", "media")
+    # Text and values are the same on both.
+    np.testing.assert_array_equal(media["late"].va, first["late"].va)
+    # From a folder too.
+    folder = preprocess(late_clip, tmp_path, LIGHT, nets=nets).folder
+    from_folder = predict(folder.root, "va", config=config)
+    assert from_folder.times.tolist() == media.times.tolist()
+    assert from_folder.about["media"] == facts
+
+
+def test_a_folder_of_an_earlier_version_may_not_know_the_zero(late_clip, nets, tmp_path):
+    from avaffect import predict
+
+    folder = preprocess(late_clip, tmp_path, LIGHT, nets=nets).folder
+    record = folder.record()
+    media = PredictConfig(clock="media")
+    older = {key: one for key, one in record.items() if key != "media"}
+    folder.write_record(older)  # it noted the first time alone
+    assert predict(folder.root, "va", config=media).times[0] == record["first_time_s"]
+    del older["first_time_s"]
+    folder.write_record(older)
+    assert predict(folder.root, "va").times[0] == 0
+    with pytest.raises(FeatureError, match="when the first frame is") as caught:
+        predict(folder.root, "va", config=media)
+    assert "preprocess" in caught.value.hint
+    # As the hint says; nothing is looked at again.
+    assert preprocess(late_clip, tmp_path, LIGHT, nets=nets).done == ()
+    assert folder.record()["media"] == record["media"]
+
+
+def test_a_clock_that_does_not_exist():
+    with pytest.raises(ValueError, match="frame or media"):
+        PredictConfig(clock="wall")

@@ -77,6 +77,14 @@ def test_a_sound_file(saved, tone, tmp_path):
     assert not list(tone.parent.glob("*/"))
 
 
+def test_a_clip_that_the_model_knows_is_told(saved, tone):
+    place = saved(data={"clips": {"train": ["tone", "other"], "val": ["more"]}})
+    about = predict(tone, "va", config=configured(place), device="cpu").about
+    assert about["known"] == {"tone": ["trained"]}
+    about = predict(tone, "va", config=configured(saved()), device="cpu").about
+    assert about["known"] == {"tone": []}
+
+
 @pytest.mark.parametrize(
     "config",
     [PredictConfig(model="starter-0"), PredictConfig(noncommercial=False)],

@@ -111,7 +111,7 @@ def test_noise_is_smoothed_and_thresholds_go_down(run):
     assert model.smooth == done.postprocess.smooth
     saved = load_postprocess(run / "best")
     assert saved.weights == model.checkpoint.sha256
-    assert saved.chosen_on["clips"] == 5
+    assert saved.chosen_on["clips"] == len(saved.chosen_on["subjects"]) == 5
     assert saved.chosen_on["assumed_fps"] is None
     assert json.loads((run / "best/postprocess.json").read_text())["smooth"] == model.smooth
 

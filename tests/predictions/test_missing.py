@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avaffect.errors import UnknownNameError
-from avaffect.predictions.missing import DEFAULT_POLICY, POLICIES, fill
+from avaffect.predictions.missing import DEFAULT_POLICY, POLICIES, fill, marked
 from avaffect.predictions.prediction import Prediction
 
 NAN = np.nan
@@ -115,6 +115,28 @@ def test_a_column_that_the_model_does_not_know_stays_unknown(policy: str) -> Non
     assert np.array_equal(one.va[:, 0], both.va[:, 0], equal_nan=True)
     assert np.isnan(one.va[:, 1]).all()
     assert one.filled.tolist() == both.filled.tolist()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_is_marked_is_not_made_up(policy: str) -> None:
+    p = valence(GAPS)
+    result = marked(p, policy)
+    np.testing.assert_array_equal(result.va, p.va)
+    assert result.filled.tolist() == fill(p, policy).filled.tolist()
+    # Filled or not, what was marked is written the same.
+    np.testing.assert_array_equal(fill(result, policy).va, fill(p, policy).va)
+
+
+@pytest.mark.parametrize("start", [1 / 3, 1.48, 95443.717, -0.021])
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_clock_of_tables_does_not_change_what_is_made_up(policy: str, start: float) -> None:
+    """On another clock, rounding would decide the ties of gaps' middles."""
+    rng = np.random.default_rng(2)
+    values = np.where(rng.random(400) < 0.5, NAN, rng.uniform(-1, 1, 400))
+    p = valence(list(values), times=list(np.arange(400) / 25))
+    late = fill(replace(p, start=start), policy)
+    np.testing.assert_array_equal(late.va, fill(p, policy).va)
+    np.testing.assert_array_equal(late.columns()["time"], p.times + start)
 
 
 def test_who_was_heard_does_not_change() -> None:

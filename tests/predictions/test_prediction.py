@@ -149,6 +149,37 @@ def test_table_and_back(tmp_path, absent: list[str]) -> None:
         Prediction.from_columns({}, "clip", "test")
 
 
+def test_where_the_face_lies_is_at_the_end_of_the_table(tmp_path) -> None:
+    places = np.arange(51, dtype=float).reshape(3, 17)
+    places[1] = NAN
+    p = make(geometry=places)
+    assert p.to_frame().columns[-17:].tolist() == [
+        "box_left", "box_top", "box_right", "box_bottom",
+        "left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y", "nose_x", "nose_y",
+        "mouth_left_x", "mouth_left_y", "mouth_right_x", "mouth_right_y",
+        "yaw", "pitch", "roll",
+    ]  # fmt: skip
+    write_table(tmp_path / "x.parquet", p.columns(), {})
+    columns = read_table(tmp_path / "x.parquet")[0]
+    np.testing.assert_array_equal(
+        Prediction.from_columns(columns, "clip", "test").geometry, p.geometry
+    )
+    # Tables of earlier versions do not have it.
+    for name in p.to_frame().columns[-17:]:
+        del columns[name]
+    assert Prediction.from_columns(columns, "clip", "test").geometry is None
+    with pytest.raises(ValueError, match="geometry has shape"):
+        make(geometry=np.zeros((3, 4)))
+
+
+def test_a_table_on_the_clock_of_the_file() -> None:
+    p = make(start=1.5)
+    assert p.to_frame()["time"].tolist() == [1.5, 1.54, 1.58]
+    back = Prediction.from_columns(p.columns(), "clip", "test")
+    assert back.start == 1.5
+    np.testing.assert_allclose(back.times, p.times, atol=1e-12)
+
+
 def test_no_frames_at_all() -> None:
     p = make(0)
     assert len(p) == 0

@@ -21,7 +21,7 @@ from avaffect.predictions import predictor as predictors
 from avaffect.predictions.action_units import INNER_LIPS
 from avaffect.predictions.expressions import with_other
 from avaffect.predictions.predictor import build_predictor
-from avaffect.predictions.starter1 import FACE_NET, Starter1, preferred_frame_model
+from avaffect.predictions.starter1 import FACE_NET, Starter1
 from avaffect.predictions.valence_arousal import va_of_face
 
 FRAMES = 100
@@ -326,21 +326,19 @@ def test_a_frame_model_that_does_not_exist_is_refused():
 
 
 @pytest.mark.parametrize("name", ["enet_b0_8_va_mtl", "mbf_va_mtl"])
-def test_auto_prefers_a_net_of_emotiefflib_that_is_in_the_cache(
+def test_what_lies_in_the_cache_changes_nothing(
     name, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path))
-    assert preferred_frame_model() == FACE_NET
-    assert build_predictor(PredictConfig()).name == "starter-1"
-    (tmp_path / find_model("fer").file).touch()
-    assert preferred_frame_model() == FACE_NET
     (tmp_path / find_model(name).file).touch()
-    assert preferred_frame_model() == name
-    assert build_predictor(PredictConfig()).needs[1] == name
-    assert build_predictor(PredictConfig(frame_model=FACE_NET)).needs[1] == FACE_NET
+    auto = build_predictor(PredictConfig())
+    assert (auto.name, auto.needs[1]) == ("starter-1", FACE_NET)
+    asked = build_predictor(PredictConfig(frame_model=name))
+    assert (asked.name, asked.needs[1]) == (f"starter-1+{name}", name)
 
 
 def test_its_notes_say_what_it_is():
     text = " ".join(Starter1().notes)
-    for phrase in ("not trained on Aff-Wild2", "RAVDESS", "90 %", "AU are proxies"):
+    said = ("not trained on Aff-Wild2", "RAVDESS", "90 %", "AU are proxies", "no probabilities")
+    for phrase in said:
         assert phrase in text

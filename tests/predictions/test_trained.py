@@ -316,6 +316,20 @@ def test_build_predictor_takes_a_checkpoint(saved, subject):
     assert predictor.predict(subject, ("va",)).model == "tiny"
 
 
+def test_it_says_which_clips_it_knows(saved):
+    folder = saved(data={"clips": {"train": ["a_left", "b"], "val": ["c"]}})
+    model = Trained(folder)
+    assert model.clips == {"trained": ("a_left", "b"), "validated": ("c",)}
+    weights = model.checkpoint.sha256
+    about = {"subjects": ["c", "d"]}
+    Postprocess("box:0.4", {}, weights, about).save(folder)
+    assert Trained(folder).clips["tuned"] == ("c", "d")
+    Postprocess("box:0.4", {}, weights).save(folder)  # of an earlier version
+    assert Trained(folder).clips["tuned"] == ("c",)
+    Postprocess("off", {}, weights, about).save(folder)  # nothing was kept
+    assert "tuned" not in Trained(folder).clips
+
+
 def test_what_was_tuned_is_followed(saved, subject):
     folder = saved()
     plain = Trained(folder)
