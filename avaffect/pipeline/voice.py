@@ -168,7 +168,10 @@ def preprocess_voice(
             "faces": 0,
             "subjects": [subject.name],
             "media": sound_facts(
-                path, config.media, config.sound_rate, sound.duration_s
+                path,
+                replace(config.media, audio_stream=sound.stream),
+                config.sound_rate,
+                sound.duration_s,
             ).to_dict(),
             "sound": asdict(heard) | {"closed_gaps": sound.cuts},
             "configuration": about["configuration"],
