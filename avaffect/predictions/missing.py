@@ -73,6 +73,12 @@ def _enclosing(intervals: Values, known: NDArray[np.int64]) -> Values:
     return np.stack([low, high], axis=2)
 
 
+def require_policy(policy: str) -> None:
+    """Raise UnknownNameError if there is no such policy."""
+    if policy not in POLICIES:
+        raise UnknownNameError("policy for missing frames", policy, POLICIES)
+
+
 def fill(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
     """Give missing frames a value by ``policy`` and flag them in ``filled``.
 
@@ -88,8 +94,7 @@ def fill(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
     Raises:
         UnknownNameError: no such policy.
     """
-    if policy not in POLICIES:
-        raise UnknownNameError("missing-frame policy", policy, POLICIES)
+    require_policy(policy)
     changes: dict[str, Any] = {}
     filled = prediction.filled.copy()
     for name in ("va", "expr", "au", "au_intensity"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.faces.face import require_shape
 from avaffect.files.editions import ACTION_UNITS, AU_THRESHOLD, EXPRESSIONS, TASKS
 
@@ -23,8 +24,8 @@ _TOLERANCE = 1e-4
 _BOUNDS = ("valence_low", "valence_high", "arousal_low", "arousal_high")
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction(ArrayRecord):
     """Valence and arousal, expression and action units of one subject over N decoded frames.
 
     A model that does not know a task leaves its array None; one that knows only some columns of
@@ -102,6 +103,14 @@ class Prediction:
     def __len__(self) -> int:
         """The number of frames."""
         return len(self.times)
+
+    def __repr__(self) -> str:
+        tasks = ", ".join(self.tasks) or "nothing"
+        seen = int(self.present.sum())
+        return (
+            f"Prediction({self.subject!r}, {tasks} by {self.model!r}, {len(self)} frames, "
+            f"{seen} with a face)"
+        )
 
     @property
     def valued(self) -> int:

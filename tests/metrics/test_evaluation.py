@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avaffect.errors import UsageError
-from avaffect.metrics.evaluation import Pair, compare, evaluate
+from avaffect.metrics.evaluation import Pair, compare, score_pairs
 from avaffect.metrics.scores import ccc
 from avaffect.metrics.tallies import join_mtl
 
@@ -29,7 +29,7 @@ def with_rows(pair, predicted, annotated):
 
 def test_va_is_the_mean_ccc_of_everything_concatenated():
     pairs = [va_pair("a", 1), va_pair("b", 2, frames=80)]
-    result = evaluate(pairs, "va", "abaw10", resamples=100)
+    result = score_pairs(pairs, "va", "abaw10", resamples=100)
     x = np.concatenate([pair.predicted for pair in pairs])
     y = np.concatenate([pair.annotated for pair in pairs])
     each = [ccc(x[:, at], y[:, at]) for at in (0, 1)]
@@ -49,8 +49,8 @@ def test_invalid_frames_change_nothing(count, column):
     invalid = np.full((count, 2), -5.0)
     invalid[:, column] = 0.1  # one of the two is enough
     longer = with_rows(pair, wild, invalid)
-    plain = evaluate([pair], "va", "abaw10", resamples=100)
-    masked = evaluate([longer], "va", "abaw10", resamples=100)
+    plain = score_pairs([pair], "va", "abaw10", resamples=100)
+    masked = score_pairs([longer], "va", "abaw10", resamples=100)
     assert masked.score == pytest.approx(plain.score, abs=1e-12)
     assert masked.subjects[0].invalid == count
 
@@ -58,7 +58,7 @@ def test_invalid_frames_change_nothing(count, column):
 def test_frames_without_prediction_are_left_out_and_counted():
     pair = va_pair("a", 4)
     longer = with_rows(pair, np.full((7, 2), -5.0), np.full((7, 2), 0.2))
-    result = evaluate([longer], "va", "abaw10", resamples=100)
+    result = score_pairs([longer], "va", "abaw10", resamples=100)
     assert result.subjects[0].unpredicted == 7
     assert result.frames == 50
 
@@ -67,21 +67,21 @@ def test_frames_without_prediction_are_left_out_and_counted():
 def test_a_row_more_or_fewer_is_told_and_left_out(extra):
     pair = va_pair("a", 5)
     more = Pair("a", pair.predicted, np.concatenate([pair.annotated, np.ones((extra, 2))]))
-    result = evaluate([more], "va", "abaw10", resamples=100)
+    result = score_pairs([more], "va", "abaw10", resamples=100)
     assert result.subjects[0].rows == -extra
-    assert result.score == evaluate([pair], "va", "abaw10", resamples=100).score
+    assert result.score == score_pairs([pair], "va", "abaw10", resamples=100).score
 
 
 def test_expr_of_late_and_early_editions():
     predicted = np.array([0, 0, 1, 4, 4, 6, 5])
     annotated = np.array([0, 1, 1, 4, 4, 6, -1])
-    late = evaluate([Pair("a", predicted, annotated)], "expr", "abaw10", resamples=100)
+    late = score_pairs([Pair("a", predicted, annotated)], "expr", "abaw10", resamples=100)
     # By hand: F1 of 0: 2/3, of 1: 2/3, of 4: 1, of 6: 1, the other four 0.
     macro = (2 / 3 + 2 / 3 + 1 + 1) / 8
     assert late.score == pytest.approx(macro)
     assert late.parts["accuracy"] == pytest.approx(5 / 6)
     assert late.confusion[1, 0] == 1
-    early = evaluate([Pair("a", predicted, annotated)], "expr", "abaw2", resamples=100)
+    early = score_pairs([Pair("a", predicted, annotated)], "expr", "abaw2", resamples=100)
     assert early.score == pytest.approx(0.67 * macro * 8 / 7 + 0.33 * 5 / 6)
 
 
@@ -91,37 +91,37 @@ def test_au_of_late_and_early_editions():
     predicted = annotated.copy()
     predicted[0, 0] = 0  # a miss
     predicted[3, 5] = 1  # a false alarm
-    late = evaluate([Pair("a", predicted, annotated)], "au", "abaw10", resamples=100)
+    late = score_pairs([Pair("a", predicted, annotated)], "au", "abaw10", resamples=100)
     assert late.parts["F1 AU1"] == pytest.approx(2 / 3)
     assert late.score == pytest.approx(2 / 3 / 12)
-    early = evaluate([Pair("a", predicted, annotated)], "au", "abaw2", resamples=100)
+    early = score_pairs([Pair("a", predicted, annotated)], "au", "abaw2", resamples=100)
     assert early.score == pytest.approx(0.5 * (2 / 3 / 12) + 0.5 * 46 / 48)
 
 
 def test_the_interval_holds_the_score_and_narrows_with_more_videos():
-    few = evaluate([va_pair(f"v{at}", at) for at in range(5)], "va", "abaw10")
-    many = evaluate([va_pair(f"v{at}", at) for at in range(80)], "va", "abaw10")
+    few = score_pairs([va_pair(f"v{at}", at) for at in range(5)], "va", "abaw10")
+    many = score_pairs([va_pair(f"v{at}", at) for at in range(80)], "va", "abaw10")
     for result in (few, many):
         assert result.low <= result.score <= result.high
     assert many.high - many.low < few.high - few.low
-    again = evaluate([va_pair(f"v{at}", at) for at in range(5)], "va", "abaw10")
+    again = score_pairs([va_pair(f"v{at}", at) for at in range(5)], "va", "abaw10")
     assert (again.low, again.high) == (few.low, few.high)
-    other = evaluate([va_pair(f"v{at}", at) for at in range(80)], "va", "abaw10", seed=1)
+    other = score_pairs([va_pair(f"v{at}", at) for at in range(80)], "va", "abaw10", seed=1)
     assert (other.low, other.high) != (many.low, many.high)
     assert other.score == many.score
 
 
 def test_left_and_right_are_drawn_together():
     pairs = [va_pair("a_left", 1), va_pair("a_right", 2), va_pair("b", 3)]
-    result = evaluate(pairs, "va", "abaw10", resamples=100)
+    result = score_pairs(pairs, "va", "abaw10", resamples=100)
     assert result.videos == ("a", "b")
     assert len(result.subjects) == 3
 
 
 def test_a_better_prediction_is_found_better():
     names = [f"v{at}" for at in range(30)]
-    good = evaluate([va_pair(n, at, noise=0.2) for at, n in enumerate(names)], "va", "abaw10")
-    bad = evaluate([va_pair(n, at, noise=0.6) for at, n in enumerate(names)], "va", "abaw10")
+    good = score_pairs([va_pair(n, at, noise=0.2) for at, n in enumerate(names)], "va", "abaw10")
+    bad = score_pairs([va_pair(n, at, noise=0.6) for at, n in enumerate(names)], "va", "abaw10")
     result = compare(good, bad)
     assert result.difference == pytest.approx(good.score - bad.score)
     assert result.low > 0
@@ -131,8 +131,8 @@ def test_a_better_prediction_is_found_better():
 
 
 def test_what_cannot_be_compared_is_refused():
-    one = evaluate([va_pair("a", 1)], "va", "abaw10", resamples=100)
-    other = evaluate([va_pair("b", 1)], "va", "abaw10", resamples=100)
+    one = score_pairs([va_pair("a", 1)], "va", "abaw10", resamples=100)
+    other = score_pairs([va_pair("b", 1)], "va", "abaw10", resamples=100)
     with pytest.raises(UsageError, match="different videos"):
         compare(one, other)
 
@@ -140,11 +140,11 @@ def test_what_cannot_be_compared_is_refused():
 def test_nothing_to_score_is_an_error():
     pair = Pair("a", np.zeros((3, 2)), np.full((3, 2), -5.0))
     with pytest.raises(UsageError, match="no frame"):
-        evaluate([pair], "va", "abaw10")
+        score_pairs([pair], "va", "abaw10")
 
 
 def test_one_video_has_no_interval():
-    result = evaluate([va_pair("a_left", 1), va_pair("a_right", 2)], "va", "abaw10")
+    result = score_pairs([va_pair("a_left", 1), va_pair("a_right", 2)], "va", "abaw10")
     assert np.isnan([result.low, result.high]).all()
 
 
@@ -169,10 +169,10 @@ def test_mtl_masks_each_task_by_itself():
         pair.annotated[5:20, 2] = -1
         pair.annotated[8:25, 3:] = -1
         pair.predicted[30, 2] = -1
-    result = evaluate(pairs, "mtl", "abaw11", resamples=100)
+    result = score_pairs(pairs, "mtl", "abaw11", resamples=100)
     columns = {"va": slice(0, 2), "expr": 2, "au": slice(3, None)}
     each = {
-        task: evaluate(
+        task: score_pairs(
             [Pair(p.subject, p.predicted[:, at], p.annotated[:, at]) for p in pairs],
             task, "abaw11", resamples=100,
         )
@@ -193,9 +193,9 @@ def test_mtl_needs_all_tasks():
     pair = mtl_pair("a", 1)
     pair.annotated[:, 2] = -1
     with pytest.raises(UsageError, match="task 'expr'"):
-        evaluate([pair], "mtl", "abaw11")
+        score_pairs([pair], "mtl", "abaw11")
     # One video without it is no harm, and has no score of its own.
-    result = evaluate([pair, mtl_pair("b", 2)], "mtl", "abaw11", resamples=100)
+    result = score_pairs([pair, mtl_pair("b", 2)], "mtl", "abaw11", resamples=100)
     assert np.isnan(result.subjects[0].score)
     assert np.isfinite(result.score)
 
@@ -203,4 +203,4 @@ def test_mtl_needs_all_tasks():
 def test_no_pairs_at_all_are_an_error():
     for task in ("va", "mtl"):
         with pytest.raises(UsageError, match="no frame"):
-            evaluate([], task, "abaw11")
+            score_pairs([], task, "abaw11")
