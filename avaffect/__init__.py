@@ -1,10 +1,10 @@
 """Per-frame valence, arousal, expression and action units from the face and voice in a video.
 
 >>> from avaffect import predict
->>> result = predict("video.mp4", task="va")  # doctest: +SKIP
+>>> result = predict("video.mp4", task="va", missing="invalid")  # doctest: +SKIP
 
-Importing this package imports nothing heavy; :func:`predict`, :func:`preprocess` and :func:`train`
-(which is ``pipeline.train.run``) are loaded when they are first used.
+Importing this package imports nothing heavy; each function is loaded when it is first used. Every
+error is an :class:`AvaffectError`.
 """
 
 from __future__ import annotations
@@ -14,41 +14,86 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from avaffect.config import (
+        AnalysisConfig,
+        AudioConfig,
+        FaceConfig,
+        MediaConfig,
+        PredictConfig,
+    )
+    from avaffect.errors import AvaffectError
+    from avaffect.metrics.evaluation import Evaluation
+    from avaffect.metrics.pairs import evaluate
+    from avaffect.pipeline.blend import blend_folders as blend
     from avaffect.pipeline.predict import Result, predict
     from avaffect.pipeline.preprocess import Preprocessed, preprocess
+    from avaffect.pipeline.submit import check_submission, submit
     from avaffect.pipeline.train import DataConfig, RunResult, run_config
     from avaffect.pipeline.train import run as train
+    from avaffect.pipeline.tune import tune
     from avaffect.predictions.prediction import Prediction
+    from avaffect.progress import Notice, Progress
+    from avaffect.training.export import export_onnx as export
 
 # ONNX Runtime reports its use to Microsoft from its import on, and keeps an ID of the device.
 # Whatever of ours imports it, or starts a process that does, imports this package first.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = "0.1.0"
-__all__ = [
+
+_HOMES = {
+    "AnalysisConfig": "avaffect.config:AnalysisConfig",
+    "AudioConfig": "avaffect.config:AudioConfig",
+    "AvaffectError": "avaffect.errors:AvaffectError",
+    "DataConfig": "avaffect.pipeline.train:DataConfig",
+    "Evaluation": "avaffect.metrics.evaluation:Evaluation",
+    "FaceConfig": "avaffect.config:FaceConfig",
+    "MediaConfig": "avaffect.config:MediaConfig",
+    "Notice": "avaffect.progress:Notice",
+    "PredictConfig": "avaffect.config:PredictConfig",
+    "Prediction": "avaffect.predictions.prediction:Prediction",
+    "Preprocessed": "avaffect.pipeline.preprocess:Preprocessed",
+    "Progress": "avaffect.progress:Progress",
+    "Result": "avaffect.pipeline.predict:Result",
+    "RunResult": "avaffect.pipeline.train:RunResult",
+    "blend": "avaffect.pipeline.blend:blend_folders",
+    "check_submission": "avaffect.pipeline.submit:check_submission",
+    "evaluate": "avaffect.metrics.pairs:evaluate",
+    "export": "avaffect.training.export:export_onnx",
+    "predict": "avaffect.pipeline.predict:predict",
+    "preprocess": "avaffect.pipeline.preprocess:preprocess",
+    "run_config": "avaffect.pipeline.train:run_config",
+    "submit": "avaffect.pipeline.submit:submit",
+    "train": "avaffect.pipeline.train:run",
+    "tune": "avaffect.pipeline.tune:tune",
+}
+__all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that read the source)
+    "__version__",
+    "AnalysisConfig",
+    "AudioConfig",
+    "AvaffectError",
     "DataConfig",
+    "Evaluation",
+    "FaceConfig",
+    "MediaConfig",
+    "Notice",
+    "PredictConfig",
     "Prediction",
     "Preprocessed",
+    "Progress",
     "Result",
     "RunResult",
-    "__version__",
+    "blend",
+    "check_submission",
+    "evaluate",
+    "export",
     "predict",
     "preprocess",
     "run_config",
+    "submit",
     "train",
+    "tune",
 ]
-
-_HOMES = {
-    "predict": "avaffect.pipeline.predict:predict",
-    "Result": "avaffect.pipeline.predict:Result",
-    "preprocess": "avaffect.pipeline.preprocess:preprocess",
-    "Preprocessed": "avaffect.pipeline.preprocess:Preprocessed",
-    "Prediction": "avaffect.predictions.prediction:Prediction",
-    "train": "avaffect.pipeline.train:run",
-    "run_config": "avaffect.pipeline.train:run_config",
-    "DataConfig": "avaffect.pipeline.train:DataConfig",
-    "RunResult": "avaffect.pipeline.train:RunResult",
-}
 
 
 def __getattr__(name: str) -> Any:
@@ -56,3 +101,7 @@ def __getattr__(name: str) -> Any:
         module, _, attribute = _HOMES[name].partition(":")
         return getattr(import_module(module), attribute)
     raise AttributeError(f"module 'avaffect' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -11,7 +11,7 @@ import click
 
 from avaffect.cli.options import NameChoice
 from avaffect.errors import UsageError
-from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, TASKS
+from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, MTL_EDITIONS, TASKS, edition_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from avaffect.metrics.pairs import Pairs
     from avaffect.metrics.thresholds import Thresholds
 
-MTL_EDITIONS = tuple(name for name, one in EDITIONS.items() if "mtl" in one.formats)
 _FEW = "fewer than ten say too little for"
 OPTIMISTIC = "tuned on the very annotations they are scored on: optimistic, no figure to report"
 
@@ -114,8 +113,7 @@ def evaluate(
     """
     from avaffect.files.editions import edition_named
     from avaffect.files.known import known_subjects
-    from avaffect.metrics.evaluation import compare
-    from avaffect.metrics.evaluation import evaluate as score
+    from avaffect.metrics.evaluation import compare, score_pairs
     from avaffect.metrics.pairs import read_pairs
     from avaffect.metrics.thresholds import (
         Thresholds,
@@ -125,12 +123,7 @@ def evaluate(
         with_probabilities,
     )
 
-    edition = edition or (MTL_EDITIONS[-1] if task == "mtl" else DEFAULT_EDITION)
-    if task == "mtl" and edition not in MTL_EDITIONS:
-        raise UsageError(
-            f"edition {edition} has no multi-task track",
-            f"choose --edition {' or '.join(MTL_EDITIONS)}",
-        )
+    edition = edition_for(task, edition)
     _check_threshold_options(task, tune_thresholds, save_thresholds, thresholds_path)
 
     def read(path: str) -> Pairs:
@@ -139,7 +132,7 @@ def evaluate(
         )
 
     def scored(pairs: tuple[Pair, ...] | list[Pair]) -> Evaluation:
-        return score(pairs, task, edition, resamples=resamples, seed=seed)
+        return score_pairs(pairs, task, edition, resamples=resamples, seed=seed)
 
     found = read(predictions)
     pairs: tuple[Pair, ...] | list[Pair] = found.pairs

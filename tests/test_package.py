@@ -17,6 +17,10 @@ def test_what_it_offers_is_there():
         _ = avaffect.nothing_like_that
 
 
+def test_completion_shows_what_it_offers():
+    assert {*avaffect.__all__} == {"__version__", *avaffect._HOMES} <= {*dir(avaffect)}
+
+
 def test_importing_it_imports_nothing_heavy():
     code = "import sys, avaffect; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

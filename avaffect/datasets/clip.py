@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.features.tensors import Array, ArraySpec
 from avaffect.files.editions import TASKS
 from avaffect.files.layout import SPLITS
@@ -38,8 +39,8 @@ class FeatureSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Clip:
+@dataclass(frozen=True, eq=False, repr=False)
+class Clip(ArrayRecord):
     """One subject in one video: its features and what it is labelled with.
 
     Attributes:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.datasets.clip import INVALID_CLASS
 from avaffect.datasets.columns import ColumnMap
 from avaffect.datasets.tables import Table
@@ -17,8 +18,8 @@ from avaffect.errors import FormatError
 from avaffect.files.editions import EXPRESSIONS, INVALID
 
 
-@dataclass(frozen=True)
-class TableLabels:
+@dataclass(frozen=True, eq=False, repr=False)
+class TableLabels(ArrayRecord):
     """The labels of a table of R rows, before it is known which classes there are.
 
     Attributes:

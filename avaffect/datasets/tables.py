@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError
 from avaffect.features.tensors import Array, ArraySpec
 
@@ -31,8 +32,8 @@ _LARGEST = float(np.finfo(np.float32).max)
 _MISSING = frozenset({"", "nan", "NaN", "NAN", "na", "NA", "N/A", "null", "NULL", "None"})
 
 
-@dataclass(frozen=True)
-class Table:
+@dataclass(frozen=True, eq=False, repr=False)
+class Table(ArrayRecord):
     """Columns of equal length, with errors that name file and line.
 
     Attributes:

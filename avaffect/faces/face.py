@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
+
 MESH_POINTS = 478
 
 
@@ -18,8 +20,8 @@ def require_shape(name: str, array: NDArray[np.generic], shape: tuple[int | None
         raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Detection(ArrayRecord):
     """A face found by a detector.
 
     Attributes:
@@ -38,8 +40,8 @@ class Detection:
         require_shape("points", self.points, (5, 2))
 
 
-@dataclass(frozen=True, slots=True)
-class Face:
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Face(ArrayRecord):
     """A face as the landmark stage finds it.
 
     Attributes:

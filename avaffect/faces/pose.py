@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.errors import ModelDamagedError
 from avaffect.faces.face import MESH_POINTS, require_shape
 
@@ -28,8 +29,8 @@ _EYES = np.array([(468, 33, 133), (473, 362, 263)])
 _UPWARDS = np.array([1, -1, -1], np.float32)
 
 
-@dataclass(frozen=True)
-class HeadModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class HeadModel(ArrayRecord):
     """A canonical head to compare meshes with.
 
     Attributes:
@@ -105,8 +106,8 @@ class HeadModel:
         return used, weight * centred, float((weight * centred**2).sum())
 
 
-@dataclass(frozen=True, slots=True)
-class HeadFit:
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class HeadFit(ArrayRecord):
     """How the canonical head lies in a picture.
 
     Attributes:

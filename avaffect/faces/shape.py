@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.faces.face import Face, require_shape
 from avaffect.faces.landmarks import roi_from_mesh
 from avaffect.faces.pose import HeadFit, HeadModel
@@ -47,8 +48,8 @@ BLENDSHAPE_NAMES = (
 # fmt: on
 
 
-@dataclass(frozen=True, slots=True)
-class FaceShape:
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class FaceShape(ArrayRecord):
     """What a face does.
 
     Attributes:

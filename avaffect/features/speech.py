@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.config import SAMPLE_RATE
 from avaffect.media.sound import read_blocks
 from avaffect.models.fetch import model_path
@@ -34,8 +35,8 @@ _STATE = (2, 1, 128)
 _BLOCK_S = CHUNK * 512 / SAMPLE_RATE
 
 
-@dataclass(frozen=True)
-class Speech:
+@dataclass(frozen=True, eq=False, repr=False)
+class Speech(ArrayRecord):
     """How likely it is, all through a sound, that somebody speaks.
 
     Attributes:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.config import AudioConfig
 from avaffect.errors import ModelError
 from avaffect.features import speech as vad
@@ -133,8 +134,8 @@ class VoiceNet:
         return (chances @ self._classes).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class Voice:
+@dataclass(frozen=True, eq=False, repr=False)
+class Voice(ArrayRecord):
     """What was heard all through a sound; :meth:`at` puts it on a clock.
 
     Attributes:

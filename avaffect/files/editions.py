@@ -119,6 +119,26 @@ EDITIONS = {
 }
 
 
+MTL_EDITIONS = tuple(name for name, one in EDITIONS.items() if "mtl" in one.formats)
+"""Those with a multi-task track, the newest last."""
+
+
+def edition_for(task: str, edition: str | None = None) -> str:
+    """``edition``, or without one the newest that scores ``task`` (a task, or ``mtl``).
+
+    Raises:
+        UsageError: the edition has no multi-task track.
+    """
+    if task != "mtl":
+        return edition or DEFAULT_EDITION
+    if edition is not None and edition not in MTL_EDITIONS:
+        raise UsageError(
+            f"edition {edition} has no multi-task track",
+            f"choose another edition: {' or '.join(MTL_EDITIONS)}",
+        )
+    return edition or MTL_EDITIONS[-1]
+
+
 def edition_named(name: str) -> Edition:
     """The edition of this name.
 

@@ -57,6 +57,12 @@ POLICIES: dict[str, Callable[[Values, Times, NDArray[np.int64]], Values]] = {
 DEFAULT_POLICY = "linear"
 
 
+def require_policy(policy: str) -> None:
+    """Raise UnknownNameError if there is no such policy."""
+    if policy not in POLICIES:
+        raise UnknownNameError("policy for missing frames", policy, POLICIES)
+
+
 def fill_gaps(values: Values, times: Times, policy: str) -> Values:
     """``values`` with those made by ``policy`` where there are none.
 
@@ -73,8 +79,7 @@ def fill_gaps(values: Values, times: Times, policy: str) -> Values:
     Raises:
         UnknownNameError: no such policy.
     """
-    if policy not in POLICIES:
-        raise UnknownNameError("missing-frame policy", policy, POLICIES)
+    require_policy(policy)
     filled = values.copy()
     if not len(times):
         return filled

@@ -18,6 +18,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.config import MediaConfig
 from avaffect.media.aspect import SQUARE, PixelScale
 from avaffect.media.container import check_size
@@ -29,8 +30,8 @@ from avaffect.media.probe import DEFAULTS, MediaInfo, probe
 MAX_PREFETCH_BYTES = 256 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Frame(ArrayRecord):
     """One decoded frame.
 
     Attributes:

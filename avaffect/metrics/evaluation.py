@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.errors import UsageError
 from avaffect.files.editions import INVALID, TASKS, Edition, edition_named
 from avaffect.files.layout import source_video
@@ -25,8 +26,8 @@ from avaffect.metrics.tallies import (
 )
 
 
-@dataclass(frozen=True)
-class Pair:
+@dataclass(frozen=True, eq=False, repr=False)
+class Pair(ArrayRecord):
     """The predictions and annotations of one subject, coded as in the challenge's files.
 
     Attributes:
@@ -67,8 +68,8 @@ class VideoScore:
     score: float
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(ArrayRecord):
     """What predictions are worth.
 
     Attributes:
@@ -120,7 +121,7 @@ class Comparison:
     p: float
 
 
-def evaluate(
+def score_pairs(
     pairs: Sequence[Pair],
     task: str,
     edition: str,

@@ -10,22 +10,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.errors import InputNotFoundError, UsageError
 from avaffect.files.challenge import read_annotations
-from avaffect.files.editions import INVALID, TASKS, Edition, edition_named
+from avaffect.files.editions import INVALID, TASKS, Edition, edition_for, edition_named
 from avaffect.files.image_rows import is_image_list
 from avaffect.files.layout import SPLITS, annotation_files, is_annotation, mtl_files
 from avaffect.files.mtl import read_mtl
 from avaffect.files.single import read_single
-from avaffect.metrics.evaluation import Pair
+from avaffect.metrics.bootstrap import RESAMPLES
+from avaffect.metrics.evaluation import Evaluation, Pair, score_pairs
 from avaffect.metrics.tallies import MTL, MTL_COLUMNS, Labels, join_mtl
 
 ALL = "all"
 MTL_FILES = ("MTL_Challenge/MTL_predictions.txt", "MTL_predictions.txt")
 
 
-@dataclass(frozen=True)
-class FrameLabels:
+@dataclass(frozen=True, eq=False, repr=False)
+class FrameLabels(ArrayRecord):
     """Labels of one subject.
 
     Attributes:
@@ -119,6 +121,39 @@ def read_pairs(
         for subject in sorted(theirs.keys() & ours.keys())
     ]
     return Pairs(tuple(pairs), tuple(left_out), taken)
+
+
+def evaluate(
+    predictions: Path | str,
+    annotations: Path | str,
+    task: str,
+    edition: str | None = None,
+    *,
+    split: str | None = None,
+    partial: bool = False,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Evaluation:
+    """Score files or folders of predictions with the challenge's official metric.
+
+    >>> from avaffect import evaluate
+    >>> evaluate("out", "annotations", "va").score  # doctest: +SKIP
+
+    Args:
+        predictions, annotations, split, partial: see :func:`read_pairs`.
+        task: ``va``, ``expr``, ``au`` or ``mtl``.
+        edition: an edition of ``files.editions``; None for the newest that has the task.
+        resamples: bootstrap resamples over videos.
+        seed: of the bootstrap.
+
+    Raises:
+        UsageError: the edition does not have the task; otherwise as :func:`read_pairs`.
+    """
+    edition = edition_for(task, edition)
+    found = read_pairs(
+        Path(predictions), Path(annotations), task, edition, split=split, partial=partial
+    )
+    return score_pairs(found.pairs, task, edition, resamples=resamples, seed=seed)
 
 
 def _pair(subject: str, mine: FrameLabels, truth: FrameLabels, task: str) -> Pair:

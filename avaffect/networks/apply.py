@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.networks.network import AffectNetwork
 from avaffect.windows.merge import Merger
 from avaffect.windows.reader import WindowReader
@@ -17,8 +18,8 @@ from avaffect.windows.reader import WindowReader
 _PICTURES = 2048
 
 
-@dataclass(frozen=True)
-class Opinion:
+@dataclass(frozen=True, eq=False, repr=False)
+class Opinion(ArrayRecord):
     """What a network says of one clip of N frames.
 
     Attributes:

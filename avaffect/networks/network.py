@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from avaffect.arrays import ArrayRecord
 from avaffect.errors import UsageError
 from avaffect.files.editions import OTHER
 from avaffect.networks.blocks import build_block, lengthen, shorten
@@ -23,8 +24,8 @@ from avaffect.recipes.recipe import Branch, Head, Recipe
 _LIMIT = 10.0
 
 
-@dataclass(frozen=True)
-class Statistics:
+@dataclass(frozen=True, eq=False, repr=False)
+class Statistics(ArrayRecord):
     """Of a branch's features over the training frames.
 
     Attributes:
@@ -104,8 +105,8 @@ class BranchNetwork(nn.Module):
         return lengthen(x, stride, frames) if stride > 1 else x
 
 
-@dataclass(frozen=True)
-class Outputs:
+@dataclass(frozen=True, eq=False, repr=False)
+class Outputs(ArrayRecord):
     """What a network gives in training.
 
     Attributes:

@@ -34,11 +34,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avaffect.arrays import ArrayRecord
+
 Pair = tuple[Tensor, Tensor]
 
 
-@dataclass(frozen=True)
-class Pyramid:
+@dataclass(frozen=True, eq=False, repr=False)
+class Pyramid(ArrayRecord):
     """A picture's decomposition.
 
     Attributes:

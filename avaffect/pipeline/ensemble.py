@@ -107,7 +107,7 @@ class EnsembleResult:
 
 def run_ensemble(
     config: EnsembleConfig,
-    out: Path,
+    out: Path | str,
     *,
     device: str = "auto",
     jobs: int | None = None,
@@ -139,7 +139,7 @@ def run_ensemble(
         TrainingError: a model could not be trained.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
-    recipe = config.recipe
+    recipe, out = config.recipe, Path(out)
     where = places(device, jobs)
     dataset = load_dataset(config.data, recipe.tasks, on_event)
     targets = targets_of(recipe.members[0].recipe, dataset)

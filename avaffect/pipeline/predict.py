@@ -37,7 +37,7 @@ from avaffect.pipeline.preprocess import (
 )
 from avaffect.pipeline.sound import SOUND, SoundReader, make_wav, sound_arrays
 from avaffect.pipeline.voice import is_voice, only_sound, preprocess_voice
-from avaffect.predictions.missing import DEFAULT_POLICY, fill, marked
+from avaffect.predictions.missing import DEFAULT_POLICY, fill, marked, require_policy
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import Predictor, build_predictor
 from avaffect.predictions.smooth import apply, parse_smoothing
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What was predicted for one video.
 
@@ -110,6 +110,12 @@ class Result:
     def __iter__(self) -> Iterator[Prediction]:
         return iter(self.predictions)
 
+    def __repr__(self) -> str:
+        return (
+            f"Result({str(self.source)!r}, {self.frames} frames, {self.found} with a face, "
+            f"subjects {', '.join(self.subjects)})"
+        )
+
     def __len__(self) -> int:
         """The number of subjects."""
         return len(self.predictions)
@@ -135,8 +141,12 @@ def predict(
     source: Path | str,
     task: str | Sequence[str] = "all",
     *,
-    config: PredictConfig | None = None,
+    model: str | None = None,
     checkpoint: Path | str | None = None,
+    missing: str | None = None,
+    smooth: str | None = None,
+    subjects: str | None = None,
+    config: PredictConfig | None = None,
     device: str = "auto",
     on_event: EventCallback = ignore_events,
 ) -> Result:
@@ -152,9 +162,16 @@ def predict(
     Args:
         source: a video or sound file, or a folder that ``preprocess`` wrote.
         task: ``va``, ``expr``, ``au``, several of them, or ``all``.
-        config: all settings; its ``tasks`` are replaced by ``task``, and features that the model
-            reads are added. None takes the defaults, without features that it does not read.
-        checkpoint: folder that ``train`` wrote, to predict with that model.
+        model: a built-in model, ``starter-1`` unless told otherwise.
+        checkpoint: folder that ``train`` wrote, to predict with that model instead.
+        missing: what `Result.written` and the challenge's files hold in frames without a value:
+            ``linear``, ``nearest``, ``previous`` or ``invalid``.
+        smooth: ``off``, or a kind and seconds such as ``gaussian:0.5``; ``auto`` as suits the
+            model.
+        subjects: ``main`` (one person, or two as left and right) or ``all``.
+        config: all settings, see :class:`avaffect.PredictConfig`. ``task`` and what is given of
+            the arguments above take the place of its own; features that the model reads are
+            added. None takes the defaults, without features that it does not read.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress and notices.
 
@@ -165,14 +182,22 @@ def predict(
         ModelError: if weights are not to be had or damaged.
     """
     source = local_path(source)
-    tasks = parse_tasks(task)
-    chosen_config = replace(config or PredictConfig(), tasks=tasks)
+    given = {"model": model, "missing": missing, "smooth": smooth}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    chosen_config = replace(config or PredictConfig(), tasks=parse_tasks(task), **changes)
+    if subjects is not None:
+        faces = replace(chosen_config.analysis.faces, subjects=subjects)
+        analysis = replace(chosen_config.analysis, faces=faces)
+        chosen_config = replace(chosen_config, analysis=analysis)
     if checkpoint is not None:
         chosen_config = with_checkpoint(chosen_config, checkpoint)
     config = with_features(chosen_config, "auto" if config is None else "more")
     require_licences(config)
     device = choose_device(device).name
     predictor = build_predictor(config, device)
+    # Now, and not behind the pass over the video.
+    require_policy(config.missing)
+    parse_smoothing(config.smooth, predictor.smooth)
     if is_preprocessed(source):
         return predict_folder(source, config, predictor).on(device)
     with tempfile.TemporaryDirectory(prefix="avaffect-") as name:

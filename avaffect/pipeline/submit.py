@@ -70,11 +70,11 @@ class Report:
 
 
 def submit(
-    predictions: Path,
-    out: Path,
+    predictions: Path | str,
+    out: Path | str,
     task: str,
     edition: str,
-    template: Path | None = None,
+    template: Path | str | None = None,
     *,
     allow_missing: bool = False,
     on_event: EventCallback = ignore_events,
@@ -104,14 +104,15 @@ def submit(
         FormatError: the template is none, or a file cannot be read.
         OutputError: the zip cannot be written.
     """
+    predictions, out = Path(predictions), Path(out)
     wish = _wish(task, edition, template, allow_missing, on_event)
     if is_zipfile(predictions):
         raise UsageError(
             f"'{predictions}' is a zip already", "check it with --check, or give what is in it"
         )
-    if Path(out).suffix.lower() != ".zip":
+    if out.suffix.lower() != ".zip":
         raise UsageError(f"'{out}' does not end in .zip", "name the zip to write with -o NAME.zip")
-    listed, files = find_predictions(Path(predictions), wish)
+    listed, files = find_predictions(predictions, wish)
     report, rows, keys, taken = _assemble(listed, files, wish)
     if report.counts:
         return report
@@ -127,10 +128,10 @@ def submit(
 
 
 def check_submission(
-    path: Path,
+    path: Path | str,
     task: str,
     edition: str,
-    template: Path | None = None,
+    template: Path | str | None = None,
     *,
     allow_missing: bool = False,
     on_event: EventCallback = ignore_events,
@@ -165,14 +166,18 @@ class _FaultyError(Exception):
 
 
 def _wish(
-    task: str, edition: str, template: Path | None, allow_missing: bool, on_event: EventCallback
+    task: str,
+    edition: str,
+    template: Path | str | None,
+    allow_missing: bool,
+    on_event: EventCallback,
 ) -> Wish:
     read = None if template is None else read_template(Path(template), task, edition)
     wish = Wish(task, edition, read, allow_missing)
     if read is None:
         on_event(
             Notice(
-                "no --template: whether every track and row is there cannot be told; only the "
+                "no template: whether every track and row is there cannot be told; only the "
                 "format, the ranges and gaps are checked",
                 warning=True,
             )

@@ -200,7 +200,7 @@ class RunResult:
 
 def run(
     config: RunConfig,
-    out: Path,
+    out: Path | str,
     *,
     device: str = "auto",
     workers: int | None = None,
@@ -235,6 +235,7 @@ def run(
         UsageError: ``out`` holds a run already, or settings do not fit the data.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
+    out = Path(out)
     if tensorboard:
         tensorboard_writer()  # before anything is loaded or written
     # One group for all folds: a second one in the same processes would wait for the first.

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from avaffect.arrays import ArrayRecord
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip
 from avaffect.errors import CheckpointError, UsageError
@@ -133,8 +134,8 @@ def mean_values(models: Sequence[Values]) -> dict[str, NDArray[np.float32]]:
     }
 
 
-@dataclass(frozen=True)
-class OpinionFeatures:
+@dataclass(frozen=True, eq=False, repr=False)
+class OpinionFeatures(ArrayRecord):
     """A clip's :func:`stacked_values` as a ``datasets.clip.FeatureSource``.
 
     Attributes:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.faces.face import require_shape
 from avaffect.files.editions import EXPRESSIONS
 
@@ -56,8 +57,8 @@ def weights() -> Weights:
     return Weights(**{field.name: table[field.name] for field in fields(Weights)})
 
 
-@dataclass(frozen=True)
-class Trust:
+@dataclass(frozen=True, eq=False, repr=False)
+class Trust(ArrayRecord):
     """How much of their weight face and voice keep beside each other, frame by frame.
 
     Attributes:

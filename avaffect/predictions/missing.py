@@ -12,10 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.files.gaps import DEFAULT_POLICY, POLICIES, Values, fill_gaps
+from avaffect.files.gaps import (
+    DEFAULT_POLICY,
+    POLICIES,
+    Values,
+    fill_gaps,
+    require_policy,
+)
 from avaffect.predictions.prediction import Prediction
 
-__all__ = ["DEFAULT_POLICY", "POLICIES", "fill", "marked"]
+__all__ = ["DEFAULT_POLICY", "POLICIES", "fill", "marked", "require_policy"]
 
 
 def _enclosing(intervals: Values, known: NDArray[np.int64]) -> Values:

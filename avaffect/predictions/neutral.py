@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.faces.face import require_shape
 from avaffect.features.face_pose import LANDMARK_VALUES
 
@@ -36,8 +37,8 @@ _LONGEST_SECONDS = 0.5
 _FRONTAL_DEGREES = (20.0, 40.0)
 
 
-@dataclass(frozen=True)
-class Population:
+@dataclass(frozen=True, eq=False, repr=False)
+class Population(ArrayRecord):
     """Where each of K signals lies on resting faces.
 
     Attributes:

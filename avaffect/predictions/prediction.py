@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.faces.face import require_shape
 from avaffect.features.store import GEOMETRY
 from avaffect.files.editions import ACTION_UNITS, AU_THRESHOLD, EXPRESSIONS, TASKS
@@ -27,8 +28,8 @@ _SIDES = ("left", "top", "right", "bottom")
 _PLACES = tuple(f"box_{name}" if name in _SIDES else name for name in GEOMETRY)
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction(ArrayRecord):
     """Valence and arousal, expression and action units of one subject over N decoded frames.
 
     A model that does not know a task leaves its array None; one that knows only some columns of
@@ -117,6 +118,14 @@ class Prediction:
     def __len__(self) -> int:
         """The number of frames."""
         return len(self.times)
+
+    def __repr__(self) -> str:
+        tasks = ", ".join(self.tasks) or "nothing"
+        seen = int(self.present.sum())
+        return (
+            f"Prediction({self.subject!r}, {tasks} by {self.model!r}, {len(self)} frames, "
+            f"{seen} with a face)"
+        )
 
     @property
     def valued(self) -> int:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.features.face_pose import LANDMARK_VALUES
 from avaffect.files.editions import ACTION_UNITS
 from avaffect.predictions import action_units
@@ -199,8 +200,8 @@ def signals(face_pose: Signals, explained: Explained) -> Signals:
     return raw
 
 
-@dataclass(frozen=True)
-class UnitProxies:
+@dataclass(frozen=True, eq=False, repr=False)
+class UnitProxies(ArrayRecord):
     """From face pose vectors to units; all arrays are in the order of :data:`PROXIES`.
 
     Attributes:

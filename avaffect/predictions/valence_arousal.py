@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.faces.face import require_shape
 from avaffect.files.editions import EXPRESSIONS
 
@@ -82,8 +83,8 @@ def terms(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.hstack([probabilities, neutral * (1 - neutral)])
 
 
-@dataclass(frozen=True)
-class FaceRatings:
+@dataclass(frozen=True, eq=False, repr=False)
+class FaceRatings(ArrayRecord):
     """How people rated faces of each of ``EXPRESSIONS``.
 
     Attributes:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.datasets.clip import INVALID_CLASS
 from avaffect.errors import UsageError
 from avaffect.recipes.training import Loss
@@ -29,8 +30,8 @@ UNIT_LIMIT = 100.0
 _LDS_LIMITS = (0.05, 10.0)
 
 
-@dataclass(frozen=True)
-class LabelWeights:
+@dataclass(frozen=True, eq=False, repr=False)
+class LabelWeights(ArrayRecord):
     """What a task's loss weights its cells by; None weights alike.
 
     Attributes:

@@ -65,7 +65,7 @@ class _Flat(nn.Module):
         return (*values, said.main["va"], said.polarity.softmax(-1))
 
 
-def export_onnx(place: Path | str, path: Path) -> Exported:
+def export_onnx(place: Path | str, path: Path | str) -> Exported:
     """Write the network of a checkpoint as ONNX, for any number of windows and frames.
 
     The standardisation of features by the training set is inside; that of a clip by its own
@@ -80,6 +80,7 @@ def export_onnx(place: Path | str, path: Path) -> Exported:
         CheckpointError: no checkpoint that can be used, or ONNX says something else than PyTorch.
         OutputError: the file cannot be written.
     """
+    path = Path(path)
     checkpoint, network = load_checkpoint(place)
     flat = _Flat(network).eval()
     names = (*flat.names, *(f"{name}_seen" for name in flat.names), "exists")

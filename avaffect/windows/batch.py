@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from avaffect.arrays import ArrayRecord
 
-@dataclass(frozen=True)
-class Batch:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Batch(ArrayRecord):
     """B windows of T frames.
 
     Attributes:

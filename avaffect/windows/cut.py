@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
+
 Integers = NDArray[np.int64]
 
 
@@ -29,8 +31,8 @@ def window_starts(frames: int, length: int, overlap: int) -> Integers:
     return starts if starts[-1] == last else np.append(starts, last)
 
 
-@dataclass(frozen=True)
-class Windows:
+@dataclass(frozen=True, eq=False, repr=False)
+class Windows(ArrayRecord):
     """The windows over several clips, in order.
 
     Attributes:

@@ -10,7 +10,7 @@ import pytest
 from avaffect.errors import InputNotFoundError, UsageError
 from avaffect.files.challenge import write_annotations
 from avaffect.files.mtl import MtlSubject, write_mtl
-from avaffect.metrics.pairs import read_pairs
+from avaffect.metrics.pairs import evaluate, read_pairs
 
 VA, EXPR, AU = "VA_Estimation_Challenge", "EXPR_Classification_Challenge", "AU_Detection_Challenge"
 
@@ -63,6 +63,21 @@ def test_splits_of_every_spelling(tmp_path: Path, task: str, folder: str, traini
         read_pairs(tmp_path / "out", tmp_path / "data", task, "abaw10", split="test")
     with pytest.raises(UsageError, match="has no splits"):
         read_pairs(tmp_path / "out", tmp_path / "data" / val, task, "abaw10", split="val")
+
+
+def test_folders_are_scored_in_one_call(tmp_path: Path) -> None:
+    for seed, name in enumerate("abc"):
+        truth = write(tmp_path / f"val/{name}.txt", "va", rows=40, seed=seed)
+        write_annotations(tmp_path / f"out/{name}.txt", truth, "va")
+    found = evaluate(str(tmp_path / "out"), str(tmp_path / "val"), "va", resamples=100)
+    assert found.score == pytest.approx(1)
+    assert (found.edition, found.frames, found.videos) == ("abaw10", 120, ("a", "b", "c"))
+    (tmp_path / "out/c.txt").unlink()
+    with pytest.raises(UsageError, match="1 of 3 annotated"):
+        evaluate(tmp_path / "out", tmp_path / "val", "va")
+    assert evaluate(tmp_path / "out", tmp_path / "val", "va", partial=True).videos == ("a", "b")
+    with pytest.raises(UsageError, match="no multi-task track"):
+        evaluate(tmp_path / "out", tmp_path / "val", "mtl", "abaw6")
 
 
 def test_a_list_stands_for_rows_by_its_frame_numbers(tmp_path: Path) -> None:

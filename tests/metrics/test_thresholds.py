@@ -16,7 +16,7 @@ from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.challenge import read_annotations, write_challenge
 from avaffect.files.editions import ACTION_UNITS
 from avaffect.files.table import write_table
-from avaffect.metrics.evaluation import Pair, evaluate
+from avaffect.metrics.evaluation import Pair, score_pairs
 from avaffect.metrics.thresholds import (
     Thresholds,
     best_threshold,
@@ -90,7 +90,7 @@ def test_tuning_raises_the_score_on_the_same_frames():
     plain = Thresholds(dict.fromkeys(ACTION_UNITS, 0.5)).apply(pairs, "abaw10")
     best = tune(pairs, "abaw10")
     before, after = (
-        evaluate(one, "au", "abaw10", resamples=100)
+        score_pairs(one, "au", "abaw10", resamples=100)
         for one in (plain, best.apply(pairs, "abaw10"))
     )
     assert after.score > before.score + 0.2

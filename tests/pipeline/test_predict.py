@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from avaffect.config import AnalysisConfig, AudioConfig, PredictConfig
-from avaffect.errors import FeatureError, NotMediaError, UnknownNameError
+from avaffect.errors import FeatureError, NotMediaError, UnknownNameError, UsageError
 from avaffect.features.store import SubjectFeatures
 from avaffect.pipeline import analyse
 from avaffect.pipeline.choices import with_features
@@ -51,6 +51,44 @@ def test_the_library_in_three_lines(sample):
     assert set(frame["subject"]) == {"no_face"}
     assert result.found == 0
     assert frame["valence"].isna().all()
+
+
+def test_settings_by_keyword_are_those_of_a_configuration(starter_0_folder):
+    from avaffect import PredictConfig, predict
+
+    folder = starter_0_folder
+    config = PredictConfig(model="starter-0", missing="invalid", smooth="box:1")
+    by_config = predict(folder, "va", config=config)
+    by_keyword = predict(folder, "va", model="starter-0", missing="invalid", smooth="box:1")
+    assert by_keyword == by_config
+    # A keyword takes the place of the configuration's own, and of nothing else.
+    changed = predict(folder, "va", config=config, smooth="off")
+    assert changed != by_config
+    assert changed == predict(folder, "va", config=replace(config, smooth="off"))
+    with pytest.raises(UnknownNameError, match="no policy"):
+        predict(folder, missing="nowhere")
+
+
+def test_subjects_by_keyword(gap_clip):
+    from avaffect import predict
+
+    everyone = predict(gap_clip, "va", model="starter-0", subjects="all")
+    assert everyone.about["configuration"]["analysis"]["faces"]["subjects"] == "all"
+
+
+@pytest.mark.parametrize("wrong", [{"missing": "nowhere"}, {"smooth": "box"}, {"model": "x"}])
+def test_wrong_settings_are_refused_before_the_video_is_read(wrong, gap_clip, monkeypatch):
+    from avaffect import predict
+
+    monkeypatch.setattr("avaffect.pipeline.predict.predict_video", None)
+    with pytest.raises(UsageError):
+        predict(gap_clip, **wrong)
+
+
+def test_a_result_is_a_line(result, gap_clip):
+    assert repr(result) == (
+        f"Result('{gap_clip}', {FRAMES} frames, {FRAMES - 10} with a face, subjects gap)"
+    )
 
 
 def test_result_has_arrays_and_a_data_frame(result):

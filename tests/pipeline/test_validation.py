@@ -10,7 +10,7 @@ from avaffect.files.challenge import read_annotations, write_annotations
 from avaffect.files.editions import edition_named
 from avaffect.files.mtl import read_mtl
 from avaffect.files.table import read_table
-from avaffect.metrics.evaluation import evaluate
+from avaffect.metrics.evaluation import score_pairs
 from avaffect.metrics.pairs import read_pairs
 from avaffect.pipeline.validation import is_challenge, write_validation
 from avaffect.progress import Notice
@@ -103,7 +103,7 @@ def test_evaluate_gives_the_score_of_the_log(task, made, tmp_path):
     assert [(pair.subject, len(pair.predicted)) for pair in pairs] == [
         ("a", 30), ("b_left", 21), ("b_right", 5)
     ]  # fmt: skip
-    found = evaluate(pairs, task, "abaw8", resamples=100)
+    found = score_pairs(pairs, task, "abaw8", resamples=100)
     # Valence and arousal are written with four decimals.
     assert found.score == pytest.approx(scores[task], abs=1e-3 if task == "va" else 1e-9)
     assert abs(scores[task]) > 1e-3

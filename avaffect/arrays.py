@@ -1,0 +1,72 @@
+"""Records that hold arrays: equal where their arrays are, and short to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+# A value's text is cut behind so many characters.
+_LONGEST = 60
+
+
+class ArrayRecord:
+    """Base of dataclasses that hold arrays.
+
+    A dataclass's own ``==`` raises where it meets an array, and its ``repr`` prints the array's
+    values. To be used with ``@dataclass(frozen=True, eq=False, repr=False)``.
+
+    Two are equal if they are of one class and all their fields are equal; NaN equals NaN. They
+    cannot be hashed. ``repr`` shows an array by its type and shape.
+    """
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(
+            _same(getattr(self, field.name), getattr(other, field.name))
+            for field in fields(self)  # type: ignore[arg-type]
+            if field.compare
+        )
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{field.name}={_text(getattr(self, field.name))}"
+            for field in fields(self)  # type: ignore[arg-type]
+            if field.repr
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _is_array(value: Any) -> bool:
+    """Whether it is an array of numpy or torch."""
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def _same(one: Any, other: Any) -> bool:
+    if _is_array(one) or _is_array(other):
+        if type(one) is not type(other) or one.shape != other.shape or one.dtype != other.dtype:
+            return False
+        return bool(((one == other) | ((one != one) & (other != other))).all())
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        if type(one) is not type(other) or len(one) != len(other):
+            return False
+        return all(map(_same, one, other))
+    return bool(one == other) or (one != one and other != other)
+
+
+def _text(value: Any) -> str:
+    if _is_array(value):
+        size = ", ".join(map(str, value.shape))
+        return f"{str(value.dtype).removeprefix('torch.')}[{size}]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!r}: {_text(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple) and any(map(_is_array, value)):
+        return f"{len(value)} arrays"
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
