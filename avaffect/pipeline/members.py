@@ -20,10 +20,10 @@ from typing import IO
 
 from avaffect.errors import TrainingError
 from avaffect.files.atomic import write_json
+from avaffect.interrupts import Interrupts
 from avaffect.models.device import choose_device
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.training.checkpoint import Checkpoint, read_checkpoint
-from avaffect.training.state import Interrupts
 
 LOG = "train.log"
 DONE = "done.json"

@@ -24,6 +24,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import TrainingError, UsageError
+from avaffect.interrupts import Interrupts
 from avaffect.networks.network import AffectNetwork
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.recipes.recipe import Recipe
@@ -33,7 +34,7 @@ from avaffect.training.optimiser import OPTIMISERS, Schedule
 from avaffect.training.processes import processes
 from avaffect.training.score import validate
 from avaffect.training.setup import Setup
-from avaffect.training.state import STATE, Interrupts, load_state, save_state
+from avaffect.training.state import STATE, load_state, save_state
 from avaffect.windows.order import batch_count, epoch_order
 
 EpochCallback = Callable[[Epoch], None]
