@@ -10,6 +10,7 @@ import errno
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -29,7 +30,8 @@ def alone(file: Path, what: Path, *, wait: float = 0.0) -> Iterator[None]:
     """A block in which no other process, and no other block of this one, is at work on ``what``.
 
     Args:
-        file: the lock's; it and its folder are made, and the file is removed in the end.
+        file: the lock's; it and its folders are made, and removed in the end, the folders if
+            nothing came into them.
         what: what is worked on, for the message.
         wait: seconds to wait for another one to end; 0 refuses at once.
 
@@ -38,6 +40,7 @@ def alone(file: Path, what: Path, *, wait: float = 0.0) -> Iterator[None]:
         OutputError: the file cannot be made.
     """
     lock = FileLock(file, timeout=wait)
+    made = list(takewhile(lambda folder: not folder.exists(), file.absolute().parents))
     held = _acquire(lock, file, what)
     try:
         yield
@@ -48,6 +51,9 @@ def alone(file: Path, what: Path, *, wait: float = 0.0) -> Iterator[None]:
             with suppress(OSError):
                 file.unlink(missing_ok=True)
             lock.release()
+        with suppress(OSError):  # something came into it
+            for folder in made:
+                folder.rmdir()
 
 
 def alone_in(folder: Path, *, wait: float = 0.0) -> AbstractContextManager[None]:

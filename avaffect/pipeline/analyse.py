@@ -149,37 +149,19 @@ def analyse(
         tracker.restore(state["tracker"])
         on_event(Notice(f"going on with '{path.name}' at frame {start + 1}"))
     with FrameReader(path, config.media, start=start) as reader:
-        hint = reader.info.frames_hint
-        with (
-            Recorder(
-                spool,
-                nets.encoders,
-                nets.shapes,
-                crops,
-                config.faces.crop_size,
-                frames_at_once(reader.info.video.width, reader.info.video.height),
-            ) as recorder,
-            Interrupts() as interrupts,
-        ):
-            interrupts.patient = False
-            # Whether the tracker has seen just the frames that were recorded.
-            whole = True
-            try:
-                for frame in reader:
-                    interrupts.patient, whole = True, False
-                    faces = _aligned(tracker.update(frame), frame, nets)
-                    done = frame.index + 1
-                    state = {"tracker": tracker.state()} if done % CHECKPOINT_EVERY == 0 else None
-                    recorder.put(frame, faces, state)
-                    interrupts.patient, whole = False, True
-                    if interrupts.asked:
-                        raise KeyboardInterrupt
-                    if done % REPORT_EVERY == 0:
-                        on_event(Progress("faces", done, hint if hint and hint >= done else None))
-            except KeyboardInterrupt as error:
-                if whole:
-                    recorder.save({"tracker": tracker.state()})
-                raise KeyboardInterrupt(_saved(path, spool)) from error
+        recorder = Recorder(
+            spool,
+            nets.encoders,
+            nets.shapes,
+            crops,
+            config.faces.crop_size,
+            frames_at_once(reader.info.video.width, reader.info.video.height),
+        )
+        try:
+            _follow(reader, tracker, nets, recorder, on_event)
+        except KeyboardInterrupt as error:
+            # Only now that the recorder has ended is it known.
+            raise KeyboardInterrupt(_saved(path, spool)) from error
         report = reader.report
         if report.frames == 0:
             raise NoFramesError(
@@ -192,6 +174,37 @@ def analyse(
         for notice in _damage(path, report):
             on_event(notice)
         return Analysis(reader.info, report, spool, _summaries(spool, reader.info))
+
+
+def _follow(
+    reader: FrameReader,
+    tracker: Tracker,
+    nets: Nets,
+    recorder: Recorder,
+    on_event: EventCallback,
+) -> None:
+    """Do the pass. When asked to stop it saves what was done, then raises KeyboardInterrupt."""
+    hint = reader.info.frames_hint
+    with recorder, Interrupts() as interrupts:
+        interrupts.patient = False
+        # Whether the tracker has seen just the frames that were recorded.
+        whole = True
+        try:
+            for frame in reader:
+                interrupts.patient, whole = True, False
+                faces = _aligned(tracker.update(frame), frame, nets)
+                done = frame.index + 1
+                state = {"tracker": tracker.state()} if done % CHECKPOINT_EVERY == 0 else None
+                recorder.put(frame, faces, state)
+                interrupts.patient, whole = False, True
+                if interrupts.asked:
+                    raise KeyboardInterrupt
+                if done % REPORT_EVERY == 0:
+                    on_event(Progress("faces", done, hint if hint and hint >= done else None))
+        except KeyboardInterrupt:
+            if whole:
+                recorder.save({"tracker": tracker.state()})
+            raise
 
 
 def _saved(path: Path, spool: Spool) -> str:

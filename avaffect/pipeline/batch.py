@@ -17,7 +17,7 @@ from avaffect.media.inputs import expand_inputs
 from avaffect.media.probe import probe, video_hash
 from avaffect.pipeline.choices import require_licences
 from avaffect.pipeline.folder import Folder, is_preprocessed, source_name
-from avaffect.pipeline.outputs import Outputs
+from avaffect.pipeline.outputs import WORK, Outputs
 from avaffect.pipeline.predict import predict_folder, predict_video, predict_voice
 from avaffect.pipeline.preprocess import NetsLoader
 from avaffect.pipeline.voice import is_voice
@@ -26,8 +26,6 @@ from avaffect.predictions.predictor import build_predictor
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.encoders import FACES as PICTURES
-
-WORK = ".predict-work"
 
 
 def find_sources(arguments: Sequence[str], recursive: bool = False) -> list[Path]:
@@ -116,6 +114,8 @@ class PredictBatch:
     Raises:
         UsageError: for settings that do not exist or do not go together, or a net that they
             exclude by its licence.
+        BusyError: another process writes the file for all subjects, or works on the same source.
+        ForeignFileError: something is in the way that avaffect did not write.
     """
 
     def __init__(
@@ -136,8 +136,8 @@ class PredictBatch:
         self.predictor = build_predictor(config, device)
         self._config = config
         self._nets = NetsLoader(config.analysis, device)
-        self._outputs = Outputs(out, edition, files=form == "files")
-        self._kinds = {"files": (), "single": config.tasks, "mtl": ("mtl",)}[form]
+        kinds = {"files": (), "single": config.tasks, "mtl": ("mtl",)}[form]
+        self._outputs = Outputs(out, edition, form == "files", kinds)
         self._store = store
         self._overwrite = overwrite
         self._on_event = on_event
@@ -148,7 +148,12 @@ class PredictBatch:
         self._stack = ExitStack()
 
     def __enter__(self) -> PredictBatch:
+        """Raises BusyError, ForeignFileError about the files for all subjects."""
         self._stack.__enter__()
+        if self._outputs.kinds:
+            # Whoever ended last would leave its own rows alone.
+            self._stack.enter_context(self._outputs.alone_with_single())
+            self._outputs.require_ours(self._outputs.single_paths)
         return self
 
     def __exit__(
@@ -158,6 +163,7 @@ class PredictBatch:
         trace: TracebackType | None,
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+        self._tidy()
         if error is None and self._writers and self._earlier:
             self._on_event(
                 Notice(
@@ -179,22 +185,31 @@ class PredictBatch:
             pictures = PICTURES in self.predictor.needs
             made_with, video = Folder(source).made_with(pictures), Folder(source).video()
         else:
-            voice = is_voice(source, self._config.analysis.media)
-            if not voice:
+            if not is_voice(source, self._config.analysis.media):
                 probe(source, self._config.analysis.media)  # refuses what is no video
             made_with = video_hash(source)
             video = {"name": source.name, "sha256": made_with}
         key = self._outputs.key(made_with, self._config)
-        if not self._overwrite:
-            self._outputs.require_free_for(name, video)
-            if known := self._known(name, key):
-                return known
+        try:
+            with self._outputs.alone(name):
+                if not self._overwrite:
+                    self._outputs.require_free_for(name, video)
+                    if known := self._known(name, key):
+                        return known
+                self._outputs.require_place(name, str(video.get("sha256", "")))
+                return self._predict(source, name, made_with, key, is_folder=is_folder)
+        finally:
+            self._tidy()
+
+    def _predict(
+        self, source: Path, name: str, made_with: str, key: str, *, is_folder: bool
+    ) -> Predicted:
+        work = self._outputs.root / WORK / f"{name}-{made_with[:8]}"
         if is_folder:
             result = predict_folder(source, self._config, self.predictor)
         else:
-            work = self._outputs.root / WORK / f"{name}-{made_with[:8]}"
             store = None if self._store is None else Folder(self._store(name))
-            if voice:
+            if is_voice(source, self._config.analysis.media):
                 result = predict_voice(
                     source,
                     self._config,
@@ -216,23 +231,28 @@ class PredictBatch:
                     on_event=self._on_event,
                 )
         subjects = tuple(one.subject for one in result.predictions)
-        self._claim(name, subjects)
-        files = self._outputs.write(name, result, key)
+        with self._outputs.writing():
+            # Another process may have written other sources' meanwhile.
+            self._owners |= self._outputs.owners(but=set(self._owners.values()))
+            self._claim(name, subjects)
+            files = self._outputs.write(name, result, key)
         self._add(result.predictions)
         if not is_folder:
             shutil.rmtree(work, ignore_errors=True)
-            with suppress(OSError):  # there is another interrupted pass in it
-                work.parent.rmdir()
         return Predicted(
             result.frames, result.found, result.valued, subjects, len(files), again=False
         )
+
+    def _tidy(self) -> None:
+        with suppress(OSError):  # an interrupted pass, or another process's lock, is in it
+            (self._outputs.root / WORK).rmdir()
 
     def _known(self, name: str, key: str) -> Predicted | None:
         record = self._outputs.written(name, key)
         if record is None:
             return None
         try:
-            predictions = self._outputs.read(record) if self._kinds else []
+            predictions = self._outputs.read(record) if self._outputs.kinds else []
             subjects = tuple(record["subjects"])
             known = Predicted(
                 record["frames"],
@@ -244,6 +264,8 @@ class PredictBatch:
             )
         except (AvaffectError, LookupError, TypeError, ValueError):
             return None  # damaged: predict again
+        if self._outputs.kinds:
+            self._outputs.name_single(name)
         self._add(predictions)
         return known
 
@@ -265,7 +287,7 @@ class PredictBatch:
                 self._stack.enter_context(
                     open_single(single_path(root, kind, edition), kind, edition)
                 )
-                for kind in self._kinds
+                for kind in self._outputs.kinds
             ]
         for prediction in predictions:
             self._earlier.discard(prediction.subject)

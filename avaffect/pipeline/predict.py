@@ -186,6 +186,7 @@ def predict_video(
     sha256 = sha256 or video_hash(video)
     if store is not None:
         store.require_free_for(video.name, sha256)
+        store.require_ours([store.features(video.stem)])
     wanted = keys(sha256, analysis_config)
     key = pass_key(wanted, (FACES, *analysis_config.encoders))
     found = analyse(video, analysis_config, nets(on_event), work, key, on_event=on_event)
@@ -196,7 +197,8 @@ def predict_video(
     if store is not None:
         # The store's own configuration is that of the pass, as `preprocess` writes it.
         kept = {**about, "configuration": analysis_config.to_dict()}
-        keep_subjects(store, found, subjects, wanted, kept, sound)
+        with store.alone():
+            keep_subjects(store, found, subjects, wanted, kept, sound)
     about |= {"frames": found.report.frames, "damage": damage(found.report)}
     return _result(video, subjects, config, predictor, about)
 
@@ -240,7 +242,8 @@ def predict_voice(
     """
     _require_listener(predictor, sound)
     folder = store or Folder(work / "sound")
-    preprocess_voice(sound, sha256 or video_hash(sound), folder, config.analysis, on_event)
+    with folder.alone():
+        preprocess_voice(sound, sha256 or video_hash(sound), folder, config.analysis, on_event)
     return replace(predict_folder(folder.root, config, predictor), source=sound)
 
 

@@ -8,7 +8,6 @@ of sound.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from avaffect.errors import MediaError, NoVideoStreamError, UsageError, output_e
 from avaffect.features.provenance import array_key, provenance
 from avaffect.features.spool import Spool
 from avaffect.features.store import FACES, SpooledSubject, write_subject
+from avaffect.files.atomic import sync_folder
 from avaffect.media.container import choose_audio, choose_video, open_container
 from avaffect.media.sound import extract_sound
 from avaffect.pipeline.folder import Folder, is_preprocessed
@@ -122,10 +122,11 @@ def preprocess_voice(
             store_sound(folder, stored, config, arrays, wanted, about, on_event)
             folder.write_record({**folder.record(), "configuration": about["configuration"]})
         return stages(arrays)
+    folder.require_ours([folder.wav, folder.features(path.stem)])
     wav = folder.work / "audio.wav"
     sound = extract_sound(path, config.media, wav, first_time_s=None, on_event=on_event)
     if sound is None or sound.samples == 0:
-        shutil.rmtree(folder.work, ignore_errors=True)
+        folder.clear_work()
         raise MediaError(
             f"no sound of '{path}' can be decoded", "check whether the file plays in a player"
         )
@@ -136,9 +137,11 @@ def preprocess_voice(
     reader = SoundReader(wav, span, config, arrays, on_event)
     spool.write_rows(reader.specs, reader.chunks(spool.times()))
     subject = SpooledSubject(path.stem, spool, ())
+    folder.claim([folder.wav, folder.features(subject.name)])
     write_subject(folder.features(subject.name), subject, about, wanted)
     try:
         wav.replace(folder.wav)
+        sync_folder(folder.root)
     except OSError as error:
         raise output_error(folder.wav, error) from error
     folder.write_record(
@@ -153,5 +156,5 @@ def preprocess_voice(
             "versions": about["versions"],
         }
     )
-    shutil.rmtree(folder.work, ignore_errors=True)
+    folder.clear_work()
     return stages(arrays)
