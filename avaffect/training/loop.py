@@ -37,6 +37,8 @@ from avaffect.training.setup import Setup
 from avaffect.training.state import STATE, load_state, save_state
 from avaffect.windows.order import batch_count, epoch_order
 
+# What a run says that was asked to stop and has saved itself.
+SAVED = "all is saved"
 EpochCallback = Callable[[Epoch], None]
 # A run that is killed loses at most this much.
 _SAVE_EVERY_S = 600.0
@@ -176,7 +178,7 @@ def train(
                 if group.any(interrupts.asked):
                     save(epoch, done)
                     group.wait()
-                    raise KeyboardInterrupt
+                    raise KeyboardInterrupt(SAVED)
                 if time.monotonic() - saved > _SAVE_EVERY_S:
                     save(epoch, done)
                     saved = time.monotonic()
@@ -221,7 +223,7 @@ def train(
             if group.first:
                 on_epoch(entry)
             if group.any(interrupts.asked):
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt(SAVED)
         if group.first:
             history.plot()
         history.close()
