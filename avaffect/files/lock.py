@@ -33,7 +33,7 @@ def alone(file: Path, what: Path, *, wait: float = 0.0) -> Iterator[None]:
         file: the lock's; it and its folders are made, and removed in the end, the folders if
             nothing came into them.
         what: what is worked on, for the message.
-        wait: seconds to wait for another one to end; 0 refuses at once.
+        wait: seconds to wait for another one to end; 0 refuses at once, below 0 is for ever.
 
     Raises:
         BusyError: another one is at work.
