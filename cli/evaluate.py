@@ -160,7 +160,9 @@ def evaluate(
         _print_comparison(against, other, comparison)
     if json_path is not None:
         from avaffect.files.atomic import write_json
+        from avaffect.files.ours import marked, require_own_file
 
+        require_own_file(Path(json_path), marked(b'"predictions"', b'"annotations"', b'"score"'))
         write_json(Path(json_path), _clean(report))
     if plot is not None:
         from avaffect.metrics.chart import draw

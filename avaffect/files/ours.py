@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path, PurePath
 
-from avaffect.errors import ForeignFileError, UsageError
+from avaffect.errors import ForeignFileError, output_error
 from avaffect.files.atomic import write_json
+
+_NEAR = 1 << 16
 
 
 def require_ours(root: Path, paths: Iterable[Path], ours: Collection[str]) -> None:
@@ -63,17 +65,34 @@ def write_claims(file: Path, claims: Iterable[str]) -> None:
     write_json(file, sorted(claims))
 
 
-def require_ours_or_new(file: Path, is_ours: bool, where: str) -> None:
-    """Refuse to replace a single file that is there and not ours.
+def require_own_file(path: Path, is_ours: Callable[[Path], bool]) -> None:
+    """Refuse to replace a single file that the user named, unless it is ours or empty.
+
+    Args:
+        path: the file.
+        is_ours: whether a file that is there is one that avaffect writes at such a place.
 
     Raises:
-        ForeignFileError: so it is.
-        UsageError: it is a folder.
+        ForeignFileError: it is none.
     """
-    if file.is_dir():
-        raise UsageError(f"'{file}' is a folder", where)
-    if os.path.lexists(file) and not is_ours:
-        raise foreign(file, where)
+    try:
+        if path.is_file() and path.stat().st_size and not is_ours(path):
+            raise foreign(path, "choose another name")
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def marked(*marks: bytes) -> Callable[[Path], bool]:
+    """For :func:`require_own_file`: whether a file has all ``marks`` near its ends."""
+
+    def has(path: Path) -> bool:
+        with path.open("rb") as file:
+            ends = file.read(_NEAR)
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _NEAR))
+            ends += file.read(_NEAR)
+        return all(mark in ends for mark in marks)
+
+    return has
 
 
 def _named(path: Path, root: Path, ours: Collection[str]) -> bool:

@@ -20,6 +20,7 @@ from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import subject_file_name
 from avaffect.files.editions import Edition, edition_named
+from avaffect.files.ours import marked, require_own_file
 from avaffect.files.table import read_table
 from avaffect.metrics.evaluation import Pair
 
@@ -64,8 +65,10 @@ class Thresholds:
         """Write them as JSON.
 
         Raises:
+            ForeignFileError: a file is there that holds no thresholds.
             OutputError: the file cannot be written.
         """
+        require_own_file(path, marked(b'"thresholds"', b'"tuned_on"'))
         write_json(path, {"thresholds": dict(self.values), "tuned_on": self.tuned_on})
 
     @classmethod

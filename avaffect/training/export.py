@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from avaffect.errors import CheckpointError
 from avaffect.files.atomic import atomic_path
+from avaffect.files.ours import marked, require_own_file
 from avaffect.networks.apply import probabilities
 from avaffect.networks.network import AffectNetwork
 from avaffect.training.checkpoint import Checkpoint, load_checkpoint
@@ -78,6 +79,7 @@ def export_onnx(place: Path | str, path: Path) -> Exported:
 
     Raises:
         CheckpointError: no checkpoint that can be used, or ONNX says something else than PyTorch.
+        ForeignFileError: a file is there that is no such network.
         OutputError: the file cannot be written.
     """
     checkpoint, network = load_checkpoint(place)
@@ -105,6 +107,7 @@ def export_onnx(place: Path | str, path: Path) -> Exported:
                 f"ONNX Runtime and PyTorch differ by {difference:.2g} for '{place}'",
                 "nothing was written; please report the recipe",
             )
+        require_own_file(path, marked(b"pytorch", b"_seen", b"windows", b"frames"))
     return Exported(path, there, flat.outputs, difference)
 
 
