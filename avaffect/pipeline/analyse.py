@@ -92,10 +92,15 @@ class Analysis:
     spool: Spool
     tracks: list[TrackSummary]
 
-    def spooled(self, faces: FaceConfig) -> list[SpooledSubject]:
-        """Who gets a file, by :func:`avaffect.faces.subjects.name_subjects`."""
+    def spooled(self, faces: FaceConfig, name: str | None = None) -> list[SpooledSubject]:
+        """Who gets a file, by :func:`avaffect.faces.subjects.name_subjects`.
+
+        Args:
+            faces: the settings.
+            name: what the video is called; None takes its stem.
+        """
         subjects = name_subjects(
-            self.info.path.stem, self.tracks, faces.subjects, self.report.frames
+            name or self.info.path.stem, self.tracks, faces.subjects, self.report.frames
         )
         return [
             SpooledSubject(one.name, self.spool, () if one.track is None else (one.track,))

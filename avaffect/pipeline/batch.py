@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,12 @@ from avaffect.config import PredictConfig
 from avaffect.errors import AvaffectError, InputNotFoundError, UsageError
 from avaffect.files.challenge import SingleFileWriter, open_single, single_path
 from avaffect.files.editions import DEFAULT_EDITION, check_choice
+from avaffect.files.prepared import prepared_in
 from avaffect.media.inputs import expand_inputs
 from avaffect.media.probe import probe, video_hash
 from avaffect.pipeline.choices import require_licences
 from avaffect.pipeline.folder import Folder, is_preprocessed, source_name
+from avaffect.pipeline.names import names_of
 from avaffect.pipeline.outputs import WORK, Outputs
 from avaffect.pipeline.predict import predict_folder, predict_video, predict_voice
 from avaffect.pipeline.preprocess import NetsLoader
@@ -38,7 +40,13 @@ def find_sources(arguments: Sequence[str], recursive: bool = False) -> list[Path
     for argument in arguments:
         # An empty argument is no folder, though Path takes it for the current one.
         folders = preprocessed_in(Path(argument)) if argument else []
-        sources += folders or expand_inputs([argument], recursive, sound=True)
+        try:
+            sources += folders or expand_inputs([argument], recursive, sound=True)
+        except InputNotFoundError:
+            # Below other folders, as those of the videos were.
+            if not (argument and (deeper := _deeper(Path(argument), recursive))):
+                raise
+            sources += deeper
     return list(dict.fromkeys(sources))
 
 
@@ -47,29 +55,25 @@ def preprocessed_in(path: Path) -> list[Path]:
     if is_preprocessed(path):
         return [path]
     try:
-        return sorted(one for one in path.iterdir() if is_preprocessed(one))
+        found = [one for one in path.iterdir() if is_preprocessed(one)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise InputNotFoundError(
             f"'{path}' cannot be read ({error.strerror})", "check the name and the permissions"
         ) from error
+    return sorted({*found, *_deeper(path)}) if found else []
 
 
-def require_distinct(sources: Sequence[Path]) -> None:
-    """Raise UsageError if two sources would write the same files."""
-    seen: dict[str, Path] = {}
-    for source in sources:
-        try:
-            name = source_name(source)
-        except UsageError:  # refused when its turn comes
-            continue
-        if name in seen:
-            raise UsageError(
-                f"the results of '{seen[name]}' and '{source}' would both be called '{name}'",
-                "rename one of them, or give them in two runs with different -o",
-            )
-        seen[name] = source
+def _deeper(path: Path, every: bool = False) -> list[Path]:
+    """Preprocessed folders in folders: all, or those that have folders in their names."""
+    found = prepared_in(path)
+    return [one for one in found if every or "name" in Folder(one).record()]
+
+
+def require_distinct(sources: Sequence[Path], arguments: Iterable[str] = ()) -> None:
+    """Raise UsageError if two sources would write the same files, see ``pipeline.names``."""
+    names_of(sources, arguments)
 
 
 @dataclass(frozen=True)
@@ -173,13 +177,18 @@ class PredictBatch:
                 )
             )
 
-    def __call__(self, source: Path) -> Predicted:
+    def __call__(self, source: Path, name: str | None = None) -> Predicted:
         """Predict a video or preprocessed folder and write its files.
+
+        Args:
+            source: which.
+            name: what its files are called; None takes its own name.
 
         Raises:
             AvaffectError: as :func:`avaffect.predict`; OutputError if a file cannot be written.
         """
-        name = source_name(source)
+        own = source_name(source)
+        name = name or own
         is_folder = is_preprocessed(source)
         if is_folder:
             pictures = PICTURES in self.predictor.needs
@@ -209,6 +218,7 @@ class PredictBatch:
             result = predict_folder(source, self._config, self.predictor)
         else:
             store = None if self._store is None else Folder(self._store(name))
+            named = {} if name == source.stem else {"name": name}
             if is_voice(source, self._config.analysis.media):
                 result = predict_voice(
                     source,
@@ -217,6 +227,7 @@ class PredictBatch:
                     work,
                     sha256=made_with,
                     store=store,
+                    **named,
                     on_event=self._on_event,
                 )
             else:
@@ -228,6 +239,7 @@ class PredictBatch:
                     work,
                     sha256=made_with,
                     store=store,
+                    **named,
                     on_event=self._on_event,
                 )
         subjects = tuple(one.subject for one in result.predictions)

@@ -25,8 +25,8 @@ from avaffect.files.atomic import write_json
 from avaffect.files.challenge import subject_file_name
 from avaffect.files.lock import alone_in
 from avaffect.files.ours import foreign, read_claims, relative, require_ours, write_claims
+from avaffect.files.prepared import RECORD
 
-RECORD = "preprocess.json"
 _WORK_FOLDERS = ("crops", "crops-again")
 _WORK_FILES = ("claims.json", "audio.wav", "times.f8", "rows.safetensors", "checkpoint.json")
 
@@ -201,7 +201,10 @@ def source_name(source: Path) -> str:
     name = source.stem
     if is_preprocessed(source):
         video = Folder(source).video().get("name")
+        # A name of its own is that of a video below other folders, see `pipeline.names`.
+        own = Folder(source).record().get("name")
         name = Path(video).stem if video else source.resolve().name
+        name = own if isinstance(own, str) else name
     try:
         name.encode()
     except UnicodeEncodeError as error:

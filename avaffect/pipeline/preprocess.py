@@ -22,6 +22,7 @@ from avaffect.features.store import (
     write_subject,
 )
 from avaffect.files.atomic import sync_all
+from avaffect.files.challenge import subject_file_name
 from avaffect.files.ours import relative
 from avaffect.media.frames import DecodeReport
 from avaffect.media.probe import probe, video_hash
@@ -88,6 +89,7 @@ def preprocess(
     *,
     device: str = "auto",
     nets: NetsLoader | None = None,
+    name: str | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Preprocessed:
     """Write aligned faces, sound and features of a video; do only what is not there already.
@@ -105,6 +107,7 @@ def preprocess(
         config: the settings; None takes the defaults.
         device: ``auto``, ``cpu`` or ``cuda``, for the encoders.
         nets: loaded nets to share between videos; None loads them if needed.
+        name: what its subjects are called; None takes the video's stem.
         on_event: progress and notices.
 
     Raises:
@@ -116,7 +119,8 @@ def preprocess(
         OutputError: if results cannot be written; what was finished is kept.
     """
     video, folder = Path(video), Folder(Path(out))
-    source_name(video)
+    stem, name = source_name(video), name or video.stem
+    subject_file_name(f"{name}_right")
     config = config or AnalysisConfig()
     voice = is_voice(video, config.media)
     if not voice:
@@ -126,11 +130,15 @@ def preprocess(
         folder.require_free_for(video.name, sha256)
         if voice:
             # Of a video that had this name before.
-            _drop_others(folder, {video.stem})
-            made = preprocess_voice(video, sha256, folder, config, on_event)
-            return _result(video, folder, made, sound_only=True)
-        nets = nets or NetsLoader(config, choose_device(device).name)
-        return _preprocess(video, sha256, folder, config, nets, on_event)
+            _drop_others(folder, {name})
+            made = preprocess_voice(video, sha256, folder, config, on_event, name)
+            result = _result(video, folder, made, sound_only=True)
+        else:
+            nets = nets or NetsLoader(config, choose_device(device).name)
+            result = _preprocess(video, sha256, folder, config, nets, name, on_event)
+        if name != stem and folder.record().get("name") != name:
+            folder.write_record({**folder.record(), "name": name})
+        return result
 
 
 def _preprocess(
@@ -139,6 +147,7 @@ def _preprocess(
     folder: Folder,
     config: AnalysisConfig,
     nets: NetsLoader,
+    name: str,
     on_event: EventCallback,
 ) -> Preprocessed:
     wanted = keys(sha256, config)
@@ -148,8 +157,8 @@ def _preprocess(
     if stored is None:
         # Before the long work; who is in the video shows at its end.
         wav = [folder.wav] if sound_arrays(config) else []
-        folder.require_ours([folder.features(video.stem), folder.crops(video.stem), *wav])
-        stored = _everything(video, folder, config, nets(on_event), wanted, about, on_event)
+        folder.require_ours([folder.features(name), folder.crops(name), *wav])
+        stored = _everything(video, folder, config, nets(on_event), wanted, about, name, on_event)
         done += [FACES, CROPS]
     unheard = stale_arrays(stored, config, wanted)
     heard = set(unheard)
@@ -200,12 +209,13 @@ def _everything(
     nets: Nets,
     wanted: Mapping[str, str],
     about: Mapping[str, Any],
+    name: str,
     on_event: EventCallback,
 ) -> list[StoredSubject]:
     crops = folder.work / "crops"
     key = pass_key(wanted, (FACES, CROPS, *config.encoders))
     analysis = analyse(video, config, nets, folder.work, key, crops=crops, on_event=on_event)
-    subjects = analysis.spooled(config.faces)
+    subjects = analysis.spooled(config.faces, name)
     # The pictures last: a run cut off in between makes them again from the stored points.
     keep_subjects(folder, analysis, subjects, wanted, about)
     folder.claim(folder.crops(one.name) for one in subjects)

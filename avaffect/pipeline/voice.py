@@ -87,6 +87,7 @@ def preprocess_voice(
     folder: Folder,
     config: AnalysisConfig,
     on_event: EventCallback = ignore_events,
+    name: str | None = None,
 ) -> tuple[str, ...]:
     """Write ``audio.wav`` and the features of a sound file, as far as they are not there already.
 
@@ -99,6 +100,7 @@ def preprocess_voice(
         folder: where to.
         config: the settings; those of faces and encoders do not matter.
         on_event: progress and notices.
+        name: of the subject; None takes the file's stem.
 
     Returns:
         what was made now, of ``audio`` and ``voice``; empty if all was there.
@@ -114,6 +116,7 @@ def preprocess_voice(
         raise UsageError(
             f"'{path}' holds nothing but sound, which is left out", "run without --no-audio"
         )
+    name = name or path.stem
     wanted = voice_keys(sha256, config)
     about = provenance(path.name, sha256, config.to_dict(), model_hashes(sound_models(config)))
     stored = folder.finished(wanted[FACES])
@@ -122,7 +125,7 @@ def preprocess_voice(
             store_sound(folder, stored, config, arrays, wanted, about, on_event)
             folder.write_record({**folder.record(), "configuration": about["configuration"]})
         return stages(arrays)
-    folder.require_ours([folder.wav, folder.features(path.stem)])
+    folder.require_ours([folder.wav, folder.features(name)])
     wav = folder.work / "audio.wav"
     sound = extract_sound(path, config.media, wav, first_time_s=None, on_event=on_event)
     if sound is None or sound.samples == 0:
@@ -136,7 +139,7 @@ def preprocess_voice(
     span = (sound.start_s, sound.end_s)
     reader = SoundReader(wav, span, config, arrays, on_event)
     spool.write_rows(reader.specs, reader.chunks(spool.times()))
-    subject = SpooledSubject(path.stem, spool, ())
+    subject = SpooledSubject(name, spool, ())
     folder.claim([folder.wav, folder.features(subject.name)])
     write_subject(folder.features(subject.name), subject, about, wanted)
     try:
