@@ -4,6 +4,7 @@
     +- UsageError                 wrong use: bad option, path or name (exit code 2)
     |  +- UnknownNameError        a task, model, detector ... that does not exist
     |  +- InputNotFoundError      a file or folder that does not exist, or a glob without a match
+    |  +- ForeignFileError        a file is in the way that avaffect did not write
     +- MediaError                 the file cannot be used as a video
     |  +- NotMediaError           empty, or no container that the decoder knows
     |  +- NoVideoStreamError      a readable container without a (chosen) video stream
@@ -18,6 +19,7 @@
     +- TrainingError              training that cannot go on, such as a loss that is no number
     +- OutputError                results cannot be written
     |  +- DiskFullError           no space left
+    |  +- BusyError               another process is working there
 
 Every message is one line: what is wrong, then what to do about it.
 """
@@ -71,6 +73,10 @@ class UnknownNameError(UsageError):
 
 class InputNotFoundError(UsageError):
     """A file or folder that does not exist, or a glob without a match."""
+
+
+class ForeignFileError(UsageError):
+    """A file or folder is in the way that avaffect did not write; it is never touched."""
 
 
 class MediaError(AvaffectError):
@@ -127,6 +133,10 @@ class OutputError(AvaffectError):
 
 class DiskFullError(OutputError):
     """No space left on the disk."""
+
+
+class BusyError(OutputError):
+    """Another process is working there."""
 
 
 def output_error(path: Path, error: OSError) -> OutputError:

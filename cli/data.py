@@ -74,6 +74,7 @@ def check_command(
     from avaffect.cli.report import Reporter, printable, say_error
     from avaffect.datasets.check import check
     from avaffect.files.atomic import write_json
+    from avaffect.files.ours import holds, require_own_file
 
     with Reporter() as reporter:
         report = check(
@@ -93,6 +94,7 @@ def check_command(
     if len(report.errors) > _SHOWN_ERRORS:
         click.echo(f"{len(report.errors)} such lines are listed with --json")
     if json_path is not None:
+        require_own_file(Path(json_path), holds(b'"ready"', b'"root"', b'"remarks"'))
         write_json(Path(json_path), {"ready": report.ready, **asdict(report)})
     if report.ready:
         click.echo(f"training can start ({len(report.warnings)} warnings)")

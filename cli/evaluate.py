@@ -171,7 +171,9 @@ def evaluate(
         _print_comparison(against, other, comparison)
     if json_path is not None:
         from avaffect.files.atomic import write_json
+        from avaffect.files.ours import holds, require_own_file
 
+        require_own_file(Path(json_path), holds(b'"predictions"', b'"annotations"', b'"score"'))
         write_json(Path(json_path), _clean(report))
     if plot is not None:
         from avaffect.metrics.chart import draw

@@ -12,6 +12,7 @@ import click
 from avaffect import __version__
 from avaffect.cli.report import explain, say_error
 from avaffect.errors import UnknownNameError
+from avaffect.interrupts import exit_code, raise_on_signals
 
 COMMANDS = {
     "preprocess": "avaffect.cli.preprocess:preprocess",
@@ -28,7 +29,6 @@ COMMANDS = {
     "export": "avaffect.cli.export:export",
     "models": "avaffect.cli.models:models",
 }
-INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -71,7 +71,8 @@ def avaffect(debug: bool) -> None:
 
 
 def main() -> None:
-    """The entry point: 0 done, 1 work failed, 2 wrong use, 130 interrupted."""
+    """The entry point: 0 done, 1 work failed, 2 wrong use, or `interrupts.exit_code`."""
+    raise_on_signals()
     # Before torch is loaded: its threads wait in a busy loop, which on a machine with other work
     # makes training five to twelve times slower (benchmarks/training.py).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -91,7 +92,7 @@ def main() -> None:
         # click hides what was raised behind its own Abort.
         said = str(error) or str(error.__cause__ or "")
         say_error(f"interrupted; {said or kept}")
-        code = INTERRUPTED
+        code = exit_code()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code

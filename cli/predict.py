@@ -118,8 +118,9 @@ def predict(
     from avaffect.cli.report import Reporter, Row, run_all
     from avaffect.config import AudioConfig, PredictConfig
     from avaffect.models.device import choose_device
-    from avaffect.pipeline.batch import PredictBatch, find_sources, require_distinct
+    from avaffect.pipeline.batch import PredictBatch, find_sources
     from avaffect.pipeline.choices import parse_tasks, with_checkpoint, with_features
+    from avaffect.pipeline.names import joined, names_of
     from avaffect.pipeline.voice import only_sound
 
     if options["offline"]:
@@ -138,8 +139,9 @@ def predict(
         config = with_checkpoint(config, options["checkpoint"])
     config = with_features(config, options["features"])
     reporter = Reporter(options["quiet"])
-    sources = find_sources(inputs or _default_inputs(), recursive, reporter)
-    require_distinct(sources)
+    inputs = inputs or _default_inputs()
+    sources = find_sources(inputs, recursive, reporter)
+    names = names_of(sources, inputs)
     device = choose_device(options["device"])
     root = Path(out)
     with (
@@ -158,7 +160,7 @@ def predict(
         reporter.say(f"device: {device.description}")
 
         def work(source: Path) -> Row:
-            done = batch(source)
+            done = batch(source, joined(names[source]))
             outcome = "already done" if done.again else f"{done.files} files in {out}"
             return Row.done(
                 source,

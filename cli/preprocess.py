@@ -87,8 +87,8 @@ def preprocess(
     from avaffect.features.voice import DEFAULT_VOICE
     from avaffect.media.inputs import expand_inputs
     from avaffect.models.device import choose_device
-    from avaffect.pipeline.batch import require_distinct
     from avaffect.pipeline.choices import require_licences, with_features
+    from avaffect.pipeline.names import joined, names_of
     from avaffect.pipeline.preprocess import NetsLoader
     from avaffect.pipeline.preprocess import preprocess as run
 
@@ -107,15 +107,16 @@ def preprocess(
     require_licences(replace(default, analysis=config))
     reporter = Reporter(options["quiet"])
     videos = expand_inputs(inputs, recursive, sound=True, on_event=reporter)
-    require_distinct(videos)
+    names = names_of(videos, inputs)
     device = choose_device(options["device"])
     nets = NetsLoader(config, device.name)
     with reporter:
         reporter.say(f"device: {device.description}")
 
         def work(video: Path) -> Row:
-            target = Path(out) / video.stem if len(videos) > 1 else Path(out)
-            done = run(video, target, config, nets=nets, on_event=reporter)
+            target = Path(out) / names[video] if len(videos) > 1 else Path(out)
+            name = joined(names[video])
+            done = run(video, target, config, nets=nets, name=name, on_event=reporter)
             outcome = f"{', '.join(done.done) or 'nothing to do'} in {target}"
             if done.sound_only:
                 return Row(video.name, f"ok ({outcome})", str(done.frames))

@@ -96,7 +96,7 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
       avaffect train --resume -o run/
     """
     from avaffect.cli.report import Reporter
-    from avaffect.pipeline.train import read_run, run
+    from avaffect.pipeline.train import RUN, read_run, run
 
     if resume:
         _require_free(ctx)
@@ -123,8 +123,11 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
                 on_fold=table.start,
             )
         except KeyboardInterrupt as error:
+            if not (Path(out) / RUN).is_file():
+                raise KeyboardInterrupt("nothing was begun yet") from error
+            saved = str(error) or "what was saved before is kept"
             raise KeyboardInterrupt(
-                f"all is saved, `avaffect train --resume -o {out}` goes on"
+                f"{saved}, `avaffect train --resume -o {out}` goes on"
             ) from error
     _close(reporter, config, result, out)
 

@@ -34,6 +34,7 @@ from avaffect.files.editions import (
 )
 from avaffect.files.layout import SPLITS, annotation_files, mtl_files, source_video
 from avaffect.files.mtl import MtlSubject, read_mtl
+from avaffect.files.prepared import prepared_in
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
 Labels = NDArray[Any]
@@ -50,9 +51,9 @@ def find_stores(features: Path) -> dict[str, Path]:
     Where there is none, folders of pictures stand for them, as the organisers hand them out.
 
     Args:
-        features: the output folder of several videos (``<video>/features/<subject>``) or of one
-            (``features/<subject>``); or a folder of pictures (``cropped_aligned/<subject>`` or
-            ``<subject>``, and in it ``00001.jpg`` ...).
+        features: the output folder of several videos (``<video>/features/<subject>``, also below
+            other folders) or of one (``features/<subject>``); or a folder of pictures
+            (``cropped_aligned/<subject>`` or ``<subject>``, and in it ``00001.jpg`` ...).
 
     Returns:
         folders as ``features.pictures.open_features`` takes them.
@@ -65,6 +66,9 @@ def find_stores(features: Path) -> dict[str, Path]:
     if not features.is_dir():
         raise InputNotFoundError(f"there is no folder '{features}'", _PREPROCESS)
     stores = _subfolders(features, "features/*", "*/features/*")
+    for deeper in prepared_in(features):
+        if deeper.parent != features:
+            stores += _subfolders(deeper, "features/*")
     pictures = () if stores else _subfolders(features, f"{CROPS}/*", "*")
     found: dict[str, Path] = {}
     for path in stores or [one for one in pictures if PictureFolder(one).exist]:

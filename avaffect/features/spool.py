@@ -7,12 +7,18 @@ interrupted pass go on in mid-video. In the folder:
 - ``times.f8``: float64, the time of each decoded frame in seconds;
 - ``track-<id>.bin``: one fixed-size record per face of that track (:attr:`Spool.dtype`);
 - ``rows.safetensors``: arrays with a row per decoded frame that no face is needed for, e.g. sound;
-- ``checkpoint.json``: how far the files are known to be good, and the caller's own state.
+- ``checkpoint.json``: how far the files are known to be good, a checksum of each up to there, and
+  the caller's own state.
+
+What does not fit its checksum, since another process wrote to it or a power cut tore it, is never
+read: such a pass begins anew.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,9 +41,10 @@ BASE = np.dtype(
     ]
 )
 
-_VERSION = 1
+_VERSION = 2
 _FLUSH_RECORDS = 256
 _READ_ROWS = 512
+_READ_BYTES = 1 << 20
 _PATTERNS = ("times.f8", "track-*.bin", "rows.safetensors", "checkpoint.json")
 
 
@@ -49,6 +56,7 @@ class Spool:
         arrays: what each face carries besides :data:`BASE`, by name.
         key: fingerprint of the video and the settings that the records depend on.
         dtype: the structured dtype of a record: :data:`BASE`, then a field per array.
+        saved: decoded frames that :meth:`resume` would find.
     """
 
     def __init__(self, folder: Path, arrays: Mapping[str, ArraySpec], key: str) -> None:
@@ -62,9 +70,13 @@ class Spool:
                 for name, spec in arrays.items()
             ]
         )
+        self.saved = 0
         self._frames = 0
         self._counts: dict[int, int] = {}
         self._last: dict[int, int] = {}
+        # By path, the CRC-32 of all that was written to it.
+        self._sums: dict[Path, int] = {}
+        self._unsynced: set[Path] = set()
         self._pending_times = bytearray()
         self._pending: dict[int, bytearray] = {}
         self._pending_records = 0
@@ -93,7 +105,7 @@ class Spool:
 
         Returns:
             None where there is no checkpoint, or it was made with another key or other arrays,
-            or files are shorter than it says.
+            or files are shorter than it says or hold something else.
 
         Raises:
             OutputError: the files cannot be cut back to the checkpoint.
@@ -108,7 +120,8 @@ class Spool:
             state = saved["state"]
             sizes = {spool._times_path: frames * 8}
             sizes |= {spool._track_path(t): n * spool.dtype.itemsize for t, n in counts.items()}
-            if any(size < 0 or path.stat().st_size < size for path, size in sizes.items()):
+            sums = {path: int(saved["crc32"][path.name]) for path in sizes}
+            if any(_crc32(path, size) != sums[path] for path, size in sizes.items()):
                 return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
@@ -120,7 +133,8 @@ class Spool:
                 path.unlink()
         except OSError as error:
             raise output_error(folder, error) from error
-        spool._frames, spool._counts = frames, counts
+        spool.saved = spool._frames = frames
+        spool._counts, spool._sums = counts, sums
         for track, count in counts.items():
             if count:
                 spool._last[track] = int(spool.track(track, count - 1)["frame"][0])
@@ -206,6 +220,8 @@ class Spool:
                 if data:
                     with path.open("ab") as file:
                         file.write(data)
+                    self._sums[path] = zlib.crc32(data, self._sums.get(path, 0))
+                    self._unsynced.add(path)
         except OSError as error:
             raise output_error(path, error) from error
         self._pending_times = bytearray()
@@ -222,15 +238,45 @@ class Spool:
             OutputError: the disk does not take it; the checkpoint before stays.
         """
         self.flush()
+        try:
+            for path in self._unsynced:
+                with path.open("r+b") as file:
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise output_error(path, error) from error
+        self._unsynced.clear()
         write_json(
             self.folder / "checkpoint.json",
             {
                 "made_with": self._made_with(),
                 "frames": self._frames,
                 "tracks": self._counts,
+                "crc32": {path.name: value for path, value in self._checksums().items()},
                 "state": state,
             },
         )
+        self.saved = self._frames
+
+    def require_whole(self) -> None:
+        """Read everything once: it is what this pass wrote, and nothing else.
+
+        Raises:
+            FeatureError: it is not; the checkpoint is gone, so that the next pass begins anew.
+        """
+        self.flush()
+        sizes = {self._times_path: self._frames * 8}
+        sizes |= {self._track_path(t): n * self.dtype.itemsize for t, n in self._counts.items()}
+        for path, value in self._checksums().items():
+            try:
+                whole = _crc32(path, sizes[path]) == value and path.stat().st_size == sizes[path]
+            except (OSError, ValueError):
+                whole = False
+            if not whole:
+                (self.folder / "checkpoint.json").unlink(missing_ok=True)
+                raise FeatureError(
+                    f"'{path}' holds something else than this run wrote",
+                    "run again when no other program writes there",
+                )
 
     def times(self) -> NDArray[np.float64]:
         """float64 [frames], each decoded frame's time in seconds."""
@@ -294,6 +340,11 @@ class Spool:
         except OSError as error:
             raise output_error(self.folder, error) from error
 
+    def _checksums(self) -> dict[Path, int]:
+        """The checksum of each file that there is; that of no bytes is 0."""
+        paths = [self._times_path, *map(self._track_path, self._counts)]
+        return {path: self._sums.get(path, 0) for path in paths}
+
     @property
     def _times_path(self) -> Path:
         return self.folder / "times.f8"
@@ -318,3 +369,22 @@ class Spool:
         if len(records) != stop - start:
             raise FeatureError(f"'{path}' is shorter than it was written", "run again")
         return records
+
+
+def _crc32(path: Path, size: int) -> int:
+    """The CRC-32 of the first ``size`` bytes of a file.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+    value = 0
+    with path.open("rb") as file:
+        while size > 0:
+            chunk = file.read(min(size, _READ_BYTES))
+            if not chunk:
+                raise ValueError(f"'{path}' is shorter than it was written")
+            size -= len(chunk)
+            value = zlib.crc32(chunk, value)
+    if size < 0:
+        raise ValueError("a size below 0")
+    return value

@@ -9,11 +9,13 @@
 Each array and the frame table (``faces``) carries a key, see ``features.provenance``: a store
 knows what it was made with, so that only what depends on a changed setting is made again. The
 three files are renamed into place one after the other, and each carries the keys, so a store torn
-by a crash between two renames is recognised.
+by a crash between two renames is recognised. The provenance also has hashes of the other two
+files, so that damage is noticed before it is read (stores of earlier versions have none).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -261,13 +263,19 @@ class StoredSubject(SubjectFeatures):
         import pyarrow.parquet as pq
 
         self.folder = folder
+        self._table_checked = False
         if not folder.is_dir():
             raise FeatureError(f"there is no feature store in '{folder}'", _HINT)
-        self._tensors = TensorFile(folder / "arrays.safetensors", mapped=mapped)
         try:
             self.provenance: dict[str, Any] = json.loads(
                 (folder / "provenance.json").read_text("utf-8")
             )
+            self._hashes = self.provenance.get("hashes", {})
+            arrays = self._hashes.get("arrays", {})
+        except (OSError, ValueError, AttributeError) as error:
+            raise self._unfinished() from error
+        self._tensors = TensorFile(folder / "arrays.safetensors", mapped=mapped, hashes=arrays)
+        try:
             self._name = str(self.provenance["subject"])
             self._frames = int(self.provenance["frames"])
             self.keys: dict[str, str] = json.loads(self._tensors.metadata["keys"])
@@ -333,8 +341,13 @@ class StoredSubject(SubjectFeatures):
     def _read(self, columns: list[str]) -> pa.Table:
         import pyarrow.parquet as pq
 
+        path = self.folder / "frames.parquet"
         try:
-            return pq.read_table(self.folder / "frames.parquet", columns=columns)
+            if not self._table_checked and "frames" in self._hashes:
+                if _file_hash(path) != self._hashes["frames"]:
+                    raise ValueError("the file's hash")
+                self._table_checked = True
+            return pq.read_table(path, columns=columns)
         except (OSError, ValueError, KeyError) as error:
             raise self._unfinished() from error
 
@@ -368,7 +381,14 @@ def write_subject(
         table = subject.arrow_table()
         pq.write_table(table.replace_schema_metadata({"faces": keys[FACES]}), path)
         _write_arrays(
-            folder, subject.name, subject.frames, subject.specs, subject.chunks(), provenance, keys
+            folder,
+            subject.name,
+            subject.frames,
+            subject.specs,
+            subject.chunks(),
+            provenance,
+            keys,
+            _file_hash(path),
         )
 
 
@@ -412,6 +432,7 @@ def replace_arrays(
         everything(),
         provenance,
         {**old.keys, **keys},
+        old.provenance.get("hashes", {}).get("frames"),
     )
 
 
@@ -435,6 +456,7 @@ def _write_arrays(
     chunks: Iterable[Mapping[str, Array]],
     provenance: Mapping[str, Any],
     keys: Mapping[str, str],
+    frames_hash: str | None,
 ) -> None:
     """Write the arrays, then the provenance, both with the keys in them."""
     with atomic_path(folder / "arrays.safetensors") as path:
@@ -443,4 +465,10 @@ def _write_arrays(
                 for array in specs:
                     writer.write(array, chunk[array])
         header = {"version": STORE_VERSION, "subject": name, "frames": frames, "keys": dict(keys)}
-        write_json(folder / "provenance.json", {**header, **provenance})
+        hashes = {"arrays": writer.hashes()} | ({"frames": frames_hash} if frames_hash else {})
+        write_json(folder / "provenance.json", {**header, "hashes": hashes, **provenance})
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()

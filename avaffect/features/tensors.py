@@ -3,14 +3,19 @@
 The `safetensors` library writes only arrays that it is given whole. The format is simple: 8 bytes
 of header length, a JSON header with each array's dtype, shape and place, then the bytes. What is
 written here is read by that library and the other way round.
+
+A hash of each block of an array can be kept elsewhere and given to the reader: a block is checked
+before its first use in a process, so that a slice of a long array costs no more than the blocks
+that it touches, read twice the first time.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +40,8 @@ _CODES = {
 }
 _DTYPES = {code: dtype for dtype, code in _CODES.items()}
 _LONGEST_HEADER = 1 << 24
+BLOCK_BYTES = 1 << 18
+"""Bytes of an array that have a hash of their own; the last block of an array is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,31 @@ class ArraySpec:
         return np.full((rows, *self.shape), np.nan if dtype.kind == "f" else 0, dtype)
 
 
+class _Blocks:
+    """The hashes of what is appended to an array, block by block."""
+
+    def __init__(self) -> None:
+        self._done: list[str] = []
+        self._left = BLOCK_BYTES
+        self._hash = _new_hash()
+
+    def add(self, data: memoryview) -> None:
+        while data:
+            part, data = data[: self._left], data[self._left :]
+            self._hash.update(part)
+            self._left -= len(part)
+            if not self._left:
+                self._done.append(self._hash.hexdigest())
+                self._left, self._hash = BLOCK_BYTES, _new_hash()
+
+    def digests(self) -> list[str]:
+        return [*self._done, *([self._hash.hexdigest()] if self._left < BLOCK_BYTES else [])]
+
+
+def _new_hash() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=8)
+
+
 class TensorWriter:
     """Writes a safetensors file row by row; all arrays have the same number of rows.
 
@@ -88,6 +120,7 @@ class TensorWriter:
         self._rows = rows
         self._specs = dict(specs)
         self._written = dict.fromkeys(specs, 0)
+        self._blocks = {name: _Blocks() for name in specs}
         self._offsets: dict[str, int] = {}
         header: dict[str, Any] = {"__metadata__": dict(metadata)}
         end = 0
@@ -116,8 +149,14 @@ class TensorWriter:
                 f"of shape {spec.shape}"
             )
         self._file.seek(self._data + self._offsets[name] + written * spec.row_bytes)
-        self._file.write(np.ascontiguousarray(values, np.dtype(spec.dtype).newbyteorder("<")).data)
+        rows = np.ascontiguousarray(values, np.dtype(spec.dtype).newbyteorder("<"))
+        self._file.write(rows.data)
+        self._blocks[name].add(rows.reshape(-1).view(np.uint8).data)
         self._written[name] += len(values)
+
+    def hashes(self) -> dict[str, list[str]]:
+        """By array, the hash of each block of :data:`BLOCK_BYTES` written so far."""
+        return {name: blocks.digests() for name, blocks in self._blocks.items()}
 
     def __enter__(self) -> TensorWriter:
         return self
@@ -143,13 +182,22 @@ class TensorFile:
     Args:
         path: the file.
         mapped: map it all the same: for many small slices it is much faster.
+        hashes: from :meth:`TensorWriter.hashes`; arrays without them are not checked.
 
     Raises:
         FeatureError: the file is missing or damaged.
     """
 
-    def __init__(self, path: Path, *, mapped: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        mapped: bool = False,
+        hashes: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.path = path
+        self._hashes = hashes or {}
+        self._checked: dict[str, set[int]] = {}
         self._mapped = mapped
         self._version = (0, 0)
         self.specs: dict[str, ArraySpec] = {}
@@ -192,11 +240,16 @@ class TensorFile:
         """Rows ``start`` to ``stop`` of the array ``name``, [n, *shape]; as Python slices.
 
         A copy, or a read-only view if the file is mapped.
+
+        Raises:
+            FeatureError: the file is damaged, as its hashes tell.
         """
         spec = self.specs[name]
         start, stop, _ = slice(start, stop).indices(self.rows)
         count = max(0, stop - start)
         try:
+            if count and name in self._hashes:
+                self._check(name, start * spec.row_bytes, (start + count) * spec.row_bytes)
             if self._mapped and self.rows:
                 return self._map(name)[start : start + count]
             flat = np.fromfile(
@@ -206,8 +259,30 @@ class TensorFile:
                 offset=self._places[name] + start * spec.row_bytes,
             )
             return flat.reshape(count, *spec.shape)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, IndexError) as error:
             raise _damaged(self.path) from error
+
+    def _check(self, name: str, begin: int, end: int) -> None:
+        """Raise ValueError if a block of these bytes of an array is not what was written."""
+        checked = self._checked.setdefault(name, set())
+        first, last = begin // BLOCK_BYTES, (end - 1) // BLOCK_BYTES
+        todo = [block for block in range(first, last + 1) if block not in checked]
+        if not todo:
+            return
+        size = self.rows * self.specs[name].row_bytes
+        with self.path.open("rb") as file:
+            for block in todo:
+                at = block * BLOCK_BYTES
+                place, length = self._places[name] + at, min(BLOCK_BYTES, size - at)
+                found = _new_hash()
+                if self._mapped:
+                    found.update(_file_map(self.path, self._version)[place : place + length].data)
+                else:
+                    file.seek(place)
+                    found.update(file.read(length))
+                if found.hexdigest() != self._hashes[name][block]:
+                    raise ValueError("a block's hash")
+                checked.add(block)
 
     def _map(self, name: str) -> Array:
         spec = self.specs[name]

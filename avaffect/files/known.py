@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from avaffect.errors import FormatError
 from avaffect.files.challenge import subject_file_name
 from avaffect.files.layout import source_video
-from avaffect.files.table import read_metadata
+from avaffect.files.table import read_about
 
 # In the order in which they are told, and what each means for a score.
 WAYS = {
@@ -50,6 +51,10 @@ def known_subjects(tables: Path, subjects: Iterable[str]) -> dict[str, list[str]
     found: dict[str, list[str]] = {way: [] for way in WAYS}
     for subject in subjects:
         path = tables / f"{subject_file_name(subject).removesuffix('.txt')}.parquet"
-        for way in told_ways(read_metadata(path), subject) if path.is_file() else ():
+        try:
+            about = read_about(path)
+        except FormatError:
+            continue  # there is none, or it is not ours
+        for way in told_ways(about, subject):
             found[way].append(subject)
     return {way: some for way, some in found.items() if some}

@@ -20,6 +20,7 @@ MAX_FILES = 10_000
 # What reading a damaged member may raise.
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 _TIME = (1980, 1, 1, 0, 0, 0)
+_ATTRIBUTES = (stat.S_IFREG | 0o644) << 16
 _JUNK = re.compile(r"__MACOSX|\._.*|\.DS_Store|Thumbs\.db|desktop\.ini", re.I)
 _SUFFIXES = re.compile(r"(?:\.(?:txt|csv|mp4|avi|mov|mkv|webm))+$", re.I)
 
@@ -35,10 +36,24 @@ def write_zip(path: Path, files: Iterable[tuple[str, Iterable[str]]]) -> None:
             about = zipfile.ZipInfo(name, _TIME)
             about.compress_type = zipfile.ZIP_DEFLATED
             about.create_system = 3
-            about.external_attr = (stat.S_IFREG | 0o644) << 16
+            about.external_attr = _ATTRIBUTES
             with archive.open(about, "w") as file:
                 for piece in pieces:
                     file.write(piece.encode())
+
+
+def is_own_zip(path: Path) -> bool:
+    """Whether ``path`` is such a zip as :func:`write_zip` makes, as its list says."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return all(
+                one.date_time == _TIME
+                and one.external_attr == _ATTRIBUTES
+                and one.filename.endswith(".txt")
+                for one in archive.infolist()
+            )
+    except (*DAMAGED, OSError, ValueError):
+        return False
 
 
 @contextmanager

@@ -80,13 +80,21 @@ def read_table(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     return columns, metadata
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
-    """The metadata of a file of `write_table`; empty if it is none."""
+def read_about(path: Path) -> dict[str, Any]:
+    """The metadata alone of a file of `write_table`.
+
+    Raises:
+        FormatError: not a parquet file, or not one of avaffect's.
+    """
     try:
-        found = json.loads((pq.read_schema(path).metadata or {})[METADATA_KEY])
-    except (pa.ArrowException, OSError, KeyError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        about = json.loads((pq.read_metadata(path).metadata or {})[METADATA_KEY])
+        if not isinstance(about, dict):
+            raise TypeError("no metadata of avaffect's")
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
+        raise FormatError(
+            f"'{path}' is no table of avaffect", "give a .parquet file that predict has written"
+        ) from error
+    return about
 
 
 def arrow_array(values: NDArray[Any], known: NDArray[np.bool_] | None = None) -> pa.Array:

@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 
 from avaffect.files.atomic import atomic_path
 from avaffect.files.editions import edition_named
+from avaffect.files.ours import holds, require_own_file
 from avaffect.metrics.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+_OURS = b"avaffect evaluate"
 
 
 def draw(
@@ -28,8 +32,10 @@ def draw(
         tuned: the same with tuned thresholds, drawn beside it.
 
     Raises:
+        ForeignFileError: if a file is there that is no such picture.
         OutputError: if the file cannot be written.
     """
+    require_own_file(path, holds(_OURS))
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -47,7 +53,8 @@ def draw(
         # A dollar sign would begin a formula.
         figure.suptitle(title[-100:].replace("$", r"\$"))
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=100)
+        metadata = {"Software": _OURS.decode()}
+        figure.savefig(temporary, format="png", dpi=100, metadata=metadata)
 
 
 def _parts(axes: Axes, evaluation: Evaluation, tuned: Evaluation | None) -> None:

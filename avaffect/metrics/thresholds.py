@@ -21,6 +21,7 @@ from avaffect.files.atomic import write_json
 from avaffect.files.challenge import subject_file_name
 from avaffect.files.editions import Edition, edition_named
 from avaffect.files.gaps import fill_gaps, policy_of
+from avaffect.files.ours import holds, require_own_file
 from avaffect.files.table import read_table
 from avaffect.metrics.evaluation import Pair
 
@@ -67,8 +68,10 @@ class Thresholds:
         """Write them as JSON.
 
         Raises:
+            ForeignFileError: a file is there that holds no thresholds.
             OutputError: the file cannot be written.
         """
+        require_own_file(path, holds(b'"thresholds"', b'"tuned_on"'))
         write_json(
             path,
             {

@@ -9,24 +9,22 @@ fetched one.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 
 from platformdirs import user_cache_dir
 
-from avaffect.errors import DiskFullError, ModelDamagedError, OutputError
+from avaffect.errors import BusyError, DiskFullError, ModelDamagedError, OutputError
+from avaffect.files.lock import alone
 from avaffect.models.zoo import ModelFile
 from avaffect.progress import EventCallback, Notice, ignore_events
 
-# Raised by flock on file systems without locks, e.g. some network ones.
-_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
-
+_FOR_EVER = -1.0
 # Files that passed, as (disk, inode, size, mtime in ns, digest): a process reads each once.
 _passed: set[tuple[int, int, int, int, str]] = set()
 
@@ -142,12 +140,20 @@ def cache_access(model: ModelFile, on_event: EventCallback = ignore_events) -> I
         OutputError: the cache cannot be written, by this function or within the block.
     """
     folder = cache_folder()
+    lock = folder / ".locks" / model.file
     try:
-        (folder / ".locks").mkdir(parents=True, exist_ok=True)
-        with (folder / ".locks" / model.file).open("a") as handle:
-            _lock(handle.fileno(), model, on_event)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(alone(lock, folder))
+            except BusyError:
+                waiting = f"waiting for another process that is fetching model '{model.name}'"
+                on_event(Notice(waiting))
+                stack.enter_context(alone(lock, folder, wait=_FOR_EVER))
             yield
-    except OSError as error:
+    except (OSError, OutputError) as failure:
+        error = failure if isinstance(failure, OSError) else failure.__cause__
+        if not isinstance(error, OSError):
+            raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFullError(
                 f"the disk is full while writing to the model cache '{folder}'",
@@ -157,16 +163,3 @@ def cache_access(model: ModelFile, on_event: EventCallback = ignore_events) -> I
             f"cannot write to the model cache '{folder}' ({error.strerror or error})",
             "set AVAFFECT_CACHE to a folder that you can write to",
         ) from error
-
-
-def _lock(handle: int, model: ModelFile, on_event: EventCallback) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        on_event(Notice(f"waiting for another process that is fetching model '{model.name}'"))
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    except OSError as error:
-        # Two processes may then fetch at once. They can spoil each other's download, which the
-        # check finds, but not the cache: only right files are renamed into it.
-        if error.errno not in _NO_LOCKS:
-            raise

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 from avaffect.files.atomic import atomic_path, write_text
+from avaffect.files.lock import alone
 from avaffect.models.cache import cache_folder, file_sha256
 from avaffect.models.fetch import model_path
 
+# What making one takes at most.
+_PATIENCE_S = 600.0
 Make = Callable[[Path, Path], None]
 
 
@@ -30,10 +32,18 @@ def derived_file(model: str, name: str, make: Make) -> Path:
     weights = model_path(model)
     target = cache_folder() / "derived" / file_sha256(weights)[:16] / name
     seal = target.with_name(f"{name}.sha256")
-    if target.is_file() and seal.is_file() and seal.read_text().strip() == file_sha256(target):
-        return target
-    with atomic_path(target) as temporary:
-        make(weights, temporary)
-        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
-    write_text(seal, digest + "\n")
+    # Two processes would each write a file of its own, and one of them the other's hash.
+    with alone(target.with_name(f"{name}.lock"), target, wait=_PATIENCE_S):
+        if not _is_sealed(target, seal):
+            with atomic_path(target) as temporary:
+                make(weights, temporary)
+                digest = file_sha256(temporary)
+            write_text(seal, digest + "\n")
     return target
+
+
+def _is_sealed(file: Path, seal: Path) -> bool:
+    try:
+        return seal.read_bytes().strip() == file_sha256(file).encode()
+    except OSError:
+        return False

@@ -24,6 +24,7 @@ from avaffect.features.face_pose import SIZE as FACE_POSE_SIZE
 from avaffect.features.spool import Spool
 from avaffect.features.store import SpooledSubject
 from avaffect.features.tensors import ArraySpec
+from avaffect.interrupts import Interrupts
 from avaffect.media.frames import DecodeReport, Frame, FrameReader
 from avaffect.media.probe import MediaInfo
 from avaffect.models.fetch import model_path
@@ -94,10 +95,15 @@ class Analysis:
     tracks: list[TrackSummary]
     rotate: int | None = None
 
-    def spooled(self, faces: FaceConfig) -> list[SpooledSubject]:
-        """Who gets a file, by :func:`avaffect.faces.subjects.name_subjects`."""
+    def spooled(self, faces: FaceConfig, name: str | None = None) -> list[SpooledSubject]:
+        """Who gets a file, by :func:`avaffect.faces.subjects.name_subjects`.
+
+        Args:
+            faces: the settings.
+            name: what the video is called; None takes its stem.
+        """
         subjects = name_subjects(
-            self.info.path.stem, self.tracks, faces.subjects, self.report.frames
+            name or self.info.path.stem, self.tracks, faces.subjects, self.report.frames
         )
         return [
             SpooledSubject(one.name, self.spool, () if one.track is None else (one.track,))
@@ -131,6 +137,8 @@ def analyse(
 
     Raises:
         MediaError: if the file is no readable video.
+        FeatureError: something else wrote into ``folder`` meanwhile.
+        KeyboardInterrupt: after Ctrl-C; it says how far the pass is saved.
     """
     arrays = {"face_pose": ArraySpec((FACE_POSE_SIZE,), "float32")}
     for name in config.encoders:
@@ -150,26 +158,21 @@ def analyse(
         tracker.restore(state["tracker"])
         on_event(Notice(f"going on with '{path.name}' at frame {start + 1}"))
     with FrameReader(path, config.media, start=start) as reader:
-        hint = reader.info.frames_hint
         for doubt in reader.info.doubts:
             on_event(Notice(doubt, warning=True))
-        with Recorder(
+        recorder = Recorder(
             spool,
             nets.encoders,
             nets.shapes,
             crops,
             config.faces.crop_size,
             frames_at_once(*reader.info.video.square_size),
-        ) as recorder:
-            for frame in reader:
-                faces = _aligned(tracker.update(frame), frame, nets)
-                if not faces:
-                    turned.keep(frame.image)
-                done = frame.index + 1
-                state = {"tracker": tracker.state()} if done % CHECKPOINT_EVERY == 0 else None
-                recorder.put(frame, faces, state)
-                if done % REPORT_EVERY == 0:
-                    on_event(Progress("faces", done, hint if hint and hint >= done else None))
+        )
+        try:
+            _follow(reader, tracker, nets, recorder, turned, on_event)
+        except KeyboardInterrupt as error:
+            # Only now that the recorder has ended is it known.
+            raise KeyboardInterrupt(_saved(path, spool)) from error
         report = reader.report
         if report.frames == 0:
             raise NoFramesError(
@@ -177,6 +180,7 @@ def analyse(
                 report.first_error or "check whether the file plays in a video player",
             )
         spool.checkpoint({"tracker": tracker.state()})
+        spool.require_whole()
         on_event(Progress("faces", report.frames, report.frames, finished=True))
         for notice in _damage(path, report):
             on_event(notice)
@@ -185,6 +189,47 @@ def analyse(
             turn = turned.turn(nets.detector, nets.landmarker)
             rotate = None if turn is None else (reader.info.video.rotation + turn) % 360
         return Analysis(reader.info, report, spool, _summaries(spool, reader.info), rotate)
+
+
+def _follow(
+    reader: FrameReader,
+    tracker: Tracker,
+    nets: Nets,
+    recorder: Recorder,
+    turned: TurnedLook,
+    on_event: EventCallback,
+) -> None:
+    """Do the pass. When asked to stop it saves what was done, then raises KeyboardInterrupt."""
+    hint = reader.info.frames_hint
+    with recorder, Interrupts() as interrupts:
+        interrupts.patient = False
+        # Whether the tracker has seen just the frames that were recorded.
+        whole = True
+        try:
+            for frame in reader:
+                interrupts.patient, whole = True, False
+                faces = _aligned(tracker.update(frame), frame, nets)
+                if not faces:
+                    turned.keep(frame.image)
+                done = frame.index + 1
+                state = {"tracker": tracker.state()} if done % CHECKPOINT_EVERY == 0 else None
+                recorder.put(frame, faces, state)
+                interrupts.patient, whole = False, True
+                if interrupts.asked:
+                    raise KeyboardInterrupt
+                if done % REPORT_EVERY == 0:
+                    on_event(Progress("faces", done, hint if hint and hint >= done else None))
+        except KeyboardInterrupt:
+            if whole:
+                recorder.save({"tracker": tracker.state()})
+            raise
+
+
+def _saved(path: Path, spool: Spool) -> str:
+    """What to say of a pass that was stopped."""
+    if not spool.saved:
+        return f"nothing of '{path.name}' was saved yet, the same command begins it anew"
+    return f"'{path.name}' is saved up to frame {spool.saved}, the same command goes on from there"
 
 
 def _aligned(faces: list[TrackedFace], frame: Frame, nets: Nets) -> list[TrackedFace]:

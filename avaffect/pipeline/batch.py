@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,14 @@ from avaffect.config import PredictConfig
 from avaffect.errors import AvaffectError, InputNotFoundError, UsageError
 from avaffect.files.challenge import SingleFileWriter, open_single, single_path
 from avaffect.files.editions import DEFAULT_EDITION, check_choice
+from avaffect.files.prepared import prepared_in
 from avaffect.media.inputs import expand_inputs
 from avaffect.media.local import local_path
 from avaffect.media.probe import probe, video_hash
 from avaffect.pipeline.choices import require_licences
 from avaffect.pipeline.folder import Folder, is_preprocessed, source_name
-from avaffect.pipeline.outputs import Outputs
+from avaffect.pipeline.names import names_of
+from avaffect.pipeline.outputs import WORK, Outputs
 from avaffect.pipeline.predict import predict_folder, predict_video, predict_voice
 from avaffect.pipeline.preprocess import NetsLoader
 from avaffect.pipeline.voice import is_voice
@@ -27,8 +29,6 @@ from avaffect.predictions.predictor import build_predictor
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.encoders import FACES as PICTURES
-
-WORK = ".predict-work"
 
 
 def find_sources(
@@ -43,7 +43,13 @@ def find_sources(
     for argument in arguments:
         # An empty argument is no folder, though Path takes it for the current one.
         folders = preprocessed_in(local_path(argument)) if argument else []
-        sources += folders or expand_inputs([argument], recursive, True, on_event)
+        try:
+            sources += folders or expand_inputs([argument], recursive, True, on_event)
+        except InputNotFoundError:
+            # Below other folders, as those of the videos were.
+            if not (argument and (deeper := _deeper(local_path(argument), recursive))):
+                raise
+            sources += deeper
     return list(dict.fromkeys(sources))
 
 
@@ -52,29 +58,25 @@ def preprocessed_in(path: Path) -> list[Path]:
     if is_preprocessed(path):
         return [path]
     try:
-        return sorted(one for one in path.iterdir() if is_preprocessed(one))
+        found = [one for one in path.iterdir() if is_preprocessed(one)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise InputNotFoundError(
             f"'{path}' cannot be read ({error.strerror})", "check the name and the permissions"
         ) from error
+    return sorted({*found, *_deeper(path)}) if found else []
 
 
-def require_distinct(sources: Sequence[Path]) -> None:
-    """Raise UsageError if two sources would write the same files."""
-    seen: dict[str, Path] = {}
-    for source in sources:
-        try:
-            name = source_name(source)
-        except UsageError:  # refused when its turn comes
-            continue
-        if name in seen:
-            raise UsageError(
-                f"the results of '{seen[name]}' and '{source}' would both be called '{name}'",
-                "rename one of them, or give them in two runs with different -o",
-            )
-        seen[name] = source
+def _deeper(path: Path, every: bool = False) -> list[Path]:
+    """Preprocessed folders in folders: all, or those that have folders in their names."""
+    found = prepared_in(path)
+    return [one for one in found if every or "name" in Folder(one).record()]
+
+
+def require_distinct(sources: Sequence[Path], arguments: Iterable[str] = ()) -> None:
+    """Raise UsageError if two sources would write the same files, see ``pipeline.names``."""
+    names_of(sources, arguments)
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ class PredictBatch:
     Raises:
         UsageError: for settings that do not exist or do not go together, or a net that they
             exclude by its licence.
+        BusyError: another process writes the file for all subjects, or works on the same source.
+        ForeignFileError: something is in the way that avaffect did not write.
     """
 
     def __init__(
@@ -147,8 +151,8 @@ class PredictBatch:
         self._config = config
         self._device = device
         self._nets = NetsLoader(config.analysis, device)
-        self._outputs = Outputs(out, edition, files=form == "files")
-        self._kinds = {"files": (), "single": config.tasks, "mtl": ("mtl",)}[form]
+        kinds = {"files": (), "single": config.tasks, "mtl": ("mtl",)}[form]
+        self._outputs = Outputs(out, edition, form == "files", kinds)
         self._store = store
         self._overwrite = overwrite
         self._on_event = on_event
@@ -159,7 +163,12 @@ class PredictBatch:
         self._stack = ExitStack()
 
     def __enter__(self) -> PredictBatch:
+        """Raises BusyError, ForeignFileError about the files for all subjects."""
         self._stack.__enter__()
+        if self._outputs.kinds:
+            # Whoever ended last would leave its own rows alone.
+            self._stack.enter_context(self._outputs.alone_with_single())
+            self._outputs.require_ours(self._outputs.single_paths)
         return self
 
     def __exit__(
@@ -169,6 +178,7 @@ class PredictBatch:
         trace: TracebackType | None,
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+        self._tidy()
         if error is None and self._writers and self._earlier:
             self._on_event(
                 Notice(
@@ -178,34 +188,49 @@ class PredictBatch:
                 )
             )
 
-    def __call__(self, source: Path) -> Predicted:
+    def __call__(self, source: Path, name: str | None = None) -> Predicted:
         """Predict a video or preprocessed folder and write its files.
+
+        Args:
+            source: which.
+            name: what its files are called; None takes its own name.
 
         Raises:
             AvaffectError: as :func:`avaffect.predict`; OutputError if a file cannot be written.
         """
-        name = source_name(source)
+        own = source_name(source)
+        name = name or own
         is_folder = is_preprocessed(source)
         if is_folder:
             pictures = PICTURES in self.predictor.needs
             made_with, video = Folder(source).made_with(pictures), Folder(source).video()
         else:
-            voice = is_voice(source, self._config.analysis.media)
-            if not voice:
+            if not is_voice(source, self._config.analysis.media):
                 probe(source, self._config.analysis.media)  # refuses what is no video
             made_with = video_hash(source)
             video = {"name": source.name, "sha256": made_with}
         key = self._outputs.key(made_with, self._config)
-        if not self._overwrite:
-            self._outputs.require_free_for(name, video)
-            if known := self._known(name, key):
-                return known
+        try:
+            with self._outputs.alone(name):
+                if not self._overwrite:
+                    self._outputs.require_free_for(name, video)
+                    if known := self._known(name, key):
+                        return known
+                self._outputs.require_place(name, str(video.get("sha256", "")))
+                return self._predict(source, name, made_with, key, is_folder=is_folder)
+        finally:
+            self._tidy()
+
+    def _predict(
+        self, source: Path, name: str, made_with: str, key: str, *, is_folder: bool
+    ) -> Predicted:
+        work = self._outputs.root / WORK / f"{name}-{made_with[:8]}"
         if is_folder:
             result = predict_folder(source, self._config, self.predictor)
         else:
-            work = self._outputs.root / WORK / f"{name}-{made_with[:8]}"
             store = None if self._store is None else Folder(self._store(name))
-            if voice:
+            named = {} if name == source.stem else {"name": name}
+            if is_voice(source, self._config.analysis.media):
                 result = predict_voice(
                     source,
                     self._config,
@@ -213,6 +238,7 @@ class PredictBatch:
                     work,
                     sha256=made_with,
                     store=store,
+                    **named,
                     on_event=self._on_event,
                 )
             else:
@@ -224,17 +250,19 @@ class PredictBatch:
                     work,
                     sha256=made_with,
                     store=store,
+                    **named,
                     on_event=self._on_event,
                 )
         result = result.on(self._device)
         subjects = tuple(one.subject for one in result.predictions)
-        self._claim(name, subjects)
-        files = self._outputs.write(name, result, key)
+        with self._outputs.writing():
+            # Another process may have written other sources' meanwhile.
+            self._owners |= self._outputs.owners(but=set(self._owners.values()))
+            self._claim(name, subjects)
+            files = self._outputs.write(name, result, key)
         self._add(result.written)
         if not is_folder:
             shutil.rmtree(work, ignore_errors=True)
-            with suppress(OSError):  # there is another interrupted pass in it
-                work.parent.rmdir()
         faces = dict(zip(subjects, result.faces, strict=True))
         return Predicted(
             result.frames,
@@ -246,12 +274,16 @@ class PredictBatch:
             rotate=result.rotate,
         )
 
+    def _tidy(self) -> None:
+        with suppress(OSError):  # an interrupted pass, or another process's lock, is in it
+            (self._outputs.root / WORK).rmdir()
+
     def _known(self, name: str, key: str) -> Predicted | None:
         record = self._outputs.written(name, key)
         if record is None:
             return None
         try:
-            predictions = self._outputs.read(record) if self._kinds else []
+            predictions = self._outputs.read(record) if self._outputs.kinds else []
             faces = {subject: int(record["faces"][subject]) for subject in record["subjects"]}
             known = Predicted(
                 record["frames"],
@@ -264,6 +296,8 @@ class PredictBatch:
             )
         except (AvaffectError, LookupError, TypeError, ValueError):
             return None  # damaged: predict again
+        if self._outputs.kinds:
+            self._outputs.name_single(name)
         self._add(predictions)
         return known
 
@@ -285,7 +319,7 @@ class PredictBatch:
                 self._stack.enter_context(
                     open_single(single_path(root, kind, edition), kind, edition)
                 )
-                for kind in self._kinds
+                for kind in self._outputs.kinds
             ]
         for prediction in predictions:
             self._earlier.discard(prediction.subject)

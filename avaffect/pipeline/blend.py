@@ -13,8 +13,9 @@ from avaffect.config import fingerprint
 from avaffect.errors import UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import SingleFileWriter, open_single, single_path
-from avaffect.files.editions import DEFAULT_EDITION, check_choice
+from avaffect.files.editions import DEFAULT_EDITION, TASKS, check_choice
 from avaffect.files.known import WAYS, told_ways
+from avaffect.files.ours import holds, require_own_file
 from avaffect.files.table import read_table
 from avaffect.metrics.pairs import first_few
 from avaffect.models.cache import file_sha256
@@ -87,6 +88,8 @@ def blend_folders(
             that holds predictions.
         InputNotFoundError: a folder without predictions.
         FormatError: predictions that do not belong together.
+        ForeignFileError: something is in the way that avaffect did not write.
+        BusyError: another process writes into ``out``.
         OutputError: a file cannot be written.
     """
     how, out = how or Blending(), Path(out)
@@ -95,7 +98,8 @@ def blend_folders(
     check_choice(edition, form, ("va", "expr", "au") if form == "mtl" else ())
     opened = [open_predictions(Path(folder), edition) for folder in folders]
     subjects, left_out = _subjects(opened, common=common)
-    outputs = Outputs(out, edition, files=form == "files")
+    kinds = {"files": (), "single": TASKS, "mtl": ("mtl",)}[form]
+    outputs = Outputs(out, edition, form == "files", kinds)
     _require_free(out, opened, overwrite=overwrite)
     settings: dict[str, Any] = {
         "version": __version__,
@@ -110,44 +114,51 @@ def blend_folders(
     tasks: dict[str, None] = {}
     writers: list[SingleFileWriter] = []
     frames = 0
-    with ExitStack() as stack:
-        for done, subject in enumerate(subjects, start=1):
-            each, inputs, video = _read(opened, subject)
-            for folder, one in zip(folders, each, strict=True):
-                models[str(folder)][one.model] = None
-            raw = blend(each, how)
-            blended = marked(apply(raw, smoothing), missing)
-            about = {
-                **video,
-                "model": blended.model,
-                "smoothing": str(smoothing),
-                "missing": missing,
-                "blend": {**settings, "inputs": inputs},
-                "notes": [f"blended from {len(folders)} folders, see blend.json"],
-            }
-            seen = int(blended.present.sum())
-            result = Result(out, (blended,), (), about, seen, raw.valued, missing)
-            outputs.write(subject, result, fingerprint(about))
-            if form != "files" and not writers:
-                kinds = ("mtl",) if form == "mtl" else blended.tasks
-                writers = [
-                    stack.enter_context(
-                        open_single(single_path(out, kind, edition), kind, edition)
+    with outputs.alone_with_single(), outputs.writing(0.0):
+        _require_free(out, opened, overwrite=overwrite)
+        outputs.require_ours(outputs.single_paths)
+        # What is half replaced is no blend.
+        (out / RECORD).unlink(missing_ok=True)
+        with ExitStack() as stack:
+            for done, subject in enumerate(subjects, start=1):
+                each, inputs, video = _read(opened, subject)
+                for folder, one in zip(folders, each, strict=True):
+                    models[str(folder)][one.model] = None
+                raw = blend(each, how)
+                blended = marked(apply(raw, smoothing), missing)
+                about = {
+                    **video,
+                    "model": blended.model,
+                    "smoothing": str(smoothing),
+                    "missing": missing,
+                    "blend": {**settings, "inputs": inputs},
+                    "notes": [f"blended from {len(folders)} folders, see blend.json"],
+                }
+                seen = int(blended.present.sum())
+                result = Result(out, (blended,), (), about, seen, raw.valued, missing)
+                outputs.write(subject, result, fingerprint(about))
+                if form != "files" and not writers:
+                    kinds = ("mtl",) if form == "mtl" else blended.tasks
+                    writers = [
+                        stack.enter_context(
+                            open_single(single_path(out, kind, edition), kind, edition)
+                        )
+                        for kind in kinds
+                    ]
+                for writer in writers:
+                    writer.add(fill(blended, missing))
+                frames += len(blended)
+                tasks |= dict.fromkeys(blended.tasks)
+                on_event(
+                    Progress(
+                        "blend", done, len(subjects), "subjects", finished=done == len(subjects)
                     )
-                    for kind in kinds
-                ]
-            for writer in writers:
-                writer.add(fill(blended, missing))
-            frames += len(blended)
-            tasks |= dict.fromkeys(blended.tasks)
-            on_event(
-                Progress("blend", done, len(subjects), "subjects", finished=done == len(subjects))
-            )
-    outputs.drop(set(outputs.owners()) - set(subjects))
-    names = {folder: tuple(some) for folder, some in models.items()}
-    record = {"models": names, "subjects": subjects, "left_out": left_out}
-    write_json(out / RECORD, {**settings, **record})
-    return Blended(subjects, frames, tuple(tasks), names, left_out)
+                )
+        outputs.drop(set(outputs.owners()) - set(subjects))
+        names = {folder: tuple(some) for folder, some in models.items()}
+        record = {"models": names, "subjects": subjects, "left_out": left_out}
+        write_json(out / RECORD, {**settings, **record})
+        return Blended(subjects, frames, tuple(tasks), names, left_out)
 
 
 def _subjects(
@@ -178,12 +189,22 @@ def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) 
             places |= {path.parents[1].resolve() for path in one.files.values()}
     if out.resolve() in places:
         raise UsageError(f"'{out}' is what is blended", "choose another folder with -o")
-    ours = (out / RECORD).is_file()
+    record = out / RECORD
+    require_own_file(record, holds(b'"folders"', b'"version"'))
+    ours, unfinished = record.is_file(), not record.exists() and _is_begun(out)
+    if unfinished:
+        return
     if any((out / name).exists() for name in (TABLES, "records")) and not (ours and overwrite):
         raise UsageError(
             f"'{out}' holds predictions already",
             "choose another folder with -o" + (", or --overwrite them" if ours else ""),
         )
+
+
+def _is_begun(out: Path) -> bool:
+    """Whether all predictions in ``out`` are those of a blend."""
+    records = list((out / "records").glob("*.json"))
+    return bool(records) and all(holds(b'"blend"', b'"inputs"')(one) for one in records)
 
 
 def _read(

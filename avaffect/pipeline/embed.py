@@ -240,10 +240,19 @@ def embed(
         UsageError: the array cannot be called so, or an array of that name is something else.
         FeatureError: the folder holds no pictures, or others than the backbone was trained on.
         CheckpointError: the backbone gives what is no number.
+        BusyError: another process writes there.
         OutputError: results cannot be written; subjects that were finished are kept.
     """
     name = array_name(backbone, name)
     whole = Folder(Path(folder))
+    whole.subjects()  # refuses what is no preprocessed folder before anything is written
+    with whole.alone():
+        return _embed(whole, backbone, name, on_event)
+
+
+def _embed(
+    whole: Folder, backbone: TrainedBackbone, name: str, on_event: EventCallback
+) -> Embedded:
     stored = whole.subjects()
     for one in stored:
         if name in one.specs and name not in backbones_in(one.keys):

@@ -12,12 +12,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -26,13 +23,15 @@ from typing import Any
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.datasets.split import labelled_clips, own_split
-from avaffect.errors import FeatureError, UsageError, output_error
+from avaffect.errors import FeatureError, UsageError
 from avaffect.files.atomic import write_json
+from avaffect.files.lock import LOCK, alone, alone_in
+from avaffect.files.ours import require_ours
 from avaffect.networks.network import AffectNetwork
-from avaffect.pipeline.members import Model, places, train_models
+from avaffect.pipeline.members import SAVING_S, Model, places, train_models
 from avaffect.pipeline.opinions import ByClip, Said, Scores, as_opinions, said_by, score
 from avaffect.pipeline.stacking import train_stack
-from avaffect.pipeline.train import FOLDS, RUN, DataConfig, RunConfig, load_dataset
+from avaffect.pipeline.train import FOLDS, RUN, DataConfig, RunConfig, is_run, load_dataset
 from avaffect.pipeline.validation import scores_of, write_opinions, write_validation
 from avaffect.predictions.ensemble import (
     JOINED,
@@ -134,8 +133,9 @@ def run_ensemble(
         on_model: called with each model that gets trained.
 
     Raises:
-        UsageError: ``out`` holds another ensemble or another command works there, or settings do
-            not fit the data.
+        UsageError: ``out`` holds another ensemble, or settings do not fit the data.
+        ForeignFileError: something is in the way that avaffect did not write.
+        BusyError: another process works in ``out``.
         TrainingError: a model could not be trained.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
@@ -147,7 +147,7 @@ def run_ensemble(
     require_rules(_rule(recipe), targets)
     _require_networks(recipe, targets)
     split = _split(config, dataset, on_event)
-    with _alone(out):
+    with alone_in(out):
         _begin(config, dataset, out, overwrite)
         voters = _set_up(config, split, out)
         models = [model for some in voters.values() for model in some]
@@ -230,31 +230,6 @@ def _split(config: EnsembleConfig, dataset: Dataset, on_event: EventCallback) ->
     return _Split(*parts, tuple(clip.name for clip in labelled if clip.name not in used))
 
 
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """A block in which no other process works in ``out``.
-
-    The processes that are started inherit the lock: it lasts until the last of them has ended.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        file = (out / ".lock").open("ab")
-    except OSError as error:
-        raise output_error(out, error) from error
-    with file:
-        os.set_inheritable(file.fileno(), True)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(
-                f"another `avaffect ensemble`, or a training that it started, works in '{out}'",
-                "wait for it, or stop it with Ctrl-C",
-            ) from error
-        except OSError:  # a file system without locks
-            pass
-        yield
-
-
 def _begin(config: EnsembleConfig, dataset: Dataset, out: Path, overwrite: bool) -> None:
     """Write the settings, unless others are there."""
     data = data_facts(dataset, (), ())["fingerprint"]
@@ -263,21 +238,32 @@ def _begin(config: EnsembleConfig, dataset: Dataset, out: Path, overwrite: bool)
     path = out / SETTINGS
     if (out / RUN).is_file():
         raise UsageError(f"'{out}' holds a run of `avaffect train`", "choose another folder")
-    if path.is_file() and overwrite:
+    found = _settings_in(path)
+    begun = (isinstance(found, dict) and wanted.keys() <= found.keys()) or (
+        path.is_file() and any(is_run(one) for one in out.glob("members/*"))
+    )
+    require_ours(out, [out / name for name in _OURS], _OURS if begun else ())
+    if begun and overwrite:
+        # Trainings whose ensemble was killed may still be saving themselves.
+        for lock in out.glob(f"members/**/{LOCK}"):
+            with alone(lock, lock.parent, wait=SAVING_S):
+                pass
         for name in _OURS:
             shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(True)
-    if path.is_file():
-        try:
-            found = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            found = None
-        if found != wanted:
-            what = _difference(found, wanted)
-            raise UsageError(
-                f"the ensemble in '{out}' has other settings ({what})",
-                "choose another folder, or --overwrite it",
-            )
+    elif begun and found != wanted:
+        what = _difference(found, wanted)
+        raise UsageError(
+            f"the ensemble in '{out}' has other settings ({what})",
+            "choose another folder, or --overwrite it",
+        )
     write_json(path, wanted)
+
+
+def _settings_in(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def _difference(found: Any, wanted: Any, key: str = "") -> str:

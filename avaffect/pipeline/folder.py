@@ -3,14 +3,17 @@
 <root>/cropped_aligned/<subject>/00001.jpg   aligned faces, numbered by frame from 1
 <root>/audio.wav                             16 kHz mono, on the picture's clock
 <root>/features/<subject>/                   the feature store
-<root>/preprocess.json                       which video, which settings, who was found
+<root>/preprocess.json                       which video, which settings, who was found, and which
+                                             of the above are ours
 <root>/.work/                                an unfinished pass, to go on with
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,12 @@ from avaffect.errors import FeatureError, UsageError
 from avaffect.features.store import FACES, StoredSubject, SubjectFeatures
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import subject_file_name
+from avaffect.files.lock import alone_in
+from avaffect.files.ours import foreign, read_claims, relative, require_ours, write_claims
+from avaffect.files.prepared import RECORD
 
-RECORD = "preprocess.json"
+_WORK_FOLDERS = ("crops", "crops-again")
+_WORK_FILES = ("claims.json", "audio.wav", "times.f8", "rows.safetensors", "checkpoint.json")
 
 
 @dataclass(frozen=True)
@@ -79,8 +86,80 @@ class Folder:
         return fingerprint([*keys, self.record().get("crops")] if pictures else keys)
 
     def write_record(self, record: Mapping[str, Any]) -> None:
-        """Write ``preprocess.json``."""
-        write_json(self.root / RECORD, dict(record))
+        """Write ``preprocess.json``, which names all that is ours; what was claimed is named now.
+
+        Raises:
+            ForeignFileError: there is a ``preprocess.json`` that is no record of ours.
+            OutputError: the disk does not take it.
+        """
+        self.require_own_record()
+        ours = sorted(one for one in self.ours() if (self.root / one).exists())
+        write_json(self.root / RECORD, {**record, "files": ours})
+        with suppress(OSError):
+            self._claims.unlink()
+            self.work.rmdir()  # unless a pass is in it
+
+    def alone(self) -> AbstractContextManager[None]:
+        """A block in which no other process writes here; see ``files.lock``.
+
+        Raises:
+            BusyError: another one does.
+        """
+        return alone_in(self.root)
+
+    def ours(self) -> set[str]:
+        """What avaffect wrote here or is about to, relative to the folder; see ``files.ours``."""
+        record = self.record()
+        files, subjects = record.get("files"), record.get("subjects")
+        found = {str(one) for one in files} if isinstance(files, list) else set()
+        # Records of earlier versions have no list of files; these are what they name.
+        names = [str(one) for one in subjects] if isinstance(subjects, list) else []
+        found |= {f"features/{one}" for one in names}
+        if record.get("crops") is not None:
+            found |= {f"cropped_aligned/{one}" for one in names}
+        # That of a sound file has no key of its own.
+        if record.get("sound") is not None and record.get("wav", "") is not None:
+            found.add(self.wav.name)
+        return found | read_claims(self._claims)
+
+    def require_ours(self, paths: Iterable[Path]) -> None:
+        """Refuse to write what is there and not ours.
+
+        Raises:
+            ForeignFileError: one of ``paths``, or the record, is so.
+        """
+        self.require_own_record()
+        require_ours(self.root, paths, self.ours())
+
+    def claim(self, paths: Iterable[Path]) -> None:
+        """Have ``paths`` written from now on, if they are ours or not there.
+
+        Raises:
+            ForeignFileError: one is there and not ours.
+        """
+        paths = list(paths)
+        self.require_ours(paths)
+        write_claims(self._claims, self.ours() | {relative(one, self.root) for one in paths})
+
+    def require_own_record(self) -> None:
+        """Raise ForeignFileError if ``preprocess.json`` is no record of ours."""
+        path = self.root / RECORD
+        if path.exists() and "made_with" not in self.record():
+            raise foreign(path)
+
+    def clear_work(self) -> None:
+        """Remove the unfinished pass, and nothing else that lies there."""
+        with suppress(OSError):
+            for path in [*self.work.iterdir()]:
+                if path.name in _WORK_FOLDERS and path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.name in _WORK_FILES or path.match("track-*.bin"):
+                    path.unlink()
+            self.work.rmdir()
+
+    @property
+    def _claims(self) -> Path:
+        return self.work / "claims.json"
 
     def subjects(self) -> list[StoredSubject]:
         """The stored subjects.
@@ -130,7 +209,10 @@ def source_name(source: Path) -> str:
     name = source.stem
     if is_preprocessed(source):
         video = Folder(source).video().get("name")
+        # A name of its own is that of a video below other folders, see `pipeline.names`.
+        own = Folder(source).record().get("name")
         name = Path(video).stem if video else source.resolve().name
+        name = own if isinstance(own, str) else name
     try:
         name.encode()
     except UnicodeEncodeError as error:

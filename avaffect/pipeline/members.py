@@ -20,16 +20,17 @@ from typing import IO
 
 from avaffect.errors import TrainingError
 from avaffect.files.atomic import write_json
+from avaffect.files.lock import alone_in
+from avaffect.interrupts import Interrupts
 from avaffect.models.device import choose_device, device_index, device_kind
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.training.checkpoint import Checkpoint, read_checkpoint
-from avaffect.training.state import Interrupts
 
 LOG = "train.log"
 DONE = "done.json"
 _LOOK_EVERY_S = 0.1
 # What a process of `train` gets to save itself after Ctrl-C before it is killed.
-_PATIENCE_S = 120.0
+SAVING_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Model:
         """What trains it, or goes on with it, but for the device."""
         fold = [] if self.fold is None else ["--fold", str(self.fold)]
         # -P: a folder called avaffect where the user stands is not this package.
-        train = [sys.executable, "-P", "-m", "avaffect", "train", "--resume"]
+        train = [sys.executable, "-P", "-m", "avaffect.cli.watched", "train", "--resume"]
         return [*train, "-o", str(self.run), *fold]
 
 
@@ -130,6 +131,7 @@ def train_models(
 
     Raises:
         TrainingError: one could not be trained; those that were running are finished all the same.
+        BusyError: another process trains one of them.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
     waiting = [model for model in models if not model.finished]
@@ -153,7 +155,7 @@ def train_models(
                     if (code := one.process.poll()) is None:
                         continue
                     del running[place]
-                    one.log.close()
+                    one.close()
                     if code:
                         failed.append(one.model)
                         on_event(Notice(f"{one.model.name}: {_reason(one.model)}", warning=True))
@@ -180,19 +182,27 @@ class _Running:
     def __init__(self, model: Model, device: str, environment: dict[str, str]) -> None:
         self.model = model
         model.folder.mkdir(parents=True, exist_ok=True)
+        # A training whose ensemble was killed may still be saving itself.
+        with alone_in(model.folder, wait=SAVING_S):
+            pass
         self.log: IO[bytes] = (model.folder / LOG).open("ab")
         self.process = subprocess.Popen(
             # Of the GPUs it sees only the one it is meant for.
             [*model.command, "--device", device_kind(device)],
-            stdin=subprocess.DEVNULL,
+            # It ends with us: see `cli.watched`.
+            stdin=subprocess.PIPE,
             stdout=self.log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
             # Else Ctrl-C would reach it twice: from the terminal, and from us.
             start_new_session=True,
-            # The lock of the folder is ours until all our processes have ended.
-            close_fds=False,
         )
+
+    def close(self) -> None:
+        """To be called when the process has ended."""
+        self.log.close()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
 
 
 def _stop(running: Sequence[_Running]) -> None:
@@ -200,7 +210,7 @@ def _stop(running: Sequence[_Running]) -> None:
     for one in running:
         if one.process.poll() is None:
             one.process.send_signal(signal.SIGINT)
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + SAVING_S
     try:
         for one in running:
             one.process.wait(max(0.0, end - time.monotonic()))
@@ -210,7 +220,7 @@ def _stop(running: Sequence[_Running]) -> None:
             one.process.wait()
     finally:
         for one in running:
-            one.log.close()
+            one.close()
 
 
 def _reason(model: Model) -> str:

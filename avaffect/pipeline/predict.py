@@ -219,6 +219,7 @@ def predict_video(
     *,
     sha256: str | None = None,
     store: Folder | None = None,
+    name: str | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Result:
     """Predict a video in one streaming pass; see :func:`predict`.
@@ -234,6 +235,7 @@ def predict_video(
         work: a folder for the pass; an interrupted pass goes on from what is there.
         sha256: the video's hash, where the caller has it; it costs reading the whole file.
         store: where to keep the features too; None keeps none.
+        name: what the subjects are called; None takes the video's stem.
         on_event: progress and notices.
 
     Raises:
@@ -244,7 +246,7 @@ def predict_video(
     predictor.require_settings(analysis_config.to_dict())
     if PICTURES in predictor.needs:
         folder = store or Folder(work / "preprocessed")
-        preprocess(video, folder.root, analysis_config, nets=nets, on_event=on_event)
+        preprocess(video, folder.root, analysis_config, nets=nets, name=name, on_event=on_event)
         result = predict_folder(folder.root, config, predictor)
         record = folder.record()
         read = {name: record[name] for name in ("frames", "damage", "rotate") if name in record}
@@ -253,17 +255,19 @@ def predict_video(
     sha256 = sha256 or video_hash(video)
     if store is not None:
         store.require_free_for(video.name, sha256)
+        store.require_ours([store.features(name or video.stem)])
     wanted = keys(sha256, analysis_config)
     key = pass_key(wanted, (FACES, *analysis_config.encoders))
     found = analyse(video, analysis_config, nets(on_event), work, key, on_event=on_event)
     sound = _spool_sound(video, analysis_config, found, work, on_event)
     models = model_hashes(all_models(analysis_config))
     about = provenance(video.name, sha256, config.to_dict(), models)
-    subjects = found.spooled(analysis_config.faces)
+    subjects = found.spooled(analysis_config.faces, name)
     if store is not None:
         # The store's own configuration is that of the pass, as `preprocess` writes it.
         kept = {**about, "configuration": analysis_config.to_dict()}
-        keep_subjects(store, found, subjects, wanted, kept, sound)
+        with store.alone():
+            keep_subjects(store, found, subjects, wanted, kept, sound)
     about |= {
         "frames": found.report.frames,
         "damage": damage(found.report),
@@ -305,6 +309,7 @@ def predict_voice(
     *,
     sha256: str | None = None,
     store: Folder | None = None,
+    name: str | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Result:
     """Predict from a file that holds sound and no picture; see :func:`predict_video`.
@@ -314,7 +319,9 @@ def predict_voice(
     """
     _require_listener(predictor, sound)
     folder = store or Folder(work / "sound")
-    preprocess_voice(sound, sha256 or video_hash(sound), folder, config.analysis, on_event)
+    with folder.alone():
+        sha256 = sha256 or video_hash(sound)
+        preprocess_voice(sound, sha256, folder, config.analysis, on_event, name)
     return replace(predict_folder(folder.root, config, predictor), source=sound)
 
 

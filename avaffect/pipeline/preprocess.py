@@ -21,6 +21,9 @@ from avaffect.features.store import (
     replace_configuration,
     write_subject,
 )
+from avaffect.files.atomic import sync_all
+from avaffect.files.challenge import subject_file_name
+from avaffect.files.ours import relative
 from avaffect.media.facts import MediaFacts, video_facts
 from avaffect.media.frames import DecodeReport
 from avaffect.media.local import local_path
@@ -90,6 +93,7 @@ def preprocess(
     *,
     device: str = "auto",
     nets: NetsLoader | None = None,
+    name: str | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Preprocessed:
     """Write aligned faces, sound and features of a video; do only what is not there already.
@@ -107,36 +111,61 @@ def preprocess(
         config: the settings; None takes the defaults.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for the encoders.
         nets: loaded nets to share between videos; None loads them if needed.
+        name: what its subjects are called; None takes the video's stem.
         on_event: progress and notices.
 
     Raises:
         MediaError: if the file can be used neither as a video nor as sound.
         UsageError: if ``out`` belongs to another video, or the video's name cannot be a folder's.
+        ForeignFileError: if something is in the way that avaffect did not write.
+        BusyError: if another process writes into ``out``.
         ModelError: if weights are not to be had or damaged.
         OutputError: if results cannot be written; what was finished is kept.
     """
     video, folder = local_path(video), Folder(Path(out).expanduser())
-    source_name(video)
+    stem, name = source_name(video), name or video.stem
+    subject_file_name(f"{name}_right")
     config = config or AnalysisConfig()
     voice = is_voice(video, config.media)
     if not voice:
-        info = probe(video, config.media)  # refuses what is no video before anything is written
+        probe(video, config.media)  # refuses what is no video before anything is written
     sha256 = video_hash(video)
-    folder.require_free_for(video.name, sha256)
-    if voice:
-        # Of a video that had this name before.
-        _drop_others(folder, {video.stem})
-        made = preprocess_voice(video, sha256, folder, config, on_event)
-        return _result(video, folder, made, sound_only=True)
-    nets = nets or NetsLoader(config, choose_device(device).name)
+    with folder.alone():
+        folder.require_free_for(video.name, sha256)
+        if voice:
+            # Of a video that had this name before.
+            _drop_others(folder, {name})
+            made = preprocess_voice(video, sha256, folder, config, on_event, name)
+            result = _result(video, folder, made, sound_only=True)
+        else:
+            nets = nets or NetsLoader(config, choose_device(device).name)
+            result = _preprocess(video, sha256, folder, config, nets, name, on_event)
+        if name != stem and folder.record().get("name") != name:
+            folder.write_record({**folder.record(), "name": name})
+        return result
+
+
+def _preprocess(
+    video: Path,
+    sha256: str,
+    folder: Folder,
+    config: AnalysisConfig,
+    nets: NetsLoader,
+    name: str,
+    on_event: EventCallback,
+) -> Preprocessed:
     wanted = keys(sha256, config)
     about = provenance(video.name, sha256, config.to_dict(), model_hashes(all_models(config)))
     done: list[str] = []
     stored = folder.finished(wanted[FACES])
     if stored is None:
-        stored = _everything(video, folder, config, nets(on_event), wanted, about, on_event)
+        # Before the long work; who is in the video shows at its end.
+        wav = [folder.wav] if sound_arrays(config) else []
+        folder.require_ours([folder.features(name), folder.crops(name), *wav])
+        stored = _everything(video, folder, config, nets(on_event), wanted, about, name, on_event)
         done += [FACES, CROPS]
     if "media" not in folder.record():  # of an earlier version
+        info = probe(video, config.media)
         facts = video_facts(info, stored[0].times, info.video.first_time_s)
         folder.write_record({**folder.record(), "media": facts.to_dict()})
     unheard = stale_arrays(stored, config, wanted)
@@ -157,14 +186,17 @@ def preprocess(
     if folder.record().get("crops") != wanted[CROPS]:
         # No key while they are exchanged: a run cut off in between makes them again.
         folder.write_record({**folder.record(), "crops": None})
+        folder.claim(folder.crops(one.name) for one in stored)
         crop_again(video, config, folder, stored, on_event)
         for subject in stored:
             replace_configuration(subject.folder, faces=asdict(config.faces))
+        sync_all()
         folder.write_record({**folder.record(), "crops": wanted[CROPS]})
-        done += [CROPS]
+        if CROPS not in done:
+            done += [CROPS]
     if done:
         folder.write_record({**folder.record(), "configuration": config.to_dict()})
-        shutil.rmtree(folder.work, ignore_errors=True)
+    folder.clear_work()
     return _result(video, folder, tuple(done))
 
 
@@ -192,17 +224,19 @@ def _everything(
     nets: Nets,
     wanted: Mapping[str, str],
     about: Mapping[str, Any],
+    name: str,
     on_event: EventCallback,
 ) -> list[StoredSubject]:
     crops = folder.work / "crops"
     key = pass_key(wanted, (FACES, CROPS, *config.encoders))
     analysis = analyse(video, config, nets, folder.work, key, crops=crops, on_event=on_event)
-    subjects = analysis.spooled(config.faces)
+    subjects = analysis.spooled(config.faces, name)
     # The pictures last: a run cut off in between makes them again from the stored points.
     keep_subjects(folder, analysis, subjects, wanted, about)
-    for subject in subjects:
-        _take_crops(crops, subject, folder.crops(subject.name))
-    folder.write_record({**folder.record(), "crops": wanted[CROPS]})
+    folder.claim(folder.crops(one.name) for one in subjects)
+    if all(_take_crops(crops, subject, folder.crops(subject.name)) for subject in subjects):
+        sync_all()
+        folder.write_record({**folder.record(), "crops": wanted[CROPS]})
     return folder.subjects()
 
 
@@ -223,7 +257,11 @@ def keep_subjects(
         wanted: the key of every array, from ``pipeline.keys``.
         about: provenance.
         sound: what the sound features in the spool were made from, None if there are none.
+
+    Raises:
+        ForeignFileError: features that avaffect did not write are in the way.
     """
+    folder.claim(folder.features(one.name) for one in subjects)
     for subject in subjects:
         array_keys = {name: wanted[name] for name in (FACES, *subject.names)}
         write_subject(folder.features(subject.name), subject, about, array_keys)
@@ -264,27 +302,33 @@ def damage(report: DecodeReport) -> dict[str, Any]:
     }
 
 
-def _take_crops(crops: Path, subject: SpooledSubject, target: Path) -> None:
-    """Make the folder ``target`` of the pictures that a pass left, a folder a track."""
+def _take_crops(crops: Path, subject: SpooledSubject, target: Path) -> bool:
+    """Make the folder ``target`` of the pictures that a pass left, a folder a track; False if
+    some are gone."""
     fresh = crops / "subject"
     try:
+        shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         # On a frame with two tracks of a subject only one counts.
         for frame, track in enumerate(subject.arrow_table()["track"].to_numpy()):
             if track >= 0:
                 picture = crop_file(crops / str(track), frame)
                 picture.rename(fresh / picture.name)
+    except FileNotFoundError:
+        return False
     except OSError as error:
         raise output_error(target, error) from error
     put_crops(fresh, target)
+    return True
 
 
 def _drop_others(folder: Folder, names: set[str]) -> None:
     """Remove subjects that an earlier run with other settings named and this one does not."""
+    ours = folder.ours()
     for name in set(folder.record().get("subjects", ())) - names:
-        if Path(name).name == name:
-            shutil.rmtree(folder.crops(name), ignore_errors=True)
-            shutil.rmtree(folder.features(name), ignore_errors=True)
+        for path in (folder.crops(name), folder.features(name)):
+            if Path(name).name == name and relative(path, folder.root) in ours:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _has_wav(folder: Folder, key: str) -> bool:
@@ -298,6 +342,7 @@ def _make_wav(
 ) -> None:
     # No key while it is exchanged: a run cut off in between makes it again.
     folder.write_record({**folder.record(), "wav": None})
+    folder.claim([folder.wav])
     sound = make_wav(video, folder.wav, config.media, on_event)
     if sound is None:
         folder.wav.unlink(missing_ok=True)

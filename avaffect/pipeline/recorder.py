@@ -42,6 +42,12 @@ class _Item:
     state: dict[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Save:
+    state: dict[str, Any]
+    done: threading.Event
+
+
 def crop_file(folder: Path, frame: int) -> Path:
     """Where the aligned picture of a frame (0-based) lies: numbered from 1, as in Aff-Wild2."""
     return folder / f"{frame + 1:05d}.jpg"
@@ -57,7 +63,7 @@ def write_crop(
     )
     if not done:
         raise RuntimeError(f"JPEG encoding of {path} failed")
-    write_bytes(path, data.tobytes())
+    write_bytes(path, data.tobytes(), bulk=True)
 
 
 class Recorder:
@@ -90,7 +96,7 @@ class Recorder:
         self._crops = crops
         self._crop_size = crop_size
         self._batch = batch
-        self._queue: queue.Queue[_Item | None] = queue.Queue(batch)
+        self._queue: queue.Queue[_Item | _Save | None] = queue.Queue(batch)
         self._error: BaseException | None = None
         self._drop = False
         self._pending: list[_Item] = []
@@ -113,17 +119,28 @@ class Recorder:
             raise self._error
         self._queue.put(_Item(frame, faces, state))
 
+    def save(self, state: dict[str, Any]) -> None:
+        """Record what was put so far, make a checkpoint, and wait for it.
+
+        What goes wrong is not raised: the checkpoint before stays.
+        """
+        done = threading.Event()
+        self._queue.put(_Save(state, done))
+        done.wait()
+
     def _run(self) -> None:
         # Goes on emptying the queue after an error or a break: put() must not block for ever.
         while (item := self._queue.get()) is not None:
             if self._error is None and not self._drop:
                 self._guarded(item)
+            if isinstance(item, _Save):
+                item.done.set()
         if self._error is None and not self._drop:
             self._guarded(None)
 
-    def _guarded(self, item: _Item | None) -> None:
+    def _guarded(self, item: _Item | _Save | None) -> None:
         try:
-            if item is not None:
+            if isinstance(item, _Item):
                 self._pending.append(item)
             waiting = sum(len(one.faces) for one in self._pending)
             if (

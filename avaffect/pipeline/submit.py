@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from avaffect.errors import UsageError
 from avaffect.files.atomic import atomic_path
+from avaffect.files.ours import require_own_file
 from avaffect.files.row_order import (
     check_complete,
     check_gaps,
@@ -22,7 +23,7 @@ from avaffect.files.row_order import (
     sources,
 )
 from avaffect.files.submission import Fault, Faults, Rows
-from avaffect.files.submission_zip import write_zip
+from avaffect.files.submission_zip import is_own_zip, write_zip
 from avaffect.files.templates import (
     SINGLE_FILE,
     distinct_places,
@@ -102,6 +103,7 @@ def submit(
         UsageError: the edition does not have the task, the template is another's, or it is not
             clear which predictions are meant.
         FormatError: the template is none, or a file cannot be read.
+        ForeignFileError: a file is there that is no submission of ours.
         OutputError: the zip cannot be written.
     """
     predictions, out = Path(predictions), Path(out)
@@ -116,6 +118,7 @@ def submit(
     report, rows, keys, taken = _assemble(listed, files, wish)
     if report.counts:
         return report
+    require_own_file(Path(out), is_own_zip)
     with suppress(_FaultyError), atomic_path(out) as temporary:
         write_zip(temporary, _contents(rows, keys, taken, wish))
         # What was written is read again, as the organisers will.

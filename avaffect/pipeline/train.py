@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -20,11 +21,13 @@ from avaffect.datasets.split import labelled_clips, own_split
 from avaffect.errors import FormatError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.editions import DEFAULT_EDITION, edition_named
+from avaffect.files.lock import LOCK, alone_in
+from avaffect.files.ours import require_ours
 from avaffect.pipeline.validation import Pairs, scores_of, write_validation
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.library import choose, load_recipe, parse_recipe
 from avaffect.recipes.recipe import Recipe
-from avaffect.training.checkpoint import finite
+from avaffect.training.checkpoint import FACTS, finite
 from avaffect.training.history import tensorboard_writer
 from avaffect.training.loop import EpochCallback, Trained, train
 from avaffect.training.processes import processes
@@ -233,14 +236,18 @@ def run(
 
     Raises:
         UsageError: ``out`` holds a run already, or settings do not fit the data.
+        ForeignFileError: something is in the way that avaffect did not write.
+        BusyError: another process trains in ``out``, or the same fold.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
     out = Path(out)
     if tensorboard:
         tensorboard_writer()  # before anything is loaded or written
     # One group for all folds: a second one in the same processes would wait for the first.
-    with processes(device) as group:
+    with processes(device) as group, ExitStack() as stack:
         first = group.first
+        if first and only_fold is None:
+            stack.enter_context(alone_in(out))
         if first and not overwrite:
             _require_free(config, out, resume)
         dataset = load_dataset(config.data, config.recipe.task_names, on_event)
@@ -256,6 +263,11 @@ def run(
             parts = {f"fold-{only_fold}": parts[f"fold-{only_fold}"]}
         # Only now, so that neither a mistake in the settings nor in the data costs an earlier run.
         if first:
+            # Folds can be trained by several commands at once, but each by one.
+            old = [one.name for one in out.glob("fold-*") if overwrite and one.is_dir()]
+            for name in sorted({*parts, *old} - {""}):
+                stack.callback(_remove_empty, out / name)
+                stack.enter_context(alone_in(out / name))
             _begin(config, out, overwrite, folds)
         group.wait()
         done = []
@@ -320,13 +332,39 @@ def _require_free(config: RunConfig, out: Path, resume: bool) -> None:
 
 
 def _begin(config: RunConfig, out: Path, overwrite: bool, folds: Folds | None) -> None:
-    if overwrite and (out / RUN).is_file():
-        for path in sorted(out.glob("*")):
-            if path.name in _OURS or re.fullmatch("fold-[0-9]+", path.name):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    there = [path for path in sorted(out.glob("*")) if _is_output(path)]
+    begun = is_run(out)
+    require_ours(out, there, [path.name for path in there] if begun else [])
+    if overwrite and begun:
+        for path in there:
+            # Locks are held in the folds' folders.
+            for one in path.iterdir() if path.is_dir() else (path,):
+                if one.name != LOCK:
+                    shutil.rmtree(one) if one.is_dir() else one.unlink()
     write_json(out / RUN, config.to_dict())
     if folds is not None:
         folds.save(out / FOLDS)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # there is something in it
+        folder.rmdir()
+
+
+def _is_output(path: Path) -> bool:
+    """Whether it is called as something that a run writes, and holds something."""
+    if re.fullmatch("fold-[0-9]+", path.name):
+        return not path.is_dir() or any(one.name != LOCK for one in path.iterdir())
+    return path.name in _OURS
+
+
+def is_run(out: Path) -> bool:
+    """Whether ``out`` is a run's folder, of whatever version, also if its settings are damaged."""
+    with suppress(OSError):
+        text = (out / RUN).read_text("utf-8", "replace")
+        if '"recipe"' in text and '"version"' in text:
+            return True
+    return any((one / FACTS).is_file() for one in [*out.glob("last"), *out.glob("fold-*/last")])
 
 
 _OURS = (

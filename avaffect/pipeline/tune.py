@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from avaffect import __version__
 from avaffect.errors import FormatError, InputNotFoundError, UsageError
 from avaffect.files.layout import source_video
+from avaffect.files.lock import alone_in
 from avaffect.files.table import read_table
 from avaffect.metrics.arrays import score_arrays
 from avaffect.metrics.choosing import Choice, best_of, choose
@@ -36,6 +37,8 @@ Pair = tuple[NDArray[Any], NDArray[Any]]
 Limits = tuple[float, ...]
 # A smoothing, and a threshold a unit; None for .5.
 Setting = tuple[Smoothing, Limits | None]
+# Of two tunings at once.
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ def tune(
         InputNotFoundError: no validation tables, or no checkpoint.
         UsageError: labels of whole clips, or fewer than two videos.
         FormatError: a table that is not what it should be.
+        ForeignFileError: a file of that name is there that avaffect did not write.
+        BusyError: a training goes on in ``run``.
         OutputError: a file cannot be written.
     """
     run = Path(run)
@@ -155,10 +160,12 @@ def tune(
         "steps": [asdict(step) for step in steps],
     }
     chosen = Postprocess(str(TaskSmoothing(**smoothings)), limits, "", about)
-    files = tuple(
-        Postprocess(chosen.smooth, limits, checkpoint.sha256, about).save(place)
-        for place, checkpoint in zip(places, checkpoints, strict=True)
-    )
+    # A training may have begun meanwhile, or another tuning.
+    with alone_in(run, wait=_PATIENCE_S):
+        files = tuple(
+            Postprocess(chosen.smooth, limits, checkpoint.sha256, about).save(place)
+            for place, checkpoint in zip(places, checkpoints, strict=True)
+        )
     return Tuned(chosen, tuple(steps), files, len(clips), groups)
 
 

@@ -8,7 +8,6 @@ of sound.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from avaffect.errors import MediaError, NoVideoStreamError, UsageError, output_e
 from avaffect.features.provenance import array_key, provenance
 from avaffect.features.spool import Spool
 from avaffect.features.store import FACES, SpooledSubject, write_subject
+from avaffect.files.atomic import sync_folder
 from avaffect.media.container import choose_audio, choose_video, open_container
 from avaffect.media.facts import sound_facts
 from avaffect.media.sound import extract_sound
@@ -92,6 +92,7 @@ def preprocess_voice(
     folder: Folder,
     config: AnalysisConfig,
     on_event: EventCallback = ignore_events,
+    name: str | None = None,
 ) -> tuple[str, ...]:
     """Write ``audio.wav`` and the features of a sound file, as far as they are not there already.
 
@@ -104,6 +105,7 @@ def preprocess_voice(
         folder: where to.
         config: the settings; those of faces and encoders do not matter.
         on_event: progress and notices.
+        name: of the subject; None takes the file's stem.
 
     Returns:
         what was made now, of ``audio`` and ``voice``; empty if all was there.
@@ -119,6 +121,7 @@ def preprocess_voice(
         raise UsageError(
             f"'{path}' holds nothing but sound, which is left out", "run without --no-audio"
         )
+    name = name or path.stem
     wanted = voice_keys(sha256, config)
     about = provenance(path.name, sha256, config.to_dict(), model_hashes(sound_models(config)))
     stored = folder.finished(wanted[FACES])
@@ -131,6 +134,7 @@ def preprocess_voice(
             store_sound(folder, stored, config, arrays, wanted, about, on_event)
             folder.write_record({**folder.record(), "configuration": about["configuration"]})
         return stages(arrays)
+    folder.require_ours([folder.wav, folder.features(name)])
     if pictures := stills(path):
         shown = "a still picture" if pictures == 1 else f"{pictures} still pictures"
         text = (
@@ -141,7 +145,7 @@ def preprocess_voice(
     wav = folder.work / "audio.wav"
     sound = extract_sound(path, config.media, wav, first_time_s=None, on_event=on_event)
     if sound is None or sound.samples == 0:
-        shutil.rmtree(folder.work, ignore_errors=True)
+        folder.clear_work()
         raise MediaError(
             f"no sound of '{path}' can be decoded", "check whether the file plays in a player"
         )
@@ -154,10 +158,12 @@ def preprocess_voice(
         spool.append_frame(row / config.sound_rate)
     reader = SoundReader(wav, heard, config, arrays, on_event)
     spool.write_rows(reader.specs, reader.chunks(spool.times()))
-    subject = SpooledSubject(path.stem, spool, ())
+    subject = SpooledSubject(name, spool, ())
+    folder.claim([folder.wav, folder.features(subject.name)])
     write_subject(folder.features(subject.name), subject, about, wanted)
     try:
         wav.replace(folder.wav)
+        sync_folder(folder.root)
     except OSError as error:
         raise output_error(folder.wav, error) from error
     folder.write_record(
@@ -178,5 +184,5 @@ def preprocess_voice(
             "versions": about["versions"],
         }
     )
-    shutil.rmtree(folder.work, ignore_errors=True)
+    folder.clear_work()
     return stages(arrays)

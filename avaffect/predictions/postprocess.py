@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from avaffect.errors import CheckpointError, UsageError
 from avaffect.files.atomic import write_json
+from avaffect.files.ours import holds, require_own_file
 from avaffect.predictions.prediction import ACTION_UNITS, AU_THRESHOLD
 from avaffect.predictions.smooth import parse_smoothing
 
@@ -58,8 +59,10 @@ class Postprocess:
         """Write it into the folder of a checkpoint; the path.
 
         Raises:
+            ForeignFileError: a file is there that is none of these.
             OutputError: the file cannot be written.
         """
+        require_own_file(checkpoint / FILE, holds(b'"smooth"', b'"au_thresholds"'))
         write_json(checkpoint / FILE, asdict(self))
         return checkpoint / FILE
 

@@ -118,6 +118,12 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
         network.load_state_dict(load_file(weights))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"'{weights}' is damaged or missing", "train again") from error
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise CheckpointError(
+                f"the weights '{name}' in '{weights}' are no finite numbers",
+                "its training went wrong: look at its losses, and train again",
+            )
     network.eval()
     return checkpoint, network
 

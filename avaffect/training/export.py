@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from avaffect.errors import CheckpointError
 from avaffect.files.atomic import atomic_path
+from avaffect.files.ours import holds, require_own_file
 from avaffect.networks.apply import probabilities
 from avaffect.networks.network import AffectNetwork
 from avaffect.training.checkpoint import Checkpoint, load_checkpoint
@@ -78,6 +79,7 @@ def export_onnx(place: Path | str, path: Path | str) -> Exported:
 
     Raises:
         CheckpointError: no checkpoint that can be used, or ONNX says something else than PyTorch.
+        ForeignFileError: a file is there that is no such network.
         OutputError: the file cannot be written.
     """
     path = Path(path)
@@ -106,6 +108,7 @@ def export_onnx(place: Path | str, path: Path | str) -> Exported:
                 f"ONNX Runtime and PyTorch differ by {difference:.2g} for '{place}'",
                 "nothing was written; please report the recipe",
             )
+        require_own_file(path, holds(b"pytorch", b"_seen", b"windows", b"frames"))
     return Exported(path, there, flat.outputs, difference)
 
 

@@ -24,6 +24,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import TrainingError, UsageError
+from avaffect.interrupts import Interrupts
 from avaffect.networks.network import AffectNetwork
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.recipes.recipe import Recipe
@@ -33,9 +34,11 @@ from avaffect.training.optimiser import OPTIMISERS, Schedule
 from avaffect.training.processes import processes
 from avaffect.training.score import validate
 from avaffect.training.setup import Setup
-from avaffect.training.state import STATE, Interrupts, load_state, save_state
+from avaffect.training.state import STATE, load_state, save_state
 from avaffect.windows.order import batch_count, epoch_order
 
+# What a run says that was asked to stop and has saved itself.
+SAVED = "all is saved"
 EpochCallback = Callable[[Epoch], None]
 # A run that is killed loses at most this much.
 _SAVE_EVERY_S = 600.0
@@ -175,7 +178,7 @@ def train(
                 if group.any(interrupts.asked):
                     save(epoch, done)
                     group.wait()
-                    raise KeyboardInterrupt
+                    raise KeyboardInterrupt(SAVED)
                 if time.monotonic() - saved > _SAVE_EVERY_S:
                     save(epoch, done)
                     saved = time.monotonic()
@@ -220,7 +223,7 @@ def train(
             if group.first:
                 on_epoch(entry)
             if group.any(interrupts.asked):
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt(SAVED)
         if group.first:
             history.plot()
         history.close()

@@ -1,13 +1,10 @@
-"""What resuming needs beside the checkpoint, and how a run is asked to stop."""
+"""What resuming needs beside the checkpoint."""
 
 from __future__ import annotations
 
 import pickle
-import signal
-import threading
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -16,7 +13,6 @@ from avaffect.errors import CheckpointError
 from avaffect.files.atomic import atomic_path
 
 STATE = "state.pt"
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def save_state(folder: Path, parts: Mapping[str, Any], place: Mapping[str, Any]) -> None:
@@ -67,31 +63,3 @@ def load_state(folder: Path, parts: Mapping[str, Any]) -> dict[str, Any] | None:
             f"'{path}' is damaged or of another run", "train again into another folder"
         ) from error
     return place
-
-
-class Interrupts:
-    """A block in which Ctrl-C and SIGTERM are noted, so that the loop can stop between steps.
-
-    A second Ctrl-C stops at once. In threads, where signals cannot be caught, nothing is noted.
-
-    Attributes:
-        asked: whether the run should stop.
-    """
-
-    asked = False
-
-    def __enter__(self) -> Interrupts:
-        self._before: dict[signal.Signals, Any] = {}
-        if threading.current_thread() is threading.main_thread():
-            for one in _SIGNALS:
-                self._before[one] = signal.signal(one, self._note)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for one, handler in self._before.items():
-            signal.signal(one, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True

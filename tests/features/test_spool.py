@@ -295,3 +295,49 @@ def test_rows(tmp_path):
     with pytest.raises(ValueError, match="taken"):
         spool.write_rows({"mesh": ARRAYS["mesh"]}, [])
     np.testing.assert_array_equal(spool.rows().read("audio"), audio)
+
+
+def damage(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["times.f8", "track-000000.bin"])
+def test_no_resume_from_a_flipped_bit(tmp_path, name):
+    spool = Spool.create(tmp_path, ARRAYS, "k")
+    run(spool, 0, 20)
+    spool.checkpoint(None)
+    damage(tmp_path / name, 50)
+    assert Spool.resume(tmp_path, ARRAYS, "k") is None
+    damage(tmp_path / name, 50)
+    assert Spool.resume(tmp_path, ARRAYS, "k") is not None
+
+
+def test_two_at_once_are_noticed_and_begin_anew(tmp_path):
+    """Each appends to the other's files, and their checkpoints take turns."""
+    first = Spool.create(tmp_path, ARRAYS, "k")
+    run(first, 0, 10)
+    second = Spool.create(tmp_path, ARRAYS, "k")
+    run(second, 0, 5)
+    for spool in (first, second):
+        spool.checkpoint(None)
+    run(first, 10, 20)
+    for spool in (second, first):
+        spool.checkpoint(None)
+    with pytest.raises(FeatureError, match="something else than this run wrote"):
+        first.require_whole()
+    assert Spool.resume(tmp_path, ARRAYS, "k") is None
+
+
+def test_a_pass_that_nobody_disturbed_is_whole(tmp_path):
+    spool = Spool.create(tmp_path, ARRAYS, "k")
+    spool.require_whole()
+    run(spool, 0, 300)
+    spool.require_whole()
+    spool.checkpoint(None)
+    resumed = Spool.resume(tmp_path, ARRAYS, "k")
+    assert resumed is not None
+    run(resumed[0], 300, 310)
+    resumed[0].require_whole()
+    check(resumed[0], 310)

@@ -389,3 +389,48 @@ def test_a_subject_of_no_tracks_and_a_pass_without_arrays(tmp_path):
     assert (stored.frames, stored.names, stored.present.any()) == (3, (), False)
     assert stored.table().equals(subject.table())
     assert np.isnan(stored.confidence).all()
+
+
+def flip(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_flipped_bit_in_an_array_is_noticed(stored, mapped):
+    flip(stored.folder / "arrays.safetensors", -1)  # in the last array
+    again = SubjectFeatures.open(stored.folder, mapped=mapped)
+    with pytest.raises(FeatureError, match="is damaged"):
+        for name in again.names:
+            again.array(name, FRAMES - 1)
+
+
+@pytest.mark.parametrize("column", ["times", "present", "confidence"])
+def test_a_flipped_bit_in_the_frame_table_is_noticed(stored, column):
+    flip(stored.folder / "frames.parquet", 60)
+    with pytest.raises(FeatureError, match="damaged"):
+        getattr(SubjectFeatures.open(stored.folder), column)
+
+
+def test_hashes_are_kept_where_arrays_are_replaced(stored):
+    spec = {"mesh": ARRAYS["mesh"]}
+    rows = np.zeros((FRAMES, 4, 3), "f4")
+    replace_arrays(stored.folder, spec, [{"mesh": rows}], PROVENANCE, {"mesh": "new"})
+    again = SubjectFeatures.open(stored.folder)
+    assert again.provenance["hashes"]["arrays"].keys() == set(again.names)
+    for name in again.names:
+        again.array(name)
+    flip(stored.folder / "frames.parquet", 60)
+    with pytest.raises(FeatureError, match="damaged"):
+        SubjectFeatures.open(stored.folder).table()
+
+
+def test_a_store_of_an_earlier_version_has_no_hashes(stored):
+    path = stored.folder / "provenance.json"
+    facts = json.loads(path.read_text())
+    del facts["hashes"]
+    path.write_text(json.dumps(facts))
+    again = SubjectFeatures.open(stored.folder)
+    np.testing.assert_array_equal(again.array("mesh"), stored.array("mesh"))
+    assert again.table().equals(stored.table())

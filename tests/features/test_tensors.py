@@ -259,3 +259,32 @@ def test_more_mapped_files_than_a_process_may_open(tmp_path):
                 assert (file.read("x", 1, 3) == i).all()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@settings(max_examples=20, deadline=None)
+@given(rows=st.integers(1, 60), step=st.integers(1, 70), data=st.data())
+def test_only_the_blocks_that_are_touched_are_checked(tmp_path_factory, mapped, rows, step, data):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tensors, "BLOCK_BYTES", 100)
+        path = tmp_path_factory.mktemp("t") / "a.safetensors"
+        spec = {"a": ArraySpec((5,), "float32")}  # five rows a block
+        array = np.random.default_rng(rows).normal(size=(rows, 5)).astype("f4")
+        with TensorWriter(path, rows, spec, {}) as writer:
+            for start in range(0, rows, step):
+                writer.write("a", array[start : start + step])
+        hashes = writer.hashes()
+        assert len(hashes["a"]) == -(-rows // 5)
+        bad = data.draw(st.integers(0, rows - 1), label="row")
+        content = bytearray(path.read_bytes())
+        content[len(content) - 20 * rows + 20 * bad + 3] ^= 64
+        path.write_bytes(content)
+        start = data.draw(st.integers(0, rows - 1), label="start")
+        stop = data.draw(st.integers(start + 1, rows), label="stop")
+        file = TensorFile(path, mapped=mapped, hashes=hashes)
+        if start // 5 <= bad // 5 <= (stop - 1) // 5:
+            with pytest.raises(FeatureError, match="is damaged"):
+                file.read("a", start, stop)
+        else:
+            np.testing.assert_array_equal(file.read("a", start, stop), array[start:stop])
+        assert len(TensorFile(path).read("a")) == rows

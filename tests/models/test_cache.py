@@ -1,3 +1,4 @@
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -151,7 +152,7 @@ def test_file_systems_without_locks_are_served(monkeypatch):
     def refuse(*_: object) -> None:
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr(cache_module.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     with cache_access(MODEL):
         entered = True
     assert entered

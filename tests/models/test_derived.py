@@ -47,6 +47,15 @@ def test_a_damaged_one_is_made_again(weights, make, made):
     assert len(made) == 2
 
 
+@pytest.mark.parametrize("seal", [b"\xff\xfe", b"", b"0" * 64])
+def test_one_whose_hash_is_damaged_is_made_again(seal, weights, make, made):
+    path = derived.derived_file("any", "net.onnx", make)
+    path.with_name("net.onnx.sha256").write_bytes(seal)
+    derived.derived_file("any", "net.onnx", make)
+    assert len(made) == 2
+    assert sorted(one.name for one in path.parent.iterdir()) == ["net.onnx", "net.onnx.sha256"]
+
+
 def test_other_weights_give_another_file(weights, make):
     first = derived.derived_file("any", "net.onnx", make)
     weights.write_bytes(b"newer weights")

@@ -1,4 +1,6 @@
+import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +8,9 @@ import pytest
 
 from avaffect.config import PredictConfig
 from avaffect.errors import (
+    BusyError,
     FeatureError,
+    ForeignFileError,
     InputNotFoundError,
     NotMediaError,
     UnknownNameError,
@@ -14,6 +18,7 @@ from avaffect.errors import (
 )
 from avaffect.files.challenge import read_annotations
 from avaffect.pipeline import batch as module
+from avaffect.pipeline import outputs
 from avaffect.pipeline.analyse import Nets
 from avaffect.pipeline.batch import PredictBatch, find_sources, require_distinct
 from avaffect.pipeline.choices import with_features
@@ -295,3 +300,122 @@ def test_name_that_is_not_utf8_is_refused(acted, tmp_path):
     path = video(tmp_path, os.fsdecode(b"\xff.mp4"), "x")
     with PredictBatch(tmp_path / "out", CONFIG) as batch, pytest.raises(UsageError, match="UTF-8"):
         batch(path)
+
+
+FOREIGN = (
+    "tables/a.parquet",
+    "VA_Estimation_Challenge/a.txt",
+    "records/a.json",
+)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_avaffect_did_not_write_is_refused_and_stays(name, overwrite, acted, tmp_path):
+    clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
+    video(out, name, "theirs")
+    with PredictBatch(out, CONFIG, overwrite=overwrite) as batch:
+        with pytest.raises(ForeignFileError, match=name):
+            batch(clip)
+        # Others can be written beside it.
+        assert batch(video(tmp_path, "b.mp4", "b")).files == 4
+    assert (out / name).read_text() == "theirs"
+
+
+def test_a_subject_that_shows_in_the_end_takes_nobodys_place(acted, tmp_path):
+    clip, out = video(tmp_path, "a.mp4", "a_left", "a_right"), tmp_path / "out"
+    video(out, "EXPR_Classification_Challenge/a_right.txt", "theirs")
+    with PredictBatch(out, CONFIG) as batch, pytest.raises(ForeignFileError, match="a_right"):
+        batch(clip)
+    assert not (out / "tables").exists()
+
+
+@pytest.mark.parametrize("form", ["single", "mtl"])
+def test_a_file_for_all_that_avaffect_did_not_write_stays(form, acted, tmp_path):
+    clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
+    edition = {"single": "abaw8", "mtl": "abaw7"}[form]
+    name = {"single": "AU_Detection_Challenge/predictions.txt",
+            "mtl": "MTL_Challenge/MTL_predictions.txt"}[form]  # fmt: skip
+    video(out, name, "theirs")
+    with pytest.raises(ForeignFileError, match=name), \
+            PredictBatch(out, CONFIG, form=form, edition=edition) as batch:  # fmt: skip
+        batch(clip)
+    assert files(out) == {name: b"theirs"}
+    (out / name).unlink()
+    # Afterwards it is ours, whichever form came first.
+    for form_, edition_ in (("single", "abaw8"), ("mtl", "abaw7")) * 2:
+        with PredictBatch(out, CONFIG, form=form_, edition=edition_) as batch:
+            batch(clip)
+
+
+def test_a_file_for_all_of_an_earlier_version_is_ours(acted, tmp_path):
+    clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
+    with PredictBatch(out, CONFIG, form="single") as batch:
+        batch(clip)
+    path = out / "records/a.json"
+    record = json.loads(path.read_text())
+    assert len(record.pop("single")) == 3
+    path.write_text(json.dumps(record))
+    with PredictBatch(out, CONFIG, form="single") as batch:
+        assert batch(clip).again
+
+
+def test_dropping_a_person_leaves_what_is_not_ours(acted, tmp_path):
+    clip, out = video(tmp_path, "a.mp4", "a", "a_2"), tmp_path / "out"
+    with PredictBatch(out, CONFIG, form="single") as batch:
+        batch(clip)
+    theirs = video(out, "VA_Estimation_Challenge/a_2.txt", "theirs")
+    clip.write_text("a")
+    with PredictBatch(out, CONFIG, form="single") as batch:
+        batch(clip)
+    assert theirs.read_text() == "theirs"
+    assert not (out / "tables/a_2.parquet").exists()
+
+
+@pytest.mark.parametrize("at", ["write_table", "write_json"])
+def test_what_a_killed_run_had_claimed_is_ours(at, acted, tmp_path, monkeypatch):
+    clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(outputs, at, stop)
+        with PredictBatch(out, CONFIG) as batch:
+            batch(clip)
+    assert (out / "VA_Estimation_Challenge/a.txt").exists()
+    shutil.rmtree(next((out / ".predict-work").glob("a-*")))  # what the acted pass made
+    with PredictBatch(out, CONFIG) as batch:
+        assert batch(clip).files == 4
+    assert not (out / ".predict-work").exists()
+
+
+def test_a_second_run_on_one_video_is_refused_and_one_on_another_is_not(acted, tmp_path):
+    clip, other = video(tmp_path, "a.mp4", "a"), video(tmp_path, "b.mp4", "b")
+    out = tmp_path / "out"
+    act = module.predict_video
+
+    def meanwhile(*args, **kwargs):
+        if args[0] == clip:
+            with PredictBatch(out, CONFIG) as second:
+                with pytest.raises(BusyError, match=f"working on '{out / 'a'}'"):
+                    second(clip)
+                assert second(other).files == 4
+        return act(*args, **kwargs)
+
+    module.predict_video = meanwhile  # `acted` brings back what was there
+    with PredictBatch(out, CONFIG) as batch:
+        batch(clip)
+        assert batch(other).again
+    assert not (out / ".predict-work").exists()
+
+
+def test_two_runs_cannot_write_one_file_for_all(acted, tmp_path):
+    out = tmp_path / "out"
+    with PredictBatch(out, CONFIG, form="single") as batch:
+        batch(video(tmp_path, "a.mp4", "a"))
+        with pytest.raises(BusyError, match="another avaffect"), \
+                PredictBatch(out, CONFIG, form="single"):  # fmt: skip
+            pass
+    rows = (out / "VA_Estimation_Challenge/predictions.txt").read_text().splitlines()
+    assert [row.split("/")[0] for row in rows[1:]] == ["a"] * 3

@@ -8,7 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from avaffect.errors import FormatError, InputNotFoundError, UsageError
+from avaffect.errors import (
+    BusyError,
+    ForeignFileError,
+    FormatError,
+    InputNotFoundError,
+    UsageError,
+)
 from avaffect.files.challenge import read_annotations, write_challenge
 from avaffect.files.editions import ACTION_UNITS
 from avaffect.files.table import read_table, write_table
@@ -203,3 +209,44 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path, pair)
     with pytest.raises(FormatError, match="30 frames by m and 29 by s"):
         blend_folders([tmp_path / "m", tmp_path / "short"], out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", ["VA_Estimation_Challenge/b.txt", "blend.json"])
+def test_what_avaffect_did_not_write_is_refused_and_stays(name, overwrite, tmp_path, pair):
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("theirs")
+    with pytest.raises(ForeignFileError, match=name):
+        blend_folders([tmp_path / "m", tmp_path / "n"], tmp_path / "out", overwrite=overwrite)
+    assert path.read_text() == "theirs"
+
+
+def test_a_blend_that_was_killed_is_gone_on_with(tmp_path, pair):
+    folders, out = [tmp_path / "m", tmp_path / "n"], tmp_path / "out"
+    blend_folders(folders, tmp_path / "whole")
+
+    def stop(event):
+        raise KeyboardInterrupt
+
+    for overwrite in (False, True):
+        with pytest.raises(KeyboardInterrupt):
+            blend_folders(folders, out, overwrite=overwrite, on_event=stop)
+        # Half of it is new: it is no blend until it is finished.
+        assert not (out / "blend.json").exists()
+        blend_folders(folders, out)
+        for file in (tmp_path / "whole").rglob("*.txt"):
+            there = out / file.relative_to(tmp_path / "whole")
+            assert there.read_bytes() == file.read_bytes()
+    assert not list(out.glob(".*"))
+
+
+def test_two_blends_at_once(tmp_path, pair):
+    folders, out = [tmp_path / "m", tmp_path / "n"], tmp_path / "out"
+
+    def second(event):
+        with pytest.raises(BusyError, match=f"working on '{out}'"):
+            blend_folders(folders, out, overwrite=True)
+
+    blend_folders(folders, out, on_event=second)
+    assert (out / "blend.json").exists()

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +16,15 @@ import torch
 
 from avaffect.config import PredictConfig
 from avaffect.datasets.folds import Folds
-from avaffect.errors import CheckpointError, TrainingError, UsageError
+from avaffect.errors import (
+    BusyError,
+    CheckpointError,
+    ForeignFileError,
+    TrainingError,
+    UsageError,
+)
 from avaffect.files.atomic import write_json
+from avaffect.files.lock import alone_in
 from avaffect.files.table import read_table
 from avaffect.metrics.scores import ccc
 from avaffect.networks.apply import apply_network
@@ -185,7 +193,7 @@ def test_two_stages(settings, data, here):
     assert summary["mean_of_members"]["va"] == pytest.approx(np.mean(each))
     fold = load_checkpoint(out / "members" / models[0])[0]
     assert summary["members"]["one-0"]["models"]["fold-0"]["own"] == fold.metrics
-    assert names(out) == [".lock", "ensemble.json", "joined.json", "members", "opinions",
+    assert names(out) == ["ensemble.json", "joined.json", "members", "opinions",
                           "stage2", "summary.json", "validation"]  # fmt: skip
     tables = names(out / "validation/tables")
     assert tables == ["clip10.parquet", "clip8.parquet", "clip9.parquet"]
@@ -303,20 +311,71 @@ def test_a_folder_of_a_run_is_refused(settings, data, here):
     (data / "out/run.json").write_text("{}")
     with pytest.raises(UsageError, match="holds a run of `avaffect train`"):
         run_ensemble(settings(), data / "out", device="cpu", overwrite=True)
-    assert names(data / "out") == [".lock", "run.json"]
+    assert names(data / "out") == ["run.json"]
 
 
 def test_two_commands_at_once(settings, data, here):
-    with module._alone(data / "out"):
-        with pytest.raises(UsageError, match="another `avaffect ensemble`"):
+    with alone_in(data / "out"):
+        with pytest.raises(BusyError, match=f"working on '{data / 'out'}'"):
             run_ensemble(settings(), data / "out", device="cpu")
-        # Its trainings keep the folder when it is gone.
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1, close_fds=False)
-    with pytest.raises(UsageError, match="another"), module._alone(data / "out"):
-        pass
-    child.communicate(b"\n")
-    with module._alone(data / "out"):
-        pass
+        assert names(data / "out") == [".lock"]
+    run_ensemble(settings(), data / "out", device="cpu")
+
+
+@pytest.mark.parametrize("name", ["ensemble.json", "members/one-0/notes.txt", "summary.json"])
+def test_what_avaffect_did_not_write_is_refused_and_stays(name, settings, data, here):
+    path = data / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    with pytest.raises(ForeignFileError, match=name.split("/")[0]):
+        run_ensemble(settings(), data / "out", device="cpu", overwrite=True)
+    assert [one for one in (data / "out").rglob("*") if one.is_file()] == [path]
+
+
+def ended(process: int) -> bool:
+    """Whether a process has ended; one that nobody has asked for yet has."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks Linux for processes")
+def test_no_training_outlives_an_ensemble_that_is_killed(settings, data, tmp_path):
+    """And the same command works at once."""
+    script = """
+import os, sys, time, threading
+from pathlib import Path
+from avaffect.cli import watched
+
+def work():
+    Path(sys.argv[1], "pid").write_text(str(os.getpid()))
+    time.sleep(600)
+
+watched.main = work
+watched.watched()
+"""
+    starter = f"""
+import sys
+from pathlib import Path
+from avaffect.pipeline.members import Model, Places, train_models
+
+class One(Model):
+    @property
+    def command(self):
+        return [sys.executable, "-c", {script!r}, str(self.folder)]
+
+train_models([One(Path(sys.argv[1]))], Places("cpu", ({{}},)))
+"""
+    with subprocess.Popen([sys.executable, "-c", starter, tmp_path / "m"]) as process:
+        pid = tmp_path / "m/pid"
+        while not (pid.exists() and pid.read_text()):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+    while not ended(int(pid.read_text())):
+        time.sleep(0.05)
 
 
 def test_an_unfinished_one_is_no_model(settings, data, here, monkeypatch):

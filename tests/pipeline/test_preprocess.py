@@ -1,4 +1,5 @@
 import errno
+import json
 import shutil
 import wave
 from dataclasses import replace
@@ -10,8 +11,10 @@ import pytest
 
 from avaffect.config import AnalysisConfig, AudioConfig
 from avaffect.errors import (
+    BusyError,
     DiskFullError,
     FeatureError,
+    ForeignFileError,
     InputNotFoundError,
     NotMediaError,
     OutputError,
@@ -24,6 +27,8 @@ from avaffect.pipeline import analyse, redo
 from avaffect.pipeline import preprocess as module
 from avaffect.pipeline.folder import Folder
 from avaffect.pipeline.preprocess import preprocess
+from avaffect.pipeline.recorder import Recorder
+from avaffect.progress import Progress
 
 LIGHT = AnalysisConfig(encoders=("starter-1-face",))
 FRAMES = 40
@@ -146,19 +151,140 @@ def test_second_run_does_nothing(copy, gap_clip, no_nets):
     assert stamps(copy) == before
 
 
-@pytest.mark.parametrize(("stop", "resumes_at"), [(6, 0), (37, 32)])
+@pytest.mark.parametrize("stop", [6, 37])
 def test_interrupted_run_goes_on_to_the_same_result(
-    stop, resumes_at, whole, gap_clip, nets, tmp_path, small_steps, interrupt_at, tracked
+    stop, whole, gap_clip, nets, tmp_path, small_steps, interrupt_at, tracked
 ):
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=f"saved up to frame {stop}, the same command"):
+        preprocess(gap_clip, tmp_path, LIGHT, nets=nets, on_event=interrupt_at(tmp_path, stop, 0))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".work"]
+    del tracked[:]
+    preprocess(gap_clip, tmp_path, LIGHT, nets=nets)
+    assert tracked == list(range(stop, FRAMES))
+    assert_same(content(tmp_path), content(whole.folder.root))
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(("stop", "resumes_at"), [(6, 0), (37, 32)])
+def test_killed_run_goes_on_to_the_same_result(
+    stop, resumes_at, whole, gap_clip, nets, tmp_path, small_steps, interrupt_at, tracked,
+    monkeypatch,
+):  # fmt: skip
+    """A process that is killed saves nothing more."""
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as caught:
+        patch.setattr(Recorder, "save", lambda self, state: None)
         preprocess(gap_clip, tmp_path, LIGHT, nets=nets,
                    on_event=interrupt_at(tmp_path, stop, resumes_at))  # fmt: skip
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".work"]
+    said = f"saved up to frame {resumes_at}," if resumes_at else "nothing of 'gap.mp4' was saved"
+    assert said in str(caught.value)
     del tracked[:]
     preprocess(gap_clip, tmp_path, LIGHT, nets=nets)
     assert tracked == list(range(resumes_at, FRAMES))
     assert_same(content(tmp_path), content(whole.folder.root))
     assert leftovers(tmp_path) == []
+
+
+def test_pass_that_something_else_wrote_to_begins_anew(
+    whole, gap_clip, nets, tmp_path, small_steps, interrupt_at, tracked
+):
+    with pytest.raises(KeyboardInterrupt):
+        preprocess(gap_clip, tmp_path, LIGHT, nets=nets, on_event=interrupt_at(tmp_path, 30, 0))
+    times = tmp_path / ".work/times.f8"
+    times.write_bytes(times.read_bytes()[8:] + bytes(8))
+    del tracked[:]
+    preprocess(gap_clip, tmp_path, LIGHT, nets=nets)
+    assert tracked == list(range(FRAMES))
+    assert_same(content(tmp_path), content(whole.folder.root))
+
+
+def test_pictures_that_are_gone_are_made_again(
+    whole, gap_clip, nets, tmp_path, small_steps, interrupt_at
+):
+    with pytest.raises(KeyboardInterrupt):
+        preprocess(gap_clip, tmp_path, LIGHT, nets=nets, on_event=interrupt_at(tmp_path, 30, 0))
+    next((tmp_path / ".work/crops").glob("*/*.jpg")).unlink()
+    preprocess(gap_clip, tmp_path, LIGHT, nets=nets)
+    assert_same(content(tmp_path), content(whole.folder.root))
+    assert leftovers(tmp_path) == []
+
+
+def test_a_second_run_at_once_is_refused_and_harms_nothing(whole, gap_clip, nets, tmp_path):
+    refused = []
+
+    def second(event):
+        if isinstance(event, Progress) and event.stage == "faces":
+            with pytest.raises(BusyError, match=f"working on '{tmp_path}'"):
+                preprocess(gap_clip, tmp_path, LIGHT, nets=nets)
+            refused.append(event)
+
+    preprocess(gap_clip, tmp_path, LIGHT, nets=nets, on_event=second)
+    assert refused
+    assert_same(content(tmp_path), content(whole.folder.root))
+    assert not (tmp_path / ".lock").exists()
+
+
+FOREIGN = (
+    "audio.wav",
+    "cropped_aligned/gap/00001.jpg",
+    "features/gap/notes.txt",
+    "preprocess.json",
+)
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_avaffect_did_not_write_is_refused_and_stays(name, gap_clip, no_nets, tmp_path):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("theirs")
+    named = path if path.parent == tmp_path else path.parent
+    with pytest.raises(ForeignFileError, match=str(named)):
+        preprocess(gap_clip, tmp_path, LIGHT, nets=no_nets)
+    assert [one for one in tmp_path.rglob("*") if one.is_file()] == [path]
+    assert path.read_text() == "theirs"
+
+
+def test_what_came_after_the_record_is_not_ours(copy, gap_clip, no_nets, nets):
+    """A sound that the run had left out, and pictures of one who was not in the video."""
+    silent = replace(LIGHT, audio=None)
+    shutil.rmtree(copy)
+    preprocess(gap_clip, copy, silent, nets=nets)
+    theirs = [copy / "audio.wav", copy / "cropped_aligned/other/00001.jpg", copy / ".work/notes"]
+    for path in theirs:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("theirs")
+    with pytest.raises(ForeignFileError, match=r"audio\.wav"):
+        preprocess(gap_clip, copy, LIGHT, nets=no_nets)
+    assert preprocess(gap_clip, copy, silent, nets=no_nets).done == ()
+    assert [path.read_text() for path in theirs] == ["theirs"] * 3
+
+
+def test_records_of_earlier_versions_name_what_is_ours(copy, gap_clip, nets):
+    record = Folder(copy).record()
+    ours = record.pop("files")
+    assert ours == ["audio.wav", "cropped_aligned/gap", "features/gap"]
+    (copy / "preprocess.json").write_text(json.dumps(record))
+    assert Folder(copy).ours() == set(ours)
+    other = replace(LIGHT, faces=replace(LIGHT.faces, detect_every=5))
+    assert preprocess(gap_clip, copy, other, nets=nets).done == ("faces", "crops", "audio")
+
+
+@pytest.mark.parametrize("at", ["write_subject", "_take_crops", "_make_wav"])
+def test_what_a_killed_run_had_claimed_is_ours(
+    at, copy, whole, gap_clip, nets, tmp_path, monkeypatch
+):
+    """Also where it had written files and not yet the record."""
+    work = getattr(module, at)
+
+    def work_and_stop(*args):
+        work(*args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, at, work_and_stop)
+        preprocess(gap_clip, tmp_path / "out", LIGHT, nets=nets)
+    preprocess(gap_clip, tmp_path / "out", LIGHT, nets=nets)
+    assert_same(content(tmp_path / "out"), content(whole.folder.root))
+    assert leftovers(tmp_path / "out") == []
 
 
 def test_run_with_other_settings_takes_nothing_of_an_unfinished_one(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avaffect.errors import InputNotFoundError, OutputError, UsageError
+from avaffect.errors import ForeignFileError, InputNotFoundError, OutputError, UsageError
 from avaffect.files.editions import EDITIONS
 from avaffect.files.templates import submission_form, submission_header
 from avaffect.pipeline import submit as submit_module
@@ -170,6 +170,19 @@ def test_an_old_zip_stays_if_the_new_one_has_faults(tmp_path: Path) -> None:
     template = write_template(tmp_path / "t.txt", "va", "abaw6", {"c": 1})
     assert submit(mine, tmp_path / "o.zip", "va", "abaw6", template).counts
     assert (tmp_path / "o.zip").read_text() == "old"
+
+
+def test_only_a_zip_of_ours_is_replaced(tmp_path: Path) -> None:
+    made = write_predictions(tmp_path / "out", "va", "abaw6", listed=False)
+    zipped = tmp_path / "va.zip"
+    for _ in range(2):
+        assert not submit(made, zipped, "va", "abaw6").counts
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("thesis.txt", "theirs")
+    before = zipped.read_bytes()
+    with pytest.raises(ForeignFileError, match=r"va\.zip"):
+        submit(made, zipped, "va", "abaw6")
+    assert zipped.read_bytes() == before
 
 
 def test_what_was_written_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

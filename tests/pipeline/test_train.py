@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
+from avaffect.errors import (
+    BusyError,
+    ForeignFileError,
+    FormatError,
+    InputNotFoundError,
+    UnknownNameError,
+    UsageError,
+)
 from avaffect.files.table import read_table
 from avaffect.metrics.scores import ccc
 from avaffect.pipeline import train as module
@@ -360,3 +367,47 @@ def test_labels_of_whole_clips(settings, data):
             assert row[3] == ["calm", "cross"][int(row[0][4:]) % 2]
             assert float(row[4]) + float(row[5]) == pytest.approx(1, abs=1e-4)
         assert names(data / "run" / name / "validation") == ["clips.csv", "tables"]
+
+
+@pytest.mark.parametrize("name", ["run.json", "best/notes.txt", "curves.png", "fold-0/x"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_avaffect_did_not_write_is_refused_and_stays(name, overwrite, settings, data):
+    path = data / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("theirs")
+    (data / "out/mine.txt").write_text("beside it")
+    with pytest.raises(ForeignFileError, match=name.split("/")[0]):
+        run(settings(), data / "out", device="cpu", overwrite=overwrite)
+    assert sorted(one.name for one in (data / "out").rglob("*") if one.is_file()) == sorted(
+        ["mine.txt", path.name]
+    )
+    assert path.read_text() == "theirs"
+
+
+def test_two_runs_in_one_folder(settings, data):
+    out, refused = data / "out", []
+
+    def second(epoch):
+        with pytest.raises(BusyError, match=f"working on '{out}'"):
+            run(settings(), out, device="cpu", overwrite=True)
+        refused.append(epoch)
+
+    run(settings(), out, device="cpu", on_epoch=second)
+    assert refused
+    assert not (out / ".lock").exists()
+
+
+def test_two_commands_may_train_two_folds_but_not_the_same(settings, data):
+    out, told = data / "out", []
+
+    def second(epoch):
+        if not told:
+            told.append(epoch)
+            with pytest.raises(BusyError, match=f"working on '{out / 'fold-0'}'"):
+                run(config, out, device="cpu", only_fold=0, resume=True)
+            run(config, out, device="cpu", only_fold=1, resume=True)
+
+    config = settings("group=person", folds="2")
+    run(config, out, device="cpu", only_fold=0, on_epoch=second)
+    assert told
+    assert (out / "fold-1/best").is_dir()

@@ -274,3 +274,13 @@ def test_a_run_of_folds_asks_for_one(tmp_path):
     (tmp_path / "fold-0" / "best").mkdir(parents=True)
     with pytest.raises(UsageError, match=r"holds a model a fold: name one, e\.g\. .*fold-0"):
         checkpoint_folder(tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_no_numbers_are_refused(value, checkpoint, tmp_path):
+    network = checkpoint.build()
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[-1] = value
+    save_checkpoint(tmp_path, checkpoint, network)
+    with pytest.raises(CheckpointError, match="are no finite numbers"):
+        load_checkpoint(tmp_path)

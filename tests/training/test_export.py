@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from avaffect.errors import CheckpointError
+from avaffect.errors import CheckpointError, ForeignFileError
 from avaffect.networks.network import Statistics
 from avaffect.training import export as module
 from avaffect.training.checkpoint import Checkpoint, save_checkpoint
@@ -94,3 +94,14 @@ def test_one_that_differs_is_not_kept(saved, tmp_path, monkeypatch):
             export_onnx(folder, tmp_path / "model.onnx")
     assert (tmp_path / "model.onnx").read_text() == "earlier"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "model.onnx"]
+
+
+def test_only_a_network_of_ours_is_replaced(saved, tmp_path):
+    folder, _ = saved(tasks=("va",))
+    path = tmp_path / "model.onnx"
+    for _ in range(2):
+        export_onnx(folder, path)
+    path.write_bytes(b"somebody's")
+    with pytest.raises(ForeignFileError, match=r"model\.onnx"):
+        export_onnx(folder, path)
+    assert path.read_bytes() == b"somebody's"

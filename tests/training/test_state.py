@@ -1,16 +1,13 @@
 """The state of a run, and how it is asked to stop."""
 
-import os
 import pickle
-import signal
-import threading
 from pathlib import Path
 
 import pytest
 import torch
 
 from avaffect.errors import CheckpointError
-from avaffect.training.state import STATE, Interrupts, load_state, save_state
+from avaffect.training.state import STATE, load_state, save_state
 
 
 def parts(value):
@@ -67,36 +64,3 @@ def test_damage_is_refused(damage, tmp_path):
     with pytest.raises(CheckpointError, match="damaged or of another run"):
         load_state(tmp_path, wanted)
     assert not (tmp_path / "opened").exists()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_is_noted_and_the_second_stops(number):
-    before = signal.getsignal(number)
-    with Interrupts() as interrupts:
-        assert not interrupts.asked
-        os.kill(os.getpid(), number)
-        assert interrupts.asked
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), number)
-    assert signal.getsignal(number) is before
-    assert not Interrupts.asked
-
-
-def test_handlers_come_back_after_an_error():
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(ValueError, match="x"), Interrupts():
-        raise ValueError("x")
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_in_a_thread_nothing_is_caught():
-    before, found = signal.getsignal(signal.SIGINT), []
-
-    def work():
-        with Interrupts() as interrupts:
-            found.append((signal.getsignal(signal.SIGINT) is before, interrupts.asked))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert found == [(True, False)]

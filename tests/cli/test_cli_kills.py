@@ -1,0 +1,82 @@
+"""Processes that are killed, and two at once: the files are those of a run that nobody disturbed.
+
+`benchmarks/kills.py` does the same at random moments, as often as one likes.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+COMMAND = ("preprocess", "--encoder", "starter-1-face", "--no-voice")
+
+
+@pytest.fixture(scope="module")
+def film(sample, ffmpeg, tmp_path_factory):
+    """100 frames of a face, with sound."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    small = ["-vf", "scale=200:200", "-frames:v", 100, "-t", 4, "-crf", "16"]
+    ffmpeg("-stream_loop", 3, "-i", sample("one_person.mp4"), *small, path)
+    return path
+
+
+def start(film, out):
+    program = [sys.executable, "-m", "avaffect", COMMAND[0], film, "-o", out, *COMMAND[1:]]
+    return subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def content(root):
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(film, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    with start(film, out) as process:
+        assert process.wait() == 0, process.stderr.read()
+    return content(out)
+
+
+def saved(out):
+    try:
+        return json.loads((out / ".work/checkpoint.json").read_text())["frames"]
+    except FileNotFoundError:
+        return 0
+
+
+def test_three_kills_and_the_same_files(film, whole, tmp_path):
+    out, codes = tmp_path / "out", []
+    for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGHUP):
+        with start(film, out) as process:
+            assert process.stderr.readline().startswith("device: ")
+            # In mid-video, or wherever it is when that is over.
+            while not (out / ".work/times.f8").exists() and process.poll() is None:
+                time.sleep(0.005)
+            process.send_signal(number)
+            said = process.communicate()[1]
+        codes.append(process.returncode)
+        if process.returncode > 0:
+            assert "Traceback" not in said
+            frames = saved(out)
+            word = f"saved up to frame {frames}," if frames else "interrupted; "
+            assert word in said
+    assert set(codes) <= {143, -signal.SIGKILL, 129, 0}
+    with start(film, out) as process:
+        assert process.wait() == 0, process.stderr.read()
+    assert content(out) == whole
+
+
+def test_two_at_once(film, whole, tmp_path):
+    with start(film, tmp_path) as first, start(film, tmp_path) as second:
+        ends = [(one.communicate()[1], one.returncode) for one in (first, second)]
+    for said, code in ends:
+        assert code == 0 or (code == 1 and f"working on '{tmp_path}'" in said)
+    assert 0 in [code for _, code in ends]
+    assert content(tmp_path) == whole

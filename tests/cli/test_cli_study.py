@@ -1,0 +1,62 @@
+"""A study: the same file names in a folder a participant, through all commands."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+LIGHT = ("--encoder", "starter-1-face", "--no-audio")
+
+
+@pytest.fixture
+def study(clip, tmp_path):
+    for person in ("P01", "P02"):
+        (tmp_path / "study" / person).mkdir(parents=True)
+        shutil.copy(clip, tmp_path / "study" / person / "session1.mp4")
+    return tmp_path / "study"
+
+
+def names(folder):
+    return sorted(one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file())
+
+
+def test_results_carry_the_folders_and_are_found_again(run, study, tmp_path):
+    prepared, out = tmp_path / "prepared", tmp_path / "out"
+    assert run("preprocess", study, "-r", "-o", prepared, *LIGHT).code == 0
+    for person in ("P01", "P02"):
+        there = names(prepared / person / "session1")
+        assert f"features/{person}_session1/frames.parquet" in there
+        assert f"cropped_aligned/{person}_session1/00001.jpg" in there
+    assert "nothing to do" in run("preprocess", study, "-r", "-o", prepared, *LIGHT).out
+
+    assert run("predict", prepared, "-o", out, "--no-nc", "--task", "va").code == 0
+    wanted = sorted(
+        [f"{kind}/P0{i}_session1.{suffix}" for i in (1, 2) for kind, suffix in (
+            ("VA_Estimation_Challenge", "txt"), ("records", "json"), ("tables", "parquet")
+        )]
+    )  # fmt: skip
+    assert names(out) == wanted
+    again = run("predict", prepared, "-o", out, "--no-nc", "--task", "va")
+    assert again.out.count("already done") == 2
+    # What is said of one is said of itself.
+    assert run("evaluate", out, out / "VA_Estimation_Challenge", "--task", "va").code == 0
+
+    # From the videos, the same names; and all of them in one file.
+    whole = tmp_path / "whole"
+    done = run("predict", study, "-r", "-o", whole, "--no-nc", "--task", "va", "--format",
+               "single", "--edition", "abaw8")  # fmt: skip
+    assert done.code == 0
+    rows = pd.read_csv(whole / "VA_Estimation_Challenge/predictions.txt").iloc[:, 0]
+    assert set(rows.str.split("/").str[0]) == {"P01_session1", "P02_session1"}
+
+
+def test_training_finds_the_features(run, study, tmp_path):
+    from avaffect.datasets.affwild import find_stores
+
+    assert run("preprocess", study, "-r", "-o", tmp_path / "prepared", *LIGHT).code == 0
+    assert sorted(find_stores(tmp_path / "prepared")) == ["P01_session1", "P02_session1"]
+
+
+def test_one_participant_keeps_the_plain_layout(run, study, tmp_path):
+    assert run("preprocess", study / "P01", "-r", "-o", tmp_path / "a", *LIGHT).code == 0
+    assert (tmp_path / "a/features/session1").is_dir()
