@@ -22,7 +22,7 @@ FORMATS = (
     "wtv,ivf,rm,dv,gxf,nsv,roq,smk,bink,vob,yuv4mpegpipe,h261,h263,h264,hevc,vvc,av1,obu,m4v,mjpeg,"
     "cavsvideo,dirac,vc1,vc1test,swf,gif,apng,image2,bmp_pipe,gif_pipe,j2k_pipe,jpeg_pipe,"
     "jpegls_pipe,jpegxl_pipe,pam_pipe,pbm_pipe,pgm_pipe,png_pipe,ppm_pipe,tiff_pipe,webp_pipe,"
-    "wav,w64,mp3,aac,ac3,eac3,flac,caf,aiff,amr,au,ape,dts,tak,tta,truehd,wv,nistsphere"
+    "webp_anim,wav,w64,mp3,aac,ac3,eac3,flac,caf,aiff,amr,au,ape,dts,tak,tta,truehd,wv,nistsphere"
 )
 
 MESSAGES = 20

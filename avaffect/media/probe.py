@@ -217,7 +217,7 @@ def _video_info(
         decoded += islice(frames, 10)  # a lone step may be anything
     if not decoded and animated_webp(path):
         raise NoFramesError(
-            f"'{path}' is an animated WebP, which FFmpeg cannot decode",
+            f"'{path}' is an animated WebP, which this FFmpeg cannot decode",
             "convert it to MP4 or GIF",
         )
     if not decoded:

@@ -177,6 +177,23 @@ def test_rows_without_a_face_stay_empty_and_are_told(run, ffmpeg, clip, tmp_path
     assert (text[gone] == text[7]).all()
 
 
+def test_a_wrong_flag_is_undone(run, clip, ffmpeg, tmp_path):
+    wrong = tmp_path / "wrong.mp4"
+    ffmpeg("-display_rotation", "90", "-i", clip, "-c", "copy", "-an", wrong)
+    done = run("predict", wrong, "-o", tmp_path / "out")
+    assert (done.code, done.error[-10:]) == (1, "--rotate 0")
+    assert run("predict", wrong, "-o", tmp_path / "out", "--rotate", "0").code == 0
+
+
+def test_a_rate_that_had_to_be_assumed_is_told(run, faceless, ffmpeg, tmp_path):
+    bare = tmp_path / "bare.mjpeg"
+    ffmpeg("-i", faceless, "-an", "-c:v", "mjpeg", bare)
+    assert "warning: 'bare.mjpeg' does not say" in run("predict", bare, "-o", tmp_path / "a").err
+    given = run("predict", bare, "-o", tmp_path / "b", "--fps", "10")
+    assert "does not say" not in given.err
+    assert read_table(tmp_path / "b/tables/bare.parquet")[0]["time"][1] == 0.1
+
+
 def test_edition_missing_and_format_arrive(run, faceless, clip, tmp_path):
     arguments = ["-t", "expr", "--missing", "invalid", "--format", "single", "--edition", "abaw8"]
     assert run("predict", faceless, clip, "-o", tmp_path, *arguments).code == 1
