@@ -194,12 +194,12 @@ def _cancels(gram: Doubles, weights: Doubles) -> bool:
 
 def _downmix(layout: str, count: int) -> Doubles | None:
     """FFmpeg's own weights; None if it has none for this layout."""
-    one_each = AudioFrame.from_ndarray(
-        np.eye(count, dtype=np.float32).reshape(1, -1), format="flt", layout=layout
-    )
-    one_each.sample_rate = 48_000
     mono = AudioResampler(format="flt", layout="mono", rate=48_000)
     try:
+        one_each = AudioFrame.from_ndarray(
+            np.eye(count, dtype=np.float32).reshape(1, -1), format="flt", layout=layout
+        )
+        one_each.sample_rate = 48_000
         (mixed,) = mono.resample(one_each)
     except (av.FFmpegError, ValueError):
         return None

@@ -117,7 +117,8 @@ class MediaInfo:
         duration_s: what the header claims in seconds, None if it does not say.
         clock_restarts: timestamps of this kind of container may jump (MPEG streams).
         video: the video stream that is decoded.
-        audio: the audio stream that is decoded, None without sound.
+        audio: the audio stream that was asked for, or the default one, which is not heard if it
+            is mute (see :mod:`avaffect.media.tracks`); None without sound.
         video_streams: number of video streams in the file.
         audio_streams: number of audio streams in the file.
         doubts: what of the picture had to be guessed, or was not believed, a sentence each.
