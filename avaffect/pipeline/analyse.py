@@ -15,8 +15,10 @@ from avaffect.config import AnalysisConfig, FaceConfig
 from avaffect.errors import NoFramesError
 from avaffect.faces.detectors import build_detector
 from avaffect.faces.landmarks import Landmarker
+from avaffect.faces.limits import Limits
+from avaffect.faces.search import SECOND, Detect, Search
 from avaffect.faces.shape import ShapeReader
-from avaffect.faces.subjects import TrackSummary, name_subjects
+from avaffect.faces.subjects import Subject, TrackSummary, name_subjects
 from avaffect.faces.track import TrackedFace, Tracker
 from avaffect.features.encoders import Encoder, build_encoder, encoder_spec
 from avaffect.features.face_pose import SIZE as FACE_POSE_SIZE
@@ -26,6 +28,7 @@ from avaffect.features.tensors import ArraySpec
 from avaffect.media.frames import DecodeReport, Frame, FrameReader
 from avaffect.media.probe import MediaInfo
 from avaffect.models.fetch import model_path
+from avaffect.pipeline import people
 from avaffect.pipeline.keys import all_models
 from avaffect.pipeline.recorder import Recorder, frames_at_once
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
@@ -38,7 +41,8 @@ REPORT_EVERY = 10
 class Nets:
     """The nets of the pass, loaded once for many videos."""
 
-    detector: Callable[[NDArray[np.uint8]], list[Any]]
+    detector: Detect
+    second: Detect
     landmarker: Landmarker
     shapes: ShapeReader
     encoders: list[Encoder]
@@ -68,6 +72,7 @@ class Nets:
             aligner = FanAligner(device)
         return cls(
             build_detector(config.faces.detector, config.faces.min_score, device),
+            build_detector(SECOND, config.faces.min_score),
             Landmarker(),
             ShapeReader(),
             [build_encoder(name, device) for name in config.encoders],
@@ -84,22 +89,29 @@ class Analysis:
         report: what decoding met; counts of a resumed pass are of all its parts.
         spool: the records on disk.
         tracks: a summary a track.
+        limits: what made the tracker leave somebody out.
     """
 
     info: MediaInfo
     report: DecodeReport
     spool: Spool
     tracks: list[TrackSummary]
+    limits: Limits
+
+    def subjects(self, faces: FaceConfig) -> list[Subject]:
+        """Who gets a file, by :func:`avaffect.faces.subjects.name_subjects`."""
+        return name_subjects(self.info.path.stem, self.tracks, faces.subjects, self.report.frames)
 
     def spooled(self, faces: FaceConfig) -> list[SpooledSubject]:
-        """Who gets a file, by :func:`avaffect.faces.subjects.name_subjects`."""
-        subjects = name_subjects(
-            self.info.path.stem, self.tracks, faces.subjects, self.report.frames
-        )
+        """Their features."""
         return [
             SpooledSubject(one.name, self.spool, () if one.track is None else (one.track,))
-            for one in subjects
+            for one in self.subjects(faces)
         ]
+
+    def people(self) -> dict[str, Any]:
+        """Who was seen, for the record; see :func:`avaffect.pipeline.people.record`."""
+        return people.record(self.tracks, self.limits, self.report.frames)
 
 
 def analyse(
@@ -133,7 +145,8 @@ def analyse(
     for name in config.encoders:
         spec = encoder_spec(name)
         arrays[name] = ArraySpec((spec.size,), spec.dtype)
-    tracker = Tracker(nets.detector, nets.landmarker, config.faces)
+    search = Search(nets.detector, nets.second, config.faces.detect_every)
+    tracker = Tracker(nets.detector, nets.landmarker, config.faces, search)
     resumed = Spool.resume(folder, arrays, key)
     if resumed is None:
         spool, start = Spool.create(folder, arrays, key), 0
@@ -172,7 +185,18 @@ def analyse(
         on_event(Progress("faces", report.frames, report.frames, finished=True))
         for notice in _damage(path, report):
             on_event(notice)
-        return Analysis(reader.info, report, spool, _summaries(spool, reader.info))
+        tracks = people.summaries(spool, reader.info.video.width)
+        found = Analysis(reader.info, report, spool, tracks, tracker.limits)
+        for notice in people.notices(
+            path.name,
+            tracks,
+            found.subjects(config.faces),
+            tracker.limits,
+            report.frames,
+            config.faces,
+        ):
+            on_event(notice)
+        return found
 
 
 def _aligned(faces: list[TrackedFace], frame: Frame, nets: Nets) -> list[TrackedFace]:
@@ -206,15 +230,3 @@ def _damage(path: Path, report: DecodeReport) -> list[Notice]:
             )
         )
     return notices
-
-
-def _summaries(spool: Spool, info: MediaInfo) -> list[TrackSummary]:
-    summaries = []
-    for number in sorted(spool.tracks):
-        records = spool.base(number)
-        summary = TrackSummary(number)
-        for record_frame, box in zip(records["frame"], records["box"], strict=True):
-            size = float(max(box[2] - box[0], box[3] - box[1]))
-            summary.add(int(record_frame), size, float(box[0] + box[2]) / 2 / info.video.width)
-        summaries.append(summary)
-    return summaries

@@ -180,7 +180,7 @@ def predict_video(
         folder = store or Folder(work / "preprocessed")
         preprocess(video, folder.root, analysis_config, nets=nets, on_event=on_event)
         result = predict_folder(folder.root, config, predictor)
-        read = {name: folder.record()[name] for name in ("frames", "damage")}
+        read = {name: folder.record()[name] for name in ("frames", "damage", "people")}
         return replace(result, source=video, about=result.about | read)
     probe(video, analysis_config.media)
     sha256 = sha256 or video_hash(video)
@@ -197,7 +197,11 @@ def predict_video(
         # The store's own configuration is that of the pass, as `preprocess` writes it.
         kept = {**about, "configuration": analysis_config.to_dict()}
         keep_subjects(store, found, subjects, wanted, kept, sound)
-    about |= {"frames": found.report.frames, "damage": damage(found.report)}
+    about |= {
+        "frames": found.report.frames,
+        "damage": damage(found.report),
+        "people": found.people(),
+    }
     return _result(video, subjects, config, predictor, about)
 
 

@@ -224,6 +224,7 @@ def keep_subjects(
             "subjects": names,
             "first_time_s": analysis.report.first_time_s,
             "damage": damage(analysis.report),
+            "people": analysis.people(),
             "crops": None,
             "sound": None if sound is None else asdict(sound),
             "wav": None,

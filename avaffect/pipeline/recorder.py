@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.faces.align import AFFWILD2, align
+from avaffect.faces.quality import QualityReader
 from avaffect.faces.shape import ShapeReader
 from avaffect.faces.track import TrackedFace
 from avaffect.features.encoders import Encoder
@@ -87,6 +88,7 @@ class Recorder:
         self._spool = spool
         self._encoders = encoders
         self._shapes = shapes
+        self._quality = QualityReader()
         self._crops = crops
         self._crop_size = crop_size
         self._batch = batch
@@ -155,6 +157,7 @@ class Recorder:
             for tracked in item.faces:
                 face = tracked.face
                 shape = self._shapes(face)
+                quality = self._quality(item.frame.image, face, shape.pose)
                 arrays = {name: values[row] for name, values in vectors.items()}
                 self._spool.append_face(
                     tracked.track,
@@ -162,7 +165,9 @@ class Recorder:
                     box=face.box,
                     points=face.points,
                     pose=shape.pose,
-                    confidence=face.confidence,
+                    confidence=quality.confidence,
+                    presence=face.confidence,
+                    seen=quality.seen,
                     arrays={"face_pose": face_pose(face, shape), **arrays},
                 )
                 if self._crops is not None:
