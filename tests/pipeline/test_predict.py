@@ -72,7 +72,8 @@ def test_result_says_what_it_is(result, gap_clip):
     assert result.about["model"] == "starter-1"
     assert result.about["configuration"]["missing"] == "linear"
     assert result.about["models"].keys() == {
-        "blazeface-full", "face-landmarker", "silero-vad", "starter-1-face", "starter-1-voice"
+        "blazeface-back", "blazeface-full", "face-landmarker", "silero-vad", "starter-1-face",
+        "starter-1-voice"
     }  # fmt: skip
 
 
