@@ -201,6 +201,14 @@ def analysis_options(function: F) -> F:
                 help="Look for new faces every so many frames.",
             ),
             click.option(
+                "--max-faces",
+                type=click.IntRange(1),
+                default=_FACES.max_faces,
+                show_default=True,
+                metavar="N",
+                help="Follow at most so many faces at a time, the largest.",
+            ),
+            click.option(
                 "--aligner",
                 type=NameChoice(["mesh", "fan"], "aligner"),
                 default=_FACES.aligner,
@@ -275,6 +283,7 @@ def analysis_config(options: dict[str, Any], **changes: Any) -> AnalysisConfig:
         faces=FaceConfig(
             detector=options["detector"],
             detect_every=options["detect_every"],
+            max_faces=options["max_faces"],
             aligner=options["aligner"],
             crop_size=options.get("crop_size", _FACES.crop_size),
             subjects=options["subjects"],

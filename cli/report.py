@@ -158,7 +158,9 @@ class Row:
             else:
                 error = NoFaceError(
                     f"no face was found in any of the {frames} frames of '{source.name}'",
-                    "all its rows are marked missing; --detector centerface finds smaller faces",
+                    "whole pictures, smaller ones (for close-ups) and parts of them (for small "
+                    "faces) were looked at, and all rows are marked missing; if there are faces, "
+                    "try --detector centerface",
                 )
             code, outcome = error.exit_code, str(error)
         return cls(

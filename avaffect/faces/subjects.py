@@ -28,6 +28,7 @@ class TrackSummary:
         first_frame: 0-based index of the first of them.
         size_sum: sum over frames of the box's longer side, in pixels.
         x_sum: sum over frames of the box's centre, as a part (0..1) of the picture's width.
+        still: never moved, see ``faces.stillness``: probably a portrait on the wall or a poster.
     """
 
     track: int
@@ -35,6 +36,7 @@ class TrackSummary:
     first_frame: int = -1
     size_sum: float = 0.0
     x_sum: float = 0.0
+    still: bool = False
 
     def add(self, frame: int, size: float, x: float) -> None:
         """Count one more frame."""
@@ -43,6 +45,11 @@ class TrackSummary:
         self.frames += 1
         self.size_sum += size
         self.x_sum += x
+
+    @property
+    def size(self) -> float:
+        """Mean of the longer side in pixels."""
+        return self.size_sum / max(self.frames, 1)
 
     @property
     def x(self) -> float:
@@ -69,6 +76,17 @@ def counting(tracks: Iterable[TrackSummary], frames: int) -> list[TrackSummary]:
     return [track for track in tracks if track.frames >= smallest]
 
 
+def portraits(tracks: Iterable[TrackSummary]) -> list[TrackSummary]:
+    """Those of ``tracks`` that are still, beside people who are there to stay and move.
+
+    Where nobody else is, as in a video that is a still picture, whoever is still is a person.
+    """
+    tracks = list(tracks)
+    if all(track.still for track in lasting(tracks)):
+        return []
+    return [track for track in tracks if track.still]
+
+
 def lasting(tracks: Iterable[TrackSummary]) -> list[TrackSummary]:
     """The tracks of people who matter, the most present (time x size) first."""
     ranked = sorted(tracks, key=lambda track: (-track.size_sum, track.track))
@@ -92,19 +110,22 @@ def name_subjects(
             ``video_right``, of more only the most present is taken, as ``video``.
             ``all``: every track that counts. Two lasting ones are named as above, else the most
             present is ``video`` and the next ``video_2``; then ``video_3``, ``video_4`` ... in
-            order of presence.
+            order of presence, and last what is no person (:func:`portraits`), which ``main``
+            leaves out.
         frames: how many frames the video has.
 
     Returns:
         At least one subject; with ``track`` None if nobody was seen for long enough.
     """
     tracks = counting(tracks, frames)
-    main = lasting(tracks)
+    pictures = portraits(tracks)
+    main = lasting(track for track in tracks if track not in pictures)
     if not main:
         return [Subject(video, None)]
     if which == "all":
         rest = [track for track in tracks if track not in main]
-        order = main + sorted(rest, key=lambda track: (-track.size_sum, track.track))
+        rest.sort(key=lambda track: (track in pictures, -track.size_sum, track.track))
+        order = main + rest
     else:
         order = main if len(main) == 2 else main[:1]
     if len(main) == 2:

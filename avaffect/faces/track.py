@@ -3,7 +3,8 @@
 Between detections a face is followed from its own landmarks: the mesh of one frame tells where
 to look in the next, so that a frame costs one run of the landmark net a face. The detector looks
 at the whole picture every ``detect_every`` frames, at every frame while nobody is followed or
-somebody was just lost, and then less and less often. Found faces are assigned to tracks by overlap
+somebody was just lost, and then less and less often. Where nobody is found, it is looked for
+harder (``faces.search``). Found faces are assigned to tracks by overlap
 (Hungarian assignment); those left over are compared with the people seen before by position and
 appearance, so that a face that leaves and comes back keeps its number. Faces that come near each
 other are told apart by appearance; after a cut nothing else counts.
@@ -25,12 +26,15 @@ from avaffect.faces.boxes import best_pairs, iou
 from avaffect.faces.cuts import CutDetector
 from avaffect.faces.face import Detection, Face
 from avaffect.faces.landmarks import Roi, roi_from_detection, roi_from_mesh
+from avaffect.faces.limits import Limits
+from avaffect.faces.search import Search
 from avaffect.media.frames import Frame
 
 Detect = Callable[[NDArray[np.uint8]], list[Detection]]
 FindLandmarks = Callable[[NDArray[np.uint8], Roi], Face | None]
 Box = NDArray[np.float32]
 Look = NDArray[np.float32]
+LookAt = Callable[[Frame, Roi], Face | None]
 
 SAME_PLACE = 0.3  # overlap (IoU) above which a detection is a face that is already followed
 SAME_FACE = 0.5  # overlap above which two tracks follow one face
@@ -48,7 +52,7 @@ SIMILAR_SWITCH = 0.45  # a followed face that looks less like its track than thi
 SURER = 0.1  # likeness by which another track must be the better one to overrule the position
 LARGER = 1.5  # a new face takes the place of one this much smaller, where there is room for one
 LOOK_EVERY_S = 0.5  # how often a track's appearance is updated and checked
-REMEMBERED = 64  # people kept in mind
+REMEMBERED = 64  # people kept in mind, or twice as many as may be followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +110,17 @@ class Tracker:
         detect: finds faces in a whole picture.
         landmarks: finds the mesh in a region.
         config: thresholds and intervals.
+        search: looks harder where ``detect`` finds nobody; None does not.
+
+    Attributes:
+        limits: what made it leave somebody out.
     """
 
     detect: Detect
     landmarks: FindLandmarks
     config: FaceConfig
+    search: Search | None = None
+    limits: Limits = field(default_factory=Limits)
     _tracks: list[_Track] = field(default_factory=list)
     _next: int = 1
     _detected: int = 0
@@ -121,11 +131,28 @@ class Tracker:
         if self._cuts(frame.image):
             for track in self._tracks:
                 track.active, track.cut_since = False, True
+            if self.search is not None:
+                self.search.cut(frame.index)
         faces = self._follow(frame)
         if self._should_detect(frame):
             self._detected = frame.index
-            self._find_new(frame, faces)
+            self._find_new(frame, faces, self.detect(frame.image), self._look_at)
+            self._search(frame, faces)
         return [TrackedFace(number, face) for number, face in sorted(faces.items())]
+
+    def _search(self, frame: Frame, faces: dict[int, Face]) -> None:
+        """Look harder, if nobody is there and it is time to."""
+        if self.search is None:
+            return
+        if not faces and self.search.due(frame.index):
+            for found in self.search.looks(frame.image):
+                self._find_new(frame, faces, found, self._look_twice)
+                if faces:
+                    break
+            else:
+                self.search.failed(frame.index)
+        if faces:
+            self.search.found()
 
     def _should_detect(self, frame: Frame) -> bool:
         if not any(track.active for track in self._tracks):
@@ -169,8 +196,19 @@ class Tracker:
             return None
         height, width = frame.image.shape[:2]
         picture = np.array([[0, 0, width, height]], np.float32)
-        inside = iou(face.box[None], picture)[0, 0] > 0
-        return face if inside and _side(face.box) >= self.config.min_size else None
+        if not iou(face.box[None], picture)[0, 0] > 0:
+            return None
+        if _side(face.box) < self.config.min_size:
+            if self.limits.small_s is None:
+                self.limits.small_s = frame.time
+            return None
+        return face
+
+    def _look_twice(self, frame: Frame, roi: Roi) -> Face | None:
+        """As `_look_at`, and there must be a face where the first look says that it is."""
+        first = self._look_at(frame, roi)
+        face = first and self._look_at(frame, roi_from_mesh(first.mesh))
+        return face if first and face and _is_continuous(first.box, face.box) else None
 
     def _tell_apart(self, frame: Frame, faces: dict[int, Face]) -> set[int]:
         """See that two tracks neither follow one face nor swap theirs.
@@ -212,15 +250,26 @@ class Tracker:
             similarity(look, other.look) > better for other in self._tracks if not other.active
         )
 
-    def _find_new(self, frame: Frame, faces: dict[int, Face]) -> None:
+    def _find_new(
+        self, frame: Frame, faces: dict[int, Face], found: list[Detection], look_at: LookAt
+    ) -> None:
         fresh: list[Face] = []
-        found = sorted(self.detect(frame.image), key=lambda one: -_side(one.box))
-        for one in self._unfollowed(found, faces)[: self.config.max_faces]:
-            face = self._look_at(frame, roi_from_detection(one))
+        found = self._unfollowed(sorted(found, key=lambda one: -_side(one.box)), faces)
+        many = self.config.max_faces
+        for one in found:
+            full = len(fresh) >= many or (
+                len(faces) >= many and _side(one.box) <= LARGER * _smallest(faces)
+            )
+            if full and self.limits.crowded_s is not None:
+                break
+            face = look_at(frame, roi_from_detection(one))
             known = [*faces.values(), *fresh]
             if face and all(_overlap(face.box, other.box) <= SAME_FACE for other in known):
-                fresh.append(face)
-        self._make_room(faces, fresh)
+                if full:
+                    self.limits.crowded_s = frame.time
+                else:
+                    fresh.append(face)
+        self._make_room(frame, faces, fresh)
         looks = [describe(frame.image, face) for face in fresh]
         for face, look, track in zip(fresh, looks, self._relink(frame, fresh, looks), strict=True):
             if track is None and self._may_be_missing(frame, face, faces):
@@ -249,17 +298,15 @@ class Tracker:
         )
         pairs = best_pairs(overlap)
         taken = {row for row, column in pairs if overlap[row, column] > SAME_PLACE}
-        left = [one for row, one in enumerate(found) if row not in taken]
-        if len(faces) < self.config.max_faces:
-            return left
-        smallest = min(_side(face.box) for face in faces.values())
-        return [one for one in left if _side(one.box) > LARGER * smallest]
+        return [one for row, one in enumerate(found) if row not in taken]
 
-    def _make_room(self, faces: dict[int, Face], fresh: list[Face]) -> None:
+    def _make_room(self, frame: Frame, faces: dict[int, Face], fresh: list[Face]) -> None:
         """Leave the largest ``max_faces``; those that are followed are preferred."""
         fresh.sort(key=lambda face: -_side(face.box))
         tracks = {track.number: track for track in self._tracks}
         while fresh and len(faces) + len(fresh) > self.config.max_faces:
+            if self.limits.crowded_s is None:
+                self.limits.crowded_s = frame.time
             smallest = min(faces, key=lambda number: _side(faces[number].box), default=None)
             if smallest is None or (_side(fresh[-1].box) <= LARGER * _side(faces[smallest].box)):
                 fresh.pop()
@@ -295,8 +342,10 @@ class Tracker:
         """Drop the lost tracks with the fewest frames: passers-by, in a crowd."""
         lost = [track for track in self._tracks if not track.active]
         lost.sort(key=lambda track: track.frames)
-        for track in lost[: max(0, len(self._tracks) - REMEMBERED)]:
+        most = max(REMEMBERED, 2 * self.config.max_faces)
+        for track in lost[: max(0, len(self._tracks) - most)]:
             self._tracks.remove(track)
+            self.limits.forgotten += 1
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on later, as JSON-able values (see :meth:`restore`)."""
@@ -305,6 +354,8 @@ class Tracker:
             "next": self._next,
             "detected": self._detected,
             "cuts": self._cuts.state(),
+            "limits": self.limits.to_json(),
+            "search": None if self.search is None else self.search.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -313,6 +364,9 @@ class Tracker:
         self._next = state["next"]
         self._detected = state["detected"]
         self._cuts.restore(state["cuts"])
+        self.limits = Limits(**state["limits"])
+        if self.search is not None and state["search"] is not None:
+            self.search.restore(state["search"])
 
 
 def _saw(track: _Track, frame: Frame, face: Face) -> None:
@@ -342,6 +396,11 @@ def _is_continuous(before: Box, now: Box) -> bool:
 
 def _side(box: Box) -> float:
     return float(max(box[2] - box[0], box[3] - box[1]))
+
+
+def _smallest(faces: dict[int, Face]) -> float:
+    """Of the longer sides of ``faces``, the shortest."""
+    return min(_side(face.box) for face in faces.values())
 
 
 def _similar_size(first: Box, second: Box) -> bool:

@@ -261,6 +261,14 @@ class WithPictures(SubjectFeatures):
         return self._subject.geometry
 
     @property
+    def presence(self) -> NDArray[np.float32]:
+        return self._subject.presence
+
+    @property
+    def seen(self) -> NDArray[np.float32]:
+        return self._subject.seen
+
+    @property
     def specs(self) -> dict[str, ArraySpec]:
         return self._subject.specs | (self._pictures.specs or self._nobody)
 

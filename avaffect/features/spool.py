@@ -30,7 +30,8 @@ from avaffect.errors import FeatureError, output_error
 from avaffect.features.tensors import Array, ArraySpec, TensorFile, TensorWriter
 from avaffect.files.atomic import atomic_path, write_json
 
-# What every face has: 0-based frame, box and points in pixels, yaw/pitch/roll in degrees, 0..1.
+# What every face has: 0-based frame, box and points in pixels, yaw/pitch/roll in degrees, the
+# quality, the landmark net's presence, and how surely brows, eyes and mouth are seen, all 0..1.
 BASE = np.dtype(
     [
         ("frame", "<i8"),
@@ -38,10 +39,12 @@ BASE = np.dtype(
         ("points", "<f4", (5, 2)),
         ("pose", "<f4", (3,)),
         ("confidence", "<f4"),
+        ("presence", "<f4"),
+        ("seen", "<f4", (3,)),
     ]
 )
 
-_VERSION = 2
+_VERSION = 3
 _FLUSH_RECORDS = 256
 _READ_ROWS = 512
 _READ_BYTES = 1 << 20
@@ -167,6 +170,8 @@ class Spool:
         pose: NDArray[np.float32],
         confidence: float,
         arrays: Mapping[str, Array],
+        presence: float | None = None,
+        seen: NDArray[np.float32] | None = None,
     ) -> None:
         """Add a face, in frame order within its track.
 
@@ -176,8 +181,10 @@ class Spool:
             box: float [4], left, top, right, bottom in pixels.
             points: float [5, 2] in pixels.
             pose: float [3], yaw, pitch, roll in degrees.
-            confidence: 0..1.
+            confidence: the face's quality, 0..1.
             arrays: a row for every array of the spool, cast to its dtype.
+            presence: the landmark net's, 0..1; None for the same as ``confidence``.
+            seen: float [3], 0..1, see ``faces.quality``; None for all that there is.
 
         Raises:
             ValueError: a shape, name, frame or confidence that does not fit.
@@ -194,6 +201,8 @@ class Spool:
             raise ValueError(f"confidence is {confidence}")
         values: dict[str, Any] = {"frame": frame, "box": box, "points": points, "pose": pose}
         values |= {"confidence": confidence, **arrays}
+        values["presence"] = confidence if presence is None else presence
+        values["seen"] = np.ones(3, np.float32) if seen is None else seen
         record = np.zeros((), self.dtype)
         for name, value in values.items():
             if np.shape(value) != record[name].shape:

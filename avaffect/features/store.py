@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import FeatureError
+from avaffect.faces.quality import REGIONS
 from avaffect.features.provenance import STORE_VERSION
 from avaffect.features.spool import BASE, Spool
 from avaffect.features.tensors import Array, ArraySpec, TensorFile, TensorWriter
@@ -36,9 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-# The key of the frame table, beside the arrays' keys.
-FACES = "faces"
-
+FACES = "faces"  # the key of the frame table, beside the arrays' keys
 POINT_NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 # Per column: the field of the face record, and the place in it. Sides are the picture's.
 _FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -51,15 +50,23 @@ _FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
     **{name: ("pose", (i,)) for i, name in enumerate(("yaw", "pitch", "roll"))},
     "confidence": ("confidence", ()),
 }
-COLUMNS = ("frame", "time", "present", *_FIELDS, "track")
+_SEEN = tuple(f"{region}_seen" for region in REGIONS)
+# Columns that stores of earlier versions lack.
+_LATER: dict[str, tuple[str, tuple[int, ...]]] = {
+    "presence": ("presence", ()),
+    **{name: ("seen", (i,)) for i, name in enumerate(_SEEN)},
+}
 # Where the face lies: box, points and pose.
 GEOMETRY = tuple(name for name in _FIELDS if name != "confidence")
+_EARLIER_COLUMNS = ("frame", "time", "present", *_FIELDS, "track")
+COLUMNS = ("frame", "time", "present", *_FIELDS, *_LATER, "track")
 """Columns of the frame table.
 
 ``frame`` int32, 1-based as in Aff-Wild2; ``time`` float64, seconds; ``present`` bool; then
 float32, null where not present: the box (pixels), the five points (pixels; left and right as seen
-in the picture), ``yaw``, ``pitch``, ``roll`` (degrees), ``confidence`` (0..1); ``track`` int32, -1
-where not present.
+in the picture), ``yaw``, ``pitch``, ``roll`` (degrees), ``confidence`` (0..1, the face's quality),
+``presence`` (0..1, the landmark net's), ``brows_seen``, ``eyes_seen``, ``mouth_seen`` (0..1, see
+``faces.quality``); ``track`` int32, -1 where not present.
 """
 
 _CHUNK = 512
@@ -101,7 +108,17 @@ class SubjectFeatures(ABC):
     @property
     @abstractmethod
     def confidence(self) -> NDArray[np.float32]:
+        """float32 [N] in 0..1, the quality of the face (``faces.quality``); NaN where none is."""
+
+    @property
+    def presence(self) -> NDArray[np.float32]:
         """float32 [N] in 0..1, how sure the landmark net is of the face; NaN where none is."""
+        return self.confidence
+
+    @property
+    def seen(self) -> NDArray[np.float32]:
+        """float32 [N, 3] in 0..1, how surely each of ``faces.quality.REGIONS`` is to be seen."""
+        return np.ones((self.frames, len(REGIONS)), np.float32)
 
     @property
     def geometry(self) -> NDArray[np.float32] | None:
@@ -175,10 +192,10 @@ class SpooledSubject(SubjectFeatures):
         self._track = np.full(len(self._times), -1, np.int32)
         self._record = np.zeros(len(self._times), np.int32)
         self._faces = np.zeros(len(self._times), BASE)
-        self._faces["confidence"] = -np.inf
+        self._faces["presence"] = -np.inf
         for track in track_ids:
             faces = spool.base(track)
-            better = faces["confidence"] > self._faces["confidence"][faces["frame"]]
+            better = faces["presence"] > self._faces["presence"][faces["frame"]]
             at = faces["frame"][better]
             self._faces[at] = faces[better]
             self._track[at] = track
@@ -207,6 +224,14 @@ class SpooledSubject(SubjectFeatures):
         return found
 
     @property
+    def presence(self) -> NDArray[np.float32]:
+        return np.where(self.present, self._faces["presence"], np.float32(np.nan))
+
+    @property
+    def seen(self) -> NDArray[np.float32]:
+        return np.where(self.present[:, None], self._faces["seen"], np.float32(np.nan))
+
+    @property
     def specs(self) -> dict[str, ArraySpec]:
         return self._spool.arrays | (self._rows.specs if self._rows else {})
 
@@ -224,14 +249,14 @@ class SpooledSubject(SubjectFeatures):
             "time": arrow_array(self._times),
             "present": arrow_array(self.present),
         }
-        for column in _FIELDS:
+        for column in (*_FIELDS, *_LATER):
             columns[column] = arrow_array(self._field(column), self.present)
         columns["track"] = arrow_array(self._track)
         return pa.table(columns)
 
     def _field(self, column: str) -> Array:
-        """[N], a column of :data:`_FIELDS`; meaningless where not present."""
-        field, place = _FIELDS[column]
+        """[N], a column of :data:`_FIELDS` or :data:`_LATER`; meaningless where not present."""
+        field, place = (_FIELDS | _LATER)[column]
         values: Array = self._faces[field]
         for index in place:
             values = values[:, index]
@@ -286,7 +311,7 @@ class StoredSubject(SubjectFeatures):
                 and self.keys.keys() == {FACES, *self._tensors.specs}
                 and (parquet.metadata or {}).get(b"faces") == self.keys[FACES].encode()
                 and parquet.num_rows == self._frames
-                and parquet.schema.names == list(COLUMNS)
+                and tuple(parquet.schema.names) in (COLUMNS, _EARLIER_COLUMNS)
                 and self._tensors.rows == (self._frames if self._tensors.specs else 0)
             )
         # pyarrow's errors are ValueErrors and OSErrors.
@@ -294,6 +319,7 @@ class StoredSubject(SubjectFeatures):
             raise self._unfinished() from error
         if not whole:
             raise self._unfinished()
+        self._columns = tuple(parquet.schema.names)
 
     def _unfinished(self) -> FeatureError:
         return FeatureError(f"the feature store '{self.folder}' is unfinished or damaged", _HINT)
@@ -318,6 +344,17 @@ class StoredSubject(SubjectFeatures):
     def confidence(self) -> NDArray[np.float32]:
         return self._column("confidence").astype(np.float32)
 
+    @cached_property
+    def presence(self) -> NDArray[np.float32]:
+        whole = "presence" in self._columns
+        return self._column("presence").astype(np.float32) if whole else super().presence
+
+    @cached_property
+    def seen(self) -> NDArray[np.float32]:
+        if _SEEN[0] not in self._columns:
+            return super().seen
+        return np.stack([self._column(name) for name in _SEEN], axis=1).astype(np.float32)
+
     @property
     def geometry(self) -> NDArray[np.float32]:
         table = self._read(list(GEOMETRY))
@@ -333,7 +370,7 @@ class StoredSubject(SubjectFeatures):
         return self.keys.get(name) == key
 
     def table(self) -> pd.DataFrame:
-        return self._read(list(COLUMNS)).to_pandas()
+        return self._read(list(self._columns)).to_pandas()
 
     def _column(self, name: str) -> Array:
         return self._read([name])[name].to_numpy()

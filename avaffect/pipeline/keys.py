@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from avaffect import __version__
 from avaffect.config import AnalysisConfig, MediaConfig
+from avaffect.faces.search import SECOND
 from avaffect.features.encoders import encoder_spec
 from avaffect.features.provenance import array_key
 from avaffect.features.store import FACES
@@ -29,11 +30,13 @@ def model_hashes(names: tuple[str, ...]) -> dict[str, str]:
 def face_models(config: AnalysisConfig) -> tuple[str, ...]:
     """The weights that the face stage uses."""
     detector = config.faces.detector
-    return (
+    names = (
         *_DETECTOR_MODELS.get(detector, (detector,)),
+        SECOND,
         "face-landmarker",
         *_ALIGNER_MODELS[config.faces.aligner],
     )
+    return tuple(dict.fromkeys(names))
 
 
 def all_models(config: AnalysisConfig) -> tuple[str, ...]:

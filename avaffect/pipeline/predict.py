@@ -249,7 +249,8 @@ def predict_video(
         preprocess(video, folder.root, analysis_config, nets=nets, name=name, on_event=on_event)
         result = predict_folder(folder.root, config, predictor)
         record = folder.record()
-        read = {name: record[name] for name in ("frames", "damage", "rotate") if name in record}
+        facts = ("frames", "damage", "people", "rotate")
+        read = {name: record[name] for name in facts if name in record}
         return replace(result, source=video, about=result.about | read)
     probe(video, analysis_config.media)
     sha256 = sha256 or video_hash(video)
@@ -272,6 +273,7 @@ def predict_video(
         "frames": found.report.frames,
         "damage": damage(found.report),
         "media": media_facts(found).to_dict(),
+        "people": found.people(),
         "sound": None if sound is None else asdict(sound),
     }
     about |= {} if found.rotate is None else {"rotate": found.rotate}

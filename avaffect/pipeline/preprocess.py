@@ -278,6 +278,7 @@ def keep_subjects(
             "media": media_facts(analysis).to_dict(),
             "damage": damage(analysis.report),
             **({} if analysis.rotate is None else {"rotate": analysis.rotate}),
+            "people": analysis.people(),
             "crops": None,
             "sound": None if sound is None else asdict(sound),
             "wav": None,

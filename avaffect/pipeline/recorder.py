@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.faces.align import AFFWILD2, align
+from avaffect.faces.quality import QualityReader
 from avaffect.faces.shape import ShapeReader
 from avaffect.faces.track import TrackedFace
 from avaffect.features.encoders import Encoder
@@ -93,6 +94,7 @@ class Recorder:
         self._spool = spool
         self._encoders = encoders
         self._shapes = shapes
+        self._quality = QualityReader()
         self._crops = crops
         self._crop_size = crop_size
         self._batch = batch
@@ -172,6 +174,7 @@ class Recorder:
             for tracked in item.faces:
                 face = tracked.face
                 shape = self._shapes(face)
+                quality = self._quality(item.frame.image, face, shape.pose)
                 # Recorded in the file's own pixels, seen in square ones.
                 to_file = item.frame.scale.to_file
                 arrays = {name: values[row] for name, values in vectors.items()}
@@ -181,7 +184,9 @@ class Recorder:
                     box=to_file(face.box.reshape(2, 2)).reshape(4),
                     points=to_file(face.points),
                     pose=shape.pose,
-                    confidence=face.confidence,
+                    confidence=quality.confidence,
+                    presence=face.confidence,
+                    seen=quality.seen,
                     arrays={"face_pose": face_pose(face, shape), **arrays},
                 )
                 if self._crops is not None:

@@ -39,13 +39,20 @@ def _enclosing(intervals: Values, known: NDArray[np.int64]) -> Values:
     return np.stack([low, high], axis=2)
 
 
+def alike(values: Values) -> list[NDArray[np.int64]]:
+    """The columns of ``values`` [N, K], those together that are missing in the same rows."""
+    _, group = np.unique(np.isnan(values), axis=1, return_inverse=True)
+    group = group.reshape(-1)
+    return [np.flatnonzero(group == one) for one in range(group.max(initial=-1) + 1)]
+
+
 def fill(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
     """Give missing frames a value by ``policy`` and flag them in ``filled``.
 
     Frames that have a value keep it. Probabilities and scores are filled, not decisions, so
     that under ``linear`` the expression in a gap changes where the probabilities cross. A
-    subject without any value stays without. Smooth before filling, so that made-up values do
-    not leak into seen ones.
+    subject without any value stays without, and so does a unit that was never seen. Smooth before
+    filling, so that made-up values do not leak into seen ones.
 
     The interval of a filled value of ``va`` holds the intervals of both its neighbours, under
     every policy. Nothing was seen there, so that it says what would fit the neighbours, and no

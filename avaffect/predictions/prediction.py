@@ -34,15 +34,17 @@ class Prediction(ArrayRecord):
 
     A model that does not know a task leaves its array None; one that knows only some columns of
     ``va`` or ``au`` leaves the others NaN throughout. A row without a value (nothing seen or
-    heard) is NaN in all columns: nothing is made up here. What the challenge's text files say in
-    such rows, `missing.fill` makes. Arrays are converted to the given types.
+    heard) is NaN in all columns: nothing is made up here. Units of a part of the face that cannot
+    be seen are NaN alone. What the challenge's text files say in such rows, `missing.fill` makes.
+    Arrays are converted to the given types.
 
     Attributes:
         subject: the subject's name, e.g. ``video_left``; also the name of its files.
         model: the model's name, e.g. ``starter-0``.
         times: float64 [N], seconds from the first decoded frame, never falling.
         present: bool [N], True where the subject's face is seen.
-        confidence: float32 [N] in 0..1, of the face; NaN where there is none.
+        confidence: float32 [N] in 0..1, the quality of the face (``faces.quality``); NaN where
+            there is none.
         va: float32 [N, 2], valence and arousal in [-1, 1].
         expr: float32 [N, 8], probabilities in the order of ``EXPRESSIONS``; rows sum to one.
         au: float32 [N, 12], a score in 0..1 for each of ``ACTION_UNITS``; active from .5, or
@@ -294,7 +296,7 @@ class Prediction(ArrayRecord):
         low: float | None = None,
         high: float | None = None,
     ) -> None:
-        """Convert and check one array; with a range, only whole rows may be NaN."""
+        """Convert and check one array; of va and expr, only whole rows may be NaN."""
         value = getattr(self, name)
         if value is None:
             return
@@ -303,7 +305,8 @@ class Prediction(ArrayRecord):
         if low is not None:
             missing = np.isnan(array)
             unknown = missing.all(axis=0)
-            if array.ndim == 2 and not unknown.all():
+            # Units may be missing one by one: a mouth is covered, and the brows are not.
+            if array.ndim == 2 and name in ("va", "expr") and not unknown.all():
                 some, every = (f(missing[:, ~unknown], axis=1) for f in (np.any, np.all))
                 partly = bool((some != every).any())
             else:

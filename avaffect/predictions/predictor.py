@@ -15,6 +15,7 @@ from avaffect.config import PredictConfig
 from avaffect.errors import FeatureError, UnknownNameError
 from avaffect.features.encoders import ENCODERS
 from avaffect.features.store import SubjectFeatures
+from avaffect.predictions.hidden import without_hidden
 from avaffect.predictions.prediction import Prediction
 from avaffect.recipes.encoders import FACES as PICTURES
 
@@ -91,8 +92,11 @@ def require_arrays(
 
 
 def prediction_of(subject: SubjectFeatures, model: str, **values: Any) -> Prediction:
-    """What ``model`` says of ``subject``: ``values`` on the subject's own frames."""
-    return Prediction(
+    """What ``model`` says of ``subject``: ``values`` on the subject's own frames.
+
+    Units of a part of the face that cannot be seen are missing, whatever the model.
+    """
+    prediction = Prediction(
         subject=subject.name,
         model=model,
         times=np.asarray(subject.times),
@@ -101,6 +105,7 @@ def prediction_of(subject: SubjectFeatures, model: str, **values: Any) -> Predic
         geometry=subject.geometry,
         **values,
     )
+    return without_hidden(prediction, subject)
 
 
 def chunks(frames: int) -> Iterator[slice]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from avaffect.errors import UnknownNameError, UsageError
 from avaffect.files.editions import TASKS
+from avaffect.predictions.missing import alike
 from avaffect.predictions.prediction import Prediction
 
 MAX_SECONDS = 60.0
@@ -227,6 +228,16 @@ def smooth(
     return whole
 
 
+def smooth_units(
+    values: NDArray[np.floating], times: NDArray[np.float64], kind: str, seconds: float
+) -> NDArray[np.float32]:
+    """As :func:`smooth`, but of values [N, K] that may be missing each alone."""
+    whole = np.array(values, dtype=np.float32)
+    for columns in alike(whole):
+        whole[:, columns] = smooth(whole[:, columns], times, kind, seconds)
+    return whole
+
+
 def smooth_task(
     task: str, values: NDArray[np.floating], times: NDArray[np.float64], smoothing: Smoothing
 ) -> NDArray[np.float32]:
@@ -244,7 +255,8 @@ def smooth_task(
         float32 [N, K].
     """
     low, high = (-1, 1) if task == "va" else (0, 1)
-    smoothed = np.clip(smooth(values, times, smoothing.kind, smoothing.seconds), low, high)
+    how = smooth_units if task == "au" else smooth
+    smoothed = np.clip(how(values, times, smoothing.kind, smoothing.seconds), low, high)
     if task == "expr" and smoothing.kind != "off":
         total = smoothed.sum(axis=1, keepdims=True)
         # Medians of sharp probabilities may all be zero: such rows keep what they had.
@@ -277,7 +289,7 @@ def apply(prediction: Prediction, smoothing: Smoothing | TaskSmoothing) -> Predi
     }
     if prediction.au_intensity is not None and "au" in tasks:
         how = smoothing.of("au")
-        intensity = smooth(prediction.au_intensity, times, how.kind, how.seconds)
+        intensity = smooth_units(prediction.au_intensity, times, how.kind, how.seconds)
         changes["au_intensity"] = np.clip(intensity, 0, 5)
     if prediction.va_interval is not None and "va" in tasks:
         changes["va_interval"] = _around(changes["va"], prediction, smoothing.of("va"))

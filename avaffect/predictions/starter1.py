@@ -118,7 +118,7 @@ class Starter1:
         active = _active(pose, np.asarray(subject.times))
         shift = self._resting_shift(opinion, active, subject)
         trust = fusion.Trust(
-            _trust(pose, np.asarray(subject.confidence)),
+            _trust(pose, np.asarray(subject.presence)),
             lips_move(pose.gap, np.asarray(subject.times)),
         )
         by = fusion.weights()
@@ -202,8 +202,8 @@ def _active(pose: _Pose, times: NDArray[np.float64]) -> Values:
     return proxies.activation(pose.signals, proxies.neutral_level(pose.signals[some], weight))
 
 
-def _trust(pose: _Pose, confidence: Values) -> Values:
+def _trust(pose: _Pose, presence: Values) -> Values:
     """float32 [N] in 0..1: how much of its say a face keeps beside a voice."""
     kept, lost = _TURNED
-    trust = np.clip((lost - np.abs(pose.yaw)) / (lost - kept), 0, 1) * confidence
+    trust = np.clip((lost - np.abs(pose.yaw)) / (lost - kept), 0, 1) * presence
     return np.nan_to_num(trust).astype(np.float32)

@@ -127,8 +127,9 @@ def test_no_face_is_one_line_and_files_all_the_same(run, faceless, tmp_path):
         done = run("predict", faceless, "-o", tmp_path)
         assert done.code == 1
         assert done.error == (
-            "avaffect: no face was found in any of the 8 frames of 'nobody.mp4': all its rows "
-            "are marked missing; --detector centerface finds smaller faces"
+            "avaffect: no face was found in any of the 8 frames of 'nobody.mp4': whole pictures, "
+            "smaller ones (for close-ups) and parts of them (for small faces) were looked at, and "
+            "all rows are marked missing; if there are faces, try --detector centerface"
         )
         device, *told = done.err.splitlines()
         assert device.startswith("device: ")

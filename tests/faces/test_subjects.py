@@ -168,3 +168,27 @@ def test_a_summary_adds_up():
     summary.add(12, 50.0, 0.75)
     assert summary == TrackSummary(4, 2, 10, 150.0, 1.0)
     assert summary.x == 0.5
+
+
+def seen(track, frames, size, x, still=False):
+    summary = TrackSummary(track, still=still)
+    for frame in range(frames):
+        summary.add(frame, size, x)
+    return summary
+
+
+def test_a_portrait_does_not_rename_the_person_beside_it():
+    person, portrait = seen(1, 75, 160, 0.3), seen(2, 75, 60, 0.8, still=True)
+    assert name_subjects("v", [person, portrait], "main", 75) == [Subject("v", 1)]
+    named = name_subjects("v", [person, portrait], "all", 75)
+    assert named == [Subject("v", 1), Subject("v_2", 2)]
+
+
+def test_who_is_alone_or_among_still_ones_is_a_person():
+    alone = seen(1, 75, 160, 0.3, still=True)
+    assert name_subjects("v", [alone], "main", 75) == [Subject("v", 1)]
+    other = seen(2, 75, 160, 0.8, still=True)
+    names = [one.name for one in name_subjects("v", [alone, other], "main", 75)]
+    assert names == ["v_left", "v_right"]
+    passing = seen(3, 8, 160, 0.8)
+    assert name_subjects("v", [alone, passing], "main", 75) == [Subject("v", 1)]

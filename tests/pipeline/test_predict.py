@@ -113,7 +113,8 @@ def test_result_says_what_it_is(result, gap_clip):
     assert result.about["device"] in ("cpu", "cuda")
     assert result.about["versions"]["imageio-ffmpeg"]
     assert result.about["models"].keys() == {
-        "blazeface-full", "face-landmarker", "silero-vad", "starter-1-face", "starter-1-voice"
+        "blazeface-back", "blazeface-full", "face-landmarker", "silero-vad", "starter-1-face",
+        "starter-1-voice"
     }  # fmt: skip
 
 

@@ -139,7 +139,12 @@ def test_records_say_what_it_was_made_of(whole, gap_clip):
     assert record["damage"] == {"decoding_errors": 0, "first_error": None, "repaired_times": 0}
     provenance = features(whole.folder.root).provenance
     assert provenance["configuration"]["faces"]["detector"] == "blazeface-full"
-    assert set(provenance["models"]) == {"blazeface-full", "face-landmarker", "starter-1-face"}
+    assert set(provenance["models"]) == {
+        "blazeface-back",
+        "blazeface-full",
+        "face-landmarker",
+        "starter-1-face",
+    }
     assert provenance["versions"]["avaffect"]
 
 

@@ -50,7 +50,6 @@ def test_arrays_get_their_types_and_default() -> None:
         ({"va": np.full((3, 2), 1.01)}, "va must lie"),
         ({"va": np.full((3, 2), np.inf)}, "va must lie"),
         ({"va": np.array([[0, NAN], [0, 0], [0, 0]])}, "NaN in part"),
-        ({"au": np.array([[0, NAN] + [0.5] * 10, [NAN] * 12, [0.5] * 12])}, "NaN in part"),
         ({"expr": np.array([[0.5, 0.5] + [NAN] * 6] * 3)}, "expr has rows that are NaN in part"),
         ({"heard": np.ones(2)}, "heard has shape"),
         ({"expr": np.full((3, 8), 0.2)}, "sum to one"),
@@ -290,3 +289,10 @@ def test_table_with_half_an_interval_is_refused() -> None:
     del columns["arousal_high"]
     with pytest.raises(ValueError, match="'arousal_high' is missing"):
         Prediction.from_columns(columns, "clip", "test")
+
+
+def test_units_may_be_missing_one_by_one() -> None:
+    au = np.array([[0, NAN] + [0.5] * 10, [NAN] * 12, [0.5] * 12])
+    one = make(au=au)
+    assert one.au_presence()[0, :3].tolist() == [0, -1, 1]
+    assert np.isnan(one.columns()["AU2"][0]) and one.columns()["AU1"][0] == 0
