@@ -3,9 +3,9 @@
     python benchmarks/covered_faces.py [clip.mp4 ...] [--every 5] [--json out.json]
 
 Things are painted on each clip's faces: boxes over mouth, eyes, brows and halves, in plain, shaded
-patterned colours, and dark glasses; and the clips are blurred, darkened and made small. A row gives
-the frames in which the landmark net still sees a face, and of those the share in which brows, eyes
-and mouth count as hidden, and the mean of presence and confidence.
+and patterned colours, and dark glasses; and the clips are blurred, darkened and made small. A row
+gives the frames in which the landmark net still sees a face, and of those the share in which
+brows, eyes and mouth count as hidden, and the mean of presence and confidence.
 """
 
 from __future__ import annotations

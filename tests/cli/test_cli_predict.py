@@ -71,7 +71,9 @@ def test_without_non_commercial_nets_the_face_alone_is_judged(run, clip, tmp_pat
     assert columns["present"].all()
     assert not columns["heard"].any()
     record = json.loads((tmp_path / "out/records/face.json").read_text())
-    assert record["models"].keys() == {"blazeface-full", "face-landmarker", "starter-1-face"}
+    assert record["models"].keys() == {
+        "blazeface-back", "blazeface-full", "face-landmarker", "starter-1-face"
+    }  # fmt: skip
 
 
 def test_not_on_a_terminal_lines_are_plain(run, clip, tmp_path):
