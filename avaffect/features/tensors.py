@@ -151,7 +151,7 @@ class TensorWriter:
         self._file.seek(self._data + self._offsets[name] + written * spec.row_bytes)
         rows = np.ascontiguousarray(values, np.dtype(spec.dtype).newbyteorder("<"))
         self._file.write(rows.data)
-        self._blocks[name].add(memoryview(rows.reshape(-1).view(np.uint8)))
+        self._blocks[name].add(rows.reshape(-1).view(np.uint8).data)
         self._written[name] += len(values)
 
     def hashes(self) -> dict[str, list[str]]:

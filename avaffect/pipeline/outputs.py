@@ -21,6 +21,7 @@ from avaffect.files.editions import DEFAULT_EDITION, TASKS, edition_named
 from avaffect.files.lock import alone
 from avaffect.files.ours import foreign, read_claims, relative, require_ours, write_claims
 from avaffect.files.table import read_about, read_table, write_table
+from avaffect.files.temporaries import remove_abandoned
 from avaffect.pipeline.predict import Result
 from avaffect.predictions.prediction import Prediction
 
@@ -109,6 +110,12 @@ class Outputs:
                 f"'{self.root}' holds the results of '{other.get('name')}', called '{name}' too",
                 f"choose another folder for '{video['name']}' with -o, or --overwrite them",
             )
+
+    def tidy(self) -> None:
+        """Remove what killed processes left; once a process, see ``files.temporaries``."""
+        folders = edition_named(self.edition).folders.values()
+        for name in ("", TABLES, "records", *folders):
+            remove_abandoned(self.root / name)
 
     def ours(self) -> set[str]:
         """What avaffect wrote here or is about to, relative to the folder."""
