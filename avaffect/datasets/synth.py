@@ -23,6 +23,7 @@ from avaffect.errors import UsageError
 from avaffect.files.atomic import write_json, write_text
 from avaffect.files.challenge import write_annotations
 from avaffect.files.editions import INVALID, TASKS, edition_named
+from avaffect.files.lock import LOCK, alone_in
 from avaffect.files.mtl import MtlSubject, write_mtl
 from avaffect.progress import EventCallback, Progress, ignore_events
 
@@ -98,12 +99,22 @@ def synthesise(
 
     Raises:
         UsageError: a number out of range, or a folder that holds something.
+        BusyError: another process makes a set there.
         OutputError: a file cannot be written.
     """
     out = Path(out)
     takes = plan(videos=videos, seconds=seconds, seed=seed)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not out.is_dir():
         raise UsageError(f"'{out}' exists and is not an empty folder", "choose another folder")
+    with alone_in(out):
+        if any(one.name != LOCK for one in out.iterdir()):
+            raise UsageError(f"'{out}' exists and is not an empty folder", "choose another folder")
+        return _synthesise(out, takes, seed, on_event)
+
+
+def _synthesise(
+    out: Path, takes: tuple[Take, ...], seed: int, on_event: EventCallback
+) -> Synthetic:
     total = sum(take.film.frames for take in takes)
     done = 0
     for take in takes:

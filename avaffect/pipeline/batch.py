@@ -212,6 +212,7 @@ class PredictBatch:
         key = self._outputs.key(made_with, self._config)
         try:
             with self._outputs.alone(name):
+                self._outputs.tidy()
                 if not self._overwrite:
                     self._outputs.require_free_for(name, video)
                     if known := self._known(name, key):

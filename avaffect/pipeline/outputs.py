@@ -22,6 +22,7 @@ from avaffect.files.gaps import policy_of
 from avaffect.files.lock import alone
 from avaffect.files.ours import foreign, read_claims, relative, require_ours, write_claims
 from avaffect.files.table import read_about, read_table, write_table
+from avaffect.files.temporaries import remove_abandoned
 from avaffect.pipeline.predict import Result
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
@@ -111,6 +112,12 @@ class Outputs:
                 f"'{self.root}' holds the results of '{other.get('name')}', called '{name}' too",
                 f"choose another folder for '{video['name']}' with -o, or --overwrite them",
             )
+
+    def tidy(self) -> None:
+        """Remove what killed processes left; once a process, see ``files.temporaries``."""
+        folders = edition_named(self.edition).folders.values()
+        for name in ("", TABLES, "records", *folders):
+            remove_abandoned(self.root / name)
 
     def ours(self) -> set[str]:
         """What avaffect wrote here or is about to, relative to the folder."""

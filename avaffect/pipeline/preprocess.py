@@ -24,6 +24,7 @@ from avaffect.features.store import (
 from avaffect.files.atomic import sync_all
 from avaffect.files.challenge import subject_file_name
 from avaffect.files.ours import relative
+from avaffect.files.temporaries import remove_abandoned
 from avaffect.media.facts import MediaFacts, video_facts
 from avaffect.media.frames import DecodeReport
 from avaffect.media.local import local_path
@@ -131,6 +132,7 @@ def preprocess(
         probe(video, config.media)  # refuses what is no video before anything is written
     sha256 = video_hash(video)
     with folder.alone():
+        remove_abandoned(folder.root)
         folder.require_free_for(video.name, sha256)
         if voice:
             # Of a video that had this name before.

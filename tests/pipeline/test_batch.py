@@ -16,6 +16,7 @@ from avaffect.errors import (
     UnknownNameError,
     UsageError,
 )
+from avaffect.files import temporaries
 from avaffect.files.challenge import read_annotations
 from avaffect.pipeline import batch as module
 from avaffect.pipeline import outputs
@@ -419,3 +420,16 @@ def test_two_runs_cannot_write_one_file_for_all(acted, tmp_path):
             pass
     rows = (out / "VA_Estimation_Challenge/predictions.txt").read_text().splitlines()
     assert [row.split("/")[0] for row in rows[1:]] == ["a"] * 3
+
+
+def test_what_a_killed_run_left_half_written_goes(acted, tmp_path, monkeypatch):
+    clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
+    with PredictBatch(out, CONFIG) as batch:
+        batch(clip)
+    before = files(out)
+    for folder in ("tables", "records", "VA_Estimation_Challenge"):
+        video(out, f"{folder}/.a.txt.12345-0123abcd.tmp.txt", "half")
+    monkeypatch.setattr(temporaries, "_looked", set())
+    with PredictBatch(out, CONFIG) as batch:
+        assert batch(clip).again
+    assert files(out) == before
