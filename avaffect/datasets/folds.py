@@ -31,7 +31,7 @@ class Folds:
         apart: names of clips that are in no fold: never trained with, never validated on.
 
     Raises:
-        ValueError: an unknown method, a negative number, fewer than two folds, or a clip that is
+        UsageError: an unknown method, a negative number, fewer than two folds, or a clip that is
             both in a fold and apart.
     """
 
@@ -42,11 +42,11 @@ class Folds:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise ValueError(f"method '{self.method}' is none of {', '.join(METHODS)}")
+            raise UsageError(f"method '{self.method}' is none of {', '.join(METHODS)}")
         if len(self.numbers) < 2 or self.numbers[0] < 0:
-            raise ValueError(f"folds {self.numbers}, expected two or more, counted from 0")
+            raise UsageError(f"folds {self.numbers}, expected two or more, counted from 0")
         if both := self.folds.keys() & set(self.apart):
-            raise ValueError(f"'{min(both)}' is both in a fold and apart")
+            raise UsageError(f"'{min(both)}' is both in a fold and apart")
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -118,10 +118,10 @@ class Folds:
             if found["version"] != _VERSION or not all(
                 type(number) is int for number in (found["seed"], *found["folds"].values())
             ):
-                raise ValueError("version or numbers")
+                raise UsageError("version or numbers")
             apart = found.get("apart", [])
             if not isinstance(apart, list) or not all(isinstance(one, str) for one in apart):
-                raise TypeError("apart")
+                raise UsageError("apart")
             folds = cls(found["folds"], found["method"], found["seed"], tuple(apart))
         except FileNotFoundError as error:
             raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error

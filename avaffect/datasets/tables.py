@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError
+from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
 from avaffect.features.tensors import Array, ArraySpec
 
 SUFFIXES = (".csv", ".parquet", ".npy")
@@ -373,11 +373,11 @@ def _unreadable(path: Path, error: Exception) -> FormatError:
 
 
 def _numbers(cells: Iterable[Any]) -> NDArray[np.float64]:
-    """Cells as numbers, NaN where they are empty; ValueError if one is neither."""
+    """Cells as numbers, NaN where they are empty; UsageError if one is neither."""
     texts = ["" if cell is None else str(cell).strip() for cell in cells]
     # Python takes 1_0 for 10.
     if "_" in "".join(texts):
-        raise ValueError("underscore")
+        raise UsageError("underscore")
     return np.array([np.nan if text in _MISSING else float(text) for text in texts])
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import ModelError
+from avaffect.errors import ModelError, UsageError
 from avaffect.faces.align import warp
 from avaffect.faces.face import require_shape
 
@@ -117,7 +117,7 @@ class FanAligner:
             float32 [5, 2] in pixels, as in :class:`avaffect.faces.face.Detection`.
 
         Raises:
-            ValueError: the box is empty or not finite.
+            UsageError: the box is empty or not finite.
         """
         return five_of_68(self.landmarks(image, box))
 
@@ -131,7 +131,7 @@ class FanAligner:
         low, high = np.asarray(box, np.float64).reshape(2, 2)
         sides = high - low
         if not (np.isfinite(box).all() and (sides > 0).all()):
-            raise ValueError("the face's box is empty or not finite")
+            raise UsageError("the face's box is empty or not finite")
         side = sides.sum() * CROP_SCALE
         corner = (low + high) / 2 - (0, CROP_RISE * sides[1]) - side / 2
         scale = CROP / side

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import ModelDamagedError
+from avaffect.errors import ModelDamagedError, UsageError
 from avaffect.faces.face import MESH_POINTS, require_shape
 
 CANONICAL_POINTS = 468
@@ -44,9 +44,9 @@ class HeadModel:
         require_shape("points", self.points, (CANONICAL_POINTS, 3))
         require_shape("weights", self.weights, (CANONICAL_POINTS,))
         if not (np.isfinite(self.points).all() and np.isfinite(self.weights).all()):
-            raise ValueError("the canonical head is not finite")
+            raise UsageError("the canonical head is not finite")
         if (self.weights > 0).sum() < 3:
-            raise ValueError("fewer than three points of the canonical head have a weight")
+            raise UsageError("fewer than three points of the canonical head have a weight")
 
     @classmethod
     def from_bundle(cls, data: bytes) -> HeadModel:
@@ -180,4 +180,4 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | float | bytes]]:
             yield key >> 3, struct.unpack_from("<f", data, at)[0]
             at += 4
         else:
-            raise ValueError(f"wire type {kind}")
+            raise UsageError(f"wire type {kind}")

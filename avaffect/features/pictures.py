@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FeatureError, UnknownNameError
+from avaffect.errors import FeatureError, UnknownNameError, UsageError
 from avaffect.features.picture_file import picture_size, read_picture
 from avaffect.features.store import SubjectFeatures
 from avaffect.features.tensors import Array, ArraySpec
@@ -116,7 +116,7 @@ class PictureFiles(Pictures):
     def __init__(self, files: Sequence[Path], side: int | None = None) -> None:
         super().__init__(side)
         if not files:
-            raise ValueError("no files")
+            raise UsageError("no files")
         self.files = tuple(files)
 
     @property

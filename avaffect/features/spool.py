@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FeatureError, output_error
+from avaffect.errors import FeatureError, UsageError, output_error
 from avaffect.features.tensors import Array, ArraySpec, TensorFile, TensorWriter
 from avaffect.files.atomic import atomic_path, write_json
 
@@ -166,25 +166,25 @@ class Spool:
             arrays: a row for every array of the spool, cast to its dtype.
 
         Raises:
-            ValueError: a shape, name, frame or confidence that does not fit.
+            UsageError: a shape, name, frame or confidence that does not fit.
             OutputError: the disk does not take it.
         """
         if track_id < 0 or not self._last.get(track_id, -1) < frame < self._frames:
-            raise ValueError(
+            raise UsageError(
                 f"frame {frame} of track {track_id} does not follow frame "
                 f"{self._last.get(track_id)} within the {self._frames} frames there are"
             )
         if arrays.keys() != self.arrays.keys():
-            raise ValueError(f"arrays {sorted(arrays)}, expected {sorted(self.arrays)}")
+            raise UsageError(f"arrays {sorted(arrays)}, expected {sorted(self.arrays)}")
         if not np.isfinite(confidence):
-            raise ValueError(f"confidence is {confidence}")
+            raise UsageError(f"confidence is {confidence}")
         values: dict[str, Any] = {"frame": frame, "box": box, "points": points, "pose": pose}
         values |= {"confidence": confidence, **arrays}
         record = np.zeros((), self.dtype)
         for name, value in values.items():
             if np.shape(value) != record[name].shape:
                 shape = record[name].shape
-                raise ValueError(f"'{name}' has shape {np.shape(value)}, expected {shape}")
+                raise UsageError(f"'{name}' has shape {np.shape(value)}, expected {shape}")
             record[name] = value
         self._pending.setdefault(track_id, bytearray()).extend(record.tobytes())
         self._counts[track_id] = self._counts.get(track_id, 0) + 1
@@ -267,11 +267,11 @@ class Spool:
             chunks: for consecutive frames, [n, *shape] of each array by name.
 
         Raises:
-            ValueError: not as many rows as frames.
+            UsageError: not as many rows as frames.
             OutputError: the disk does not take it.
         """
         if clash := specs.keys() & set(self.dtype.names or ()):
-            raise ValueError(f"names taken by the faces' own fields: {sorted(clash)}")
+            raise UsageError(f"names taken by the faces' own fields: {sorted(clash)}")
         with (
             atomic_path(self.folder / "rows.safetensors") as path,
             TensorWriter(path, self._frames, specs, {}) as writer,

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FeatureError
+from avaffect.errors import FeatureError, UsageError
 from avaffect.features.provenance import STORE_VERSION
 from avaffect.features.spool import BASE, Spool
 from avaffect.features.tensors import Array, ArraySpec, TensorFile, TensorWriter
@@ -330,13 +330,13 @@ def write_subject(
         keys: the key of each of the subject's arrays, and of ``faces``.
 
     Raises:
-        ValueError: keys that are not exactly the arrays and ``faces``.
+        UsageError: keys that are not exactly the arrays and ``faces``.
         OutputError: the disk does not take it; an earlier store stays.
     """
     import pyarrow.parquet as pq
 
     if keys.keys() != {FACES, *subject.names}:
-        raise ValueError(f"keys {sorted(keys)}, expected {sorted({FACES, *subject.names})}")
+        raise UsageError(f"keys {sorted(keys)}, expected {sorted({FACES, *subject.names})}")
     with atomic_path(folder / "frames.parquet") as path:
         table = subject.arrow_table()
         pq.write_table(table.replace_schema_metadata({"faces": keys[FACES]}), path)
@@ -363,11 +363,11 @@ def replace_arrays(
 
     Raises:
         FeatureError: there is no whole store in ``folder``.
-        ValueError: not as many rows as frames, or not a key for each array.
+        UsageError: not as many rows as frames, or not a key for each array.
         OutputError: the disk does not take it; the earlier store stays.
     """
     if keys.keys() != specs.keys():
-        raise ValueError(f"keys {sorted(keys)}, expected {sorted(specs)}")
+        raise UsageError(f"keys {sorted(keys)}, expected {sorted(specs)}")
     old = StoredSubject(folder)
     kept = {name: spec for name, spec in old.specs.items() if name not in specs}
 

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FeatureError
+from avaffect.errors import FeatureError, UsageError
 
 Array = NDArray[Any]
 
@@ -51,9 +51,9 @@ class ArraySpec:
 
     def __post_init__(self) -> None:
         if self.dtype not in _CODES:
-            raise ValueError(f"dtype {self.dtype} is none of {', '.join(_CODES)}")
+            raise UsageError(f"dtype {self.dtype} is none of {', '.join(_CODES)}")
         if any(size < 1 for size in self.shape):
-            raise ValueError(f"row shape {self.shape} has an empty dimension")
+            raise UsageError(f"row shape {self.shape} has an empty dimension")
 
     @property
     def row_bytes(self) -> int:
@@ -111,7 +111,7 @@ class TensorWriter:
         """Append rows [n, *shape] to the array ``name``; they are cast to its dtype."""
         spec, written = self._specs[name], self._written[name]
         if values.shape[1:] != spec.shape or written + len(values) > self._rows:
-            raise ValueError(
+            raise UsageError(
                 f"cannot write {values.shape} to '{name}' behind {written} of {self._rows} rows "
                 f"of shape {spec.shape}"
             )
@@ -131,7 +131,7 @@ class TensorWriter:
         self._file.close()
         short = [name for name, count in self._written.items() if count != self._rows]
         if kind is None and short:
-            raise ValueError(f"of {self._rows} rows some were not written: {', '.join(short)}")
+            raise UsageError(f"of {self._rows} rows some were not written: {', '.join(short)}")
 
 
 class TensorFile:
@@ -169,7 +169,7 @@ class TensorFile:
         with self.path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= _LONGEST_HEADER:
-                raise ValueError("header length")
+                raise UsageError("header length")
             header = json.loads(file.read(length))
             size = file.seek(0, 2) - 8 - length
             self._version = _version(file)
@@ -180,12 +180,12 @@ class TensorFile:
             begin, end = map(int, entry["data_offsets"])
             spec = ArraySpec(tuple(shape), _DTYPES[entry["dtype"]])
             if not 0 <= begin <= end <= size or end - begin != count * spec.row_bytes:
-                raise ValueError("place of an array")
+                raise UsageError("place of an array")
             rows.add(count)
             self.specs[name] = spec
             self._places[name] = 8 + length + begin
         if len(rows) > 1:
-            raise ValueError("arrays of different lengths")
+            raise UsageError("arrays of different lengths")
         self.rows = rows.pop() if rows else 0
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Array:
@@ -222,7 +222,7 @@ def _file_map(path: Path, version: tuple[int, int]) -> Array:
     """A file's bytes; ``version`` tells it from a later file of the same name."""
     with path.open("rb") as file:
         if _version(file) != version:
-            raise ValueError("another file of that name")
+            raise UsageError("another file of that name")
         # A plain array around it: slices of np.memmap are slow to make.
         return np.asarray(np.memmap(file, np.uint8, "r"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from avaffect.errors import FormatError, InputNotFoundError
-from avaffect.files.atomic import atomic_path
+from avaffect.errors import FormatError, InputNotFoundError, UsageError
+from avaffect.files.atomic import atomic_path, json_text
+from avaffect.files.outside import parse_json, reading
+from avaffect.files.parquet import open_parquet, read_column
 
 METADATA_KEY = b"avaffect"
 _ROW_GROUP = 16_384
@@ -30,14 +31,14 @@ def write_table(
             key-value metadata.
 
     Raises:
-        ValueError: columns of different lengths, or metadata that is not JSON.
+        UsageError: columns of different lengths, or metadata that is not JSON.
         OutputError: the file cannot be written.
     """
     lengths = {len(values) for values in columns.values()}
     if len(lengths) > 1:
-        raise ValueError(f"columns have different lengths: {sorted(lengths)}")
+        raise UsageError(f"columns have different lengths: {sorted(lengths)}")
     rows = lengths.pop() if lengths else 0
-    text = json.dumps(metadata, ensure_ascii=False, allow_nan=False)
+    text = json_text(metadata)
     schema = pa.schema(
         [(name, _arrow_type(values)) for name, values in columns.items()],
         metadata={METADATA_KEY: text.encode()},
@@ -56,6 +57,8 @@ def write_table(
 def read_table(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read a file of `write_table` back.
 
+    Bounds: see `parquet.open_parquet`.
+
     Returns:
         the columns, null as NaN in numbers and None in text, and the metadata.
 
@@ -66,18 +69,13 @@ def read_table(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     path = Path(path)
     if not path.is_file():
         raise InputNotFoundError(f"there is no file '{path}'", "check the path")
-    try:
-        table = pq.read_table(path)
-        metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise FormatError(
-            f"'{path}' is no table of avaffect", "give a .parquet file that predict has written"
-        ) from error
-    columns = {
-        name: np.asarray(table.column(name).to_numpy(zero_copy_only=False))
-        for name in table.column_names
-    }
-    return columns, metadata
+    hint = "give a .parquet file that predict has written"
+    with reading(path, FormatError, "is no table of avaffect", hint), open_parquet(path) as file:
+        names = file.schema_arrow.names
+        metadata = parse_json((file.schema_arrow.metadata or {})[METADATA_KEY])
+        if not isinstance(metadata, dict) or len(set(names)) < len(names):
+            raise UsageError("it has other columns or facts")
+        return {name: read_column(file, name) for name in names}, metadata
 
 
 def arrow_array(values: NDArray[Any], known: NDArray[np.bool_] | None = None) -> pa.Array:

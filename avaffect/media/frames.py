@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from avaffect.config import MediaConfig
+from avaffect.errors import UsageError
 from avaffect.media.clock import FrameClock
 from avaffect.media.container import check_size
 from avaffect.media.decode import Damage, decoded_frames
@@ -46,11 +47,11 @@ class Frame:
     def __post_init__(self) -> None:
         image = self.image
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 [H, W, 3]")
+            raise UsageError(f"image is {image.dtype} {image.shape}, expected uint8 [H, W, 3]")
         if not image.flags.c_contiguous:
-            raise ValueError("image is not contiguous")
+            raise UsageError("image is not contiguous")
         if self.index < 0 or not 0 <= self.time < float("inf"):
-            raise ValueError(f"frame {self.index} has the impossible time {self.time}")
+            raise UsageError(f"frame {self.index} has the impossible time {self.time}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class FrameReader:
         prefetch: int = 8,
     ) -> None:
         if start < 0 or prefetch < 1:
-            raise ValueError("start must be at least 0 and prefetch at least 1")
+            raise UsageError("start must be at least 0 and prefetch at least 1")
         self.info = probe(path, config)
         self._config = config
         self._start = start

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FormatError, InputNotFoundError
+from avaffect.errors import FormatError, InputNotFoundError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import subject_file_name
 from avaffect.files.editions import Edition, edition_named
@@ -36,7 +36,7 @@ class Thresholds:
         tuned_on: fingerprint of the annotations they were tuned on, see `fingerprint`.
 
     Raises:
-        ValueError: a value outside 0..1.
+        UsageError: a value outside 0..1.
     """
 
     values: Mapping[str, float]
@@ -45,7 +45,7 @@ class Thresholds:
     def __post_init__(self) -> None:
         for name, value in self.values.items():
             if not 0 <= value <= 1:
-                raise ValueError(f"the threshold of {name} is {value:g} and not from 0 to 1")
+                raise UsageError(f"the threshold of {name} is {value:g} and not from 0 to 1")
 
     def apply(self, pairs: Sequence[Pair], edition: str) -> list[Pair]:
         """``pairs`` of probabilities (see `with_probabilities`) with presence 0, 1, -1 instead."""
@@ -81,7 +81,7 @@ class Thresholds:
             values = {str(name): float(one) for name, one in whole["thresholds"].items()}
             missing = [one for one in edition_named(edition).action_units if one not in values]
             if missing:
-                raise ValueError(f"no threshold of {missing[0]}")
+                raise UsageError(f"no threshold of {missing[0]}")
             return cls(values, str(whole.get("tuned_on", "")))
         except FileNotFoundError as error:
             raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error

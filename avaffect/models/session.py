@@ -77,7 +77,7 @@ class TfliteNet:
             Copies of the outputs in the order of their names (``x_2`` before ``x_10``).
 
         Raises:
-            ValueError: an input does not fit.
+            UsageError: an input does not fit.
         """
         with self._lock:
             for index, array in zip(self._inputs, inputs, strict=True):
@@ -128,7 +128,7 @@ class OnnxNet:
         """Run the net on one array for each of its inputs; all outputs, in the net's order.
 
         Raises:
-            ValueError: not one array for each input.
+            UsageError: not one array for each input.
         """
         feed = dict(zip(self.input_names, inputs, strict=True))
         return tuple(np.asarray(output) for output in self._session.run(None, feed))

@@ -37,11 +37,11 @@ class Statistics:
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or self.mean.shape != self.deviation.shape:
-            raise ValueError("mean and deviation must be vectors of one length")
+            raise UsageError("mean and deviation must be vectors of one length")
         if not (np.isfinite(self.mean).all() and np.isfinite(self.deviation).all()):
-            raise ValueError("mean and deviation must be finite")
+            raise UsageError("mean and deviation must be finite")
         if (self.deviation <= 0).any():
-            raise ValueError("deviations must be positive")
+            raise UsageError("deviations must be positive")
 
 
 class BranchNetwork(nn.Module):

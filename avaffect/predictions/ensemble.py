@@ -206,7 +206,7 @@ class Joined:
         try:
             tree = json.loads(path.read_text("utf-8"))
             if tree.pop("version") != _VERSION:
-                raise ValueError("version")
+                raise UsageError("version")
             found = TypeAdapter(cls).validate_python(tree)
         except FileNotFoundError as error:
             raise CheckpointError(

@@ -34,7 +34,7 @@ class Postprocess:
 
     Raises:
         UsageError: a smoothing that does not exist.
-        ValueError: a threshold outside 0..1.
+        UsageError: a threshold outside 0..1.
     """
 
     smooth: str = "off"
@@ -46,7 +46,7 @@ class Postprocess:
         parse_smoothing(self.smooth)
         for name, value in self.au_thresholds.items():
             if not 0 <= value <= 1:
-                raise ValueError(f"the threshold of {name} is {value:g} and not from 0 to 1")
+                raise UsageError(f"the threshold of {name} is {value:g} and not from 0 to 1")
 
     def limits(self) -> NDArray[np.float64] | None:
         """float64 [12] for ``Prediction.au_thresholds``; None if every unit has .5."""

@@ -153,9 +153,9 @@ def read_checkpoint(place: Path | str) -> Checkpoint:
             sha256=str(sha256),
         )
         if checkpoint.targets.keys() != checkpoint.recipe.tasks.keys():
-            raise ValueError("targets")
+            raise UsageError("targets")
         if not all(isinstance(facts[name], dict) for name in _OPEN):
-            raise TypeError("facts")
+            raise UsageError("facts")
     except FormatError as error:
         raise CheckpointError(
             f"checkpoint '{folder}' does not fit this avaffect: {error.problem}",

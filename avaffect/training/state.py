@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from avaffect.errors import CheckpointError
+from avaffect.errors import CheckpointError, UsageError
 from avaffect.files.atomic import atomic_path
 
 STATE = "state.pt"
@@ -50,7 +50,7 @@ def load_state(folder: Path, parts: Mapping[str, Any]) -> dict[str, Any] | None:
         # Parts bring tensors to their own device; Adam's step counts must stay on the CPU.
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["parts"].keys() != parts.keys():
-            raise ValueError("other parts")
+            raise UsageError("other parts")
         for name, one in parts.items():
             one.load_state_dict(state["parts"][name])
         place: dict[str, Any] = state["place"]
