@@ -12,7 +12,6 @@ which hold code.)
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from avaffect.errors import ModelError, UsageError
 from avaffect.faces.align import warp
 from avaffect.faces.face import require_shape
+from avaffect.files.outside import reading
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,13 +96,9 @@ class FanAligner:
 
         path = model_path(MODEL)
         self._net = FAN(STACKS)
-        try:
+        hint = "install face-alignment 1.5 or newer"
+        with reading(path, ModelError, "does not fit the net of the face-alignment package", hint):
             self._net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except (RuntimeError, pickle.UnpicklingError) as error:
-            raise ModelError(
-                f"the weights in '{path}' do not fit the net of the face-alignment package",
-                "install face-alignment 1.5 or newer",
-            ) from error
         self._net.to(device).eval()
         self._device = device
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from avaffect.errors import ModelDamagedError, UsageError
 from avaffect.faces.face import MESH_POINTS, require_shape
+from avaffect.files.outside import reading
 
 CANONICAL_POINTS = 468
 EYEBALL_RADIUS_CM = 1.2  # adult mean, Bekerman et al. 2014: 24 mm across
@@ -55,13 +56,9 @@ class HeadModel:
         Raises:
             ModelDamagedError: if it is not what it should be.
         """
-        try:
+        hint = "run `avaffect models fetch face-landmarker`"
+        with reading("face-landmarker", ModelDamagedError, "has no readable head geometry", hint):
             return cls._parse(data)
-        except (ValueError, LookupError, TypeError, OverflowError, struct.error) as error:
-            raise ModelDamagedError(
-                f"the head geometry in the face-landmarker bundle is not readable ({error})",
-                "run `avaffect models fetch face-landmarker`",
-            ) from error
 
     @classmethod
     def _parse(cls, data: bytes) -> HeadModel:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from avaffect.config import SAMPLE_RATE, AudioConfig
 from avaffect.errors import FeatureError, UsageError
 from avaffect.features.tensors import ArraySpec
+from avaffect.files.outside import reading
 from avaffect.progress import EventCallback, Progress, ignore_events
 
 if TYPE_CHECKING:
@@ -345,15 +346,12 @@ def _blocks(sound: Sound) -> Iterator[Floats]:
         return
     import soundfile
 
-    try:
-        with soundfile.SoundFile(sound) as file:
-            if file.samplerate != SAMPLE_RATE or file.channels != 1:
-                raise FeatureError(
-                    f"'{sound}' has {file.channels} channels at {file.samplerate} Hz",
-                    "give a mono wav at 16 kHz, as `avaffect preprocess` writes it",
-                )
-            yield from file.blocks(_BLOCK, dtype="float32")
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise FeatureError(
-            f"cannot read the sound in '{sound}' ({error})", "run `avaffect preprocess` again"
-        ) from error
+    hint = "run `avaffect preprocess` again"
+    what = "holds no sound that can be read"
+    with reading(sound, FeatureError, what, hint), soundfile.SoundFile(sound) as file:
+        if file.samplerate != SAMPLE_RATE or file.channels != 1:
+            raise FeatureError(
+                f"'{sound}' has {file.channels} channels at {file.samplerate} Hz",
+                "give a mono wav at 16 kHz, as `avaffect preprocess` writes it",
+            )
+        yield from file.blocks(_BLOCK, dtype="float32")

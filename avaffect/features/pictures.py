@@ -22,6 +22,7 @@ from avaffect.errors import FeatureError, UnknownNameError, UsageError
 from avaffect.features.picture_file import picture_size, read_picture
 from avaffect.features.store import SubjectFeatures
 from avaffect.features.tensors import Array, ArraySpec
+from avaffect.files.outside import MOST_ROWS
 from avaffect.recipes.encoders import FACES
 
 if TYPE_CHECKING:
@@ -323,4 +324,4 @@ def side_of(features: WithPictures | Pictures) -> int | None:
 def is_numbered(name: str) -> bool:
     """Whether a file of that name should be the picture of a frame."""
     match = _NUMBERED.fullmatch(name)
-    return match is not None and int(match[1]) > 0
+    return match is not None and 0 < int(match[1]) <= MOST_ROWS

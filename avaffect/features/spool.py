@@ -12,7 +12,6 @@ interrupted pass go on in mid-video. In the folder:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FeatureError, UsageError, output_error
+from avaffect.errors import FeatureError, InputNotFoundError, UsageError, output_error
 from avaffect.features.tensors import Array, ArraySpec, TensorFile, TensorWriter
 from avaffect.files.atomic import atomic_path, write_json
+from avaffect.files.outside import read_kept, reading
 
 # What every face has: 0-based frame, box and points in pixels, yaw/pitch/roll in degrees, 0..1.
 BASE = np.dtype(
@@ -37,6 +37,7 @@ BASE = np.dtype(
 
 _VERSION = 1
 _FLUSH_RECORDS = 256
+_SAVED = {"made_with": dict, "frames": int, "tracks": {str: int}, "state": object}
 _READ_ROWS = 512
 _PATTERNS = ("times.f8", "track-*.bin", "rows.safetensors", "checkpoint.json")
 
@@ -91,6 +92,8 @@ class Spool:
     ) -> tuple[Spool, Any] | None:
         """The spool in ``folder`` as it was at its last checkpoint, and the state saved then.
 
+        Bounds: as `outside.read_json`; files that are as long as the checkpoint says.
+
         Returns:
             None where there is no checkpoint, or it was made with another key or other arrays,
             or files are shorter than it says.
@@ -99,18 +102,21 @@ class Spool:
             OutputError: the files cannot be cut back to the checkpoint.
         """
         spool = cls(folder, arrays, key)
+        saved = read_kept(folder / "checkpoint.json", _SAVED)
+        if saved is None or saved["made_with"] != spool._made_with():
+            return None
+        state = saved["state"]
         try:
-            saved = json.loads((folder / "checkpoint.json").read_text("utf-8"))
-            if saved["made_with"] != spool._made_with():
-                return None
-            frames = int(saved["frames"])
-            counts = {int(track): int(count) for track, count in saved["tracks"].items()}
-            state = saved["state"]
-            sizes = {spool._times_path: frames * 8}
-            sizes |= {spool._track_path(t): n * spool.dtype.itemsize for t, n in counts.items()}
-            if any(size < 0 or path.stat().st_size < size for path, size in sizes.items()):
-                return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            with reading(folder, FeatureError):
+                frames = saved["frames"]
+                counts = {int(track): count for track, count in saved["tracks"].items()}
+                sizes = {spool._times_path: frames * 8}
+                sizes |= {
+                    spool._track_path(t): n * spool.dtype.itemsize for t, n in counts.items()
+                }
+                if any(size < 0 or path.stat().st_size < size for path, size in sizes.items()):
+                    return None
+        except (FeatureError, InputNotFoundError):
             return None
         try:
             for path, size in sizes.items():

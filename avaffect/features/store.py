@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,10 +30,14 @@ from avaffect.features.provenance import STORE_VERSION
 from avaffect.features.spool import BASE, Spool
 from avaffect.features.tensors import Array, ArraySpec, TensorFile, TensorWriter
 from avaffect.files.atomic import atomic_path, write_json
+from avaffect.files.challenge import subject_file_name
+from avaffect.files.outside import fits, parse_json, read_json, reading
+from avaffect.files.parquet import open_parquet, read_column
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 # The key of the frame table, beside the arrays' keys.
 FACES = "faces"
@@ -60,6 +65,14 @@ where not present.
 
 _CHUNK = 512
 _HINT = "run `avaffect preprocess` again"
+_BROKEN = "holds a feature store that is unfinished or damaged"
+_PROVENANCE = {
+    "version": int,
+    "subject": str,
+    "frames": int,
+    "keys": {str: str},
+    "configuration?": {"faces?": {"crop_size?": int, "aligner?": (str, None)}},
+}
 
 
 class SubjectFeatures(ABC):
@@ -73,6 +86,8 @@ class SubjectFeatures(ABC):
             folder: the subject's folder.
             mapped: map arrays into memory, for reading many small slices, as training does; they
                 are then read-only views. Else each slice is read from the file.
+
+        Bounds: those of `outside.read_json`, `parquet.open_parquet` and `TensorFile`.
 
         Raises:
             FeatureError: the store is missing, unfinished or damaged.
@@ -237,34 +252,35 @@ class StoredSubject(SubjectFeatures):
     """
 
     def __init__(self, folder: Path, *, mapped: bool = False) -> None:
-        import pyarrow.parquet as pq
-
         self.folder = folder
-        if not folder.is_dir():
-            raise FeatureError(f"there is no feature store in '{folder}'", _HINT)
+        with reading(folder, FeatureError):
+            if not folder.is_dir():
+                raise FeatureError(f"there is no feature store in '{folder}'", _HINT)
         self._tensors = TensorFile(folder / "arrays.safetensors", mapped=mapped)
-        try:
-            self.provenance: dict[str, Any] = json.loads(
-                (folder / "provenance.json").read_text("utf-8")
-            )
-            self._name = str(self.provenance["subject"])
-            self._frames = int(self.provenance["frames"])
-            self.keys: dict[str, str] = json.loads(self._tensors.metadata["keys"])
-            parquet = pq.read_metadata(folder / "frames.parquet")
-            whole = (
-                self.provenance["version"] == STORE_VERSION
-                and self.provenance["keys"] == self.keys
-                and self.keys.keys() == {FACES, *self._tensors.specs}
-                and (parquet.metadata or {}).get(b"faces") == self.keys[FACES].encode()
-                and parquet.num_rows == self._frames
-                and parquet.schema.names == list(COLUMNS)
-                and self._tensors.rows == (self._frames if self._tensors.specs else 0)
-            )
-        # pyarrow's errors are ValueErrors and OSErrors.
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self._unfinished() from error
+        record = folder / "provenance.json"
+        missing = self._unfinished()
+        self.provenance: dict[str, Any] = read_json(
+            record, _PROVENANCE, FeatureError, _BROKEN, _HINT, missing=missing
+        )
+        self._name: str = self.provenance["subject"]
+        self._frames: int = self.provenance["frames"]
+        with reading(folder, FeatureError, _BROKEN, _HINT, missing=missing):
+            self.keys: dict[str, str] = parse_json(self._tensors.metadata["keys"])
+            with open_parquet(folder / "frames.parquet") as parquet:
+                whole = (
+                    fits(self.keys, {str: str})
+                    and self.provenance["version"] == STORE_VERSION
+                    and self.provenance["keys"] == self.keys
+                    and self.keys.keys() == {FACES, *self._tensors.specs}
+                    and (parquet.metadata.metadata or {}).get(b"faces")
+                    == self.keys[FACES].encode()
+                    and parquet.metadata.num_rows == self._frames
+                    and parquet.schema_arrow.names == list(COLUMNS)
+                    and self._tensors.rows == (self._frames if self._tensors.specs else 0)
+                )
+            subject_file_name(self._name)
         if not whole:
-            raise self._unfinished()
+            raise missing
 
     def _unfinished(self) -> FeatureError:
         return FeatureError(f"the feature store '{self.folder}' is unfinished or damaged", _HINT)
@@ -279,7 +295,10 @@ class StoredSubject(SubjectFeatures):
 
     @cached_property
     def times(self) -> NDArray[np.float64]:
-        return self._column("time").astype(np.float64)
+        times = self._column("time").astype(np.float64)
+        if not np.isfinite(times).all():
+            raise self._unfinished()
+        return times
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:
@@ -298,18 +317,22 @@ class StoredSubject(SubjectFeatures):
         return self.keys.get(name) == key
 
     def table(self) -> pd.DataFrame:
-        return self._read(list(COLUMNS)).to_pandas()
+        with self._frame_table() as file:
+            return file.read().to_pandas()
 
     def _column(self, name: str) -> Array:
-        return self._read([name])[name].to_numpy()
+        with self._frame_table() as file:
+            return read_column(file, name)
 
-    def _read(self, columns: list[str]) -> pa.Table:
-        import pyarrow.parquet as pq
-
-        try:
-            return pq.read_table(self.folder / "frames.parquet", columns=columns)
-        except (OSError, ValueError, KeyError) as error:
-            raise self._unfinished() from error
+    @contextmanager
+    def _frame_table(self) -> Iterator[pq.ParquetFile]:
+        with (
+            reading(self.folder, FeatureError, _BROKEN, _HINT, missing=self._unfinished()),
+            open_parquet(self.folder / "frames.parquet") as file,
+        ):
+            if file.metadata.num_rows != self._frames:
+                raise self._unfinished()
+            yield file
 
     def _slice(self, name: str, start: int, stop: int) -> Array:
         return self._tensors.read(name, start, stop)

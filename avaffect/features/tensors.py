@@ -11,6 +11,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import FeatureError, UsageError
+from avaffect.files.outside import parse_json, reading, require_rows
 
 Array = NDArray[Any]
 
@@ -34,7 +36,7 @@ _CODES = {
     "bool": "BOOL",
 }
 _DTYPES = {code: dtype for dtype, code in _CODES.items()}
-_LONGEST_HEADER = 1 << 24
+_LONGEST_HEADER = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,9 @@ class TensorWriter:
 class TensorFile:
     """A safetensors file of arrays with equally many rows, read in slices.
 
+    Bounds: a header of ``_LONGEST_HEADER`` bytes, `outside.MOST_ROWS`, and arrays that lie within
+    the file; of these only the slices asked for are ever in memory.
+
     Slices are read from the file rather than mapped: mapped pages would count as this process's
     memory, and a file cut short by someone else would kill the process.
 
@@ -156,21 +161,15 @@ class TensorFile:
         self.metadata: dict[str, str] = {}
         self.rows = 0
         self._places: dict[str, int] = {}
-        try:
+        with _reading(path):
             self._read_header()
-        except FileNotFoundError as error:
-            raise FeatureError(
-                f"'{path}' is missing", "run `avaffect preprocess` again"
-            ) from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _damaged(path) from error
 
     def _read_header(self) -> None:
         with self.path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= _LONGEST_HEADER:
                 raise UsageError("header length")
-            header = json.loads(file.read(length))
+            header = parse_json(file.read(length))
             size = file.seek(0, 2) - 8 - length
             self._version = _version(file)
         self.metadata = {str(k): str(v) for k, v in header.pop("__metadata__", {}).items()}
@@ -187,6 +186,7 @@ class TensorFile:
         if len(rows) > 1:
             raise UsageError("arrays of different lengths")
         self.rows = rows.pop() if rows else 0
+        require_rows(self.rows)
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Array:
         """Rows ``start`` to ``stop`` of the array ``name``, [n, *shape]; as Python slices.
@@ -196,7 +196,7 @@ class TensorFile:
         spec = self.specs[name]
         start, stop, _ = slice(start, stop).indices(self.rows)
         count = max(0, stop - start)
-        try:
+        with _reading(self.path):
             if self._mapped and self.rows:
                 return self._map(name)[start : start + count]
             flat = np.fromfile(
@@ -206,8 +206,6 @@ class TensorFile:
                 offset=self._places[name] + start * spec.row_bytes,
             )
             return flat.reshape(count, *spec.shape)
-        except (OSError, ValueError) as error:
-            raise _damaged(self.path) from error
 
     def _map(self, name: str) -> Array:
         spec = self.specs[name]
@@ -232,5 +230,7 @@ def _version(file: BinaryIO) -> tuple[int, int]:
     return facts.st_ino, facts.st_mtime_ns
 
 
-def _damaged(path: Path) -> FeatureError:
-    return FeatureError(f"'{path}' is damaged", "delete it and run `avaffect preprocess` again")
+def _reading(path: Path) -> AbstractContextManager[None]:
+    missing = FeatureError(f"'{path}' is missing", "run `avaffect preprocess` again")
+    hint = "delete it and run `avaffect preprocess` again"
+    return reading(path, FeatureError, "is damaged", hint, missing=missing)

@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FormatError, UnknownNameError, UsageError
+from avaffect.errors import AvaffectError, FormatError, UnknownNameError, UsageError
 from avaffect.files.atomic import atomic_path
 from avaffect.files.editions import (
     DEFAULT_EDITION,
@@ -76,6 +76,20 @@ def subject_file_name(subject: str) -> str:
     ):
         raise UsageError(f"a subject cannot be called {subject[:80]!r}", "rename the video file")
     return f"{subject}.txt"
+
+
+def require_subjects(
+    subjects: Iterable[str], path: Path, kind: type[AvaffectError] = FormatError
+) -> None:
+    """Raise ``kind`` unless all subjects that the record ``path`` names can be files."""
+    for subject in subjects:
+        try:
+            subject_file_name(subject)
+        except UsageError as error:
+            raise kind(
+                f"'{path}' names a subject that cannot be a file ({subject[:40]!a})",
+                "do not use this folder: it was not written by avaffect",
+            ) from error
 
 
 def labels_of(

@@ -131,6 +131,24 @@ def read_json(
         return found
 
 
+def read_kept(path: Path | str, shape: Any = dict) -> Any:
+    """A record of avaffect's own that is made anew where it is missing or damaged: None then.
+
+    Bounds: as `read_json`.
+
+    Raises:
+        FormatError: it is there and may not be read.
+    """
+    try:
+        return read_json(path, shape)
+    except InputNotFoundError:
+        return None
+    except FormatError as error:
+        if isinstance(error.__cause__, OSError | MemoryError):
+            raise
+        return None
+
+
 def parse_json(text: str | bytes) -> Any:
     """JSON as it is defined: without NaN, infinities and numbers that are none of ours.
 
@@ -196,6 +214,19 @@ def parse_yaml(text: str | bytes) -> Any:
         return loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+def read_yaml(path: Path | str) -> Any:
+    """What is in a YAML file of a user's.
+
+    Bounds: as `parse_yaml`.
+
+    Raises:
+        InputNotFoundError: there is no such file.
+        FormatError: it is no YAML, or too large.
+    """
+    with reading(path, FormatError, "cannot be read", "mend the file"):
+        return parse_yaml(read_bytes(path, MOST_YAML_BYTES + 1))
 
 
 def lines(file: BinaryIO, longest: int = LONGEST_LINE) -> Iterator[bytes]:
@@ -268,4 +299,4 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TypeError | AttributeError | LookupError | AssertionError):
         return ""
     text = " ".join(str(error).split())
-    return text if len(text) <= 100 else f"{text[:97]}..."
+    return text if len(text) <= 160 else f"{text[:157]}..."

@@ -8,7 +8,6 @@ inflated like this.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,15 +15,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FormatError, InputNotFoundError, UsageError
+from avaffect.errors import FormatError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import subject_file_name
 from avaffect.files.editions import Edition, edition_named
+from avaffect.files.outside import read_json, reading
 from avaffect.files.table import read_table
 from avaffect.metrics.evaluation import Pair
 
 UNTUNED = 0.5
 TABLES = "tables"
+_SHAPE = {"thresholds": {str: float}, "tuned_on?": str}
 
 
 @dataclass(frozen=True)
@@ -70,26 +71,21 @@ class Thresholds:
 
     @classmethod
     def load(cls, path: Path, edition: str) -> Thresholds:
-        """Read what `save` wrote.
+        """Read what `save` wrote; bounds as in `outside.read_json`.
 
         Raises:
             InputNotFoundError: there is no such file.
             FormatError: it holds something else, or not all units of the edition.
         """
-        try:
-            whole = json.loads(Path(path).read_text("utf-8"))
-            values = {str(name): float(one) for name, one in whole["thresholds"].items()}
+        what = "holds no thresholds of action units"
+        hint = "write such a file with --tune-thresholds --save-thresholds FILE"
+        whole = read_json(path, _SHAPE, FormatError, what, hint)
+        with reading(path, FormatError, what, hint):
+            values = {name: float(one) for name, one in whole["thresholds"].items()}
             missing = [one for one in edition_named(edition).action_units if one not in values]
             if missing:
                 raise UsageError(f"no threshold of {missing[0]}")
-            return cls(values, str(whole.get("tuned_on", "")))
-        except FileNotFoundError as error:
-            raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise FormatError(
-                f"'{path}' holds no thresholds of action units ({error})",
-                "write such a file with --tune-thresholds --save-thresholds FILE",
-            ) from error
+            return cls(values, whole.get("tuned_on", ""))
 
 
 def with_probabilities(predictions: Path, pairs: Sequence[Pair], edition: str) -> list[Pair]:
@@ -186,4 +182,5 @@ def _probabilities(tables: Path, subject: str, edition: Edition) -> NDArray[np.f
             f"'{path}' has no column {missing[0]}",
             "thresholds are tuned on probabilities of action units: predict them with --task au",
         )
-    return np.column_stack([columns[one] for one in wanted]).astype(np.float64)
+    with reading(path, FormatError, "holds no probabilities", "predict again with --task au"):
+        return np.column_stack([columns[one] for one in wanted]).astype(np.float64)

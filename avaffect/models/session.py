@@ -22,6 +22,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from avaffect.errors import ModelError
+from avaffect.files.outside import reading
 
 Array = NDArray[Any]
 
@@ -140,16 +141,12 @@ def read_bundle(path: Path, member: str) -> bytes:
     Raises:
         ModelError: no such file in it, or not a bundle.
     """
-    try:
-        with zipfile.ZipFile(path) as bundle:
-            if bundle.getinfo(member).file_size > _MOST_MEMBER_BYTES:
-                raise ModelError(f"'{member}' in '{path}' is too large for a net")
-            return bundle.read(member)
-    except (KeyError, OSError, zipfile.BadZipFile) as error:
-        raise ModelError(
-            f"'{path}' holds no readable '{member}'",
-            "run `avaffect models verify` to see which files are damaged",
-        ) from error
+    hint = "run `avaffect models verify` to see which files are damaged"
+    what = f"holds no readable '{member}'"
+    with reading(path, ModelError, what, hint), zipfile.ZipFile(path) as bundle:
+        if bundle.getinfo(member).file_size > _MOST_MEMBER_BYTES:
+            raise ModelError(f"'{member}' in '{path}' is too large for a net")
+        return bundle.read(member)
 
 
 def _load_error(runtime: str, model: Path | bytes, error: Exception) -> ModelError:

@@ -242,7 +242,7 @@ class PredictBatch:
                 len(record["files"]),
                 True,
             )
-        except (AvaffectError, LookupError, TypeError, ValueError):
+        except (AvaffectError, LookupError):
             return None  # damaged: predict again
         self._add(predictions)
         return known

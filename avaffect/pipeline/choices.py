@@ -12,6 +12,7 @@ from avaffect.config import AudioConfig, FaceConfig, PredictConfig
 from avaffect.errors import CheckpointError, UnknownNameError, UsageError
 from avaffect.features.voice import DEFAULT_VOICE
 from avaffect.files.editions import TASKS
+from avaffect.files.outside import reading
 from avaffect.models.cache import file_sha256
 from avaffect.models.zoo import require_commercial
 from avaffect.pipeline.keys import all_models
@@ -124,15 +125,12 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
     analysis = config.analysis
     if (side := _crop_size(checkpoint)) is not None:
         analysis = replace(analysis, faces=replace(analysis.faces, crop_size=side))
-    try:
+    wrong = "names settings of the sound that do not exist"
+    with reading(folder / FACTS, CheckpointError, wrong, "train again"):
         if (audio := checkpoint.features.get("audio")) is not None:
             analysis = replace(analysis, audio=AudioConfig(**audio))
         if (rate := checkpoint.features.get("sound_rate")) is not None:
             analysis = replace(analysis, sound_rate=float(rate))
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"'{folder / FACTS}' names settings of the sound that do not exist", "train again"
-        ) from error
     # What is tuned anew is predicted anew.
     tuned = file_sha256(folder / FILE) if (folder / FILE).is_file() else None
     return replace(

@@ -28,7 +28,8 @@ from avaffect.datasets.folds import Folds, make_folds
 from avaffect.datasets.split import labelled_clips, own_split
 from avaffect.errors import FeatureError, UsageError, output_error
 from avaffect.files.atomic import write_json
-from avaffect.networks.network import AffectNetwork
+from avaffect.files.outside import read_kept
+from avaffect.networks.network import planned_shapes
 from avaffect.pipeline.members import Model, places, train_models
 from avaffect.pipeline.opinions import ByClip, Said, Scores, as_opinions, said_by, score
 from avaffect.pipeline.stacking import train_stack
@@ -267,10 +268,7 @@ def _begin(config: EnsembleConfig, dataset: Dataset, out: Path, overwrite: bool)
         for name in _OURS:
             shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(True)
     if path.is_file():
-        try:
-            found = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            found = None
+        found = read_kept(path)
         if found != wanted:
             what = _difference(found, wanted)
             raise UsageError(
@@ -321,7 +319,7 @@ def _require_networks(recipe: EnsembleRecipe, targets: Mapping[str, Sequence[str
     for member in recipe.members:
         roots = member.recipe.roots
         if all(branch.encoder is not None for branch in roots.values()):
-            AffectNetwork(member.recipe, dict.fromkeys(roots, 0), outputs)
+            planned_shapes(member.recipe, dict.fromkeys(roots, 0), outputs)
 
 
 def _rule(recipe: EnsembleRecipe) -> Rule:

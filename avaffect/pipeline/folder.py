@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,23 @@ from avaffect.config import fingerprint
 from avaffect.errors import FeatureError, UsageError
 from avaffect.features.store import FACES, StoredSubject, SubjectFeatures
 from avaffect.files.atomic import write_json
-from avaffect.files.challenge import subject_file_name
+from avaffect.files.challenge import require_subjects, subject_file_name
+from avaffect.files.outside import fits, read_kept
 
 RECORD = "preprocess.json"
+_SHAPE = {
+    "video?": {"name": str, "sha256": str},
+    "made_with?": str,
+    "frames?": int,
+    "faces?": int,
+    "subjects?": [str],
+    "damage?": dict,
+    "crops?": (str, None),
+    "sound?": ({"start_s": float, "end_s": float}, None),
+    "wav?": (str, None),
+    "configuration?": dict,
+}
+_FINISHED = {"video": dict, "frames": int, "faces": int}
 
 
 @dataclass(frozen=True)
@@ -53,17 +66,22 @@ class Folder:
         return self.root / "features" / subject
 
     def record(self) -> dict[str, Any]:
-        """The content of ``preprocess.json``; empty if there is none that can be read."""
-        try:
-            record = json.loads((self.root / RECORD).read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return record if isinstance(record, dict) else {}
+        """The content of ``preprocess.json``; empty if there is none, or it is damaged.
+
+        Bounds: as `outside.read_json`.
+
+        Raises:
+            FormatError: it may not be read.
+            FeatureError: it names a subject whose files would lie elsewhere.
+        """
+        record: dict[str, Any] = read_kept(self.root / RECORD, _SHAPE) or {}
+        require_subjects(record.get("subjects", ()), self.root / RECORD, FeatureError)
+        return record
 
     def video(self) -> dict[str, str]:
         """``name`` and ``sha256`` of the video; empty if preprocessing was not finished."""
-        video = self.record().get("video")
-        return video if isinstance(video, dict) else {}
+        video: dict[str, str] = self.record().get("video") or {}
+        return video
 
     def made_with(self, pictures: bool = False) -> str:
         """Fingerprint of everything the stored features, or pictures too, were made with."""
@@ -80,8 +98,9 @@ class Folder:
         Raises:
             FeatureError: if preprocessing was not finished here, or files are damaged.
         """
-        names = self.record().get("subjects")
-        if not (isinstance(names, list) and names and all(isinstance(one, str) for one in names)):
+        record = self.record()
+        names = record.get("subjects")
+        if not names or not fits(record, _FINISHED):
             raise FeatureError(
                 f"'{self.root}' holds no finished preprocessing",
                 "run `avaffect preprocess VIDEO -o` with this folder",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,25 @@ from typing import Any
 
 from avaffect import __version__
 from avaffect.config import PredictConfig, fingerprint
-from avaffect.errors import UsageError
+from avaffect.errors import FormatError, UsageError
 from avaffect.files.atomic import write_json
-from avaffect.files.challenge import subject_file_name, write_challenge
+from avaffect.files.challenge import require_subjects, subject_file_name, write_challenge
 from avaffect.files.editions import DEFAULT_EDITION, edition_named
+from avaffect.files.outside import read_kept, reading
 from avaffect.files.table import read_table, write_table
 from avaffect.pipeline.predict import Result
 from avaffect.predictions.prediction import Prediction
 
 TABLES = "tables"
+_SHAPE = {
+    "key?": str,
+    "files?": [str],
+    "subjects?": [str],
+    "frames?": int,
+    "frames_with_face?": int,
+    "frames_with_value?": int,
+    "video?": {"name": str, "sha256": str},
+}
 
 
 @dataclass(frozen=True)
@@ -40,12 +49,17 @@ class Outputs:
         return fingerprint([__version__, made_with, config.to_dict(), self.edition, self.files])
 
     def record(self, name: str) -> dict[str, Any]:
-        """What is known of the files of the source ``name``; empty if nothing is."""
-        try:
-            record = json.loads(self._record_path(name).read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return record if isinstance(record, dict) else {}
+        """What is known of the files of the source ``name``; empty if nothing is.
+
+        Bounds: as `outside.read_json`.
+
+        Raises:
+            FormatError: it may not be read, or names a subject whose files would lie elsewhere.
+        """
+        path = self._record_path(name)
+        record: dict[str, Any] = read_kept(path, _SHAPE) or {}
+        require_subjects(record.get("subjects", ()), path)
+        return record
 
     def written(self, name: str, key: str) -> dict[str, Any] | None:
         """The record of an earlier run that did the same and whose files are all there."""
@@ -81,13 +95,17 @@ class Outputs:
         """The predictions of an earlier run, from the tables of its record.
 
         Raises:
-            AvaffectError, ValueError: if a table is no longer what was written.
+            AvaffectError: if a table is no longer what was written.
         """
         predictions = []
         for subject in record["subjects"]:
-            columns, about = read_table(self._table(subject))
-            limits = about.get("au_thresholds")
-            predictions.append(Prediction.from_columns(columns, subject, about["model"], limits))
+            table = self._table(subject)
+            columns, about = read_table(table)
+            with reading(table, FormatError, "is no longer what was written"):
+                limits = about.get("au_thresholds")
+                predictions.append(
+                    Prediction.from_columns(columns, subject, about["model"], limits)
+                )
         return predictions
 
     def write(self, name: str, result: Result, key: str) -> list[Path]:

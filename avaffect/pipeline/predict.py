@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avaffect.config import AnalysisConfig, PredictConfig
-from avaffect.errors import UsageError
+from avaffect.errors import UnknownNameError, UsageError
 from avaffect.features.pictures import HAS_FACE
 from avaffect.features.provenance import backbones_in, provenance
 from avaffect.features.store import FACES, SubjectFeatures
@@ -71,7 +71,7 @@ class Result:
         for prediction in self.predictions:
             if prediction.subject == subject:
                 return prediction
-        raise KeyError(f"no subject is called '{subject}', there are {', '.join(self.subjects)}")
+        raise UnknownNameError("subject", subject, self.subjects)
 
     def __iter__(self) -> Iterator[Prediction]:
         return iter(self.predictions)
@@ -180,7 +180,7 @@ def predict_video(
         folder = store or Folder(work / "preprocessed")
         preprocess(video, folder.root, analysis_config, nets=nets, on_event=on_event)
         result = predict_folder(folder.root, config, predictor)
-        read = {name: folder.record()[name] for name in ("frames", "damage")}
+        read = {name: folder.record().get(name) for name in ("frames", "damage")}
         return replace(result, source=video, about=result.about | read)
     probe(video, analysis_config.media)
     sha256 = sha256 or video_hash(video)

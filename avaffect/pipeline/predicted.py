@@ -26,6 +26,7 @@ from avaffect.files.editions import (
 )
 from avaffect.files.layout import is_annotation
 from avaffect.files.mtl import read_mtl
+from avaffect.files.outside import reading
 from avaffect.files.single import read_single
 from avaffect.files.table import read_table
 from avaffect.metrics.pairs import MTL_FILES, FrameLabels
@@ -34,6 +35,7 @@ from avaffect.predictions.classes import coded
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.voting import certain
 
+_AGAIN = "predict again, or name another folder"
 ASSUMED_FPS = 30.0
 _TABLES = "tables"
 _VALIDATION = "validation"
@@ -129,17 +131,12 @@ class Tables:
         """See `Predictions`."""
         path = self.files[subject]
         columns, about = read_table(path)
-        try:
+        with reading(path, FormatError, "holds no predictions of avaffect's", _AGAIN):
             model = str(about["model"])
             if "present" in columns:
                 limits = about.get("au_thresholds")
                 return Prediction.from_columns(columns, subject, model, limits)
             return _validated(columns, subject, model, times)
-        except (ValueError, TypeError, KeyError) as error:
-            raise FormatError(
-                f"'{path}' holds no predictions of avaffect's ({error})",
-                "predict again, or name another folder",
-            ) from error
 
 
 @dataclass(frozen=True)

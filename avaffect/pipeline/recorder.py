@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.errors import OutputError
 from avaffect.faces.align import AFFWILD2, align
 from avaffect.faces.shape import ShapeReader
 from avaffect.faces.track import TrackedFace
@@ -56,7 +57,7 @@ def write_crop(
         ".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     )
     if not done:
-        raise RuntimeError(f"JPEG encoding of {path} failed")
+        raise OutputError(f"the JPEG encoding of '{path}' failed")
     write_bytes(path, data.tobytes())
 
 

@@ -136,7 +136,7 @@ def store_sound(
         about: provenance.
         on_event: progress.
     """
-    sound = folder.record()["sound"]
+    sound = folder.record().get("sound")
     span = None if sound is None else (sound["start_s"], sound["end_s"])
     reader = SoundReader(folder.wav, span, config, arrays, on_event)
     keys = {name: wanted[name] for name in reader.specs}

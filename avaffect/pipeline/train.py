@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from avaffect.datasets.split import labelled_clips, own_split
 from avaffect.errors import FormatError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.editions import DEFAULT_EDITION, edition_named
+from avaffect.files.outside import read_json, reading
 from avaffect.pipeline.validation import Pairs, scores_of, write_validation
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.library import choose, load_recipe, parse_recipe
@@ -34,6 +34,14 @@ from avaffect.training.state import STATE
 RUN = "run.json"
 FOLDS = "folds.json"
 SUMMARY = "summary.json"
+_RUN = {
+    "version": object,
+    "recipe": dict,
+    "data": {"features": str, "root?": (str, None), "labels?": (str, None), "clips?": (str, None),
+             "columns": [str]},
+    "folds": str,
+    "seed": int,
+}  # fmt: skip
 VERSION = 1
 
 
@@ -127,15 +135,17 @@ def run_config(
 
 
 def read_run(out: Path) -> RunConfig:
-    """The settings of the run in ``out``.
+    """The settings of the run in ``out``; bounds as in `outside.read_json`.
 
     Raises:
         UsageError: there is no run.
         FormatError: ``run.json`` is damaged.
     """
     path = out / RUN
-    try:
-        saved = json.loads(path.read_text("utf-8"))
+    hint = "start again with --overwrite"
+    missing = UsageError(f"there is no run in '{out}' to go on with", "start one without --resume")
+    saved = read_json(path, _RUN, FormatError, "is damaged", hint, missing=missing)
+    with reading(path, FormatError, "is damaged", hint):
         if saved["version"] != VERSION:
             raise FormatError(
                 f"'{path}' is of version {saved['version']}, this avaffect reads {VERSION}",
@@ -144,12 +154,6 @@ def read_run(out: Path) -> RunConfig:
         data = DataConfig(**{**saved["data"], "columns": tuple(saved["data"]["columns"])})
         recipe = parse_recipe(saved["recipe"], f"in '{path}'")
         return RunConfig(recipe, data, saved["folds"], saved["seed"])
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"there is no run in '{out}' to go on with", "start one without --resume"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FormatError(f"'{path}' is damaged", "start again with --overwrite") from error
 
 
 def load_dataset(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,10 +15,12 @@ from numpy.typing import NDArray
 
 from avaffect.errors import CheckpointError, UsageError
 from avaffect.files.atomic import write_json
+from avaffect.files.outside import read_json, reading
 from avaffect.predictions.prediction import ACTION_UNITS, AU_THRESHOLD
 from avaffect.predictions.smooth import parse_smoothing
 
 FILE = "postprocess.json"
+_SHAPE = {"smooth": str, "au_thresholds": {str: float}, "weights": str, "chosen_on": dict}
 
 
 @dataclass(frozen=True)
@@ -67,22 +68,16 @@ class Postprocess:
 def load_postprocess(checkpoint: Path) -> Postprocess | None:
     """What `Postprocess.save` wrote into the folder of a checkpoint, None if nothing is there.
 
+    Bounds: as `outside.read_json`.
+
     Raises:
         CheckpointError: the file is damaged.
     """
     path = checkpoint / FILE
     if not path.is_file():
         return None
-    try:
-        saved = json.loads(path.read_text("utf-8"))
-        return Postprocess(
-            str(saved["smooth"]),
-            {str(name): float(value) for name, value in saved["au_thresholds"].items()},
-            str(saved["weights"]),
-            dict(saved["chosen_on"]),
-        )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, UsageError) as error:
-        raise CheckpointError(
-            f"'{path}' is damaged or not written by avaffect",
-            "run `avaffect tune` again, or delete it",
-        ) from error
+    what = "is damaged or not written by avaffect"
+    hint = "run `avaffect tune` again, or delete it"
+    saved = read_json(path, _SHAPE, CheckpointError, what, hint)
+    with reading(path, CheckpointError, what, hint):
+        return Postprocess(**{name: saved[name] for name in _SHAPE})
