@@ -24,7 +24,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FormatError, UnknownNameError, UsageError
+from avaffect.errors import FormatError, UnknownNameError, UsageError, boundary
 from avaffect.files.editions import ACTION_UNITS, TASKS, edition_named
 from avaffect.files.image_rows import check_subject, parse_image
 from avaffect.files.outside import LONGEST_LINE, MOST_SUBJECTS, reading, require_rows
@@ -204,6 +204,7 @@ class Template:
     counts: dict[str, int] = field(default_factory=dict)
 
 
+@boundary()
 def read_template(path: Path, task: str, edition: str) -> Template:
     """Read a list of images or of names, whichever it is.
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from avaffect.config import MediaConfig
 from avaffect.errors import UsageError
 from avaffect.media.clock import FrameClock
-from avaffect.media.container import check_size
 from avaffect.media.decode import Damage, decoded_frames
 from avaffect.media.picture import RgbConverter, deinterlaced
 from avaffect.media.probe import DEFAULTS, MediaInfo, probe
+from avaffect.media.room import Room, within_bounds
 
 # Frames kept ready take no more memory than this together.
 MAX_PREFETCH_BYTES = 256 << 20
@@ -86,7 +86,7 @@ class _Pass:
         self._path = info.path
         self._config = config
         self._start = start
-        self._room = threading.Semaphore(prefetch)
+        self._room = Room(prefetch, MAX_PREFETCH_BYTES)
         self._ready: SimpleQueue[Frame | BaseException | None] = SimpleQueue()
         self._stop = False
 
@@ -97,11 +97,11 @@ class _Pass:
             while (item := self._ready.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
-                self._room.release()
+                self._room.leave(item.image.nbytes)
                 yield item
         finally:
             self._stop = True
-            self._room.release()
+            self._room.close()
             worker.join()
 
     def _fill(self) -> None:
@@ -115,7 +115,7 @@ class _Pass:
                 index = self.frames
                 self.frames += 1
                 if index >= self._start:
-                    self._room.acquire()
+                    self._room.enter(3 * frame.width * frame.height)
                 if self._stop:
                     return
                 if index >= self._start:
@@ -126,8 +126,7 @@ class _Pass:
 
     def _decode(self) -> Iterator[VideoFrame]:
         frames = decoded_frames(self._path, self._config, self.damage)
-        for number, frame in enumerate(deinterlaced(frames)):
-            check_size(frame.width, frame.height, self._path)
+        for number, frame in enumerate(deinterlaced(within_bounds(frames, self._path))):
             if frame.is_corrupt:
                 self.damage.add(f"frame {number} is marked as corrupt")
             yield frame

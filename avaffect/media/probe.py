@@ -15,11 +15,12 @@ from av.format import Flags
 from av.video.stream import VideoStream
 
 from avaffect.config import MediaConfig
-from avaffect.errors import NoFramesError
+from avaffect.errors import NoFramesError, boundary
 from avaffect.media.clock import FrameClock
 from avaffect.media.container import choose_audio, choose_video, open_container
 from avaffect.media.decode import Damage, careful_frames
 from avaffect.media.picture import orientation
+from avaffect.media.room import within_bounds
 
 DEFAULTS = MediaConfig()
 
@@ -121,6 +122,7 @@ class MediaInfo:
         return None
 
 
+@boundary()
 def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
     """Read the headers of ``path`` and decode its first frame.
 
@@ -161,6 +163,7 @@ def first_frame_time(path: Path | str, config: MediaConfig = DEFAULTS) -> float:
     return probe(path, config).video.first_time_s
 
 
+@boundary()
 def video_hash(path: Path | str) -> str:
     """SHA-256 of the file's content, 64 hexadecimal digits."""
     with Path(path).open("rb") as file:
@@ -169,7 +172,8 @@ def video_hash(path: Path | str) -> str:
 
 def _video_info(container: InputContainer, stream: VideoStream, path: Path) -> VideoInfo:
     # Two frames, since a first frame without a timestamp gets one from the second.
-    frames = list(islice(careful_frames(container, stream, Damage()), 2))
+    decoded = within_bounds(careful_frames(container, stream, Damage()), path)
+    frames = list(islice(decoded, 2))
     if not frames:
         raise NoFramesError(
             f"no frame of '{path}' can be decoded", "the file is damaged: get another copy of it"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import UsageError
+from avaffect.errors import UsageError, boundary
 from avaffect.files.editions import INVALID, TASKS, Edition, edition_named
 from avaffect.files.layout import source_video
 from avaffect.metrics.bootstrap import RESAMPLES, interval, resampled
@@ -115,6 +115,7 @@ class Comparison:
     p: float
 
 
+@boundary()
 def evaluate(
     pairs: Sequence[Pair],
     task: str,

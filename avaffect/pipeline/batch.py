@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from avaffect.config import PredictConfig
-from avaffect.errors import AvaffectError, InputNotFoundError, UsageError
+from avaffect.errors import AvaffectError, InputNotFoundError, UsageError, boundary
 from avaffect.files.challenge import SingleFileWriter, open_single, single_path
 from avaffect.files.editions import DEFAULT_EDITION, check_choice
 from avaffect.media.inputs import expand_inputs
@@ -30,6 +30,7 @@ from avaffect.recipes.encoders import FACES as PICTURES
 WORK = ".predict-work"
 
 
+@boundary()
 def find_sources(arguments: Sequence[str], recursive: bool = False) -> list[Path]:
     """What to predict: preprocessed folders where ``arguments`` name them, else videos.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avaffect.config import AudioConfig, FaceConfig, PredictConfig
-from avaffect.errors import CheckpointError, UnknownNameError, UsageError
+from avaffect.errors import CheckpointError, UnknownNameError, UsageError, boundary
 from avaffect.features.voice import DEFAULT_VOICE
 from avaffect.files.editions import TASKS
 from avaffect.files.outside import reading
@@ -83,6 +83,7 @@ def require_licences(config: PredictConfig) -> None:
         require_commercial(all_models(config.analysis))
 
 
+@boundary()
 def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
     """``config`` for a trained model: its tasks, and the sound settings that it was trained with.
 

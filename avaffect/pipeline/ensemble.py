@@ -26,7 +26,7 @@ from typing import Any
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.datasets.split import labelled_clips, own_split
-from avaffect.errors import FeatureError, UsageError, output_error
+from avaffect.errors import FeatureError, UsageError, boundary, output_error
 from avaffect.files.atomic import write_json
 from avaffect.files.outside import read_kept
 from avaffect.networks.network import planned_shapes
@@ -106,6 +106,7 @@ class EnsembleResult:
         return {name: fmean(one[name] for one in every) for name in every[0]}
 
 
+@boundary()
 def run_ensemble(
     config: EnsembleConfig,
     out: Path,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avaffect.config import AnalysisConfig, PredictConfig
-from avaffect.errors import UnknownNameError, UsageError
+from avaffect.errors import UnknownNameError, UsageError, boundary
 from avaffect.features.pictures import HAS_FACE
 from avaffect.features.provenance import backbones_in, provenance
 from avaffect.features.store import FACES, SubjectFeatures
@@ -93,6 +93,7 @@ class Result:
         return pd.concat(parts, ignore_index=True)
 
 
+@boundary()
 def predict(
     source: Path | str,
     task: str | Sequence[str] = "all",

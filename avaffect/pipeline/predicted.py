@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FormatError, InputNotFoundError, UsageError
+from avaffect.errors import FormatError, InputNotFoundError, UsageError, boundary
 from avaffect.files.challenge import read_annotations
 from avaffect.files.editions import (
     ACTION_UNITS,
@@ -69,6 +69,7 @@ class Predictions(Protocol):
         """
 
 
+@boundary()
 def open_predictions(root: Path, edition: str) -> Predictions:
     """The predictions in a folder.
 

@@ -25,6 +25,7 @@ from avaffect.features.face_pose import face_pose
 from avaffect.features.spool import Spool
 from avaffect.files.atomic import write_bytes
 from avaffect.media.frames import Frame
+from avaffect.media.room import Room
 
 BATCH = 16
 MAX_WAITING_BYTES = 256 << 20
@@ -91,7 +92,8 @@ class Recorder:
         self._crops = crops
         self._crop_size = crop_size
         self._batch = batch
-        self._queue: queue.Queue[_Item | None] = queue.Queue(batch)
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._room = Room(batch, MAX_WAITING_BYTES // 2)
         self._error: BaseException | None = None
         self._drop = False
         self._pending: list[_Item] = []
@@ -112,11 +114,13 @@ class Recorder:
         """Record ``frame``; with ``state``, make a checkpoint after it."""
         if self._error is not None:
             raise self._error
+        self._room.enter(frame.image.nbytes)
         self._queue.put(_Item(frame, faces, state))
 
     def _run(self) -> None:
         # Goes on emptying the queue after an error or a break: put() must not block for ever.
         while (item := self._queue.get()) is not None:
+            self._room.leave(item.frame.image.nbytes)
             if self._error is None and not self._drop:
                 self._guarded(item)
         if self._error is None and not self._drop:
@@ -132,6 +136,7 @@ class Recorder:
                 or item.state is not None
                 or waiting >= self._batch
                 or len(self._pending) >= self._batch
+                or sum(one.frame.image.nbytes for one in self._pending) > MAX_WAITING_BYTES // 2
             ):
                 self._write()
             if item is not None and item.state is not None:

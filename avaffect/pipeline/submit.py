@@ -11,7 +11,7 @@ from zipfile import is_zipfile
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import UsageError
+from avaffect.errors import UsageError, boundary
 from avaffect.files.atomic import atomic_path
 from avaffect.files.row_order import (
     check_complete,
@@ -69,6 +69,7 @@ class Report:
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
+@boundary()
 def submit(
     predictions: Path,
     out: Path,
@@ -126,6 +127,7 @@ def submit(
     return report
 
 
+@boundary()
 def check_submission(
     path: Path,
     task: str,

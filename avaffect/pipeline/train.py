@@ -16,7 +16,7 @@ from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.datasets.own import load_own
 from avaffect.datasets.split import labelled_clips, own_split
-from avaffect.errors import FormatError, UsageError
+from avaffect.errors import FormatError, UsageError, boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.editions import DEFAULT_EDITION, edition_named
 from avaffect.files.outside import read_json, reading
@@ -115,6 +115,7 @@ class RunConfig:
         }
 
 
+@boundary()
 def run_config(
     recipe: str,
     data: DataConfig,
@@ -134,6 +135,7 @@ def run_config(
     return RunConfig(chosen, data, folds, seed)
 
 
+@boundary()
 def read_run(out: Path) -> RunConfig:
     """The settings of the run in ``out``; bounds as in `outside.read_json`.
 
@@ -156,6 +158,7 @@ def read_run(out: Path) -> RunConfig:
         return RunConfig(recipe, data, saved["folds"], saved["seed"])
 
 
+@boundary()
 def load_dataset(
     config: DataConfig, tasks: Sequence[str], on_event: EventCallback = ignore_events
 ) -> Dataset:
@@ -202,6 +205,7 @@ class RunResult:
     pooled: dict[str, float] = field(default_factory=dict)
 
 
+@boundary()
 def run(
     config: RunConfig,
     out: Path,

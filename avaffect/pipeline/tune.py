@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect import __version__
-from avaffect.errors import FormatError, InputNotFoundError, UsageError
+from avaffect.errors import FormatError, InputNotFoundError, UsageError, boundary
 from avaffect.files.layout import source_video
 from avaffect.files.outside import reading
 from avaffect.files.table import read_table
@@ -81,6 +81,7 @@ class Tuned:
     groups: int
 
 
+@boundary()
 def tune(
     run: Path | str,
     *,

@@ -14,7 +14,7 @@ from typing import Any
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
-from avaffect.errors import CheckpointError, FormatError, InputNotFoundError, UsageError
+from avaffect.errors import CheckpointError, FormatError, InputNotFoundError, UsageError, boundary
 from avaffect.files.atomic import atomic_path, write_json
 from avaffect.files.outside import fits, read_json, reading
 from avaffect.models.cache import file_sha256
@@ -106,6 +106,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, network: AffectNetwork
         write_json(folder / FACTS, facts)
 
 
+@boundary()
 def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
     """The trained network in a folder, on the CPU, ready to predict.
 
@@ -143,6 +144,7 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
     return checkpoint, network
 
 
+@boundary()
 def read_checkpoint(place: Path | str) -> Checkpoint:
     """What is known of the network in a folder; its weights are not looked at.
 
