@@ -44,7 +44,7 @@ BASE = np.dtype(
 _VERSION = 2
 _FLUSH_RECORDS = 256
 _SAVED = {"made_with": dict, "frames": int, "tracks": {str: int},
-          "crc32": {str: int}, "state": object}  # fmt: skip
+          "crc32": {str: int}, "state": (object, None)}  # fmt: skip
 _READ_ROWS = 512
 _READ_BYTES = 1 << 20
 _PATTERNS = ("times.f8", "track-*.bin", "rows.safetensors", "checkpoint.json")
