@@ -26,10 +26,12 @@ ROWS = 6_000_000
 
 
 def zipped(path: Path, pieces: Any, name: str = "predictions.txt") -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        with archive.open(name, "w", force_zip64=True) as file:
-            for piece in pieces:
-                file.write(piece)
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+        archive.open(name, "w", force_zip64=True) as file,
+    ):
+        for piece in pieces:
+            file.write(piece)
 
 
 def newlines(path: Path) -> None:
@@ -244,7 +246,7 @@ def one(name: str) -> None:
     """Run a case in this process and print its row."""
     from avaffect.errors import AvaffectError
 
-    file, make, read = CASES[name]
+    file, _, read = CASES[name]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / file
         # Made in another process: its memory is not the reader's.

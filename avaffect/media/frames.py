@@ -19,7 +19,8 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from avaffect.config import MediaConfig
-from avaffect.errors import UsageError
+from avaffect.errors import MediaError, UsageError
+from avaffect.files.outside import reading
 from avaffect.media.clock import FrameClock
 from avaffect.media.decode import Damage, decoded_frames
 from avaffect.media.picture import RgbConverter, deinterlaced
@@ -96,7 +97,8 @@ class _Pass:
         try:
             while (item := self._ready.get()) is not None:
                 if isinstance(item, BaseException):
-                    raise item
+                    with reading(self._path, MediaError, "cannot be decoded", "convert it to MP4"):
+                        raise item
                 self._room.leave(item.image.nbytes)
                 yield item
         finally:

@@ -15,7 +15,8 @@ from av.format import Flags
 from av.video.stream import VideoStream
 
 from avaffect.config import MediaConfig
-from avaffect.errors import NoFramesError, boundary
+from avaffect.errors import MediaError, NoFramesError, boundary
+from avaffect.files.outside import reading
 from avaffect.media.clock import FrameClock
 from avaffect.media.container import choose_audio, choose_video, open_container
 from avaffect.media.decode import Damage, careful_frames
@@ -138,7 +139,8 @@ def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
             audio stream as ``config`` names.
     """
     path = Path(path)
-    with open_container(path) as container:
+    unusable = reading(path, MediaError, "cannot be used", "convert it to MP4")
+    with unusable, open_container(path) as container:
         video = choose_video(container, path, config.video_stream)
         audio = choose_audio(container, path, config.audio_stream)
         return MediaInfo(
