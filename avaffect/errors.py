@@ -41,7 +41,7 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 # What torch, OpenCV and ONNX Runtime say, which have no error of their own for it.
 _MEMORY_WORDS = ("can't allocate memory", "insufficient memory", "bad_alloc", "bad allocation",
                  "failed to allocate", "cannot allocate memory", "out of memory",
-                 "can't start new thread")  # fmt: skip
+                 "can't start new thread", "failed to map segment")  # fmt: skip
 
 
 class AvaffectError(Exception):
@@ -192,7 +192,7 @@ def explained(
     named = path if path is not None else error.filename
     file = os.fsdecode(named)[:200] if isinstance(named, str | bytes | os.PathLike) else ""
     if error.errno in _FULL:
-        return output_error(Path(file or "."), error)
+        return output_error(Path(file or "what is printed"), error)
     if error.errno == errno.ENAMETOOLONG:
         return UsageError(f"the name '{file[:60]}...' is too long", "choose a shorter one")
     if error.errno in _FORBIDDEN:

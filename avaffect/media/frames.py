@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.config import MediaConfig
-from avaffect.errors import UsageError
+from avaffect.errors import MediaError, UsageError
+from avaffect.files.outside import reading
 from avaffect.media.aspect import SQUARE, PixelScale, square_size
 from avaffect.media.container import MAX_PIXELS, MAX_SIDE
 from avaffect.media.decode import Damage, Decoded, decoded_frames
@@ -100,7 +101,8 @@ class _Pass:
         try:
             while (item := self._ready.get()) is not None:
                 if isinstance(item, BaseException):
-                    raise item
+                    with reading(self._path, MediaError, "cannot be decoded", "convert it to MP4"):
+                        raise item
                 self._room.leave(item.image.nbytes)
                 yield item
         finally:

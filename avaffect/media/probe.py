@@ -15,7 +15,8 @@ from av.format import Flags
 from av.video.stream import VideoStream
 
 from avaffect.config import MediaConfig
-from avaffect.errors import NoFramesError, boundary
+from avaffect.errors import MediaError, NoFramesError, boundary
+from avaffect.files.outside import reading
 from avaffect.media.aspect import MAX_ASPECT, plausible, square_size
 from avaffect.media.clock import DEFAULT_FPS, MAX_FPS, MIN_FPS, Clock, FrameClock, RegularClock
 from avaffect.media.container import (
@@ -168,7 +169,8 @@ def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
             no such audio stream or channel as ``config`` names.
     """
     path = Path(path)
-    with open_container(path) as container:
+    unusable = reading(path, MediaError, "cannot be used", "convert it to MP4")
+    with unusable, open_container(path) as container:
         video = choose_video(container, path, config.video_stream)
         audio = choose_audio(container, path, config.audio_stream)
         alone = config.audio_stream is not None or len(container.streams.audio) == 1

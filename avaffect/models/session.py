@@ -150,7 +150,8 @@ def read_bundle(path: Path, member: str) -> bytes:
     """
     hint = "run `avaffect models verify` to see which files are damaged"
     what = f"holds no readable '{member}'"
-    with reading(path, ModelError, what, hint), zipfile.ZipFile(path) as bundle:
+    gone = ModelError(f"there is no file '{path}'", hint)
+    with reading(path, ModelError, what, hint, missing=gone), zipfile.ZipFile(path) as bundle:
         if bundle.getinfo(member).file_size > _MOST_MEMBER_BYTES:
             raise ModelError(f"'{member}' in '{path}' is too large for a net")
         return bundle.read(member)
