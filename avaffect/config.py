@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from avaffect.errors import UsageError
+
 SAMPLE_RATE = 16_000
 CLOCKS = ("frame", "media")
 
@@ -19,7 +21,7 @@ def fingerprint(value: Any) -> str:
 
 def _require(condition: bool, text: str) -> None:
     if not condition:
-        raise ValueError(text)
+        raise UsageError(text)
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,27 @@
     |  +- DiskFullError           no space left
     |  +- BusyError               another process is working there
 
-Every message is one line: what is wrong, then what to do about it.
+Every message is one line: what is wrong, then what to do about it. A wrong value (`UsageError`) is
+a ``ValueError`` too and an unknown name a ``KeyError``, so that Python's own words work as well.
+What the system refuses (memory, permission, a name that is too long) becomes one of these by
+`explained`: in ``files.outside``, which all readers use, and by `boundary`, in which the
+functions stand that callers call.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+# What torch, OpenCV and ONNX Runtime say, which have no error of their own for it.
+_MEMORY_WORDS = ("can't allocate memory", "insufficient memory", "bad_alloc", "bad allocation",
+                 "failed to allocate", "cannot allocate memory", "out of memory",
+                 "can't start new thread", "failed to map segment")  # fmt: skip
 
 
 class AvaffectError(Exception):
@@ -46,14 +59,18 @@ class AvaffectError(Exception):
         self.hint = " ".join(hint.split())
         super().__init__(f"{self.problem}: {self.hint}" if self.hint else self.problem)
 
+    def __str__(self) -> str:
+        # KeyError would quote it.
+        return Exception.__str__(self)
 
-class UsageError(AvaffectError):
-    """Wrong use: bad option, path or name."""
+
+class UsageError(AvaffectError, ValueError):
+    """Wrong use: bad option, path, name or value."""
 
     exit_code = 2
 
 
-class UnknownNameError(UsageError):
+class UnknownNameError(UsageError, KeyError):
     """A name that is in no registry.
 
     Args:
@@ -141,10 +158,77 @@ class BusyError(OutputError):
 
 def output_error(path: Path, error: OSError) -> OutputError:
     """The error to raise when writing ``path`` failed with ``error``."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _FULL:
         return DiskFullError(
             f"the disk is full while writing '{path}'",
             "free some space and run the same command again; what was finished is kept",
         )
     reason = error.strerror or str(error)
     return OutputError(f"cannot write '{path}' ({reason})", "choose another folder with -o")
+
+
+def explained(
+    error: Exception,
+    path: Path | str | None = None,
+    kind: type[AvaffectError] = AvaffectError,
+) -> AvaffectError | None:
+    """What the system refused, as one of ours; None if ``error`` says nothing of the system.
+
+    Args:
+        error: what was raised.
+        path: of the file that was read; None for the one that ``error`` names.
+        kind: what a file that cannot be read is to be told by.
+    """
+    if isinstance(error, MemoryError) or _speaks_of_memory(error):
+        what = "" if path is None else f" for '{path}'"
+        return kind(
+            f"there is not enough memory{what}", "close other programs, or allow this one more"
+        )
+    if isinstance(error, UnicodeEncodeError):
+        return UsageError(f"the name {error.object[:80]!a} is not UTF-8", "rename it")
+    if not isinstance(error, OSError):
+        return None
+    done = "used" if path is None else "read"
+    named = path if path is not None else error.filename
+    file = os.fsdecode(named)[:200] if isinstance(named, str | bytes | os.PathLike) else ""
+    if error.errno in _FULL:
+        return output_error(Path(file or "what is printed"), error)
+    if error.errno == errno.ENAMETOOLONG:
+        return UsageError(f"the name '{file[:60]}...' is too long", "choose a shorter one")
+    if error.errno in _FORBIDDEN:
+        return kind(f"'{file}' cannot be {done} ({_reason(error)})", "check its permissions")
+    if error.errno == errno.ENOENT and "temporary directory" in str(error):
+        return AvaffectError(
+            "there is no folder for temporary files that can be written",
+            "set TMPDIR to one, or free some space",
+        )
+    # Libraries raise OSError without a number for what is in a file.
+    if error.errno is None:
+        return None
+    return kind(f"'{file}' cannot be {done} ({_reason(error)})", "check the path")
+
+
+@contextmanager
+def boundary() -> Iterator[None]:
+    """Within, what the system refuses comes out as an `AvaffectError`; a decorator as well.
+
+    What else is raised is a fault of avaffect's own, and comes out as it is.
+    """
+    try:
+        yield
+    except AvaffectError:
+        raise
+    except Exception as error:
+        if (ours := explained(error)) is None:
+            raise
+        raise ours from error
+
+
+def _speaks_of_memory(error: Exception) -> bool:
+    # These are all RuntimeErrors or errors of their library, which is not loaded here.
+    text = str(error).lower() if not isinstance(error, OSError) else (error.strerror or "").lower()
+    return any(word in text for word in _MEMORY_WORDS)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

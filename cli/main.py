@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
+from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -83,6 +85,7 @@ def main() -> None:
     # The flag may stand anywhere, also behind the subcommand.
     debug = "--debug" in ours
     arguments = [one for one in ours if one != "--debug"] + given[len(ours) :]
+    _open_streams()
     try:
         code = avaffect.main(
             args=arguments, prog_name="avaffect", standalone_mode=False, obj=debug
@@ -102,16 +105,42 @@ def main() -> None:
         say_error(f"{error.format_message().rstrip('.')}: see `{command} --help`")
         code = error.exit_code
     except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain again while closing it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has gone and wants no more of it.
         code = 1
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            with suppress(OSError):
+                traceback.print_exc()
         explained = explain(error)
         say_error(str(explained))
         code = explained.exit_code
-    sys.exit(code or 0)
+    sys.exit(_flushed(code or 0))
+
+
+def _open_streams() -> None:
+    """Print to nowhere where there is no stream (``>&-``), and what no encoding has as ``?``."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # As file descriptor 1 or 2 again, which libraries in C write to.
+            sink = os.open(os.devnull, os.O_WRONLY)
+            setattr(sys, name, open(sink, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _flushed(code: int) -> int:
+    """The exit code once all is printed; Python itself would complain with a traceback and 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError) as error:
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if not isinstance(error, BrokenPipeError) and stream is sys.stdout and not code:
+                say_error("what should be printed cannot be written: check where it goes")
+            code = code or 1
+    return code
 
 
 if __name__ == "__main__":

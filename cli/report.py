@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from avaffect.errors import AvaffectError, NoFaceError, output_error
+from avaffect.errors import AvaffectError, NoFaceError, explained
 from avaffect.progress import Event, Notice, Progress
 
 _LINE_EVERY_S = 10.0
@@ -228,8 +228,8 @@ def run_all(
         except Exception as error:
             if debug:
                 raise
-            explained = explain(error)
-            rows.append(Row(str(source), str(explained), exit_code=explained.exit_code))
+            ours = explain(error)
+            rows.append(Row(str(source), str(ours), exit_code=ours.exit_code))
     failures = [row for row in rows if row.exit_code]
     if len(rows) > 1 or not failures:
         print_table(
@@ -271,8 +271,8 @@ def explain(error: Exception) -> AvaffectError:
             f"OpenCV cannot be loaded ({text})",
             "run `pip install --force-reinstall --no-deps opencv-python-headless`",
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return output_error(Path(error.filename or "."), error)
+    if (refused := explained(error)) is not None:
+        return refused
     return AvaffectError(
         f"unexpected {type(error).__name__}: {text}",
         "run again with --debug for the traceback, and report it",
@@ -281,7 +281,9 @@ def explain(error: Exception) -> AvaffectError:
 
 def say_error(text: str) -> None:
     """The one line on stderr that a failing command ends with."""
-    click.echo(f"avaffect: {printable(text)}", err=True)
+    # Nobody may be there to read it: the exit code tells too.
+    with suppress(OSError, ValueError):
+        click.echo(f"avaffect: {printable(text)}", err=True)
 
 
 def printable(text: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.datasets.clip import Clip, Dataset
-from avaffect.errors import FeatureError, InputNotFoundError, UsageError
+from avaffect.errors import FeatureError, InputNotFoundError, UsageError, boundary
 from avaffect.features.pictures import (
     CROPS,
     PictureFolder,
@@ -45,6 +45,7 @@ _PREPROCESS = "run `avaffect preprocess ROOT/videos --recursive -o FEATURES`"
 _NAMED = 10
 
 
+@boundary()
 def find_stores(features: Path) -> dict[str, Path]:
     """The feature stores that ``avaffect preprocess`` has written, by subject; none is opened.
 
@@ -151,6 +152,7 @@ def one_split(splits: Iterable[str]) -> str:
     return max(splits, key=SPLITS.index)
 
 
+@boundary()
 def load_affwild(
     root: Path,
     features: Path,

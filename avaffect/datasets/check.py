@@ -25,7 +25,13 @@ from avaffect.datasets.inventory import (
     check_features,
     check_videos,
 )
-from avaffect.errors import AvaffectError, FormatError, InputNotFoundError, UnknownNameError
+from avaffect.errors import (
+    AvaffectError,
+    FormatError,
+    InputNotFoundError,
+    UnknownNameError,
+    boundary,
+)
 from avaffect.files.challenge import read_annotations
 from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, TASKS, edition_named
 from avaffect.files.layout import annotation_files, mtl_files, source_video, split_folders
@@ -115,6 +121,7 @@ class Report:
         return not self.reasons
 
 
+@boundary()
 def check(
     root: Path,
     edition: str = DEFAULT_EDITION,
@@ -164,6 +171,19 @@ def check(
     return survey.report(features)
 
 
+class _WrongLines:
+    """Counts the lines of a file that do not fit, and keeps the first."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[str] = []
+
+    def __call__(self, error: FormatError) -> None:
+        self.count += 1
+        if self.count <= _ERRORS_A_FILE:
+            self.first.append(error.problem)
+
+
 class _Survey:
     """What is gathered while looking at a data set; the fields are those of `Report`."""
 
@@ -192,13 +212,15 @@ class _Survey:
             for subject, path in files.items():
                 self._on_event(Progress(f"{task} labels", at, total, "files"))
                 at += 1
-                wrong: list[FormatError] = []
+                wrong = _WrongLines()
                 try:
-                    rows = read_annotations(path, task, self._edition, wrong.append)
+                    rows = read_annotations(path, task, self._edition, wrong)
                 except FormatError as error:
-                    self._wrong_lines([error])
+                    wrong(error)
                     continue
-                self._wrong_lines(wrong)
+                finally:
+                    self._wrong += wrong.count
+                    self._errors += wrong.first
                 headers[_header(path)] += 1
                 labels.append(coded(rows, task))
                 self._files.append((str(path.relative_to(self._root)), subject, len(rows)))
@@ -217,7 +239,8 @@ class _Survey:
             try:
                 subjects = read_mtl(path)
             except FormatError as error:
-                self._wrong_lines([error])
+                self._wrong += 1
+                self._errors.append(error.problem)
                 continue
             for task in TASKS:
                 labels = [coded(getattr(one, task), task) for one in subjects.values()]
@@ -273,10 +296,6 @@ class _Survey:
             tuple(self.warnings),
             tuple(self.remarks),
         )
-
-    def _wrong_lines(self, errors: Sequence[FormatError]) -> None:
-        self._wrong += len(errors)
-        self._errors += [error.problem for error in errors[:_ERRORS_A_FILE]]
 
     def _add(
         self, kind: str, task: str, split: str, names: Sequence[str], labels: list[NDArray[Any]]

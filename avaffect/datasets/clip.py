@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.errors import UsageError
 from avaffect.features.tensors import Array, ArraySpec
 from avaffect.files.editions import TASKS
 from avaffect.files.layout import SPLITS
@@ -54,7 +55,7 @@ class Clip(ArrayRecord):
         fold: the fold that the data puts the clip in, None if it does not say.
 
     Raises:
-        ValueError: labels of a wrong shape, type or range.
+        UsageError: labels of a wrong shape, type or range.
     """
 
     name: str
@@ -66,22 +67,22 @@ class Clip(ArrayRecord):
 
     def __post_init__(self) -> None:
         if self.split not in ("", *SPLITS):
-            raise ValueError(f"split '{self.split}' is none of {', '.join(SPLITS)}")
+            raise UsageError(f"split '{self.split}' is none of {', '.join(SPLITS)}")
         for task, labels in self.labels.items():
             if task not in TASKS:
-                raise ValueError(f"'{task}' is none of {', '.join(TASKS)}")
+                raise UsageError(f"'{task}' is none of {', '.join(TASKS)}")
             dtype, dims = _KINDS[task]
             if labels.dtype != dtype or labels.ndim != dims or len(labels) != self.frames:
-                raise ValueError(
+                raise UsageError(
                     f"labels '{task}' of '{self.name}' are {labels.dtype} {labels.shape} for "
                     f"{self.frames} frames"
                 )
         if "va" in self.labels:
             known = self.labels["va"][~np.isnan(self.labels["va"])]
             if known.size and np.abs(known).max() > 1:
-                raise ValueError(f"labels 'va' of '{self.name}' leave [-1, 1]")
+                raise UsageError(f"labels 'va' of '{self.name}' leave [-1, 1]")
         if "au" in self.labels and not np.isin(self.labels["au"], (-1, 0, 1)).all():
-            raise ValueError(f"labels 'au' of '{self.name}' are not 0, 1 or -1")
+            raise UsageError(f"labels 'au' of '{self.name}' are not 0, 1 or -1")
 
     @property
     def frames(self) -> int:
@@ -123,7 +124,7 @@ class Dataset:
         notes: what a user should know, a line each.
 
     Raises:
-        ValueError: two clips of one name, or labels that do not fit ``targets``.
+        UsageError: two clips of one name, or labels that do not fit ``targets``.
     """
 
     clips: tuple[Clip, ...]
@@ -136,7 +137,7 @@ class Dataset:
         names = [clip.name for clip in self.clips]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"two clips are called '{twice}'")
+            raise UsageError(f"two clips are called '{twice}'")
         for clip in self.clips:
             for task, labels in clip.labels.items():
                 width = len(self.targets.get(task, ()))
@@ -144,7 +145,7 @@ class Dataset:
                     labels.max(initial=-1) < width if task == "expr" else labels.shape[1] == width
                 )
                 if not width or not fits:
-                    raise ValueError(
+                    raise UsageError(
                         f"labels '{task}' of '{clip.name}' do not fit {width} targets"
                     )
 

@@ -178,10 +178,10 @@ def split_name(text: str) -> str:
     """``train``, ``val``, ``test`` or empty.
 
     Raises:
-        ValueError: another word.
+        UsageError: another word.
     """
     if not text:
         return ""
     if text.casefold() not in _SPLIT_NAMES:
-        raise ValueError(f"'{text[:40]}' is no split")
+        raise UsageError(f"'{text[:40]}' is no split")
     return _SPLIT_NAMES[text.casefold()]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from avaffect.datasets.clip import Clip
-from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
+from avaffect.errors import FormatError, UnknownNameError, UsageError
 from avaffect.files.atomic import write_json
+from avaffect.files.outside import read_json, reading
 
 METHODS = ("k-fold", "leave-one-out", "given")
 BY = ("group", "fold")
 _VERSION = 1
+_SHAPE = {"version": int, "method": str, "seed": int, "folds": {str: int}, "apart?": [str]}
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Folds:
         apart: names of clips that are in no fold: never trained with, never validated on.
 
     Raises:
-        ValueError: an unknown method, a negative number, fewer than two folds, or a clip that is
+        UsageError: an unknown method, a negative number, fewer than two folds, or a clip that is
             both in a fold and apart.
     """
 
@@ -42,11 +42,11 @@ class Folds:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise ValueError(f"method '{self.method}' is none of {', '.join(METHODS)}")
+            raise UsageError(f"method '{self.method}' is none of {', '.join(METHODS)}")
         if len(self.numbers) < 2 or self.numbers[0] < 0:
-            raise ValueError(f"folds {self.numbers}, expected two or more, counted from 0")
+            raise UsageError(f"folds {self.numbers}, expected two or more, counted from 0")
         if both := self.folds.keys() & set(self.apart):
-            raise ValueError(f"'{min(both)}' is both in a fold and apart")
+            raise UsageError(f"'{min(both)}' is both in a fold and apart")
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -106,27 +106,19 @@ class Folds:
 
     @classmethod
     def load(cls, path: Path, clips: Sequence[Clip]) -> Folds:
-        """Read what :meth:`save` wrote.
+        """Read what :meth:`save` wrote; bounds as in `outside.read_json`.
 
         Raises:
             InputNotFoundError: there is no such file.
             FormatError: it holds no folds.
             UsageError: they are not folds of ``clips``, or part a group; see :meth:`check`.
         """
-        try:
-            found: Any = json.loads(path.read_text("utf-8"))
-            if found["version"] != _VERSION or not all(
-                type(number) is int for number in (found["seed"], *found["folds"].values())
-            ):
-                raise ValueError("version or numbers")
-            apart = found.get("apart", [])
-            if not isinstance(apart, list) or not all(isinstance(one, str) for one in apart):
-                raise TypeError("apart")
-            folds = cls(found["folds"], found["method"], found["seed"], tuple(apart))
-        except FileNotFoundError as error:
-            raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FormatError(f"'{path}' holds no folds", "make them anew") from error
+        found = read_json(path, _SHAPE, FormatError, "holds no folds", "make them anew")
+        with reading(path, FormatError, "holds no folds", "make them anew"):
+            if found["version"] != _VERSION:
+                raise UsageError(f"it is of version {found['version']}")
+            apart = tuple(found.get("apart", ()))
+            folds = cls(found["folds"], found["method"], found["seed"], apart)
         folds.check(clips)
         return folds
 

@@ -16,7 +16,7 @@ from avaffect.datasets.columns import ColumnMap, split_name
 from avaffect.datasets.own_files import FeatureFiles, label_files, note
 from avaffect.datasets.table_labels import TableLabels, class_names
 from avaffect.datasets.tables import Table, TableFeatures, read_any
-from avaffect.errors import FormatError, UnknownNameError, UsageError
+from avaffect.errors import FormatError, UnknownNameError, UsageError, boundary
 from avaffect.features.picture_file import is_picture
 from avaffect.features.pictures import (
     PictureFiles,
@@ -36,6 +36,7 @@ _FEW, _FEW_ROWS = 0.1, 10
 _OVERLAP = 0.5
 
 
+@boundary()
 def load_own(
     features: Path,
     labels: Path,

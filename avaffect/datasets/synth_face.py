@@ -20,6 +20,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.errors import FormatError
+
 ACTIONS = ("smile", "brow_raise", "open_mouth", "brow_lower", "lip_down", "lip_raise")
 """What a face can do, in the order of every array of actions."""
 
@@ -66,7 +68,7 @@ def _portrait() -> dict[str, NDArray[Any]]:
     with np.load(_DATA, allow_pickle=False) as arrays:
         portrait = dict(arrays)
     if tuple(portrait["action_names"]) != ACTIONS or tuple(portrait["trait_names"]) != TRAITS:
-        raise ValueError(f"'{_DATA.name}' does not belong to this version")
+        raise FormatError(f"'{_DATA.name}' does not belong to this version")
     return portrait
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE
+from avaffect.errors import UsageError
 
 CONTROL_RATE = 100
 """Values a second of a :class:`Speech`."""
@@ -74,7 +75,7 @@ class Speech:
 
     def __post_init__(self) -> None:
         if not len(self.pitch) == len(self.energy) == len(self.speaking):
-            raise ValueError("pitch, energy and speaking differ in length")
+            raise UsageError("pitch, energy and speaking differ in length")
 
     def at(self, times: Floats) -> tuple[Floats, Floats]:
         """What is to be heard at some times (seconds).

@@ -11,23 +11,27 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
-from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError
+from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
 from avaffect.features.tensors import Array, ArraySpec
+from avaffect.files.outside import MOST_COLUMNS, reading, require_rows
 
 SUFFIXES = (".csv", ".parquet", ".npy")
 FEATURES = "table"
 """The name of the one array of :class:`TableFeatures`."""
 # What pandas leaves of the index of a table that it wrote.
 _NAMELESS = "index"
+_LONGEST_LINE = 4 << 20
+_MOST_CELLS = 32_000_000
 _LARGEST = float(np.finfo(np.float32).max)
 _MISSING = frozenset({"", "nan", "NaN", "NAN", "na", "NA", "N/A", "null", "NULL", "None"})
 
@@ -175,6 +179,8 @@ class TableFeatures:
     def _load(self) -> NDArray[np.float32]:
         if self._values is None:
             assert self._table is not None  # noqa: S101 - dropped only when loaded
+            with _reading(self.path):
+                require_rows(self._rows, 4 * len(self.columns), self.path.stat().st_size)
             values = np.empty((self._rows, len(self.columns)), np.float32)
             for place, name in enumerate(self.columns):
                 values[:, place] = self._table.numbers(name)
@@ -185,38 +191,56 @@ class TableFeatures:
 def read_any(path: Path) -> Table:
     """The table in a file, by its suffix.
 
+    Bounds: `outside.MOST_ROWS` and `outside.MOST_COLUMNS`. A CSV has at most ``_MOST_CELLS`` cells
+    and ``_LONGEST_LINE`` characters a line; of a parquet file see `parquet.open_parquet`; an npy
+    file is mapped and only slices of it are read.
+
     Raises:
         InputNotFoundError: there is no such file.
         FormatError: another suffix, a file that is not what its suffix says, or no row in it.
     """
-    if not path.is_file():
-        raise InputNotFoundError(f"there is no file '{path}'", "check the path")
+    with _reading(path):
+        if not path.is_file():
+            raise InputNotFoundError(f"there is no file '{path}'", "check the path")
     suffix = path.suffix.lower()
     if suffix not in _READERS:
         raise FormatError(
             f"'{path}' is no table that can be read", f"tables end in {', '.join(_READERS)}"
         )
-    table = _READERS[suffix](path)
+    with _reading(path):
+        table = _READERS[suffix](path)
+        if len(table.names) > MOST_COLUMNS:
+            raise UsageError(f"it has {len(table.names):,} columns")
+        require_rows(table.rows)
     if not table.rows:
         raise FormatError(f"'{path}' holds no row", "leave the file out, or make it again")
     return table
 
 
+def _reading(path: Path) -> AbstractContextManager[None]:
+    return reading(path, FormatError, "cannot be read", "check or make the file again")
+
+
 def _read_csv(path: Path) -> Table:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
+            first = next(_lines(file), "")
             file.seek(0)
-            reader = csv.reader(file, delimiter=_delimiter(first), strict=True)
+            reader = csv.reader(_lines(file), delimiter=_delimiter(first), strict=True)
             names = _header(path, next(reader, []))
             cells, lines = _cells(path, reader, names)
     except UnicodeDecodeError as error:
         raise FormatError(f"'{path}' is not UTF-8 text", "save it as UTF-8 CSV") from error
     except csv.Error as error:
         raise FormatError(f"'{path}' line {reader.line_num}: {error}", "save it again") from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
     return Table(path, names, len(lines), dict(zip(names, cells, strict=True)), lines)
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    while line := file.readline(_LONGEST_LINE + 1):
+        if len(line) > _LONGEST_LINE:
+            raise UsageError(f"a line is longer than {_LONGEST_LINE:,} characters")
+        yield line
 
 
 def _delimiter(header: str) -> str:
@@ -270,6 +294,8 @@ def _cells(
                 f"where the header has {len(names)}",
                 "every line must have a cell for each column",
             )
+        if (len(rows) + 1) * len(names) > _MOST_CELLS:
+            raise UsageError(f"it has more than {_MOST_CELLS:,} cells: save it as .npy")
         rows.append(row)
         lines.append(reader.line_num)
     return (list(zip(*rows, strict=True)) or [()] * len(names)), lines
@@ -282,16 +308,11 @@ class _Parquet(Mapping[str, Any]):
         self._path, self._names, self._numeric = path, names, numeric
 
     def __getitem__(self, name: str) -> Any:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        from avaffect.files.parquet import open_parquet, read_column
 
-        try:
-            column = pq.read_table(self._path, columns=[name]).column(name)
-            if name in self._numeric:
-                return column.cast(pa.float64()).to_numpy()
-            return column.to_pylist()
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise _unreadable(self._path, error) from error
+        with _reading(self._path), open_parquet(self._path, reads=1) as file:
+            column = read_column(file, name)
+            return column.astype(np.float64) if name in self._numeric else column.tolist()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -302,13 +323,11 @@ class _Parquet(Mapping[str, Any]):
 
 def _read_parquet(path: Path) -> Table:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    try:
-        meta = pq.read_metadata(path)
-        schema = meta.schema.to_arrow_schema()
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from error
+    from avaffect.files.parquet import open_parquet
+
+    with open_parquet(path, reads=1) as file:
+        schema, rows = file.schema_arrow, file.metadata.num_rows
     names = _distinct(path, schema.names)
     numeric = frozenset(
         field.name
@@ -317,7 +336,7 @@ def _read_parquet(path: Path) -> Table:
         or pa.types.is_integer(field.type)
         or pa.types.is_boolean(field.type)
     )
-    return Table(path, names, meta.num_rows, _Parquet(path, names, numeric))
+    return Table(path, names, rows, _Parquet(path, names, numeric))
 
 
 class _Matrix(Mapping[str, Any]):
@@ -327,7 +346,10 @@ class _Matrix(Mapping[str, Any]):
         self._path = path
         state = path.stat()
         self._state = state.st_size, state.st_mtime_ns
-        self._places = {str(place): place for place in range(self.matrix.shape[1])}
+        columns = self.matrix.shape[1]
+        if columns > MOST_COLUMNS:
+            raise FormatError(f"'{path}' has {columns:,} columns", "give a row a frame")
+        self._places = {str(place): place for place in range(columns)}
 
     @property
     def matrix(self) -> NDArray[Any]:
@@ -348,10 +370,8 @@ class _Matrix(Mapping[str, Any]):
 @lru_cache(maxsize=128)
 def _mapped(path: Path, state: tuple[int, int]) -> NDArray[Any]:
     """The matrix in a file; ``state`` tells it from what was under this name before."""
-    try:
+    with _reading(path):
         values: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise _unreadable(path, error) from error
     # An archive (npz) under this name is no array.
     fits = isinstance(values, np.ndarray) and values.ndim in (1, 2)
     if not fits or values.dtype.kind not in "fiub" or 0 in values.shape[1:]:
@@ -368,17 +388,12 @@ def _read_npy(path: Path) -> Table:
     return Table(path, tuple(matrix), len(matrix.matrix), matrix)
 
 
-def _unreadable(path: Path, error: Exception) -> FormatError:
-    reason = getattr(error, "strerror", None) or str(error)
-    return FormatError(f"'{path}' cannot be read ({reason[:100]})", "check or make the file again")
-
-
 def _numbers(cells: Iterable[Any]) -> NDArray[np.float64]:
-    """Cells as numbers, NaN where they are empty; ValueError if one is neither."""
+    """Cells as numbers, NaN where they are empty; UsageError if one is neither."""
     texts = ["" if cell is None else str(cell).strip() for cell in cells]
     # Python takes 1_0 for 10.
     if "_" in "".join(texts):
-        raise ValueError("underscore")
+        raise UsageError("underscore")
     return np.array([np.nan if text in _MISSING else float(text) for text in texts])
 
 

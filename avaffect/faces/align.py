@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.errors import UsageError
 from avaffect.faces.face import require_shape
 
 
@@ -30,7 +31,7 @@ class CropSpec:
 
     def __post_init__(self) -> None:
         if self.size < 1:
-            raise ValueError("a crop's size must be at least 1 pixel")
+            raise UsageError("a crop's size must be at least 1 pixel")
         require_shape("template", self.template, (5, 2))
 
     @property
@@ -73,12 +74,12 @@ def similarity_transform(
         float32 [2, 3], the matrix that takes ``points`` to ``template_px``.
 
     Raises:
-        ValueError: the points are not finite, or coincide so that no similarity is determined.
+        UsageError: the points are not finite, or coincide so that no similarity is determined.
     """
     require_shape("points", points, (5, 2))
     require_shape("template_px", template_px, (5, 2))
     if not np.isfinite(points).all():
-        raise ValueError("the five points are not finite: no alignment exists")
+        raise UsageError("the five points are not finite: no alignment exists")
     source = points.astype(np.float64) @ (1, 1j)
     target = template_px.astype(np.float64) @ (1, 1j)
     z, w = source - source.mean(), target - target.mean()
@@ -86,10 +87,10 @@ def similarity_transform(
     # Below this the points' distances are rounding errors of their float32 coordinates.
     smallest = 5 * (1e-6 * (1 + np.abs(source).max())) ** 2
     if spread <= smallest:
-        raise ValueError("the five points coincide: no alignment exists")
+        raise UsageError("the five points coincide: no alignment exists")
     a = np.vdot(z, w) / spread
     if abs(a) ** 2 * spread < 1e-6 * np.vdot(w, w).real:
-        raise ValueError("the five points bear no likeness to the template: no alignment exists")
+        raise UsageError("the five points bear no likeness to the template: no alignment exists")
     b = target.mean() - a * source.mean()
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]], np.float32)
 
@@ -149,6 +150,6 @@ def align(
         uint8 [size, size, 3], see :func:`warp`.
 
     Raises:
-        ValueError: the points coincide or are not finite.
+        UsageError: the points coincide or are not finite.
     """
     return warp(image, similarity_transform(points, spec.template_px), spec.size)

@@ -53,7 +53,7 @@ def describe(image: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
     """float32 [SIZE], of unit length: the look of ``face`` in ``image`` (uint8 [H, W, 3] RGB).
 
     Raises:
-        ValueError: the face's five points coincide or are not finite.
+        UsageError: the face's five points coincide or are not finite.
     """
     crop = align(image, face.points, _LOOSE)
     lab = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2LAB), np.uint8)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import UnknownNameError
+from avaffect.errors import UnknownNameError, UsageError
 from avaffect.faces.face import Detection
 
 
@@ -91,5 +91,5 @@ def build_detector(name: str, min_score: float = 0.5, device: str = "cpu") -> De
     if name not in DETECTORS:
         raise UnknownNameError("detector", name, DETECTORS)
     if not 0 < min_score < 1:
-        raise ValueError("min_score must lie between 0 and 1")
+        raise UsageError("min_score must lie between 0 and 1")
     return DETECTORS[name].build(min_score, device)

@@ -12,15 +12,15 @@ which hold code.)
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import ModelError
+from avaffect.errors import ModelError, UsageError
 from avaffect.faces.align import warp
 from avaffect.faces.face import require_shape
+from avaffect.files.outside import reading
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,13 +96,9 @@ class FanAligner:
 
         path = model_path(MODEL)
         self._net = FAN(STACKS)
-        try:
+        hint = "install face-alignment 1.5 or newer"
+        with reading(path, ModelError, "does not fit the net of the face-alignment package", hint):
             self._net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except (RuntimeError, pickle.UnpicklingError) as error:
-            raise ModelError(
-                f"the weights in '{path}' do not fit the net of the face-alignment package",
-                "install face-alignment 1.5 or newer",
-            ) from error
         self._net.to(device).eval()
         self._device = device
 
@@ -117,7 +113,7 @@ class FanAligner:
             float32 [5, 2] in pixels, as in :class:`avaffect.faces.face.Detection`.
 
         Raises:
-            ValueError: the box is empty or not finite.
+            UsageError: the box is empty or not finite.
         """
         return five_of_68(self.landmarks(image, box))
 
@@ -131,7 +127,7 @@ class FanAligner:
         low, high = np.asarray(box, np.float64).reshape(2, 2)
         sides = high - low
         if not (np.isfinite(box).all() and (sides > 0).all()):
-            raise ValueError("the face's box is empty or not finite")
+            raise UsageError("the face's box is empty or not finite")
         side = sides.sum() * CROP_SCALE
         corner = (low + high) / 2 - (0, CROP_RISE * sides[1]) - side / 2
         scale = CROP / side

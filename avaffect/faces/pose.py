@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
-from avaffect.errors import ModelDamagedError
+from avaffect.errors import ModelDamagedError, UsageError
 from avaffect.faces.face import MESH_POINTS, require_shape
+from avaffect.files.outside import reading
 
 CANONICAL_POINTS = 468
 EYEBALL_RADIUS_CM = 1.2  # adult mean, Bekerman et al. 2014: 24 mm across
@@ -45,9 +46,9 @@ class HeadModel(ArrayRecord):
         require_shape("points", self.points, (CANONICAL_POINTS, 3))
         require_shape("weights", self.weights, (CANONICAL_POINTS,))
         if not (np.isfinite(self.points).all() and np.isfinite(self.weights).all()):
-            raise ValueError("the canonical head is not finite")
+            raise UsageError("the canonical head is not finite")
         if (self.weights > 0).sum() < 3:
-            raise ValueError("fewer than three points of the canonical head have a weight")
+            raise UsageError("fewer than three points of the canonical head have a weight")
 
     @classmethod
     def from_bundle(cls, data: bytes) -> HeadModel:
@@ -56,13 +57,9 @@ class HeadModel(ArrayRecord):
         Raises:
             ModelDamagedError: if it is not what it should be.
         """
-        try:
+        hint = "run `avaffect models fetch face-landmarker`"
+        with reading("face-landmarker", ModelDamagedError, "has no readable head geometry", hint):
             return cls._parse(data)
-        except (ValueError, LookupError, TypeError, OverflowError, struct.error) as error:
-            raise ModelDamagedError(
-                f"the head geometry in the face-landmarker bundle is not readable ({error})",
-                "run `avaffect models fetch face-landmarker`",
-            ) from error
 
     @classmethod
     def _parse(cls, data: bytes) -> HeadModel:
@@ -181,4 +178,4 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | float | bytes]]:
             yield key >> 3, struct.unpack_from("<f", data, at)[0]
             at += 4
         else:
-            raise ValueError(f"wire type {kind}")
+            raise UsageError(f"wire type {kind}")

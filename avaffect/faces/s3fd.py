@@ -6,7 +6,6 @@ decoding are the package's; the weights come from our registry and are a plain s
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from avaffect.errors import ModelError
 from avaffect.faces.boxes import detections
 from avaffect.faces.face import Detection
+from avaffect.files.outside import reading
 
 MODEL = "s3fd"
 # Its time grows with the area: seconds on a CPU even at this side.
@@ -68,11 +68,7 @@ def build_s3fd(min_score: float, device: str = "cpu") -> S3fd:
     from avaffect.models.fetch import model_path
 
     path = model_path(MODEL)
-    try:
+    hint = "install face-alignment 1.5 or newer"
+    with reading(path, ModelError, "does not fit the net of the face-alignment package", hint):
         detector = FaceDetector(device, path_to_detector=str(path), filter_threshold=min_score)
-    except (RuntimeError, pickle.UnpicklingError) as error:
-        raise ModelError(
-            f"the weights in '{path}' do not fit the net of the face-alignment package",
-            "install face-alignment 1.5 or newer",
-        ) from error
     return S3fd(detector.detect_from_image)

@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE, AudioConfig
-from avaffect.errors import FeatureError
+from avaffect.errors import FeatureError, UsageError
 from avaffect.features.tensors import ArraySpec
+from avaffect.files.outside import reading
 from avaffect.progress import EventCallback, Progress, ignore_events
 
 if TYPE_CHECKING:
@@ -104,14 +105,14 @@ def audio_features(
 
     Raises:
         FeatureError: the wav cannot be read or is not mono 16 kHz.
-        ValueError: times decrease or are not finite, or the sound cannot be read twice.
+        UsageError: times decrease or are not finite, or the sound cannot be read twice.
     """
     times = np.asarray(times, dtype=np.float64)
     if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) < 0).any():
-        raise ValueError("times must be one finite, never decreasing number per frame")
+        raise UsageError("times must be one finite, never decreasing number per frame")
     clip = config.normalise == "clip"
     if clip and not isinstance(sound, str | Path) and iter(sound) is sound:
-        raise ValueError("the sound is an iterator, which cannot be read twice to normalise it")
+        raise UsageError("the sound is an iterator, which cannot be read twice to normalise it")
     if clip:
         return _normalised(sound, times, config, device, on_event)
     chunks = _raw(sound, times, config, device)
@@ -323,7 +324,7 @@ class _Reader:
             if block is None:
                 self._ended = True
             elif block.ndim != 1:
-                raise ValueError(f"a block of sound has shape {block.shape}, expected one channel")
+                raise UsageError(f"a block of sound has shape {block.shape}, expected one channel")
             else:
                 self._kept.append(block)
                 self._next += len(block)
@@ -345,15 +346,12 @@ def _blocks(sound: Sound) -> Iterator[Floats]:
         return
     import soundfile
 
-    try:
-        with soundfile.SoundFile(sound) as file:
-            if file.samplerate != SAMPLE_RATE or file.channels != 1:
-                raise FeatureError(
-                    f"'{sound}' has {file.channels} channels at {file.samplerate} Hz",
-                    "give a mono wav at 16 kHz, as `avaffect preprocess` writes it",
-                )
-            yield from file.blocks(_BLOCK, dtype="float32")
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise FeatureError(
-            f"cannot read the sound in '{sound}' ({error})", "run `avaffect preprocess` again"
-        ) from error
+    hint = "run `avaffect preprocess` again"
+    what = "holds no sound that can be read"
+    with reading(sound, FeatureError, what, hint), soundfile.SoundFile(sound) as file:
+        if file.samplerate != SAMPLE_RATE or file.channels != 1:
+            raise FeatureError(
+                f"'{sound}' has {file.channels} channels at {file.samplerate} Hz",
+                "give a mono wav at 16 kHz, as `avaffect preprocess` writes it",
+            )
+        yield from file.blocks(_BLOCK, dtype="float32")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import FeatureError
+from avaffect.files.outside import reading
 
 PICTURES = (".jpg", ".jpeg", ".png")
 _MOST_BYTES = 1 << 26
@@ -29,10 +30,8 @@ def read_picture(path: Path, side: int) -> NDArray[np.uint8]:
 
     data = _read(path)
     _size(path, data)
-    try:
+    with reading(path, FeatureError, "is no picture that can be decoded", _HINT):
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise _damaged(path) from error
     if picture is None:
         raise _damaged(path)
     if picture.shape[:2] != (side, side):
@@ -56,7 +55,7 @@ def is_picture(name: str) -> bool:
 
 
 def _read(path: Path) -> bytes:
-    try:
+    with reading(path, FeatureError, "cannot be read", "check the file"):
         # A pipe would never end.
         if not path.is_file():
             raise FeatureError(
@@ -64,9 +63,6 @@ def _read(path: Path) -> bytes:
             )
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise FeatureError(f"'{path}' cannot be read ({reason})", "check the file") from error
     if len(data) > _MOST_BYTES:
         raise FeatureError(f"'{path}' is too large for a picture of a face", "make it smaller")
     return data

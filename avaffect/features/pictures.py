@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FeatureError, UnknownNameError
+from avaffect.errors import FeatureError, UnknownNameError, UsageError
 from avaffect.features.picture_file import picture_size, read_picture
 from avaffect.features.store import SubjectFeatures
 from avaffect.features.tensors import Array, ArraySpec
+from avaffect.files.outside import MOST_ROWS
 from avaffect.recipes.encoders import FACES
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class PictureFiles(Pictures):
     def __init__(self, files: Sequence[Path], side: int | None = None) -> None:
         super().__init__(side)
         if not files:
-            raise ValueError("no files")
+            raise UsageError("no files")
         self.files = tuple(files)
 
     @property
@@ -335,4 +336,4 @@ def side_of(features: WithPictures | Pictures) -> int | None:
 def is_numbered(name: str) -> bool:
     """Whether a file of that name should be the picture of a frame."""
     match = _NUMBERED.fullmatch(name)
-    return match is not None and int(match[1]) > 0
+    return match is not None and 0 < int(match[1]) <= MOST_ROWS

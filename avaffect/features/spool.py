@@ -16,7 +16,6 @@ read: such a pass begins anew.
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping
@@ -26,9 +25,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FeatureError, output_error
+from avaffect.errors import FeatureError, InputNotFoundError, UsageError, output_error
 from avaffect.features.tensors import Array, ArraySpec, TensorFile, TensorWriter
 from avaffect.files.atomic import atomic_path, write_json
+from avaffect.files.outside import read_kept, reading
 
 # What every face has: 0-based frame, box and points in pixels, yaw/pitch/roll in degrees, the
 # quality, the landmark net's presence, and how surely brows, eyes and mouth are seen, all 0..1.
@@ -46,6 +46,8 @@ BASE = np.dtype(
 
 _VERSION = 3
 _FLUSH_RECORDS = 256
+_SAVED = {"made_with": dict, "frames": int, "tracks": {str: int},
+          "crc32": {str: int}, "state": (object, None)}  # fmt: skip
 _READ_ROWS = 512
 _READ_BYTES = 1 << 20
 _PATTERNS = ("times.f8", "track-*.bin", "rows.safetensors", "checkpoint.json")
@@ -106,6 +108,8 @@ class Spool:
     ) -> tuple[Spool, Any] | None:
         """The spool in ``folder`` as it was at its last checkpoint, and the state saved then.
 
+        Bounds: as `outside.read_json`; files that are as long as the checkpoint says.
+
         Returns:
             None where there is no checkpoint, or it was made with another key or other arrays,
             or files are shorter than it says or hold something else.
@@ -114,19 +118,22 @@ class Spool:
             OutputError: the files cannot be cut back to the checkpoint.
         """
         spool = cls(folder, arrays, key)
+        saved = read_kept(folder / "checkpoint.json", _SAVED)
+        if saved is None or saved["made_with"] != spool._made_with():
+            return None
+        state = saved["state"]
         try:
-            saved = json.loads((folder / "checkpoint.json").read_text("utf-8"))
-            if saved["made_with"] != spool._made_with():
-                return None
-            frames = int(saved["frames"])
-            counts = {int(track): int(count) for track, count in saved["tracks"].items()}
-            state = saved["state"]
-            sizes = {spool._times_path: frames * 8}
-            sizes |= {spool._track_path(t): n * spool.dtype.itemsize for t, n in counts.items()}
-            sums = {path: int(saved["crc32"][path.name]) for path in sizes}
-            if any(_crc32(path, size) != sums[path] for path, size in sizes.items()):
-                return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            with reading(folder, FeatureError):
+                frames = saved["frames"]
+                counts = {int(track): count for track, count in saved["tracks"].items()}
+                sizes = {spool._times_path: frames * 8}
+                sizes |= {
+                    spool._track_path(t): n * spool.dtype.itemsize for t, n in counts.items()
+                }
+                sums: dict[Path, int] = {path: saved["crc32"][path.name] for path in sizes}
+                if any(_crc32(path, size) != sums[path] for path, size in sizes.items()):
+                    return None
+        except (FeatureError, InputNotFoundError):
             return None
         try:
             for path, size in sizes.items():
@@ -187,18 +194,18 @@ class Spool:
             seen: float [3], 0..1, see ``faces.quality``; None for all that there is.
 
         Raises:
-            ValueError: a shape, name, frame or confidence that does not fit.
+            UsageError: a shape, name, frame or confidence that does not fit.
             OutputError: the disk does not take it.
         """
         if track_id < 0 or not self._last.get(track_id, -1) < frame < self._frames:
-            raise ValueError(
+            raise UsageError(
                 f"frame {frame} of track {track_id} does not follow frame "
                 f"{self._last.get(track_id)} within the {self._frames} frames there are"
             )
         if arrays.keys() != self.arrays.keys():
-            raise ValueError(f"arrays {sorted(arrays)}, expected {sorted(self.arrays)}")
+            raise UsageError(f"arrays {sorted(arrays)}, expected {sorted(self.arrays)}")
         if not np.isfinite(confidence):
-            raise ValueError(f"confidence is {confidence}")
+            raise UsageError(f"confidence is {confidence}")
         values: dict[str, Any] = {"frame": frame, "box": box, "points": points, "pose": pose}
         values |= {"confidence": confidence, **arrays}
         values["presence"] = confidence if presence is None else presence
@@ -207,7 +214,7 @@ class Spool:
         for name, value in values.items():
             if np.shape(value) != record[name].shape:
                 shape = record[name].shape
-                raise ValueError(f"'{name}' has shape {np.shape(value)}, expected {shape}")
+                raise UsageError(f"'{name}' has shape {np.shape(value)}, expected {shape}")
             record[name] = value
         self._pending.setdefault(track_id, bytearray()).extend(record.tobytes())
         self._counts[track_id] = self._counts.get(track_id, 0) + 1
@@ -322,11 +329,11 @@ class Spool:
             chunks: for consecutive frames, [n, *shape] of each array by name.
 
         Raises:
-            ValueError: not as many rows as frames.
+            UsageError: not as many rows as frames.
             OutputError: the disk does not take it.
         """
         if clash := specs.keys() & set(self.dtype.names or ()):
-            raise ValueError(f"names taken by the faces' own fields: {sorted(clash)}")
+            raise UsageError(f"names taken by the faces' own fields: {sorted(clash)}")
         with (
             atomic_path(self.folder / "rows.safetensors") as path,
             TensorWriter(path, self._frames, specs, {}) as writer,
@@ -384,16 +391,16 @@ def _crc32(path: Path, size: int) -> int:
     """The CRC-32 of the first ``size`` bytes of a file.
 
     Raises:
-        ValueError: there are fewer.
+        UsageError: there are fewer.
     """
     value = 0
     with path.open("rb") as file:
         while size > 0:
             chunk = file.read(min(size, _READ_BYTES))
             if not chunk:
-                raise ValueError(f"'{path}' is shorter than it was written")
+                raise UsageError(f"'{path}' is shorter than it was written")
             size -= len(chunk)
             value = zlib.crc32(chunk, value)
     if size < 0:
-        raise ValueError("a size below 0")
+        raise UsageError("a size below 0")
     return value

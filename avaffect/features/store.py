@@ -19,6 +19,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,16 +27,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FeatureError
+from avaffect.errors import FeatureError, UsageError
 from avaffect.faces.quality import REGIONS
 from avaffect.features.provenance import STORE_VERSION
 from avaffect.features.spool import BASE, Spool
 from avaffect.features.tensors import Array, ArraySpec, TensorFile, TensorWriter
 from avaffect.files.atomic import atomic_path, write_json
+from avaffect.files.challenge import subject_file_name
+from avaffect.files.outside import fits, parse_json, read_json, reading
+from avaffect.files.parquet import open_parquet, read_column
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 FACES = "faces"  # the key of the frame table, beside the arrays' keys
 POINT_NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
@@ -71,6 +76,15 @@ in the picture), ``yaw``, ``pitch``, ``roll`` (degrees), ``confidence`` (0..1, t
 
 _CHUNK = 512
 _HINT = "run `avaffect preprocess` again"
+_BROKEN = "holds a feature store that is unfinished or damaged"
+_PROVENANCE = {
+    "version": int,
+    "subject": str,
+    "frames": int,
+    "keys": {str: str},
+    "hashes?": {"arrays?": {str: [str]}, "frames?": str},
+    "configuration?": {"faces?": {"crop_size?": int, "aligner?": (str, None)}},
+}
 
 
 class SubjectFeatures(ABC):
@@ -84,6 +98,8 @@ class SubjectFeatures(ABC):
             folder: the subject's folder.
             mapped: map arrays into memory, for reading many small slices, as training does; they
                 are then read-only views. Else each slice is read from the file.
+
+        Bounds: those of `outside.read_json`, `parquet.open_parquet` and `TensorFile`.
 
         Raises:
             FeatureError: the store is missing, unfinished or damaged.
@@ -285,41 +301,39 @@ class StoredSubject(SubjectFeatures):
     """
 
     def __init__(self, folder: Path, *, mapped: bool = False) -> None:
-        import pyarrow.parquet as pq
-
         self.folder = folder
         self._table_checked = False
-        if not folder.is_dir():
-            raise FeatureError(f"there is no feature store in '{folder}'", _HINT)
-        try:
-            self.provenance: dict[str, Any] = json.loads(
-                (folder / "provenance.json").read_text("utf-8")
-            )
-            self._hashes = self.provenance.get("hashes", {})
-            arrays = self._hashes.get("arrays", {})
-        except (OSError, ValueError, AttributeError) as error:
-            raise self._unfinished() from error
+        with reading(folder, FeatureError):
+            if not folder.is_dir():
+                raise FeatureError(f"there is no feature store in '{folder}'", _HINT)
+        record = folder / "provenance.json"
+        missing = self._unfinished()
+        self.provenance: dict[str, Any] = read_json(
+            record, _PROVENANCE, FeatureError, _BROKEN, _HINT, missing=missing
+        )
+        self._hashes: dict[str, Any] = self.provenance.get("hashes", {})
+        arrays = self._hashes.get("arrays", {})
         self._tensors = TensorFile(folder / "arrays.safetensors", mapped=mapped, hashes=arrays)
-        try:
-            self._name = str(self.provenance["subject"])
-            self._frames = int(self.provenance["frames"])
-            self.keys: dict[str, str] = json.loads(self._tensors.metadata["keys"])
-            parquet = pq.read_metadata(folder / "frames.parquet")
-            whole = (
-                self.provenance["version"] == STORE_VERSION
-                and self.provenance["keys"] == self.keys
-                and self.keys.keys() == {FACES, *self._tensors.specs}
-                and (parquet.metadata or {}).get(b"faces") == self.keys[FACES].encode()
-                and parquet.num_rows == self._frames
-                and tuple(parquet.schema.names) in (COLUMNS, _EARLIER_COLUMNS)
-                and self._tensors.rows == (self._frames if self._tensors.specs else 0)
-            )
-        # pyarrow's errors are ValueErrors and OSErrors.
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self._unfinished() from error
+        self._name: str = self.provenance["subject"]
+        self._frames: int = self.provenance["frames"]
+        with reading(folder, FeatureError, _BROKEN, _HINT, missing=missing):
+            self.keys: dict[str, str] = parse_json(self._tensors.metadata["keys"])
+            with open_parquet(folder / "frames.parquet") as parquet:
+                self._columns = columns = tuple(parquet.schema_arrow.names)
+                whole = (
+                    fits(self.keys, {str: str})
+                    and self.provenance["version"] == STORE_VERSION
+                    and self.provenance["keys"] == self.keys
+                    and self.keys.keys() == {FACES, *self._tensors.specs}
+                    and (parquet.metadata.metadata or {}).get(b"faces")
+                    == self.keys[FACES].encode()
+                    and parquet.metadata.num_rows == self._frames
+                    and columns in (COLUMNS, _EARLIER_COLUMNS)
+                    and self._tensors.rows == (self._frames if self._tensors.specs else 0)
+                )
+            subject_file_name(self._name)
         if not whole:
-            raise self._unfinished()
-        self._columns = tuple(parquet.schema.names)
+            raise missing
 
     def _unfinished(self) -> FeatureError:
         return FeatureError(f"the feature store '{self.folder}' is unfinished or damaged", _HINT)
@@ -334,7 +348,10 @@ class StoredSubject(SubjectFeatures):
 
     @cached_property
     def times(self) -> NDArray[np.float64]:
-        return self._column("time").astype(np.float64)
+        times = self._column("time").astype(np.float64)
+        if not np.isfinite(times).all():
+            raise self._unfinished()
+        return times
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:
@@ -357,8 +374,8 @@ class StoredSubject(SubjectFeatures):
 
     @property
     def geometry(self) -> NDArray[np.float32]:
-        table = self._read(list(GEOMETRY))
-        found = [table[name].to_numpy().astype(np.float32) for name in GEOMETRY]
+        with self._frame_table() as file:
+            found = [read_column(file, name).astype(np.float32) for name in GEOMETRY]
         return np.stack(found, axis=1)
 
     @property
@@ -370,23 +387,25 @@ class StoredSubject(SubjectFeatures):
         return self.keys.get(name) == key
 
     def table(self) -> pd.DataFrame:
-        return self._read(list(self._columns)).to_pandas()
+        with self._frame_table() as file:
+            return file.read().to_pandas()
 
     def _column(self, name: str) -> Array:
-        return self._read([name])[name].to_numpy()
+        with self._frame_table() as file:
+            return read_column(file, name)
 
-    def _read(self, columns: list[str]) -> pa.Table:
-        import pyarrow.parquet as pq
-
+    @contextmanager
+    def _frame_table(self) -> Iterator[pq.ParquetFile]:
         path = self.folder / "frames.parquet"
-        try:
+        with reading(self.folder, FeatureError, _BROKEN, _HINT, missing=self._unfinished()):
             if not self._table_checked and "frames" in self._hashes:
                 if _file_hash(path) != self._hashes["frames"]:
-                    raise ValueError("the file's hash")
+                    raise self._unfinished()
                 self._table_checked = True
-            return pq.read_table(path, columns=columns)
-        except (OSError, ValueError, KeyError) as error:
-            raise self._unfinished() from error
+            with open_parquet(path) as file:
+                if file.metadata.num_rows != self._frames:
+                    raise self._unfinished()
+                yield file
 
     def _slice(self, name: str, start: int, stop: int) -> Array:
         return self._tensors.read(name, start, stop)
@@ -407,13 +426,13 @@ def write_subject(
         keys: the key of each of the subject's arrays, and of ``faces``.
 
     Raises:
-        ValueError: keys that are not exactly the arrays and ``faces``.
+        UsageError: keys that are not exactly the arrays and ``faces``.
         OutputError: the disk does not take it; an earlier store stays.
     """
     import pyarrow.parquet as pq
 
     if keys.keys() != {FACES, *subject.names}:
-        raise ValueError(f"keys {sorted(keys)}, expected {sorted({FACES, *subject.names})}")
+        raise UsageError(f"keys {sorted(keys)}, expected {sorted({FACES, *subject.names})}")
     with atomic_path(folder / "frames.parquet") as path:
         table = subject.arrow_table()
         pq.write_table(table.replace_schema_metadata({"faces": keys[FACES]}), path)
@@ -447,11 +466,11 @@ def replace_arrays(
 
     Raises:
         FeatureError: there is no whole store in ``folder``.
-        ValueError: not as many rows as frames, or not a key for each array.
+        UsageError: not as many rows as frames, or not a key for each array.
         OutputError: the disk does not take it; the earlier store stays.
     """
     if keys.keys() != specs.keys():
-        raise ValueError(f"keys {sorted(keys)}, expected {sorted(specs)}")
+        raise UsageError(f"keys {sorted(keys)}, expected {sorted(specs)}")
     old = StoredSubject(folder)
     kept = {name: spec for name, spec in old.specs.items() if name not in specs}
 

@@ -16,6 +16,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +26,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FeatureError
+from avaffect.errors import FeatureError, UsageError
+from avaffect.files.outside import parse_json, reading, require_rows
 
 Array = NDArray[Any]
 
@@ -39,7 +41,7 @@ _CODES = {
     "bool": "BOOL",
 }
 _DTYPES = {code: dtype for dtype, code in _CODES.items()}
-_LONGEST_HEADER = 1 << 24
+_LONGEST_HEADER = 1 << 20
 BLOCK_BYTES = 1 << 18
 """Bytes of an array that have a hash of their own; the last block of an array is shorter."""
 
@@ -58,9 +60,9 @@ class ArraySpec:
 
     def __post_init__(self) -> None:
         if self.dtype not in _CODES:
-            raise ValueError(f"dtype {self.dtype} is none of {', '.join(_CODES)}")
+            raise UsageError(f"dtype {self.dtype} is none of {', '.join(_CODES)}")
         if any(size < 1 for size in self.shape):
-            raise ValueError(f"row shape {self.shape} has an empty dimension")
+            raise UsageError(f"row shape {self.shape} has an empty dimension")
 
     @property
     def row_bytes(self) -> int:
@@ -144,7 +146,7 @@ class TensorWriter:
         """Append rows [n, *shape] to the array ``name``; they are cast to its dtype."""
         spec, written = self._specs[name], self._written[name]
         if values.shape[1:] != spec.shape or written + len(values) > self._rows:
-            raise ValueError(
+            raise UsageError(
                 f"cannot write {values.shape} to '{name}' behind {written} of {self._rows} rows "
                 f"of shape {spec.shape}"
             )
@@ -170,11 +172,14 @@ class TensorWriter:
         self._file.close()
         short = [name for name, count in self._written.items() if count != self._rows]
         if kind is None and short:
-            raise ValueError(f"of {self._rows} rows some were not written: {', '.join(short)}")
+            raise UsageError(f"of {self._rows} rows some were not written: {', '.join(short)}")
 
 
 class TensorFile:
     """A safetensors file of arrays with equally many rows, read in slices.
+
+    Bounds: a header of ``_LONGEST_HEADER`` bytes, `outside.MOST_ROWS`, and arrays that lie within
+    the file; of these only the slices asked for are ever in memory.
 
     Slices are read from the file rather than mapped: mapped pages would count as this process's
     memory, and a file cut short by someone else would kill the process.
@@ -204,21 +209,15 @@ class TensorFile:
         self.metadata: dict[str, str] = {}
         self.rows = 0
         self._places: dict[str, int] = {}
-        try:
+        with _reading(path):
             self._read_header()
-        except FileNotFoundError as error:
-            raise FeatureError(
-                f"'{path}' is missing", "run `avaffect preprocess` again"
-            ) from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _damaged(path) from error
 
     def _read_header(self) -> None:
         with self.path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= _LONGEST_HEADER:
-                raise ValueError("header length")
-            header = json.loads(file.read(length))
+                raise UsageError("header length")
+            header = parse_json(file.read(length))
             size = file.seek(0, 2) - 8 - length
             self._version = _version(file)
         self.metadata = {str(k): str(v) for k, v in header.pop("__metadata__", {}).items()}
@@ -228,13 +227,14 @@ class TensorFile:
             begin, end = map(int, entry["data_offsets"])
             spec = ArraySpec(tuple(shape), _DTYPES[entry["dtype"]])
             if not 0 <= begin <= end <= size or end - begin != count * spec.row_bytes:
-                raise ValueError("place of an array")
+                raise UsageError("place of an array")
             rows.add(count)
             self.specs[name] = spec
             self._places[name] = 8 + length + begin
         if len(rows) > 1:
-            raise ValueError("arrays of different lengths")
+            raise UsageError("arrays of different lengths")
         self.rows = rows.pop() if rows else 0
+        require_rows(self.rows)
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Array:
         """Rows ``start`` to ``stop`` of the array ``name``, [n, *shape]; as Python slices.
@@ -247,7 +247,7 @@ class TensorFile:
         spec = self.specs[name]
         start, stop, _ = slice(start, stop).indices(self.rows)
         count = max(0, stop - start)
-        try:
+        with _reading(self.path):
             if count and name in self._hashes:
                 self._check(name, start * spec.row_bytes, (start + count) * spec.row_bytes)
             if self._mapped and self.rows:
@@ -259,11 +259,9 @@ class TensorFile:
                 offset=self._places[name] + start * spec.row_bytes,
             )
             return flat.reshape(count, *spec.shape)
-        except (OSError, ValueError, IndexError) as error:
-            raise _damaged(self.path) from error
 
     def _check(self, name: str, begin: int, end: int) -> None:
-        """Raise ValueError if a block of these bytes of an array is not what was written."""
+        """Raise UsageError if a block of these bytes of an array is not what was written."""
         checked = self._checked.setdefault(name, set())
         first, last = begin // BLOCK_BYTES, (end - 1) // BLOCK_BYTES
         todo = [block for block in range(first, last + 1) if block not in checked]
@@ -281,7 +279,7 @@ class TensorFile:
                     file.seek(place)
                     found.update(file.read(length))
                 if found.hexdigest() != self._hashes[name][block]:
-                    raise ValueError("a block's hash")
+                    raise UsageError("a block's hash")
                 checked.add(block)
 
     def _map(self, name: str) -> Array:
@@ -297,7 +295,7 @@ def _file_map(path: Path, version: tuple[int, int]) -> Array:
     """A file's bytes; ``version`` tells it from a later file of the same name."""
     with path.open("rb") as file:
         if _version(file) != version:
-            raise ValueError("another file of that name")
+            raise UsageError("another file of that name")
         # A plain array around it: slices of np.memmap are slow to make.
         return np.asarray(np.memmap(file, np.uint8, "r"))
 
@@ -307,5 +305,7 @@ def _version(file: BinaryIO) -> tuple[int, int]:
     return facts.st_ino, facts.st_mtime_ns
 
 
-def _damaged(path: Path) -> FeatureError:
-    return FeatureError(f"'{path}' is damaged", "delete it and run `avaffect preprocess` again")
+def _reading(path: Path) -> AbstractContextManager[None]:
+    missing = FeatureError(f"'{path}' is missing", "run `avaffect preprocess` again")
+    hint = "delete it and run `avaffect preprocess` again"
+    return reading(path, FeatureError, "is damaged", hint, missing=missing)

@@ -9,7 +9,6 @@ not neutral.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,12 +20,13 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.config import AudioConfig
-from avaffect.errors import ModelError
+from avaffect.errors import ModelError, UsageError
 from avaffect.features import speech as vad
 from avaffect.features.audio import audio_features
 from avaffect.features.speech import Speech, detect_speech
 from avaffect.features.tensors import ArraySpec
 from avaffect.files.editions import EXPRESSIONS
+from avaffect.files.outside import parse_json, reading
 from avaffect.metrics.calibration import softmax
 from avaffect.models.fetch import model_path
 from avaffect.models.session import OnnxNet
@@ -75,16 +75,16 @@ class VoiceSettings:
         for name in ("rate_hz", "window_s", "hop_s", "temperature"):
             value = getattr(self, name)
             if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} is {value!r}, not a number above 0")
+                raise UsageError(f"{name} is {value!r}, not a number above 0")
         if self.rows < 2 or self.hop < 1:
-            raise ValueError("a window has less than two rows, or a hop less than one")
+            raise UsageError("a window has less than two rows, or a hop less than one")
         if unknown := set(self.classes) - set(EXPRESSIONS):
-            raise ValueError(f"{unknown} are no expressions")
+            raise UsageError(f"{unknown} are no expressions")
 
     @classmethod
     def parse(cls, metadata: Mapping[str, str]) -> VoiceSettings:
-        """From the metadata of an ONNX file; ValueError, KeyError or TypeError if it is wrong."""
-        values: dict[str, Any] = {name: json.loads(metadata[name]) for name in cls.__annotations__}
+        """From the metadata of an ONNX file; UsageError, KeyError or TypeError if it is wrong."""
+        values: dict[str, Any] = {name: parse_json(metadata[name]) for name in cls.__annotations__}
         return cls(**values | {"classes": tuple(values["classes"])})
 
     @property
@@ -117,12 +117,10 @@ class VoiceNet:
 
     def __init__(self, name: str, on_event: EventCallback = ignore_events) -> None:
         self._net = OnnxNet(model_path(name, on_event=on_event))
-        try:
+        with reading(name, ModelError, "is no voice net", "choose another"):
             if (self._net.input_names, self._net.output_names) != (("features",), ("logits",)):
-                raise ValueError("its input and output are not 'features' and 'logits'")
+                raise UsageError("its input and output are not 'features' and 'logits'")
             self.settings = VoiceSettings.parse(self._net.metadata)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"'{name}' is no voice net ({error})", "choose another") from error
         self._classes = np.array(
             [[name == one for one in EXPRESSIONS] for name in self.settings.classes], np.float64
         )

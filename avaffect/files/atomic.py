@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from avaffect.errors import output_error
+from avaffect.errors import UsageError, output_error
 from avaffect.files.temporaries import hold, release, remove_abandoned
 
 
@@ -82,10 +82,21 @@ def write_json(path: Path | str, value: Any) -> None:
     """Write ``value`` to ``path`` as indented JSON, whole or not at all.
 
     Raises:
-        ValueError: ``value`` holds NaN or infinity, which JSON does not have.
+        UsageError: ``value`` holds NaN or infinity, which JSON does not have.
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")
+    write_text(path, json_text(value, indent=2) + "\n")
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """``value`` as JSON, which can be read by anybody.
+
+    Raises:
+        UsageError: it holds NaN or infinity, which JSON does not have, or no plain values.
+    """
+    try:
+        return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"what should be kept is no JSON ({error})") from error
 
 
 def sync_all() -> None:

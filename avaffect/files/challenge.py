@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import (
-    FormatError,
-    InputNotFoundError,
-    UnknownNameError,
-    UsageError,
-)
+from avaffect.errors import AvaffectError, FormatError, UnknownNameError, UsageError
 from avaffect.files.atomic import atomic_path
 from avaffect.files.editions import (
     DEFAULT_EDITION,
@@ -26,10 +23,15 @@ from avaffect.files.editions import (
     edition_named,
 )
 from avaffect.files.header import column_order
+from avaffect.files.outside import lines, reading
 
 # Labels have three decimals; the fourth keeps the rounding error (5e-5) out of them.
 VA_DECIMALS = 4
 _CHUNK = 8192
+_MOST_KNOWN = 100_000
+_LONGEST_NAME = 240
+# What Windows takes for a device or a drive, whatever stands behind it.
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|[a-z]:.*", re.I)
 _Row = Sequence[float]
 
 
@@ -60,19 +62,35 @@ class SubjectLabels(Protocol):
 
 
 def subject_file_name(subject: str) -> str:
-    """``<subject>.txt`` for a name that is safe as a file name.
+    """``<subject>.txt`` for a name that is safe as a file name, on every system.
 
     Raises:
-        UsageError: empty, ``.``, ``..``, with a path separator or a control character, or too
-            long for a file system.
+        UsageError: empty, ``.``, ``..``, with a path separator or a control character, not to be
+            encoded, a device or drive of Windows, or too long for a file system.
     """
     if (
         subject in ("", ".", "..")
         or any(c in "/\\" or ord(c) < 32 or ord(c) == 127 for c in subject)
-        or len(subject.encode(errors="replace")) > 240
+        or any("\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff" for c in subject)
+        or _RESERVED.fullmatch(subject)
+        or len(subject.encode(errors="replace")) > _LONGEST_NAME
     ):
         raise UsageError(f"a subject cannot be called {subject[:80]!r}", "rename the video file")
     return f"{subject}.txt"
+
+
+def require_subjects(
+    subjects: Iterable[str], path: Path, kind: type[AvaffectError] = FormatError
+) -> None:
+    """Raise ``kind`` unless all subjects that the record ``path`` names can be files."""
+    for subject in subjects:
+        try:
+            subject_file_name(subject)
+        except UsageError as error:
+            raise kind(
+                f"'{path}' names a subject that cannot be a file ({subject[:40]!a})",
+                "do not use this folder: it was not written by avaffect",
+            ) from error
 
 
 def labels_of(
@@ -226,6 +244,8 @@ def read_annotations(
     Where line 1 has known names in another order, the columns are put in order, see
     `files.header`. Blank lines at the end are no rows.
 
+    Bounds: `outside.MOST_ROWS` lines of at most `outside.LONGEST_LINE` bytes.
+
     Args:
         path: the file.
         task: ``va``, ``expr`` or ``au``.
@@ -247,37 +267,35 @@ def read_annotations(
     path = Path(path)
     columns = chosen.columns(task)
     invalid = [INVALID[task]] * columns
-    rows: list[_Row] = []
+    values: array[Any] = array("d" if task == "va" else "q")
     # Labels repeat from frame to frame: most lines are known already.
     known: dict[bytes, _Row] = {}
     order: Sequence[int] | None = None
-    # Numbers of blank lines: at the end they are no rows.
-    blank: list[int] = []
+    # How many blank lines came last: at the end they are no rows.
+    blank = 0
 
     def wrong(number: int, error: ValueError) -> None:
-        found = FormatError(
-            f"'{path}' line {number}: {_reason(error)}",
-            f"a file of {edition} has the header '{chosen.header(task)}' and then one row a frame",
-        )
+        found = _misfit(path, number, error, chosen, task)
         if on_error is None:
             raise found from error
         on_error(found)
         if number > 1:
-            rows.append(invalid)
+            values.extend(invalid)
 
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
+    with reading(path), path.open("rb") as file:
+        number = 0
+        try:
+            for number, raw in enumerate(lines(file), start=1):
                 row = known.get(raw)
                 if row is not None and not blank:
-                    rows.append(row)
+                    values.extend(row)
                     continue
                 if number > 1 and not raw.strip():
-                    blank.append(number)
+                    blank += 1
                     continue
-                for line in blank:
-                    wrong(line, ValueError("the line is empty"))
-                blank.clear()
+                for line in range(number - blank, number):
+                    wrong(line, UsageError("the line is empty"))
+                blank = 0
                 try:
                     # The codec "utf-8-sig" does the same in five times the time.
                     fields = raw.decode().removeprefix("\ufeff").strip().split(",")
@@ -286,21 +304,20 @@ def read_annotations(
                         order = column_order(fields, task, chosen)
                         continue
                     if len(fields) != columns:
-                        raise ValueError(f"{len(fields)} values where {columns} are expected")
+                        raise UsageError(f"{len(fields)} values where {columns} are expected")
                     if order is not None:
                         fields = [fields[at] for at in order]
-                    known[raw] = parse(fields, chosen)
-                    rows.append(known[raw])
+                    row = parse(fields, chosen)
+                    if len(known) < _MOST_KNOWN:
+                        known[raw] = row
+                    values.extend(row)
                 except ValueError as error:
                     wrong(number, error)
-    except FileNotFoundError as error:
-        raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
-    except OSError as error:
-        raise FormatError(f"cannot read '{path}' ({error.strerror})", "check the path") from error
+        except UsageError as error:  # of the lines themselves
+            raise _misfit(path, number + 1, error, chosen, task) from error
     if task == "va":
-        return np.array(rows, dtype=np.float64).reshape(-1, 2)
-    shape = (-1,) if task == "expr" else (-1, columns)
-    return np.array(rows, dtype=np.int64).reshape(shape)
+        return np.array(values, np.float64).reshape(-1, 2)
+    return np.array(values, np.int64).reshape((-1,) if task == "expr" else (-1, columns))
 
 
 def _known(task: str) -> str:
@@ -336,7 +353,7 @@ def _check_header(fields: list[str]) -> None:
         [float(text) for text in fields]
     except ValueError:
         return
-    raise ValueError("numbers where the header is expected")
+    raise UsageError("numbers where the header is expected")
 
 
 def _number(kind: type[int] | type[float], text: str) -> float:
@@ -344,21 +361,21 @@ def _number(kind: type[int] | type[float], text: str) -> float:
         return kind(text)
     except ValueError:
         name = "whole number" if kind is int else "number"
-        raise ValueError(f"'{text[:40]}' is no {name}") from None
+        raise UsageError(f"'{text[:40]}' is no {name}") from None
 
 
 def _parse_va(fields: list[str], edition: Edition) -> list[float]:
     values = [_number(float, text) for text in fields]
     for value in values:
         if not (-1 <= value <= 1 or value == INVALID["va"]):
-            raise ValueError(f"{value:g} lies outside [-1, 1] and is not -5")
+            raise UsageError(f"{value:g} lies outside [-1, 1] and is not -5")
     return values
 
 
 def _parse_expr(fields: list[str], edition: Edition) -> list[float]:
     value = _number(int, fields[0])
     if not -1 <= value < len(edition.expressions):
-        raise ValueError(f"{value} is no class from 0 to {len(edition.expressions) - 1}")
+        raise UsageError(f"{value} is no class from 0 to {len(edition.expressions) - 1}")
     return [value]
 
 
@@ -366,9 +383,16 @@ def _parse_au(fields: list[str], edition: Edition) -> list[float]:
     values = [_number(int, text) for text in fields]
     for value in values:
         if value not in (-1, 0, 1):
-            raise ValueError(f"{value} is none of 0, 1 and -1")
+            raise UsageError(f"{value} is none of 0, 1 and -1")
     return values
 
 
-def _reason(error: ValueError) -> str:
-    return "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+def _misfit(
+    path: Path, number: int, error: ValueError, edition: Edition, task: str
+) -> FormatError:
+    reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+    return FormatError(
+        f"'{path}' line {number}: {reason}",
+        f"a file of {edition.name} has the header '{edition.header(task)}' and then one row a "
+        "frame",
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from avaffect.errors import UsageError
 from avaffect.files.editions import EXPRESSIONS, Edition
 
 MTL = "mtl"
@@ -36,7 +37,7 @@ def column_order(header: Sequence[str], task: str, edition: Edition) -> list[int
         for each wanted column its place in the rows; None to read by position.
 
     Raises:
-        ValueError: a known name stands where another is wanted, and the columns cannot be put in
+        UsageError: a known name stands where another is wanted, and the columns cannot be put in
             order.
     """
     if task == "expr":
@@ -50,7 +51,7 @@ def column_order(header: Sequence[str], task: str, edition: Edition) -> list[int
     for at, name in enumerate(known):
         if name is not None and (at >= len(wanted) or name != wanted[at]):
             right = f"'{wanted[at]}' is wanted" if at < len(wanted) else "no column is wanted"
-            raise ValueError(f"the header says '{header[at].strip()[:40]}' where {right}")
+            raise UsageError(f"the header says '{header[at].strip()[:40]}' where {right}")
     return None
 
 
@@ -58,11 +59,11 @@ def in_order(text: str, order: Sequence[int]) -> str:
     """The values ``text`` of a row, with commas, in the order of `column_order`.
 
     Raises:
-        ValueError: there are more or fewer than the header names.
+        UsageError: there are more or fewer than the header names.
     """
     fields = text.split(",")
     if len(fields) != len(order):
-        raise ValueError(f"{len(fields)} values where the header has {len(order)}")
+        raise UsageError(f"{len(fields)} values where the header has {len(order)}")
     return ",".join(fields[at] for at in order)
 
 
@@ -85,12 +86,12 @@ def _known(name: str, task: str) -> str | None:
 
 
 def _check_classes(header: Sequence[str]) -> None:
-    """Raise ValueError if the classes have other numbers than here."""
+    """Raise UsageError if the classes have other numbers than here."""
     for at, name in enumerate(header):
         found = _CLASSES.get(name.strip().strip("\"'").lower()[:3])
         if found is not None and (at >= len(EXPRESSIONS) or found != EXPRESSIONS[at]):
             right = f"'{EXPRESSIONS[at]}' is" if at < len(EXPRESSIONS) else "there is none"
-            raise ValueError(
+            raise UsageError(
                 f"the header says '{name.strip()[:40]}' for class {at}, which {right}: what the "
                 "numbers mean is not certain"
             )

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FormatError, InputNotFoundError, UsageError
+from avaffect.errors import FormatError, UsageError
 from avaffect.files.challenge import subject_file_name
 from avaffect.files.editions import INVALID
 from avaffect.files.header import in_order
+from avaffect.files.outside import MOST_ROWS, MOST_SUBJECTS, lines, reading
 
 _IMAGE = re.compile(r"(.+)/([0-9]{1,9})\.(?:jpg|jpeg|png)")
 _LONGEST = 10_000
@@ -59,9 +60,12 @@ def read_rows(
     Rows that say the same of the same image are one, counted in `ImageRows.repeated`. Blank lines
     at the end are no rows.
 
+    Bounds: `outside.MOST_ROWS` lines of at most `outside.LONGEST_LINE` bytes, and
+    `outside.MOST_SUBJECTS`.
+
     Args:
         path: the file.
-        parse: from the text behind a row's first comma to its W values; raises ValueError.
+        parse: from the text behind a row's first comma to its W values; raises UsageError.
         hint: what the file should look like, for the errors.
         order_of: from the names in line 1, but for the first, to the columns' order, see
             `header.column_order`.
@@ -76,49 +80,73 @@ def read_rows(
     """
     path = Path(path)
     collected: dict[str, _Collected] = {}
-    number, blank = 1, 0
     order: list[int] | None = None
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-                image, comma, rest = text.partition(",")
-                if number == 1:
-                    if _IMAGE.fullmatch(image.strip()):
-                        raise ValueError("a row of data where the header is expected")
-                    order = order_of(rest.split(","))
-                    continue
-                if not text:
+    blank = 0
+
+    def misfit(number: int, error: ValueError) -> FormatError:
+        reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        return FormatError(f"'{path}' line {number}: {reason}", hint)
+
+    with reading(path), path.open("rb") as file:
+        number = 0
+        try:
+            for number, raw in enumerate(lines(file), start=1):
+                if number > 1 and not raw.strip():
                     blank = blank or number
                     continue
                 if blank:
-                    number = blank
-                    raise ValueError("the line is empty")
-                if not comma:
-                    raise ValueError(f"'{text[:60]}' is no row of an image and its values")
-                subject, frame = parse_image(image.strip())
-                if subject not in collected:
-                    check_subject(subject)
-                    collected[subject] = _Collected()
-                rows = collected[subject]
-                rows.values.extend(parse(rest if order is None else in_order(rest, order)))
-                rows.frames.append(frame)
-                rows.lines.append(number)
-        if number == 1 and not path.stat().st_size:
-            raise ValueError("the file is empty")
-        result = {}
-        for subject, rows in collected.items():
-            number, result[subject] = _ordered(rows)
-            if number:
-                raise ValueError(f"'{subject}' has this image twice, with different values")
-    except FileNotFoundError as error:
-        raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
-    except OSError as error:
-        raise FormatError(f"cannot read '{path}' ({error.strerror})", "check the path") from error
-    except ValueError as error:
-        reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise FormatError(f"'{path}' line {number}: {reason}", hint) from error
+                    raise misfit(blank, UsageError("the line is empty"))
+                try:
+                    text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+                    if number == 1:
+                        order = _order(text, order_of)
+                    else:
+                        _collect(text, number, parse, order, collected)
+                except ValueError as error:
+                    raise misfit(number, error) from error
+            if not number:
+                raise UsageError("the file is empty")
+        except UsageError as error:  # of the lines themselves
+            raise misfit(number + 1, error) from error
+    result = {}
+    for subject in list(collected):
+        # One after the other, so that nothing is in memory twice.
+        number, result[subject] = _ordered(collected.pop(subject))
+        if number:
+            text = f"'{subject}' has this image twice, with different values"
+            raise FormatError(f"'{path}' line {number}: {text}", hint)
     return result
+
+
+def _order(header: str, order_of: Callable[[list[str]], list[int] | None]) -> list[int] | None:
+    """What ``order_of`` says of line 1; UsageError if that is no header, or not of such a file."""
+    image, _, names = header.partition(",")
+    if _IMAGE.fullmatch(image.strip()):
+        raise UsageError("a row of data where the header is expected")
+    return order_of(names.split(","))
+
+
+def _collect(
+    text: str,
+    number: int,
+    parse: Callable[[str], Sequence[float]],
+    order: list[int] | None,
+    collected: dict[str, _Collected],
+) -> None:
+    """Add what a line says; UsageError if it does not fit."""
+    image, comma, rest = text.partition(",")
+    if not comma:
+        raise UsageError(f"'{text[:60]}' is no row of an image and its values")
+    subject, frame = parse_image(image.strip())
+    if subject not in collected:
+        if len(collected) == MOST_SUBJECTS:
+            raise UsageError(f"there are more than {MOST_SUBJECTS:,} subjects")
+        check_subject(subject)
+        collected[subject] = _Collected()
+    rows = collected[subject]
+    rows.values.extend(parse(rest if order is None else in_order(rest, order)))
+    rows.frames.append(frame)
+    rows.lines.append(number)
 
 
 def _ordered(rows: _Collected) -> tuple[int, ImageRows]:
@@ -140,12 +168,9 @@ def is_image_list(path: Path) -> bool:
     Raises:
         FormatError: the file cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            file.readline(_LONGEST)
-            second = file.readline(_LONGEST)
-    except OSError as error:
-        raise FormatError(f"cannot read '{path}' ({error.strerror})", "check the path") from error
+    with reading(path), path.open("rb") as file:
+        file.readline(_LONGEST)
+        second = file.readline(_LONGEST)
     return bool(_IMAGE.fullmatch(second.decode("utf-8", "replace").partition(",")[0].strip()))
 
 
@@ -153,40 +178,42 @@ def parse_image(image: str) -> tuple[str, int]:
     """Subject and image number (from 1 on) of ``<subject>/00001.jpg``.
 
     Raises:
-        ValueError: it is something else.
+        UsageError: it is something else.
     """
     match = _IMAGE.fullmatch(image)
     if match is None or not int(match[2]):
-        raise ValueError(f"'{image[:60]}' is no image such as video/00001.jpg")
+        raise UsageError(f"'{image[:60]}' is no image such as video/00001.jpg")
+    if int(match[2]) > MOST_ROWS:
+        raise UsageError(f"'{image[:60]}' has a number above {MOST_ROWS:,}")
     return match[1], int(match[2])
 
 
 def check_subject(subject: str) -> None:
-    """Raise ValueError unless ``subject`` can stand in a list and be a file's name."""
+    """Raise UsageError unless ``subject`` can stand in a list and be a file's name."""
     try:
         subject_file_name(subject)
     except UsageError as error:
-        raise ValueError(error.problem) from error
+        raise UsageError(error.problem) from error
     if "," in subject or not subject.isprintable() or subject != subject.strip():
-        raise ValueError(f"{subject[:60]!r} cannot stand in a list of images")
+        raise UsageError(f"{subject[:60]!r} cannot stand in a list of images")
 
 
 def parse_va(texts: Sequence[str]) -> tuple[float, float]:
     """Valence and arousal, each in [-1, 1]; -5 for both where one of them is -5.
 
     Raises:
-        ValueError: something else.
+        UsageError: something else.
     """
     if len(texts) != 2:
-        raise ValueError(f"{len(texts)} values where valence and arousal are expected")
+        raise UsageError(f"{len(texts)} values where valence and arousal are expected")
     values = []
     for text in texts:
         try:
             value = float(text)
         except ValueError:
-            raise ValueError(f"'{text[:40]}' is no number") from None
+            raise UsageError(f"'{text[:40]}' is no number") from None
         if not (-1 <= value <= 1 or value == INVALID["va"]):
-            raise ValueError(f"{value:g} lies outside [-1, 1] and is not -5")
+            raise UsageError(f"{value:g} lies outside [-1, 1] and is not -5")
         values.append(value)
     v, a = values
     return (v, a) if INVALID["va"] not in values else (INVALID["va"], INVALID["va"])
@@ -196,11 +223,11 @@ def parse_expr(text: str, classes: int) -> int:
     """A class from 0 to ``classes`` - 1, or -1.
 
     Raises:
-        ValueError: something else.
+        UsageError: something else.
     """
     value = _whole(text)
     if not -1 <= value < classes:
-        raise ValueError(f"{value} is no class from 0 to {classes - 1}")
+        raise UsageError(f"{value} is no class from 0 to {classes - 1}")
     return value
 
 
@@ -208,14 +235,14 @@ def parse_au(texts: Sequence[str], units: int) -> tuple[int, ...]:
     """``units`` values of 0, 1 or -1.
 
     Raises:
-        ValueError: something else.
+        UsageError: something else.
     """
     if len(texts) != units:
-        raise ValueError(f"{len(texts)} action units where {units} are expected")
+        raise UsageError(f"{len(texts)} action units where {units} are expected")
     values = tuple(_whole(text) for text in texts)
     for value in values:
         if value not in (-1, 0, 1):
-            raise ValueError(f"{value} is none of 0, 1 and -1")
+            raise UsageError(f"{value} is none of 0, 1 and -1")
     return values
 
 
@@ -223,4 +250,4 @@ def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"'{text[:40]}' is no whole number") from None
+        raise UsageError(f"'{text[:40]}' is no whole number") from None

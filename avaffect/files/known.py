@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from avaffect.errors import FormatError
+from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.challenge import subject_file_name
 from avaffect.files.layout import source_video
 from avaffect.files.table import read_about
@@ -53,7 +53,7 @@ def known_subjects(tables: Path, subjects: Iterable[str]) -> dict[str, list[str]
         path = tables / f"{subject_file_name(subject).removesuffix('.txt')}.parquet"
         try:
             about = read_about(path)
-        except FormatError:
+        except (FormatError, InputNotFoundError):
             continue  # there is none, or it is not ours
         for way in told_ways(about, subject):
             found[way].append(subject)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from avaffect.errors import InputNotFoundError, UnknownNameError, UsageError
+from avaffect.errors import InputNotFoundError, UnknownNameError, UsageError, boundary
 from avaffect.files.editions import TASKS, edition_named
 
 SPLITS = ("train", "val", "test")
@@ -101,6 +101,7 @@ def source_video(subject: str) -> str:
     return subject
 
 
+@boundary()
 def split_folders(root: Path) -> list[SplitFolder]:
     """The folders of annotations that hold at least one, sorted by path.
 
@@ -132,6 +133,7 @@ def split_folders(root: Path) -> list[SplitFolder]:
     return sorted(found, key=lambda one: one.path)
 
 
+@boundary()
 def annotation_files(root: Path, task: str, edition: str) -> dict[str, dict[str, Path]]:
     """The annotation files of a task.
 
@@ -178,6 +180,7 @@ def annotation_files(root: Path, task: str, edition: str) -> dict[str, dict[str,
     return found
 
 
+@boundary()
 def mtl_files(root: Path) -> dict[str, Path]:
     """The files of the multi-task track, by split (``train``, ``val``, ``test``).
 

@@ -45,7 +45,7 @@ class MtlSubject:
         repeated: how many rows of the file were dropped since they said the same as another.
 
     Raises:
-        ValueError: values of a wrong shape, type or range, or a row with only one value of -5.
+        UsageError: values of a wrong shape, type or range, or a row with only one value of -5.
     """
 
     subject: str
@@ -66,20 +66,22 @@ class MtlSubject:
         for name, (dtype, shape) in wanted.items():
             values = getattr(self, name)
             if values.dtype != dtype or values.shape != shape:
-                raise ValueError(f"'{name}' of '{self.subject}' is {values.dtype} {values.shape}")
+                raise UsageError(f"'{name}' of '{self.subject}' is {values.dtype} {values.shape}")
         if rows and (self.frames[0] < 1 or (np.diff(self.frames) <= 0).any()):
-            raise ValueError(f"frames of '{self.subject}' do not rise from 1 on")
+            raise UsageError(f"frames of '{self.subject}' do not rise from 1 on")
         invalid = self.va == INVALID["va"]
         if (invalid[:, 0] != invalid[:, 1]).any() or not (invalid | (np.abs(self.va) <= 1)).all():
-            raise ValueError(f"'va' of '{self.subject}' is neither in [-1, 1] nor -5 in both")
+            raise UsageError(f"'va' of '{self.subject}' is neither in [-1, 1] nor -5 in both")
         if not ((self.expr >= -1) & (self.expr < len(EXPRESSIONS))).all():
-            raise ValueError(f"'expr' of '{self.subject}' leaves -1 to {len(EXPRESSIONS) - 1}")
+            raise UsageError(f"'expr' of '{self.subject}' leaves -1 to {len(EXPRESSIONS) - 1}")
         if not ((self.au >= -1) & (self.au <= 1)).all():
-            raise ValueError(f"'au' of '{self.subject}' is not 0, 1 or -1")
+            raise UsageError(f"'au' of '{self.subject}' is not 0, 1 or -1")
 
 
 def read_mtl(path: Path) -> dict[str, MtlSubject]:
     """Read a multi-task file by position; known names in line 1 count, see `files.header`.
+
+    Bounds: as in `image_rows.read_rows`.
 
     Rows may stand in any order. Rows that say the same of the same image are one (counted in
     `MtlSubject.repeated`). Where one of valence and arousal is -5, both become -5: the challenge
@@ -99,7 +101,7 @@ def read_mtl(path: Path) -> dict[str, MtlSubject]:
     def parse(text: str) -> tuple[float, ...]:
         fields = text.split(",", 3)
         if len(fields) < 4:
-            raise ValueError(f"{len(fields) + 1} values where {len(COLUMNS)} are expected")
+            raise UsageError(f"{len(fields) + 1} values where {len(COLUMNS)} are expected")
         valence, arousal, expression, units = fields
         if units not in known:
             known[units] = parse_au(units.split(","), len(ACTION_UNITS))
@@ -138,8 +140,8 @@ def write_mtl(path: Path, subjects: Iterable[MtlSubject]) -> None:
         for one in subjects:
             try:
                 check_subject(one.subject)
-            except ValueError as error:
-                raise UsageError(str(error), "rename the subject") from error
+            except UsageError as error:
+                raise UsageError(error.problem, "rename the subject") from error
             if one.subject in written:
                 raise UsageError(f"two subjects are called '{one.subject}'", "rename one of them")
             written.add(one.subject)

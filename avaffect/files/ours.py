@@ -7,13 +7,13 @@ a run that was killed in between can be gone on with.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path, PurePath
 
 from avaffect.errors import ForeignFileError, output_error
 from avaffect.files.atomic import write_json
+from avaffect.files.outside import read_kept
 
 _NEAR = 1 << 16
 
@@ -48,12 +48,14 @@ def relative(path: Path, root: Path) -> str:
 
 
 def read_claims(file: Path) -> set[str]:
-    """What the runs that wrote ``file`` were about to write; empty if there is none."""
-    try:
-        claims = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return set()
-    return {one for one in claims if isinstance(one, str)} if isinstance(claims, list) else set()
+    """What the runs that wrote ``file`` were about to write; empty if there is none.
+
+    Bounds: as `outside.read_json`.
+
+    Raises:
+        FormatError: it is there and may not be read.
+    """
+    return set(read_kept(file, [str]) or ())
 
 
 def write_claims(file: Path, claims: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import UnknownNameError
+from avaffect.errors import UnknownNameError, UsageError
 from avaffect.files.editions import INVALID, TASKS, edition_named
 from avaffect.files.header import column_order
 from avaffect.files.image_rows import parse_au, parse_expr, parse_va, read_rows
@@ -41,6 +41,8 @@ class SingleSubject:
 
 def read_single(path: Path, task: str, edition: str) -> dict[str, SingleSubject]:
     """Read a ``predictions.txt`` by position; known names in line 1 count, see `files.header`.
+
+    Bounds: as in `image_rows.read_rows`.
 
     Args:
         path: the file.
@@ -97,5 +99,5 @@ def read_single(path: Path, task: str, edition: str) -> dict[str, SingleSubject]
 
 def _only(texts: list[str]) -> str:
     if len(texts) != 1:
-        raise ValueError(f"{len(texts)} values where one class is expected")
+        raise UsageError(f"{len(texts)} values where one class is expected")
     return texts[0]

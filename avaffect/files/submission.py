@@ -12,8 +12,10 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.errors import UsageError
 from avaffect.files.editions import INVALID, edition_named
 from avaffect.files.header import column_order
+from avaffect.files.outside import MOST_ROWS
 from avaffect.files.templates import (
     MTL,
     ImageKeys,
@@ -43,6 +45,7 @@ ADVICE = {
     "line ends": r"end the lines with \n alone; `avaffect submit` does",
     "blanks": "write commas without blanks; `avaffect submit` does",
     "empty": "write a header and the rows",
+    "too much": "give the rows of one test set, one row an image",
     "zip": "make the zip again; `avaffect submit` does",
     "zip folder": "put the files at the top of the zip; `avaffect submit` does",
     "zip junk": "leave out what the operating system adds; `avaffect submit` does",
@@ -50,6 +53,9 @@ ADVICE = {
     "zip size": "do not unpack this zip, make it again from the predictions",
 }
 KEPT_PER_KIND = 100
+# What is read of a submission, however large it is: after so many faults nobody wants the next.
+MOST_FAULTS = 200_000
+MOST_TEXT_BYTES = 256 << 20
 _NUMBER = r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
 _VA = re.compile(rf"{_NUMBER},{_NUMBER}")
 _ONE = re.compile(_NUMBER)
@@ -73,7 +79,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.kind not in ADVICE:
-            raise ValueError(f"no fault is called '{self.kind}'")
+            raise UsageError(f"no fault is called '{self.kind}'")
 
     @property
     def advice(self) -> str:
@@ -88,19 +94,22 @@ class Faults:
     Attributes:
         counts: how many of each kind.
         kept: up to ``KEPT_PER_KIND`` of each kind, in the order they were found.
+        total: how many there are.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     kept: list[Fault] = field(default_factory=list)
+    total: int = 0
 
     def add(self, kind: str, file: str, line: int, text: str) -> None:
         """Add one; see `Fault`."""
+        self.total += 1
         self.counts[kind] += 1
         if self.counts[kind] <= KEPT_PER_KIND:
             self.kept.append(Fault(file, line, kind, text))
 
 
-class BadValuesError(ValueError):
+class BadValuesError(UsageError):
     """The values of a row do not fit.
 
     Attributes:
@@ -230,7 +239,7 @@ class Rows:
     missing: NDArray[np.bool_]
     _starts: NDArray[np.int64]
     _ends: NDArray[np.int64]
-    _texts: bytes
+    _texts: bytes | bytearray
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -253,6 +262,9 @@ class Rows:
 
 class RowReader:
     """Reads a submission's files, noting every fault instead of stopping at the first.
+
+    Bounds, of all files together: `outside.MOST_ROWS`, ``MOST_FAULTS``, ``MOST_TEXT_BYTES`` of
+    values, `outside.MOST_SUBJECTS`. What is beyond is not read, which is a fault.
 
     Args:
         task: ``va``, ``expr``, ``au`` or ``mtl``.
@@ -284,7 +296,7 @@ class RowReader:
         self._files: dict[int, str] = {}
         self._keys = array("q")
         self._lines = array("q")
-        self._missing = bytearray()
+        self._missing = array("b")
         self._ends = array("q", [0])
         self._texts = bytearray()
 
@@ -322,10 +334,10 @@ class RowReader:
             dict(self._files),
             np.array(self._keys, np.int64),
             np.array(self._lines, np.int64),
-            np.frombuffer(bytes(self._missing), bool),
+            np.array(self._missing, bool),
             ends[:-1],
             ends[1:],
-            bytes(self._texts),
+            self._texts,
         )
 
     def _add(self, name: str, key: int, number: int, values: str) -> None:
@@ -345,11 +357,14 @@ class RowReader:
     ) -> Iterator[tuple[int, str]]:
         """The lines below the header, with their numbers; values begin in column ``first``."""
         number = rows = crlf = 0
-        empty: list[int] = []
+        # Of the empty lines behind the last one that holds something.
+        first_empty = empty = 0
         try:
             for batch in line_batches(file):
                 for text in batch:
                     number += 1
+                    if self._full(name, number, empty):
+                        return
                     if text[-1:] == "\r":
                         text = text[:-1]
                         crlf = crlf or number
@@ -370,10 +385,12 @@ class RowReader:
                             f"the first line, which should be '{self._header}'",
                         )
                     if not text or text.isspace():
-                        empty.append(number)
+                        first_empty = first_empty if empty else number
+                        empty += 1
                         continue
                     if empty:
-                        self._empty_lines(name, empty)
+                        self._empty_lines(name, first_empty, empty)
+                        empty = 0
                     rows += 1
                     if not self._strict and (" " in text or "\t" in text):
                         text = ",".join(one.strip() for one in text.split(","))
@@ -381,7 +398,7 @@ class RowReader:
         except ValueError as error:
             self._faults.add("row", name, number + 1, str(error))
         if self._strict:
-            self._empty_lines(name, empty)
+            self._empty_lines(name, first_empty, empty)
             if crlf:
                 text = r"lines end with \r\n, as Windows writes them"
                 self._faults.add("line ends", name, crlf, text)
@@ -389,10 +406,21 @@ class RowReader:
             what = "has a header and no rows" if number else "is empty"
             self._faults.add("empty", name, 0, f"the file {what}")
 
-    def _empty_lines(self, name: str, numbers: list[int]) -> None:
-        for number in numbers:
+    def _empty_lines(self, name: str, first: int, count: int) -> None:
+        for number in range(first, first + count):
             self._faults.add("row", name, number, "the line is empty")
-        numbers.clear()
+
+    def _full(self, name: str, number: int, empty: int) -> bool:
+        """Whether no more is read, which is a fault."""
+        if (
+            len(self._keys) < MOST_ROWS
+            and self._faults.total + empty < MOST_FAULTS
+            and len(self._texts) < MOST_TEXT_BYTES
+        ):
+            return False
+        text = f"there are too many rows or faults to go on: nothing is read from line {number} on"
+        self._faults.add("too much", name, number, text)
+        return True
 
     def _without_mark(self, name: str, text: str) -> str:
         if text.startswith("\ufeff") and self._strict:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from avaffect.errors import FormatError, InputNotFoundError
+from avaffect.errors import FormatError, UsageError
+from avaffect.files.outside import reading
 from avaffect.files.submission import Faults
 
 MAX_BYTES = 512 << 20
 MAX_FILES = 10_000
-# What reading a damaged member may raise.
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+MAX_DIRECTORY_BYTES = 4 << 20
+# Others may want gigabytes to unpack, and not every unpacker knows them.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_END, _END_64, _END_BYTES = b"PK\5\6", b"PK\6\7", 22
 _TIME = (1980, 1, 1, 0, 0, 0)
 _ATTRIBUTES = (stat.S_IFREG | 0o644) << 16
 _JUNK = re.compile(r"__MACOSX|\._.*|\.DS_Store|Thumbs\.db|desktop\.ini", re.I)
@@ -43,16 +45,26 @@ def write_zip(path: Path, files: Iterable[tuple[str, Iterable[str]]]) -> None:
 
 
 def is_own_zip(path: Path) -> bool:
-    """Whether ``path`` is such a zip as :func:`write_zip` makes, as its list says."""
+    """Whether ``path`` is such a zip as :func:`write_zip` makes, as its list says.
+
+    Bounds: ``MAX_DIRECTORY_BYTES`` of directory.
+
+    Raises:
+        FormatError: it may not be read.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return all(
-                one.date_time == _TIME
-                and one.external_attr == _ATTRIBUTES
-                and one.filename.endswith(".txt")
-                for one in archive.infolist()
-            )
-    except (*DAMAGED, OSError, ValueError):
+        with reading(path), path.open("rb") as file:
+            _check_directory(file)
+            with zipfile.ZipFile(file) as archive:
+                return all(
+                    one.date_time == _TIME
+                    and one.external_attr == _ATTRIBUTES
+                    and one.filename.endswith(".txt")
+                    for one in archive.infolist()
+                )
+    except FormatError as error:
+        if isinstance(error.__cause__, OSError | MemoryError):
+            raise
         return False
 
 
@@ -60,26 +72,54 @@ def is_own_zip(path: Path) -> bool:
 def opened_zip(path: Path, faults: Faults) -> Iterator[zipfile.ZipFile | None]:
     """The zip at ``path``; None, and a fault, if it is none.
 
+    Bounds: ``MAX_DIRECTORY_BYTES`` of directory, which is read whole.
+
     Raises:
         InputNotFoundError: there is no such file.
         FormatError: it cannot be read.
     """
-    try:
-        archive = zipfile.ZipFile(path)
-    except FileNotFoundError as error:
-        raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
-    except OSError as error:
-        raise FormatError(f"cannot read '{path}' ({error.strerror})", "check the path") from error
-    except (*DAMAGED, ValueError) as error:
-        faults.add("zip", path.name, 0, f"this is no zip ({error})")
-        yield None
-        return
-    with archive:
+    with reading(path):
+        file = path.open("rb")
+    with file:
+        archive = None
+        with damage_noted(path, "this is no zip", faults):
+            _check_directory(file)
+            archive = zipfile.ZipFile(file)
         yield archive
+
+
+@contextmanager
+def damage_noted(path: Path, text: str, faults: Faults) -> Iterator[None]:
+    """A block in which a zip is read: what it is damaged by becomes a fault."""
+    try:
+        with reading(path, FormatError, text):
+            yield
+    except FormatError as error:
+        faults.add("zip", path.name, 0, error.problem.removeprefix(f"'{path}' "))
+
+
+def _check_directory(file: BinaryIO) -> None:
+    """Raise UsageError for a directory that would take much memory to read.
+
+    Wherever an end record may stand: unpackers differ in where they look for it.
+    """
+    size = file.seek(0, 2)
+    file.seek(max(0, size - (1 << 16) - _END_BYTES))
+    tail = file.read()
+    file.seek(0)
+    at = tail.find(_END)
+    while at >= 0:
+        length = int.from_bytes(tail[at + 12 : at + 16], "little")
+        if length > MAX_DIRECTORY_BYTES or tail[at - 20 : at - 16] == _END_64:
+            raise UsageError("its directory is far too long")
+        at = tail.find(_END, at + 1)
 
 
 def usable_members(archive: zipfile.ZipFile, faults: Faults, top: str = "") -> dict[str, str]:
     """The files of a zip that can safely be read, by what they are called without folders.
+
+    Bounds: ``MAX_FILES`` of ``MAX_BYTES`` together, unpacked; no member gives more than the
+    directory says.
 
     Args:
         archive: the zip.
@@ -108,6 +148,8 @@ def usable_members(archive: zipfile.ZipFile, faults: Faults, top: str = "") -> d
             faults.add("zip junk", shown, 0, "the operating system has added this file")
         elif one.flag_bits & 1:
             faults.add("zip", shown, 0, "the file is encrypted")
+        elif one.compress_type not in _METHODS:
+            faults.add("zip", shown, 0, "the file is packed in an unusual way")
         else:
             folder = str(path if one.is_dir() else path.parent)
             if folder not in (".", top) and folder not in folders:
@@ -124,7 +166,7 @@ def usable_members(archive: zipfile.ZipFile, faults: Faults, top: str = "") -> d
 
 
 def open_member(archive: zipfile.ZipFile, name: str) -> BinaryIO:
-    """A member for reading; it may raise what is in ``DAMAGED``, also while it is read."""
+    """A member for reading, in a block of `damage_noted`."""
     return BufferedReader(archive.open(name))  # type: ignore[type-var]
 
 

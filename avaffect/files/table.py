@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from avaffect.errors import FormatError, InputNotFoundError
-from avaffect.files.atomic import atomic_path
+from avaffect.errors import FormatError, InputNotFoundError, UsageError
+from avaffect.files.atomic import atomic_path, json_text
+from avaffect.files.outside import parse_json, reading
+from avaffect.files.parquet import open_parquet, read_column
 
 METADATA_KEY = b"avaffect"
 _ROW_GROUP = 16_384
@@ -30,14 +32,14 @@ def write_table(
             key-value metadata.
 
     Raises:
-        ValueError: columns of different lengths, or metadata that is not JSON.
+        UsageError: columns of different lengths, or metadata that is not JSON.
         OutputError: the file cannot be written.
     """
     lengths = {len(values) for values in columns.values()}
     if len(lengths) > 1:
-        raise ValueError(f"columns have different lengths: {sorted(lengths)}")
+        raise UsageError(f"columns have different lengths: {sorted(lengths)}")
     rows = lengths.pop() if lengths else 0
-    text = json.dumps(metadata, ensure_ascii=False, allow_nan=False)
+    text = json_text(metadata)
     schema = pa.schema(
         [(name, _arrow_type(values)) for name, values in columns.items()],
         metadata={METADATA_KEY: text.encode()},
@@ -56,6 +58,8 @@ def write_table(
 def read_table(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read a file of `write_table` back.
 
+    Bounds: see `parquet.open_parquet`.
+
     Returns:
         the columns, null as NaN in numbers and None in text, and the metadata.
 
@@ -66,34 +70,36 @@ def read_table(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     path = Path(path)
     if not path.is_file():
         raise InputNotFoundError(f"there is no file '{path}'", "check the path")
-    try:
-        table = pq.read_table(path)
-        metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise FormatError(
-            f"'{path}' is no table of avaffect", "give a .parquet file that predict has written"
-        ) from error
-    columns = {
-        name: np.asarray(table.column(name).to_numpy(zero_copy_only=False))
-        for name in table.column_names
-    }
-    return columns, metadata
+    with _reading(path), open_parquet(path) as file:
+        names = file.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise UsageError("it has two columns of one name")
+        about = _about(file)
+        return {name: read_column(file, name) for name in names}, about
 
 
 def read_about(path: Path) -> dict[str, Any]:
     """The metadata alone of a file of `write_table`.
 
+    Bounds: see `parquet.open_parquet`.
+
     Raises:
+        InputNotFoundError: there is no such file.
         FormatError: not a parquet file, or not one of avaffect's.
     """
-    try:
-        about = json.loads((pq.read_metadata(path).metadata or {})[METADATA_KEY])
-        if not isinstance(about, dict):
-            raise TypeError("no metadata of avaffect's")
-    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
-        raise FormatError(
-            f"'{path}' is no table of avaffect", "give a .parquet file that predict has written"
-        ) from error
+    with _reading(path), open_parquet(path, reads=0) as file:
+        return _about(file)
+
+
+def _reading(path: Path) -> AbstractContextManager[None]:
+    hint = "give a .parquet file that predict has written"
+    return reading(path, FormatError, "is no table of avaffect", hint)
+
+
+def _about(file: pq.ParquetFile) -> dict[str, Any]:
+    about = parse_json((file.schema_arrow.metadata or {})[METADATA_KEY])
+    if not isinstance(about, dict):
+        raise UsageError("it has other facts")
     return about
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -23,13 +24,13 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
+from avaffect.errors import FormatError, UnknownNameError, UsageError, boundary
 from avaffect.files.editions import ACTION_UNITS, TASKS, edition_named
 from avaffect.files.image_rows import check_subject, parse_image
+from avaffect.files.outside import LONGEST_LINE, MOST_SUBJECTS, reading, require_rows
 
 MTL = "mtl"
 SINGLE_FILE = {"single": "predictions.txt", "mtl": "MTL_predictions.txt"}
-LONGEST_LINE = 4096
 _FRAME_BITS = 32
 _BLOCK = 1 << 18
 _COUNTED = re.compile(r"(\S+?)[\s,;:]+([0-9]{1,9})")
@@ -92,7 +93,7 @@ class ImageKeys:
         """The number of ``<subject>/00001.jpg``; new subjects get the next place.
 
         Raises:
-            ValueError: it is no image, or its number is not written with five digits.
+            UsageError: it is no image, or its number is not written with five digits.
         """
         # Nearly every row is the frame after the one before.
         if image == self._next:
@@ -102,7 +103,7 @@ class ImageKeys:
             subject, frame = parse_image(image)
             written = image_name(subject, frame)
             if image != written:
-                raise ValueError(f"'{image[:60]}' is written '{written[:60]}' by the organisers")
+                raise UsageError(f"'{image[:60]}' is written '{written[:60]}' by the organisers")
             self._last = self.of(subject, frame)
             self._subject, self._frame = subject, frame
         self._next = f"{self._subject}/{self._frame + 1:05d}.jpg"
@@ -112,9 +113,11 @@ class ImageKeys:
         """The number of a frame, from 1 on.
 
         Raises:
-            ValueError: the subject cannot stand in a list or be a file's name.
+            UsageError: the subject cannot stand in a list or be a file's name.
         """
         if subject not in self.places:
+            if len(self.places) >= MOST_SUBJECTS:
+                raise UsageError(f"there are more than {MOST_SUBJECTS:,} subjects")
             check_subject(subject)
             self.places[subject] = len(self.places)
         return self.places[subject] << _FRAME_BITS | frame
@@ -163,10 +166,10 @@ def track_keys(place: int, rows: int) -> NDArray[np.int64]:
 
 def line_batches(file: BinaryIO) -> Iterator[list[str]]:
     r"""The lines without their ``\n``, some thousand at a time; bytes that are no UTF-8 become
-    lone surrogates.
+    lone surrogates. They may be as many as they like.
 
     Raises:
-        ValueError: a line is longer than any row.
+        UsageError: a line is longer than any row.
     """
     rest = b""
     while block := file.read(_BLOCK):
@@ -174,7 +177,7 @@ def line_batches(file: BinaryIO) -> Iterator[list[str]]:
         if end:
             yield whole.decode("utf-8", "surrogateescape").split("\n")
         if len(rest) > LONGEST_LINE:
-            raise ValueError(f"a line is longer than {LONGEST_LINE} bytes")
+            raise UsageError(f"a line is longer than {LONGEST_LINE} bytes")
     if rest:
         yield [rest.decode("utf-8", "surrogateescape")]
 
@@ -201,8 +204,12 @@ class Template:
     counts: dict[str, int] = field(default_factory=dict)
 
 
+@boundary()
 def read_template(path: Path, task: str, edition: str) -> Template:
     """Read a list of images or of names, whichever it is.
+
+    Bounds: `outside.MOST_ROWS` rows, listed or counted, `outside.MOST_SUBJECTS`, and
+    ``LONGEST_LINE`` bytes a line.
 
     The header of a list is the one that the submission must have, if it names the task's columns.
 
@@ -218,33 +225,32 @@ def read_template(path: Path, task: str, edition: str) -> Template:
     """
     path = Path(path)
     form = submission_form(edition, task)
-    try:
-        with path.open("rb") as file:
-            start = _first_lines(file)
-            listed = [at for at, line in enumerate(start[:2]) if _is_image_row(line)]
-            _check_form(path, bool(listed), form, edition, task)
-            file.seek(0)
-            if listed:
-                header = start[0] if listed[0] else ""
-                _check_task(path, header, start[listed[0]], task, edition)
-                if _task_of(header) != task:
-                    header = submission_header(edition, task)
-                subjects, keys = _read_images(file, skip=listed[0] > 0)
-                return Template(path, form, subjects, header, keys)
-            counts = _read_names(file)
-            known = {name: count for name, count in counts.items() if count is not None}
-            return Template(
-                path, form, tuple(counts), submission_header(edition, task), counts=known
-            )
-    except FileNotFoundError as error:
-        raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
-    except OSError as error:
-        raise FormatError(f"cannot read '{path}' ({error.strerror})", "check the path") from error
-    except ValueError as error:
-        raise FormatError(
-            f"'{path}' {error}",
-            "give the organisers' file as it came: a list of images or of track names",
-        ) from error
+    with _reading(path), path.open("rb") as file:
+        start = _first_lines(file)
+    listed = [at for at, line in enumerate(start[:2]) if _is_image_row(line)]
+    _check_form(path, bool(listed), form, edition, task)
+    header = submission_header(edition, task)
+    if listed:
+        given = start[0] if listed[0] else ""
+        _check_task(path, given, start[listed[0]], task, edition)
+        header = given if _task_of(given) == task else header
+        with _reading(path), path.open("rb") as file:
+            subjects, keys = _read_images(file, skip=listed[0] > 0)
+        return Template(path, form, subjects, header, keys)
+    with _reading(path), path.open("rb") as file:
+        counts = _read_names(file)
+    known = {name: count for name, count in counts.items() if count is not None}
+    return Template(path, form, tuple(counts), header, counts=known)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    hint = "give the organisers' file as it came: a list of images or of track names"
+    with reading(path, FormatError, "is no template", hint):
+        try:
+            yield
+        except UsageError as error:
+            raise FormatError(f"'{path}' {error.problem}", hint) from error
 
 
 def _first_lines(file: BinaryIO) -> list[str]:
@@ -254,7 +260,7 @@ def _first_lines(file: BinaryIO) -> list[str]:
         if len(start) > 1:
             break
     if not any(line.strip() for line in start):
-        raise ValueError("is empty")
+        raise UsageError("is empty")
     return [line.strip().removeprefix("\ufeff") for line in start[:2]]
 
 
@@ -323,18 +329,20 @@ def _read_images(file: BinaryIO, *, skip: bool) -> tuple[tuple[str, ...], NDArra
             if (number == 1 and skip) or not text:
                 continue
             try:
+                require_rows(len(keys) + 1)
                 keys.append(images.key(text))
             except ValueError as error:
-                raise ValueError(f"line {number}: {error}") from None
+                raise UsageError(f"line {number}: {error}") from None
     return tuple(images.places), np.array(keys, np.int64)
 
 
 def _read_names(file: BinaryIO) -> dict[str, int | None]:
-    lines = [
-        (number, line.strip().removeprefix("\ufeff"))
-        for number, line in enumerate((one for batch in line_batches(file) for one in batch), 1)
-        if line.strip()
-    ]
+    lines: list[tuple[int, str]] = []
+    for number, line in enumerate((one for batch in line_batches(file) for one in batch), 1):
+        if line.strip():
+            lines.append((number, line.strip().removeprefix("\ufeff")))
+        if max(len(lines), number // 100) > MOST_SUBJECTS:
+            raise UsageError(f"has more than {MOST_SUBJECTS:,} names")
     counted = [(number, _COUNTED.fullmatch(line)) for number, line in lines]
     # The first line may be a header of the two columns.
     pairs = counted[1:] if len(counted) > 1 and counted[0][1] is None else counted
@@ -344,12 +352,13 @@ def _read_names(file: BinaryIO) -> dict[str, int | None]:
         named = [(number, match[1], int(match[2])) for number, match in pairs if match is not None]
     else:
         named = [(number, line, None) for number, line in lines]
+    require_rows(sum(count or 0 for _, _, count in named))
     for number, name, count in named:
         name = name[:-4] if name.lower().endswith(_FILE_SUFFIXES) else name
         try:
             check_subject(name)
         except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from None
+            raise UsageError(f"line {number}: {error}") from None
         if found.setdefault(name, count) != count:
-            raise ValueError(f"line {number}: '{name}' has {found[name]} rows and {count} rows")
+            raise UsageError(f"line {number}: '{name}' has {found[name]} rows and {count} rows")
     return found

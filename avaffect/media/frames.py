@@ -20,11 +20,14 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.config import MediaConfig
-from avaffect.media.aspect import SQUARE, PixelScale
-from avaffect.media.container import check_size
+from avaffect.errors import MediaError, UsageError
+from avaffect.files.outside import reading
+from avaffect.media.aspect import SQUARE, PixelScale, square_size
+from avaffect.media.container import MAX_PIXELS, MAX_SIDE
 from avaffect.media.decode import Damage, Decoded, decoded_frames
 from avaffect.media.picture import RgbConverter, deinterlaced
 from avaffect.media.probe import DEFAULTS, MediaInfo, probe
+from avaffect.media.room import Room, within_bounds
 
 # Frames kept ready take no more memory than this together.
 MAX_PREFETCH_BYTES = 256 << 20
@@ -49,11 +52,11 @@ class Frame(ArrayRecord):
     def __post_init__(self) -> None:
         image = self.image
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 [H, W, 3]")
+            raise UsageError(f"image is {image.dtype} {image.shape}, expected uint8 [H, W, 3]")
         if not image.flags.c_contiguous:
-            raise ValueError("image is not contiguous")
+            raise UsageError("image is not contiguous")
         if self.index < 0 or not 0 <= self.time < float("inf"):
-            raise ValueError(f"frame {self.index} has the impossible time {self.time}")
+            raise UsageError(f"frame {self.index} has the impossible time {self.time}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ class _Pass:
         self._path = info.path
         self._config = config
         self._start = start
-        self._room = threading.Semaphore(prefetch)
+        self._room = Room(prefetch, MAX_PREFETCH_BYTES)
         self._ready: SimpleQueue[Frame | BaseException | None] = SimpleQueue()
         self._stop = False
 
@@ -98,12 +101,13 @@ class _Pass:
         try:
             while (item := self._ready.get()) is not None:
                 if isinstance(item, BaseException):
-                    raise item
-                self._room.release()
+                    with reading(self._path, MediaError, "cannot be decoded", "convert it to MP4"):
+                        raise item
+                self._room.leave(item.image.nbytes)
                 yield item
         finally:
             self._stop = True
-            self._room.release()
+            self._room.close()
             worker.join()
 
     def _fill(self) -> None:
@@ -118,7 +122,7 @@ class _Pass:
                 index = self.frames
                 self.frames += 1
                 if index >= self._start:
-                    self._room.acquire()
+                    self._room.enter(_rgb_bytes(decoded))
                 if self._stop:
                     return
                 if index >= self._start:
@@ -129,11 +133,17 @@ class _Pass:
 
     def _decode(self) -> Iterator[Decoded]:
         frames = decoded_frames(self._path, self._config, self.damage)
-        for number, decoded in enumerate(deinterlaced(frames)):
-            check_size(decoded.frame.width, decoded.frame.height, self._path)
+        for number, decoded in enumerate(deinterlaced(within_bounds(frames, self._path))):
             if decoded.frame.is_corrupt:
                 self.damage.add(f"frame {number} is marked as corrupt")
             yield decoded
+
+
+def _rgb_bytes(decoded: Decoded) -> int:
+    """Bytes of the picture that a frame becomes."""
+    frame = decoded.frame
+    size = square_size(frame.width, frame.height, decoded.aspect, MAX_SIDE, MAX_PIXELS)
+    return 3 * math.prod(size)
 
 
 class FrameReader:
@@ -173,7 +183,7 @@ class FrameReader:
         prefetch: int = 8,
     ) -> None:
         if start < 0 or prefetch < 1:
-            raise ValueError("start must be at least 0 and prefetch at least 1")
+            raise UsageError("start must be at least 0 and prefetch at least 1")
         self.info = probe(path, config)
         self._config = config
         self._start = start

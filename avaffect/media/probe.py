@@ -15,7 +15,8 @@ from av.format import Flags
 from av.video.stream import VideoStream
 
 from avaffect.config import MediaConfig
-from avaffect.errors import NoFramesError
+from avaffect.errors import MediaError, NoFramesError, boundary
+from avaffect.files.outside import reading
 from avaffect.media.aspect import MAX_ASPECT, plausible, square_size
 from avaffect.media.clock import DEFAULT_FPS, MAX_FPS, MIN_FPS, Clock, FrameClock, RegularClock
 from avaffect.media.container import (
@@ -30,6 +31,7 @@ from avaffect.media.container import (
 from avaffect.media.decode import Damage, Decoded, careful_frames
 from avaffect.media.picture import TURNS, orientation
 from avaffect.media.pyav import positive
+from avaffect.media.room import within_bounds
 
 DEFAULTS = MediaConfig()
 
@@ -152,6 +154,7 @@ class MediaInfo:
         )
 
 
+@boundary()
 def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
     """Read the headers of ``path`` and decode its first frame.
 
@@ -167,7 +170,8 @@ def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
             no such audio stream or channel as ``config`` names.
     """
     path = Path(path)
-    with open_container(path) as container:
+    unusable = reading(path, MediaError, "cannot be used", "convert it to MP4")
+    with unusable, open_container(path) as container:
         video = choose_video(container, path, config.video_stream)
         audio = choose_audio(container, path, config.audio_stream)
         alone = config.audio_stream is not None or len(container.streams.audio) == 1
@@ -198,6 +202,7 @@ def first_frame_time(path: Path | str, config: MediaConfig = DEFAULTS) -> float:
     return probe(path, config).video.first_time_s
 
 
+@boundary()
 def video_hash(path: Path | str) -> str:
     """SHA-256 of the file's content, 64 hexadecimal digits."""
     with Path(path).open("rb") as file:
@@ -210,7 +215,7 @@ def _video_info(
     """The stream, and what of it was not believed."""
     # Before a frame is decoded: afterwards some decoders repeat what the demuxer made up.
     own_rate = positive(stream.codec_context.framerate)
-    frames = careful_frames(container, stream, Damage())
+    frames = within_bounds(careful_frames(container, stream, Damage()), path)
     # Two frames, since a first frame without a timestamp gets one from the second.
     decoded = list(islice(frames, 2))
     pace = _pace_of_times(decoded)

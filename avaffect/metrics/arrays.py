@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import UnknownNameError
+from avaffect.errors import UnknownNameError, UsageError
 from avaffect.files.editions import TASKS
 from avaffect.metrics.scores import binary_counts, ccc, confusion, mean_known
 from avaffect.metrics.tallies import au_parts, expr_parts
@@ -37,7 +37,7 @@ def score_arrays(
 
     Raises:
         UnknownNameError: no such task.
-        ValueError: shapes that do not fit each other or ``targets``, or labels out of range.
+        UsageError: shapes that do not fit each other or ``targets``, or labels out of range.
     """
     if task not in TASKS:
         raise UnknownNameError("task", task, TASKS)
@@ -46,7 +46,7 @@ def score_arrays(
     predicted, labels = [np.empty((0, *shape[1:]))], [np.empty((0, *shape[1:]))]
     for said, told in pairs:
         if said.shape != told.shape or told.ndim != len(shape) or told.shape[1:] != shape[1:]:
-            raise ValueError(
+            raise UsageError(
                 f"predictions {said.shape} and labels {told.shape} for {width} targets of {task}"
             )
         predicted.append(said.astype(np.float64))

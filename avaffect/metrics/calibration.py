@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.errors import UsageError
+
 BINS = 15
 # Temperatures outside are no calibration but a sign of a mistake.
 _LOWEST, _HIGHEST = 0.05, 20.0
@@ -110,6 +112,6 @@ def calibration_error(
 
 def _check(values: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
     if values.ndim != 2 or labels.shape != values.shape[:1]:
-        raise ValueError(f"{values.shape} values and {labels.shape} labels do not go together")
+        raise UsageError(f"{values.shape} values and {labels.shape} labels do not go together")
     if not len(labels):
-        raise ValueError("there is nothing to calibrate on")
+        raise UsageError("there is nothing to calibrate on")

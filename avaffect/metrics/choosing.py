@@ -102,7 +102,7 @@ def best_of(candidates: Iterable[T], score: Callable[[T], float]) -> T:
     """The candidate with the highest score: the first of equal ones; NaN is the lowest.
 
     Raises:
-        ValueError: no candidates.
+        UsageError: no candidates.
     """
     best: tuple[float, T] | None = None
     for one in candidates:
@@ -111,5 +111,5 @@ def best_of(candidates: Iterable[T], score: Callable[[T], float]) -> T:
         if best is None or value > best[0]:
             best = (value, one)
     if best is None:
-        raise ValueError("there is nothing to choose from")
+        raise UsageError("there is nothing to choose from")
     return best[1]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
-from avaffect.errors import UsageError
+from avaffect.errors import UsageError, boundary
 from avaffect.files.editions import INVALID, TASKS, Edition, edition_named
 from avaffect.files.layout import source_video
 from avaffect.metrics.bootstrap import MIN_VIDEOS, RESAMPLES, interval, resampled
@@ -121,6 +121,7 @@ class Comparison:
     p: float
 
 
+@boundary()
 def score_pairs(
     pairs: Sequence[Pair],
     task: str,

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avaffect.errors import UsageError
+
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
@@ -51,7 +53,7 @@ def confusion(predicted: ArrayLike, annotated: ArrayLike, classes: int) -> Count
     x, y = np.asarray(predicted, np.int64), np.asarray(annotated, np.int64)
     _require_same_shape(x, y)
     if x.size and (min(x.min(), y.min()) < 0 or max(x.max(), y.max()) >= classes):
-        raise ValueError(f"classes must lie between 0 and {classes - 1}")
+        raise UsageError(f"classes must lie between 0 and {classes - 1}")
     counts = np.bincount(y * classes + x, minlength=classes * classes)
     return counts.reshape(classes, classes).astype(np.int64)
 
@@ -87,7 +89,7 @@ def binary_counts(predicted: ArrayLike, annotated: ArrayLike) -> Counts:
     x, y = np.asarray(predicted), np.asarray(annotated)
     _require_same_shape(x, y)
     if not (np.isin(x, (0, 1)).all() and np.isin(y, (0, 1)).all()):
-        raise ValueError("action units must be 0 or 1")
+        raise UsageError("action units must be 0 or 1")
     x, y = x.astype(bool), y.astype(bool)
     columns = [(x & y).sum(0), (x & ~y).sum(0), (~x & y).sum(0), (~x & ~y).sum(0)]
     return np.stack(columns, axis=1).astype(np.int64)
@@ -115,4 +117,4 @@ def mean_known(values: ArrayLike) -> float:
 
 def _require_same_shape(x: NDArray[np.generic], y: NDArray[np.generic]) -> None:
     if x.shape != y.shape:
-        raise ValueError(f"predictions have shape {x.shape}, annotations {y.shape}")
+        raise UsageError(f"predictions have shape {x.shape}, annotations {y.shape}")

@@ -8,25 +8,27 @@ inflated like this.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FormatError, InputNotFoundError
+from avaffect.errors import FormatError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import subject_file_name
 from avaffect.files.editions import Edition, edition_named
 from avaffect.files.gaps import fill_gaps, policy_of
 from avaffect.files.ours import holds, require_own_file
+from avaffect.files.outside import read_json, reading
 from avaffect.files.table import read_table
 from avaffect.metrics.evaluation import Pair
 
 UNTUNED = 0.5
 TABLES = "tables"
+_SHAPE = {"thresholds": {str: float}, "tuned_on?": str, "subjects?": [str]}
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Thresholds:
         subjects: whose annotations these are; empty if that is not known.
 
     Raises:
-        ValueError: a value outside 0..1.
+        UsageError: a value outside 0..1.
     """
 
     values: Mapping[str, float]
@@ -49,7 +51,7 @@ class Thresholds:
     def __post_init__(self) -> None:
         for name, value in self.values.items():
             if not 0 <= value <= 1:
-                raise ValueError(f"the threshold of {name} is {value:g} and not from 0 to 1")
+                raise UsageError(f"the threshold of {name} is {value:g} and not from 0 to 1")
 
     def apply(self, pairs: Sequence[Pair], edition: str) -> list[Pair]:
         """``pairs`` of probabilities (see `with_probabilities`) with presence 0, 1, -1 instead."""
@@ -83,27 +85,21 @@ class Thresholds:
 
     @classmethod
     def load(cls, path: Path, edition: str) -> Thresholds:
-        """Read what `save` wrote.
+        """Read what `save` wrote; bounds as in `outside.read_json`.
 
         Raises:
             InputNotFoundError: there is no such file.
             FormatError: it holds something else, or not all units of the edition.
         """
-        try:
-            whole = json.loads(Path(path).read_text("utf-8"))
-            values = {str(name): float(one) for name, one in whole["thresholds"].items()}
+        what = "holds no thresholds of action units"
+        hint = "write such a file with --tune-thresholds --save-thresholds FILE"
+        whole = read_json(path, _SHAPE, FormatError, what, hint)
+        with reading(path, FormatError, what, hint):
+            values = {name: float(one) for name, one in whole["thresholds"].items()}
             missing = [one for one in edition_named(edition).action_units if one not in values]
             if missing:
-                raise ValueError(f"no threshold of {missing[0]}")
-            subjects = tuple(str(one) for one in whole.get("subjects", ()))
-            return cls(values, str(whole.get("tuned_on", "")), subjects)
-        except FileNotFoundError as error:
-            raise InputNotFoundError(f"there is no file '{path}'", "check the path") from error
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise FormatError(
-                f"'{path}' holds no thresholds of action units ({error})",
-                "write such a file with --tune-thresholds --save-thresholds FILE",
-            ) from error
+                raise UsageError(f"no threshold of {missing[0]}")
+            return cls(values, whole.get("tuned_on", ""), tuple(whole.get("subjects", ())))
 
 
 def with_probabilities(predictions: Path, pairs: Sequence[Pair], edition: str) -> list[Pair]:
@@ -205,7 +201,8 @@ def _probabilities(tables: Path, subject: str, edition: Edition) -> NDArray[np.f
             f"'{path}' has no column {missing[0]}",
             "thresholds are tuned on probabilities of action units: predict them with --task au",
         )
-    values = np.column_stack([columns[one] for one in wanted])
-    # As in the text files, which the decisions that are scored elsewhere come from.
-    times = columns.get("time", np.arange(len(values), dtype=np.float64))
-    return fill_gaps(values, times, policy_of(about)).astype(np.float64)
+    with reading(path, FormatError, "holds no probabilities", "predict again with --task au"):
+        values: NDArray[Any] = np.column_stack([columns[one] for one in wanted])
+        # As in the text files, which the decisions that are scored elsewhere come from.
+        times = columns.get("time", np.arange(len(values), dtype=np.float64))
+        return fill_gaps(values, times, policy_of(about)).astype(np.float64)

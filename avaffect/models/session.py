@@ -22,6 +22,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from avaffect.errors import ModelError
+from avaffect.files.outside import reading
 from avaffect.models.device import device_index, device_kind
 
 # For a program that imported ONNX Runtime before this package, which switches this off before.
@@ -81,7 +82,7 @@ class TfliteNet:
             Copies of the outputs in the order of their names (``x_2`` before ``x_10``).
 
         Raises:
-            ValueError: an input does not fit.
+            UsageError: an input does not fit.
         """
         with self._lock:
             for index, array in zip(self._inputs, inputs, strict=True):
@@ -135,7 +136,7 @@ class OnnxNet:
         """Run the net on one array for each of its inputs; all outputs, in the net's order.
 
         Raises:
-            ValueError: not one array for each input.
+            UsageError: not one array for each input.
         """
         feed = dict(zip(self.input_names, inputs, strict=True))
         return tuple(np.asarray(output) for output in self._session.run(None, feed))
@@ -147,16 +148,13 @@ def read_bundle(path: Path, member: str) -> bytes:
     Raises:
         ModelError: no such file in it, or not a bundle.
     """
-    try:
-        with zipfile.ZipFile(path) as bundle:
-            if bundle.getinfo(member).file_size > _MOST_MEMBER_BYTES:
-                raise ModelError(f"'{member}' in '{path}' is too large for a net")
-            return bundle.read(member)
-    except (KeyError, OSError, zipfile.BadZipFile) as error:
-        raise ModelError(
-            f"'{path}' holds no readable '{member}'",
-            "run `avaffect models verify` to see which files are damaged",
-        ) from error
+    hint = "run `avaffect models verify` to see which files are damaged"
+    what = f"holds no readable '{member}'"
+    gone = ModelError(f"there is no file '{path}'", hint)
+    with reading(path, ModelError, what, hint, missing=gone), zipfile.ZipFile(path) as bundle:
+        if bundle.getinfo(member).file_size > _MOST_MEMBER_BYTES:
+            raise ModelError(f"'{member}' in '{path}' is too large for a net")
+        return bundle.read(member)
 
 
 def _load_error(runtime: str, model: Path | bytes, error: Exception) -> ModelError:

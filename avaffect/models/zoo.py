@@ -35,12 +35,12 @@ class Check:
     def __post_init__(self) -> None:
         full = _FULL_DIGITS.get(self.kind)
         if full is None:
-            raise ValueError(f"unknown kind of check '{self.kind}'")
+            raise UsageError(f"unknown kind of check '{self.kind}'")
         if not set(self.digest) <= set(string.digits + "abcdef"):
-            raise ValueError("a digest has lower-case hex digits only")
+            raise UsageError("a digest has lower-case hex digits only")
         least = MIN_DIGITS if self.kind == "sha256" else full
         if not least <= len(self.digest) <= full:
-            raise ValueError(f"a {self.kind} check needs {least} to {full} hex digits")
+            raise UsageError(f"a {self.kind} check needs {least} to {full} hex digits")
 
     @property
     def weak(self) -> bool:
@@ -78,7 +78,7 @@ class UrlSource:
 
     def __post_init__(self) -> None:
         if not self.url.startswith("https://"):
-            raise ValueError(f"a model's URL must begin with https://, not '{self.url}'")
+            raise UsageError(f"a model's URL must begin with https://, not '{self.url}'")
 
     def __str__(self) -> str:
         return self.url
@@ -96,7 +96,7 @@ class PackagedSource:
 
     def __post_init__(self) -> None:
         if self.member.startswith("/") or ".." in self.member.split("/"):
-            raise ValueError(f"'{self.member}' is not inside the package")
+            raise UsageError(f"'{self.member}' is not inside the package")
 
     def __str__(self) -> str:
         return f"avaffect/models/{self.member}"

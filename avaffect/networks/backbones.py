@@ -241,7 +241,9 @@ def _stages(spec: BackboneSpec, net: nn.Module) -> nn.ModuleDict:
 
 def _whole(spec: BackboneSpec) -> nn.Module:
     """The net under its authors' names, without the classifier."""
-    net = spec.build(spec.name)
+    # Their builders compute with tensors, which only a real device can.
+    with torch.device("cpu"):
+        net = spec.build(spec.name)
     setattr(net, spec.classifier, nn.Identity())
     for module in list(net.modules()):
         for name, norm in module.named_children():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from avaffect.networks.polarity import PolarityHead, decided
 from avaffect.networks.transformers import EncoderDecoderBlock
 from avaffect.recipes.recipe import Branch, Head, Recipe
 
+MOST_VALUES = 500_000_000
 _LIMIT = 10.0
 
 
@@ -38,11 +40,11 @@ class Statistics(ArrayRecord):
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or self.mean.shape != self.deviation.shape:
-            raise ValueError("mean and deviation must be vectors of one length")
+            raise UsageError("mean and deviation must be vectors of one length")
         if not (np.isfinite(self.mean).all() and np.isfinite(self.deviation).all()):
-            raise ValueError("mean and deviation must be finite")
+            raise UsageError("mean and deviation must be finite")
         if (self.deviation <= 0).any():
-            raise ValueError("deviations must be positive")
+            raise UsageError("deviations must be positive")
 
 
 class BranchNetwork(nn.Module):
@@ -341,3 +343,25 @@ def _average(task: str, opinions: Tensor, seen: Tensor) -> Tensor:
         return mean.clamp(min=1e-7).log()
     mean = (opinions.sigmoid() * weights).sum(0) / total
     return torch.logit(mean, eps=1e-7)
+
+
+def planned_shapes(
+    recipe: Recipe, widths: Mapping[str, int], outputs: Mapping[str, int]
+) -> dict[str, tuple[int, ...]]:
+    """By name, the shapes of the weights that such an :class:`AffectNetwork` has.
+
+    It is built without memory, which only a description that makes sense deserves.
+
+    Raises:
+        UsageError: it would have more than ``MOST_VALUES`` values; see also the network.
+    """
+    with torch.device("meta"):
+        network = AffectNetwork(recipe, widths, outputs)
+    shapes = {name: tuple(one.shape) for name, one in network.state_dict().items()}
+    values = sum(math.prod(shape) for shape in shapes.values())
+    if values > MOST_VALUES:
+        raise UsageError(
+            f"the network would have {values / 1e6:,.0f} million values",
+            f"at most {MOST_VALUES / 1e6:,.0f} million are allowed: make its layers smaller",
+        )
+    return shapes

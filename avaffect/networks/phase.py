@@ -119,7 +119,7 @@ def phase_differences(
         phase in radians, within +-2 pi, blurred, with a mean of zero over each picture.
 
     Raises:
-        ValueError: pictures of a size that cannot be halved so often.
+        UsageError: pictures of a size that cannot be halved so often.
     """
     with torch.autocast(pictures.device.type, enabled=False):
         pictures = pictures.float()

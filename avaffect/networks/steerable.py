@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avaffect.arrays import ArrayRecord
+from avaffect.errors import UsageError
 
 Pair = tuple[Tensor, Tensor]
 
@@ -63,7 +64,7 @@ def decompose(pictures: Tensor, bands: int = 2, levels: int = 2) -> Pyramid:
         levels: how many.
 
     Raises:
-        ValueError: pictures of a size that cannot be halved so often, or no bands or levels.
+        UsageError: pictures of a size that cannot be halved so often, or no bands or levels.
     """
     height, width = _size(pictures, bands, levels)
     spectrum = torch.fft.fft2(pictures.float())
@@ -101,7 +102,7 @@ def oriented_bands(pictures: Tensor, bands: int, levels: Sequence[int]) -> list[
         By level, the real and the imaginary part, float32 [..., K, h, w].
 
     Raises:
-        ValueError: as :func:`decompose`.
+        UsageError: as :func:`decompose`.
     """
     height, width = size = _size(pictures, bands, max(levels))
     pictures, device = pictures.float(), pictures.device
@@ -133,9 +134,9 @@ def oriented_bands(pictures: Tensor, bands: int, levels: Sequence[int]) -> list[
 def _size(pictures: Tensor, bands: int, levels: int) -> tuple[int, int]:
     height, width = (int(side) for side in pictures.shape[-2:])
     if bands < 1 or levels < 1:
-        raise ValueError("a pyramid has at least one band and one level")
+        raise UsageError("a pyramid has at least one band and one level")
     if height % 2**levels or width % 2**levels:
-        raise ValueError(
+        raise UsageError(
             f"pictures of {height}x{width} cannot be halved {levels} times: "
             f"their sides must be multiples of {2**levels}"
         )

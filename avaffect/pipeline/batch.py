@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from avaffect.config import PredictConfig
-from avaffect.errors import AvaffectError, InputNotFoundError, UsageError
+from avaffect.errors import AvaffectError, InputNotFoundError, UsageError, boundary
 from avaffect.files.challenge import SingleFileWriter, open_single, single_path
 from avaffect.files.editions import DEFAULT_EDITION, check_choice
 from avaffect.files.prepared import prepared_in
@@ -31,6 +31,7 @@ from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.encoders import FACES as PICTURES
 
 
+@boundary()
 def find_sources(
     arguments: Sequence[str], recursive: bool = False, on_event: EventCallback = ignore_events
 ) -> list[Path]:
@@ -295,7 +296,7 @@ class PredictBatch:
                 True,
                 record.get("rotate"),
             )
-        except (AvaffectError, LookupError, TypeError, ValueError):
+        except (AvaffectError, LookupError):
             return None  # damaged: predict again
         if self._outputs.kinds:
             self._outputs.name_single(name)

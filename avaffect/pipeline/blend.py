@@ -10,7 +10,7 @@ from typing import Any
 
 from avaffect import __version__
 from avaffect.config import fingerprint
-from avaffect.errors import UsageError
+from avaffect.errors import UsageError, boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import SingleFileWriter, open_single, single_path
 from avaffect.files.editions import DEFAULT_EDITION, TASKS, check_choice
@@ -50,6 +50,7 @@ class Blended:
     left_out: tuple[str, ...]
 
 
+@boundary()
 def blend_folders(
     folders: Sequence[Path | str],
     out: Path | str,

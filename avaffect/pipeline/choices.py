@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avaffect.config import AudioConfig, FaceConfig, PredictConfig
-from avaffect.errors import CheckpointError, UnknownNameError, UsageError
+from avaffect.errors import CheckpointError, UnknownNameError, UsageError, boundary
 from avaffect.features.voice import DEFAULT_VOICE
 from avaffect.files.editions import TASKS
+from avaffect.files.outside import reading
 from avaffect.models.cache import file_sha256
 from avaffect.models.zoo import require_commercial
 from avaffect.pipeline.keys import all_models
@@ -82,6 +83,7 @@ def require_licences(config: PredictConfig) -> None:
         require_commercial(all_models(config.analysis))
 
 
+@boundary()
 def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
     """``config`` for a trained model: its tasks, and the sound settings that it was trained with.
 
@@ -124,15 +126,12 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
     analysis = config.analysis
     if (side := _crop_size(checkpoint)) is not None:
         analysis = replace(analysis, faces=replace(analysis.faces, crop_size=side))
-    try:
+    wrong = "names settings of the sound that do not exist"
+    with reading(folder / FACTS, CheckpointError, wrong, "train again"):
         if (audio := checkpoint.features.get("audio")) is not None:
             analysis = replace(analysis, audio=AudioConfig(**audio))
         if (rate := checkpoint.features.get("sound_rate")) is not None:
             analysis = replace(analysis, sound_rate=float(rate))
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"'{folder / FACTS}' names settings of the sound that do not exist", "train again"
-        ) from error
     # What is tuned anew is predicted anew.
     tuned = file_sha256(folder / FILE) if (folder / FILE).is_file() else None
     return replace(

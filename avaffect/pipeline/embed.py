@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avaffect.errors import CheckpointError, FeatureError, UnknownNameError, UsageError
+from avaffect.errors import CheckpointError, FeatureError, UnknownNameError, UsageError, boundary
 from avaffect.features.encoders import ENCODERS
 from avaffect.features.pictures import FACES, HAS_FACE, WithPictures, side_of
 from avaffect.features.provenance import backbone_key, backbones_in
@@ -113,6 +113,7 @@ class Embedded:
     faces: int
 
 
+@boundary()
 def load_backbone(
     place: Path | str,
     branch: str | None = None,
@@ -217,6 +218,7 @@ def array_name(backbone: TrainedBackbone, name: str | None = None) -> str:
     return name
 
 
+@boundary()
 def embed(
     folder: Path | str,
     backbone: TrainedBackbone,

@@ -23,11 +23,12 @@ from typing import Any
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.datasets.split import labelled_clips, own_split
-from avaffect.errors import FeatureError, UsageError
+from avaffect.errors import FeatureError, UsageError, boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.lock import LOCK, alone, alone_in
 from avaffect.files.ours import require_ours
-from avaffect.networks.network import AffectNetwork
+from avaffect.files.outside import read_kept
+from avaffect.networks.network import planned_shapes
 from avaffect.pipeline.members import SAVING_S, Model, places, train_models
 from avaffect.pipeline.opinions import ByClip, Said, Scores, as_opinions, said_by, score
 from avaffect.pipeline.stacking import train_stack
@@ -104,6 +105,7 @@ class EnsembleResult:
         return {name: fmean(one[name] for one in every) for name in every[0]}
 
 
+@boundary()
 def run_ensemble(
     config: EnsembleConfig,
     out: Path | str,
@@ -238,7 +240,7 @@ def _begin(config: EnsembleConfig, dataset: Dataset, out: Path, overwrite: bool)
     path = out / SETTINGS
     if (out / RUN).is_file():
         raise UsageError(f"'{out}' holds a run of `avaffect train`", "choose another folder")
-    found = _settings_in(path)
+    found = read_kept(path)
     begun = (isinstance(found, dict) and wanted.keys() <= found.keys()) or (
         path.is_file() and any(is_run(one) for one in out.glob("members/*"))
     )
@@ -257,13 +259,6 @@ def _begin(config: EnsembleConfig, dataset: Dataset, out: Path, overwrite: bool)
             "choose another folder, or --overwrite it",
         )
     write_json(path, wanted)
-
-
-def _settings_in(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
 
 
 def _difference(found: Any, wanted: Any, key: str = "") -> str:
@@ -307,7 +302,7 @@ def _require_networks(recipe: EnsembleRecipe, targets: Mapping[str, Sequence[str
     for member in recipe.members:
         roots = member.recipe.roots
         if all(branch.encoder is not None for branch in roots.values()):
-            AffectNetwork(member.recipe, dict.fromkeys(roots, 0), outputs)
+            planned_shapes(member.recipe, dict.fromkeys(roots, 0), outputs)
 
 
 def _rule(recipe: EnsembleRecipe) -> Rule:

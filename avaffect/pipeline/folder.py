@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -22,13 +21,40 @@ from avaffect.config import fingerprint
 from avaffect.errors import FeatureError, UsageError
 from avaffect.features.store import FACES, StoredSubject, SubjectFeatures
 from avaffect.files.atomic import write_json
-from avaffect.files.challenge import subject_file_name
+from avaffect.files.challenge import require_subjects, subject_file_name
 from avaffect.files.lock import alone_in
 from avaffect.files.ours import foreign, read_claims, relative, require_ours, write_claims
+from avaffect.files.outside import fits, read_kept, reading
 from avaffect.files.prepared import RECORD
+from avaffect.media.sound import SoundInfo
 
 _WORK_FOLDERS = ("crops", "crops-again")
 _WORK_FILES = ("claims.json", "audio.wav", "times.f8", "rows.safetensors", "checkpoint.json")
+_SOUND = {
+    "samples": int,
+    "sample_rate": int,
+    "duration_s": float,
+    "start_s": float,
+    "end_s": float,
+    "errors": int,
+    "cuts?": [[float]],
+}
+_SHAPE = {
+    "video?": {"name": str, "sha256": str},
+    "name?": str,
+    "made_with?": str,
+    "frames?": int,
+    "faces?": int,
+    "subjects?": [str],
+    "files?": [str],
+    "damage?": dict,
+    "media?": dict,
+    "crops?": (str, None),
+    "sound?": (_SOUND, None),
+    "wav?": (str, None),
+    "configuration?": dict,
+}
+_FINISHED = {"video": dict, "frames": int, "faces": int}
 
 
 @dataclass(frozen=True)
@@ -60,25 +86,40 @@ class Folder:
         return self.root / "features" / subject
 
     def record(self) -> dict[str, Any]:
-        """The content of ``preprocess.json``; empty if there is none that can be read."""
-        try:
-            record = json.loads((self.root / RECORD).read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return record if isinstance(record, dict) else {}
+        """The content of ``preprocess.json``; empty if there is none, or it is damaged.
+
+        Bounds: as `outside.read_json`.
+
+        Raises:
+            FormatError: it may not be read.
+            FeatureError: it names a subject whose files would lie elsewhere.
+        """
+        record: dict[str, Any] = read_kept(self.root / RECORD, _SHAPE) or {}
+        require_subjects(record.get("subjects", ()), self.root / RECORD, FeatureError)
+        return record
 
     def video(self) -> dict[str, str]:
         """``name`` and ``sha256`` of the video; empty if preprocessing was not finished."""
-        video = self.record().get("video")
-        return video if isinstance(video, dict) else {}
+        video: dict[str, str] = self.record().get("video") or {}
+        return video
 
     def media(self) -> dict[str, Any]:
         """What is known of the file's clock, see ``media.facts``; empty if nothing is."""
         record = self.record()
         # An earlier version noted the first frame's time alone.
         older = {key: record[key] for key in ("first_time_s",) if key in record}
-        media = record.get("media", older)
-        return media if isinstance(media, dict) else {}
+        media: dict[str, Any] = record.get("media", older)
+        return media
+
+    def sound(self) -> SoundInfo | None:
+        """What is known of :attr:`wav`; None without sound.
+
+        Raises:
+            FeatureError: the record says what cannot be.
+        """
+        kept = self.record().get("sound")
+        with reading(self.root / RECORD, FeatureError):
+            return None if kept is None else SoundInfo.from_record(kept)
 
     def made_with(self, pictures: bool = False) -> str:
         """Fingerprint of everything the stored features, or pictures too, were made with."""
@@ -110,10 +151,9 @@ class Folder:
     def ours(self) -> set[str]:
         """What avaffect wrote here or is about to, relative to the folder; see ``files.ours``."""
         record = self.record()
-        files, subjects = record.get("files"), record.get("subjects")
-        found = {str(one) for one in files} if isinstance(files, list) else set()
+        found = set(record.get("files", ()))
         # Records of earlier versions have no list of files; these are what they name.
-        names = [str(one) for one in subjects] if isinstance(subjects, list) else []
+        names = record.get("subjects", ())
         found |= {f"features/{one}" for one in names}
         if record.get("crops") is not None:
             found |= {f"cropped_aligned/{one}" for one in names}
@@ -167,8 +207,9 @@ class Folder:
         Raises:
             FeatureError: if preprocessing was not finished here, or files are damaged.
         """
-        names = self.record().get("subjects")
-        if not (isinstance(names, list) and names and all(isinstance(one, str) for one in names)):
+        record = self.record()
+        names = record.get("subjects")
+        if not names or not fits(record, _FINISHED):
             raise FeatureError(
                 f"'{self.root}' holds no finished preprocessing",
                 "run `avaffect preprocess VIDEO -o` with this folder",
@@ -210,9 +251,8 @@ def source_name(source: Path) -> str:
     if is_preprocessed(source):
         video = Folder(source).video().get("name")
         # A name of its own is that of a video below other folders, see `pipeline.names`.
-        own = Folder(source).record().get("name")
-        name = Path(video).stem if video else source.resolve().name
-        name = own if isinstance(own, str) else name
+        other = Path(video).stem if video else source.resolve().name
+        name = Folder(source).record().get("name", other)
     try:
         name.encode()
     except UnicodeEncodeError as error:

@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from avaffect.datasets.clip import Clip, Dataset
+from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.atomic import write_bytes
+from avaffect.files.outside import reading
 from avaffect.networks.apply import Opinion, apply_network
 from avaffect.networks.network import AffectNetwork
 from avaffect.pipeline.validation import Pairs, scores_of
@@ -132,14 +134,14 @@ def _read(
 ) -> ByClip | None:
     """What was kept in ``path``; None unless it is of the same model and clips."""
     try:
-        with safe_open(path, "np") as file:
+        with reading(path), safe_open(path, "np") as file:
             if file.metadata() != dict(about):
                 return None
             return {
                 name: {task: file.get_tensor(f"{i}/{task}") for task in tasks}
                 for i, name in enumerate(names)
             }
-    except (OSError, SafetensorError):
+    except (FormatError, InputNotFoundError):
         return None
 
 

@@ -5,7 +5,6 @@ The record names the files; what no record names is not touched, see ``files.our
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -14,13 +13,19 @@ from typing import Any
 
 from avaffect import __version__
 from avaffect.config import PredictConfig, fingerprint
-from avaffect.errors import AvaffectError, UsageError
+from avaffect.errors import AvaffectError, FormatError, UsageError
 from avaffect.files.atomic import write_json
-from avaffect.files.challenge import single_path, subject_file_name, write_challenge
+from avaffect.files.challenge import (
+    require_subjects,
+    single_path,
+    subject_file_name,
+    write_challenge,
+)
 from avaffect.files.editions import DEFAULT_EDITION, TASKS, edition_named
 from avaffect.files.gaps import policy_of
 from avaffect.files.lock import alone
 from avaffect.files.ours import foreign, read_claims, relative, require_ours, write_claims
+from avaffect.files.outside import read_kept, reading
 from avaffect.files.table import read_about, read_table, write_table
 from avaffect.files.temporaries import remove_abandoned
 from avaffect.pipeline.predict import Result
@@ -31,6 +36,18 @@ TABLES = "tables"
 WORK = ".predict-work"
 # What another process needs at most for writing the files of a video.
 _PATIENCE_S = 120.0
+_SHAPE = {
+    "key?": str,
+    "files?": [str],
+    "single?": [str],
+    "subjects?": [str],
+    "edition?": str,
+    "frames?": int,
+    "frames_with_face?": int,
+    "frames_with_value?": int,
+    "faces?": {str: int},
+    "video?": {"name": str, "sha256": str},
+}
 
 
 @dataclass(frozen=True)
@@ -71,12 +88,17 @@ class Outputs:
         return fingerprint([__version__, made_with, config.to_dict(), self.edition, self.files])
 
     def record(self, name: str) -> dict[str, Any]:
-        """What is known of the files of the source ``name``; empty if nothing is."""
-        try:
-            record = json.loads(self._record_path(name).read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return record if isinstance(record, dict) else {}
+        """What is known of the files of the source ``name``; empty if nothing is.
+
+        Bounds: as `outside.read_json`.
+
+        Raises:
+            FormatError: it may not be read, or names a subject whose files would lie elsewhere.
+        """
+        path = self._record_path(name)
+        record: dict[str, Any] = read_kept(path, _SHAPE) or {}
+        require_subjects(record.get("subjects", ()), path)
+        return record
 
     def written(self, name: str, key: str) -> dict[str, Any] | None:
         """The record of an earlier run that did the same and whose files are all there."""
@@ -165,14 +187,16 @@ class Outputs:
         They come from the tables of its record.
 
         Raises:
-            AvaffectError, ValueError: if a table is no longer what was written.
+            AvaffectError: if a table is no longer what was written.
         """
         predictions = []
         for subject in record["subjects"]:
-            columns, about = read_table(self._table(subject))
-            limits = about.get("au_thresholds")
-            one = Prediction.from_columns(columns, subject, about["model"], limits)
-            predictions.append(fill(one, policy_of(about)))
+            table = self._table(subject)
+            columns, about = read_table(table)
+            with reading(table, FormatError, "is no longer what was written"):
+                limits = about.get("au_thresholds")
+                one = Prediction.from_columns(columns, subject, about["model"], limits)
+                predictions.append(fill(one, policy_of(about)))
         return predictions
 
     def write(self, name: str, result: Result, key: str) -> list[Path]:
@@ -259,8 +283,7 @@ class Outputs:
 
     def _single(self, record: Mapping[str, Any]) -> list[str]:
         named = {relative(path, self.root) for path in self.single_paths}
-        before = record.get("single")
-        return sorted(named | {str(one) for one in before} if isinstance(before, list) else named)
+        return sorted(named | set(record.get("single", ())))
 
     def _claims_path(self, name: str) -> Path:
         return self.root / WORK / f"{name}.claims"
@@ -274,13 +297,12 @@ class Outputs:
 
 def _named(record: Mapping[str, Any]) -> set[str]:
     """The files that a record names."""
-    files, single = record.get("files"), record.get("single")
-    found = {str(one) for one in files} if isinstance(files, list) else set()
-    if isinstance(single, list):
-        return found | {str(one) for one in single}
+    found = set(record.get("files", ()))
+    if "single" in record:
+        return found | set(record["single"])
     # Records of earlier versions do not name the files for all subjects.
     if found and all(one.startswith(f"{TABLES}/") for one in found):
-        with suppress(AvaffectError, TypeError):
+        with suppress(AvaffectError):
             edition = str(record.get("edition"))
             places = [single_path(Path(), kind, edition) for kind in (*TASKS, "mtl")]
             found |= {path.as_posix() for path in places}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avaffect.config import AnalysisConfig, PredictConfig
-from avaffect.errors import FeatureError, UsageError
+from avaffect.errors import FeatureError, UnknownNameError, UsageError, boundary
 from avaffect.features.pictures import HAS_FACE
 from avaffect.features.provenance import backbones_in, provenance
 from avaffect.features.store import FACES, SubjectFeatures
@@ -105,7 +105,7 @@ class Result:
         for prediction in self.predictions:
             if prediction.subject == subject:
                 return prediction
-        raise KeyError(f"no subject is called '{subject}', there are {', '.join(self.subjects)}")
+        raise UnknownNameError("subject", subject, self.subjects)
 
     def __iter__(self) -> Iterator[Prediction]:
         return iter(self.predictions)
@@ -137,6 +137,7 @@ class Result:
         return pd.concat(parts, ignore_index=True)
 
 
+@boundary()
 def predict(
     source: Path | str,
     task: str | Sequence[str] = "all",

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FormatError, InputNotFoundError, UsageError
+from avaffect.errors import FormatError, InputNotFoundError, UsageError, boundary
 from avaffect.files.challenge import read_annotations
 from avaffect.files.editions import (
     ACTION_UNITS,
@@ -26,6 +26,7 @@ from avaffect.files.editions import (
 )
 from avaffect.files.layout import is_annotation
 from avaffect.files.mtl import read_mtl
+from avaffect.files.outside import reading
 from avaffect.files.single import read_single
 from avaffect.files.table import read_table
 from avaffect.metrics.pairs import MTL_FILES, FrameLabels
@@ -34,6 +35,7 @@ from avaffect.predictions.classes import coded
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.voting import certain
 
+_AGAIN = "predict again, or name another folder"
 ASSUMED_FPS = 30.0
 _TABLES = "tables"
 _VALIDATION = "validation"
@@ -67,6 +69,7 @@ class Predictions(Protocol):
         """
 
 
+@boundary()
 def open_predictions(root: Path, edition: str) -> Predictions:
     """The predictions in a folder.
 
@@ -131,17 +134,12 @@ class Tables:
         """See `Predictions`."""
         path = self.files[subject]
         columns, about = read_table(path)
-        try:
+        with reading(path, FormatError, "holds no predictions of avaffect's", _AGAIN):
             model = str(about["model"])
             if "present" in columns:
                 limits = about.get("au_thresholds")
                 return Prediction.from_columns(columns, subject, model, limits)
             return _validated(columns, subject, model, times)
-        except (ValueError, TypeError, KeyError) as error:
-            raise FormatError(
-                f"'{path}' holds no predictions of avaffect's ({error})",
-                "predict again, or name another folder",
-            ) from error
 
 
 @dataclass(frozen=True)

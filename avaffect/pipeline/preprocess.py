@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from avaffect.config import AnalysisConfig
-from avaffect.errors import output_error
+from avaffect.errors import boundary, output_error
 from avaffect.features.provenance import provenance
 from avaffect.features.store import (
     FACES,
@@ -87,6 +87,7 @@ class NetsLoader:
         return self._nets
 
 
+@boundary()
 def preprocess(
     video: Path | str,
     out: Path | str,

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.errors import OutputError
 from avaffect.faces.align import AFFWILD2, align
 from avaffect.faces.quality import QualityReader
 from avaffect.faces.shape import ShapeReader
@@ -25,6 +26,7 @@ from avaffect.features.face_pose import face_pose
 from avaffect.features.spool import Spool
 from avaffect.files.atomic import write_bytes
 from avaffect.media.frames import Frame
+from avaffect.media.room import Room
 
 BATCH = 16
 MAX_WAITING_BYTES = 256 << 20
@@ -63,7 +65,7 @@ def write_crop(
         ".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     )
     if not done:
-        raise RuntimeError(f"JPEG encoding of {path} failed")
+        raise OutputError(f"the JPEG encoding of '{path}' failed")
     write_bytes(path, data.tobytes(), bulk=True)
 
 
@@ -98,7 +100,8 @@ class Recorder:
         self._crops = crops
         self._crop_size = crop_size
         self._batch = batch
-        self._queue: queue.Queue[_Item | _Save | None] = queue.Queue(batch)
+        self._queue: queue.SimpleQueue[_Item | _Save | None] = queue.SimpleQueue()
+        self._room = Room(batch, MAX_WAITING_BYTES // 2)
         self._error: BaseException | None = None
         self._drop = False
         self._pending: list[_Item] = []
@@ -119,6 +122,7 @@ class Recorder:
         """Record ``frame``; with ``state``, make a checkpoint after it."""
         if self._error is not None:
             raise self._error
+        self._room.enter(frame.image.nbytes)
         self._queue.put(_Item(frame, faces, state))
 
     def save(self, state: dict[str, Any]) -> None:
@@ -133,6 +137,8 @@ class Recorder:
     def _run(self) -> None:
         # Goes on emptying the queue after an error or a break: put() must not block for ever.
         while (item := self._queue.get()) is not None:
+            if isinstance(item, _Item):
+                self._room.leave(item.frame.image.nbytes)
             if self._error is None and not self._drop:
                 self._guarded(item)
             if isinstance(item, _Save):
@@ -150,6 +156,7 @@ class Recorder:
                 or item.state is not None
                 or waiting >= self._batch
                 or len(self._pending) >= self._batch
+                or sum(one.frame.image.nbytes for one in self._pending) > MAX_WAITING_BYTES // 2
             ):
                 self._write()
             if item is not None and item.state is not None:

@@ -163,9 +163,7 @@ def store_sound(
         about: provenance.
         on_event: progress.
     """
-    kept = folder.record()["sound"]
-    sound = None if kept is None else SoundInfo.from_record(kept)
-    reader = SoundReader(folder.wav, sound, config, arrays, on_event)
+    reader = SoundReader(folder.wav, folder.sound(), config, arrays, on_event)
     keys = {name: wanted[name] for name in reader.specs}
     for subject in stored:
         replace_arrays(subject.folder, reader.specs, reader.chunks(subject.times), about, keys)

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import subject_file_name
+from avaffect.files.outside import read_kept
 from avaffect.files.table import write_table
 from avaffect.pipeline.opinions import Said
 from avaffect.predictions.ensemble import (
@@ -110,10 +110,7 @@ def _digest(clip: Clip) -> str:
 
 
 def _key(run: Path) -> str | None:
-    try:
-        found: str = json.loads((run / _KEY).read_text("utf-8"))["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    found: str | None = (read_kept(run / _KEY, {"fingerprint": str}) or {}).get("fingerprint")
     return found
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -11,13 +12,14 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import FormatError, InputNotFoundError, UsageError
+from avaffect.errors import InputNotFoundError, UsageError
 from avaffect.files.editions import EDITIONS, edition_named
 from avaffect.files.image_rows import is_image_list
 from avaffect.files.layout import is_annotation
+from avaffect.files.outside import reading
 from avaffect.files.submission import Faults, RowReader, Rows
 from avaffect.files.submission_zip import (
-    DAMAGED,
+    damage_noted,
     match_names,
     open_member,
     opened_zip,
@@ -36,7 +38,8 @@ from avaffect.files.templates import (
 )
 
 _START = 8192
-_Openers = Mapping[str, Callable[[], BinaryIO]]
+_Opener = Callable[[], AbstractContextManager[BinaryIO]]
+_Openers = Mapping[str, _Opener]
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ def _tracks(folder: Path) -> dict[str, Path]:
 
 def _is_track(path: Path) -> bool:
     """Whether the second line has numbers alone."""
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         file.readline(_START)
         second = file.readline(_START).decode("utf-8", "replace").strip()
     try:
@@ -206,17 +209,12 @@ def read_files(
     """
     reader = wish.reader(faults, strict=strict)
     openers = {name: _opener(path) for name, path in files.items()}
-    try:
-        if listed:
-            for name, opener in openers.items():
-                with opener() as file:
-                    reader.read_list(file, name)
-        else:
-            _read_tracks(openers, wish, reader, faults, strict=strict)
-    except OSError as error:
-        raise FormatError(
-            f"cannot read '{error.filename}' ({error.strerror})", "check the permissions"
-        ) from error
+    if listed:
+        for name, opener in openers.items():
+            with opener() as file:
+                reader.read_list(file, name)
+    else:
+        _read_tracks(openers, wish, reader, faults, strict=strict)
     return reader.rows()
 
 
@@ -236,14 +234,17 @@ def _read_tracks(
 
 
 def read_zip(path: Path, wish: Wish, faults: Faults) -> Rows:
-    """The rows of a zip, which may be anything; see `read_files`."""
+    """The rows of a zip, which may be anything; see `read_files`.
+
+    Bounds: see `submission_zip.opened_zip`, `submission_zip.usable_members` and `RowReader`.
+    """
     reader = wish.reader(faults, strict=True)
     with opened_zip(path, faults) as archive:
         members = usable_members(archive, faults, wish.top) if archive else {}
         openers = {
             name: _member_opener(archive, member) for name, member in members.items() if archive
         }
-        try:
+        with damage_noted(path, "holds a file that is damaged", faults):
             if wish.form == "files":
                 _read_tracks(openers, wish, reader, faults, strict=True)
             else:
@@ -254,16 +255,19 @@ def read_zip(path: Path, wish: Wish, faults: Faults) -> Rows:
                 for name in matched.values():
                     with openers[name]() as file:
                         reader.read_list(file, name)
-        except DAMAGED as error:
-            faults.add("zip", path.name, 0, f"a file in the zip is damaged ({error})")
     if not openers and not faults.counts:
         faults.add("empty", path.name, 0, "there is no file in the zip")
     return reader.rows()
 
 
-def _opener(path: Path) -> Callable[[], BinaryIO]:
-    return lambda: path.open("rb")
+def _opener(path: Path) -> _Opener:
+    @contextmanager
+    def opened() -> Iterator[BinaryIO]:
+        with reading(path), path.open("rb") as file:
+            yield file
+
+    return opened
 
 
-def _member_opener(archive: ZipFile, member: str) -> Callable[[], BinaryIO]:
+def _member_opener(archive: ZipFile, member: str) -> _Opener:
     return lambda: open_member(archive, member)

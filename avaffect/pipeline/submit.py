@@ -11,7 +11,7 @@ from zipfile import is_zipfile
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import UsageError
+from avaffect.errors import UsageError, boundary
 from avaffect.files.atomic import atomic_path
 from avaffect.files.ours import require_own_file
 from avaffect.files.row_order import (
@@ -70,6 +70,7 @@ class Report:
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
+@boundary()
 def submit(
     predictions: Path | str,
     out: Path | str,
@@ -130,6 +131,7 @@ def submit(
     return report
 
 
+@boundary()
 def check_submission(
     path: Path | str,
     task: str,

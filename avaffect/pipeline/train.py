@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -18,11 +17,12 @@ from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.datasets.own import load_own
 from avaffect.datasets.split import labelled_clips, own_split
-from avaffect.errors import FormatError, UsageError
+from avaffect.errors import FormatError, UsageError, boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.editions import DEFAULT_EDITION, edition_named
 from avaffect.files.lock import LOCK, alone_in
 from avaffect.files.ours import require_ours
+from avaffect.files.outside import read_json, reading
 from avaffect.pipeline.validation import Pairs, scores_of, write_validation
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.library import choose, load_recipe, parse_recipe
@@ -37,6 +37,14 @@ from avaffect.training.state import STATE
 RUN = "run.json"
 FOLDS = "folds.json"
 SUMMARY = "summary.json"
+_RUN = {
+    "version": object,
+    "recipe": dict,
+    "data": {"features": str, "root?": (str, None), "labels?": (str, None), "clips?": (str, None),
+             "columns": [str]},
+    "folds": str,
+    "seed": int,
+}  # fmt: skip
 VERSION = 1
 
 
@@ -110,6 +118,7 @@ class RunConfig:
         }
 
 
+@boundary()
 def run_config(
     recipe: str,
     data: DataConfig,
@@ -129,16 +138,19 @@ def run_config(
     return RunConfig(chosen, data, folds, seed)
 
 
+@boundary()
 def read_run(out: Path) -> RunConfig:
-    """The settings of the run in ``out``.
+    """The settings of the run in ``out``; bounds as in `outside.read_json`.
 
     Raises:
         UsageError: there is no run.
         FormatError: ``run.json`` is damaged.
     """
     path = out / RUN
-    try:
-        saved = json.loads(path.read_text("utf-8"))
+    hint = "start again with --overwrite"
+    missing = UsageError(f"there is no run in '{out}' to go on with", "start one without --resume")
+    saved = read_json(path, _RUN, FormatError, "is damaged", hint, missing=missing)
+    with reading(path, FormatError, "is damaged", hint):
         if saved["version"] != VERSION:
             raise FormatError(
                 f"'{path}' is of version {saved['version']}, this avaffect reads {VERSION}",
@@ -147,14 +159,9 @@ def read_run(out: Path) -> RunConfig:
         data = DataConfig(**{**saved["data"], "columns": tuple(saved["data"]["columns"])})
         recipe = parse_recipe(saved["recipe"], f"in '{path}'")
         return RunConfig(recipe, data, saved["folds"], saved["seed"])
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"there is no run in '{out}' to go on with", "start one without --resume"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FormatError(f"'{path}' is damaged", "start again with --overwrite") from error
 
 
+@boundary()
 def load_dataset(
     config: DataConfig, tasks: Sequence[str], on_event: EventCallback = ignore_events
 ) -> Dataset:
@@ -201,6 +208,7 @@ class RunResult:
     pooled: dict[str, float] = field(default_factory=dict)
 
 
+@boundary()
 def run(
     config: RunConfig,
     out: Path | str,

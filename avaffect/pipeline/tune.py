@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect import __version__
-from avaffect.errors import FormatError, InputNotFoundError, UsageError
+from avaffect.errors import FormatError, InputNotFoundError, UsageError, boundary
 from avaffect.files.layout import source_video
 from avaffect.files.lock import alone_in
+from avaffect.files.outside import reading
 from avaffect.files.table import read_table
 from avaffect.metrics.arrays import score_arrays
 from avaffect.metrics.choosing import Choice, best_of, choose
@@ -83,6 +84,7 @@ class Tuned:
     groups: int
 
 
+@boundary()
 def tune(
     run: Path | str,
     *,
@@ -184,7 +186,8 @@ def _read(subject: str, path: Path, targets: Mapping[str, Sequence[str]]) -> _Cl
     columns, about = read_table(path)
     values: dict[str, NDArray[Any]] = {}
     labels: dict[str, NDArray[Any]] = {}
-    try:
+    hint = "give a run whose validation tables are whole"
+    with reading(path, FormatError, "is no validation table", hint):
         for task, names in targets.items():
             values[task] = np.stack([columns[COLUMNS[task].format(one)] for one in names], axis=1)
             if task == "expr" and "label_expression" in columns:
@@ -193,11 +196,7 @@ def _read(subject: str, path: Path, targets: Mapping[str, Sequence[str]]) -> _Cl
                 labels[task] = np.stack([columns[f"label_{one}"] for one in names], axis=1)
         assumed = "time" not in columns
         frames = columns["frame"]
-    except KeyError as error:
-        raise FormatError(
-            f"'{path}' has no column {error}", "give a run whose validation tables are whole"
-        ) from error
-    times = (frames - 1) / ASSUMED_FPS if assumed else columns["time"]
+        times = (frames - 1) / ASSUMED_FPS if assumed else columns["time"]
     group = str(about.get("group", source_video(subject)))
     return _Clip(group, times, assumed, values, labels)
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -13,17 +12,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from avaffect.arrays import ArrayRecord
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip
-from avaffect.errors import CheckpointError, UsageError
+from avaffect.errors import CheckpointError, UnknownNameError, UsageError
 from avaffect.features.store import SubjectFeatures
 from avaffect.features.tensors import Array, ArraySpec
 from avaffect.files.atomic import write_json
 from avaffect.files.editions import AU_THRESHOLD, EXPRESSIONS, TASKS
 from avaffect.files.known import WAYS
+from avaffect.files.outside import read_json, reading
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.predictor import prediction_of
 from avaffect.predictions.trained import Trained
@@ -159,7 +159,7 @@ class OpinionFeatures(ArrayRecord):
     def array(self, name: str, start: int = 0, stop: int | None = None) -> Array:
         """Rows ``start`` to ``stop`` of ``opinions``."""
         if name != OPINIONS:
-            raise KeyError(name)
+            raise UnknownNameError("array", name, [OPINIONS])
         return self.values[start:stop]
 
 
@@ -198,29 +198,23 @@ class Joined:
 
     @classmethod
     def load(cls, folder: Path) -> Joined:
-        """Read what :meth:`save` wrote.
+        """Read what :meth:`save` wrote; bounds as in `outside.read_json`.
 
         Raises:
             CheckpointError: the ensemble is not finished, or the file is damaged, or names what is
                 not in the folder.
         """
         path = folder / JOINED
-        try:
-            tree = json.loads(path.read_text("utf-8"))
+        what = "is damaged or not written by avaffect"
+        missing = CheckpointError(
+            f"the ensemble in '{folder}' is not finished",
+            "run the same `avaffect ensemble` again, it goes on",
+        )
+        tree = read_json(path, dict, CheckpointError, what, "train again", missing=missing)
+        with reading(path, CheckpointError, what, "train again"):
             if tree.pop("version") != _VERSION:
-                raise ValueError("version")
+                raise UsageError("version")
             found = TypeAdapter(cls).validate_python(tree)
-        except FileNotFoundError as error:
-            raise CheckpointError(
-                f"the ensemble in '{folder}' is not finished",
-                "run the same `avaffect ensemble` again, it goes on",
-            ) from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            # pydantic's own error is a ValueError.
-            said = "" if not isinstance(error, ValidationError) else f" ({error.error_count()})"
-            raise CheckpointError(
-                f"'{path}' is damaged or not written by avaffect{said}", "train again"
-            ) from error
         models = [model for some in found.voters.values() for model in some]
         whole = models and all(found.voters.values()) and len(found.stack) <= 1
         whole = whole and all(0 < one < float("inf") for one in found.weights)

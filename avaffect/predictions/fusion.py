@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.errors import UsageError
 from avaffect.faces.face import require_shape
 from avaffect.files.editions import EXPRESSIONS
 
@@ -45,9 +46,9 @@ class Weights:
 
     def __post_init__(self) -> None:
         if min(self.face, self.voice) < 0 or self.face + self.voice <= 0:
-            raise ValueError("powers must not be negative, nor both zero")
+            raise UsageError("powers must not be negative, nor both zero")
         if not (0 <= self.valence <= 1 and 0 <= self.arousal <= 1):
-            raise ValueError("shares must lie between 0 and 1")
+            raise UsageError("shares must lie between 0 and 1")
 
 
 @cache

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.errors import UsageError
 from avaffect.faces.face import require_shape
 from avaffect.features.face_pose import LANDMARK_VALUES
 
@@ -45,7 +46,7 @@ class Population(ArrayRecord):
         low, middle, high: float32 [K], with low <= middle < high.
 
     Raises:
-        ValueError: other shapes or another order.
+        UsageError: other shapes or another order.
     """
 
     low: NDArray[np.float32]
@@ -58,7 +59,7 @@ class Population(ArrayRecord):
             require_shape(name, values, (len(self.middle),))
             object.__setattr__(self, name, values)
         if not ((self.low <= self.middle) & (self.middle < self.high)).all():
-            raise ValueError("a population needs low <= middle < high for each signal")
+            raise UsageError("a population needs low <= middle < high for each signal")
 
 
 def seconds_each(times: Values) -> NDArray[np.float64]:

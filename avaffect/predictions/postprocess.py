@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,10 +16,12 @@ from numpy.typing import NDArray
 from avaffect.errors import CheckpointError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.ours import holds, require_own_file
+from avaffect.files.outside import read_json, reading
 from avaffect.predictions.prediction import ACTION_UNITS, AU_THRESHOLD
 from avaffect.predictions.smooth import parse_smoothing
 
 FILE = "postprocess.json"
+_SHAPE = {"smooth": str, "au_thresholds": {str: float}, "weights": str, "chosen_on": dict}
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Postprocess:
 
     Raises:
         UsageError: a smoothing that does not exist.
-        ValueError: a threshold outside 0..1.
+        UsageError: a threshold outside 0..1.
     """
 
     smooth: str = "off"
@@ -47,7 +48,7 @@ class Postprocess:
         parse_smoothing(self.smooth)
         for name, value in self.au_thresholds.items():
             if not 0 <= value <= 1:
-                raise ValueError(f"the threshold of {name} is {value:g} and not from 0 to 1")
+                raise UsageError(f"the threshold of {name} is {value:g} and not from 0 to 1")
 
     def limits(self) -> NDArray[np.float64] | None:
         """float64 [12] for ``Prediction.au_thresholds``; None if every unit has .5."""
@@ -70,22 +71,16 @@ class Postprocess:
 def load_postprocess(checkpoint: Path) -> Postprocess | None:
     """What `Postprocess.save` wrote into the folder of a checkpoint, None if nothing is there.
 
+    Bounds: as `outside.read_json`.
+
     Raises:
         CheckpointError: the file is damaged.
     """
     path = checkpoint / FILE
     if not path.is_file():
         return None
-    try:
-        saved = json.loads(path.read_text("utf-8"))
-        return Postprocess(
-            str(saved["smooth"]),
-            {str(name): float(value) for name, value in saved["au_thresholds"].items()},
-            str(saved["weights"]),
-            dict(saved["chosen_on"]),
-        )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, UsageError) as error:
-        raise CheckpointError(
-            f"'{path}' is damaged or not written by avaffect",
-            "run `avaffect tune` again, or delete it",
-        ) from error
+    what = "is damaged or not written by avaffect"
+    hint = "run `avaffect tune` again, or delete it"
+    saved = read_json(path, _SHAPE, CheckpointError, what, hint)
+    with reading(path, CheckpointError, what, hint):
+        return Postprocess(**{name: saved[name] for name in _SHAPE})

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.errors import UsageError
 from avaffect.faces.face import require_shape
 from avaffect.features.store import GEOMETRY
 from avaffect.files.editions import ACTION_UNITS, AU_THRESHOLD, EXPRESSIONS, TASKS
@@ -68,7 +69,7 @@ class Prediction(ArrayRecord):
             it lies on the file's own clock if that was asked for (``PredictConfig.clock``).
 
     Raises:
-        ValueError: a shape or a value that does not fit the above.
+        UsageError: a shape or a value that does not fit the above.
     """
 
     subject: str
@@ -96,7 +97,7 @@ class Prediction(ArrayRecord):
         for name, dtype in (("times", float), *flags):
             self._convert(name, dtype, (frames,))
         if not np.isfinite(self.times).all() or (np.diff(self.times) < 0).any():
-            raise ValueError("times must be finite and never fall")
+            raise UsageError("times must be finite and never fall")
         self._convert("confidence", np.float32, (frames,), 0.0, 1.0)
         self._convert("geometry", np.float32, (frames, len(GEOMETRY)))
         self._convert("va", np.float32, (frames, 2), -1.0, 1.0)
@@ -104,18 +105,18 @@ class Prediction(ArrayRecord):
         self._convert("au", np.float32, (frames, len(ACTION_UNITS)), 0.0, 1.0)
         self._convert("au_intensity", np.float32, (frames, len(ACTION_UNITS)), 0.0, 5.0)
         if self.expr is not None and (np.abs(self.expr.sum(axis=1) - 1) > _TOLERANCE).any():
-            raise ValueError("rows of expr must sum to one")
+            raise UsageError("rows of expr must sum to one")
         if self.au_intensity is not None and self.au is None:
-            raise ValueError("au_intensity needs au")
+            raise UsageError("au_intensity needs au")
         if self.va_interval is not None:
             self._convert("va_interval", np.float32, (frames, 2, 2))
             self._check_interval(self.va_interval)
         self._convert("au_thresholds", np.float64, (len(ACTION_UNITS),))
         if self.au_thresholds is not None:
             if self.au is None:
-                raise ValueError("au_thresholds needs au")
+                raise UsageError("au_thresholds needs au")
             if not ((self.au_thresholds >= 0) & (self.au_thresholds <= 1)).all():
-                raise ValueError("au_thresholds must lie between 0 and 1")
+                raise UsageError("au_thresholds must lie between 0 and 1")
 
     def __len__(self) -> int:
         """The number of frames."""
@@ -238,7 +239,7 @@ class Prediction(ArrayRecord):
         Decisions are made anew, so that what ``au_thresholds`` were must be said.
 
         Raises:
-            ValueError: columns that a prediction must have are missing, or do not fit.
+            UsageError: columns that a prediction must have are missing, or do not fit.
         """
 
         def block(names: list[str]) -> NDArray[np.float32] | None:
@@ -268,25 +269,25 @@ class Prediction(ArrayRecord):
                 start=start,
             )
         except KeyError as error:
-            raise ValueError(f"the column {error} is missing") from error
+            raise UsageError(f"the column {error} is missing") from error
 
     def _known(self, task: str) -> NDArray[np.float32]:
         values = getattr(self, task)
         if values is None:
-            raise ValueError(f"the model {self.model} does not predict {task}")
+            raise UsageError(f"the model {self.model} does not predict {task}")
         return values
 
     def _check_interval(self, interval: NDArray[np.float32]) -> None:
-        """Raise ValueError unless the bounds hold ``va`` within [-1, 1], and are NaN with it."""
+        """Raise UsageError unless the bounds hold ``va`` within [-1, 1], and are NaN with it."""
         if self.va is None:
-            raise ValueError("va_interval needs va")
+            raise UsageError("va_interval needs va")
         if (np.isnan(interval) != np.isnan(self.va)[:, :, None]).any():
-            raise ValueError("va_interval must be NaN where va is, and only there")
+            raise UsageError("va_interval must be NaN where va is, and only there")
         if (np.abs(interval) > 1).any():
-            raise ValueError("va_interval must lie between -1 and 1")
+            raise UsageError("va_interval must lie between -1 and 1")
         low, high = interval[..., 0], interval[..., 1]
         if ((low > self.va) | (self.va > high)).any():
-            raise ValueError("va_interval must hold va: low <= va <= high")
+            raise UsageError("va_interval must hold va: low <= va <= high")
 
     def _convert(
         self,
@@ -312,9 +313,9 @@ class Prediction(ArrayRecord):
             else:
                 partly = False
             if partly or (name == "expr" and unknown.any() != unknown.all()):
-                raise ValueError(f"{name} has rows that are NaN in part")
+                raise UsageError(f"{name} has rows that are NaN in part")
             if ((array < low) | (array > high)).any():
-                raise ValueError(f"{name} must lie between {low:g} and {high:g}")
+                raise UsageError(f"{name} must lie between {low:g} and {high:g}")
         object.__setattr__(self, name, array)
 
 

@@ -173,12 +173,13 @@ def _parse_one(text: str) -> Smoothing:
     kind, colon, seconds = text.partition(":")
     if kind in KINDS and kind != "off":
         try:
-            return Smoothing(kind, float(seconds))
+            width = float(seconds)
         except ValueError:
             raise UsageError(
                 f"'{text}' does not say how many seconds to smooth over",
                 f"write the window's width after a colon, for example {kind}:0.5",
             ) from None
+        return Smoothing(kind, width)
     if colon and kind == "off":
         raise UsageError(f"'{text}' is off and on at once", "write 'off' alone")
     return Smoothing(kind)

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.errors import UsageError
 from avaffect.features.face_pose import LANDMARK_VALUES
 from avaffect.files.editions import ACTION_UNITS
 from avaffect.predictions import action_units
@@ -169,7 +170,7 @@ class Explained:
 
     def __post_init__(self) -> None:
         if not self.parted > 0:
-            raise ValueError("lips are parted from a gap above 0 on")
+            raise UsageError("lips are parted from a gap above 0 on")
 
 
 def pitch(face_pose: Signals) -> Signals:
@@ -218,9 +219,9 @@ class UnitProxies(ArrayRecord):
 
     def __post_init__(self) -> None:
         if not (self.full > self.population.high).all():
-            raise ValueError("a unit's full signal must lie above that of resting faces")
+            raise UsageError("a unit's full signal must lie above that of resting faces")
         if not ((self.threshold > 0) & (self.threshold < 1)).all():
-            raise ValueError("thresholds must lie between 0 and 1")
+            raise UsageError("thresholds must lie between 0 and 1")
 
     @classmethod
     def from_figures(cls, figures: Mapping[str, Any]) -> UnitProxies:

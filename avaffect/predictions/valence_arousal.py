@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.errors import UsageError
 from avaffect.faces.face import require_shape
 from avaffect.files.editions import EXPRESSIONS
 
@@ -110,7 +111,7 @@ class FaceRatings(ArrayRecord):
         """See :func:`va_of_face`."""
         require_shape("probabilities", probabilities, (None, len(EXPRESSIONS)))
         if not 0 < level < 1:
-            raise ValueError(f"level must lie between 0 and 1, and is {level:g}")
+            raise UsageError(f"level must lie between 0 and 1, and is {level:g}")
         frames = len(probabilities)
         values = np.empty((frames, 2), np.float32)
         intervals = np.empty((frames, 2, 2), np.float32)
@@ -160,7 +161,7 @@ def va_of_face(
         in [-1, 1], low <= value <= high, NaN where the row is.
 
     Raises:
-        ValueError: another shape, or a level that is not between 0 and 1.
+        UsageError: another shape, or a level that is not between 0 and 1.
     """
     return _face_ratings().estimate(probabilities, level)
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.errors import UsageError
 from avaffect.faces.face import require_shape
 from avaffect.files.editions import EXPRESSIONS, OTHER
 
@@ -56,14 +57,14 @@ def meta_classifier(
         int64 [N], a class, or -1 where nobody has an opinion.
 
     Raises:
-        ValueError: shapes that do not go together, or a class that does not exist.
+        UsageError: shapes that do not go together, or a class that does not exist.
     """
     classes = len(EXPRESSIONS)
     require_shape("votes", votes, (None, None))
     if votes.size and not (votes.min() >= NOBODY and votes.max() < classes):
-        raise ValueError(f"votes must lie between {NOBODY} and {classes - 1}")
+        raise UsageError(f"votes must lie between {NOBODY} and {classes - 1}")
     if not all(0 <= one < classes for one in priority):
-        raise ValueError(f"priority must name classes from 0 to {classes - 1}")
+        raise UsageError(f"priority must name classes from 0 to {classes - 1}")
     counts = np.stack([(votes == one).sum(axis=0) for one in range(classes)], axis=1)
     tied = counts == counts.max(axis=1, keepdims=True)
     if probabilities is None:
@@ -93,13 +94,13 @@ def units_vote(votes: NDArray[np.integer], at_least: int) -> NDArray[np.int64]:
         int64 [N, U] of 1, 0, and -1 where nobody has an opinion.
 
     Raises:
-        ValueError: another shape or value.
+        UsageError: another shape or value.
     """
     require_shape("votes", votes, (None, None, None))
     if not np.isin(votes, (NOBODY, 0, 1)).all():
-        raise ValueError("votes must be 0, 1 or -1")
+        raise UsageError("votes must be 0, 1 or -1")
     if not 1 <= at_least <= len(votes):
-        raise ValueError(f"at_least must lie between 1 and {len(votes)}, and is {at_least}")
+        raise UsageError(f"at_least must lie between 1 and {len(votes)}, and is {at_least}")
     voted = (votes != NOBODY).sum(axis=0)
     enough = (votes == 1).sum(axis=0) >= np.minimum(at_least, voted)
     return np.where(voted == 0, NOBODY, enough).astype(np.int64)
@@ -116,11 +117,11 @@ def average(values: NDArray[np.floating], weights: NDArray[np.floating]) -> NDAr
         float64 [N, ...], NaN where no model has a value.
 
     Raises:
-        ValueError: another shape, or a weight that is not positive.
+        UsageError: another shape, or a weight that is not positive.
     """
     require_shape("weights", weights, (len(values),))
     if not (np.isfinite(weights) & (weights > 0)).all():
-        raise ValueError("weights must be positive")
+        raise UsageError("weights must be positive")
     values = np.asarray(values, np.float64)
     known = ~np.isnan(values)
     each = np.asarray(weights, np.float64).reshape(-1, *[1] * (values.ndim - 1)) * known
@@ -142,12 +143,12 @@ def threshold_other(probabilities: NDArray[np.floating], threshold: float) -> ND
         int64 [N], 0..7, or -1 where a row is NaN.
 
     Raises:
-        ValueError: another shape or threshold.
+        UsageError: another shape or threshold.
     """
     if probabilities.ndim != 2 or probabilities.shape[1] not in (OTHER, OTHER + 1):
-        raise ValueError(f"probabilities {probabilities.shape} are not [N, 7] or [N, 8]")
+        raise UsageError(f"probabilities {probabilities.shape} are not [N, 7] or [N, 8]")
     if not 0 <= threshold <= 1:
-        raise ValueError(f"the threshold must lie between 0 and 1, and is {threshold:g}")
+        raise UsageError(f"the threshold must lie between 0 and 1, and is {threshold:g}")
     seven = probabilities[:, :OTHER]
     missing = np.isnan(seven).any(axis=1)
     known = np.where(missing[:, None], 0, seven)

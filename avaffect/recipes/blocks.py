@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from avaffect.recipes.values import STRICT, Activation, Count, Fraction, Norm, Sizes
+from avaffect.recipes.values import STRICT, Activation, Count, Fraction, Layers, Norm, Sizes
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -64,7 +64,7 @@ class Tcn:
 
     kind: Literal["tcn"] = "tcn"
     units: Sizes = (64,)
-    depth: Count = 1
+    depth: Layers = 1
     kernel: Count = 3
     dilate: bool = True
     causal: bool = False
@@ -97,7 +97,7 @@ class Transformer:
 
     kind: Literal["transformer"] = "transformer"
     size: Count | None = 128
-    layers: Count = 2
+    layers: Layers = 2
     heads: Count = 4
     feedforward: Count = 256
     dropout: Fraction = 0.1
@@ -127,7 +127,7 @@ class EncoderDecoder:
 
     kind: Literal["encoder_decoder"] = "encoder_decoder"
     size: Count | None = None
-    layers: Count = 3
+    layers: Layers = 3
     heads: Count = 8
     feedforward: Count = 1024
     dropout: Fraction = 0.3
@@ -150,7 +150,7 @@ class LocalAttention:
 
     kind: Literal["local_attention"] = "local_attention"
     window: Count = 33
-    layers: Count = 2
+    layers: Layers = 2
     heads: Count = 1
     causal: bool = False
     dropout: Fraction = 0.0

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from avaffect.recipes.values import STRICT, Count, Fraction, Sizes
+from avaffect.recipes.values import STRICT, Count, Fraction, Layers, Sizes
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -52,9 +52,11 @@ class PhaseDifference:
 
     kind: Literal["phase"] = "phase"
     size: Annotated[int, Field(ge=16, le=128, multiple_of=8)] = 48
-    differences: Annotated[int, Field(ge=2, multiple_of=2)] = 12
-    bands: Count = 2
-    levels: Annotated[tuple[Annotated[int, Field(ge=1, le=3)], ...], Field(min_length=1)] = (1, 2)
+    differences: Annotated[int, Field(ge=2, le=256, multiple_of=2)] = 12
+    bands: Layers = 2
+    levels: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=3)], ...], Field(min_length=1, max_length=3)
+    ] = (1, 2)
     channels: Sizes = (64,)
     units: Count = 256
     dropout: Fraction = 0.2

@@ -13,17 +13,18 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from avaffect.errors import FormatError, UnknownNameError, UsageError
+from avaffect.errors import FormatError, UnknownNameError, UsageError, boundary
+from avaffect.files.outside import fits, read_yaml
 from avaffect.recipes.library import change_recipe, load_recipe, recipe_names
 from avaffect.recipes.recipe import Recipe
-from avaffect.recipes.values import BranchName, Count, Positive
+from avaffect.recipes.values import BranchName, Count, Layers, Positive
 
 OPINIONS = "opinions"
 """The array of the members' opinions, float32 [N, K], which the recipe of a stack reads."""
+MOST_MEMBERS = 64
 _HERE = Path(__file__).parent / "ensembles"
 _SUFFIX = ".yaml"
 _SEEN = "see `avaffect recipes show abaw3-va`"
@@ -112,10 +113,10 @@ class EnsembleRecipe:
     """
 
     name: str
-    members: Annotated[tuple[Member, ...], Field(min_length=1)]
+    members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=MOST_MEMBERS)]
     join: Join = field(default_factory=Average)
-    folds: Annotated[int, Field(ge=2)] | None = None
-    repeats: Count = 1
+    folds: Annotated[int, Field(ge=2, le=1000)] | None = None
+    repeats: Layers = 1
     about: str = ""
     source: str = ""
 
@@ -192,6 +193,7 @@ def ensemble_path(name: str | Path) -> Path:
     return _HERE / f"{name}{_SUFFIX}"
 
 
+@boundary()
 def load_ensemble(
     name: str | Path,
     changes: Sequence[str] = (),
@@ -201,6 +203,8 @@ def load_ensemble(
     repeats: int | None = None,
 ) -> EnsembleRecipe:
     """Read an ensemble recipe and change it.
+
+    Bounds: as `recipes.library.load_recipe`; ``MOST_MEMBERS``, 64 repeats and 1000 folds.
 
     Args:
         name: an ensemble of this package, or the path of a YAML file.
@@ -215,12 +219,11 @@ def load_ensemble(
         UsageError: a change that does not fit.
     """
     path = ensemble_path(name)
-    try:
-        tree = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise FormatError(f"'{path}' cannot be read: {error}", "mend the file") from error
-    if not isinstance(tree, dict) or not isinstance(tree.get("members"), list):
+    tree = read_yaml(path)
+    if not isinstance(tree, dict) or not fits(tree.get("members"), [dict]):
         raise FormatError(f"'{path}' is no ensemble", _SEEN)
+    if len(tree["members"]) > MOST_MEMBERS:
+        raise FormatError(f"'{path}' has more than {MOST_MEMBERS} members", _SEEN)
     tree.setdefault("name", path.stem)
     members = [_whole(one, path, changes) for one in tree["members"]]
     tree = {**tree, "members": members}

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from avaffect.errors import FormatError, UnknownNameError, UsageError
+from avaffect.errors import FormatError, UnknownNameError, UsageError, boundary
+from avaffect.files.outside import parse_yaml, read_yaml, reading
 from avaffect.recipes import blocks, encoders, training
 from avaffect.recipes import recipe as recipe_types
 from avaffect.recipes.recipe import Recipe
@@ -61,8 +62,11 @@ def recipe_path(name: str | Path) -> Path:
     return _HERE / f"{name}{_SUFFIX}"
 
 
+@boundary()
 def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe and change it.
+
+    Bounds: `outside.read_yaml`; sizes of at most 65,536 and ``recipe.MOST_LAYERS`` layers in all.
 
     Args:
         name: a recipe of this package, or the path of a YAML file. Its key ``extends`` names a
@@ -102,11 +106,8 @@ def change_recipe(recipe: Recipe, changes: Sequence[str]) -> Recipe:
         key, equals, text = change.partition("=")
         if not equals or not key:
             raise UsageError(f"'{change}' is no change", "write key=value, e.g. train.lr=3e-4")
-        try:
-            pairs.append((key.strip(), yaml.safe_load(text)))
-        # ValueError: what looks like a date and is none.
-        except (yaml.YAMLError, ValueError) as error:
-            raise UsageError(f"'{text}' cannot be read as a value", "quote it") from error
+        with reading(text[:60], UsageError, "cannot be read as a value", "quote it"):
+            pairs.append((key.strip(), parse_yaml(text)))
     if not pairs:
         return recipe
     tree = recipe.to_dict()
@@ -176,11 +177,7 @@ def to_yaml(recipe: Recipe) -> str:
 
 
 def _tree(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise FormatError(f"'{path}' cannot be read: {reason}", "mend the file") from error
+    tree = read_yaml(path)
     if not isinstance(tree, dict):
         raise FormatError(f"'{path}' is no recipe", "see `avaffect recipes show abaw1-av-gru`")
     tree.setdefault("name", path.stem)

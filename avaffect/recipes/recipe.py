@@ -27,6 +27,8 @@ from avaffect.recipes.values import (
     Sizes,
 )
 
+MOST_LAYERS = 512
+
 
 @dataclass(frozen=True, config=STRICT)
 class Branch:
@@ -47,7 +49,7 @@ class Branch:
 
     modality: Literal["audio", "video"] = "video"
     features: tuple[str, ...] = ()
-    layers: tuple[Block, ...] = ()
+    layers: Annotated[tuple[Block, ...], Field(max_length=64)] = ()
     encoder: Encoder | None = None
     input: BranchName | None = None
     target: BranchName | None = None
@@ -97,9 +99,9 @@ class Fusion:
     kind: Literal["concat", "gated", "cross_attention", "late", "stacked"] = "concat"
     size: Count = 128
     heads: Count = 4
-    units: tuple[Count, ...] = ()
+    units: Annotated[tuple[Count, ...], Field(max_length=64)] = ()
     dropout: Fraction = 0.0
-    layers: tuple[Block, ...] = ()
+    layers: Annotated[tuple[Block, ...], Field(max_length=64)] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Fusion:
@@ -126,7 +128,7 @@ class Head:
         out_dropout: behind that.
     """
 
-    units: tuple[Count, ...] = ()
+    units: Annotated[tuple[Count, ...], Field(max_length=64)] = ()
     activation: Activation = "relu"
     dropout: Fraction = 0.0
     norm: Norm = "none"
@@ -171,7 +173,7 @@ class Recipe:
     """
 
     name: str
-    branches: Annotated[dict[BranchName, Branch], Field(min_length=1)]
+    branches: Annotated[dict[BranchName, Branch], Field(min_length=1, max_length=64)]
     tasks: Annotated[dict[Literal["va", "expr", "au"], Loss], Field(min_length=1)]
     about: str = ""
     source: str = ""
@@ -185,6 +187,9 @@ class Recipe:
     @model_validator(mode="after")
     def _check(self) -> Recipe:
         earlier: list[str] = []
+        blocks = [*self.fusion.layers, *(b for one in self.branches.values() for b in one.layers)]
+        if sum(_depth(block) for block in blocks) > MOST_LAYERS:
+            raise ValueError(f"branches: more than {MOST_LAYERS} layers in all")
         for name, branch in self.branches.items():
             for other in (branch.input, branch.target):
                 if other is not None and other not in earlier:
@@ -250,3 +255,9 @@ class Recipe:
 
         plain: dict[str, Any] = TypeAdapter(Recipe).dump_python(self, mode="json")
         return plain
+
+
+def _depth(block: Block) -> int:
+    """How many layers a block has."""
+    units = len(getattr(block, "units", ())) * getattr(block, "depth", 1)
+    return max(2, units, getattr(block, "layers", 1))

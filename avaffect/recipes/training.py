@@ -108,9 +108,9 @@ class Augment:
     gain_db: NotNegative = 0.0
     noise: NotNegative = 0.0
     column_dropout: Fraction = 0.0
-    feature_masks: Annotated[int, Field(ge=0)] = 0
+    feature_masks: Annotated[int, Field(ge=0, le=1000)] = 0
     feature_mask: Count = 20
-    time_masks: Annotated[int, Field(ge=0)] = 0
+    time_masks: Annotated[int, Field(ge=0, le=1000)] = 0
     time_mask: Count = 20
     mixup: NotNegative = 0.0
     flip: Annotated[float, Field(ge=0, le=1)] = 0.0

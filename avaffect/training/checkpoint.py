@@ -6,27 +6,38 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 
-from avaffect.errors import CheckpointError, FormatError, InputNotFoundError, UsageError
+from avaffect.errors import CheckpointError, FormatError, InputNotFoundError, UsageError, boundary
 from avaffect.files.atomic import atomic_path, write_json
+from avaffect.files.outside import fits, read_json, reading
 from avaffect.models.cache import file_sha256
-from avaffect.networks.network import AffectNetwork
+from avaffect.networks.network import AffectNetwork, planned_shapes
 from avaffect.recipes.library import parse_recipe
 from avaffect.recipes.recipe import Recipe
 
 VERSION = 1
 WEIGHTS = "network.safetensors"
 FACTS = "checkpoint.json"
-# What holds whatever was known.
-_OPEN = ("features", "data", "metrics", "versions")
+_WRONG = "is damaged or not written by avaffect"
+_FACTS = {
+    "sha256": str,
+    "recipe": dict,
+    "targets": {str: [str]},
+    "widths": {str: int},
+    "per_clip": bool,
+    "features": dict,
+    "data": dict,
+    "metrics": {str: (float, None)},
+    "epoch": int,
+    "versions": {str: (str, None)},
+}
 _PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib", ".h5", ".keras")
 
 
@@ -63,6 +74,11 @@ class Checkpoint:
         outputs = {task: len(names) for task, names in self.targets.items()}
         return AffectNetwork(self.recipe, self.widths, outputs)
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """By name, the shapes of the network's weights; nothing of their size is made."""
+        outputs = {task: len(names) for task, names in self.targets.items()}
+        return planned_shapes(self.recipe, self.widths, outputs)
+
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, network: AffectNetwork) -> None:
     """Write a network into ``folder``; an earlier one there is replaced.
@@ -90,8 +106,12 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, network: AffectNetwork
         write_json(folder / FACTS, facts)
 
 
+@boundary()
 def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
     """The trained network in a folder, on the CPU, ready to predict.
+
+    Bounds: ``networks.network.MOST_VALUES``; what the facts say is held against the shapes that
+    the file of weights has before anything of that size is made. See :func:`read_checkpoint`.
 
     Args:
         place: a folder that ``train`` wrote (whose chosen checkpoint is taken), or a
@@ -105,31 +125,36 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
     folder = checkpoint_folder(Path(place))
     checkpoint = read_checkpoint(folder)
     weights = folder / WEIGHTS
-    try:
-        network = checkpoint.build()
-    # torch answers sizes that cannot be with RuntimeErrors.
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, UsageError) as error:
-        raise _damaged(folder) from error
-    try:
+    with reading(folder / FACTS, CheckpointError, _WRONG, "train again"):
+        wanted = checkpoint.shapes()
+    missing = CheckpointError(f"'{weights}' is missing", "train again")
+    with reading(weights, CheckpointError, "is damaged", "train again", missing=missing):
         if file_sha256(weights) != checkpoint.sha256:
             raise CheckpointError(
                 f"'{weights}' is not the file that '{FACTS}' describes", "train again"
             )
+        with safe_open(weights, "pt") as file:
+            names: list[str] = list(file.keys())
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+        if shapes != wanted:
+            raise UsageError(f"its shapes are not those that '{FACTS}' describes")
+        network = checkpoint.build()
         network.load_state_dict(load_file(weights))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise CheckpointError(f"'{weights}' is damaged or missing", "train again") from error
-    for name, tensor in network.state_dict().items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise CheckpointError(
-                f"the weights '{name}' in '{weights}' are no finite numbers",
-                "its training went wrong: look at its losses, and train again",
-            )
+        for name, tensor in network.state_dict().items():
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise CheckpointError(
+                    f"the weights '{name}' in '{weights}' are no finite numbers",
+                    "its training went wrong: look at its losses, and train again",
+                )
     network.eval()
     return checkpoint, network
 
 
+@boundary()
 def read_checkpoint(place: Path | str) -> Checkpoint:
     """What is known of the network in a folder; its weights are not looked at.
+
+    Bounds: `outside.read_json`, and those of a recipe (``recipes.library.load_recipe``).
 
     Args:
         place: see :func:`load_checkpoint`.
@@ -138,45 +163,39 @@ def read_checkpoint(place: Path | str) -> Checkpoint:
         InputNotFoundError, UsageError, CheckpointError: see :func:`load_checkpoint`.
     """
     folder = checkpoint_folder(Path(place))
-    try:
-        facts = json.loads((folder / FACTS).read_text("utf-8"))
-        version, sha256 = facts["version"], facts["sha256"]
-        if version != VERSION:
+    facts = read_json(folder / FACTS, {"version": object}, CheckpointError, _WRONG, "train again")
+    if facts["version"] != VERSION:
+        raise CheckpointError(
+            f"checkpoint '{folder}' is of version {str(facts['version'])[:20]}, this avaffect "
+            f"reads {VERSION}",
+            "use the avaffect that wrote it, or train again",
+        )
+    with reading(folder / FACTS, CheckpointError, _WRONG, "train again"):
+        if not fits(facts, _FACTS):
+            raise UsageError("a part is missing, or of another kind")
+        try:
+            recipe = parse_recipe(facts["recipe"], f"of '{folder}'")
+        except FormatError as error:
             raise CheckpointError(
-                f"checkpoint '{folder}' is of version {version}, this avaffect reads {VERSION}",
-                "use the avaffect that wrote it, or train again",
-            )
-        checkpoint = Checkpoint(
-            recipe=parse_recipe(facts["recipe"], f"of '{folder}'"),
+                f"checkpoint '{folder}' does not fit this avaffect: {error.problem}",
+                "use the version that wrote it (it is in the checkpoint), or train again",
+            ) from error
+        if facts["targets"].keys() != recipe.tasks.keys():
+            raise UsageError("its targets are not those of its recipe")
+        if not facts["widths"].keys() >= recipe.roots.keys():
+            raise UsageError("it lacks the width of a branch")
+        return Checkpoint(
+            recipe=recipe,
             targets={task: tuple(names) for task, names in facts["targets"].items()},
-            widths={name: int(width) for name, width in facts["widths"].items()},
-            per_clip=bool(facts["per_clip"]),
+            widths=facts["widths"],
+            per_clip=facts["per_clip"],
             features=facts["features"],
             data=facts["data"],
             metrics=facts["metrics"],
-            epoch=int(facts["epoch"]),
+            epoch=facts["epoch"],
             versions=facts["versions"],
-            sha256=str(sha256),
+            sha256=facts["sha256"],
         )
-        if checkpoint.targets.keys() != checkpoint.recipe.tasks.keys():
-            raise ValueError("targets")
-        if not all(isinstance(facts[name], dict) for name in _OPEN):
-            raise TypeError("facts")
-    except FormatError as error:
-        raise CheckpointError(
-            f"checkpoint '{folder}' does not fit this avaffect: {error.problem}",
-            "use the version that wrote it (it is in the checkpoint), or train again",
-        ) from error
-    # Python answers a nesting too deep with a RuntimeError.
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise _damaged(folder) from error
-    return checkpoint
-
-
-def _damaged(folder: Path) -> CheckpointError:
-    return CheckpointError(
-        f"'{folder / FACTS}' is damaged or not written by avaffect", "train again"
-    )
 
 
 def checkpoint_folder(place: Path) -> Path:

@@ -12,7 +12,7 @@ from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import UsageError
 from avaffect.networks.backbones import load_pretrained
-from avaffect.networks.network import AffectNetwork, Statistics
+from avaffect.networks.network import AffectNetwork, Statistics, planned_shapes
 from avaffect.progress import EventCallback, Notice
 from avaffect.recipes.encoders import Backbone
 from avaffect.recipes.recipe import Recipe
@@ -104,6 +104,7 @@ class Setup:
                     "training and validation clips have features of different widths",
                     "make all features with the same settings",
                 )
+        planned_shapes(recipe, self.reader.widths, sizes)  # refuses what would fill the memory
         # Weights are drawn the same in every process and on every device.
         torch.manual_seed(seed)
         self.network = AffectNetwork(recipe, self.reader.widths, sizes)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from avaffect.errors import CheckpointError
+from avaffect.errors import CheckpointError, UsageError
 from avaffect.files.atomic import atomic_path
+from avaffect.files.outside import reading
 
 STATE = "state.pt"
+_WRONG = "is damaged or of another run"
 
 
 def save_state(folder: Path, parts: Mapping[str, Any], place: Mapping[str, Any]) -> None:
@@ -31,7 +32,8 @@ def save_state(folder: Path, parts: Mapping[str, Any], place: Mapping[str, Any])
 def load_state(folder: Path, parts: Mapping[str, Any]) -> dict[str, Any] | None:
     """Bring ``parts`` to where they were.
 
-    Only tensors and plain values are unpickled (``weights_only``).
+    Only tensors and plain values are unpickled (``weights_only``). Bounds: the file's own size; it
+    lies in the folder of a run, which is the user's own.
 
     Returns:
         the place in the run; None if there is no state.
@@ -42,24 +44,12 @@ def load_state(folder: Path, parts: Mapping[str, Any]) -> dict[str, Any] | None:
     path = folder / STATE
     if not path.is_file():
         return None
-    try:
+    with reading(path, CheckpointError, _WRONG, "train again into another folder"):
         # Parts bring tensors to their own device; Adam's step counts must stay on the CPU.
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["parts"].keys() != parts.keys():
-            raise ValueError("other parts")
+            raise UsageError("other parts")
         for name, one in parts.items():
             one.load_state_dict(state["parts"][name])
         place: dict[str, Any] = state["place"]
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        pickle.UnpicklingError,
-    ) as error:
-        raise CheckpointError(
-            f"'{path}' is damaged or of another run", "train again into another folder"
-        ) from error
-    return place
+        return place

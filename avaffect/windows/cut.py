@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.errors import UsageError
 
 Integers = NDArray[np.int64]
 
@@ -23,7 +24,7 @@ def window_starts(frames: int, length: int, overlap: int) -> Integers:
         int64 [W], rising from 0; empty for a clip without frames.
     """
     if not 0 <= overlap < length:
-        raise ValueError(f"overlap {overlap} must lie between 0 and length {length}")
+        raise UsageError(f"overlap {overlap} must lie between 0 and length {length}")
     if frames <= 0:
         return np.zeros(0, np.int64)
     last = max(0, frames - length)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avaffect.datasets.clip import Clip, FeatureSource, is_valid
-from avaffect.errors import FeatureError
+from avaffect.errors import FeatureError, UsageError
 from avaffect.features.tensors import Array
 from avaffect.recipes.encoders import FACES
 from avaffect.recipes.recipe import Branch, Recipe
@@ -286,7 +286,7 @@ def branch_moments(
         for start in range(0, reader.frames, _CHUNK):
             found.add(*reader.read(start, start + _CHUNK))
     if found is None:
-        raise ValueError("no clips")
+        raise UsageError("no clips")
     return found.result()
 
 

@@ -171,7 +171,7 @@ def test_code_in_the_file_does_not_run(cache, monkeypatch, tmp_path):
     trace = tmp_path / "trace"
     torch.save({"conv1.weight": Bomb(trace)}, cache)
     put_into_cache(cache, monkeypatch)
-    with pytest.raises(ModelError, match="do not fit"):
+    with pytest.raises(ModelError, match="does not fit"):
         FanAligner()
     assert not trace.exists()
 
@@ -179,7 +179,7 @@ def test_code_in_the_file_does_not_run(cache, monkeypatch, tmp_path):
 def test_weights_of_another_net_are_refused(cache, monkeypatch):
     torch.save({"conv1.weight": torch.zeros(3)}, cache)
     put_into_cache(cache, monkeypatch)
-    with pytest.raises(ModelError, match="do not fit"):
+    with pytest.raises(ModelError, match="does not fit"):
         FanAligner()
 
 

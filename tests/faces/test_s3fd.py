@@ -104,5 +104,5 @@ def test_damaged_weights_are_refused(cache, monkeypatch):
 
 def test_weights_of_another_net_are_refused(cache, monkeypatch):
     save({"conv1_1.weight": torch.zeros(3)}, cache, monkeypatch)
-    with pytest.raises(ModelError, match="do not fit"):
+    with pytest.raises(ModelError, match="does not fit"):
         build_detector("s3fd", 0.5)

@@ -225,7 +225,7 @@ def test_a_damaged_first_picture_is_named_at_once(video):
 
 
 def test_neither_features_nor_pictures(tmp_path):
-    with pytest.raises(FeatureError, match=r"arrays\.safetensors' is missing"):
+    with pytest.raises(FeatureError, match=r"is unfinished or damaged"):
         open_features(tmp_path)
 
 

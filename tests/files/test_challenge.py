@@ -123,7 +123,23 @@ def test_single_file_refuses_doubles_and_commas_and_leaves_nothing(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "a/b", "/etc/passwd", "..\\x", "a\0b", "a\nb", "ä" * 121]
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "/etc/passwd",
+        "..\\x",
+        "a\0b",
+        "a\nb",
+        "ä" * 121,
+        "\ud800",
+        "con",
+        "NUL.tar",
+        "lpt1",
+        "c:x",
+    ],
 )
 def test_hostile_subject_names_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="rename the video"):
@@ -223,7 +239,7 @@ def test_all_bad_lines_are_told_and_their_rows_are_invalid(tmp_path: Path) -> No
 def test_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError):
         read_annotations(tmp_path / "none.txt", "va")
-    with pytest.raises(AvaffectError, match="cannot read"):
+    with pytest.raises(AvaffectError, match="cannot be read"):
         read_annotations(tmp_path, "va")
     (tmp_path / "x.txt").write_bytes(b"h\n\xff\n")
     with pytest.raises(AvaffectError, match="line 2: not UTF-8"):

@@ -105,5 +105,5 @@ def test_unknown_tasks_and_lists_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "subject").write_text("valence,arousal\n0.1,0.2\n")
     assert is_image_list(tmp_path / "list")
     assert not is_image_list(tmp_path / "subject")
-    with pytest.raises(FormatError, match="cannot read"):
+    with pytest.raises(FormatError, match="cannot be read"):
         is_image_list(tmp_path)

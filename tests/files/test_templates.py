@@ -152,7 +152,7 @@ def test_what_is_no_template(tmp_path: Path, edition: str, text: str, says: str)
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError):
         read_template(tmp_path / "none.txt", "va", "abaw6")
-    with pytest.raises(FormatError, match="cannot read"):
+    with pytest.raises(FormatError, match="cannot be read"):
         read_template(tmp_path, "va", "abaw6")
 
 

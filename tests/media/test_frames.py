@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import avaffect.media.frames as frames_module
+import avaffect.media.room as room_module
 from avaffect.config import MediaConfig
 from avaffect.errors import MediaError, NoFramesError
 from avaffect.media.frames import Frame, FrameReader
@@ -267,7 +268,7 @@ def test_an_error_in_the_thread_reaches_the_consumer(make, monkeypatch):
     def refuse(width, height, path):
         raise MediaError("too large")
 
-    monkeypatch.setattr(frames_module, "check_size", refuse)
+    monkeypatch.setattr(room_module, "check_size", refuse)
     with pytest.raises(MediaError, match="too large"):
         list(reader)
     assert decode_threads() == []

@@ -111,7 +111,7 @@ def test_a_wrong_file_is_deleted_and_never_used(tiny, site, cache, change):
     site.files["/tiny.bin"] = change(site.files["/tiny.bin"])
     with pytest.raises(ModelDamagedError, match="cannot fetch model 'tiny'"):
         model_path("tiny")
-    assert not [p for p in cache.iterdir() if p.is_file()]
+    assert not [p for p in cache.rglob("*") if p.is_file()]
 
 
 @pytest.mark.parametrize("lengths", [True, False])
@@ -120,7 +120,7 @@ def test_a_file_that_is_too_long_is_cut_off(tiny, site, cache, lengths):
     site.files["/tiny.bin"] += b"more"
     with pytest.raises(ModelDamagedError, match="is longer than"):
         model_path("tiny")
-    assert not [p for p in cache.iterdir() if p.is_file()]
+    assert not [p for p in cache.rglob("*") if p.is_file()]
 
 
 def test_an_answer_without_a_length_is_read_to_its_end(tiny, site):

@@ -1,3 +1,4 @@
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,10 +6,14 @@ import numpy as np
 import pandas
 import pytest
 
+from avaffect.errors import FeatureError, FormatError
+from avaffect.files.atomic import write_json
 from avaffect.files.challenge import labels_of
 from avaffect.files.table import read_table, write_table
+from avaffect.pipeline.folder import Folder
 from avaffect.pipeline.outputs import Outputs
 from avaffect.pipeline.predict import Result
+from avaffect.pipeline.preprocess import _drop_others
 from avaffect.predictions.missing import fill, marked
 from avaffect.predictions.prediction import Prediction
 
@@ -74,3 +79,35 @@ def test_an_interval_is_in_the_table_and_nowhere_else(tmp_path: Path) -> None:
     table = pandas.read_parquet(tmp_path / "surer/tables/a.parquet")
     assert table["arousal_low"].tolist()[::2] == [-0.5, 0.75]
     assert table["valence_high"].isna().tolist() == [False, True, False]
+
+
+HOSTILE = ["../x", "/etc/x", "a/b", "a\0b", "con", "x" * 300, "..", ""]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_record_names_nothing_outside_its_folder(name, tmp_path):
+    """Neither of predictions nor of a preprocessed folder: files of these names are deleted."""
+    video = {"name": "a.mp4", "sha256": "0"}
+    write_json(tmp_path / "records" / "a.json", {"video": video, "subjects": [name], "key": "k"})
+    outputs = Outputs(tmp_path)
+    for look in (lambda: outputs.written("a", "k"), outputs.owners):
+        with pytest.raises(FormatError, match="names a subject that cannot be a file"):
+            look()
+    write_json(tmp_path / "preprocess.json", {"video": video, "subjects": [name]})
+    with pytest.raises(FeatureError, match="names a subject that cannot be a file"):
+        Folder(tmp_path).subjects()
+    with pytest.raises(FeatureError, match="names a subject"):
+        _drop_others(Folder(tmp_path), set())
+
+
+def test_a_record_that_may_not_be_read_is_not_damaged(tmp_path, monkeypatch):
+    write_json(tmp_path / "records" / "a.json", {"key": "k"})
+    write_json(tmp_path / "preprocess.json", {"made_with": "k"})
+
+    def forbidden(*arguments, **options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    for look in (lambda: Outputs(tmp_path).record("a"), Folder(tmp_path).record):
+        with pytest.raises(FormatError, match=r"\(permission denied\): check its permissions"):
+            look()

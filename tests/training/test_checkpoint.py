@@ -154,11 +154,11 @@ def test_weights_that_are_not_this_networks(saved):
     ):
         save_file(changed, folder / WEIGHTS)
         edit(folder, sha256=digest(folder))
-        with pytest.raises(CheckpointError, match="damaged or missing"):
+        with pytest.raises(CheckpointError, match="damaged"):
             load_checkpoint(folder)
     (folder / WEIGHTS).write_bytes(b"\xff" * 100)
     edit(folder, sha256=digest(folder))
-    with pytest.raises(CheckpointError, match="damaged or missing"):
+    with pytest.raises(CheckpointError, match=r"is damaged|is missing"):
         load_checkpoint(folder)
 
 

@@ -1,0 +1,92 @@
+"""Parquet files as strangers send them: some bytes may stand for any number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from avaffect.errors import UsageError
+from avaffect.files.outside import MOST_COLUMNS, MOST_VALUES_BYTES, require_rows
+
+LONGEST_TEXT = 4096
+"""Bytes of a text in a column."""
+_LIMITS = {"thrift_string_size_limit": 8 << 20, "thrift_container_size_limit": 1 << 17}
+
+
+@contextmanager
+def open_parquet(path: Path, reads: int | None = None) -> Iterator[pq.ParquetFile]:
+    """A parquet file whose columns `read_column` may read; in a block of `outside.reading`.
+
+    Bounds: `outside.MOST_COLUMNS`; rows and values as in `outside.require_rows`, packed and not;
+    texts are kept once each, as they are in the file.
+
+    Args:
+        path: the file.
+        reads: how many columns will be in memory together; None for all.
+
+    Raises:
+        UsageError: it is larger, its parts contradict each other, or it holds lists.
+        Exception: whatever Arrow says of a damaged file.
+    """
+    meta = pq.read_metadata(path)
+    schema = meta.schema.to_arrow_schema()
+    groups = [meta.row_group(number) for number in range(meta.num_row_groups)]
+    if meta.num_columns > MOST_COLUMNS:
+        raise UsageError(f"it has {meta.num_columns:,} columns")
+    if meta.num_columns != len(schema):
+        raise UsageError("it has columns of lists")
+    if sum(one.num_rows for one in groups) != meta.num_rows:
+        raise UsageError("its numbers of rows contradict each other")
+    size = path.stat().st_size
+    require_rows(meta.num_rows, 8 * (meta.num_columns if reads is None else reads), size)
+    unpacked = sum(max(0, one.total_byte_size) for one in groups)
+    if unpacked > max(MOST_VALUES_BYTES, 16 * size):
+        raise UsageError(f"it has {unpacked / 1e9:,.1f} GB when unpacked")
+    texts = [field.name for field in schema if _is_text(field.type)]
+    with pq.ParquetFile(path, read_dictionary=texts, **_LIMITS) as file:
+        yield file
+
+
+def read_column(file: pq.ParquetFile, name: str) -> NDArray[Any]:
+    """A column of `open_parquet`: numbers, null as NaN, or objects: texts, dates, None.
+
+    Raises:
+        UsageError: there is no such column, it holds something else, or a text is longer than
+            `LONGEST_TEXT`.
+        Exception: whatever Arrow says of a damaged file.
+    """
+    kind = file.schema_arrow.field(name).type
+    simple = pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
+    if not (simple or pa.types.is_dictionary(kind) or _is_text(kind)):
+        raise UsageError(f"its column '{name}' holds neither numbers nor text")
+    column = file.read(columns=[name]).column(name)
+    if simple:
+        return np.asarray(column.to_numpy(zero_copy_only=False))
+    parts = [np.zeros(0, object), *map(_texts, column.chunks)]
+    return np.concatenate(parts)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _texts(chunk: Any) -> NDArray[Any]:
+    """Objects [N] of a chunk, each text once in memory."""
+    if not pa.types.is_dictionary(chunk.type):
+        chunk = chunk.dictionary_encode()
+    if _is_text(chunk.dictionary.type):
+        longest = pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0
+        if longest > LONGEST_TEXT:
+            raise UsageError(f"a text is {longest:,} bytes long")
+    # The last one stands for null.
+    known = np.array([*chunk.dictionary.to_pylist(), None], object)
+    places = chunk.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
+    return np.asarray(known[places], object)
