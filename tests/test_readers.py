@@ -30,8 +30,9 @@ from avaffect.features.audio import audio_features
 from avaffect.features.picture_file import picture_size, read_picture
 from avaffect.features.provenance import provenance
 from avaffect.features.spool import Spool
-from avaffect.features.store import SpooledSubject, SubjectFeatures, write_subject
+from avaffect.features.store import SpooledSubject, SubjectFeatures
 from avaffect.features.tensors import ArraySpec
+from avaffect.features.writing import write_subject
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import read_annotations
 from avaffect.files.image_rows import is_image_list

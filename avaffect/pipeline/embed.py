@@ -16,8 +16,9 @@ from avaffect.errors import CheckpointError, FeatureError, UnknownNameError, Usa
 from avaffect.features.encoders import ENCODERS
 from avaffect.features.pictures import FACES, HAS_FACE, WithPictures, side_of
 from avaffect.features.provenance import backbone_key, backbones_in
-from avaffect.features.store import StoredSubject, replace_arrays
+from avaffect.features.store import StoredSubject
 from avaffect.features.tensors import Array, ArraySpec
+from avaffect.features.writing import replace_arrays
 from avaffect.models.zoo import find_model
 from avaffect.pipeline.folder import Folder
 from avaffect.pipeline.pictures import with_pictures

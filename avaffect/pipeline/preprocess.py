@@ -14,13 +14,8 @@ from typing import Any
 from avaffect.config import AnalysisConfig
 from avaffect.errors import boundary, output_error
 from avaffect.features.provenance import provenance
-from avaffect.features.store import (
-    FACES,
-    SpooledSubject,
-    StoredSubject,
-    replace_configuration,
-    write_subject,
-)
+from avaffect.features.store import FACES, SpooledSubject, StoredSubject
+from avaffect.features.writing import replace_configuration, write_subject
 from avaffect.files.atomic import sync_all
 from avaffect.files.challenge import subject_file_name
 from avaffect.files.ours import relative

@@ -15,8 +15,9 @@ from avaffect.config import AnalysisConfig
 from avaffect.errors import FeatureError, output_error
 from avaffect.faces.align import align
 from avaffect.features.encoders import Encoder
-from avaffect.features.store import POINT_NAMES, StoredSubject, replace_arrays
+from avaffect.features.store import POINT_NAMES, StoredSubject
 from avaffect.features.tensors import Array, ArraySpec
+from avaffect.features.writing import replace_arrays
 from avaffect.media.frames import Frame, FrameReader
 from avaffect.pipeline.folder import Folder
 from avaffect.pipeline.recorder import crop_file, frames_at_once, write_crop

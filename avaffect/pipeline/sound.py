@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE, AnalysisConfig, MediaConfig
 from avaffect.features.audio import audio_features, audio_specs, window_samples
-from avaffect.features.store import StoredSubject, replace_arrays
+from avaffect.features.store import StoredSubject
 from avaffect.features.tensors import Array, ArraySpec
 from avaffect.features.voice import VOICE, VoiceNet, hear
+from avaffect.features.writing import replace_arrays
 from avaffect.media.probe import first_frame_time
 from avaffect.media.sound import SoundInfo, extract_sound
 from avaffect.pipeline.folder import Folder

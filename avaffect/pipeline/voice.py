@@ -17,7 +17,8 @@ from avaffect.config import AnalysisConfig, MediaConfig
 from avaffect.errors import MediaError, NoVideoStreamError, UsageError, output_error
 from avaffect.features.provenance import array_key, provenance
 from avaffect.features.spool import Spool
-from avaffect.features.store import FACES, SpooledSubject, write_subject
+from avaffect.features.store import FACES, SpooledSubject
+from avaffect.features.writing import write_subject
 from avaffect.files.atomic import sync_folder
 from avaffect.media.container import choose_audio, choose_video, open_container
 from avaffect.media.facts import sound_facts

@@ -14,8 +14,9 @@ from avaffect.datasets.check import BINS, check
 from avaffect.errors import InputNotFoundError, UnknownNameError
 from avaffect.features.provenance import provenance
 from avaffect.features.spool import Spool
-from avaffect.features.store import SpooledSubject, write_subject
+from avaffect.features.store import SpooledSubject
 from avaffect.features.tensors import ArraySpec
+from avaffect.features.writing import write_subject
 from avaffect.files.challenge import write_annotations
 from avaffect.files.mtl import MtlSubject, write_mtl
 from avaffect.progress import Progress

@@ -11,8 +11,9 @@ from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.own import load_own
 from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
 from avaffect.features.spool import Spool
-from avaffect.features.store import FACES, SpooledSubject, write_subject
+from avaffect.features.store import FACES, SpooledSubject
 from avaffect.features.tensors import ArraySpec
+from avaffect.features.writing import write_subject
 from avaffect.files.editions import EXPRESSIONS
 from avaffect.progress import Progress
 

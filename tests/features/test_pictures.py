@@ -21,8 +21,9 @@ from avaffect.features.pictures import (
 )
 from avaffect.features.provenance import provenance
 from avaffect.features.spool import Spool
-from avaffect.features.store import SpooledSubject, SubjectFeatures, write_subject
+from avaffect.features.store import SpooledSubject, SubjectFeatures
 from avaffect.features.tensors import ArraySpec
+from avaffect.features.writing import write_subject
 
 FRAMES = 6
 

@@ -14,14 +14,9 @@ from avaffect.errors import DiskFullError, FeatureError, OutputError
 from avaffect.features import store
 from avaffect.features.provenance import array_key, provenance
 from avaffect.features.spool import Spool
-from avaffect.features.store import (
-    COLUMNS,
-    SpooledSubject,
-    SubjectFeatures,
-    replace_arrays,
-    write_subject,
-)
+from avaffect.features.store import COLUMNS, SpooledSubject, SubjectFeatures
 from avaffect.features.tensors import ArraySpec
+from avaffect.features.writing import replace_arrays, write_subject
 
 FRAMES = 90
 ARRAYS = {"embedding": ArraySpec((6,), "float16"), "mesh": ArraySpec((4, 3), "float32")}

@@ -19,8 +19,9 @@ from avaffect.errors import (
     UsageError,
 )
 from avaffect.features.provenance import provenance
-from avaffect.features.store import SubjectFeatures, replace_arrays
+from avaffect.features.store import SubjectFeatures
 from avaffect.features.tensors import ArraySpec
+from avaffect.features.writing import replace_arrays
 from avaffect.networks import backbones
 from avaffect.pipeline import embed as module
 from avaffect.pipeline.embed import array_name, embed, load_backbone

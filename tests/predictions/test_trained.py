@@ -11,8 +11,9 @@ from avaffect.config import PredictConfig
 from avaffect.errors import CheckpointError, FeatureError
 from avaffect.features.provenance import provenance
 from avaffect.features.spool import Spool
-from avaffect.features.store import SpooledSubject, SubjectFeatures, write_subject
+from avaffect.features.store import SpooledSubject, SubjectFeatures
 from avaffect.features.tensors import ArraySpec
+from avaffect.features.writing import write_subject
 from avaffect.files.challenge import write_challenge
 from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS
 from avaffect.networks.network import Statistics
