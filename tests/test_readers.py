@@ -453,8 +453,8 @@ def test_what_is_no_file(reader: Reader, made: Any, tmp_path: Path, monkeypatch:
 def test_a_valid_file_of_each_is_read(made: Any) -> None:
     """Else the mutations would start from nothing."""
     # Films and nets are too large to be made here; some records want more than is beside them.
-    partial = ("a.mp4", "head.pb", "net.onnx", "net.tflite", "th.json", "folds.json", "preprocess.json",
-               "checkpoint.json", "network.safetensors")  # fmt: skip
+    partial = ("a.mp4", "head.pb", "net.onnx", "net.tflite", "th.json", "folds.json",
+               "preprocess.json", "checkpoint.json", "network.safetensors")  # fmt: skip
     for reader in READERS:
         if reader.name not in partial:
             reader.read(made(reader)[0])
