@@ -21,7 +21,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from avaffect.config import AudioConfig, PredictConfig
+from avaffect.config import AudioConfig, MediaConfig, PredictConfig
 from avaffect.datasets.folds import Folds
 from avaffect.datasets.tables import TableFeatures, read_any
 from avaffect.errors import AvaffectError, ModelError
@@ -36,16 +36,24 @@ from avaffect.features.writing import write_subject
 from avaffect.files.atomic import write_json
 from avaffect.files.challenge import read_annotations
 from avaffect.files.image_rows import is_image_list
+from avaffect.files.known import known_subjects
 from avaffect.files.mtl import read_mtl
+from avaffect.files.ours import read_claims, write_claims
 from avaffect.files.outside import reading
 from avaffect.files.single import read_single
-from avaffect.files.table import read_table, write_table
+from avaffect.files.submission_zip import is_own_zip, write_zip
+from avaffect.files.table import read_about, read_table, write_table
 from avaffect.files.templates import read_template
+from avaffect.media.container import open_container
+from avaffect.media.foreign import describe
 from avaffect.media.frames import FrameReader
+from avaffect.media.sound import read_blocks
+from avaffect.media.stills import stills
+from avaffect.media.tracks import choose_track, pieces
 from avaffect.metrics.thresholds import Thresholds
 from avaffect.models.session import OnnxNet, TfliteNet, read_bundle
 from avaffect.pipeline.choices import with_checkpoint
-from avaffect.pipeline.folder import Folder
+from avaffect.pipeline.folder import Folder, source_name
 from avaffect.pipeline.outputs import Outputs
 from avaffect.pipeline.predicted import open_predictions
 from avaffect.pipeline.submit import check_submission
@@ -205,12 +213,56 @@ def template(task: str, edition: str) -> Callable[[Path], Any]:
     return lambda path: read_template(path, task, edition)
 
 
+def read_folder(path: Path) -> None:
+    folder = Folder(path.parent)
+    folder.video(), folder.media(), folder.sound(), folder.ours(), source_name(path.parent)
+    folder.require_free_for("b.mp4", "0")
+    folder.finished("k")
+    folder.subjects()
+
+
+def read_outputs(path: Path) -> None:
+    outputs = Outputs(path.parents[1])
+    outputs.written("a", "k"), outputs.owners(), outputs.ours(), outputs.require_place("a")
+    outputs.require_free_for("a", ABOUT)
+
+
+def read_boxes(path: Path) -> None:
+    open_container(path).close()
+
+
+def read_sound(path: Path) -> None:
+    stills(path)
+    if track := choose_track(path, MediaConfig()):
+        list(pieces(path, track))
+    list(read_blocks(path, 1.0))
+
+
+def box(kind: bytes, content: bytes = b"") -> bytes:
+    return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+
+ENTRIES = bytes(8) + box(b"avc1", bytes(16))
+MP4 = box(b"ftyp", b"isom" + bytes(4)) + box(
+    b"moov", box(b"trak", box(b"mdia", box(b"minf", box(b"stbl", box(b"stsd", ENTRIES)))))
+)
 RUN = RunConfig(parse_recipe(TREE, "here"), DataConfig("x", "y")).to_dict()
 ABOUT = {"name": "a.mp4", "sha256": "0"}
+PREPARED = {
+    "video": ABOUT, "name": "a", "subjects": ["a"], "frames": 1, "faces": 1, "made_with": "k",
+    "files": ["features/a", "audio.wav"], "media": {"first_time_s": 0.5},
+    "sound": {"samples": 1, "sample_rate": 16_000, "duration_s": 1, "start_s": 0, "end_s": 1,
+              "errors": 0, "mix": "downmix", "cuts": [[1, 2]]},
+}  # fmt: skip
+PREDICTED = {
+    "video": ABOUT, "subjects": ["a"], "files": ["tables/a.parquet"], "key": "k",
+    "edition": "abaw5", "single": ["MTL_Challenge/MTL_predictions.txt"], "faces": {"a": 1},
+}  # fmt: skip
 READERS = [
     Reader("a.txt", text("valence,arousal", "0.5,0.1", "-5,-5"), annotations("va")),
     Reader("e.txt", text("Neutral,Anger", "1", "-1"), annotations("expr")),
     Reader("au.txt", text("AU1,AU2", AU, AU), annotations("au")),
+    Reader("turned.txt", text("arousal,valence", "0.5,0.1", "-5,-5", ""), annotations("va")),
     Reader("mtl.txt", text("image,va", f"v/00001.jpg,0,0,1,{AU}"), read_mtl),
     Reader("s.txt", text("image_location,valence,arousal", "v/00001.jpg,0,1"),
            lambda path: read_single(path, "va", "abaw5")),
@@ -247,15 +299,16 @@ READERS = [
     Reader("provenance.json", make_store, read_store),
     Reader("frames.parquet", make_store, read_store),
     Reader("arrays.safetensors", make_store, read_store),
-    Reader("preprocess.json",
-           record({"video": ABOUT, "subjects": ["a"], "frames": 1, "faces": 1, "made_with": "k"}),
-           lambda path: (Folder(path.parent).video(), Folder(path.parent).finished("k"),
-                         Folder(path.parent).subjects())),
-    Reader("records/a.json",
-           record({"video": ABOUT, "subjects": ["a"], "files": ["tables/a.parquet"], "key": "k"}),
-           lambda path: (Outputs(path.parents[1]).written("a", "k"),
-                         Outputs(path.parents[1]).owners(),
-                         Outputs(path.parents[1]).require_free_for("a", ABOUT))),
+    Reader("preprocess.json", record(PREPARED), read_folder),
+    Reader(".work/claims.json", lambda path: write_claims(path, ["features/a"]),
+           lambda path: (read_claims(path), Folder(path.parents[1]).ours())),
+    Reader("records/a.json", record(PREDICTED), read_outputs),
+    Reader("known/a.parquet", make_table,
+           lambda path: (known_subjects(path.parent, ["a"]), read_about(path))),
+    Reader("own.zip", lambda path: write_zip(path, [("a.txt", ["x\n"])]), is_own_zip),
+    Reader("a.mp4", lambda path: path.write_bytes(MP4), read_boxes),
+    Reader("a.dat", lambda path: path.write_bytes(b"NIST_1A"), describe),
+    Reader("a.wav", make_wav, read_sound),
     Reader("checkpoint/checkpoint.json", make_spool,
            lambda path: Spool.resume(path.parent, {}, "key")),
     Reader("face.jpg", picture, read_face),
@@ -400,9 +453,9 @@ def test_what_is_no_file(reader: Reader, made: Any, tmp_path: Path, monkeypatch:
 
 def test_a_valid_file_of_each_is_read(made: Any) -> None:
     """Else the mutations would start from nothing."""
-    # Nets are too large to be made here, and some records want more than is beside them.
-    partial = ("head.pb", "net.onnx", "net.tflite", "th.json", "folds.json", "preprocess.json",
-               "checkpoint.json", "network.safetensors")  # fmt: skip
+    # Films and nets are too large to be made here; some records want more than is beside them.
+    partial = ("a.mp4", "head.pb", "net.onnx", "net.tflite", "th.json", "folds.json",
+               "preprocess.json", "checkpoint.json", "network.safetensors")  # fmt: skip
     for reader in READERS:
         if reader.name not in partial:
             reader.read(made(reader)[0])

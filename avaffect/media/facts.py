@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from avaffect.config import MediaConfig
+from avaffect.errors import MediaError
+from avaffect.files.outside import reading
 from avaffect.media.container import choose_audio, open_container
 from avaffect.media.probe import MediaInfo
 from avaffect.media.sound import first_sound_time
@@ -63,7 +66,7 @@ def video_facts(info: MediaInfo, times: NDArray[np.float64], first_time_s: float
     if len(times) > 1 and times[-1] > times[0]:
         fps = float((len(times) - 1) / (times[-1] - times[0]))
     step = 1 / (fps or info.video.fps or 25)
-    with open_container(info.path) as container:
+    with _reading(info.path), open_container(info.path) as container:
         start = _start(container)
     return MediaFacts(
         first_time_s,
@@ -89,11 +92,15 @@ def sound_facts(path: Path, config: MediaConfig, rate: float, duration_s: float)
     Raises:
         InputNotFoundError, MediaError: the file cannot be read.
     """
-    with open_container(path) as container:
+    with _reading(path), open_container(path) as container:
         stream = choose_audio(container, path, config.audio_stream)
         start = _start(container)
         begin = None if stream is None else first_sound_time(container, stream)
     return MediaFacts(begin or 0.0, rate, duration_s, start_s=start)
+
+
+def _reading(path: Path) -> AbstractContextManager[None]:
+    return reading(path, MediaError, "cannot be used", "convert it to MP4")
 
 
 def _start(container: InputContainer) -> float | None:

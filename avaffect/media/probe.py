@@ -202,10 +202,14 @@ def first_frame_time(path: Path | str, config: MediaConfig = DEFAULTS) -> float:
     return probe(path, config).video.first_time_s
 
 
-@boundary()
 def video_hash(path: Path | str) -> str:
-    """SHA-256 of the file's content, 64 hexadecimal digits."""
-    with Path(path).open("rb") as file:
+    """SHA-256 of the file's content, 64 hexadecimal digits.
+
+    Raises:
+        InputNotFoundError: there is no such file.
+        MediaError: it may not be read.
+    """
+    with reading(path, MediaError), Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

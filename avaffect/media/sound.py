@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from avaffect.config import SAMPLE_RATE, MediaConfig
 from avaffect.errors import MediaError
 from avaffect.files.atomic import atomic_path
+from avaffect.files.outside import reading
 from avaffect.media.channels import DOWNMIX, Mix, choose_mix
 from avaffect.media.container import open_container
 from avaffect.media.ffmpeg import file_input, pipe_from
@@ -138,7 +139,8 @@ def extract_sound(
     if track is None:
         return None
     mix = choose_mix(path, track, config.channel, on_event)
-    with open_container(path) as container:
+    unusable = reading(path, MediaError, "has sound that cannot be used", "convert it to MP4")
+    with unusable, open_container(path) as container:
         begin_s = first_sound_time(container, container.streams.audio[track.ordinal])
     if begin_s is None or first_time_s is None:
         begin = 0
@@ -187,17 +189,16 @@ def read_blocks(wav: Path | str, block_s: float) -> Iterator[NDArray[np.float32]
         float32 [samples] in -1..1; the last block may be shorter.
 
     Raises:
-        MediaError: the file cannot be read or is not mono.
+        MediaError: the file is missing, cannot be read or is not mono.
     """
-    try:
-        with soundfile.SoundFile(wav) as file:
-            if file.channels != 1:
-                raise MediaError(f"'{wav}' has {file.channels} channels", "mix it down to one")
-            size = max(1, round(block_s * file.samplerate))
-            while len(block := file.read(size, dtype="float32")):
-                yield block
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise MediaError(f"the sound '{wav}' cannot be read ({error})", "make it again") from error
+    gone = MediaError(f"there is no sound '{wav}'", "make it again")
+    unusable = reading(wav, MediaError, "cannot be read", "make it again", missing=gone)
+    with unusable, soundfile.SoundFile(wav) as file:
+        if file.channels != 1:
+            raise MediaError(f"'{wav}' has {file.channels} channels", "mix it down to one")
+        size = max(1, round(block_s * file.samplerate))
+        while len(block := file.read(size, dtype="float32")):
+            yield block
 
 
 def first_sound_time(container: InputContainer, stream: AudioStream) -> float | None:

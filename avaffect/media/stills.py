@@ -6,6 +6,8 @@ from pathlib import Path
 
 import av
 
+from avaffect.errors import MediaError
+from avaffect.files.outside import reading
 from avaffect.media.container import COVER, open_container
 
 # A film has more pictures than this.
@@ -25,7 +27,8 @@ def stills(path: Path) -> int | None:
     Raises:
         InputNotFoundError, MediaError: the file cannot be opened.
     """
-    with open_container(path) as container:
+    unusable = reading(path, MediaError, "cannot be used", "convert it to MP4")
+    with unusable, open_container(path) as container:
         pictures = [one for one in container.streams.video if not one.disposition & COVER]
         sounds = list(container.streams.audio)
         if not pictures or not sounds:

@@ -17,6 +17,8 @@ from av.stream import Discard
 from numpy.typing import NDArray
 
 from avaffect.config import MediaConfig
+from avaffect.errors import MediaError
+from avaffect.files.outside import reading
 from avaffect.media.container import (
     check_channel,
     choose_audio,
@@ -121,8 +123,13 @@ def _choose(path: Path, config: MediaConfig, on_event: EventCallback) -> Track |
 
 
 def pieces(path: Path, track: Track) -> Iterator[Piece]:
-    """The sound of ``track``, some at a time, as far as it can be decoded."""
-    with open_container(path) as container:
+    """The sound of ``track``, some at a time, as far as it can be decoded.
+
+    Raises:
+        InputNotFoundError, MediaError: ``path`` cannot be read.
+    """
+    unusable = reading(path, MediaError, "has sound that cannot be used", "convert it to MP4")
+    with unusable, open_container(path) as container:
         stream = container.streams.audio[track.ordinal]
         for other in container.streams:
             if other.index != stream.index:

@@ -18,7 +18,6 @@ from avaffect.models.zoo import find_model
 _DETECTOR_MODELS = {"mtcnn": ("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet")}
 _ALIGNER_MODELS = {"mesh": (), "fan": ("2dfan4",)}
 CROPS = "crops"
-# Settings of the media that came after the first stores; not used, they leave keys as they were.
 WAV = "wav"
 
 

@@ -21,7 +21,7 @@ from avaffect.errors import FormatError, UsageError, boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.editions import DEFAULT_EDITION, edition_named
 from avaffect.files.lock import LOCK, alone_in
-from avaffect.files.ours import require_ours
+from avaffect.files.ours import holds, require_ours
 from avaffect.files.outside import read_json, reading
 from avaffect.pipeline.validation import Pairs, scores_of, write_validation
 from avaffect.progress import EventCallback, Notice, ignore_events
@@ -369,8 +369,7 @@ def _is_output(path: Path) -> bool:
 def is_run(out: Path) -> bool:
     """Whether ``out`` is a run's folder, of whatever version, also if its settings are damaged."""
     with suppress(OSError):
-        text = (out / RUN).read_text("utf-8", "replace")
-        if '"recipe"' in text and '"version"' in text:
+        if holds(b'"recipe"', b'"version"')(out / RUN):
             return True
     return any((one / FACTS).is_file() for one in [*out.glob("last"), *out.glob("fold-*/last")])
 

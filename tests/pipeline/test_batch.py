@@ -153,7 +153,7 @@ def test_single_file_of_an_earlier_run_stays_when_all_fails_or_is_interrupted(ac
     with PredictBatch(out, CONFIG, form="single") as batch:
         batch(video(tmp_path, "a.mp4", "a"))
     before = written(out)
-    with PredictBatch(out, CONFIG, form="single") as batch, pytest.raises(FileNotFoundError):
+    with PredictBatch(out, CONFIG, form="single") as batch, pytest.raises(InputNotFoundError):
         batch(tmp_path / "gone.mp4")
     assert written(out) == before
     with pytest.raises(KeyboardInterrupt), PredictBatch(out, CONFIG, form="single") as batch:

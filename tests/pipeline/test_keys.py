@@ -51,7 +51,7 @@ def test_a_changed_setting_changes_what_depends_on_it(config, depends):
 def test_settings_that_came_later_leave_the_keys_of_earlier_stores():
     """As they were when ``MediaConfig`` had two fields."""
     media = {"video_stream": None, "audio_stream": None}
-    assert media_settings(BASE) == media
+    assert media_settings(BASE.media) == media
     assert keys("v1", BASE)["wav"] == array_key("v1", "wav", media)
 
 

@@ -58,7 +58,7 @@ def test_names_that_clash_all_the_same_are_refused(extra, study):
 def test_preprocessed_folders_keep_their_names(tmp_path):
     for place, record in (("P01/s1", {"name": "P01_s1"}), ("P02/s1", {"name": "P02_s1"})):
         (tmp_path / place).mkdir(parents=True)
-        facts = {"video": {"name": "s1.mp4"}, **record}
+        facts = {"video": {"name": "s1.mp4", "sha256": "0"}, **record}
         (tmp_path / place / "preprocess.json").write_text(json.dumps(facts))
     found = prepared_in(tmp_path)
     assert [joined(one) for one in names_of(found, [str(tmp_path)]).values()] == [
