@@ -133,12 +133,13 @@ class Row:
             valued: frames with a value, where values are wanted; None where faces are.
             faces_of: by subject, frames with a face; None where it does not matter.
             only_sound: there is no picture.
-            rotate: the turn by which faces are found where none was found.
+            rotate: the turn by which faces would be upright; None if they are.
         """
         code = 0
         voices = 0 if valued is None else valued - faces
         verdict, told = lacking(frames, faces_of or {}, voices, only_sound)
-        outcome = f"{verdict} ({'; '.join(filter(None, (told, outcome)))})"
+        lying = "" if rotate is None else f"faces are not upright: --rotate {rotate}"
+        outcome = f"{verdict} ({'; '.join(filter(None, (lying, told, outcome)))})"
         if not (faces if valued is None else valued):
             if faces:
                 error: AvaffectError = AvaffectError(

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.faces.align import warp
 from avaffect.faces.face import Face
 from avaffect.faces.landmarks import ROI_SCALE, roi_from_mesh
@@ -33,8 +34,8 @@ _FLOOR = 0.1
 _WEIGHT = np.array([0.2, 0.3, 0.5])  # of the regions: what a face shows is mostly in its mouth
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Quality(ArrayRecord):
     """What can be seen of a face.
 
     Attributes:

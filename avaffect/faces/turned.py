@@ -29,6 +29,19 @@ MIN_SCORE, MIN_PRESENCE = 0.75, 0.9
 LEVEL = math.radians(25)
 
 
+def turn_of(rolls: NDArray[np.floating]) -> int | None:
+    """The turn in degrees clockwise that brings faces upright; None if most of them are.
+
+    Args:
+        rolls: [N], the faces' roll in degrees, positive where the head leans to the right of the
+            picture.
+    """
+    if not len(rolls):
+        return None
+    turn = -90 * round(float(np.median(rolls)) / 90) % 360
+    return turn or None
+
+
 @dataclass(slots=True, eq=False)
 class TurnedLook:
     """Keeps some frames of a video, and looks at them turned if nobody was found in it.

@@ -20,7 +20,7 @@ from avaffect.faces.search import SECOND, Detect, Search
 from avaffect.faces.shape import ShapeReader
 from avaffect.faces.subjects import Subject, TrackSummary, name_subjects
 from avaffect.faces.track import TrackedFace, Tracker
-from avaffect.faces.turned import TurnedLook
+from avaffect.faces.turned import TurnedLook, turn_of
 from avaffect.features.encoders import Encoder, build_encoder, encoder_spec
 from avaffect.features.face_pose import SIZE as FACE_POSE_SIZE
 from avaffect.features.spool import Spool
@@ -92,7 +92,7 @@ class Analysis:
         spool: the records on disk.
         tracks: a summary a track.
         limits: what made the tracker leave somebody out.
-        rotate: the ``MediaConfig.rotate`` by which faces are found where none was found now.
+        rotate: the ``MediaConfig.rotate`` by which faces would be upright; None if they are.
     """
 
     info: MediaInfo
@@ -198,10 +198,8 @@ def analyse(
         on_event(Progress("faces", report.frames, report.frames, finished=True))
         for notice in _damage(path, report):
             on_event(notice)
-        rotate = None
-        if not spool.tracks:
-            turn = turned.turn(nets.detector, nets.landmarker)
-            rotate = None if turn is None else (reader.info.video.rotation + turn) % 360
+        turn = _turn(spool, turned, nets)
+        rotate = None if turn is None else (reader.info.video.rotation + turn) % 360
         tracks = people.summaries(spool, reader.info.video.width)
         found = Analysis(reader.info, report, spool, tracks, tracker.limits, rotate)
         for notice in people.notices(
@@ -214,6 +212,15 @@ def analyse(
         ):
             on_event(notice)
         return found
+
+
+def _turn(spool: Spool, turned: TurnedLook, nets: Nets) -> int | None:
+    """The turn in degrees clockwise that would bring the faces upright, None if there is none."""
+    poses = [spool.base(track)["pose"] for track in spool.tracks]
+    if sum(map(len, poses)) < spool.frames / 2:
+        # Upside down, few are found: those frames are looked at that have none.
+        return turned.turn(nets.detector, nets.landmarker)
+    return turn_of(np.concatenate(poses)[:, 2])
 
 
 def _follow(

@@ -91,7 +91,7 @@ class Predicted:
         faces: by subject, frames with a face.
         files: how many files there are of it.
         again: whether an earlier run with the same settings had written them all.
-        rotate: the ``MediaConfig.rotate`` by which faces are found where none was found now.
+        rotate: the ``MediaConfig.rotate`` by which faces would be upright; None if they are.
     """
 
     frames: int

@@ -76,7 +76,7 @@ class Result:
 
     @property
     def rotate(self) -> int | None:
-        """The ``MediaConfig.rotate`` by which faces are found where none was found now."""
+        """The ``MediaConfig.rotate`` by which faces would be upright; None if they are."""
         rotate = self.about.get("rotate")
         return rotate if isinstance(rotate, int) else None
 

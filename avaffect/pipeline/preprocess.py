@@ -54,7 +54,7 @@ class Preprocessed:
         faces: frames with a face, of the subject seen most often.
         done: what was made now, e.g. ``("faces", "audio")``; empty if all was there.
         sound_only: the file has no picture, so nobody was looked for.
-        rotate: the ``MediaConfig.rotate`` by which faces are found where none was found now.
+        rotate: the ``MediaConfig.rotate`` by which faces would be upright; None if they are.
     """
 
     video: Path

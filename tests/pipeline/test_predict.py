@@ -7,7 +7,7 @@ import pytest
 
 from avaffect.config import AnalysisConfig, AudioConfig, PredictConfig
 from avaffect.errors import FeatureError, NotMediaError, UnknownNameError, UsageError
-from avaffect.features.store import SubjectFeatures
+from avaffect.features.store import GEOMETRY, SubjectFeatures
 from avaffect.pipeline import analyse
 from avaffect.pipeline.choices import with_features
 from avaffect.pipeline.folder import Folder
@@ -281,7 +281,7 @@ def test_the_table_says_where_the_face_is(result, heard):
     """Those of the frame table, so that anybody can check who was followed."""
     frame = result.to_frame()
     stored = SubjectFeatures.open(heard.folder.features("gap")).table()
-    names = [name for name in stored if name not in ("confidence", "track")]
+    names = [name for name in stored if name in ("frame", "time", "present", *GEOMETRY)]
     for name in names:
         column = f"box_{name}" if name in ("left", "top", "right", "bottom") else name
         np.testing.assert_array_equal(frame[column], stored[name], err_msg=name)
