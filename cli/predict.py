@@ -121,6 +121,7 @@ def predict(
     from avaffect.pipeline.batch import PredictBatch, find_sources
     from avaffect.pipeline.choices import parse_tasks, with_checkpoint, with_features
     from avaffect.pipeline.names import joined, names_of
+    from avaffect.pipeline.outputs import RECORDS
     from avaffect.pipeline.voice import only_sound
 
     if options["offline"]:
@@ -144,6 +145,7 @@ def predict(
     names = names_of(sources, inputs)
     device = choose_device(options["device"])
     root = Path(out)
+    first = not (root / RECORDS).is_dir()
     with (
         reporter,
         PredictBatch(
@@ -175,7 +177,8 @@ def predict(
             )
 
         def notes() -> None:
-            for note in batch.predictor.notes:
+            # Once: who goes on in the same folder has read them.
+            for note in batch.predictor.notes if first else ():
                 reporter.say(f"note: {note}")
 
         code = run_all(sources, work, reporter, debug=ctx.obj, at_end=notes)

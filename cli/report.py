@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,10 +15,24 @@ from typing import Any
 
 import click
 
-from avaffect.errors import AvaffectError, NoFaceError, explained
+from avaffect.errors import (
+    AvaffectError,
+    InputNotFoundError,
+    MediaError,
+    NoFaceError,
+    explained,
+)
 from avaffect.progress import Event, Notice, Progress
 
 _LINE_EVERY_S = 10.0
+# What the last column of a table gets at the least, and the others.
+_LAST, _OTHERS = 26, 8
+# Failures in the closing sentence, where it does not say them as the table does.
+_KINDS = {
+    "no face": "without a face",
+    "no voice": "without a voice",
+    "no value": "without a value",
+}
 
 
 @dataclass
@@ -99,7 +115,15 @@ class Reporter:
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one input."""
+    """What became of one input.
+
+    Attributes:
+        source: its name.
+        outcome: for the table; of what failed a word or two.
+        frames, faces, subjects: for the table.
+        exit_code: 0, or that of ``error``.
+        error: why it failed and what to do, for below the table.
+    """
 
     source: str
     outcome: str
@@ -107,6 +131,18 @@ class Row:
     faces: str = "-"
     subjects: str = "-"
     exit_code: int = 0
+    error: str = ""
+
+    @classmethod
+    def failed(cls, source: Path, error: AvaffectError) -> Row:
+        """A row for what could not be worked through."""
+        read = isinstance(error, MediaError | InputNotFoundError)
+        return cls(
+            source.name or str(source),
+            "unreadable" if read else "failed",
+            exit_code=error.exit_code,
+            error=str(error),
+        )
 
     @classmethod
     def done(
@@ -135,37 +171,47 @@ class Row:
             only_sound: there is no picture.
             rotate: the turn by which faces would be upright; None if they are.
         """
-        code = 0
+        code, text = 0, ""
         voices = 0 if valued is None else valued - faces
         verdict, told = lacking(frames, faces_of or {}, voices, only_sound)
         lying = "" if rotate is None else f"faces are not upright: --rotate {rotate}"
         outcome = f"{verdict} ({'; '.join(filter(None, (lying, told, outcome)))})"
         if not (faces if valued is None else valued):
             if faces:
+                outcome = "no value"
                 error: AvaffectError = AvaffectError(
                     f"none of the {frames} frames of '{source.name}' has a value",
                     "the model needs what the file does not have, such as sound",
                 )
             elif only_sound:
+                outcome = "no voice"
                 error = AvaffectError(
                     f"no voice was heard in any of the {frames} rows of '{source.name}'",
                     "all are marked missing; what the model hears is speech",
                 )
             elif rotate is not None:
+                outcome = "no face"
                 error = NoFaceError(
                     f"no upright face was found in any of the {frames} frames of '{source.name}'",
                     f"faces are found when its picture is turned: --rotate {rotate}",
                 )
             else:
+                outcome = "no face"
                 error = NoFaceError(
                     f"no face was found in any of the {frames} frames of '{source.name}'",
                     "whole pictures, smaller ones (for close-ups) and parts of them (for small "
                     "faces) were looked at, and all rows are marked missing; if there are faces, "
                     "try --detector centerface",
                 )
-            code, outcome = error.exit_code, str(error)
+            code, text = error.exit_code, str(error)
         return cls(
-            source.name or str(source), outcome, str(frames), str(faces), " ".join(subjects), code
+            source.name or str(source),
+            outcome,
+            str(frames),
+            str(faces),
+            " ".join(subjects),
+            code,
+            text,
         )
 
 
@@ -229,8 +275,7 @@ def run_all(
         except Exception as error:
             if debug:
                 raise
-            ours = explain(error)
-            rows.append(Row(str(source), str(ours), exit_code=ours.exit_code))
+            rows.append(Row.failed(source, explain(error)))
     failures = [row for row in rows if row.exit_code]
     if len(rows) > 1 or not failures:
         print_table(
@@ -239,27 +284,56 @@ def run_all(
             [(row.source, row.frames, row.faces, row.subjects, row.outcome) for row in rows],
         )
     if len(rows) == 1 and failures:
-        say_error(failures[0].outcome)
-    elif failures and reporter.quiet:
-        for row in failures:
-            say_error(f"{row.source}: {row.outcome}")
+        say_error(failures[0].error)
     elif failures:
-        say_error(f"{len(failures)} of {len(rows)} inputs failed: see the table")
+        for row in failures:
+            tell(f"{row.source}: {row.error}")
+        say_error(closing(rows))
     if at_end is not None and len(failures) < len(rows):
         at_end()
     codes = {row.exit_code for row in failures}
     return codes.pop() if len(codes) == 1 else int(bool(codes))
 
 
+def closing(rows: Sequence[Row]) -> str:
+    """How many inputs failed and for what, and how many did not."""
+    what: dict[str, int] = {}
+    for row in rows:
+        if row.exit_code:
+            what[row.outcome] = what.get(row.outcome, 0) + 1
+    failed = sum(what.values())
+    kinds = ", ".join(f"{count} {_KINDS.get(kind, kind)}" for kind, count in what.items())
+    return f"{failed} of {len(rows)} inputs failed ({kinds}); {len(rows) - failed} done"
+
+
 def print_table(reporter: Reporter, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print columns on stdout, as wide as they need to be."""
+    """Print columns on stdout; the last one is wrapped so that the table fits the terminal."""
     if reporter.quiet:
         return
     lines = [tuple(map(printable, line)) for line in (header, *rows)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(header) - 1)]
+    whole = shutil.get_terminal_size().columns
+    last = min(_LAST, max(len(line[-1]) for line in lines))
+    # Long names are cut in the middle, the longest first.
+    while sum(widths) + 2 * len(widths) + last > whole and max(widths, default=0) > _OTHERS:
+        widths[widths.index(max(widths))] -= 1
+    left = sum(widths) + 2 * len(widths)
+    room = max(last, whole - left)
     for line in lines:
-        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
-        click.echo("  ".join([*cells, line[-1]]).rstrip())
+        cells = [_cut(cell, width) for cell, width in zip(line, widths, strict=False)]
+        first, *more = textwrap.wrap(
+            line[-1], room, break_long_words=False, break_on_hyphens=False
+        ) or [""]
+        click.echo("  ".join([*cells, first]).rstrip())
+        for rest in more:
+            click.echo(" " * left + rest)
+
+
+def _cut(cell: str, width: int) -> str:
+    if len(cell) > width:
+        head = width // 2
+        cell = f"{cell[:head]}…{cell[head + 1 - width :]}"
+    return cell.ljust(width)
 
 
 def explain(error: Exception) -> AvaffectError:
@@ -282,9 +356,14 @@ def explain(error: Exception) -> AvaffectError:
 
 def say_error(text: str) -> None:
     """The one line on stderr that a failing command ends with."""
+    tell(f"avaffect: {text}")
+
+
+def tell(text: str) -> None:
+    """A line on stderr, also of a quiet command."""
     # Nobody may be there to read it: the exit code tells too.
     with suppress(OSError, ValueError):
-        click.echo(f"avaffect: {printable(text)}", err=True)
+        click.echo(printable(text), err=True)
 
 
 def printable(text: str) -> str:

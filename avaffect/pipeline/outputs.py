@@ -32,7 +32,7 @@ from avaffect.pipeline.predict import Result
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
 
-TABLES = "tables"
+TABLES, RECORDS = "tables", "records"
 WORK = ".predict-work"
 # What another process needs at most for writing the files of a video.
 _PATIENCE_S = 120.0
@@ -138,7 +138,7 @@ class Outputs:
     def tidy(self) -> None:
         """Remove what killed processes left; once a process, see ``files.temporaries``."""
         folders = edition_named(self.edition).folders.values()
-        for name in ("", TABLES, "records", *folders):
+        for name in ("", TABLES, RECORDS, *folders):
             remove_abandoned(self.root / name)
 
     def ours(self) -> set[str]:
@@ -292,7 +292,7 @@ class Outputs:
         return self.root / TABLES / f"{subject_file_name(subject).removesuffix('.txt')}.parquet"
 
     def _record_path(self, name: str) -> Path:
-        return self.root / "records" / f"{name}.json"
+        return self.root / RECORDS / f"{name}.json"
 
 
 def _named(record: Mapping[str, Any]) -> set[str]:

@@ -21,6 +21,11 @@ class Outcome:
     err: str
 
     @property
+    def table(self) -> str:
+        """The output, blanks and line breaks folded: tables wrap at the terminal's edge."""
+        return " ".join(self.out.split())
+
+    @property
     def error(self) -> str:
         """The one line of failure; fails the test if there is not exactly one."""
         (line,) = [line for line in self.err.splitlines() if line.startswith("avaffect:")]
@@ -35,6 +40,8 @@ def run(
     """Runs ``avaffect`` with the arguments given."""
     # `--offline` sets it for the rest of the process.
     monkeypatch.setenv("AVAFFECT_OFFLINE", "")
+    # Tables keep a line a row.
+    monkeypatch.setenv("COLUMNS", "1000")
 
     def command(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["avaffect", *map(str, arguments)])

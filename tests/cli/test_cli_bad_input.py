@@ -256,9 +256,10 @@ def test_one_of_several_fails_and_the_others_are_done(run, clip, tmp_path, files
     assert done.code == 1
     first, second, third = done.out.splitlines()[1:]
     assert first.startswith("1.mp4")
-    assert "2.mp4' is not a video" in second
+    assert second.split() == ["2.mp4", "-", "-", "-", "unreadable"]
+    assert "2.mp4' is not a video" in done.err
     assert third.startswith("3.mp4")
-    assert done.error == "avaffect: 1 of 3 inputs failed: see the table"
+    assert done.error == "avaffect: 1 of 3 inputs failed (1 unreadable); 2 done"
     assert {path.stem for path in (out / "AU_Detection_Challenge").iterdir()} == {"1", "3"}
 
 

@@ -81,8 +81,8 @@ def test_a_folder_of_many(run, run_folder, made, tmp_path):
     shutil.rmtree(tmp_path / "many/a/cropped_aligned")
     done = run("features", tmp_path / "many", "--backbone", run_folder, "--name", "two")
     assert done.code == 1
-    assert "lacks pictures of the aligned faces" in done.out
-    assert done.error == "avaffect: 1 of 2 inputs failed: see the table"
+    assert "lacks pictures of the aligned faces" in done.err
+    assert done.error == "avaffect: 1 of 2 inputs failed (1 failed); 1 done"
     assert len(values(tmp_path / "many/b", "two")) == 12
 
 

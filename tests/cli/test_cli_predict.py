@@ -149,11 +149,17 @@ def test_a_video_on_its_side_gets_the_turn_that_helps(run, clip, ffmpeg, tmp_pat
     for _ in range(2):  # the second time it is already done
         done = run("predict", side, "-o", tmp_path / "out")
         assert (done.code, done.out.splitlines()[1].split()[1:3]) == (0, ["12", "12"])
-        assert "faces are not upright: --rotate 270;" in done.out
+        assert "faces are not upright: --rotate 270;" in done.table
     made = run("preprocess", side, "-o", tmp_path / "made", "--no-audio")
-    assert "faces are not upright: --rotate 270" in made.out
+    assert "faces are not upright: --rotate 270" in made.table
     done = run("predict", side, "-o", tmp_path / "out", "--rotate", "270")
     assert (done.code, "not upright" in done.out) == (0, False)
+
+
+def test_the_notes_of_the_model_are_told_once(run, faceless, clip, tmp_path):
+    assert "note: " in run("predict", clip, "-o", tmp_path / "out", "-t", "va").err
+    assert "note: " not in run("predict", clip, faceless, "-o", tmp_path / "out", "-t", "va").err
+    assert "note: " in run("predict", clip, "-o", tmp_path / "other", "-t", "va").err
 
 
 def test_a_video_upside_down_gets_the_turn_that_helps(run, clip, ffmpeg, tmp_path):
@@ -172,8 +178,7 @@ def test_rows_without_a_face_stay_empty_and_are_told(run, ffmpeg, clip, tmp_path
     for outcome in ("4 files in", "already done"):
         done = run("predict", video, "-o", tmp_path / "out", "--clock", "media")
         assert done.code == 0
-        line = done.out.splitlines()[1]
-        assert f"few faces (16 of 24 rows without a face; {outcome}" in line
+        assert f"few faces (16 of 24 rows without a face; {outcome}" in done.table
     columns, about = read_table(tmp_path / "out/tables/leaves.parquet")
     gone = ~columns["present"]
     assert gone.sum() == 16
@@ -194,7 +199,7 @@ def test_a_wrong_flag_is_undone(run, clip, ffmpeg, tmp_path):
     wrong = tmp_path / "wrong.mp4"
     ffmpeg("-display_rotation", "90", "-i", clip, "-c", "copy", "-an", wrong)
     done = run("predict", wrong, "-o", tmp_path / "out")
-    assert "faces are not upright: --rotate 0;" in done.out
+    assert "faces are not upright: --rotate 0;" in done.table
     assert run("predict", wrong, "-o", tmp_path / "out", "--rotate", "0").code == 0
 
 
@@ -337,7 +342,7 @@ def test_file_names_of_all_kinds(run, faceless, tmp_path, monkeypatch):
         shutil.copy(faceless, tmp_path / name)
     done = run("predict", "-o", "out", "-t", "va", "--", *names)
     assert done.code == 1  # nobody has a face
-    assert done.out.count("no face was found") == len(names)
+    assert done.err.count("no face was found") == len(names)
     assert {path.stem for path in (tmp_path / "out/VA_Estimation_Challenge").iterdir()} == {
         name.removesuffix(".mp4") for name in names
     }

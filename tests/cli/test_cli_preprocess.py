@@ -113,11 +113,13 @@ def test_several_videos_get_a_folder_each_and_the_others_go_on(run, clip, facele
         "preprocess", tmp_path / "text.mp4", clip, faceless, "-o", out, *LIGHT, "--no-audio"
     )
     assert done.code == 1
-    assert done.error == "avaffect: 2 of 3 inputs failed: see the table"
-    rows = done.out.splitlines()[1:]
-    assert "not a video" in rows[0]
-    assert "ok (faces, crops in" in rows[1]
-    assert "no face was found in any of the 8 frames" in rows[2]
+    assert done.error == (
+        "avaffect: 2 of 3 inputs failed (1 unreadable, 1 without a face); 1 done"
+    )
+    assert "unreadable face.mp4 12 12 face ok (faces, crops in" in done.table
+    assert done.table.endswith("nobody.mp4 8 0 nobody no face")
+    assert "text.mp4' is not a video" in done.err
+    assert "no face was found in any of the 8 frames" in done.err
     assert sorted(path.name for path in out.iterdir()) == ["face", "nobody"]
     assert SubjectFeatures.open(out / "face/features/face").names == ("face_pose", *ENCODERS)
     assert not SubjectFeatures.open(out / "nobody/features/nobody").present.any()

@@ -146,13 +146,15 @@ def test_others_go_on_and_the_table_says_what_failed(capsys):
     head, first, second, third = out.splitlines()
     assert head.split() == ["input", "frames", "with", "face", "subjects", "outcome"]
     assert first.split() == ["a.mp4", "100", "90", "x", "ok", "(fine)"]
-    assert second.startswith("b.mp4  -       -          -         unexpected RuntimeError: a bug")
+    assert second.split() == ["b.mp4", "-", "-", "-", "failed"]
     assert third.startswith("c.mp4")
     assert err.splitlines() == [
         "[1/3] a.mp4",
         "[2/3] b.mp4",
         "[3/3] c.mp4",
-        "avaffect: 1 of 3 inputs failed: see the table",
+        "b.mp4: unexpected RuntimeError: a bug: run again with --debug for the traceback, and "
+        "report it",
+        "avaffect: 1 of 3 inputs failed (1 failed); 2 done",
     ]
 
 
@@ -164,14 +166,46 @@ def test_one_failure_is_one_line(capsys):
 def test_quiet_names_each_failure(capsys):
     _, out, err = outcome_of([None, BAD], capsys, quiet=True)
     assert out == ""
-    assert err == "avaffect: b.mp4: no video: get one\n"
+    assert err == (
+        "b.mp4: no video: get one\navaffect: 1 of 2 inputs failed (1 unreadable); 1 done\n"
+    )
 
 
 def test_without_a_face_counts_as_failed():
     row = Row.done(Path("x/v.mp4"), 50, 0, ["v"], "4 files")
-    assert row.exit_code == 1
-    assert "no face was found in any of the 50 frames of 'v.mp4'" in row.outcome
-    assert "--detector centerface" in row.outcome
+    assert (row.exit_code, row.outcome) == (1, "no face")
+    assert "no face was found in any of the 50 frames of 'v.mp4'" in row.error
+    assert "--detector centerface" in row.error
+
+
+def test_the_closing_words_tell_failures_apart(capsys):
+    def work(source):
+        return Row.done(source, 5, 0, ["x"], "4 files") if source.stem == "a" else fail(source)
+
+    def fail(source):
+        raise NotMediaError("no video", "get one") if source.stem == "b" else RuntimeError("bug")
+
+    run_all([*SOURCES[:3], SOURCES[0]], work, Reporter())
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "avaffect: 4 of 4 inputs failed (2 without a face, 1 unreadable, 1 failed); 0 done"
+    )
+
+
+@pytest.mark.parametrize("columns", [80, 72, 400])
+def test_the_table_fits_the_terminal(columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    long = Path("a_very_long_name_of_a_recording_of_participant_07_session_1.mp4")
+    rows = Row.done(
+        long, 123456, 3, [f"{long.stem}_left", f"{long.stem}_right"], "4 files in out",
+        faces_of={"left": 3, "right": 7},
+    )  # fmt: skip
+    run_all([long, SOURCES[0]], lambda source: rows, Reporter())
+    out = capsys.readouterr().out
+    widest = max(map(len, out.splitlines()))
+    assert widest <= columns
+    assert ("…" in out) == (columns < 200) and (
+        "few faces (123453 of 123456" in " ".join(out.split())
+    )
 
 
 def test_what_follows_a_success_does_not_follow_a_failure(capsys):
