@@ -124,7 +124,7 @@ def test_pictures_are_predicted_from_a_video(run, run_folder, prepared, clip, tm
         (["prepared", "--backbone", "run", "--branch", "fase"], 2, "did you mean 'face'?"),
         (["prepared", "--backbone", "run", "--name", "audio"], 2, "choose another one with"),
         (["prepared", "--backbone", "resnet18", "--offline"], 1, "resnet18"),
-        (["prepared", "--backbone", "run", "--device", "gpu"], 2, "no device is called 'gpu'"),
+        (["prepared", "--backbone", "run", "--device", "tpu"], 2, "no device is called 'tpu'"),
     ],
 )
 def test_wrong_use(arguments, code, said, run, run_folder, prepared, tmp_path, monkeypatch):

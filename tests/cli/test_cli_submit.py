@@ -69,9 +69,7 @@ def test_the_first_ten_faults_are_explained_and_the_others_counted(run, folder: 
 def test_without_a_template_it_warns(run, folder: Path) -> None:
     done = run("submit", folder / "out", "-t", "va", "-o", folder / "va.zip")
     assert done.code == 0
-    assert (
-        "warning: no --template: whether every track and row is there cannot be told" in done.err
-    )
+    assert "warning: no template: whether every track and row is there cannot be told" in done.err
     assert "42 rows of 2 tracks, not held against any template" in done.out
 
 
