@@ -106,6 +106,8 @@ class Table(ArrayRecord):
 
     def is_numeric(self, name: str) -> bool:
         """Whether a column holds numbers and nothing else; one of empty cells does not."""
+        if isinstance(self.columns, _Parquet) and name in self.columns.unreadable:
+            return False
         column = self.columns[name]
         if isinstance(column, np.ndarray):
             return column.dtype.kind in "fiub"
@@ -304,8 +306,15 @@ def _cells(
 class _Parquet(Mapping[str, Any]):
     """Columns of a parquet file, each read when it is asked for."""
 
-    def __init__(self, path: Path, names: tuple[str, ...], numeric: frozenset[str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        names: tuple[str, ...],
+        numeric: frozenset[str],
+        unreadable: frozenset[str],
+    ) -> None:
         self._path, self._names, self._numeric = path, names, numeric
+        self.unreadable = unreadable
 
     def __getitem__(self, name: str) -> Any:
         from avaffect.files.parquet import open_parquet, read_column
@@ -324,7 +333,7 @@ class _Parquet(Mapping[str, Any]):
 def _read_parquet(path: Path) -> Table:
     import pyarrow as pa
 
-    from avaffect.files.parquet import open_parquet
+    from avaffect.files.parquet import open_parquet, readable
 
     with open_parquet(path, reads=1) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
@@ -336,7 +345,8 @@ def _read_parquet(path: Path) -> Table:
         or pa.types.is_integer(field.type)
         or pa.types.is_boolean(field.type)
     )
-    return Table(path, names, rows, _Parquet(path, names, numeric))
+    unreadable = frozenset(field.name for field in schema if not readable(field.type))
+    return Table(path, names, rows, _Parquet(path, names, numeric, unreadable))
 
 
 class _Matrix(Mapping[str, Any]):

@@ -64,14 +64,23 @@ def read_column(file: pq.ParquetFile, name: str) -> NDArray[Any]:
         Exception: whatever Arrow says of a damaged file.
     """
     kind = file.schema_arrow.field(name).type
-    simple = pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
-    if not (simple or pa.types.is_dictionary(kind) or _is_text(kind)):
+    if not readable(kind):
         raise UsageError(f"its column '{name}' holds neither numbers nor text")
     column = file.read(columns=[name]).column(name)
-    if simple:
+    if _is_simple(kind):
         return np.asarray(column.to_numpy(zero_copy_only=False))
     parts = [np.zeros(0, object), *map(_texts, column.chunks)]
     return np.concatenate(parts)
+
+
+def readable(kind: pa.DataType) -> bool:
+    """Whether `read_column` reads columns of this type: no lists, no structures."""
+    return _is_simple(kind) or pa.types.is_dictionary(kind) or _is_text(kind)
+
+
+def _is_simple(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_primitive(kind) or types.is_decimal(kind) or types.is_null(kind))
 
 
 def _is_text(kind: pa.DataType) -> bool:

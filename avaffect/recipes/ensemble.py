@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 from pydantic.dataclasses import dataclass
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError, boundary
-from avaffect.files.outside import fits, read_yaml
+from avaffect.files.outside import read_yaml
 from avaffect.recipes.library import change_recipe, load_recipe, recipe_names
 from avaffect.recipes.recipe import Recipe
 from avaffect.recipes.values import BranchName, Count, Layers, Positive
@@ -220,7 +220,7 @@ def load_ensemble(
     """
     path = ensemble_path(name)
     tree = read_yaml(path)
-    if not isinstance(tree, dict) or not fits(tree.get("members"), [dict]):
+    if not isinstance(tree, dict) or not isinstance(tree.get("members"), list):
         raise FormatError(f"'{path}' is no ensemble", _SEEN)
     if len(tree["members"]) > MOST_MEMBERS:
         raise FormatError(f"'{path}' has more than {MOST_MEMBERS} members", _SEEN)

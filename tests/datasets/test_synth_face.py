@@ -7,6 +7,7 @@ import pytest
 
 from avaffect.datasets import synth_face
 from avaffect.datasets.synth_face import ACTIONS, TRAITS, FacePainter, Person, Pose, random_person
+from avaffect.errors import FormatError
 from avaffect.faces.detectors import build_detector
 from avaffect.faces.landmarks import Landmarker, roi_from_detection, roi_from_mesh
 from avaffect.faces.shape import BLENDSHAPE_NAMES, ShapeReader
@@ -136,5 +137,5 @@ def test_data_file_of_another_version_is_refused(tmp_path, monkeypatch) -> None:
         changed = dict(arrays) | {"action_names": np.array(["wink"])}
     np.savez(tmp_path / "other.npz", **changed)
     monkeypatch.setattr(synth_face, "_DATA", tmp_path / "other.npz")
-    with pytest.raises(ValueError, match="does not belong"):
+    with pytest.raises(FormatError, match="does not belong"):
         synth_face._portrait.__wrapped__()
