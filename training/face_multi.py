@@ -195,6 +195,11 @@ def load_net(path: Path) -> FaceNet:
     return net.eval().to(memory_format=torch.channels_last)
 
 
+def plan_of(path: Path) -> Plan:
+    """The plan of the net that :func:`save_net` wrote."""
+    return Plan(**torch.load(path, weights_only=True, map_location="cpu")["plan"])
+
+
 def train(run: Run, faces: Path, out: Path) -> None:
     """Train to the end of the plan, or until a signal says to stop."""
     stop: list[int] = []

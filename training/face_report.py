@@ -1,0 +1,142 @@
+"""Say how good starter-2's face net is, set by set, beside the face net that it replaces.
+
+    python training/face_report.py --faces work/faces --net work/face/net.pt --out work/face
+
+Accuracy, macro F1 and CCC with 95 % intervals over pictures, on the validation part of each set;
+the units' areas under the ROC curve beside the blendshapes'; how often each unit is seen in each
+expression, beside what people coded. Writes ``report.json`` and prints a table. ``--test`` looks
+at FER+'s test part instead: once, at the end. A set that the net never saw (``--without`` in
+face_multi.py) is scored on all of its pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from face_data import Faces, load_all
+from face_multi import load_net, plan_of
+from face_scores import (
+    Ints,
+    Opinions,
+    opinions,
+    rates,
+    unit_aucs,
+    with_intervals,
+)
+from numpy.typing import NDArray
+
+from avaffect.faces.align import AFFWILD2, align
+from avaffect.features.encoders import build_encoder
+from avaffect.files.atomic import write_json
+from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS
+
+OLD = "starter-1-face"
+CHUNK = 64
+# How often people coded a unit in wild faces that most raters gave an expression (RAF-AU's codes,
+# 4,549 faces); in the order surprise, fear, disgust, happy, sad, angry.
+CODED_IN = ("Surprise", "Fear", "Disgust", "Happiness", "Sadness", "Anger")
+CODED = {
+    "AU1": (0.38, 0.39, 0.13, 0.27, 0.22, 0.10),
+    "AU2": (0.33, 0.28, 0.08, 0.24, 0.07, 0.10),
+    "AU4": (0.19, 0.33, 0.52, 0.19, 0.56, 0.52),
+    "AU6": (0.04, 0.09, 0.10, 0.12, 0.10, 0.13),
+    "AU7": (0.03, 0.05, 0.10, 0.07, 0.08, 0.12),
+    "AU10": (0.17, 0.29, 0.38, 0.21, 0.26, 0.45),
+    "AU12": (0.33, 0.38, 0.14, 0.53, 0.18, 0.20),
+    "AU15": (0.03, 0.04, 0.09, 0.04, 0.13, 0.04),
+    "AU23": (0.02, 0.03, 0.03, 0.02, 0.03, 0.05),
+    "AU24": (0.01, 0.02, 0.08, 0.03, 0.07, 0.07),
+    "AU25": (0.81, 0.81, 0.42, 0.72, 0.44, 0.59),
+    "AU26": (0.38, 0.27, 0.15, 0.31, 0.18, 0.17),
+}
+
+
+def old_opinions(faces: Faces, rows: Ints) -> Opinions:
+    """What the replaced face net says of the same pictures; it knows no values and no units."""
+    encoder = build_encoder(OLD)
+    said = []
+    for at in range(0, len(rows), CHUNK):
+        crops = [
+            align(_colour(faces.pictures[row]), places(faces.matrices[row]), encoder.spec.crop)
+            for row in rows[at : at + CHUNK]
+        ]
+        said.append(encoder(np.stack(crops)))
+    probabilities = np.concatenate(said)[:, : len(EXPRESSIONS)]
+    count = len(rows)
+    return Opinions(
+        np.log(np.maximum(probabilities, 1e-9)),
+        np.full((count, 2), np.nan, np.float32),
+        np.full((count, len(ACTION_UNITS)), np.nan, np.float32),
+    )
+
+
+def places(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 [5, 2], where the template's five points lie in the picture."""
+    back = cv2.invertAffineTransform(matrix)
+    points = AFFWILD2.template_px @ back[:, :2].T + back[:, 2]
+    return np.asarray(points, np.float32)
+
+
+def _colour(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return picture if picture.shape[2] == 3 else np.repeat(picture, 3, axis=2)
+
+
+def beside_coded(seen: dict[str, dict[str, float]]) -> dict[str, float]:
+    """For each unit how its rates over the expressions correlate with what people coded."""
+    found = {}
+    for unit, coded in CODED.items():
+        ours = [seen[name][unit] for name in CODED_IN if name in seen]
+        theirs = [rate for name, rate in zip(CODED_IN, coded, strict=True) if name in seen]
+        if len(ours) > 2 and np.std(ours) > 0:
+            found[unit] = round(float(np.corrcoef(ours, theirs)[0, 1]), 2)
+    return found
+
+
+def report_on(faces: Faces, rows: Ints, said: Opinions, old: Opinions) -> dict[str, Any]:
+    """All figures of one set."""
+    read = np.isfinite(faces.units[rows]).all(axis=1)
+    seen = rates(faces, rows, said.units > 0)
+    before = with_intervals(faces, rows, old)
+    return {
+        "pictures": len(rows),
+        "net": with_intervals(faces, rows, said),
+        OLD: {name: value for name, value in before.items() if np.isfinite(value[0])},
+        "unit_auc": unit_aucs(faces, rows[read], said.units[read]),
+        "unit_auc_blendshapes": unit_aucs(faces, rows[read], faces.units[rows[read]]),
+        "unit_rates": seen,
+        "unit_rates_beside_coded": beside_coded(seen),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--faces", type=Path, required=True, help="what face_points.py wrote")
+    parser.add_argument("--net", type=Path, required=True, help="what face_multi.py wrote")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--test", action="store_true", help="the test part: once, at the end")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    net, plan = load_net(options.net), plan_of(options.net)
+    found: dict[str, Any] = {}
+    for name, faces in load_all(options.faces).items():
+        rows = faces.rows("test" if options.test else "validation")
+        if name == plan.without:
+            rows = np.sort(np.concatenate([faces.rows("train"), rows]))
+        if not len(rows):
+            continue
+        said = opinions(net, faces, rows)
+        found[name] = report_on(faces, rows, said, old_opinions(faces, rows))
+        for figure, (value, low, high) in found[name]["net"].items():
+            before = found[name][OLD].get(figure)
+            was = "" if before is None else f"{OLD} {before[0]:.3f}"
+            print(f"{name} {figure}: {value:.3f} ({low:.3f} to {high:.3f}) {was}", flush=True)
+    write_json(options.out / ("report-test.json" if options.test else "report.json"), found)
+
+
+if __name__ == "__main__":
+    main()
