@@ -11,7 +11,7 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
 
-from mobile_face_net import EMBEDDING, EPSILON, STEPS, WINDOWS, FaceNet
+from mobile_face_net import EMBEDDING, EPSILON, STEPS, WINDOWS, Bend, FaceNet
 from mxnet_params import read_params
 
 
@@ -126,4 +126,21 @@ def test_frozen_layers_do_not_learn_and_others_do(start):
     net.freeze(5)
     net(torch.rand(2, 3, 112, 112) * 255).expression.sum().backward()
     assert all(value.grad is None for value in net.trunk[:5].parameters())
-    assert all(value.grad is not None for value in net.trunk[5:].parameters())
+    learnt = [value for value in net.trunk[5:].parameters() if value.requires_grad]
+    assert all(value.grad is not None for value in learnt)
+    assert sum(value.ndim == 4 for value in learnt) > 30
+
+
+def test_a_bend_is_a_prelu_forth_and_back_that_does_not_learn():
+    prelu, bend = torch.nn.PReLU(4), Bend(4)
+    prelu.weight.data = torch.tensor([-1.2, 0.0, 0.4, 1.5])
+    bend.weight.data = prelu.weight.data.clone()
+    x = torch.randn(3, 4, 5, 6)
+    gradients = []
+    for module in (prelu, bend):
+        into = x.clone().requires_grad_()
+        (module(into) ** 2).sum().backward()
+        gradients.append(into.grad)
+        torch.testing.assert_close(module(x), prelu(x))
+    torch.testing.assert_close(*gradients)
+    assert bend.weight.grad is None
