@@ -66,7 +66,7 @@ def load_faces(folder: Path, name: str) -> Faces:
         sure=parts["points"].sure,
         labels=parts["labels"],
         values=scale(parts["labels"].values, parts["labels"].label),
-        units=unit_opinions(parts["points"]),
+        units=unit_opinions(parts["points"], SETS[name].whole),
         twin=parts["twins"].known,
     )
 
@@ -76,10 +76,15 @@ def load_all(folder: Path) -> dict[str, Faces]:
     return {name: load_faces(folder, name) for name in SETS if (folder / name).is_dir()}
 
 
-def unit_opinions(found: Points) -> Floats:
-    """[N, 12], the blendshape proxies' presence, over the population's resting face."""
+def unit_opinions(found: Points, whole: bool) -> Floats:
+    """[N, 12], the blendshape proxies' presence, over the population's resting face.
+
+    All NaN where the pictures do not show whole faces.
+    """
     units = np.full((len(found.pose), len(ACTION_UNITS)), np.nan, np.float32)
-    rows = np.flatnonzero((found.sure > SURE) & np.isfinite(found.pose).all(axis=1))
+    rows = np.flatnonzero(whole & (found.sure > SURE) & np.isfinite(found.pose).all(axis=1))
+    if not len(rows):
+        return units
     rows = rows[frontality(found.pose[rows]) > FRONTAL]
     proxies = unit_proxies()
     raw = proxies.signals(found.pose[rows])

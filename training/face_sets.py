@@ -60,19 +60,22 @@ class FaceSet:
         name: the folder's name.
         grey: whether its pictures have one channel.
         classes: how many of ``EXPRESSIONS``, from the first on, its labels know.
+        whole: whether its pictures show the face down to the chin. Where they do not, the mesh
+            takes an open mouth for a grin, and no units can be read.
     """
 
     name: str
     grey: bool
     classes: int
+    whole: bool
 
 
 SETS = {
     each.name: each
     for each in (
-        FaceSet("ferplus", grey=True, classes=8),
-        FaceSet("rafdb", grey=False, classes=7),
-        FaceSet("affectnet8", grey=False, classes=8),
+        FaceSet("ferplus", grey=True, classes=8, whole=True),
+        FaceSet("rafdb", grey=False, classes=7, whole=False),
+        FaceSet("affectnet8", grey=False, classes=8, whole=True),
     )
 }
 

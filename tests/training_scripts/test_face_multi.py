@@ -68,6 +68,11 @@ def test_without_a_set_nothing_of_it_is_shown(sets):
     assert torch.isfinite(batches(sets, size=30)[0].values).any()
 
 
+def test_units_are_read_only_where_the_whole_face_is_seen(sets):
+    assert np.isfinite(sets["ferplus"].units).all()
+    assert np.isnan(sets["rafdb"].units).all()
+
+
 def said(count):
     return Said(
         torch.randn(count, 8, requires_grad=True),
