@@ -79,12 +79,13 @@ class Shipped(nn.Module):
 
 
 def without_prelu(net: FaceNet) -> FaceNet:
-    """A copy of ``net`` that says the same, each PReLU replaced by :class:`Slopes`."""
+    """A copy of ``net`` that says the same, each PReLU as :class:`Slopes`, or as a ReLU."""
     made = copy.deepcopy(net).eval().float().to(memory_format=torch.contiguous_format)
     for module in list(made.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.PReLU):
-                setattr(module, name, Slopes(child))
+                bent = bool((child.weight != 0).any())
+                setattr(module, name, Slopes(child) if bent else nn.ReLU())
     return made
 
 

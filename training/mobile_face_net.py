@@ -196,6 +196,18 @@ class FaceNet(nn.Module):
         arrays["conv_6dw7_7_conv2d_weight"] = weight[:, :, rows, columns]
         _fold(self.trunk[last], None, arrays, "conv_6dw7_7")
 
+    def slopes(self) -> list[Tensor]:
+        """Copies of the slopes of each PReLU."""
+        return [bend.weight.detach().clone() for bend in self._bends()]
+
+    def bend(self, slopes: list[Tensor]) -> None:
+        """Set the slopes of each PReLU; all 0 make the net one of ReLUs."""
+        for one, slope in zip(self._bends(), slopes, strict=True):
+            one.weight.data.copy_(slope)
+
+    def _bends(self) -> list[Bend]:
+        return [module for module in self.modules() if isinstance(module, Bend)]
+
     def freeze(self, layers: int) -> None:
         """Leave the first ``layers`` of the trunk as they are: edges are edges everywhere."""
         for parameter in self.trunk[:layers].parameters():

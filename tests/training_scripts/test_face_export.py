@@ -61,6 +61,16 @@ def test_the_file_says_what_the_net_says_for_one_face_and_for_many(net, faces, t
     np.testing.assert_allclose(true[:, :8].sum(axis=1), 1, atol=1e-5)
 
 
+def test_a_net_of_relus_has_no_scalings_left(net):
+    plain = FaceNet(None, WINDOWS["small"])
+    plain.bend([torch.zeros_like(slope) for slope in plain.slopes()])
+    kinds = {type(module) for module in face_export.without_prelu(plain).modules()}
+    assert torch.nn.ReLU in kinds
+    assert face_export.Slopes not in kinds
+    kinds = {type(module) for module in face_export.without_prelu(net).modules()}
+    assert face_export.Slopes in kinds
+
+
 def test_eight_bits_say_nearly_the_same(net, faces, tmp_path):
     face_export.export(net, 1.0, tmp_path / "whole.onnx")
     face_export.to_int8(tmp_path / "whole.onnx", tmp_path / "int8.onnx", faces, {})

@@ -16,7 +16,7 @@ import made_up_faces
 from face_batches import Batch, Batches
 from face_data import load_all
 from face_multi import Plan, Run, losses, value_loss
-from mobile_face_net import Said
+from mobile_face_net import WINDOWS, FaceNet, Said
 
 from avaffect.metrics.scores import ccc
 
@@ -145,6 +145,45 @@ def test_an_interrupted_run_goes_on_as_it_would_have(sets, tmp_path):
     assert second.step == 2
     for mine, same in zip(learn(second, 2), expected, strict=True):
         assert mine == pytest.approx(same, rel=1e-3, abs=1e-4)
+
+
+def test_slopes_fade_to_none_and_every_layer_learns(sets):
+    run = Run(replace(PLAN, epochs=3, fade=1), None, "cpu")
+    made = Batches(sets, 6, 80, 0.8, 0, 0, run.last)
+    assert all(value.requires_grad for value in run.net.trunk[0].parameters())
+    seen = []
+    for at in range(3):
+        run.learn(made[at])
+        seen.append(float(run.net.slopes()[0].abs().max()))
+    # PyTorch's PReLU starts at a quarter; an epoch has two steps.
+    assert seen == pytest.approx([0.25, 0.125, 0])
+
+
+def test_a_net_that_says_what_its_teachers_say_is_closest_to_them():
+    teacher = FaceNet(None, WINDOWS["small"]).eval()
+    faces = torch.rand(6, 3, 112, 112) * 255
+    opinion = face_multi.Teachers([teacher, teacher])(faces)
+    torch.testing.assert_close(opinion.expression.sum(1), torch.ones(6))
+    same = Said(opinion.expression.log(), opinion.va, opinion.units.logit())
+    other = Said(-3 * same.expression, same.va + 0.3, -same.units)
+    assert face_multi.taught_loss(same, opinion) < face_multi.taught_loss(other, opinion)
+
+
+def test_teachers_are_learnt_from_and_do_not_learn(sets):
+    teacher = FaceNet(None, WINDOWS["small"])
+    before = teacher.heads.weight.detach().clone()
+    run = Run(PLAN, None, "cpu", [teacher])
+    assert run.learn(Batches(sets, 6, 80, 0.8, 0, 0, 4)[0])["taught"] > 0
+    torch.testing.assert_close(teacher.heads.weight.detach(), before)
+
+
+def test_a_state_from_before_a_field_was_added_is_still_read(tmp_path):
+    run = Run(PLAN, None, "cpu")
+    run.save(tmp_path / "state.pt")
+    saved = torch.load(tmp_path / "state.pt", weights_only=True)
+    del saved["plan"]["fade"]
+    torch.save(saved, tmp_path / "state.pt")
+    run.load(tmp_path / "state.pt")
 
 
 def test_a_state_of_another_plan_is_refused(tmp_path):
