@@ -9,16 +9,11 @@ import numpy as np
 from face_points import Points, matrices
 from face_sets import SETS, Labels
 from face_twins import Twins
+from face_units import read_units
 from face_values import Scale
 from numpy.typing import NDArray
 
-from avaffect.files.editions import ACTION_UNITS
-from avaffect.predictions.neutral import frontality
-from avaffect.predictions.unit_proxies import unit_proxies
-
 Floats = NDArray[np.float32]
-# Units are read where the mesh is this sure and the head is turned less than about 30 degrees.
-SURE, FRONTAL = 0.9, 0.5
 
 
 @dataclass(frozen=True)
@@ -32,8 +27,8 @@ class Faces:
         sure: float32 [N] in 0..1, how sure it is that there is a face where it was found.
         labels: splits, targets and labels.
         values: float32 [N, 2], valence and arousal on people's scale; NaN where not known.
-        units: float32 [N, 12] in 0..1, how likely each unit is there, by blendshapes; NaN where
-            the face was not sure or turned away.
+        units: float32 [N, 12] in 0..1, how likely each unit is there, to two machines; NaN where
+            the face was not sure or turned away, or the set's pictures do not show whole faces.
         twin: bool [N], pictures that training must leave out since another is the same.
     """
 
@@ -59,6 +54,7 @@ def load_faces(folder: Path, name: str) -> Faces:
         with np.load(folder / name / f"{part}.npz", allow_pickle=False) as file:
             parts[part] = kind(**file)
     scale = Scale.load(folder / "values.json")
+    units = read_units(parts["points"], folder / name / "openface.npz").opinions(parts["labels"])
     return Faces(
         name=name,
         pictures=np.load(folder / name / "pictures.npy", mmap_mode="r"),
@@ -66,7 +62,7 @@ def load_faces(folder: Path, name: str) -> Faces:
         sure=parts["points"].sure,
         labels=parts["labels"],
         values=scale(parts["labels"].values, parts["labels"].label),
-        units=unit_opinions(parts["points"], SETS[name].whole),
+        units=units if SETS[name].whole else np.full_like(units, np.nan),
         twin=parts["twins"].known,
     )
 
@@ -74,19 +70,3 @@ def load_faces(folder: Path, name: str) -> Faces:
 def load_all(folder: Path) -> dict[str, Faces]:
     """All prepared sets by name."""
     return {name: load_faces(folder, name) for name in SETS if (folder / name).is_dir()}
-
-
-def unit_opinions(found: Points, whole: bool) -> Floats:
-    """[N, 12], the blendshape proxies' presence, over the population's resting face.
-
-    All NaN where the pictures do not show whole faces.
-    """
-    units = np.full((len(found.pose), len(ACTION_UNITS)), np.nan, np.float32)
-    rows = np.flatnonzero(whole & (found.sure > SURE) & np.isfinite(found.pose).all(axis=1))
-    if not len(rows):
-        return units
-    rows = rows[frontality(found.pose[rows]) > FRONTAL]
-    proxies = unit_proxies()
-    raw = proxies.signals(found.pose[rows])
-    units[rows] = proxies.presence(proxies.activation(raw, proxies.population.middle))
-    return units

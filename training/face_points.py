@@ -68,16 +68,21 @@ class FaceReader:
         self, picture: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float32], float, NDArray[np.float32]]:
         """Five points [5, 2] in pixels of ``picture``, how sure they are (0..1), pose [263]."""
+        large, face = self.find(picture)
+        if face is None:
+            return np.full((5, 2), np.nan, np.float32), 0.0, np.full(POSE_SIZE, np.nan, np.float32)
+        scale = (len(large) - 2 * AIR) / len(picture)
+        points = (face.points - AIR + 0.5) / scale - 0.5
+        return points.astype(np.float32), face.confidence, face_pose(face, self._shapes(face))
+
+    def find(self, picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Face | None]:
+        """The picture enlarged, in colour and with air around it, and the face in that."""
         if picture.shape[2] == 1:
             picture = np.repeat(picture, 3, axis=2)
         scale = ENLARGED / max(picture.shape[:2])
         large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         image = np.asarray(cv2.copyMakeBorder(large, *[AIR] * 4, cv2.BORDER_REPLICATE), np.uint8)
-        face = self._surest(image)
-        if face is None:
-            return np.full((5, 2), np.nan, np.float32), 0.0, np.full(POSE_SIZE, np.nan, np.float32)
-        points = (face.points - AIR + 0.5) / scale - 0.5
-        return points.astype(np.float32), face.confidence, face_pose(face, self._shapes(face))
+        return image, self._surest(image)
 
     def _surest(self, image: NDArray[np.uint8]) -> Face | None:
         height, width = image.shape[:2]

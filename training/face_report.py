@@ -3,10 +3,10 @@
     python training/face_report.py --faces work/faces --net work/face/net.pt --out work/face
 
 Accuracy, macro F1 and CCC with 95 % intervals over pictures, on the validation part of each set;
-the units' areas under the ROC curve beside the blendshapes'; how often each unit is seen in each
-expression, beside what people coded. Writes ``report.json`` and prints a table. ``--test`` looks
-at FER+'s test part instead: once, at the end. A set that the net never saw (``--without`` in
-face_multi.py) is scored on all of its pictures.
+the units' areas under the ROC curve beside those of what it learnt from; how often each unit is
+seen in each expression, beside what people coded. Writes ``report.json`` and prints a table.
+``--test`` looks at FER+'s test part instead: once, at the end. A set that the net never saw
+(``--without`` in face_multi.py) is scored on all of its pictures.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from face_scores import (
     unit_aucs,
     with_intervals,
 )
+from face_units import CODED, CODED_IN
 from numpy.typing import NDArray
 
 from avaffect.faces.align import AFFWILD2, align
@@ -37,23 +38,6 @@ from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS
 
 OLD = "starter-1-face"
 CHUNK = 64
-# How often people coded a unit in wild faces that most raters gave an expression (RAF-AU's codes,
-# 4,549 faces); in the order surprise, fear, disgust, happy, sad, angry.
-CODED_IN = ("Surprise", "Fear", "Disgust", "Happiness", "Sadness", "Anger")
-CODED = {
-    "AU1": (0.38, 0.39, 0.13, 0.27, 0.22, 0.10),
-    "AU2": (0.33, 0.28, 0.08, 0.24, 0.07, 0.10),
-    "AU4": (0.19, 0.33, 0.52, 0.19, 0.56, 0.52),
-    "AU6": (0.04, 0.09, 0.10, 0.12, 0.10, 0.13),
-    "AU7": (0.03, 0.05, 0.10, 0.07, 0.08, 0.12),
-    "AU10": (0.17, 0.29, 0.38, 0.21, 0.26, 0.45),
-    "AU12": (0.33, 0.38, 0.14, 0.53, 0.18, 0.20),
-    "AU15": (0.03, 0.04, 0.09, 0.04, 0.13, 0.04),
-    "AU23": (0.02, 0.03, 0.03, 0.02, 0.03, 0.05),
-    "AU24": (0.01, 0.02, 0.08, 0.03, 0.07, 0.07),
-    "AU25": (0.81, 0.81, 0.42, 0.72, 0.44, 0.59),
-    "AU26": (0.38, 0.27, 0.15, 0.31, 0.18, 0.17),
-}
 
 
 def old_opinions(faces: Faces, rows: Ints) -> Opinions:
@@ -107,7 +91,7 @@ def report_on(faces: Faces, rows: Ints, said: Opinions, old: Opinions) -> dict[s
         "net": with_intervals(faces, rows, said),
         OLD: {name: value for name, value in before.items() if np.isfinite(value[0])},
         "unit_auc": unit_aucs(faces, rows[read], said.units[read]),
-        "unit_auc_blendshapes": unit_aucs(faces, rows[read], faces.units[rows[read]]),
+        "unit_auc_targets": unit_aucs(faces, rows[read], faces.units[rows[read]]),
         "unit_rates": seen,
         "unit_rates_beside_coded": beside_coded(seen),
     }
