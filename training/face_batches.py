@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 # How often each set is asked; of a set that is left out the others take over.
 SHARES = {"ferplus": 0.4, "rafdb": 0.3, "affectnet8": 0.3}
-# Off labels that one person gave; FER+'s votes already say how sure people are.
+# Off labels that are sure of one class; votes that differ already say how sure people are.
 SMOOTHING = 0.1
 
 

@@ -44,25 +44,24 @@ from avaffect.metrics.calibration import expected_calibration_error, fit_tempera
 NAME = "starter-2-face"
 # Faces that set the range of 8 bits, and faces that both files are compared on.
 CALIBRATION, COMPARED, TIMED = 256, 600, 100
+NEXT_TO_1 = 0.004
 
 
 class Slopes(nn.Module):
-    """A PReLU as two scalings, ``(1 - a) relu(x) + a x``.
+    """A PReLU over a factor that the next convolution makes up for: ``relu(x) + x a / (1 - a)``.
 
-    The same function. ONNX Runtime leaves its fast layout for a PReLU and comes back after it,
-    which doubled the time of the whole net.
+    ONNX Runtime leaves its fast layout for a PReLU and comes back after it, which doubled the time
+    of the whole net.
     """
 
-    def __init__(self, prelu: nn.PReLU) -> None:
+    def __init__(self, ratio: Tensor) -> None:
         super().__init__()
-        slope = prelu.weight.detach().view(-1, 1, 1, 1)
-        channels = len(slope)
-        self.bent = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
+        channels = len(ratio)
         self.straight = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
-        self.bent.weight.data, self.straight.weight.data = 1 - slope, slope.clone()
+        self.straight.weight.data = ratio.view(-1, 1, 1, 1).clone()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.bent(torch.relu(x)) + self.straight(x)
+        return torch.relu(x) + self.straight(x)
 
 
 class Shipped(nn.Module):
@@ -81,11 +80,32 @@ class Shipped(nn.Module):
 def without_prelu(net: FaceNet) -> FaceNet:
     """A copy of ``net`` that says the same, each PReLU as :class:`Slopes`, or as a ReLU."""
     made = copy.deepcopy(net).eval().float().to(memory_format=torch.contiguous_format)
-    for module in list(made.modules()):
-        for name, child in list(module.named_children()):
+    factor: Tensor | None = None
+
+    def walk(parent: nn.Module) -> None:
+        nonlocal factor
+        for name, child in list(parent.named_children()):
             if isinstance(child, nn.PReLU):
-                bent = bool((child.weight != 0).any())
-                setattr(module, name, Slopes(child) if bent else nn.ReLU())
+                slope = child.weight.detach()
+                if not (slope != 0).any():
+                    setattr(parent, name, nn.ReLU())
+                    continue
+                factor = 1 - slope
+                # A slope of 1 has no such form; one next to it has.
+                factor = torch.where(factor.abs() < NEXT_TO_1, NEXT_TO_1, factor)
+                setattr(parent, name, Slopes((1 - factor) / factor))
+            elif isinstance(child, nn.Conv2d):
+                if factor is not None:
+                    alone = child.groups > 1
+                    child.weight.data *= (
+                        factor.view(-1, 1, 1, 1) if alone else factor[:, None, None]
+                    )
+                    factor = None
+            else:
+                walk(child)
+
+    # Its layers in the order of the forward pass: after each PReLU a convolution takes all of it.
+    walk(made.trunk)
     return made
 
 
