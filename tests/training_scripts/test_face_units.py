@@ -63,6 +63,17 @@ def test_both_machines_have_their_share_and_one_is_enough():
     assert both > one + 0.03
 
 
+def test_a_broad_smile_alone_is_no_lip_raiser():
+    some, rng = labels(400), np.random.default_rng(0)
+    scores = rng.normal(0, 1, (400, 12)).astype(np.float32)
+    lip, smile = ACTION_UNITS.index("AU10"), ACTION_UNITS.index("AU12")
+    scores[:, lip] = np.maximum(scores[:, smile], 0) + rng.normal(0, 0.3, 400)
+    shown = UnitScores(scores, np.full_like(scores, np.nan)).opinions(some)
+    before = at_peoples_rates(scores, some)
+    alike = [np.corrcoef(x[:, lip], scores[:, smile])[0, 1] for x in (before, shown)]
+    assert alike[1] < alike[0] - 0.05
+
+
 def test_units_are_not_read_from_unsure_or_turned_faces(tmp_path):
     pose = np.zeros((3, POSE_SIZE), np.float32)
     pose[2, openface_units.IBUG68.size * 3] = 60 / 90
