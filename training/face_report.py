@@ -12,6 +12,7 @@ seen in each expression, beside what people coded. Writes ``report.json`` and pr
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +30,22 @@ from face_scores import (
     with_intervals,
 )
 from face_units import CODED, CODED_IN
+from face_values import Scale
 from numpy.typing import NDArray
 
 from avaffect.faces.align import AFFWILD2, align
 from avaffect.features.encoders import build_encoder
 from avaffect.files.atomic import write_json
 from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS
+from avaffect.metrics.scores import ccc
+from avaffect.predictions.valence_arousal import va_of_face
 
 OLD = "starter-1-face"
 CHUNK = 64
 
 
 def old_opinions(faces: Faces, rows: Ints) -> Opinions:
-    """What the replaced face net says of the same pictures; it knows no values and no units."""
+    """What the replaced face net says of the same pictures; values by the packaged rule."""
     encoder = build_encoder(OLD)
     said = []
     for at in range(0, len(rows), CHUNK):
@@ -51,11 +55,10 @@ def old_opinions(faces: Faces, rows: Ints) -> Opinions:
         ]
         said.append(encoder(np.stack(crops)))
     probabilities = np.concatenate(said)[:, : len(EXPRESSIONS)]
-    count = len(rows)
     return Opinions(
         np.log(np.maximum(probabilities, 1e-9)),
-        np.full((count, 2), np.nan, np.float32),
-        np.full((count, len(ACTION_UNITS)), np.nan, np.float32),
+        va_of_face(probabilities)[0],
+        np.full((len(rows), len(ACTION_UNITS)), np.nan, np.float32),
     )
 
 
@@ -81,7 +84,33 @@ def beside_coded(seen: dict[str, dict[str, float]]) -> dict[str, float]:
     return found
 
 
-def report_on(faces: Faces, rows: Ints, said: Opinions, old: Opinions) -> dict[str, Any]:
+def values_beside(
+    faces: Faces, rows: Ints, said: Opinions, folder: Path
+) -> dict[str, dict[str, list[float]]]:
+    """Mean valence and arousal of each expression: the net's; 25 people's of other pictures."""
+    people = json.loads((folder / "values.json").read_text(encoding="utf-8"))["people"]
+    labels = faces.labels.label[rows]
+    return {
+        name: {
+            "net": said.values[labels == at].mean(axis=0).round(3).tolist(),
+            "people": people[at],
+        }
+        for at, name in enumerate(EXPRESSIONS)
+        if (labels == at).any()
+    }
+
+
+def teachers_ccc(faces: Faces, rows: Ints, said: Opinions, folder: Path) -> list[float]:
+    """CCC of valence and arousal with the teachers alone, without what labels make up for."""
+    scale = Scale.load(folder / "values.json")
+    theirs = scale(faces.labels.values[rows], np.full(len(rows), -1))
+    known = np.isfinite(theirs).all(axis=1)
+    return [round(ccc(said.values[known, d], theirs[known, d]), 3) for d in (0, 1)]
+
+
+def report_on(
+    faces: Faces, rows: Ints, said: Opinions, old: Opinions, folder: Path
+) -> dict[str, Any]:
     """All figures of one set."""
     read = np.isfinite(faces.units[rows]).all(axis=1)
     seen = rates(faces, rows, said.units > 0)
@@ -90,6 +119,8 @@ def report_on(faces: Faces, rows: Ints, said: Opinions, old: Opinions) -> dict[s
         "pictures": len(rows),
         "net": with_intervals(faces, rows, said),
         OLD: {name: value for name, value in before.items() if np.isfinite(value[0])},
+        "values": values_beside(faces, rows, said, folder),
+        "ccc_with_teachers": teachers_ccc(faces, rows, said, folder),
         "unit_auc": unit_aucs(faces, rows[read], said.units[read]),
         "unit_auc_targets": unit_aucs(faces, rows[read], faces.units[rows[read]]),
         "unit_rates": seen,
@@ -114,7 +145,7 @@ def main() -> None:
         if not len(rows):
             continue
         said = opinions(net, faces, rows)
-        found[name] = report_on(faces, rows, said, old_opinions(faces, rows))
+        found[name] = report_on(faces, rows, said, old_opinions(faces, rows), options.faces)
         for figure, (value, low, high) in found[name]["net"].items():
             before = found[name][OLD].get(figure)
             was = "" if before is None else f"{OLD} {before[0]:.3f}"

@@ -101,6 +101,7 @@ def main() -> None:
             "scale": scale.scale.round(4).tolist(),
             "shift": scale.shift.round(4).tolist(),
             "own": scale.own.round(4).tolist(),
+            "people": people[0].round(4).tolist(),
             "correlation_of_class_means": np.round(alike, 3).tolist(),
         },
     )

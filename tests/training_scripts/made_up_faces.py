@@ -50,6 +50,7 @@ def write(folder, name, count, channels, classes, valued=True):
     earlier[-1] = 0.99
     np.savez(place / "twins.npz", **vars(Twins(nothing, earlier, np.zeros((count, 2), int))))
     scale = {"scale": [1.0, 1.0], "shift": [0.0, 0.0], "own": [[0.0, 0.0]] * 8}
+    scale["people"] = [[0.1, -0.1]] * 8
     (folder / "values.json").write_text(json.dumps(scale), encoding="utf-8")
 
 

@@ -20,8 +20,13 @@ from avaffect.faces.align import AFFWILD2, similarity_transform
 
 
 @pytest.fixture(scope="module")
-def sets(tmp_path_factory):
-    return load_all(made_up_faces.write_sets(tmp_path_factory.mktemp("faces")))
+def faces_folder(tmp_path_factory):
+    return made_up_faces.write_sets(tmp_path_factory.mktemp("faces"))
+
+
+@pytest.fixture(scope="module")
+def sets(faces_folder):
+    return load_all(faces_folder)
 
 
 def saying(faces, rows, label=None):
@@ -106,3 +111,17 @@ def test_the_replaced_net_says_probabilities_of_the_same_pictures(sets):
     faces = sets["ferplus"]
     said = face_report.old_opinions(faces, faces.rows("train")[:3])
     np.testing.assert_allclose(np.exp(said.expression)[:, :7].sum(axis=1), 1, atol=1e-3)
+
+
+def test_a_report_has_each_figure_beside_the_replaced_nets(sets, faces_folder):
+    faces = sets["rafdb"]
+    rows = faces.rows("train")[:14]
+    said, old = saying(faces, rows), face_report.old_opinions(faces, rows)
+    found = face_report.report_on(faces, rows, said, old, faces_folder)
+    assert found["net"]["accuracy"][0] == 1
+    assert set(found["net"]) == set(found[face_report.OLD])
+    assert found["ccc_with_teachers"] == pytest.approx([1, 1])
+    assert found["values"]["Anger"]["people"] == [0.1, -0.1]
+    assert found["values"]["Anger"]["net"] == pytest.approx(
+        faces.values[rows][faces.labels.label[rows] == 1].mean(axis=0), abs=1e-3
+    )
