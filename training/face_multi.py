@@ -169,6 +169,7 @@ class Run:
             lr=plan.rate,
         )
         self.learnt = learnt
+        self.named = {name for name, v in self.net.named_parameters() if v.requires_grad}
         self.average = {name: value.clone() for name, value in self.net.state_dict().items()}
 
     @property
@@ -205,7 +206,8 @@ class Run:
         self.optimiser.step()
         rate = 1 - min(self.plan.average, (1 + self.step) / (10 + self.step))
         for name, value in self.net.state_dict().items():
-            self.average[name].lerp_(value, rate)
+            # Slopes are set and not learnt: their average would never be none.
+            self.average[name].lerp_(value, rate if name in self.named else 1.0)
         self.step += 1
         return {name: float(value.detach()) for name, value in each.items()}
 

@@ -157,6 +157,7 @@ def test_slopes_fade_to_none_and_every_layer_learns(sets):
         seen.append(float(run.net.slopes()[0].abs().max()))
     # PyTorch's PReLU starts at a quarter; an epoch has two steps.
     assert seen == pytest.approx([0.25, 0.125, 0])
+    assert all((slope == 0).all() for slope in run.averaged().slopes())
 
 
 def test_a_net_that_says_what_its_teachers_say_is_closest_to_them():
