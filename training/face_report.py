@@ -101,10 +101,15 @@ def values_beside(
 
 
 def teachers_ccc(faces: Faces, rows: Ints, said: Opinions, folder: Path) -> list[float]:
-    """CCC of valence and arousal with the teachers alone, without what labels make up for."""
+    """CCC of valence and arousal with the teachers alone, without what labels make up for.
+
+    Empty where the teachers were not asked.
+    """
     scale = Scale.load(folder / "values.json")
     theirs = scale(faces.labels.values[rows], np.full(len(rows), -1))
     known = np.isfinite(theirs).all(axis=1)
+    if not known.any():
+        return []
     return [round(ccc(said.values[known, d], theirs[known, d]), 3) for d in (0, 1)]
 
 

@@ -17,6 +17,7 @@ from face_data import load_all
 from face_scores import Opinions
 
 from avaffect.faces.align import AFFWILD2, similarity_transform
+from avaffect.files.atomic import write_json
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +112,15 @@ def test_the_replaced_net_says_probabilities_of_the_same_pictures(sets):
     faces = sets["ferplus"]
     said = face_report.old_opinions(faces, faces.rows("train")[:3])
     np.testing.assert_allclose(np.exp(said.expression)[:, :7].sum(axis=1), 1, atol=1e-3)
+
+
+def test_a_report_can_be_written_also_of_a_set_without_values(sets, faces_folder, tmp_path):
+    faces = sets["ferplus"]
+    rows = faces.rows("train")
+    said = replace(saying(faces, rows), values=np.zeros((len(rows), 2), np.float32))
+    found = face_report.report_on(faces, rows, said, said, faces_folder)
+    assert found["ccc_with_teachers"] == []
+    write_json(tmp_path / "report.json", found)
 
 
 def test_a_report_has_each_figure_beside_the_replaced_nets(sets, faces_folder):
