@@ -158,4 +158,4 @@ def test_a_folder_of_voices(run, sample, ffmpeg, files, tmp_path):
     assert "nothing to do" in run(*voices).out
     assert files(out) == before
     done = run("preprocess", tmp_path / "voices", "-r", "-o", out, "--no-audio")
-    assert (done.code, "nothing but sound" in done.out) == (2, True)
+    assert (done.code, "nothing but sound" in done.err) == (2, True)

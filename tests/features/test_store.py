@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from avaffect.errors import DiskFullError, FeatureError, OutputError
-from avaffect.features import store
+from avaffect.features import store, writing
 from avaffect.features.provenance import array_key, provenance
 from avaffect.features.spool import Spool
 from avaffect.features.store import COLUMNS, SpooledSubject, SubjectFeatures
@@ -274,7 +274,7 @@ def test_a_failed_rewrite_leaves_the_store_as_it_was(stored, spooled, monkeypatc
     def full(*_args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store, "write_json", full)
+    monkeypatch.setattr(writing, "write_json", full)
     with pytest.raises(DiskFullError):
         write_subject(stored.folder, spooled, PROVENANCE, {**KEYS, "faces": "other"})
     assert contents(stored.folder) == before
