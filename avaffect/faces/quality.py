@@ -49,7 +49,7 @@ class Quality(ArrayRecord):
 
 
 class QualityReader:
-    """Judges faces; about half a millisecond a face on one CPU core."""
+    """Judges faces; two to four milliseconds a face on one CPU core, most of it seven warps."""
 
     def __init__(self) -> None:
         self._visibility = Visibility.packaged()
