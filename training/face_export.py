@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from face_data import Faces, load_all
 from face_multi import load_net
@@ -34,7 +33,6 @@ from face_spoils import upright
 from mobile_face_net import FaceNet
 from numpy.typing import NDArray
 from onnx_half import with_half_weights
-from onnxruntime import quantization
 from torch import Tensor, nn
 
 from avaffect.files.atomic import atomic_path, write_json
@@ -151,6 +149,7 @@ def halve(path: Path, to: Path, facts: Mapping[str, str]) -> None:
 
 def to_int8(path: Path, to: Path, faces: NDArray[np.uint8], facts: Mapping[str, str]) -> None:
     """The file ``path`` in 8 bits; ``faces`` [N, S, S, 3] show the range of each layer."""
+    from onnxruntime import quantization
 
     class Reader(quantization.CalibrationDataReader):
         def __init__(self) -> None:
@@ -176,7 +175,9 @@ def to_int8(path: Path, to: Path, faces: NDArray[np.uint8], facts: Mapping[str, 
         onnx.save(model, target)
 
 
-def session(path: Path) -> onnxruntime.InferenceSession:
+def session(path: Path) -> Any:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
