@@ -7,16 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
-from av.container import InputContainer
 from numpy.typing import NDArray
 
 from avaffect.config import MediaConfig
 from avaffect.errors import MediaError
 from avaffect.files.outside import reading
 from avaffect.media.container import choose_audio, open_container
-from avaffect.media.probe import MediaInfo
+from avaffect.media.probe import MediaInfo, start_time
 from avaffect.media.sound import first_sound_time
 
 
@@ -58,16 +56,11 @@ def video_facts(info: MediaInfo, times: NDArray[np.float64], first_time_s: float
         info: of its header.
         times: float64 [N], of all decoded frames, seconds since the first one.
         first_time_s: see `MediaFacts`.
-
-    Raises:
-        InputNotFoundError, MediaError: the file cannot be read.
     """
     fps = None
     if len(times) > 1 and times[-1] > times[0]:
         fps = float((len(times) - 1) / (times[-1] - times[0]))
     step = 1 / (fps or info.video.fps or 25)
-    with _reading(info.path), open_container(info.path) as container:
-        start = _start(container)
     return MediaFacts(
         first_time_s,
         fps,
@@ -76,7 +69,7 @@ def video_facts(info: MediaInfo, times: NDArray[np.float64], first_time_s: float
         info.video.height,
         info.video.fps,
         info.duration_s,
-        start,
+        info.start_s,
     )
 
 
@@ -94,15 +87,10 @@ def sound_facts(path: Path, config: MediaConfig, rate: float, duration_s: float)
     """
     with _reading(path), open_container(path) as container:
         stream = choose_audio(container, path, config.audio_stream)
-        start = _start(container)
+        start = start_time(container)
         begin = None if stream is None else first_sound_time(container, stream)
     return MediaFacts(begin or 0.0, rate, duration_s, start_s=start)
 
 
 def _reading(path: Path) -> AbstractContextManager[None]:
     return reading(path, MediaError, "cannot be used", "convert it to MP4")
-
-
-def _start(container: InputContainer) -> float | None:
-    """Seconds, see ``MediaFacts.start_s``."""
-    return None if container.start_time is None else container.start_time / av.time_base

@@ -117,6 +117,7 @@ class MediaInfo:
         bytes: its size.
         container: FFmpeg's name of the format, e.g. ``"matroska,webm"``.
         duration_s: what the header claims in seconds, None if it does not say.
+        start_s: the earliest time of any stream on the file's own clock, None if unknown.
         clock_restarts: timestamps of this kind of container may jump (MPEG streams).
         video: the video stream that is decoded.
         audio: the audio stream that was asked for, or the default one, which is not heard if it
@@ -130,6 +131,7 @@ class MediaInfo:
     bytes: int
     container: str
     duration_s: float | None
+    start_s: float | None
     clock_restarts: bool
     video: VideoInfo
     audio: AudioInfo | None
@@ -184,6 +186,7 @@ def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
             bytes=path.stat().st_size,
             container=container.format.name,
             duration_s=_seconds(container.duration, Fraction(1, av.time_base)),
+            start_s=start_time(container),
             clock_restarts=bool(Flags(container.format.flags) & Flags.ts_discont),
             video=info,
             audio=None if audio is None else _audio_info(audio),
@@ -191,6 +194,11 @@ def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
             audio_streams=len(container.streams.audio),
             doubts=doubts,
         )
+
+
+def start_time(container: InputContainer) -> float | None:
+    """Seconds, see ``MediaInfo.start_s``."""
+    return _seconds(container.start_time, Fraction(1, av.time_base))
 
 
 def first_frame_time(path: Path | str, config: MediaConfig = DEFAULTS) -> float:

@@ -19,7 +19,7 @@ from avaffect.files.ours import holds, require_own_file
 from avaffect.files.table import read_table
 from avaffect.metrics.pairs import first_few
 from avaffect.models.cache import file_sha256
-from avaffect.pipeline.outputs import TABLES, Outputs
+from avaffect.pipeline.outputs import RECORDS, TABLES, Outputs
 from avaffect.pipeline.predict import Result
 from avaffect.pipeline.predicted import Predictions, Tables, open_predictions
 from avaffect.predictions.blend import Blending, blend
@@ -195,7 +195,7 @@ def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) 
     ours, unfinished = record.is_file(), not record.exists() and _is_begun(out)
     if unfinished:
         return
-    if any((out / name).exists() for name in (TABLES, "records")) and not (ours and overwrite):
+    if any((out / name).exists() for name in (TABLES, RECORDS)) and not (ours and overwrite):
         raise UsageError(
             f"'{out}' holds predictions already",
             "choose another folder with -o" + (", or --overwrite them" if ours else ""),
@@ -204,7 +204,7 @@ def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) 
 
 def _is_begun(out: Path) -> bool:
     """Whether all predictions in ``out`` are those of a blend."""
-    records = list((out / "records").glob("*.json"))
+    records = list((out / RECORDS).glob("*.json"))
     return bool(records) and all(holds(b'"blend"', b'"inputs"')(one) for one in records)
 
 
