@@ -13,7 +13,10 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from avaffect.version import __version__
+
 if TYPE_CHECKING:
+    from avaffect.challenge.submit import check_submission, submit
     from avaffect.config import (
         AnalysisConfig,
         AudioConfig,
@@ -24,48 +27,45 @@ if TYPE_CHECKING:
     from avaffect.errors import AvaffectError
     from avaffect.metrics.evaluation import Evaluation
     from avaffect.metrics.pairs import evaluate
-    from avaffect.pipeline.blend import blend_folders as blend
-    from avaffect.pipeline.predict import Result, predict
-    from avaffect.pipeline.preprocess import Preprocessed, preprocess
-    from avaffect.pipeline.submit import check_submission, submit
-    from avaffect.pipeline.train import DataConfig, RunResult, run_config
-    from avaffect.pipeline.train import run as train
-    from avaffect.pipeline.tune import tune
+    from avaffect.predicting.blend_folders import blend_folders as blend
+    from avaffect.predicting.run import Result, predict
+    from avaffect.predicting.tune import tune
     from avaffect.predictions.prediction import Prediction
+    from avaffect.preprocessing.run import Preprocessed, preprocess
     from avaffect.progress import Notice, Progress
     from avaffect.training.export import export_onnx as export
+    from avaffect.training.run import DataConfig, RunResult, run_config
+    from avaffect.training.run import run as train
 
 # ONNX Runtime reports its use to Microsoft from its import on, and keeps an ID of the device.
 # Whatever of ours imports it, or starts a process that does, imports this package first.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-__version__ = "0.1.0"
-
 _HOMES = {
     "AnalysisConfig": "avaffect.config:AnalysisConfig",
     "AudioConfig": "avaffect.config:AudioConfig",
     "AvaffectError": "avaffect.errors:AvaffectError",
-    "DataConfig": "avaffect.pipeline.train:DataConfig",
+    "DataConfig": "avaffect.training.run:DataConfig",
     "Evaluation": "avaffect.metrics.evaluation:Evaluation",
     "FaceConfig": "avaffect.config:FaceConfig",
     "MediaConfig": "avaffect.config:MediaConfig",
     "Notice": "avaffect.progress:Notice",
     "PredictConfig": "avaffect.config:PredictConfig",
     "Prediction": "avaffect.predictions.prediction:Prediction",
-    "Preprocessed": "avaffect.pipeline.preprocess:Preprocessed",
+    "Preprocessed": "avaffect.preprocessing.run:Preprocessed",
     "Progress": "avaffect.progress:Progress",
-    "Result": "avaffect.pipeline.predict:Result",
-    "RunResult": "avaffect.pipeline.train:RunResult",
-    "blend": "avaffect.pipeline.blend:blend_folders",
-    "check_submission": "avaffect.pipeline.submit:check_submission",
+    "Result": "avaffect.predicting.run:Result",
+    "RunResult": "avaffect.training.run:RunResult",
+    "blend": "avaffect.predicting.blend_folders:blend_folders",
+    "check_submission": "avaffect.challenge.submit:check_submission",
     "evaluate": "avaffect.metrics.pairs:evaluate",
     "export": "avaffect.training.export:export_onnx",
-    "predict": "avaffect.pipeline.predict:predict",
-    "preprocess": "avaffect.pipeline.preprocess:preprocess",
-    "run_config": "avaffect.pipeline.train:run_config",
-    "submit": "avaffect.pipeline.submit:submit",
-    "train": "avaffect.pipeline.train:run",
-    "tune": "avaffect.pipeline.tune:tune",
+    "predict": "avaffect.predicting.run:predict",
+    "preprocess": "avaffect.preprocessing.run:preprocess",
+    "run_config": "avaffect.training.run:run_config",
+    "submit": "avaffect.challenge.submit:submit",
+    "train": "avaffect.training.run:run",
+    "tune": "avaffect.predicting.tune:tune",
 }
 __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that read the source)
     "__version__",

@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.errors import UsageError
+
 # A value's text is cut behind so many characters.
 _LONGEST = 60
 
@@ -70,3 +75,18 @@ def _text(value: Any) -> str:
         return f"{len(value)} arrays"
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def require_shape(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]) -> None:
+    """Raise UsageError unless ``array`` has ``shape`` (None stands for any length)."""
+    if array.ndim != len(shape) or any(
+        want is not None and have != want for have, want in zip(array.shape, shape, strict=True)
+    ):
+        raise UsageError(f"{name} has shape {array.shape}, expected {shape}")
+
+
+def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
+    """float64 [N, K], rows that sum to one, of logits [N, K] divided by ``temperature``."""
+    scaled = np.asarray(logits, np.float64) / temperature
+    odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)

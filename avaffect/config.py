@@ -56,7 +56,7 @@ class FaceConfig:
     """How faces are found, followed and aligned.
 
     Attributes:
-        detector: a name from ``faces.detectors.DETECTORS``.
+        detector: a name from ``faces.detectors.registry.DETECTORS``.
         detect_every: frames between two looks at the whole picture for new faces.
         min_score: detections below this score (0..1) are dropped.
         min_presence: a followed face whose presence (0..1) falls below this is looked for again.
@@ -122,10 +122,10 @@ class AnalysisConfig:
     """Everything the streaming pass over a video depends on.
 
     Attributes:
-        encoders: names from ``features.encoders.ENCODERS``, the nets run on each aligned face.
+        encoders: names from ``faces.encoders.ENCODERS``, the nets run on each aligned face.
         audio: None leaves the sound features out.
         voice: net whose opinion of the voice is wanted, such as
-            ``features.voice.DEFAULT_VOICE``; None leaves it out.
+            ``sound.voice.DEFAULT_VOICE``; None leaves it out.
         sound_rate: rows a second for a file that holds sound and no picture; elsewhere the
             picture's frames are the clock.
     """
@@ -150,12 +150,12 @@ class PredictConfig:
     """Everything a prediction depends on.
 
     Attributes:
-        model: a name from ``predictions.predictor.PREDICTORS``; unused with a checkpoint.
+        model: a name from ``predictors.build.PREDICTORS``; unused with a checkpoint.
         checkpoint: folder of a trained model, None for a built-in one.
-        weights: the checkpoint's SHA-256, which ``pipeline.predict.with_checkpoint`` fills in.
+        weights: the checkpoint's SHA-256, which ``predicting.run.with_checkpoint`` fills in.
         postprocess: that of its ``postprocess.json``, likewise; None without one.
         frame_model: the net whose opinion on single frames the model uses, a name from
-            ``features.encoders.FRAME_MODELS``; ``auto`` takes the model's own, whatever lies in
+            ``faces.encoders.FRAME_MODELS``; ``auto`` takes the model's own, whatever lies in
             the cache.
         tasks: of ``va``, ``expr``, ``au``.
         missing: a policy from ``files.gaps.POLICIES``, for the challenge's text files; tables

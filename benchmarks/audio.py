@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE, AudioConfig
-from avaffect.features.audio import audio_features, reference_features, window_samples
+from avaffect.sound.mfcc import audio_features, reference_features, window_samples
 
 BLOCK_SECONDS = 4
 LIBROSA_WINDOWS = 2000

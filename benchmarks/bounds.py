@@ -76,8 +76,8 @@ def text(value: str) -> Callable[[Path], None]:
 
 
 def checkpoint(path: Path, width: int = 10**9, units: int = 65_536) -> None:
+    from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
     from avaffect.recipes.library import parse_recipe
-    from avaffect.training.checkpoint import Checkpoint, save_checkpoint
 
     tree = {
         "name": "small",
@@ -140,13 +140,13 @@ def png(path: Path) -> None:
 
 
 def submission(path: Path) -> Any:
-    from avaffect.pipeline.submit import check_submission
+    from avaffect.challenge.submit import check_submission
 
     return check_submission(path, "va", "abaw5").counts
 
 
 def load_checkpoint(path: Path) -> Any:
-    from avaffect.training.checkpoint import load_checkpoint
+    from avaffect.networks.checkpoint import load_checkpoint
 
     return load_checkpoint(path.parent)
 
@@ -176,25 +176,25 @@ def load_recipe(path: Path) -> Any:
 
 
 def tensor_file(path: Path) -> Any:
-    from avaffect.features.tensors import TensorFile
+    from avaffect.files.tensors import TensorFile
 
     return TensorFile(path)
 
 
 def annotations(path: Path) -> Any:
-    from avaffect.files.challenge import read_annotations
+    from avaffect.challenge.text import read_annotations
 
     return f"{len(read_annotations(path, 'va', 'abaw5'))} rows"
 
 
 def single(path: Path) -> Any:
-    from avaffect.files.single import read_single
+    from avaffect.challenge.single import read_single
 
     return f"{len(read_single(path, 'va', 'abaw5'))} subjects"
 
 
 def template(path: Path) -> Any:
-    from avaffect.files.templates import read_template
+    from avaffect.challenge.templates import read_template
 
     return read_template(path, "va", "abaw2")
 
@@ -206,7 +206,7 @@ def frames(path: Path) -> Any:
 
 
 def face(path: Path) -> Any:
-    from avaffect.features.picture_file import read_picture
+    from avaffect.files.picture_file import read_picture
 
     return read_picture(path, 112).shape
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.config import FaceConfig
-from avaffect.faces.detectors import build_detector
+from avaffect.faces.detectors.registry import build_detector
 from avaffect.faces.face import Face
 from avaffect.faces.landmarks import Landmarker, roi_from_mesh
 from avaffect.faces.quality import REGIONS, QualityReader

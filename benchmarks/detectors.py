@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from avaffect.config import FaceConfig
 from avaffect.errors import ModelError
-from avaffect.faces.boxes import iou
-from avaffect.faces.detectors import DETECTORS, build_detector
+from avaffect.faces.detectors.boxes import iou
+from avaffect.faces.detectors.registry import DETECTORS, build_detector
 from avaffect.faces.face import Detection
 from avaffect.media.frames import FrameReader
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.config import FaceConfig
-from avaffect.faces.detectors import build_detector
+from avaffect.faces.detectors.registry import build_detector
 from avaffect.faces.landmarks import Landmarker, Roi, roi_from_mesh
 from avaffect.faces.search import SECOND, Search
 from avaffect.faces.shape import ShapeReader

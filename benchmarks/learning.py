@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from avaffect.metrics.arrays import score_arrays
-from avaffect.pipeline.train import DataConfig, RunConfig, load_dataset, run, run_config
+from avaffect.training.run import DataConfig, RunConfig, load_dataset, run, run_config
 
 OMG_FEATURES = "polarity,image_valence,emo_watson,opensmile_valence,opensmile_arousal"
 

@@ -29,10 +29,10 @@ from avaffect.datasets.split import own_split
 from avaffect.files.atomic import write_json
 from avaffect.metrics.arrays import score_arrays
 from avaffect.networks.apply import apply_network
-from avaffect.pipeline.train import DataConfig, load_dataset, read_run, run, run_config
+from avaffect.networks.checkpoint import load_checkpoint
 from avaffect.progress import Notice
 from avaffect.recipes.library import load_recipe
-from avaffect.training.checkpoint import load_checkpoint
+from avaffect.training.run import DataConfig, load_dataset, read_run, run, run_config
 from avaffect.windows.reader import whole_clips
 
 SIZE = 48

@@ -18,8 +18,8 @@ import torch
 from avaffect.metrics.bootstrap import RESAMPLES, interval
 from avaffect.metrics.scores import accuracy, confusion, macro_f1
 from avaffect.networks.apply import apply_network
-from avaffect.pipeline.train import DataConfig, load_dataset, run, run_config
-from avaffect.training.checkpoint import load_checkpoint
+from avaffect.networks.checkpoint import load_checkpoint
+from avaffect.training.run import DataConfig, load_dataset, run, run_config
 from avaffect.windows.reader import whole_clips
 
 

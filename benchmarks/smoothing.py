@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 
 from avaffect.config import PredictConfig
 from avaffect.media.ffmpeg import ffmpeg_binary, file_url
-from avaffect.pipeline.choices import with_features
-from avaffect.pipeline.folder import Folder
-from avaffect.pipeline.predict import predict
-from avaffect.pipeline.preprocess import NetsLoader, preprocess
+from avaffect.predicting.run import predict
+from avaffect.predicting.settings import with_features
 from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS, TASKS, Prediction
 from avaffect.predictions.smooth import SMOOTHERS, apply, parse_smoothing
-from avaffect.predictions.starter1 import FACE_NET, Starter1
+from avaffect.predictors.starter.starter1 import FACE_NET, Starter1
+from avaffect.preprocessing.run import NetsLoader, preprocess
+from avaffect.store.folder import Folder
 
 Values = NDArray[Any]
 Event = dict[str, Any]

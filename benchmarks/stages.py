@@ -104,16 +104,19 @@ def time_imports(clock: Clock) -> None:
 def put_timers(clock: Clock) -> None:
     """Put timers around the parts of the pass, of what comes before it and what comes after."""
     from avaffect.faces import track
-    from avaffect.faces.blazeface import BlazeFace
+    from avaffect.faces.detectors.blazeface import BlazeFace
+    from avaffect.faces.encoders import Encoder
     from avaffect.faces.landmarks import Landmarker
     from avaffect.faces.pose import HeadModel
-    from avaffect.features.encoders import Encoder
-    from avaffect.features.spool import Spool
     from avaffect.media import frames
     from avaffect.models.session import TfliteNet
-    from avaffect.pipeline import analyse, outputs, predict, recorder
-    from avaffect.pipeline import sound as sounds
-    from avaffect.predictions.starter import Starter
+    from avaffect.predicting import outputs
+    from avaffect.predicting import run as predict
+    from avaffect.predictors.starter.starter0 import Starter
+    from avaffect.preprocessing import recorder
+    from avaffect.preprocessing import sound as sounds
+    from avaffect.preprocessing import video_pass as analyse
+    from avaffect.store.spool import Spool
 
     clock.around(predict, "video_hash", "hash of the video")
     clock.around(predict, "probe", "probe")

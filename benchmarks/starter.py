@@ -4,10 +4,11 @@
     python benchmarks/starter.py --faces fer2013.npz --voice-oof oof.npz --out OUT
 
 Prints the table and writes OUT/starter.md, OUT/starter.json and pictures. What training left is
-read: FER2013 made ready (training/fer2013.py) and what the voice nets say of actors that they have
-not heard (training/voice.py). Where WORK does not hold them, those scripts are run. The figures of
-fusion, action units, valence and arousal are those that training wrote into the package. Intervals
-are 95 %: bootstrap over pictures or actors, else as said. Takes minutes, without the training.
+read: FER2013 made ready (starter_training/fer2013.py) and what the voice nets say of actors that
+they have not heard (starter_training/voice.py). Where WORK does not hold them, those scripts are
+run. The figures of fusion, action units, valence and arousal are those that training wrote into
+the package. Intervals are 95 %: bootstrap over pictures or actors, else as said. Takes minutes,
+without the training.
 """
 
 from __future__ import annotations
@@ -42,15 +43,16 @@ from starter_figures import (
 from starter_pictures import draw_video
 
 import avaffect
+from avaffect.arrays import softmax
 from avaffect.config import PredictConfig
 from avaffect.errors import AvaffectError
-from avaffect.features.voice import DEFAULT_VOICE, VoiceNet
 from avaffect.files.atomic import write_json, write_text
-from avaffect.files.editions import EXPRESSIONS
-from avaffect.metrics.calibration import fit_temperature, softmax
-from avaffect.pipeline.choices import with_features
-from avaffect.pipeline.predict import predict
+from avaffect.labels import EXPRESSIONS
+from avaffect.metrics.calibration import fit_temperature
+from avaffect.predicting.run import predict
+from avaffect.predicting.settings import with_features
 from avaffect.predictions.prediction import Prediction
+from avaffect.sound.voice import DEFAULT_VOICE, VoiceNet
 
 ROOT = Path(__file__).parent.parent
 RECORDED = ROOT / "avaffect" / "predictions"
@@ -64,14 +66,15 @@ NOTES = {
     "voice": "The folds' nets, not the shipped one, which has heard all actors; the highest logit "
     "counts. Yardsticks on the same folds: `speech-gru` (docs/training.md), and a linear model of "
     "log-mel.",
-    "fusion": "As training/fusion.py measured: RAVDESS's pictures are not at hand, action units "
-    "averaged over the take stand in for the face. *As shipped* the voice has less weight than "
-    "RAVDESS asks for; the other rows have the weights fitted there. The published figure is of "
+    "fusion": "As starter_training/fusion.py measured: RAVDESS's pictures are not at hand, action "
+    "units averaged over the take stand in for the face. *As shipped* the voice has less weight "
+    "than RAVDESS asks for; the other rows have the weights fitted there. The published figure is of "
     "other nets, perhaps of other folds.",
-    "units": "As training/action_units.py measured: no labels of action units, but an expression "
-    "that has the unit against neutral; DeLong's intervals. On FER2013's validation part: the "
-    "test part was looked at while the signals were chosen.",
-    "va": "As training/valence_arousal.py measured, with simulated nets: nothing is of video.",
+    "units": "As starter_training/action_units.py measured: no labels of action units, but an "
+    "expression that has the unit against neutral; DeLong's intervals. On FER2013's validation part: "
+    "the test part was looked at while the signals were chosen.",
+    "va": "As starter_training/valence_arousal.py measured, with simulated nets: nothing is "
+    "of video.",
     "video": "One clip, a warped portrait with a synthetic voice: no interval.",
     "time": "On a busy machine both are longer than on a free one, CPU time less so.",
 }
@@ -79,9 +82,14 @@ Values = NDArray[Any]
 
 
 def made(file: Path, script: str, option: str, data: Path | None, out: Path) -> Path:
-    """``file``, which ``training/SCRIPT OPTION data --out out`` makes if it is not there."""
+    """``file``, which ``starter_training/SCRIPT OPTION data --out out`` makes if it is not there."""
     if not file.is_file():
-        command = [sys.executable, str(ROOT / "training" / script), option, str(data or "DIR")]
+        command = [
+            sys.executable,
+            str(ROOT / "starter_training" / script),
+            option,
+            str(data or "DIR"),
+        ]
         command += ["--out", str(out)]
         if data is None:
             raise SystemExit(

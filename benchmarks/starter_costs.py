@@ -13,9 +13,9 @@ from starter_figures import NOTHING, Figure, Found, Row, tell
 
 from avaffect.config import SAMPLE_RATE, MediaConfig
 from avaffect.faces.align import warp
-from avaffect.features.encoders import build_encoder
-from avaffect.features.voice import DEFAULT_VOICE, VoiceNet, hear
+from avaffect.faces.encoders import build_encoder
 from avaffect.media.sound import extract_sound, read_blocks
+from avaffect.sound.voice import DEFAULT_VOICE, VoiceNet, hear
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "avaffect" / "models" / "shipped"

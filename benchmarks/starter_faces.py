@@ -15,10 +15,10 @@ from starter_figures import Confusion, Figure, Found, Row, calibration_error, te
 from starter_pictures import draw_confusion, draw_errors, draw_reliability
 
 from avaffect.faces.align import CropSpec, similarity_transform, warp
-from avaffect.features.encoders import Encoder, build_encoder
-from avaffect.files.editions import EXPRESSIONS
+from avaffect.faces.encoders import Encoder, build_encoder
+from avaffect.labels import EXPRESSIONS
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "starter_training"))
 from fer2013 import ENLARGE, MARGIN, SIDE, Fer2013, similarity
 
 CLASSES = EXPRESSIONS[:7]

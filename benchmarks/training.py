@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from avaffect.datasets.clip import Clip, Dataset
-from avaffect.features.tensors import ArraySpec, TensorFile, TensorWriter
+from avaffect.files.tensors import ArraySpec, TensorFile, TensorWriter
 from avaffect.recipes.library import load_recipe
 from avaffect.training.objective import Objective
 from avaffect.training.optimiser import OPTIMISERS

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.cli.options import DEFAULT_OUT, POLICIES, NameChoice, format_option
 from avaffect.errors import UsageError
-from avaffect.files.editions import DEFAULT_EDITION, EDITIONS
 
 EXPRESSION_RULES = ("average", "vote")
 
@@ -104,7 +104,7 @@ def blend(
       avaffect blend out_a/ out_b/ --smooth va=box:3.4,expr=box:3.4,au=box:0.2 -o blended/
     """
     from avaffect.cli.report import Reporter, print_table
-    from avaffect.pipeline.blend import blend_folders
+    from avaffect.predicting.blend_folders import blend_folders
     from avaffect.predictions.blend import Blending
 
     how = Blending(_parse_weights(weights), expression, units, other_below)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.cli.options import NameChoice
-from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, TASKS
+from avaffect.labels import TASKS
 
 if TYPE_CHECKING:
     from avaffect.cli.report import Reporter
@@ -125,7 +126,7 @@ def synth_command(out: str, videos: int, seconds: float, seed: int) -> None:
       avaffect data synth demo/ && avaffect data check demo/
     """
     from avaffect.cli.report import Reporter
-    from avaffect.datasets.synth import synthesise
+    from avaffect.datasets.synth.make import synthesise
 
     with Reporter() as reporter:
         made = synthesise(Path(out), videos=videos, seconds=seconds, seed=seed, on_event=reporter)

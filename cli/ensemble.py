@@ -11,9 +11,9 @@ from avaffect.cli.options import data_config, data_options, device_option
 
 if TYPE_CHECKING:
     from avaffect.cli.report import Reporter
-    from avaffect.pipeline.ensemble import EnsembleResult
-    from avaffect.pipeline.members import Model
-    from avaffect.training.checkpoint import Checkpoint
+    from avaffect.ensemble.members import Model
+    from avaffect.ensemble.run import EnsembleResult
+    from avaffect.networks.checkpoint import Checkpoint
 
 DEFAULT_ENSEMBLE = "abaw3-va"
 DEFAULT_RUN = "avaffect_ensemble"
@@ -94,7 +94,7 @@ def ensemble(out: str, **options: Any) -> None:
       avaffect ensemble --recipe mine.yaml --features tables/ --labels labels/ -o mine/
     """
     from avaffect.cli.report import Reporter
-    from avaffect.pipeline.ensemble import EnsembleConfig, run_ensemble
+    from avaffect.ensemble.run import EnsembleConfig, run_ensemble
     from avaffect.recipes.ensemble import load_ensemble
 
     recipe = load_ensemble(

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from avaffect.challenge.editions import (
+    DEFAULT_EDITION,
+    EDITIONS,
+    MTL_EDITIONS,
+    edition_for,
+)
 from avaffect.cli.options import NameChoice
 from avaffect.errors import UsageError
-from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, MTL_EDITIONS, TASKS, edition_for
+from avaffect.labels import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,8 +117,8 @@ def evaluate(
       avaffect evaluate predictions.txt val/ --task au --per-video --json au.json
       avaffect evaluate MTL_predictions.txt validation_set.txt --task mtl
     """
-    from avaffect.files.editions import edition_named
-    from avaffect.files.known import known_subjects
+    from avaffect.challenge.editions import edition_named
+    from avaffect.challenge.known import known_subjects
     from avaffect.metrics.evaluation import compare, score_pairs
     from avaffect.metrics.pairs import read_pairs
     from avaffect.metrics.thresholds import (
@@ -207,8 +213,8 @@ def _tuned_note(given: Thresholds, pairs: Sequence[Pair], fingerprint: str) -> s
 
 
 def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> None:
+    from avaffect.challenge.known import WAYS
     from avaffect.cli.report import Reporter, print_table, printable
-    from avaffect.files.known import WAYS
     from avaffect.metrics.bootstrap import MIN_VIDEOS
 
     reporter = Reporter()

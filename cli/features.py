@@ -50,8 +50,8 @@ def features(
     from avaffect.cli.report import Reporter, Row, run_all
     from avaffect.errors import InputNotFoundError
     from avaffect.models.device import choose_device
-    from avaffect.pipeline.batch import preprocessed_in
-    from avaffect.pipeline.embed import array_name, embed, load_backbone
+    from avaffect.networks.embed import array_name, embed, load_backbone
+    from avaffect.predicting.sources import preprocessed_in
 
     if offline:
         os.environ["AVAFFECT_OFFLINE"] = "1"

@@ -11,10 +11,10 @@ from importlib import import_module
 
 import click
 
-from avaffect import __version__
 from avaffect.cli.report import explain, say_error
 from avaffect.errors import UnknownNameError
 from avaffect.interrupts import exit_code, raise_on_signals
+from avaffect.version import __version__
 
 COMMANDS = {
     "preprocess": "avaffect.cli.preprocess:preprocess",

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS, FORMATS
 from avaffect.config import AnalysisConfig, FaceConfig, MediaConfig
 from avaffect.errors import UnknownNameError, UsageError
-from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, FORMATS
 
 if TYPE_CHECKING:
-    from avaffect.pipeline.train import DataConfig
+    from avaffect.training.run import DataConfig
 
 DEFAULT_OUT = "avaffect_out"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -161,7 +161,7 @@ def data_config(options: dict[str, Any]) -> DataConfig:
     Raises:
         UsageError: options that exclude each other, or own labels without features.
     """
-    from avaffect.pipeline.train import DataConfig
+    from avaffect.training.run import DataConfig
 
     own = options["labels"] is not None
     features = options["features"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.cli.options import (
     CLOCKS,
     DEFAULT_OUT,
@@ -22,7 +23,6 @@ from avaffect.cli.options import (
     input_options,
 )
 from avaffect.errors import UsageError
-from avaffect.files.editions import DEFAULT_EDITION, EDITIONS
 
 
 @click.command()
@@ -118,11 +118,12 @@ def predict(
     from avaffect.cli.report import Reporter, Row, run_all
     from avaffect.config import AudioConfig, PredictConfig
     from avaffect.models.device import choose_device
-    from avaffect.pipeline.batch import PredictBatch, find_sources
-    from avaffect.pipeline.choices import parse_tasks, with_checkpoint, with_features
-    from avaffect.pipeline.names import joined, names_of
-    from avaffect.pipeline.outputs import RECORDS
-    from avaffect.pipeline.voice import only_sound
+    from avaffect.predicting.batch import PredictBatch
+    from avaffect.predicting.outputs import RECORDS
+    from avaffect.predicting.settings import parse_tasks, with_checkpoint, with_features
+    from avaffect.predicting.sources import find_sources
+    from avaffect.preprocessing.names import joined, names_of
+    from avaffect.preprocessing.sound_file import only_sound
 
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
@@ -186,7 +187,7 @@ def predict(
 
 
 def _default_inputs() -> tuple[str, ...]:
-    from avaffect.pipeline.batch import preprocessed_in
+    from avaffect.predicting.sources import preprocessed_in
 
     if not preprocessed_in(Path(DEFAULT_OUT)):
         raise UsageError(

@@ -84,13 +84,13 @@ def preprocess(
     """
     from avaffect.cli.report import Reporter, Row, run_all
     from avaffect.config import AudioConfig, PredictConfig
-    from avaffect.features.voice import DEFAULT_VOICE
     from avaffect.media.inputs import expand_inputs
     from avaffect.models.device import choose_device
-    from avaffect.pipeline.choices import require_licences, with_features
-    from avaffect.pipeline.names import joined, names_of
-    from avaffect.pipeline.preprocess import NetsLoader
-    from avaffect.pipeline.preprocess import preprocess as run
+    from avaffect.predicting.settings import require_licences, with_features
+    from avaffect.preprocessing.names import joined, names_of
+    from avaffect.preprocessing.run import NetsLoader
+    from avaffect.preprocessing.run import preprocess as run
+    from avaffect.sound.voice import DEFAULT_VOICE
 
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.cli.options import NameChoice
 from avaffect.errors import UsageError
-from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, TASKS
+from avaffect.labels import TASKS
 
 if TYPE_CHECKING:
+    from avaffect.challenge.rows import Fault
+    from avaffect.challenge.submit import Report
     from avaffect.cli.report import Reporter
-    from avaffect.files.submission import Fault
-    from avaffect.pipeline.submit import Report
 
 SHOWN = 10
 SHOWN_OF_A_KIND = 3
@@ -81,9 +82,9 @@ def submit(
       avaffect submit out/ -t expr --edition abaw3 --template EXPR_test_set_release.txt -o expr.zip
       avaffect submit --check va.zip -t va --edition abaw6 --template ABAW_VA_test_set_sample.txt
     """
+    from avaffect.challenge.submit import check_submission
+    from avaffect.challenge.submit import submit as make
     from avaffect.cli.report import Reporter
-    from avaffect.pipeline.submit import check_submission
-    from avaffect.pipeline.submit import submit as make
 
     edition = edition or (MTL_EDITION if task == "mtl" else DEFAULT_EDITION)
     if checking == (out is not None):

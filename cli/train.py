@@ -11,12 +11,12 @@ from click.core import ParameterSource
 
 from avaffect.cli.options import data_config, data_options, device_option
 from avaffect.errors import UsageError
-from avaffect.files.editions import TASKS
+from avaffect.labels import TASKS
 
 if TYPE_CHECKING:
     from avaffect.cli.report import Reporter
-    from avaffect.pipeline.train import RunConfig, RunResult
     from avaffect.training.history import Epoch
+    from avaffect.training.run import RunConfig, RunResult
 
 DEFAULT_RECIPE = "abaw1-av-gru"
 DEFAULT_RUN = "avaffect_run"
@@ -96,7 +96,7 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
       avaffect train --resume -o run/
     """
     from avaffect.cli.report import Reporter
-    from avaffect.pipeline.train import RUN, read_run, run
+    from avaffect.training.run import RUN, read_run, run
 
     if resume:
         _require_free(ctx)
@@ -133,9 +133,9 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
 
 
 def _config(options: dict[str, Any]) -> RunConfig:
-    from avaffect.pipeline.choices import parse_tasks
-    from avaffect.pipeline.train import run_config
+    from avaffect.predicting.settings import parse_tasks
     from avaffect.recipes.ensemble import ensemble_names
+    from avaffect.training.run import run_config
 
     if options["recipe"] in ensemble_names():
         raise UsageError(

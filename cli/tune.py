@@ -28,7 +28,7 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
     """
     from avaffect.cli.report import Reporter, print_table
     from avaffect.metrics.bootstrap import MIN_VIDEOS
-    from avaffect.pipeline.tune import tune as choose
+    from avaffect.predicting.tune import tune as choose
 
     with Reporter(quiet) as reporter:
         done = choose(Path(run), thresholds=not no_thresholds, on_event=reporter)

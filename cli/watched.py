@@ -1,4 +1,4 @@
-"""The command ``avaffect`` as `pipeline.members` starts it: it ends with whoever started it.
+"""The command ``avaffect`` as `ensemble.members` starts it: it ends with whoever started it.
 
 That process holds the other end of our standard input, which ends when it does, however it does.
 """

@@ -1,4 +1,4 @@
-"""Make avaffect/datasets/synth_face.npz: python sample_media/make_synth_face.py
+"""Make avaffect/datasets/synth/face.npz: python sample_media/make_synth_face.py
 
 The portrait of the sample clips, its triangles, and where each action and each trait of a person
 moves their corners, so that `avaffect data synth` draws faces without scikit-image and without

@@ -11,6 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.trained import dataset, fit, recipe, weights  # noqa: F401
+from fixtures.videos import (  # noqa: F401
+    gap_clip,
+    heard,
+    interrupt_at,
+    looking,
+    nets,
+    no_nets,
+    samples,
+    tracked,
+    whole,
+)
 from hypothesis import settings
 
 # Threads that wait for each other cost more than they save, beside a second worker all the more.
@@ -70,9 +82,9 @@ def voice_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     import onnx
     from onnx import helper, numpy_helper
 
-    from avaffect.features import voice
     from avaffect.models import cache
     from avaffect.models.zoo import ZOO, Check, ModelFile, PackagedSource
+    from avaffect.sound import voice
 
     place = cache.place
     made: dict[str, Path] = {}
@@ -92,7 +104,7 @@ def voice_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         licence: str = "CC BY-NC-SA 4.0",
         **settings: Any,
     ) -> str:
-        weights = np.random.default_rng(seed).normal(0, 0.01, (168, 8)).astype(np.float32)
+        values = np.random.default_rng(seed).normal(0, 0.01, (168, 8)).astype(np.float32)
         value = helper.make_tensor_value_info
         graph = helper.make_graph(
             [
@@ -102,7 +114,7 @@ def voice_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
             "voice",
             [value("features", onnx.TensorProto.FLOAT, ["B", "T", 168])],
             [value("logits", onnx.TensorProto.FLOAT, ["B", 8])],
-            [numpy_helper.from_array(weights, "weights")],
+            [numpy_helper.from_array(values, "weights")],
         )
         net = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         helper.set_model_props(net, {k: json.dumps(v) for k, v in (says | settings).items()})

@@ -152,7 +152,7 @@ def test_a_users_own_setting_does_not_switch_it_on(monkeypatch, tmp_path):
 def test_whoever_imports_onnx_runtime_imports_ours_first():
     """Scripts too: the package sets the switch when it is imported."""
     root = Path(__file__).parents[1]
-    for folder in ("avaffect", "cli", "training", "benchmarks", "sample_media"):
+    for folder in ("avaffect", "cli", "starter_training", "benchmarks", "sample_media"):
         for path in (root / folder).rglob("*.py"):
             lines = [one.strip() for one in path.read_text("utf-8").splitlines()]
             theirs = [i for i, one in enumerate(lines) if one.startswith("import onnxruntime")]

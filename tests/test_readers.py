@@ -21,29 +21,25 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from avaffect.challenge.image_rows import is_image_list
+from avaffect.challenge.known import known_subjects
+from avaffect.challenge.mtl import read_mtl
+from avaffect.challenge.single import read_single
+from avaffect.challenge.submit import check_submission
+from avaffect.challenge.templates import read_template
+from avaffect.challenge.text import read_annotations
+from avaffect.challenge.zip import is_own_zip, write_zip
 from avaffect.config import AudioConfig, MediaConfig, PredictConfig
 from avaffect.datasets.folds import Folds
 from avaffect.datasets.tables import TableFeatures, read_any
 from avaffect.errors import AvaffectError, ModelError
 from avaffect.faces.pose import HeadModel
-from avaffect.features.audio import audio_features
-from avaffect.features.picture_file import picture_size, read_picture
-from avaffect.features.provenance import provenance
-from avaffect.features.spool import Spool
-from avaffect.features.store import SpooledSubject, SubjectFeatures
-from avaffect.features.tensors import ArraySpec
-from avaffect.features.writing import write_subject
 from avaffect.files.atomic import write_json
-from avaffect.files.challenge import read_annotations
-from avaffect.files.image_rows import is_image_list
-from avaffect.files.known import known_subjects
-from avaffect.files.mtl import read_mtl
 from avaffect.files.ours import read_claims, write_claims
 from avaffect.files.outside import reading
-from avaffect.files.single import read_single
-from avaffect.files.submission_zip import is_own_zip, write_zip
+from avaffect.files.picture_file import picture_size, read_picture
 from avaffect.files.table import read_about, read_table, write_table
-from avaffect.files.templates import read_template
+from avaffect.files.tensors import ArraySpec
 from avaffect.media.container import open_container
 from avaffect.media.foreign import describe
 from avaffect.media.frames import FrameReader
@@ -52,18 +48,22 @@ from avaffect.media.stills import stills
 from avaffect.media.tracks import choose_track, pieces
 from avaffect.metrics.thresholds import Thresholds
 from avaffect.models.session import OnnxNet, TfliteNet, read_bundle
-from avaffect.pipeline.choices import with_checkpoint
-from avaffect.pipeline.folder import Folder, source_name
-from avaffect.pipeline.outputs import Outputs
-from avaffect.pipeline.predicted import open_predictions
-from avaffect.pipeline.submit import check_submission
-from avaffect.pipeline.train import DataConfig, RunConfig, read_run
-from avaffect.predictions.ensemble import Joined
+from avaffect.networks.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from avaffect.predicting.outputs import Outputs
+from avaffect.predicting.read_back import open_predictions
+from avaffect.predicting.settings import with_checkpoint
 from avaffect.predictions.postprocess import Postprocess, load_postprocess
 from avaffect.predictions.prediction import Prediction
+from avaffect.predictors.joined import Joined
 from avaffect.recipes.ensemble import Average, load_ensemble
 from avaffect.recipes.library import change_recipe, load_recipe, parse_recipe, to_yaml
-from avaffect.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from avaffect.sound.mfcc import audio_features
+from avaffect.store.folder import Folder, source_name
+from avaffect.store.provenance import provenance
+from avaffect.store.spool import Spool
+from avaffect.store.subject import SpooledSubject, SubjectFeatures
+from avaffect.store.writing import write_subject
+from avaffect.training.run import DataConfig, RunConfig, read_run
 from avaffect.training.state import load_state, save_state
 
 EXAMPLES = 25

@@ -15,27 +15,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.challenge.editions import DEFAULT_EDITION, Edition, edition_named
+from avaffect.challenge.layout import annotation_files, mtl_files, source_video
+from avaffect.challenge.mtl import MtlSubject, read_mtl
+from avaffect.challenge.text import read_annotations
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import FeatureError, InputNotFoundError, UsageError, boundary
-from avaffect.features.pictures import (
+from avaffect.labels import INVALID, SPLITS, TASKS
+from avaffect.progress import EventCallback, Notice, Progress, ignore_events
+from avaffect.store.pictures import (
     CROPS,
     PictureFolder,
     WithPictures,
     open_features,
     side_of,
 )
-from avaffect.files.challenge import read_annotations
-from avaffect.files.editions import (
-    DEFAULT_EDITION,
-    INVALID,
-    TASKS,
-    Edition,
-    edition_named,
-)
-from avaffect.files.layout import SPLITS, annotation_files, mtl_files, source_video
-from avaffect.files.mtl import MtlSubject, read_mtl
-from avaffect.files.prepared import prepared_in
-from avaffect.progress import EventCallback, Notice, Progress, ignore_events
+from avaffect.store.prepared import prepared_in
 
 Labels = NDArray[Any]
 Features = WithPictures | PictureFolder
@@ -57,7 +52,7 @@ def find_stores(features: Path) -> dict[str, Path]:
             (``cropped_aligned/<subject>`` or ``<subject>``, and in it ``00001.jpg`` ...).
 
     Returns:
-        folders as ``features.pictures.open_features`` takes them.
+        folders as ``store.pictures.open_features`` takes them.
 
     Raises:
         InputNotFoundError: there is no such folder.
@@ -168,10 +163,10 @@ def load_affwild(
     frames the video has: there are as many as rows, or as the last picture's number says.
 
     Args:
-        root: the data set, or its annotations; see `files.layout.annotation_files`.
+        root: the data set, or its annotations; see `challenge.layout.annotation_files`.
         features: the output folder of ``avaffect preprocess``; see `find_stores`.
         tasks: some of ``va``, ``expr`` and ``au``.
-        edition: an edition of ``files.editions``, which says what the label files hold.
+        edition: an edition of ``challenge.editions``, which says what the label files hold.
         on_event: progress and notices.
 
     Returns:
@@ -221,7 +216,7 @@ def load_mtl(root: Path, features: Path, on_event: EventCallback = ignore_events
 
     The other frames are invalid. Of pictures alone the last one is the last frame. For the
     arguments, what is returned and what is raised see `load_affwild`; the annotations are those of
-    `files.layout.mtl_files`.
+    `challenge.layout.mtl_files`.
     """
     subjects: dict[str, MtlSubject] = {}
     splits: dict[str, str] = {}

@@ -14,6 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS, edition_named
+from avaffect.challenge.layout import annotation_files, mtl_files, source_video, split_folders
+from avaffect.challenge.mtl import read_mtl
+from avaffect.challenge.text import read_annotations
 from avaffect.datasets.affwild import ARTIFICIAL, coded, far_off, is_artificial, leaking, some
 from avaffect.datasets.clip import is_valid
 from avaffect.datasets.inventory import (
@@ -32,10 +36,7 @@ from avaffect.errors import (
     UnknownNameError,
     boundary,
 )
-from avaffect.files.challenge import read_annotations
-from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, TASKS, edition_named
-from avaffect.files.layout import annotation_files, mtl_files, source_video, split_folders
-from avaffect.files.mtl import read_mtl
+from avaffect.labels import TASKS
 from avaffect.progress import EventCallback, Progress, ignore_events
 
 KINDS = (*TASKS, "mtl")
@@ -133,7 +134,7 @@ def check(
 
     Args:
         root: the data set, with ``videos`` and ``cropped_aligned`` if they are to be checked too.
-        edition: an edition of ``files.editions``, as which label files are read.
+        edition: an edition of ``challenge.editions``, as which label files are read.
         features: the output folder of ``avaffect preprocess``, if that is to be checked too.
         tasks: some of ``KINDS``; none takes all that are there.
         on_event: progress.

@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.errors import UsageError
-from avaffect.features.tensors import Array, ArraySpec
-from avaffect.files.editions import TASKS
-from avaffect.files.layout import SPLITS
+from avaffect.files.tensors import Array, ArraySpec
+from avaffect.labels import SPLITS, TASKS
 
 INVALID_CLASS = -1
 
 
 class FeatureSource(Protocol):
-    """Features of one clip, read in slices; `features.store.SubjectFeatures` is one.
+    """Features of one clip, read in slices; `store.subject.SubjectFeatures` is one.
 
     A frame whose row is NaN throughout has no features of that array (no face). The array
     ``audio`` has a companion ``has_sound`` (bool [N]) that says the same of the sound.

@@ -10,8 +10,7 @@ from math import isfinite
 
 from avaffect.datasets.tables import Table
 from avaffect.errors import UnknownNameError, UsageError
-from avaffect.files.editions import ACTION_UNITS
-from avaffect.files.layout import SPLITS
+from avaffect.labels import ACTION_UNITS, SPLITS
 
 # Keys that name one column each; the others are lists or numbers.
 _SINGLE = ("clip", "group", "split", "fold", "time", "valence", "arousal", "expression")

@@ -13,13 +13,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from avaffect.challenge.layout import source_video
 from avaffect.datasets.affwild import find_stores, some, store_for
 from avaffect.errors import FeatureError, InputNotFoundError, MediaError
-from avaffect.features.pictures import PictureFolder, open_features
-from avaffect.files.layout import source_video
 from avaffect.media.inputs import expand_inputs
 from avaffect.media.probe import probe
 from avaffect.progress import EventCallback, Progress
+from avaffect.store.pictures import PictureFolder, open_features
 
 Warn = Callable[[str], None]
 WORST = 5

@@ -17,17 +17,17 @@ from avaffect.datasets.own_files import FeatureFiles, label_files, note
 from avaffect.datasets.table_labels import TableLabels, class_names
 from avaffect.datasets.tables import Table, TableFeatures, read_any
 from avaffect.errors import FormatError, UnknownNameError, UsageError, boundary
-from avaffect.features.picture_file import is_picture
-from avaffect.features.pictures import (
+from avaffect.files.picture_file import is_picture
+from avaffect.files.tensors import Array, ArraySpec
+from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.store.pictures import (
     PictureFiles,
     PictureFolder,
     Pictures,
     open_features,
     side_of,
 )
-from avaffect.features.store import SubjectFeatures
-from avaffect.features.tensors import Array, ArraySpec
-from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.store.subject import SubjectFeatures
 
 _SIDE = re.compile("_(left|right)$")
 # So many labels more or fewer than rows of features are the slips of tools; more is another rate.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from avaffect.datasets.tables import SUFFIXES
 from avaffect.errors import InputNotFoundError, UsageError
-from avaffect.features.picture_file import PICTURES, is_picture
-from avaffect.features.pictures import STORE, is_numbered
+from avaffect.files.picture_file import PICTURES, is_picture
+from avaffect.store.pictures import STORE, is_numbered
 
 LABEL_SUFFIXES = (*SUFFIXES, ".txt")
 _SHOWN = 4

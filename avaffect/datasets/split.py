@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.errors import FeatureError, UsageError
-from avaffect.files.layout import SPLITS
+from avaffect.labels import SPLITS
 from avaffect.progress import EventCallback, Notice, ignore_events
 
 HELD_OUT = 5  # one part in so many is held out where the data has no validation split

@@ -15,7 +15,7 @@ from avaffect.datasets.clip import INVALID_CLASS
 from avaffect.datasets.columns import ColumnMap
 from avaffect.datasets.tables import Table
 from avaffect.errors import FormatError
-from avaffect.files.editions import EXPRESSIONS, INVALID
+from avaffect.labels import EXPRESSIONS, INVALID
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import require_shape
 from avaffect.errors import UsageError
-from avaffect.faces.face import require_shape
 
 
 @dataclass(frozen=True, eq=False)

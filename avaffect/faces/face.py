@@ -7,18 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.arrays import ArrayRecord
-from avaffect.errors import UsageError
+from avaffect.arrays import ArrayRecord, require_shape
 
 MESH_POINTS = 478
-
-
-def require_shape(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]) -> None:
-    """Raise UsageError unless ``array`` has ``shape`` (None stands for any length)."""
-    if array.ndim != len(shape) or any(
-        want is not None and have != want for have, want in zip(array.shape, shape, strict=True)
-    ):
-        raise UsageError(f"{name} has shape {array.shape}, expected {shape}")
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)

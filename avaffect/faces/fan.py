@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import require_shape
 from avaffect.errors import ModelError, UsageError
 from avaffect.faces.align import warp
-from avaffect.faces.face import require_shape
 from avaffect.files.outside import reading
 
 if TYPE_CHECKING:

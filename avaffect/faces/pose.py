@@ -17,9 +17,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.arrays import ArrayRecord
+from avaffect.arrays import ArrayRecord, require_shape
 from avaffect.errors import ModelDamagedError, UsageError
-from avaffect.faces.face import MESH_POINTS, require_shape
+from avaffect.faces.face import MESH_POINTS
 from avaffect.files.outside import reading
 
 CANONICAL_POINTS = 468

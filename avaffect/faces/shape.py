@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.arrays import ArrayRecord
-from avaffect.faces.face import Face, require_shape
+from avaffect.arrays import ArrayRecord, require_shape
+from avaffect.faces.face import Face
 from avaffect.faces.landmarks import roi_from_mesh
 from avaffect.faces.pose import HeadFit, HeadModel
 from avaffect.models.fetch import model_path

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from avaffect.config import FaceConfig
 from avaffect.faces.appearance import describe, similarity
-from avaffect.faces.boxes import best_pairs, iou
 from avaffect.faces.cuts import CutDetector
+from avaffect.faces.detectors.boxes import best_pairs, iou
 from avaffect.faces.face import Detection, Face
 from avaffect.faces.landmarks import Roi, roi_from_detection, roi_from_mesh
 from avaffect.faces.limits import Limits

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from avaffect.challenge.editions import EDITIONS
 from avaffect.errors import InputNotFoundError
-from avaffect.files.editions import EDITIONS
 from avaffect.media.endings import EXTENSIONS, SOUND_EXTENSIONS
 from avaffect.media.endings import PICTURE_EXTENSIONS as PICTURES
 from avaffect.media.local import local_path

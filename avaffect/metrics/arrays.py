@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import UnknownNameError, UsageError
-from avaffect.files.editions import TASKS
+from avaffect.labels import TASKS
 from avaffect.metrics.scores import binary_counts, ccc, confusion, mean_known
 from avaffect.metrics.tallies import au_parts, expr_parts
 

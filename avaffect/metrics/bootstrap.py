@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.files.editions import edition_named
+from avaffect.challenge.editions import edition_named
 from avaffect.metrics.tallies import Tally, score
 
 RESAMPLES = 2000

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import softmax
 from avaffect.errors import UsageError
 
 BINS = 15
@@ -27,13 +28,6 @@ class Bin:
     count: int
     confidence: float
     accuracy: float
-
-
-def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
-    """float64 [N, K], rows that sum to one, of logits [N, K] divided by ``temperature``."""
-    scaled = np.asarray(logits, np.float64) / temperature
-    odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
 
 
 def negative_log_likelihood(

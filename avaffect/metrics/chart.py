@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.challenge.editions import edition_named
 from avaffect.files.atomic import atomic_path
-from avaffect.files.editions import edition_named
 from avaffect.files.ours import holds, require_own_file
 from avaffect.metrics.evaluation import Evaluation
 

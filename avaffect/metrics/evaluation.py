@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.challenge.editions import Edition, edition_named
+from avaffect.challenge.layout import source_video
 from avaffect.errors import UsageError, boundary
-from avaffect.files.editions import INVALID, TASKS, Edition, edition_named
-from avaffect.files.layout import source_video
+from avaffect.labels import INVALID, TASKS
 from avaffect.metrics.bootstrap import MIN_VIDEOS, RESAMPLES, interval, resampled
 from avaffect.metrics.tallies import (
     MTL,
@@ -139,7 +140,7 @@ def score_pairs(
     Args:
         pairs: the subjects.
         task: ``va``, ``expr``, ``au`` or ``mtl``.
-        edition: an edition of ``files.editions``; ABAW1 and 2 weight F1 and accuracy.
+        edition: an edition of ``challenge.editions``; ABAW1 and 2 weight F1 and accuracy.
         resamples: bootstrap draws.
         seed: of the draws.
 

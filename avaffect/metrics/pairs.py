@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.challenge.editions import Edition, edition_for, edition_named
+from avaffect.challenge.image_rows import is_image_list
+from avaffect.challenge.layout import annotation_files, is_annotation, mtl_files
+from avaffect.challenge.mtl import read_mtl
+from avaffect.challenge.single import read_single
+from avaffect.challenge.text import read_annotations
 from avaffect.errors import InputNotFoundError, UsageError
-from avaffect.files.challenge import read_annotations
-from avaffect.files.editions import INVALID, TASKS, Edition, edition_for, edition_named
-from avaffect.files.image_rows import is_image_list
-from avaffect.files.layout import SPLITS, annotation_files, is_annotation, mtl_files
-from avaffect.files.mtl import read_mtl
-from avaffect.files.single import read_single
+from avaffect.labels import INVALID, SPLITS, TASKS
 from avaffect.metrics.bootstrap import RESAMPLES
 from avaffect.metrics.evaluation import Evaluation, Pair, score_pairs
 from avaffect.metrics.tallies import MTL, MTL_COLUMNS, Labels, join_mtl
@@ -94,7 +95,7 @@ def read_pairs(
         annotations: likewise; or a dataset's root or its annotations in any edition's spelling.
             For mtl a multi-task file, or a folder with ``train_set.txt`` and so on.
         task: ``va``, ``expr``, ``au`` or ``mtl``.
-        edition: an edition of ``files.editions``.
+        edition: an edition of ``challenge.editions``.
         split: which of the annotations' splits, or ``all``; None for ``val`` if there are splits.
         partial: leave out annotated subjects without a prediction.
 
@@ -142,7 +143,7 @@ def evaluate(
     Args:
         predictions, annotations, split, partial: see :func:`read_pairs`.
         task: ``va``, ``expr``, ``au`` or ``mtl``.
-        edition: an edition of ``files.editions``; None for the newest that has the task.
+        edition: an edition of ``challenge.editions``; None for the newest that has the task.
         resamples: bootstrap resamples over videos.
         seed: of the bootstrap.
 

@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS, TASKS, Edition
+from avaffect.challenge.editions import Edition
+from avaffect.labels import ACTION_UNITS, EXPRESSIONS, TASKS
 from avaffect.metrics.scores import (
     accuracy,
     binary_accuracy,

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.challenge.editions import Edition, edition_named
+from avaffect.challenge.text import subject_file_name
 from avaffect.errors import FormatError, UsageError
 from avaffect.files.atomic import write_json
-from avaffect.files.challenge import subject_file_name
-from avaffect.files.editions import Edition, edition_named
 from avaffect.files.gaps import fill_gaps, policy_of
 from avaffect.files.ours import holds, require_own_file
 from avaffect.files.outside import read_json, reading

@@ -20,6 +20,7 @@ from pathlib import Path
 from platformdirs import user_cache_dir
 
 from avaffect.errors import BusyError, DiskFullError, ModelDamagedError, OutputError
+from avaffect.files.hashing import file_sha256
 from avaffect.files.lock import alone
 from avaffect.models.zoo import ModelFile
 from avaffect.progress import EventCallback, Notice, ignore_events
@@ -54,12 +55,6 @@ def place(model: ModelFile) -> Path:
     if model.packaged is None:
         return cached_path(model)
     return Path(str(resources.files("avaffect.models").joinpath(model.packaged.member)))
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, 64 lower-case hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def git_blob_sha1(path: Path) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from avaffect.files.atomic import atomic_path, write_text
+from avaffect.files.hashing import file_sha256
 from avaffect.files.lock import alone
-from avaffect.models.cache import cache_folder, file_sha256
+from avaffect.models.cache import cache_folder
 from avaffect.models.fetch import model_path
 
 # What making one takes at most.

@@ -1,6 +1,6 @@
 """Convolutional nets on pictures of faces, cut into stages that can be frozen by name.
 
-The nets are torchvision's, and EfficientNet-Lite0 is ours (`features.efficientnet_lite`). All are
+The nets are torchvision's, and EfficientNet-Lite0 is ours (`faces.efficientnet_lite`). All are
 without their classifier: what they give is the average over the last maps. torchvision is imported
 only when one of its nets is built.
 """
@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from avaffect.errors import ModelDamagedError, ModelUnavailableError, UnknownNameError
-from avaffect.features.efficientnet_lite import EfficientNetLite0
+from avaffect.faces.efficientnet_lite import EfficientNetLite0
 from avaffect.models.cache import cached_path
 from avaffect.models.fetch import model_path
 from avaffect.models.zoo import find_model

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from avaffect.files.editions import OTHER
+from avaffect.labels import OTHER
 from avaffect.networks.blocks import After, DenseBlock
 from avaffect.recipes.blocks import Dense
 from avaffect.recipes.recipe import Head

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from avaffect.arrays import ArrayRecord
 from avaffect.errors import UsageError
-from avaffect.files.editions import OTHER
+from avaffect.labels import OTHER
 from avaffect.networks.blocks import build_block, lengthen, shorten
-from avaffect.networks.encoders import build_encoder
+from avaffect.networks.frame_encoders import build_encoder
 from avaffect.networks.fusion import FUSIONS
 from avaffect.networks.heads import TaskHead, by_threshold
 from avaffect.networks.polarity import PolarityHead, decided

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError
-from avaffect.files.editions import ACTION_UNITS, AU_THRESHOLD, OTHER
+from avaffect.labels import ACTION_UNITS, AU_THRESHOLD, OTHER
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.voting import (
     average,

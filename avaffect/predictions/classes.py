@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import CheckpointError
-from avaffect.files.editions import ACTION_UNITS, EXPRESSIONS
+from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 
 _DIMENSIONS = ("valence", "arousal")
 # The words that public data sets use. What the challenge has no class for is Other, but calm:

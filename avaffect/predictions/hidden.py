@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.faces.quality import REGIONS
-from avaffect.features.store import SubjectFeatures
-from avaffect.files.editions import ACTION_UNITS
+from avaffect.labels import ACTION_UNITS
 from avaffect.predictions.prediction import Prediction
+from avaffect.store.subject import SubjectFeatures
 
 # What a unit is read from. A raised cheek shows at the mouth and at the eye.
 NEEDS = {

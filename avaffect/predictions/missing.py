@@ -87,3 +87,19 @@ def marked(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
         UnknownNameError: no such policy.
     """
     return replace(prediction, filled=fill(prediction, policy).filled)
+
+
+def without_lone_voice(prediction: Prediction) -> Prediction:
+    """``prediction`` without what only a voice says while the subject is not seen.
+
+    For videos of several people: a voice that is heard while one of them is away may be anyone's.
+    """
+    alone = prediction.heard & ~prediction.present
+    changes: dict[str, Values | NDArray[np.bool_]] = {"heard": prediction.heard & ~alone}
+    for name in ("va", "va_interval", "expr", "au", "au_intensity"):
+        values = getattr(prediction, name)
+        if values is not None:
+            withheld = values.copy()
+            withheld[alone] = np.nan
+            changes[name] = withheld
+    return replace(prediction, **changes)  # type: ignore[arg-type]

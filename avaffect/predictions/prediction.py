@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.arrays import ArrayRecord
+from avaffect.arrays import ArrayRecord, require_shape
 from avaffect.errors import UsageError
-from avaffect.faces.face import require_shape
-from avaffect.features.store import GEOMETRY
-from avaffect.files.editions import ACTION_UNITS, AU_THRESHOLD, EXPRESSIONS, TASKS
+from avaffect.labels import (
+    ACTION_UNITS,
+    AU_THRESHOLD,
+    EXPRESSIONS,
+    TASKS,
+)
+from avaffect.store.subject import GEOMETRY
 
 if TYPE_CHECKING:
     import pandas
@@ -63,7 +67,7 @@ class Prediction(ArrayRecord):
         au_thresholds: float64 [12], the score from which on a unit is active. None for .5 each,
             or without ``au``.
         geometry: float32 [N, 17], where the face lies, in the columns of
-            ``features.store.GEOMETRY``: the box and five points in pixels of the upright picture,
+            ``store.subject.GEOMETRY``: the box and five points in pixels of the upright picture,
             then yaw, pitch and roll in degrees; NaN where there is none. None if not known.
         start: time of the first decoded frame on the clock of `columns`, in seconds: 0, or where
             it lies on the file's own clock if that was asked for (``PredictConfig.clock``).

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import UnknownNameError, UsageError
-from avaffect.files.editions import TASKS
+from avaffect.labels import TASKS
 from avaffect.predictions.missing import alike
 from avaffect.predictions.prediction import Prediction
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import require_shape
 from avaffect.errors import UsageError
-from avaffect.faces.face import require_shape
-from avaffect.files.editions import EXPRESSIONS, OTHER
+from avaffect.labels import EXPRESSIONS, OTHER
 
 # Disgust, Fear, Sadness, Anger: the rarer of two goes first.
 PRIORITY = (2, 3, 5, 1)

@@ -1,4 +1,4 @@
-"""What recipes say of encoders: nets on aligned faces (``networks.encoders``)."""
+"""What recipes say of encoders: nets on aligned faces (``networks.frame_encoders``)."""
 
 from __future__ import annotations
 
@@ -65,4 +65,4 @@ class PhaseDifference:
 
 Encoder = Annotated[Backbone | PhaseDifference, Field(discriminator="kind")]
 FACES = "faces"
-"""The array of aligned faces, uint8 [N, S, S, 3] RGB, which ``features.pictures`` reads."""
+"""The array of aligned faces, uint8 [N, S, S, 3] RGB, which ``store.pictures`` reads."""

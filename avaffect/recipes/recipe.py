@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from avaffect.files.editions import TASKS
+from avaffect.labels import TASKS
 from avaffect.recipes.blocks import Block, Tcn
 from avaffect.recipes.encoders import FACES, Encoder
 from avaffect.recipes.training import Loss, Train, Window

@@ -14,8 +14,8 @@ from avaffect.errors import CheckpointError
 from avaffect.files.atomic import atomic_path
 from avaffect.files.ours import holds, require_own_file
 from avaffect.networks.apply import probabilities
+from avaffect.networks.checkpoint import Checkpoint, load_checkpoint
 from avaffect.networks.network import AffectNetwork
-from avaffect.training.checkpoint import Checkpoint, load_checkpoint
 
 OPSET = 17
 TOLERANCE = 1e-4
@@ -74,7 +74,7 @@ def export_onnx(place: Path | str, path: Path | str) -> Exported:
     several shapes, with modalities missing and padding, before it takes its name.
 
     Args:
-        place: see :func:`avaffect.training.checkpoint.load_checkpoint`.
+        place: see :func:`avaffect.networks.checkpoint.load_checkpoint`.
         path: the file to write.
 
     Raises:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from importlib import metadata
 from typing import Any
 
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import FeatureError
-from avaffect.features.provenance import backbones_in
 from avaffect.progress import EventCallback, Notice
+from avaffect.store.provenance import backbones_in, relevant_settings
 
 _LIBRARIES = ("avaffect", "torch", "numpy", "safetensors", "pydantic")
-# Settings of the feature store that decide what the arrays mean.
-_SETTINGS = ("audio", "faces", "sound_rate")
-_FACES = ("aligner", "crop_size")
 _SOUND = {"audio", "has_sound", "voice"}
 
 
@@ -85,22 +82,6 @@ def feature_settings(
             break
         found = settings
     return found
-
-
-def trained_backbones(features: Mapping[str, Any]) -> dict[str, str]:
-    """By array, the backbone that made it, from what :func:`feature_settings` found."""
-    backbones = features.get("backbones")
-    if not isinstance(backbones, Mapping):
-        return {}
-    return {str(name): str(model) for name, model in backbones.items()}
-
-
-def relevant_settings(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a store's configuration, what decides what its arrays mean."""
-    kept = {name: configuration[name] for name in _SETTINGS if name in configuration}
-    if isinstance(kept.get("faces"), Mapping):
-        kept["faces"] = {name: kept["faces"].get(name) for name in _FACES}
-    return kept
 
 
 def versions() -> dict[str, str | None]:

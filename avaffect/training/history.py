@@ -9,8 +9,8 @@ from typing import Any
 
 from avaffect.errors import UsageError
 from avaffect.files.atomic import atomic_path, write_text
+from avaffect.networks.checkpoint import finite
 from avaffect.recipes.recipe import Recipe
-from avaffect.training.checkpoint import finite
 
 LOG = "log.jsonl"
 CURVES = "curves.png"

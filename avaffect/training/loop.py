@@ -25,10 +25,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import TrainingError, UsageError
 from avaffect.interrupts import Interrupts
+from avaffect.networks.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from avaffect.networks.network import AffectNetwork
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.recipes.recipe import Recipe
-from avaffect.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from avaffect.training.history import Epoch, History
 from avaffect.training.optimiser import OPTIMISERS, Schedule
 from avaffect.training.processes import processes

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avaffect.errors import UnknownNameError, UsageError
-from avaffect.files.editions import OTHER
+from avaffect.labels import OTHER
 from avaffect.recipes.training import Loss
 from avaffect.training.balance import LabelWeights, bin_edges
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from avaffect.networks.network import AffectNetwork, Outputs
 from avaffect.networks.polarity import BETWEEN, polarity_of
 from avaffect.training.augment import augment, mixing, perturb_voice, stretch
+from avaffect.training.augment_pictures import augment_pictures
 from avaffect.training.losses import TaskLoss, cross_entropy, multi_task_loss
-from avaffect.training.pictures import augment_pictures
 from avaffect.windows.batch import Batch
 
 

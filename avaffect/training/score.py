@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.files.editions import AU_THRESHOLD
+from avaffect.labels import AU_THRESHOLD
 from avaffect.metrics.arrays import score_arrays
 from avaffect.networks.apply import Opinion, apply_network
 from avaffect.networks.network import AffectNetwork

@@ -12,12 +12,12 @@ from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import UsageError
 from avaffect.networks.backbones import load_pretrained
+from avaffect.networks.checkpoint import Checkpoint
 from avaffect.networks.network import AffectNetwork, Statistics, planned_shapes
 from avaffect.progress import EventCallback, Notice
 from avaffect.recipes.encoders import Backbone
 from avaffect.recipes.recipe import Recipe
 from avaffect.training.balance import label_counts, label_weights, window_weights
-from avaffect.training.checkpoint import Checkpoint
 from avaffect.training.facts import data_facts, feature_settings, versions
 from avaffect.training.losses import build_loss
 from avaffect.training.objective import Objective

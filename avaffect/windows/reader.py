@@ -13,7 +13,7 @@ from torch import Tensor
 
 from avaffect.datasets.clip import Clip, FeatureSource, is_valid
 from avaffect.errors import FeatureError, UsageError
-from avaffect.features.tensors import Array
+from avaffect.files.tensors import Array
 from avaffect.recipes.encoders import FACES
 from avaffect.recipes.recipe import Branch, Recipe
 from avaffect.windows.batch import Batch

@@ -7,7 +7,7 @@ import wave
 
 import pytest
 
-from avaffect.files import challenge
+from avaffect.challenge import text as challenge
 from avaffect.models.cache import cached_path
 from avaffect.models.fetch import model_path
 from avaffect.models.zoo import find_model

@@ -8,8 +8,8 @@ import click
 import numpy as np
 import pytest
 
+from avaffect.challenge.text import write_challenge
 from avaffect.cli.blend import EXPRESSION_RULES, blend
-from avaffect.files.challenge import write_challenge
 from avaffect.files.table import write_table
 from avaffect.predictions import blend as library
 from avaffect.predictions.prediction import Prediction

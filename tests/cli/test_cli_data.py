@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from avaffect.challenge.text import write_annotations
 from avaffect.cli import data as module
 from avaffect.cli.main import avaffect
 from avaffect.datasets.check import KINDS
 from avaffect.errors import InputNotFoundError, UnknownNameError
-from avaffect.files.challenge import write_annotations
 
 
 def run(*arguments):
@@ -111,9 +111,9 @@ def test_synth_says_loudly_that_it_is_artificial(tmp_path, monkeypatch) -> None:
         asked.update(videos=videos, seconds=seconds, seed=seed)
         return Made(out)
 
-    fake = ModuleType("avaffect.datasets.synth")
+    fake = ModuleType("avaffect.datasets.synth.make")
     fake.synthesise = synthesise
-    monkeypatch.setitem(sys.modules, "avaffect.datasets.synth", fake)
+    monkeypatch.setitem(sys.modules, "avaffect.datasets.synth.make", fake)
     out = run("synth", tmp_path / "demo", "--videos", 3, "--seconds", 2.5, "--seed", 7)
     assert out.exit_code == 0
     assert asked == {"videos": 3, "seconds": 2.5, "seed": 7}

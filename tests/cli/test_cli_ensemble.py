@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from avaffect.cli.ensemble import DEFAULT_ENSEMBLE
-from avaffect.pipeline import ensemble as module
-from avaffect.pipeline import train as training
-from avaffect.pipeline.train import read_run
+from avaffect.ensemble import run as module
+from avaffect.networks.checkpoint import load_checkpoint
 from avaffect.recipes.ensemble import ensemble_names
-from avaffect.training.checkpoint import load_checkpoint
+from avaffect.training import run as training
 from avaffect.training.history import History
+from avaffect.training.run import read_run
 
 MEMBER = """
 branches:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from avaffect.challenge.mtl import MtlSubject, write_mtl
+from avaffect.challenge.text import write_annotations
 from avaffect.cli.main import avaffect
 from avaffect.errors import FormatError, InputNotFoundError, UsageError
-from avaffect.files.challenge import write_annotations
-from avaffect.files.editions import ACTION_UNITS
-from avaffect.files.mtl import MtlSubject, write_mtl
 from avaffect.files.table import write_table
+from avaffect.labels import ACTION_UNITS
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
 from avaffect.recipes.library import parse_recipe
-from avaffect.training.checkpoint import Checkpoint, save_checkpoint
 
 
 @pytest.fixture

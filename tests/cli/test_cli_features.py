@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from avaffect.config import AnalysisConfig
-from avaffect.features.store import SubjectFeatures
-from avaffect.pipeline.preprocess import preprocess
+from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
+from avaffect.preprocessing.run import preprocess
 from avaffect.recipes.library import parse_recipe
-from avaffect.training.checkpoint import Checkpoint, save_checkpoint
-from avaffect.training.facts import relevant_settings
+from avaffect.store.provenance import relevant_settings
+from avaffect.store.subject import SubjectFeatures
 
 # Faces of 32 pixels, which the nets take as they are.
 SMALL = AnalysisConfig(encoders=(), audio=None)

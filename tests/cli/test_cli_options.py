@@ -33,10 +33,10 @@ def default(command, name):
 
 
 def test_choices_are_the_librarys():
-    from avaffect.faces.detectors import DETECTORS
-    from avaffect.features.encoders import ENCODERS, FRAME_MODELS
-    from avaffect.files.editions import EDITIONS, FORMATS
-    from avaffect.pipeline.choices import FEATURES
+    from avaffect.challenge.editions import EDITIONS, FORMATS
+    from avaffect.faces.detectors.registry import DETECTORS
+    from avaffect.faces.encoders import ENCODERS, FRAME_MODELS
+    from avaffect.predicting.settings import FEATURES
     from avaffect.predictions.missing import POLICIES
 
     assert set(choices(preprocess, "encoders")) == set(ENCODERS)
@@ -57,9 +57,9 @@ def test_every_choice_is_valid_in_the_settings():
 
 
 def test_defaults_are_the_librarys():
-    from avaffect.files.editions import DEFAULT_EDITION
+    from avaffect.challenge.editions import DEFAULT_EDITION
     from avaffect.predictions.missing import DEFAULT_POLICY
-    from avaffect.predictions.predictor import PREDICTORS
+    from avaffect.predictors.build import PREDICTORS
 
     config = PredictConfig()
     assert default(predict, "model") == config.model

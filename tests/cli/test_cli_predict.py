@@ -17,12 +17,12 @@ import pytest
 import soundfile
 import torch
 
-from avaffect.features.store import SubjectFeatures
-from avaffect.files.challenge import read_annotations
+from avaffect.challenge.text import read_annotations
 from avaffect.files.table import read_table
 from avaffect.models.zoo import ZOO
+from avaffect.networks.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from avaffect.recipes.library import parse_recipe
-from avaffect.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from avaffect.store.subject import SubjectFeatures
 
 
 def test_video_becomes_challenge_files(run, clip, tmp_path):
@@ -226,7 +226,7 @@ def test_edition_missing_and_format_arrive(run, faceless, clip, tmp_path):
 
 
 def test_features_full_keeps_them(run, clip, tmp_path, monkeypatch):
-    monkeypatch.setattr("avaffect.pipeline.choices.EMBEDDING", "fer")
+    monkeypatch.setattr("avaffect.predicting.settings.EMBEDDING", "fer")
     assert run("predict", clip, "-o", tmp_path, "--features", "full").code == 0
     names = SubjectFeatures.open(tmp_path / "features/face").names
     assert set(names) == {"audio", "face_pose", "fer", "has_sound", "starter-1-face", "voice"}

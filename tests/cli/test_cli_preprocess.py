@@ -5,8 +5,8 @@ import pytest
 
 from avaffect import preprocess
 from avaffect.config import AnalysisConfig
-from avaffect.features.store import SubjectFeatures
-from avaffect.features.voice import DEFAULT_VOICE
+from avaffect.sound.voice import DEFAULT_VOICE
+from avaffect.store.subject import SubjectFeatures
 
 # The deep embedding would take most of the time.
 LIGHT = ("--encoder", "starter-1-face")
@@ -72,7 +72,7 @@ def test_the_voice_is_left_out_if_the_default_model_does_not_listen(
     def deaf(config):
         return replace(config, analysis=replace(config.analysis, voice=None))
 
-    monkeypatch.setattr("avaffect.pipeline.choices.with_features", deaf)
+    monkeypatch.setattr("avaffect.predicting.settings.with_features", deaf)
     out = shutil.copytree(unheard, tmp_path / "copy")
     assert "nothing to do" in run("preprocess", clip, "-o", out, *LIGHT).out
     assert "ok (voice in" in run("preprocess", clip, "-o", out, *LIGHT, "--voice").out

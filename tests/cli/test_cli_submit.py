@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avaffect.files.challenge import write_annotations
+from avaffect.challenge.text import write_annotations
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import torch
 
 from avaffect.cli.tune import tune
 from avaffect.files.table import write_table
+from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
 from avaffect.recipes.library import parse_recipe
-from avaffect.training.checkpoint import Checkpoint, save_checkpoint
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from avaffect.challenge.mtl import MtlSubject, write_mtl
+from avaffect.challenge.text import write_annotations
 from avaffect.datasets.affwild import (
     coded,
     find_stores,
@@ -19,14 +21,12 @@ from avaffect.datasets.affwild import (
     store_for,
 )
 from avaffect.errors import FeatureError, FormatError, InputNotFoundError, UsageError
-from avaffect.features.provenance import provenance
-from avaffect.features.spool import Spool
-from avaffect.features.store import SpooledSubject
-from avaffect.features.tensors import ArraySpec
-from avaffect.features.writing import write_subject
-from avaffect.files.challenge import write_annotations
-from avaffect.files.mtl import MtlSubject, write_mtl
+from avaffect.files.tensors import ArraySpec
 from avaffect.progress import Notice, Progress
+from avaffect.store.provenance import provenance
+from avaffect.store.spool import Spool
+from avaffect.store.subject import SpooledSubject
+from avaffect.store.writing import write_subject
 
 AUDIO = {"audio": ArraySpec((2,), "float32")}
 

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from avaffect.challenge.mtl import MtlSubject, write_mtl
+from avaffect.challenge.text import write_annotations
 from avaffect.datasets.check import BINS, check
 from avaffect.errors import InputNotFoundError, UnknownNameError
-from avaffect.features.provenance import provenance
-from avaffect.features.spool import Spool
-from avaffect.features.store import SpooledSubject
-from avaffect.features.tensors import ArraySpec
-from avaffect.features.writing import write_subject
-from avaffect.files.challenge import write_annotations
-from avaffect.files.mtl import MtlSubject, write_mtl
+from avaffect.files.tensors import ArraySpec
 from avaffect.progress import Progress
+from avaffect.store.provenance import provenance
+from avaffect.store.spool import Spool
+from avaffect.store.subject import SpooledSubject
+from avaffect.store.writing import write_subject
 
 FOLDERS = {
     "va": "VA_Estimation_Challenge",

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.own import load_own
 from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
-from avaffect.features.spool import Spool
-from avaffect.features.store import FACES, SpooledSubject
-from avaffect.features.tensors import ArraySpec
-from avaffect.features.writing import write_subject
-from avaffect.files.editions import EXPRESSIONS
+from avaffect.files.tensors import ArraySpec
+from avaffect.labels import EXPRESSIONS
 from avaffect.progress import Progress
+from avaffect.store.spool import Spool
+from avaffect.store.subject import FACES, SpooledSubject
+from avaffect.store.writing import write_subject
 
 
 @dataclass

@@ -9,7 +9,7 @@ from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.table_labels import TableLabels, class_names
 from avaffect.datasets.tables import read_any
 from avaffect.errors import FormatError, UnknownNameError
-from avaffect.files.editions import EXPRESSIONS
+from avaffect.labels import EXPRESSIONS
 
 NAN = np.nan
 

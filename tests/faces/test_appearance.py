@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from avaffect.faces.appearance import SIZE, describe, similarity
-from avaffect.faces.detectors import build_detector
+from avaffect.faces.detectors.registry import build_detector
 from avaffect.faces.landmarks import Landmarker, roi_from_detection
 from avaffect.faces.track import SIMILAR_ANYWHERE, SIMILAR_HERE
 from avaffect.media.frames import FrameReader

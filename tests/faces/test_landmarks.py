@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avaffect.faces.align import align
-from avaffect.faces.detectors import build_detector
+from avaffect.faces.detectors.registry import build_detector
 from avaffect.faces.face import MESH_POINTS, Detection
 from avaffect.faces.landmarks import (
     CROP,

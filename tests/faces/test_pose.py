@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avaffect.errors import ModelDamagedError
-from avaffect.faces.detectors import build_detector
+from avaffect.faces.detectors.registry import build_detector
 from avaffect.faces.face import MESH_POINTS
 from avaffect.faces.landmarks import Landmarker, Roi, roi_from_detection, roi_from_mesh
 from avaffect.faces.pose import CANONICAL_POINTS, EYEBALL_RADIUS_CM, HeadModel

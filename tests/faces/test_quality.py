@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from avaffect.faces.detectors import build_detector
+from avaffect.faces.detectors.registry import build_detector
 from avaffect.faces.landmarks import Landmarker, roi_from_detection, roi_from_mesh
 from avaffect.faces.quality import QualityReader
 from avaffect.faces.shape import ShapeReader

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from avaffect.config import FaceConfig
-from avaffect.faces.detectors import build_detector
+from avaffect.faces.detectors.registry import build_detector
 from avaffect.faces.face import Detection
 from avaffect.faces.landmarks import Landmarker
 from avaffect.faces.search import SECOND, Search, in_frame, in_parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avaffect.faces.detectors import build_detector
+from avaffect.faces.detectors.registry import build_detector
 from avaffect.faces.face import MESH_POINTS
 from avaffect.faces.landmarks import Landmarker, roi_from_detection
 from avaffect.faces.shape import (

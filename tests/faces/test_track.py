@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from avaffect.config import FaceConfig
 from avaffect.faces.align import AFFWILD2
 from avaffect.faces.appearance import describe, similarity
-from avaffect.faces.boxes import iou
-from avaffect.faces.detectors import build_detector
+from avaffect.faces.detectors.boxes import iou
+from avaffect.faces.detectors.registry import build_detector
 from avaffect.faces.face import MESH_POINTS, Detection, Face
 from avaffect.faces.landmarks import FIVE_POINTS, ROI_SCALE, Landmarker
 from avaffect.faces.track import (

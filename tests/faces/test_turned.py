@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from avaffect.faces.detectors import build_detector
+from avaffect.faces.detectors.registry import build_detector
 from avaffect.faces.face import Detection
 from avaffect.faces.landmarks import Landmarker
 from avaffect.faces.turned import SAMPLES, TurnedLook

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from avaffect.challenge.editions import EDITIONS
 from avaffect.errors import InputNotFoundError
-from avaffect.files.editions import EDITIONS
 from avaffect.media.inputs import expand_inputs
 
 

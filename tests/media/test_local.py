@@ -9,7 +9,7 @@ from avaffect import predict, preprocess
 from avaffect.errors import InputNotFoundError
 from avaffect.media.inputs import expand_inputs
 from avaffect.media.local import local_path
-from avaffect.pipeline.batch import find_sources
+from avaffect.predicting.sources import find_sources
 
 REFUSED = [
     ("http://host/x.mp4", "is an address.*download it first"),

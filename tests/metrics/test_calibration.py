@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from avaffect.arrays import softmax
 from avaffect.metrics.calibration import (
     expected_calibration_error,
     fit_temperature,
     negative_log_likelihood,
     reliability,
-    softmax,
 )
 
 CLASSES = 5

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avaffect.errors import UsageError
-from avaffect.files.editions import ACTION_UNITS
+from avaffect.labels import ACTION_UNITS
 from avaffect.metrics.evaluation import Pair, compare, score_pairs
 from avaffect.metrics.scores import ccc
 from avaffect.metrics.tallies import join_mtl

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avaffect.challenge.mtl import MtlSubject, write_mtl
+from avaffect.challenge.text import write_annotations
 from avaffect.errors import InputNotFoundError, UsageError
-from avaffect.files.challenge import write_annotations
-from avaffect.files.mtl import MtlSubject, write_mtl
 from avaffect.metrics.pairs import evaluate, read_pairs
 
 VA, EXPR, AU = "VA_Estimation_Challenge", "EXPR_Classification_Challenge", "AU_Detection_Challenge"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from avaffect.files.editions import EDITIONS
+from avaffect.challenge.editions import EDITIONS
 from avaffect.metrics.tallies import confusion_of, join_mtl, score, split_mtl, tally
 
 seeds = st.integers(0, 2**32 - 1)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import f1_score, precision_recall_curve
 
+from avaffect.challenge.text import read_annotations, write_challenge
 from avaffect.errors import FormatError, InputNotFoundError
-from avaffect.files.challenge import read_annotations, write_challenge
-from avaffect.files.editions import ACTION_UNITS
 from avaffect.files.table import write_table
+from avaffect.labels import ACTION_UNITS
 from avaffect.metrics.evaluation import Pair, score_pairs
 from avaffect.metrics.thresholds import (
     Thresholds,

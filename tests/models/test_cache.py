@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from avaffect.errors import DiskFullError, ModelDamagedError, OutputError
+from avaffect.files.hashing import file_sha256
 from avaffect.models import cache as cache_module
 from avaffect.models.cache import (
     CacheState,
@@ -15,7 +16,6 @@ from avaffect.models.cache import (
     cache_folder,
     cached_path,
     damage,
-    file_sha256,
     git_blob_sha1,
     put,
     state,

@@ -4,7 +4,7 @@ import pytest
 
 from avaffect.errors import UnknownNameError
 from avaffect.models.card import card, cards
-from avaffect.predictions.predictor import PREDICTORS
+from avaffect.predictors.build import PREDICTORS
 
 
 def test_every_built_in_predictor_has_a_card():

@@ -10,7 +10,7 @@ import torchvision
 from torch import nn
 
 from avaffect.errors import ModelDamagedError, ModelUnavailableError, UnknownNameError
-from avaffect.features.efficientnet_lite import EfficientNetLite0
+from avaffect.faces.efficientnet_lite import EfficientNetLite0
 from avaffect.models.zoo import ZOO
 from avaffect.networks import backbones
 from avaffect.networks.backbones import BACKBONES, BackboneEncoder, PictureNorm, load_pretrained

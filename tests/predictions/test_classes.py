@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avaffect.errors import CheckpointError
-from avaffect.files.editions import EXPRESSIONS
+from avaffect.labels import EXPRESSIONS
 from avaffect.predictions.classes import to_expressions
 
 RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")

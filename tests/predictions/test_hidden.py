@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from avaffect.files.editions import ACTION_UNITS
+from avaffect.labels import ACTION_UNITS
 from avaffect.predictions.hidden import NEEDS, hidden_units, without_hidden
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction

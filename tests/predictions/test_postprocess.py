@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from avaffect.errors import CheckpointError, UsageError
-from avaffect.files.editions import ACTION_UNITS
+from avaffect.labels import ACTION_UNITS
 from avaffect.predictions.postprocess import FILE, Postprocess, load_postprocess
 
 

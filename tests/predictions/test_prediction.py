@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avaffect.files.challenge import write_challenge
+from avaffect.challenge.text import write_challenge
 from avaffect.files.table import read_table, write_table
 from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS, Prediction
 

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from avaffect.networks import backbones
+from avaffect.networks.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from avaffect.networks.network import AffectNetwork
 from avaffect.recipes.library import load_recipe, recipe_names
 from avaffect.recipes.recipe import Recipe
 from avaffect.training.balance import LabelWeights
-from avaffect.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from avaffect.training.export import TOLERANCE, export_onnx
 from avaffect.training.losses import build_loss
 from avaffect.training.objective import Objective

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from avaffect.errors import CheckpointError, ForeignFileError
+from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
 from avaffect.networks.network import Statistics
 from avaffect.training import export as module
-from avaffect.training.checkpoint import Checkpoint, save_checkpoint
 from avaffect.training.export import TOLERANCE, export_onnx
 
 BLOCKS = {

@@ -12,10 +12,10 @@ import torch
 
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import FeatureError, TrainingError, UsageError
+from avaffect.networks.checkpoint import load_checkpoint
 from avaffect.progress import Notice
 from avaffect.recipes.library import choose
 from avaffect.training import loop, precision
-from avaffect.training.checkpoint import load_checkpoint
 from avaffect.training.setup import Setup
 
 EVERYTHING = (

@@ -11,14 +11,14 @@ import torch
 
 from avaffect.errors import UsageError
 from avaffect.models.device import Device
-from avaffect.training.checkpoint import load_checkpoint
+from avaffect.networks.checkpoint import load_checkpoint
 from avaffect.training.processes import Processes, processes
 from avaffect.training.score import validate
 from avaffect.training.setup import targets_of
 from avaffect.windows.cut import cut
 from avaffect.windows.reader import WindowReader
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 ONE = Processes(0, 1, torch.device("cpu"), "CPU")
 
 LEARN = ("train.epochs=5", "train.ema=0.5", "train.modality_dropout=0.2", "train.batch_size=4")
@@ -37,7 +37,7 @@ SCRIPT = """
 import dataclasses, json, os, sys
 sys.path.insert(0, sys.argv[1])
 import torch
-from conftest import LOSSES, TREE, make_dataset
+from fixtures.trained import LOSSES, TREE, make_dataset
 from avaffect.recipes.library import change_recipe, parse_recipe
 from avaffect.training import loop, score
 

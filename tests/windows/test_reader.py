@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from avaffect.datasets.clip import Clip
 from avaffect.errors import FeatureError
-from avaffect.features.tensors import ArraySpec
+from avaffect.files.tensors import ArraySpec
 from avaffect.recipes.blocks import Dense
 from avaffect.recipes.recipe import Branch
 from avaffect.windows import reader as module

@@ -1,0 +1,60 @@
+"""Which subjects a model knows already, so that their score is no test of it.
+
+A table's metadata has, under ``known``, for its subject the ways in which the model that made the
+predictions had to do with it; clips are known by their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from avaffect.challenge.layout import source_video
+from avaffect.challenge.text import subject_file_name
+from avaffect.errors import FormatError, InputNotFoundError
+from avaffect.files.table import read_about
+
+# In the order in which they are told, and what each means for a score.
+WAYS = {
+    "trained": "the model was trained on: their score is no test of it",
+    "tuned": "its smoothing and thresholds were tuned on: optimistic",
+    "validated": "its best epoch was chosen on: somewhat optimistic",
+}
+
+
+def ways(subject: str, clips: Mapping[str, Iterable[str]]) -> list[str]:
+    """The ways in which a model knows ``subject``, or another person of the same video.
+
+    Args:
+        subject: its name.
+        clips: by way, the names of the clips.
+    """
+    video = source_video(subject)
+    return [way for way in WAYS if video in {source_video(str(one)) for one in clips.get(way, ())}]
+
+
+def told_ways(about: Mapping[str, Any], subject: str) -> list[str]:
+    """What the metadata ``about`` of a table says of ``subject``, see `ways`."""
+    known = about.get("known")
+    told = known.get(subject) if isinstance(known, Mapping) else None
+    return [way for way in WAYS if way in told] if isinstance(told, list) else []
+
+
+def known_subjects(tables: Path, subjects: Iterable[str]) -> dict[str, list[str]]:
+    """By way, those of ``subjects`` whose tables say that the model knows them.
+
+    Args:
+        tables: the folder of tables; it may be missing, as those of some subjects may.
+        subjects: their names.
+    """
+    found: dict[str, list[str]] = {way: [] for way in WAYS}
+    for subject in subjects:
+        path = tables / f"{subject_file_name(subject).removesuffix('.txt')}.parquet"
+        try:
+            about = read_about(path)
+        except (FormatError, InputNotFoundError):
+            continue  # there is none, or it is not ours
+        for way in told_ways(about, subject):
+            found[way].append(subject)
+    return {way: some for way, some in found.items() if some}

@@ -1,0 +1,233 @@
+"""Training the models of an ensemble: each an ordinary ``avaffect train``, several at a time.
+
+A model's folder (of a fold, ``fold-N`` in its run's) holds beside what ``train`` writes:
+
+train.log   what ``train`` printed
+done.json   that it is finished: written last
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from avaffect.errors import TrainingError
+from avaffect.files.atomic import write_json
+from avaffect.files.lock import alone_in
+from avaffect.interrupts import Interrupts
+from avaffect.models.device import choose_device, device_index, device_kind
+from avaffect.networks.checkpoint import Checkpoint, read_checkpoint
+from avaffect.progress import EventCallback, Notice, Progress, ignore_events
+
+LOG = "train.log"
+DONE = "done.json"
+_LOOK_EVERY_S = 0.1
+# What a process of `train` gets to save itself after Ctrl-C before it is killed.
+SAVING_S = 120.0
+
+
+@dataclass(frozen=True)
+class Model:
+    """One of the models to train.
+
+    Attributes:
+        run: the folder of its run, which holds ``run.json`` and, with folds, ``folds.json``.
+        fold: the fold that it does not see; None for a run without folds.
+    """
+
+    run: Path
+    fold: int | None = None
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.run.name if self.fold is None else f"{self.run.name}/fold-{self.fold}"
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.run if self.fold is None else self.run / f"fold-{self.fold}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is trained."""
+        return (self.folder / DONE).is_file()
+
+    @property
+    def command(self) -> list[str]:
+        """What trains it, or goes on with it, but for the device."""
+        fold = [] if self.fold is None else ["--fold", str(self.fold)]
+        # -P: a folder called avaffect where the user stands is not this package.
+        train = [sys.executable, "-P", "-m", "avaffect.cli.watched", "train", "--resume"]
+        return [*train, "-o", str(self.run), *fold]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where models are trained at the same time.
+
+    Attributes:
+        device: the name of a ``models.device.Device``.
+        environments: of each place, what is set in the environment.
+    """
+
+    device: str
+    environments: tuple[dict[str, str], ...]
+
+
+def places(device: str = "auto", jobs: int | None = None) -> Places:
+    """Where to train.
+
+    Args:
+        device: see ``models.device.choose_device``; ``cuda:1`` takes that GPU alone.
+        jobs: models at a time; they share GPUs and cores evenly. None takes one a GPU, and one
+            on the CPU.
+    """
+    chosen = choose_device(device).name
+    gpus = _gpus() if device_kind(chosen) == "cuda" else []
+    if (number := device_index(chosen)) is not None:
+        gpus = [gpus[number]]
+    count = jobs or max(1, len(gpus))
+    # Unless the user has decided, processes would each take all cores.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    share = max(1, (cores or 1) // count)
+    threads = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(share)}
+    environments = []
+    for place in range(count):
+        gpu = {"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if gpus else {}
+        environments.append({**threads, **gpu})
+    return Places(chosen, tuple(environments))
+
+
+def _gpus() -> list[str]:
+    """The GPUs that this process sees, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    import torch
+
+    count = torch.cuda.device_count()
+    named = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    return named[:count] if named[0] and len(named) >= count else [str(i) for i in range(count)]
+
+
+def train_models(
+    models: Sequence[Model],
+    where: Places,
+    on_event: EventCallback = ignore_events,
+    on_model: Callable[[Model, Checkpoint], None] = lambda model, checkpoint: None,
+) -> None:
+    """Train those that are not finished, as many at a time as there are places.
+
+    Args:
+        models: the models; their runs have been set up.
+        where: see :func:`places`.
+        on_event: progress in models, and notices.
+        on_model: called with each model that gets finished.
+
+    Raises:
+        TrainingError: one could not be trained; those that were running are finished all the same.
+        BusyError: another process trains one of them.
+        KeyboardInterrupt: after Ctrl-C, with everything saved.
+    """
+    waiting = [model for model in models if not model.finished]
+    done, total = len(models) - len(waiting), len(models)
+    if done:
+        on_event(Notice(f"{done} of {total} models are trained already"))
+    running: dict[int, _Running] = {}
+    failed: list[Model] = []
+    with Interrupts() as interrupts:
+        try:
+            while running or (waiting and not failed):
+                for place, environment in enumerate(where.environments):
+                    if place not in running and waiting and not failed:
+                        model = waiting.pop(0)
+                        on_event(Notice(f"{model.name}: training, log in {model.folder / LOG}"))
+                        running[place] = _Running(model, where.device, environment)
+                time.sleep(_LOOK_EVERY_S)
+                if interrupts.asked:
+                    raise KeyboardInterrupt
+                for place, one in list(running.items()):
+                    if (code := one.process.poll()) is None:
+                        continue
+                    del running[place]
+                    one.close()
+                    if code:
+                        failed.append(one.model)
+                        on_event(Notice(f"{one.model.name}: {_reason(one.model)}", warning=True))
+                        continue
+                    checkpoint = read_checkpoint(one.model.folder)
+                    score = checkpoint.metrics.get("score")
+                    facts = {"sha256": checkpoint.sha256, "score": score}
+                    write_json(one.model.folder / DONE, facts)
+                    done += 1
+                    on_event(Progress("models", done, total, "models", finished=done == total))
+                    on_model(one.model, checkpoint)
+        finally:
+            _stop(list(running.values()))
+    if failed:
+        raise TrainingError(
+            f"{failed[0].name} could not be trained: {_reason(failed[0])}",
+            f"see '{failed[0].folder / LOG}'; the same command goes on with what is missing",
+        )
+
+
+class _Running:
+    """A process that trains ``model``; its output goes to the model's log."""
+
+    def __init__(self, model: Model, device: str, environment: dict[str, str]) -> None:
+        self.model = model
+        model.folder.mkdir(parents=True, exist_ok=True)
+        # A training whose ensemble was killed may still be saving itself.
+        with alone_in(model.folder, wait=SAVING_S):
+            pass
+        self.log: IO[bytes] = (model.folder / LOG).open("ab")
+        self.process = subprocess.Popen(
+            # Of the GPUs it sees only the one it is meant for.
+            [*model.command, "--device", device_kind(device)],
+            # It ends with us: see `cli.watched`.
+            stdin=subprocess.PIPE,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+            # Else Ctrl-C would reach it twice: from the terminal, and from us.
+            start_new_session=True,
+        )
+
+    def close(self) -> None:
+        """To be called when the process has ended."""
+        self.log.close()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+
+def _stop(running: Sequence[_Running]) -> None:
+    """Ask processes to save and stop, as Ctrl-C does; a second Ctrl-C kills them."""
+    for one in running:
+        if one.process.poll() is None:
+            one.process.send_signal(signal.SIGINT)
+    end = time.monotonic() + SAVING_S
+    try:
+        for one in running:
+            one.process.wait(max(0.0, end - time.monotonic()))
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        for one in running:
+            one.process.kill()
+            one.process.wait()
+    finally:
+        for one in running:
+            one.close()
+
+
+def _reason(model: Model) -> str:
+    """The last line that a failed process printed."""
+    try:
+        lines = (model.folder / LOG).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1].removeprefix("avaffect: ") if said else "it printed nothing"

@@ -1,0 +1,362 @@
+"""``ensemble``: several models trained and joined, from a dataset on disk to one predictor.
+
+<out>/ensemble.json        every setting, and a fingerprint of the data
+<out>/members/<voter>/     a run of ``train``; with folds, ``fold-N`` in it; see `members`
+<out>/opinions/            what the network of a stack reads: a table a clip, training clips by
+                           models that never saw them
+<out>/stage2/              the run of that network
+<out>/validation/          what the whole says of the validation clips, see `validation`
+<out>/summary.json         the scores of each part, on the same validation clips
+<out>/joined.json          what ``predict --checkpoint`` reads; written last
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from avaffect.datasets.clip import Clip, Dataset
+from avaffect.datasets.folds import Folds, make_folds
+from avaffect.datasets.split import labelled_clips, own_split
+from avaffect.ensemble.members import SAVING_S, Model, places, train_models
+from avaffect.ensemble.opinions import ByClip, Said, Scores, as_opinions, said_by, score
+from avaffect.ensemble.stacking import train_stack
+from avaffect.errors import FeatureError, UsageError, boundary
+from avaffect.files.atomic import write_json
+from avaffect.files.lock import LOCK, alone, alone_in
+from avaffect.files.ours import require_ours
+from avaffect.files.outside import read_kept
+from avaffect.networks.checkpoint import (
+    Checkpoint,
+    checkpoint_folder,
+    finite,
+    read_checkpoint,
+)
+from avaffect.networks.network import planned_shapes
+from avaffect.predictors.ensemble import join_values, require_rules
+from avaffect.predictors.joined import (
+    JOINED,
+    SETTINGS,
+    Joined,
+    Rule,
+)
+from avaffect.progress import EventCallback, Notice, ignore_events
+from avaffect.recipes.ensemble import Average, EnsembleRecipe, Stack
+from avaffect.training.facts import data_facts
+from avaffect.training.run import FOLDS, RUN, DataConfig, RunConfig, is_run, load_dataset
+from avaffect.training.setup import targets_of
+from avaffect.training.validation import scores_of, write_opinions, write_validation
+
+SUMMARY = "summary.json"
+VERSION = 1
+_OURS = (SETTINGS, JOINED, SUMMARY, "members", "opinions", "stage2", "validation")
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """Everything that an ensemble depends on, saved as ``ensemble.json``.
+
+    Attributes:
+        recipe: the whole recipe.
+        data: the data.
+        seed: of the first repeat; each further one has the next number.
+    """
+
+    recipe: EnsembleRecipe
+    data: DataConfig
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "version": VERSION,
+            "recipe": self.recipe.to_dict(),
+            "data": {**asdict(self.data), "columns": list(self.data.columns)},
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True)
+class EnsembleResult:
+    """What an ensemble has come to, all on the same validation clips.
+
+    Attributes:
+        folder: to predict with.
+        voters: by name, the scores of each voter (the mean of its folds' models).
+        average: scores of the mean of all voters.
+        joined: scores of the whole.
+    """
+
+    folder: Path
+    voters: dict[str, Scores]
+    average: Scores
+    joined: Scores
+
+    @property
+    def mean(self) -> Scores:
+        """The mean of the voters' scores."""
+        every = list(self.voters.values())
+        return {name: fmean(one[name] for one in every) for name in every[0]}
+
+
+@boundary()
+def run_ensemble(
+    config: EnsembleConfig,
+    out: Path | str,
+    *,
+    device: str = "auto",
+    jobs: int | None = None,
+    overwrite: bool = False,
+    on_event: EventCallback = ignore_events,
+    on_model: Callable[[Model, Checkpoint], None] = lambda model, checkpoint: None,
+) -> EnsembleResult:
+    """Train what ``config`` says, join it, and score it on clips that no part has learned from.
+
+    Those are the data's own validation split, or some groups that are held out. Folds are made of
+    the training clips alone. So many models are trained as there are members times repeats times
+    folds: 25 of ``abaw3-va``, and 5 with one repeat.
+
+    What is in ``out`` already is not done again: models that are finished stay, one that was
+    interrupted goes on.
+
+    Args:
+        config: the settings.
+        out: the folder.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        jobs: models trained at a time, see `members.places`.
+        overwrite: throw away an ensemble that is in ``out``.
+        on_event: progress and notices.
+        on_model: called with each model that gets trained.
+
+    Raises:
+        UsageError: ``out`` holds another ensemble, or settings do not fit the data.
+        ForeignFileError: something is in the way that avaffect did not write.
+        BusyError: another process works in ``out``.
+        TrainingError: a model could not be trained.
+        KeyboardInterrupt: after Ctrl-C, with everything saved.
+    """
+    recipe, out = config.recipe, Path(out)
+    where = places(device, jobs)
+    dataset = load_dataset(config.data, recipe.tasks, on_event)
+    targets = targets_of(recipe.members[0].recipe, dataset)
+    stacked = isinstance(recipe.join, Stack)
+    require_rules(_rule(recipe), targets)
+    _require_networks(recipe, targets)
+    split = _split(config, dataset, on_event)
+    with alone_in(out):
+        _begin(config, dataset, out, overwrite)
+        voters = _set_up(config, split, out)
+        models = [model for some in voters.values() for model in some]
+        if not all(model.finished for model in models):
+            (out / JOINED).unlink(missing_ok=True)
+        on_event(
+            Notice(
+                f"{len(models)} models to train, {len(where.environments)} at a time on "
+                f"{where.device}; the whole is validated on {len(split.val)} clips"
+            )
+        )
+        train_models(models, where, on_event, on_model)
+        said = {
+            name: said_by(
+                [model.folder for model in some],
+                dataset,
+                split.val,
+                {clip.name: clip for clip in split.train if stacked},
+                where.device,
+                on_event,
+            )
+            for name, some in voters.items()
+        }
+        average = _joined(recipe, Average(), said, split.val, targets)
+        edition = config.data.edition
+        stack = {}
+        if isinstance(recipe.join, Stack):
+            trained, val = train_stack(
+                recipe.join.recipe,
+                dataset,
+                targets,
+                said,
+                split.train,
+                split.val,
+                out,
+                seed=config.seed,
+                device=where.device,
+                on_event=on_event,
+            )
+            pairs = write_validation(out, trained, dataset, val, edition, where.device, on_event)
+            stack[trained.folder.relative_to(out).as_posix()] = trained.checkpoint.sha256
+        else:
+            values = _joined(recipe, recipe.join, said, split.val, targets)
+            opinions = as_opinions(values, split.val)
+            pairs = write_opinions(
+                out, opinions, recipe.name, targets, dataset, split.val, edition, on_event
+            )
+        result = EnsembleResult(
+            out,
+            {name: one.scores for name, one in said.items()},
+            score(average, split.val, dataset),
+            scores_of(pairs, targets),
+        )
+        _finish(config, result, voters, said, stack, len(split.val), out)
+        return result
+
+
+@dataclass(frozen=True)
+class _Split:
+    """Clips to train with and to validate on; ``held``: the folds of which the first are the
+    latter, where the data has no split of its own; ``rest``: labelled clips in neither."""
+
+    train: tuple[Clip, ...]
+    val: tuple[Clip, ...]
+    held: Folds | None
+    rest: tuple[str, ...]
+
+
+def _split(config: EnsembleConfig, dataset: Dataset, on_event: EventCallback) -> _Split:
+    labelled = labelled_clips(dataset, config.recipe.tasks, on_event)
+    own = config.data.root is None
+    try:
+        parts = own_split(dataset, labelled, config.seed, own=own, on_event=on_event)
+    except FeatureError as error:
+        raise FeatureError(error.problem, "preprocess its videos too") from error
+    except UsageError as error:
+        hint = "the whole is validated on clips apart: add a column for the split, or more groups"
+        raise UsageError(error.problem, hint) from error
+    used = {clip.name for part in parts[:2] for clip in part}
+    return _Split(*parts, tuple(clip.name for clip in labelled if clip.name not in used))
+
+
+def _begin(config: EnsembleConfig, dataset: Dataset, out: Path, overwrite: bool) -> None:
+    """Write the settings, unless others are there."""
+    data = data_facts(dataset, (), ())["fingerprint"]
+    # As JSON gives it back.
+    wanted = json.loads(json.dumps({**config.to_dict(), "fingerprint": data}))
+    path = out / SETTINGS
+    if (out / RUN).is_file():
+        raise UsageError(f"'{out}' holds a run of `avaffect train`", "choose another folder")
+    found = read_kept(path)
+    begun = (isinstance(found, dict) and wanted.keys() <= found.keys()) or (
+        path.is_file() and any(is_run(one) for one in out.glob("members/*"))
+    )
+    require_ours(out, [out / name for name in _OURS], _OURS if begun else ())
+    if begun and overwrite:
+        # Trainings whose ensemble was killed may still be saving themselves.
+        for lock in out.glob(f"members/**/{LOCK}"):
+            with alone(lock, lock.parent, wait=SAVING_S):
+                pass
+        for name in _OURS:
+            shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(True)
+    elif begun and found != wanted:
+        what = _difference(found, wanted)
+        raise UsageError(
+            f"the ensemble in '{out}' has other settings ({what})",
+            "choose another folder, or --overwrite it",
+        )
+    write_json(path, wanted)
+
+
+def _difference(found: Any, wanted: Any, key: str = "") -> str:
+    """The first key whose values differ."""
+    if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        found, wanted = dict(enumerate(found)), dict(enumerate(wanted))
+    if not isinstance(found, dict) or not isinstance(wanted, dict):
+        return key.lstrip(".") or "damaged"
+    for name in dict.fromkeys((*wanted, *found)):
+        if found.get(name) != wanted.get(name):
+            return _difference(found.get(name), wanted.get(name), f"{key}.{name}")
+    return key.lstrip(".")
+
+
+def _set_up(config: EnsembleConfig, split: _Split, out: Path) -> dict[str, list[Model]]:
+    """Write the runs of all voters; by voter, its models."""
+    recipe = config.recipe
+    models: dict[str, list[Model]] = {}
+    for name, (member, repeat) in recipe.voters.items():
+        run, seed = out / "members" / name, config.seed + repeat
+        folds = split.held
+        numbers: tuple[int, ...] = (0,)
+        if recipe.folds is not None:
+            folds = make_folds(split.train, recipe.folds, seed=seed)
+            numbers = folds.numbers
+            apart = (*(clip.name for clip in split.val), *split.rest)
+            folds = replace(folds, apart=apart)
+        elif folds is not None:
+            folds = replace(folds, apart=split.rest)
+        one = RunConfig(member.recipe, config.data, FOLDS if folds else "none", seed)
+        write_json(run / RUN, one.to_dict())
+        if folds is not None:
+            folds.save(run / FOLDS)
+        models[name] = [Model(run, i) for i in numbers] if folds else [Model(run)]
+    return models
+
+
+def _require_networks(recipe: EnsembleRecipe, targets: Mapping[str, Sequence[str]]) -> None:
+    """Build each member on pictures once: what fits no net is told before any work."""
+    outputs = {task: len(names) for task, names in targets.items()}
+    for member in recipe.members:
+        roots = member.recipe.roots
+        if all(branch.encoder is not None for branch in roots.values()):
+            planned_shapes(member.recipe, dict.fromkeys(roots, 0), outputs)
+
+
+def _rule(recipe: EnsembleRecipe) -> Rule:
+    """How voters are joined without a network."""
+    return Average() if isinstance(recipe.join, Stack) else recipe.join
+
+
+def _joined(
+    recipe: EnsembleRecipe,
+    rule: Rule,
+    said: Mapping[str, Said],
+    clips: Sequence[Clip],
+    targets: Mapping[str, tuple[str, ...]],
+) -> ByClip:
+    """By validation clip, what all voters say by ``rule``."""
+    return {
+        clip.name: join_values(
+            [one.val[clip.name] for one in said.values()], rule, recipe.weights, targets
+        )
+        for clip in clips
+    }
+
+
+def _finish(
+    config: EnsembleConfig,
+    result: EnsembleResult,
+    voters: Mapping[str, Sequence[Model]],
+    said: Mapping[str, Said],
+    stack: Mapping[str, str],
+    validation: int,
+    out: Path,
+) -> None:
+    """Write the summary, and what `Ensemble` predicts with."""
+    members, paths = {}, {}
+    for name, models in voters.items():
+        each, place = {}, {}
+        for model, scores in zip(models, said[name].models, strict=True):
+            folder = checkpoint_folder(model.folder)
+            checkpoint = read_checkpoint(folder)
+            place[folder.relative_to(out).as_posix()] = checkpoint.sha256
+            each[model.folder.name] = {
+                # With folds, on clips that it did not see of the training split.
+                "own": dict(checkpoint.metrics),
+                "validation": finite(scores),
+            }
+        paths[name] = place
+        members[name] = {"models": each, "validation": finite(said[name].scores)}
+    summary = {
+        "join": config.recipe.join.kind,
+        "joined": finite(result.joined),
+        "average": finite(result.average),
+        "mean_of_members": finite(result.mean),
+        "members": members,
+    }
+    write_json(out / SUMMARY, summary)
+    recipe = config.recipe
+    metrics = finite(result.joined)
+    Joined(recipe.name, paths, _rule(recipe), recipe.weights, stack, metrics, validation).save(out)

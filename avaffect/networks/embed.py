@@ -1,0 +1,329 @@
+"""``features``: what a trained backbone makes of the aligned faces, into the feature store."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avaffect.errors import CheckpointError, FeatureError, UnknownNameError, UsageError, boundary
+from avaffect.faces.encoders import ENCODERS
+from avaffect.files.tensors import Array, ArraySpec
+from avaffect.models.zoo import find_model
+from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.sound.mfcc import SOUND
+from avaffect.store.crops import with_pictures
+from avaffect.store.folder import Folder
+from avaffect.store.pictures import FACES, HAS_FACE, WithPictures, side_of
+from avaffect.store.provenance import backbone_key, backbones_in
+from avaffect.store.subject import StoredSubject
+from avaffect.store.writing import replace_arrays
+
+if TYPE_CHECKING:
+    import torch
+
+    from avaffect.networks.frame_encoders import FrameEncoder
+
+# Arrays that are made, or read, under their own names.
+_RESERVED = ("face_pose", *SOUND, FACES, HAS_FACE, *ENCODERS)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}", re.ASCII)
+# Of pictures in memory at a time: some 400 of 112 pixels.
+_BYTES = 1 << 24
+
+
+@dataclass(frozen=True)
+class TrainedBackbone:
+    """A backbone with trained weights, ready to look at faces.
+
+    Attributes:
+        net: a key of ``networks.backbones.BACKBONES``.
+        branch: of the checkpoint that it is from, empty for ImageNet's weights.
+        weights: hash of the file of weights.
+        side: pixels of the faces that it was trained on; None takes any.
+        aligner: where their five points came from; None if nothing tells.
+        encoder: the net, in evaluation mode.
+        device: where it is.
+    """
+
+    net: str
+    branch: str
+    weights: str
+    side: int | None
+    aligner: str | None
+    encoder: FrameEncoder
+    device: torch.device
+
+    @property
+    def model(self) -> str:
+        """What tells it from every other one."""
+        return f"{self.net}:{self.branch}:{self.weights}"
+
+    def __call__(self, pictures: Array, seen: Array) -> Array:
+        """Its vectors.
+
+        Args:
+            pictures: uint8 [M, S, S, 3] RGB.
+            seen: bool [M], where there is a face.
+
+        Returns:
+            float16 [M, size], NaN where there is none.
+
+        Raises:
+            CheckpointError: it gives what is no number, or none that float16 can hold.
+        """
+        import torch
+
+        out = ArraySpec((self.encoder.size,), "float16").missing(len(pictures))
+        with torch.inference_mode():
+            faces = torch.from_numpy(pictures[seen]).to(self.device)[None]
+            there = torch.ones(faces.shape[:2], dtype=torch.bool, device=self.device)
+            vectors = self.encoder(faces, there)[0].float().cpu().numpy()
+        if not (np.abs(vectors) <= np.finfo(np.float16).max).all():
+            raise CheckpointError(
+                f"'{self.net}' gives values that are no numbers, or beyond what float16 holds",
+                "its training went wrong: look at its losses, and train again",
+            )
+        out[seen] = vectors
+        return out
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What became of a preprocessed folder.
+
+    Attributes:
+        folder: which.
+        name: the array.
+        subjects: everyone in it.
+        done: those whose array was made now; empty if all were there.
+        frames: of the video.
+        faces: frames with a face, of the subject seen most often.
+    """
+
+    folder: Folder
+    name: str
+    subjects: tuple[str, ...]
+    done: tuple[str, ...]
+    frames: int
+    faces: int
+
+
+@boundary()
+def load_backbone(
+    place: Path | str,
+    branch: str | None = None,
+    *,
+    device: str = "cpu",
+    on_event: EventCallback = ignore_events,
+) -> TrainedBackbone:
+    """A backbone that ``train`` trained, or one with ImageNet's weights.
+
+    Args:
+        place: a folder that ``train`` wrote, or a key of ``networks.backbones.BACKBONES``, which
+            stands for ImageNet's weights unless a folder is called so.
+        branch: of the checkpoint; None takes the only one with a backbone.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        on_event: progress of fetching weights.
+
+    Raises:
+        UsageError: there is no such checkpoint, or a branch must be named.
+        UnknownNameError: no branch of that name has a backbone.
+        CheckpointError: the checkpoint cannot be used, or has no backbone.
+        ModelError: ImageNet's weights are not to be had or damaged.
+    """
+    import torch
+
+    from avaffect.networks.backbones import BACKBONES
+
+    if str(place) in BACKBONES and not Path(place).exists():
+        if branch is not None:
+            raise UsageError(f"'{place}' is no checkpoint and has no branches", "omit --branch")
+        return _from_imagenet(str(place), torch.device(device), on_event)
+    return _from_checkpoint(Path(place), branch, torch.device(device))
+
+
+def _from_imagenet(net: str, device: torch.device, on_event: EventCallback) -> TrainedBackbone:
+    from avaffect.models.fetch import model_path
+    from avaffect.networks.backbones import BackboneEncoder, load_pretrained
+    from avaffect.networks.frame_encoders import FrameEncoder
+    from avaffect.recipes.encoders import Backbone
+
+    model_path(net, on_event=on_event)  # raises where `load_pretrained` goes on without
+    encoder = BackboneEncoder(Backbone(net=net))
+    load_pretrained(encoder, on_event)
+    ready = FrameEncoder(encoder).eval().to(device)
+    return TrainedBackbone(net, "", find_model(net).check.digest, None, None, ready, device)
+
+
+def _from_checkpoint(place: Path, branch: str | None, device: torch.device) -> TrainedBackbone:
+    from avaffect.networks.checkpoint import load_checkpoint
+    from avaffect.recipes.encoders import Backbone
+
+    checkpoint, network = load_checkpoint(place)
+    nets = {
+        name: one.encoder
+        for name, one in checkpoint.recipe.roots.items()
+        if isinstance(one.encoder, Backbone)
+    }
+    if not nets:
+        raise CheckpointError(
+            f"no branch of '{place}' has a backbone",
+            "give a model that was trained with `encoder: {kind: backbone}`",
+        )
+    if branch is None and len(nets) > 1:
+        raise UsageError(
+            f"'{place}' has several backbones", f"choose with --branch, of {', '.join(nets)}"
+        )
+    branch = branch or next(iter(nets))
+    if branch not in nets:
+        raise UnknownNameError("branch with a backbone", branch, nets)
+    faces = checkpoint.features.get("faces")
+    encoder: Any = network.branches[branch].encoder
+    return TrainedBackbone(
+        nets[branch].net,
+        branch,
+        checkpoint.sha256,
+        isqrt(max(0, checkpoint.widths[branch]) // 3),
+        faces.get("aligner") if isinstance(faces, dict) else None,
+        encoder.eval().to(device),
+        device,
+    )
+
+
+def array_name(backbone: TrainedBackbone, name: str | None = None) -> str:
+    """How the array is called: ``name``, or the net's, with the branch's where that is taken.
+
+    Raises:
+        UsageError: no array of a backbone can be called so.
+    """
+    if name is None:
+        name = backbone.net
+        if name in _RESERVED and backbone.branch:
+            name = f"{name}-{backbone.branch}"
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"an array cannot be called '{name}'",
+            "give --name a letter, then letters, digits, '.', '_' and '-', 100 in all",
+        )
+    if name in _RESERVED:
+        raise UsageError(
+            f"'{name}' is what `avaffect preprocess` calls an array of its own",
+            "choose another one with --name",
+        )
+    return name
+
+
+@boundary()
+def embed(
+    folder: Path | str,
+    backbone: TrainedBackbone,
+    name: str | None = None,
+    *,
+    on_event: EventCallback = ignore_events,
+) -> Embedded:
+    """Write what a backbone makes of each aligned face into the feature store.
+
+    The array is float16 [N, size], NaN in frames without a face. A subject whose array this
+    backbone made of the same pictures is left as it is; another backbone's is replaced. Memory
+    does not grow with the video's length.
+
+    Args:
+        folder: what ``preprocess`` wrote for a video.
+        backbone: from :func:`load_backbone`.
+        name: of the array, see :func:`array_name`.
+        on_event: progress.
+
+    Raises:
+        UsageError: the array cannot be called so, or an array of that name is something else.
+        FeatureError: the folder holds no pictures, or others than the backbone was trained on.
+        CheckpointError: the backbone gives what is no number.
+        BusyError: another process writes there.
+        OutputError: results cannot be written; subjects that were finished are kept.
+    """
+    name = array_name(backbone, name)
+    whole = Folder(Path(folder))
+    whole.subjects()  # refuses what is no preprocessed folder before anything is written
+    with whole.alone():
+        return _embed(whole, backbone, name, on_event)
+
+
+def _embed(
+    whole: Folder, backbone: TrainedBackbone, name: str, on_event: EventCallback
+) -> Embedded:
+    stored = whole.subjects()
+    for one in stored:
+        if name in one.specs and name not in backbones_in(one.keys):
+            raise UsageError(
+                f"'{one.folder}' has an array '{name}' that no backbone made",
+                "choose another name with --name",
+            )
+    pictured = with_pictures(whole, stored)
+    _require_fit(backbone, stored[0], pictured[0])
+    key = backbone_key(backbone.model, str(whole.record().get("crops")))
+    todo = [at for at, one in enumerate(stored) if not one.has(name, key)]
+    total, before = len(todo) * stored[0].frames, 0
+    for at in todo:
+        old = stored[at]
+        chunks = _embedded(pictured[at], backbone, name, before, total, on_event)
+        replace_arrays(
+            old.folder,
+            {name: ArraySpec((backbone.encoder.size,), "float16")},
+            chunks,
+            {part: old.provenance[part] for part in _KEPT if part in old.provenance},
+            {name: key},
+        )
+        before += old.frames
+    if todo:
+        on_event(Progress("embed", total, total, finished=True))
+    return Embedded(
+        whole,
+        name,
+        tuple(one.name for one in stored),
+        tuple(stored[at].name for at in todo),
+        stored[0].frames,
+        max(int(one.present.sum()) for one in stored),
+    )
+
+
+# Of a store's provenance, what `store.provenance.provenance` makes.
+_KEPT = ("video", "configuration", "models", "versions")
+
+
+def _require_fit(backbone: TrainedBackbone, stored: StoredSubject, pictured: WithPictures) -> None:
+    """Raise FeatureError if the pictures are others than the backbone was trained on."""
+    side = side_of(pictured)
+    if backbone.side is not None and side != backbone.side:
+        raise FeatureError(
+            f"the aligned faces of '{stored.name}' have {side} pixels, '{backbone.net}' was "
+            f"trained on {backbone.side}",
+            f"run `avaffect preprocess --crop-size {backbone.side}` again",
+        )
+    aligner = stored.provenance["configuration"].get("faces", {}).get("aligner")
+    if None not in (aligner, backbone.aligner) and aligner != backbone.aligner:
+        raise FeatureError(
+            f"the faces of '{stored.name}' were aligned by {aligner}, '{backbone.net}' was "
+            f"trained on faces aligned by {backbone.aligner}",
+            f"run `avaffect preprocess --aligner {backbone.aligner}` again",
+        )
+
+
+def _embedded(
+    subject: WithPictures,
+    backbone: TrainedBackbone,
+    name: str,
+    before: int,
+    total: int,
+    on_event: EventCallback,
+) -> Iterator[dict[str, Array]]:
+    rows = max(1, _BYTES // math.prod(subject.specs[FACES].shape))
+    for start in range(0, subject.frames, rows):
+        stop = min(start + rows, subject.frames)
+        seen = subject.array(HAS_FACE, start, stop)
+        yield {name: backbone(subject.array(FACES, start, stop), seen)}
+        on_event(Progress("embed", before + stop, total))

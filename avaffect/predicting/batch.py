@@ -1,0 +1,276 @@
+"""``predict`` for one source after the other, into one output folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from avaffect.challenge.editions import DEFAULT_EDITION, check_choice
+from avaffect.challenge.text import SingleFileWriter, open_single, single_path
+from avaffect.config import PredictConfig
+from avaffect.errors import AvaffectError, UsageError
+from avaffect.media.probe import probe, video_hash
+from avaffect.predicting.outputs import WORK, Outputs
+from avaffect.predicting.run import predict_folder, predict_video, predict_voice
+from avaffect.predicting.settings import require_licences
+from avaffect.predictions.prediction import Prediction
+from avaffect.predictions.smooth import parse_smoothing
+from avaffect.predictors.build import build_predictor
+from avaffect.preprocessing.run import NetsLoader
+from avaffect.preprocessing.sound_file import is_voice
+from avaffect.progress import EventCallback, Notice, ignore_events
+from avaffect.recipes.encoders import FACES as PICTURES
+from avaffect.store.folder import Folder, is_preprocessed, source_name
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What became of a source.
+
+    Attributes:
+        frames: rows of every file.
+        found: frames with a face, of the subject seen most often.
+        valued: frames with a value of their own, from face or voice.
+        faces: by subject, frames with a face.
+        files: how many files there are of it.
+        again: whether an earlier run with the same settings had written them all.
+        rotate: the ``MediaConfig.rotate`` by which faces would be upright; None if they are.
+    """
+
+    frames: int
+    found: int
+    valued: int
+    faces: Mapping[str, int]
+    files: int
+    again: bool
+    rotate: int | None = None
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self.faces)
+
+
+class PredictBatch:
+    """Predicts sources with the same nets; call it with each. A context manager.
+
+    What an earlier run with the same settings has written is not predicted again; an interrupted
+    pass over a video goes on where it stopped.
+
+    Args:
+        out: the output folder.
+        config: the settings, see :func:`avaffect.predicting.run.with_features`.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        form: a format of ``challenge.editions.FORMATS``. The files of ``single`` and ``mtl`` hold
+            all sources of the batch; they are written when the block ends, unless all failed.
+        edition: an edition of ``challenge.editions.EDITIONS``.
+        store: the folder in which to keep the features of a video, by the video's name; None
+            keeps none.
+        overwrite: predict again what is there already.
+        on_event: progress and notices.
+
+    Raises:
+        UsageError: for settings that do not exist or do not go together, or a net that they
+            exclude by its licence.
+        BusyError: another process writes the file for all subjects, or works on the same source.
+        ForeignFileError: something is in the way that avaffect did not write.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        config: PredictConfig,
+        *,
+        device: str = "cpu",
+        form: str = "files",
+        edition: str = DEFAULT_EDITION,
+        store: Callable[[str], Path] | None = None,
+        overwrite: bool = False,
+        on_event: EventCallback = ignore_events,
+    ) -> None:
+        check_choice(edition, form, config.tasks)
+        parse_smoothing(config.smooth, "off")
+        require_licences(config)
+        self.predictor = build_predictor(config, device)
+        self._config = config
+        self._device = device
+        self._nets = NetsLoader(config.analysis, device)
+        kinds = {"files": (), "single": config.tasks, "mtl": ("mtl",)}[form]
+        self._outputs = Outputs(out, edition, form == "files", kinds)
+        self._store = store
+        self._overwrite = overwrite
+        self._on_event = on_event
+        self._owners = self._outputs.owners()
+        # Those of earlier runs that a single file written now would no longer hold.
+        self._earlier = set(self._owners)
+        self._writers: list[SingleFileWriter] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> PredictBatch:
+        """Raises BusyError, ForeignFileError about the files for all subjects."""
+        self._stack.__enter__()
+        if self._outputs.kinds:
+            # Whoever ended last would leave its own rows alone.
+            self._stack.enter_context(self._outputs.alone_with_single())
+            self._outputs.require_ours(self._outputs.single_paths)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+        self._tidy()
+        if error is None and self._writers and self._earlier:
+            self._on_event(
+                Notice(
+                    f"the single file holds this run's inputs only, not {len(self._earlier)} "
+                    "subjects of earlier runs: give all inputs in one command",
+                    warning=True,
+                )
+            )
+
+    def __call__(self, source: Path, name: str | None = None) -> Predicted:
+        """Predict a video or preprocessed folder and write its files.
+
+        Args:
+            source: which.
+            name: what its files are called; None takes its own name.
+
+        Raises:
+            AvaffectError: as :func:`avaffect.predict`; OutputError if a file cannot be written.
+        """
+        own = source_name(source)
+        name = name or own
+        is_folder = is_preprocessed(source)
+        if is_folder:
+            pictures = PICTURES in self.predictor.needs
+            made_with, video = Folder(source).made_with(pictures), Folder(source).video()
+        else:
+            if not is_voice(source, self._config.analysis.media):
+                probe(source, self._config.analysis.media)  # refuses what is no video
+            made_with = video_hash(source)
+            video = {"name": source.name, "sha256": made_with}
+        key = self._outputs.key(made_with, self._config)
+        try:
+            with self._outputs.alone(name):
+                self._outputs.tidy()
+                if not self._overwrite:
+                    self._outputs.require_free_for(name, video)
+                    if known := self._known(name, key):
+                        return known
+                self._outputs.require_place(name, str(video.get("sha256", "")))
+                return self._predict(source, name, made_with, key, is_folder=is_folder)
+        finally:
+            self._tidy()
+
+    def _predict(
+        self, source: Path, name: str, made_with: str, key: str, *, is_folder: bool
+    ) -> Predicted:
+        work = self._outputs.root / WORK / f"{name}-{made_with[:8]}"
+        if is_folder:
+            result = predict_folder(source, self._config, self.predictor)
+        else:
+            store = None if self._store is None else Folder(self._store(name))
+            named = {} if name == source.stem else {"name": name}
+            if is_voice(source, self._config.analysis.media):
+                result = predict_voice(
+                    source,
+                    self._config,
+                    self.predictor,
+                    work,
+                    sha256=made_with,
+                    store=store,
+                    **named,
+                    on_event=self._on_event,
+                )
+            else:
+                result = predict_video(
+                    source,
+                    self._config,
+                    self.predictor,
+                    self._nets,
+                    work,
+                    sha256=made_with,
+                    store=store,
+                    **named,
+                    on_event=self._on_event,
+                )
+        result = result.on(self._device)
+        subjects = tuple(one.subject for one in result.predictions)
+        with self._outputs.writing():
+            # Another process may have written other sources' meanwhile.
+            self._owners |= self._outputs.owners(but=set(self._owners.values()))
+            self._claim(name, subjects)
+            files = self._outputs.write(name, result, key)
+        self._add(result.written)
+        if not is_folder:
+            shutil.rmtree(work, ignore_errors=True)
+        faces = dict(zip(subjects, result.faces, strict=True))
+        return Predicted(
+            result.frames,
+            result.found,
+            result.valued,
+            faces,
+            len(files),
+            again=False,
+            rotate=result.rotate,
+        )
+
+    def _tidy(self) -> None:
+        with suppress(OSError):  # an interrupted pass, or another process's lock, is in it
+            (self._outputs.root / WORK).rmdir()
+
+    def _known(self, name: str, key: str) -> Predicted | None:
+        record = self._outputs.written(name, key)
+        if record is None:
+            return None
+        try:
+            predictions = self._outputs.read(record) if self._outputs.kinds else []
+            faces = {subject: int(record["faces"][subject]) for subject in record["subjects"]}
+            known = Predicted(
+                record["frames"],
+                record["frames_with_face"],
+                record["frames_with_value"],
+                faces,
+                len(record["files"]),
+                True,
+                record.get("rotate"),
+            )
+        except (AvaffectError, LookupError):
+            return None  # damaged: predict again
+        if self._outputs.kinds:
+            self._outputs.name_single(name)
+        self._add(predictions)
+        return known
+
+    def _claim(self, name: str, subjects: Sequence[str]) -> None:
+        """Refuse a video whose subject has the name of another video's, as `a` and `a_left`."""
+        for subject in subjects:
+            other = self._owners.setdefault(subject, name)
+            if other != name:
+                raise UsageError(
+                    f"'{other}' and '{name}' both have a subject called '{subject}'",
+                    "rename one of the videos, or predict them into different folders",
+                )
+
+    def _add(self, predictions: Sequence[Prediction]) -> None:
+        # Opened when the first source is done: if all fail, an earlier run's files stay.
+        if not self._writers:
+            root, edition = self._outputs.root, self._outputs.edition
+            self._writers = [
+                self._stack.enter_context(
+                    open_single(single_path(root, kind, edition), kind, edition)
+                )
+                for kind in self._outputs.kinds
+            ]
+        for prediction in predictions:
+            self._earlier.discard(prediction.subject)
+            for writer in self._writers:
+                writer.add(prediction)

@@ -1,0 +1,233 @@
+"""``blend``: folders of several models' predictions become one folder of the same kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from avaffect.challenge.editions import DEFAULT_EDITION, check_choice
+from avaffect.challenge.known import WAYS, told_ways
+from avaffect.challenge.text import SingleFileWriter, open_single, single_path
+from avaffect.config import fingerprint
+from avaffect.errors import UsageError, boundary
+from avaffect.files.atomic import write_json
+from avaffect.files.hashing import file_sha256
+from avaffect.files.ours import holds, require_own_file
+from avaffect.files.table import read_table
+from avaffect.labels import TASKS
+from avaffect.metrics.pairs import first_few
+from avaffect.predicting.outputs import RECORDS, TABLES, Outputs
+from avaffect.predicting.read_back import Predictions, Tables, open_predictions
+from avaffect.predicting.run import Result
+from avaffect.predictions.blend import Blending, blend
+from avaffect.predictions.missing import DEFAULT_POLICY, fill, marked
+from avaffect.predictions.prediction import Prediction
+from avaffect.predictions.smooth import apply, parse_smoothing
+from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.version import __version__
+
+RECORD = "blend.json"
+
+
+@dataclass(frozen=True)
+class Blended:
+    """What was blended.
+
+    Attributes:
+        subjects: who is in the output folder, sorted.
+        frames: of all of them.
+        tasks: that are predicted of any.
+        models: by folder, the models' names.
+        left_out: subjects that only some folders have.
+    """
+
+    subjects: tuple[str, ...]
+    frames: int
+    tasks: tuple[str, ...]
+    models: dict[str, tuple[str, ...]]
+    left_out: tuple[str, ...]
+
+
+@boundary()
+def blend_folders(
+    folders: Sequence[Path | str],
+    out: Path | str,
+    how: Blending | None = None,
+    *,
+    smooth: str = "off",
+    missing: str = DEFAULT_POLICY,
+    form: str = "files",
+    edition: str = DEFAULT_EDITION,
+    common: bool = False,
+    overwrite: bool = False,
+    on_event: EventCallback = ignore_events,
+) -> Blended:
+    """Blend the predictions in several folders.
+
+    The output folder gets what `predict` writes (challenge files, a table and a record a
+    subject), and ``blend.json`` with the settings. Tables count with their probabilities, folders
+    of challenge files alone with their labels, see `predicting.read_back`. What is in the folders
+    was smoothed when it was predicted, or was not; values that stood in for missing ones are
+    dropped and made anew.
+
+    Args:
+        folders: see `predicting.read_back.open_predictions`.
+        out: the output folder, none of ``folders``.
+        how: weights and rules; None averages with equal weights.
+        smooth: smoothing of the result, see `predictions.smooth.parse_smoothing`; ``auto`` is off.
+        missing: policy for frames without a value.
+        form: a format of ``challenge.editions.FORMATS``.
+        edition: an edition of ``challenge.editions.EDITIONS``.
+        common: blend the subjects that all folders have, and leave out the others.
+        overwrite: replace the predictions that are in ``out``.
+        on_event: progress in subjects.
+
+    Raises:
+        UsageError: settings that do not fit, subjects that only some folders have, or an ``out``
+            that holds predictions.
+        InputNotFoundError: a folder without predictions.
+        FormatError: predictions that do not belong together.
+        ForeignFileError: something is in the way that avaffect did not write.
+        BusyError: another process writes into ``out``.
+        OutputError: a file cannot be written.
+    """
+    how, out = how or Blending(), Path(out)
+    how.require_fits(len(folders))
+    smoothing = parse_smoothing(smooth)
+    check_choice(edition, form, ("va", "expr", "au") if form == "mtl" else ())
+    opened = [open_predictions(Path(folder), edition) for folder in folders]
+    subjects, left_out = _subjects(opened, common=common)
+    kinds = {"files": (), "single": TASKS, "mtl": ("mtl",)}[form]
+    outputs = Outputs(out, edition, form == "files", kinds)
+    _require_free(out, opened, overwrite=overwrite)
+    settings: dict[str, Any] = {
+        "version": __version__,
+        "folders": [str(folder) for folder in folders],
+        **asdict(how),
+        "weights": list(how.weights or [1.0] * len(folders)),
+        "smooth": str(smoothing),
+        "missing": missing,
+        "edition": edition,
+    }
+    models: dict[str, dict[str, None]] = {str(folder): {} for folder in folders}
+    tasks: dict[str, None] = {}
+    writers: list[SingleFileWriter] = []
+    frames = 0
+    with outputs.alone_with_single(), outputs.writing(0.0):
+        _require_free(out, opened, overwrite=overwrite)
+        outputs.require_ours(outputs.single_paths)
+        # What is half replaced is no blend.
+        (out / RECORD).unlink(missing_ok=True)
+        with ExitStack() as stack:
+            for done, subject in enumerate(subjects, start=1):
+                each, inputs, video = _read(opened, subject)
+                for folder, one in zip(folders, each, strict=True):
+                    models[str(folder)][one.model] = None
+                raw = blend(each, how)
+                blended = marked(apply(raw, smoothing), missing)
+                about = {
+                    **video,
+                    "model": blended.model,
+                    "smoothing": str(smoothing),
+                    "missing": missing,
+                    "blend": {**settings, "inputs": inputs},
+                    "notes": [f"blended from {len(folders)} folders, see blend.json"],
+                }
+                seen = int(blended.present.sum())
+                result = Result(out, (blended,), (), about, seen, raw.valued, missing)
+                outputs.write(subject, result, fingerprint(about))
+                if form != "files" and not writers:
+                    kinds = ("mtl",) if form == "mtl" else blended.tasks
+                    writers = [
+                        stack.enter_context(
+                            open_single(single_path(out, kind, edition), kind, edition)
+                        )
+                        for kind in kinds
+                    ]
+                for writer in writers:
+                    writer.add(fill(blended, missing))
+                frames += len(blended)
+                tasks |= dict.fromkeys(blended.tasks)
+                on_event(
+                    Progress(
+                        "blend", done, len(subjects), "subjects", finished=done == len(subjects)
+                    )
+                )
+        outputs.drop(set(outputs.owners()) - set(subjects))
+        names = {folder: tuple(some) for folder, some in models.items()}
+        record = {"models": names, "subjects": subjects, "left_out": left_out}
+        write_json(out / RECORD, {**settings, **record})
+        return Blended(subjects, frames, tuple(tasks), names, left_out)
+
+
+def _subjects(
+    opened: Sequence[Predictions], *, common: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Whom to blend, and whom to leave out."""
+    shared = frozenset.intersection(*(one.subjects for one in opened))
+    odd = sorted(frozenset.union(*(one.subjects for one in opened)) - shared)
+    if not shared:
+        raise UsageError(
+            "no subject is in all of the folders", "predict the same videos with all models"
+        )
+    if odd and not common:
+        lacking = next(one.root for one in opened if odd[0] not in one.subjects)
+        raise UsageError(
+            f"{len(odd)} subjects are in some of the folders only ({first_few(odd)}; '{lacking}' "
+            f"lacks '{odd[0]}')",
+            "predict them with all models, or blend the others with --common",
+        )
+    return tuple(sorted(shared)), tuple(odd)
+
+
+def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) -> None:
+    """Refuse an output folder that is read from, or that holds other predictions."""
+    places = {one.root.resolve() for one in opened}
+    for one in opened:
+        if isinstance(one, Tables):
+            places |= {path.parents[1].resolve() for path in one.files.values()}
+    if out.resolve() in places:
+        raise UsageError(f"'{out}' is what is blended", "choose another folder with -o")
+    record = out / RECORD
+    require_own_file(record, holds(b'"folders"', b'"version"'))
+    ours, unfinished = record.is_file(), not record.exists() and _is_begun(out)
+    if unfinished:
+        return
+    if any((out / name).exists() for name in (TABLES, RECORDS)) and not (ours and overwrite):
+        raise UsageError(
+            f"'{out}' holds predictions already",
+            "choose another folder with -o" + (", or --overwrite them" if ours else ""),
+        )
+
+
+def _is_begun(out: Path) -> bool:
+    """Whether all predictions in ``out`` are those of a blend."""
+    records = list((out / RECORDS).glob("*.json"))
+    return bool(records) and all(holds(b'"blend"', b'"inputs"')(one) for one in records)
+
+
+def _read(
+    opened: Sequence[Predictions], subject: str
+) -> tuple[list[Prediction], list[dict[str, str]], dict[str, Any]]:
+    """Each folder's prediction, what it is read from, and how the first table tells the file."""
+    clocks = (one.times(subject) for one in opened)
+    times = next((clock for clock in clocks if clock is not None), None)
+    inputs: list[dict[str, str]] = []
+    video: dict[str, Any] = {}
+    known_ways: set[str] = set()
+    for one in opened:
+        if not isinstance(one, Tables):
+            inputs.append({"folder": str(one.root)})
+            continue
+        path = one.files[subject]
+        inputs.append({"table": str(path), "sha256": file_sha256(path)})
+        about = read_table(path)[1]
+        known_ways |= set(told_ways(about, subject))
+        # The result's times are those of the first table.
+        known = {key: about[key] for key in ("video", "media", "clock") if key in about}
+        video = video or {key: one for key, one in known.items() if one}
+    video["known"] = {subject: [way for way in WAYS if way in known_ways]}
+    return [one.read(subject, times) for one in opened], inputs, video

@@ -1,0 +1,426 @@
+"""``predict``: a video, or a folder that ``preprocess`` wrote, becomes predictions."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avaffect.challenge.known import ways
+from avaffect.config import AnalysisConfig, PredictConfig
+from avaffect.errors import FeatureError, UnknownNameError, UsageError, boundary
+from avaffect.media.local import local_path
+from avaffect.media.probe import probe, video_hash
+from avaffect.media.sound import SoundInfo
+from avaffect.models.device import choose_device
+from avaffect.predicting.settings import (
+    parse_tasks,
+    require_licences,
+    with_checkpoint,
+    with_features,
+)
+from avaffect.predictions.missing import (
+    DEFAULT_POLICY,
+    fill,
+    marked,
+    require_policy,
+    without_lone_voice,
+)
+from avaffect.predictions.prediction import Prediction
+from avaffect.predictions.smooth import apply, parse_smoothing
+from avaffect.predictors.build import build_predictor
+from avaffect.predictors.interface import Predictor
+from avaffect.preprocessing.run import (
+    NetsLoader,
+    damage,
+    keep_subjects,
+    media_facts,
+    preprocess,
+)
+from avaffect.preprocessing.sound import SoundReader, make_wav, sound_arrays
+from avaffect.preprocessing.sound_file import is_voice, only_sound, preprocess_voice
+from avaffect.preprocessing.video_pass import Analysis, analyse
+from avaffect.progress import EventCallback, ignore_events
+from avaffect.recipes.encoders import FACES as PICTURES
+from avaffect.sound.mfcc import SOUND
+from avaffect.store.crops import with_pictures
+from avaffect.store.folder import Folder, is_preprocessed
+from avaffect.store.keys import all_models, keys, model_hashes, pass_key
+from avaffect.store.pictures import HAS_FACE
+from avaffect.store.provenance import backbones_in, provenance
+from avaffect.store.subject import FACES, SubjectFeatures
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """What was predicted for one video.
+
+    Attributes:
+        source: the video or folder.
+        predictions: one a subject, in the order of their names' making (left before right). Rows
+            in which nothing was seen or heard are empty.
+        notes: what a reader of the predictions must know.
+        about: provenance: video, configuration, models, library versions, damage.
+        found: frames with a face, of the subject seen most often; 0 if nobody was seen.
+        valued: frames with a value of their own, from face or voice, of the subject with most.
+        missing: the policy by which the challenge's text files fill empty rows.
+    """
+
+    source: Path
+    predictions: tuple[Prediction, ...]
+    notes: tuple[str, ...]
+    about: dict[str, object]
+    found: int
+    valued: int
+    missing: str = DEFAULT_POLICY
+
+    @property
+    def rotate(self) -> int | None:
+        """The ``MediaConfig.rotate`` by which faces would be upright; None if they are."""
+        rotate = self.about.get("rotate")
+        return rotate if isinstance(rotate, int) else None
+
+    @property
+    def frames(self) -> int:
+        """Decoded frames; every prediction has as many rows."""
+        return len(self.predictions[0])
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """float64 [frames], seconds, as the tables have them; see ``PredictConfig.clock``."""
+        return self.predictions[0].times + self.predictions[0].start
+
+    @property
+    def faces(self) -> tuple[int, ...]:
+        """Of each subject the number of frames with a face."""
+        return tuple(int(one.present.sum()) for one in self.predictions)
+
+    @property
+    def written(self) -> tuple[Prediction, ...]:
+        """The predictions as the challenge's text files hold them: filled."""
+        return tuple(fill(one, self.missing) for one in self.predictions)
+
+    def __getitem__(self, subject: str) -> Prediction:
+        """The prediction of the subject of this name."""
+        for prediction in self.predictions:
+            if prediction.subject == subject:
+                return prediction
+        raise UnknownNameError("subject", subject, self.subjects)
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self.predictions)
+
+    def __repr__(self) -> str:
+        return (
+            f"Result({str(self.source)!r}, {self.frames} frames, {self.found} with a face, "
+            f"subjects {', '.join(self.subjects)})"
+        )
+
+    def __len__(self) -> int:
+        """The number of subjects."""
+        return len(self.predictions)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The subjects' names."""
+        return tuple(one.subject for one in self.predictions)
+
+    def on(self, device: str) -> Result:
+        """The same, with a note of the device that it was made on: rounding differs."""
+        return replace(self, about={**self.about, "device": device})
+
+    def to_frame(self) -> pd.DataFrame:
+        """All subjects as one DataFrame with a column ``subject``, see ``Prediction.to_frame``."""
+        import pandas as pd
+
+        parts = [one.to_frame().assign(subject=one.subject) for one in self.predictions]
+        return pd.concat(parts, ignore_index=True)
+
+
+@boundary()
+def predict(
+    source: Path | str,
+    task: str | Sequence[str] = "all",
+    *,
+    model: str | None = None,
+    checkpoint: Path | str | None = None,
+    missing: str | None = None,
+    smooth: str | None = None,
+    subjects: str | None = None,
+    config: PredictConfig | None = None,
+    device: str = "auto",
+    on_event: EventCallback = ignore_events,
+) -> Result:
+    """Predict every frame of a video.
+
+    Goes through the video once, at some 90 frames a second on two CPU cores for one face;
+    the weights (6 MB) are fetched at the first use.
+
+    >>> result = predict("video.mp4", task="va")  # doctest: +SKIP
+    >>> result["video"].va  # float32 [frames, 2]: valence, arousal in -1..1  # doctest: +SKIP
+    >>> result.to_frame()  # everything as a pandas DataFrame  # doctest: +SKIP
+
+    Args:
+        source: a video or sound file, or a folder that ``preprocess`` wrote.
+        task: ``va``, ``expr``, ``au``, several of them, or ``all``.
+        model: a built-in model, ``starter-1`` unless told otherwise.
+        checkpoint: folder that ``train`` wrote, to predict with that model instead.
+        missing: what `Result.written` and the challenge's files hold in frames without a value:
+            ``linear``, ``nearest``, ``previous`` or ``invalid``.
+        smooth: ``off``, or a kind and seconds such as ``gaussian:0.5``; ``auto`` as suits the
+            model.
+        subjects: ``main`` (one person, or two as left and right) or ``all``.
+        config: all settings, see :class:`avaffect.PredictConfig`. ``task`` and what is given of
+            the arguments above take the place of its own; features that the model reads are
+            added. None takes the defaults, without features that it does not read.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        on_event: progress and notices.
+
+    Raises:
+        UsageError: for a task, model or path that does not exist, or a net that the settings
+            exclude by its licence.
+        MediaError: if the file cannot be used as a video.
+        ModelError: if weights are not to be had or damaged.
+    """
+    source = local_path(source)
+    given = {"model": model, "missing": missing, "smooth": smooth}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    chosen_config = replace(config or PredictConfig(), tasks=parse_tasks(task), **changes)
+    if subjects is not None:
+        faces = replace(chosen_config.analysis.faces, subjects=subjects)
+        analysis = replace(chosen_config.analysis, faces=faces)
+        chosen_config = replace(chosen_config, analysis=analysis)
+    if checkpoint is not None:
+        chosen_config = with_checkpoint(chosen_config, checkpoint)
+    config = with_features(chosen_config, "auto" if config is None else "more")
+    require_licences(config)
+    device = choose_device(device).name
+    predictor = build_predictor(config, device)
+    # Now, and not behind the pass over the video.
+    require_policy(config.missing)
+    parse_smoothing(config.smooth, predictor.smooth)
+    if is_preprocessed(source):
+        return predict_folder(source, config, predictor).on(device)
+    with tempfile.TemporaryDirectory(prefix="avaffect-") as name:
+        work = Path(name)
+        if is_voice(source, config.analysis.media):
+            result = predict_voice(source, config, predictor, work, on_event=on_event)
+        else:
+            nets = NetsLoader(config.analysis, device)
+            result = predict_video(source, config, predictor, nets, work, on_event=on_event)
+        return result.on(device)
+
+
+def predict_video(
+    video: Path,
+    config: PredictConfig,
+    predictor: Predictor,
+    nets: NetsLoader,
+    work: Path,
+    *,
+    sha256: str | None = None,
+    store: Folder | None = None,
+    name: str | None = None,
+    on_event: EventCallback = ignore_events,
+) -> Result:
+    """Predict a video in one streaming pass; see :func:`predict`.
+
+    For a model that looks at pictures the pass writes them first, as they were written for its
+    training.
+
+    Args:
+        video: the file.
+        config: the settings.
+        predictor: built for ``config``.
+        nets: loads the nets of ``config.analysis``.
+        work: a folder for the pass; an interrupted pass goes on from what is there.
+        sha256: the video's hash, where the caller has it; it costs reading the whole file.
+        store: where to keep the features too; None keeps none.
+        name: what the subjects are called; None takes the video's stem.
+        on_event: progress and notices.
+
+    Raises:
+        UsageError: the predictor reads what cannot be made from a video alone.
+    """
+    analysis_config = config.analysis
+    _require_made(predictor)
+    predictor.require_settings(analysis_config.to_dict())
+    if PICTURES in predictor.needs:
+        folder = store or Folder(work / "preprocessed")
+        preprocess(video, folder.root, analysis_config, nets=nets, name=name, on_event=on_event)
+        result = predict_folder(folder.root, config, predictor)
+        record = folder.record()
+        facts = ("frames", "damage", "people", "rotate")
+        read = {name: record[name] for name in facts if name in record}
+        return replace(result, source=video, about=result.about | read)
+    probe(video, analysis_config.media)
+    sha256 = sha256 or video_hash(video)
+    if store is not None:
+        store.require_free_for(video.name, sha256)
+        store.require_ours([store.features(name or video.stem)])
+    wanted = keys(sha256, analysis_config)
+    key = pass_key(wanted, (FACES, *analysis_config.encoders))
+    found = analyse(video, analysis_config, nets(on_event), work, key, on_event=on_event)
+    sound = _spool_sound(video, analysis_config, found, work, on_event)
+    models = model_hashes(all_models(analysis_config))
+    about = provenance(video.name, sha256, config.to_dict(), models)
+    subjects = found.spooled(analysis_config.faces, name)
+    if store is not None:
+        # The store's own configuration is that of the pass, as `preprocess` writes it.
+        kept = {**about, "configuration": analysis_config.to_dict()}
+        with store.alone():
+            keep_subjects(store, found, subjects, wanted, kept, sound)
+    about |= {
+        "frames": found.report.frames,
+        "damage": damage(found.report),
+        "media": media_facts(found).to_dict(),
+        "people": found.people(),
+        "sound": None if sound is None else asdict(sound),
+    }
+    about |= {} if found.rotate is None else {"rotate": found.rotate}
+    return _result(video, subjects, config, predictor, about)
+
+
+def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) -> Result:
+    """Predict from the features and pictures that ``preprocess`` stored in ``folder``.
+
+    Raises:
+        FeatureError: if preprocessing was not finished, or lacks what the model reads.
+        UsageError: if there is nothing but sound, and the model does not listen.
+    """
+    stored = Folder(folder).subjects()
+    if only_sound(folder, config.analysis.media):
+        _require_listener(predictor, folder)
+    first = stored[0].provenance
+    for one in stored:
+        backbones = backbones_in(one.keys)
+        predictor.require_settings({**first["configuration"], "backbones": backbones})
+    subjects: Sequence[SubjectFeatures] = stored
+    if PICTURES in predictor.needs:
+        subjects = with_pictures(Folder(folder), stored)
+    about = {key: first[key] for key in ("video", "models", "versions")}
+    about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}
+    about |= {"media": Folder(folder).media(), "sound": Folder(folder).record().get("sound")}
+    return _result(folder, subjects, config, predictor, about)
+
+
+def predict_voice(
+    sound: Path,
+    config: PredictConfig,
+    predictor: Predictor,
+    work: Path,
+    *,
+    sha256: str | None = None,
+    store: Folder | None = None,
+    name: str | None = None,
+    on_event: EventCallback = ignore_events,
+) -> Result:
+    """Predict from a file that holds sound and no picture; see :func:`predict_video`.
+
+    Raises:
+        UsageError: if the predictor does not listen, or cannot do without faces.
+    """
+    _require_listener(predictor, sound)
+    folder = store or Folder(work / "sound")
+    with folder.alone():
+        sha256 = sha256 or video_hash(sound)
+        preprocess_voice(sound, sha256, folder, config.analysis, on_event, name)
+    return replace(predict_folder(folder.root, config, predictor), source=sound)
+
+
+def _require_listener(predictor: Predictor, sound: Path) -> None:
+    """Raise UsageError if ``predictor`` does not listen, or cannot do without faces."""
+    if not set(predictor.needs) & set(SOUND):
+        raise UsageError(
+            f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
+            "use --model starter-1 without --no-nc, or --checkpoint with a model trained on "
+            "--modalities audio",
+        )
+    if set(predictor.needs) - {*SOUND, *predictor.optional}:
+        raise UsageError(
+            f"'{predictor.name}' looks at faces too, and '{sound}' holds nothing but sound",
+            "give it the video, or a model trained on --modalities audio",
+        )
+
+
+def _require_made(predictor: Predictor) -> None:
+    """Raise UsageError if ``predictor`` reads what a trained backbone made of the faces."""
+    from avaffect.faces.encoders import ENCODERS
+
+    made = ("face_pose", *SOUND, PICTURES, HAS_FACE, *ENCODERS)
+    if own := [name for name in predictor.needs if name not in made]:
+        raise UsageError(
+            f"'{predictor.name}' reads '{own[0]}', which is not made from a video in one go",
+            f"run `avaffect preprocess`, then `avaffect features FOLDER --backbone CKPT --name "
+            f"{own[0]}` with the backbone of its training, and predict on the folder",
+        )
+
+
+def _result(
+    source: Path,
+    subjects: Sequence[SubjectFeatures],
+    config: PredictConfig,
+    predictor: Predictor,
+    about: dict[str, object],
+) -> Result:
+    smoothing = parse_smoothing(config.smooth, predictor.smooth)
+    start = _start(source, config, about)
+    predictions, valued = [], 0
+    for subject in subjects:
+        raw = predictor.predict(subject, config.tasks)
+        if len(subjects) > 1:
+            raw = without_lone_voice(raw)
+        # Once marked, a frame that was only heard counts as filled: its units are, in the text.
+        valued = max(valued, raw.valued)
+        one = marked(apply(raw, smoothing), config.missing)
+        predictions.append(replace(one, start=start))
+    seen = max(int(one.present.sum()) for one in predictions)
+    about = {
+        **about,
+        "model": predictor.name,
+        "smoothing": str(smoothing),
+        "missing": config.missing,
+        "clock": config.clock,
+        "known": {
+            one.subject: ways(one.subject, getattr(predictor, "clips", {})) for one in predictions
+        },
+        "notes": list(predictor.notes),
+    }
+    return Result(source, tuple(predictions), predictor.notes, about, seen, valued, config.missing)
+
+
+def _start(source: Path, config: PredictConfig, about: Mapping[str, Any]) -> float:
+    """The time of the first frame on the clock that ``config`` asks for, in seconds.
+
+    Raises:
+        FeatureError: an older version preprocessed ``source`` and did not note it.
+    """
+    if config.clock == "frame":
+        return 0.0
+    media = about["media"]
+    if "first_time_s" not in media:
+        raise FeatureError(
+            f"'{source}' does not say when the first frame is on the file's own clock",
+            "run `avaffect preprocess` on the video again (quick), or use --clock frame",
+        )
+    return float(media["first_time_s"])
+
+
+def _spool_sound(
+    video: Path, config: AnalysisConfig, found: Analysis, work: Path, on_event: EventCallback
+) -> SoundInfo | None:
+    """Write the arrays made of sound; without any, what an interrupted run left goes."""
+    arrays = sound_arrays(config)
+    wav = work / "audio.wav"
+    sound = make_wav(video, wav, config.media, on_event) if arrays else None
+    reader = SoundReader(wav, sound, config, arrays, on_event)
+    found.spool.write_rows(reader.specs, reader.chunks(found.spool.times()))
+    wav.unlink(missing_ok=True)
+    return sound

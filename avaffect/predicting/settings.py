@@ -1,0 +1,165 @@
+"""What a user asks for, as settings: tasks, features, licences, a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import isqrt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avaffect.config import AudioConfig, FaceConfig, PredictConfig
+from avaffect.errors import CheckpointError, UnknownNameError, UsageError, boundary
+from avaffect.files.hashing import file_sha256
+from avaffect.files.outside import reading
+from avaffect.labels import TASKS
+from avaffect.models.zoo import require_commercial
+from avaffect.predictors.build import build_predictor
+from avaffect.recipes.encoders import FACES as PICTURES
+from avaffect.sound.mfcc import SOUND
+from avaffect.sound.voice import DEFAULT_VOICE
+from avaffect.store.keys import all_models
+
+if TYPE_CHECKING:
+    from avaffect.networks.checkpoint import Checkpoint
+
+FEATURES = ("auto", "light", "full")
+EMBEDDING = "efficientnet-lite0"
+
+
+def parse_tasks(task: str | Sequence[str]) -> tuple[str, ...]:
+    """``"all"``, ``"va,au"`` or a sequence of names, as a tuple in the order of ``TASKS``.
+
+    Raises:
+        UnknownNameError: for a task that does not exist.
+    """
+    names = [part.strip() for part in task.split(",")] if isinstance(task, str) else list(task)
+    for name in names:
+        if name not in (*TASKS, "all"):
+            raise UnknownNameError("task", name, (*TASKS, "all"))
+    if not names:
+        raise UsageError("no task is named", f"choose of {', '.join(TASKS)}, or all")
+    return tuple(name for name in TASKS if name in names or "all" in names)
+
+
+def with_features(config: PredictConfig, which: str = "auto") -> PredictConfig:
+    """``config`` with the features that its model reads, and others by ``which``.
+
+    Args:
+        config: the settings; its encoders are replaced, and its sound and voice left out where
+            the model does not listen.
+        which: ``auto`` adds nothing; ``light`` neither, and refuses a model that reads the deep
+            embedding; ``full`` adds the deep embedding and the sound; ``more`` leaves out nothing
+            that ``config`` asks for.
+
+    Raises:
+        UsageError: for a model that is not light.
+        UnknownNameError: for a model or choice that does not exist.
+    """
+    from avaffect.faces.encoders import ENCODERS
+
+    if which not in (*FEATURES, "more"):
+        raise UnknownNameError("choice of features", which, FEATURES)
+    predictor = build_predictor(config)
+    needs = predictor.needs
+    encoders = tuple(name for name in needs if name in ENCODERS)
+    audio = config.analysis.audio if "audio" in needs else None
+    voice = config.analysis.voice or DEFAULT_VOICE if "voice" in needs else None
+    if which == "light" and EMBEDDING in encoders:
+        raise UsageError(f"'{predictor.name}' reads deep embeddings", "use --features auto")
+    if which == "full":
+        encoders = tuple(dict.fromkeys((EMBEDDING, *encoders)))
+        audio = config.analysis.audio
+    if which == "more":
+        encoders = tuple(dict.fromkeys((*config.analysis.encoders, *encoders)))
+        audio, voice = audio or config.analysis.audio, voice or config.analysis.voice
+    analysis = replace(config.analysis, encoders=encoders, audio=audio, voice=voice)
+    return replace(config, analysis=analysis)
+
+
+def require_licences(config: PredictConfig) -> None:
+    """Raise UsageError if ``config`` excludes by its licence a net that it asks for."""
+    if not config.noncommercial:
+        require_commercial(all_models(config.analysis))
+
+
+@boundary()
+def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
+    """``config`` for a trained model: its tasks, and the sound settings that it was trained with.
+
+    Args:
+        config: the settings.
+        place: a folder that ``train`` or ``ensemble`` wrote.
+
+    Raises:
+        CheckpointError: there is no checkpoint that can be used.
+        UsageError: the model predicts none of the tasks asked for.
+    """
+    from avaffect.faces.encoders import ENCODERS
+    from avaffect.networks.checkpoint import FACTS, checkpoint_folder, read_checkpoint
+    from avaffect.predictions.postprocess import FILE
+    from avaffect.predictors.joined import Joined, is_ensemble
+    from avaffect.store.provenance import trained_backbones
+
+    if is_ensemble(Path(place)):
+        joined = Joined.load(Path(place))
+        for models in joined.voters.values():
+            # Those of other folds read the same.
+            config = with_checkpoint(config, Path(place) / next(iter(models)))
+        return replace(config, checkpoint=str(place), weights=joined.fingerprint, postprocess=None)
+    folder = checkpoint_folder(Path(place))
+    checkpoint = read_checkpoint(folder)
+    knows = checkpoint.recipe.task_names
+    tasks = tuple(task for task in config.tasks if task in knows)
+    if not tasks:
+        raise UsageError(
+            f"'{place}' does not predict {', '.join(config.tasks)}",
+            f"it predicts {', '.join(knows)}",
+        )
+    made = (*ENCODERS, "face_pose", *SOUND, PICTURES, *trained_backbones(checkpoint.features))
+    if own := [name for name in checkpoint.recipe.features if name not in made]:
+        raise CheckpointError(
+            f"'{place}' was trained on features of your own ('{own[0]}'), which cannot be made "
+            "from a video",
+            "train on what `avaffect preprocess` writes",
+        )
+    analysis = config.analysis
+    if (side := _crop_size(checkpoint)) is not None:
+        analysis = replace(analysis, faces=replace(analysis.faces, crop_size=side))
+    wrong = "names settings of the sound that do not exist"
+    with reading(folder / FACTS, CheckpointError, wrong, "train again"):
+        if (audio := checkpoint.features.get("audio")) is not None:
+            analysis = replace(analysis, audio=AudioConfig(**audio))
+        if (rate := checkpoint.features.get("sound_rate")) is not None:
+            analysis = replace(analysis, sound_rate=float(rate))
+    # What is tuned anew is predicted anew.
+    tuned = file_sha256(folder / FILE) if (folder / FILE).is_file() else None
+    return replace(
+        config,
+        tasks=tasks,
+        analysis=analysis,
+        checkpoint=str(folder),
+        weights=checkpoint.sha256,
+        postprocess=tuned,
+    )
+
+
+def _crop_size(checkpoint: Checkpoint) -> int | None:
+    """Pixels of the aligned faces that it was trained beside, or on; None if nothing tells.
+
+    Raises:
+        CheckpointError: it is no size that faces can have.
+    """
+    faces = checkpoint.features.get("faces")
+    side = faces.get("crop_size") if isinstance(faces, Mapping) else None
+    try:
+        for name, branch in checkpoint.recipe.roots.items():
+            if side is None and branch.encoder is not None:
+                side = isqrt(checkpoint.widths[name] // 3)
+        return None if side is None else FaceConfig(crop_size=side).crop_size
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"'{checkpoint.recipe.name}' was trained on aligned faces of {side} pixels, which "
+            "are not made",
+            "train again on what `avaffect preprocess` writes",
+        ) from error

@@ -1,0 +1,56 @@
+"""The predictor that a configuration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from avaffect.config import PredictConfig
+from avaffect.errors import UnknownNameError
+from avaffect.predictors.interface import Predictor
+
+
+def build_predictor(config: PredictConfig, device: str = "cpu") -> Predictor:
+    """The predictor that ``config`` asks for.
+
+    Args:
+        config: its ``checkpoint``, or its ``model``, a key of :data:`PREDICTORS`.
+        device: ``cpu``, ``cuda`` or ``cuda:N``, for trained networks.
+
+    Raises:
+        UnknownNameError: if there is no predictor or frame model of that name.
+        CheckpointError: if the checkpoint cannot be used.
+    """
+    if config.checkpoint is not None:
+        from avaffect.predictors.ensemble import Ensemble
+        from avaffect.predictors.joined import is_ensemble
+        from avaffect.predictors.trained import Trained
+
+        if is_ensemble(Path(config.checkpoint)):
+            return Ensemble(config.checkpoint, device)
+        return Trained(config.checkpoint, device)
+    if config.model not in PREDICTORS:
+        raise UnknownNameError("model", config.model, PREDICTORS)
+    return PREDICTORS[config.model](config)
+
+
+def _starter0(config: PredictConfig) -> Predictor:
+    from avaffect.predictors.starter.starter0 import Starter
+
+    return Starter("fer" if config.frame_model == "auto" else config.frame_model)
+
+
+def _starter1(config: PredictConfig) -> Predictor:
+    from avaffect.predictors.starter.starter1 import FACE_NET, Starter1
+
+    frame_model = FACE_NET if config.frame_model == "auto" else config.frame_model
+    return Starter1(frame_model, voice=config.noncommercial)
+
+
+PREDICTORS: dict[str, Callable[[PredictConfig], Predictor]] = {
+    "starter-0": _starter0,
+    "starter-1": _starter1,
+}
+
+
+DEFAULT_MODEL = PredictConfig.model

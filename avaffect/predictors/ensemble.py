@@ -1,0 +1,220 @@
+"""Several trained models joined into one predictor, as ``avaffect ensemble`` leaves them.
+
+<folder>/joined.json   which models, relative to the folder, and how they are joined
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.challenge.known import WAYS
+from avaffect.datasets.clip import Clip
+from avaffect.errors import CheckpointError, UsageError
+from avaffect.labels import AU_THRESHOLD, EXPRESSIONS
+from avaffect.predictions.prediction import Prediction
+from avaffect.predictions.voting import average, certain, meta_classifier, said_classes, units_vote
+from avaffect.predictors.interface import prediction_of
+from avaffect.predictors.joined import (
+    JOINED,
+    Joined,
+    Rule,
+    Values,
+)
+from avaffect.predictors.stacking import OpinionFeatures, stacked_values
+from avaffect.predictors.trained import Trained
+from avaffect.recipes.ensemble import Vote
+from avaffect.store.subject import SubjectFeatures
+
+
+def join_values(
+    voters: Sequence[Values], rule: Rule, weights: Sequence[float], targets: Mapping[str, Any]
+) -> dict[str, NDArray[np.float32]]:
+    """What several voters say of the same frames, made one.
+
+    A voter counts where it has an opinion. A vote leaves decisions: the winning expression has
+    probability 1, and units have 0 or 1. Valence and arousal are always averaged.
+
+    Args:
+        voters: the voters.
+        rule: see ``recipes.ensemble``.
+        weights: of the voters in averages.
+        targets: by task, the names of the K targets.
+
+    Returns:
+        as the voters' values.
+
+    Raises:
+        UsageError: a vote on classes that it has no rules for.
+    """
+    require_rules(rule, targets)
+    joined = {}
+    for task in voters[0]:
+        each = np.stack([one[task] for one in voters])
+        mean = average(each, np.asarray(weights))
+        if isinstance(rule, Vote) and task == "expr":
+            mean = _elected(each, rule.priority)
+        elif isinstance(rule, Vote) and task == "au":
+            votes = np.where(np.isnan(each), -1, each >= AU_THRESHOLD).astype(np.int64)
+            present = units_vote(votes, rule.at_least)
+            mean = np.where(present < 0, np.nan, present)
+        joined[task] = mean.astype(np.float32)
+    return joined
+
+
+def require_rules(rule: Rule, targets: Mapping[str, Sequence[str]]) -> None:
+    """Raise UsageError if ``rule`` has nothing to say of these classes."""
+    classes = tuple(targets.get("expr", ()))
+    if not isinstance(rule, Vote) or not classes:
+        return
+    most = len(EXPRESSIONS)
+    if rule.priority and classes not in (EXPRESSIONS, EXPRESSIONS[: most - 1]):
+        raise UsageError(
+            "the meta-classifier's rules are for the challenge's expressions, and the data has "
+            f"{', '.join(classes)}",
+            "set join.priority to [] in the ensemble's file, for the majority alone",
+        )
+    if len(classes) > most:
+        raise UsageError(f"{len(classes)} classes cannot be voted on", "set join.kind to average")
+
+
+def _elected(each: NDArray[np.float32], priority: Sequence[int]) -> NDArray[np.float64]:
+    """Probabilities [M, N, C] of expressions as certain ones [N, C]."""
+    classes, most = each.shape[2], len(EXPRESSIONS)
+    wide = np.pad(each, ((0, 0), (0, 0), (0, most - classes)))
+    wide[np.isnan(each).any(axis=2)] = np.nan
+    return certain(meta_classifier(said_classes(wide), wide, priority))[:, :classes]
+
+
+def mean_values(models: Sequence[Values]) -> dict[str, NDArray[np.float32]]:
+    """What the models of several folds say on average, each where it has an opinion."""
+    ones = np.ones(len(models))
+    return {
+        task: average(np.stack([one[task] for one in models]), ones).astype(np.float32)
+        for task in models[0]
+    }
+
+
+class Ensemble:
+    """The predictor of an ensemble: every model predicts, then they are joined as in training.
+
+    All models are kept in memory.
+
+    Args:
+        place: the ensemble's folder.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Attributes:
+        clips: by the ways of ``challenge.known``, the names of the clips that any model knows.
+
+    Raises:
+        CheckpointError: it is not finished, or a model cannot be used.
+    """
+
+    optional: tuple[str, ...] = ()
+    smooth: str = "off"
+
+    def __init__(self, place: Path | str, device: str = "cpu") -> None:
+        folder = Path(place)
+        joined = Joined.load(folder)
+        self._joined = joined
+        self._voters = [
+            [_model(folder, path, sha256, device) for path, sha256 in some.items()]
+            for some in joined.voters.values()
+        ]
+        self._models = [one for some in self._voters for one in some]
+        first = self._models[0]
+        self._targets = first.checkpoint.targets
+        if any(one.checkpoint.targets != self._targets for one in self._models):
+            raise CheckpointError(
+                f"the models in '{folder}' do not predict the same targets", "train again"
+            )
+        self._stack: Trained | None = None
+        for path, sha256 in joined.stack.items():
+            self._stack = _model(folder, path, sha256, device)
+            self._require_stack(folder, self._stack)
+        try:
+            require_rules(joined.rule, self._targets)
+        except UsageError as error:
+            raise CheckpointError(error.problem, error.hint) from error
+        self.name = joined.name
+        self.tasks: tuple[str, ...] = (self._stack or first).tasks
+        self.needs = tuple(dict.fromkeys(name for one in self._models for name in one.needs))
+        self.notes: tuple[str, ...] = self._notes()
+        every = [*self._models, *([self._stack] if self._stack else [])]
+        self.clips = {
+            way: tuple({name for one in every for name in one.clips.get(way, ())}) for way in WAYS
+        }
+
+    def require_settings(self, configuration: Mapping[str, Any]) -> None:
+        """See :class:`avaffect.predictors.interface.Predictor`."""
+        for model in self._models:
+            model.require_settings(configuration)
+
+    def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
+        """See :class:`avaffect.predictors.interface.Predictor`."""
+        heard = np.zeros(subject.frames, bool)
+        voters = []
+        for models in self._voters:
+            opinions = [model.opinion(subject) for model in models]
+            for model, opinion in zip(models, opinions, strict=True):
+                heard |= model.heard(opinion)
+            voters.append(mean_values([opinion.values for opinion in opinions]))
+        values = self.joined(subject.name, voters)
+        coder = self._stack or self._models[0]
+        coded: dict[str, Any] = {
+            task: coder.coded(task, values[task]) for task in self.tasks if task in tasks
+        }
+        return prediction_of(
+            subject,
+            self.name,
+            heard=heard,
+            **coded,
+        )
+
+    def joined(self, name: str, voters: Sequence[Values]) -> Values:
+        """What the voters say of the frames of the subject ``name``, made one."""
+        if self._stack is None:
+            return join_values(voters, self._joined.rule, self._joined.weights, self._targets)
+        features = OpinionFeatures(stacked_values(voters))
+        return self._stack.apply(Clip(name, name, features)).values
+
+    def _require_stack(self, folder: Path, stack: Trained) -> None:
+        """Raise CheckpointError if the network on top does not read what the voters say."""
+        width = len(self._voters) * sum(map(len, self._targets.values()))
+        targets = stack.checkpoint.targets.items()
+        known = all(self._targets.get(task) == names for task, names in targets)
+        if not known or set(stack.checkpoint.widths.values()) != {width}:
+            raise CheckpointError(
+                f"the second stage in '{folder}' does not fit its models", "train again"
+            )
+
+    def _notes(self) -> tuple[str, ...]:
+        count = len(self._models)
+        how = "a network on top" if self._stack else self._joined.rule.kind
+        shown = ", ".join(
+            f"{task} {value:.3f}"
+            for task in self.tasks
+            if (value := self._joined.metrics.get(task)) is not None
+        )
+        notes = [
+            f"{self.name} joins {count} models ({how})",
+            f"validation on {self._joined.validation} other clips: {shown or 'no score'}",
+        ]
+        if any(one.checkpoint.data.get("synthetic") for one in self._models):
+            notes.append("ARTIFICIAL training data: its predictions mean nothing on real people")
+        return tuple(notes)
+
+
+def _model(folder: Path, path: str, sha256: str, device: str) -> Trained:
+    model = Trained(folder / path, device)
+    if model.checkpoint.sha256 != sha256:
+        raise CheckpointError(
+            f"'{folder / path}' is not the model that '{JOINED}' means",
+            "run `avaffect ensemble` again, or copy the whole folder anew",
+        )
+    return model

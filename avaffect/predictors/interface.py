@@ -1,0 +1,112 @@
+"""Predictors: what turns one subject's features into a prediction.
+
+The built-in models and trained networks share this interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from avaffect.errors import FeatureError
+from avaffect.faces.encoders import ENCODERS
+from avaffect.predictions.hidden import without_hidden
+from avaffect.predictions.prediction import Prediction
+from avaffect.recipes.encoders import FACES as PICTURES
+from avaffect.store.subject import SubjectFeatures
+
+# Frames that are read from the feature store at a time.
+CHUNK = 4096
+# What makes `preprocess` write an array, where that is no encoder.
+_OPTIONS = {"face_pose": "", "audio": "", "has_sound": "", "voice": " --voice"}
+
+
+class Predictor(Protocol):
+    """Turns features into predictions.
+
+    Attributes:
+        name: how it is called, written beside every output.
+        tasks: which of ``va``, ``expr``, ``au`` it predicts.
+        needs: arrays of :class:`SubjectFeatures` that it reads.
+        optional: those of ``needs`` that it can do without: of a sound file there are no arrays of
+            faces, and a folder may have been made without the voice.
+        smooth: the smoothing that suits it best, as ``predictions.smooth`` writes it.
+        notes: what a reader of its output must know (training data, weaknesses).
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    needs: tuple[str, ...]
+    optional: tuple[str, ...]
+    smooth: str
+    notes: tuple[str, ...]
+
+    def require_settings(self, configuration: Mapping[str, Any]) -> None:
+        """Raise FeatureError if it cannot use features made with this configuration."""
+        ...
+
+    def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
+        """One row a decoded frame; NaN where there is nothing to go by.
+
+        Raises:
+            FeatureError: if ``subject`` lacks an array of ``needs``.
+        """
+        ...
+
+
+def require_arrays(
+    predictor: Predictor, subject: SubjectFeatures, required: Sequence[str] | None = None
+) -> None:
+    """Raise FeatureError unless ``subject`` has what ``predictor`` cannot do without.
+
+    Args:
+        predictor: who reads.
+        subject: what it reads.
+        required: names of arrays; None for all of ``needs`` that are not ``optional``.
+    """
+    if required is None:
+        required = [name for name in predictor.needs if name not in predictor.optional]
+    missing = [name for name in required if name not in subject.names]
+    if PICTURES in missing:
+        raise FeatureError(
+            f"'{subject.name}' has no pictures of aligned faces, which {predictor.name} looks at",
+            "predict on the video, or on a folder that `avaffect preprocess` wrote",
+        )
+    if own := [name for name in missing if name not in (*_OPTIONS, *ENCODERS)]:
+        raise FeatureError(
+            f"the features of '{subject.name}' lack {own[0]}, needed by {predictor.name}",
+            f"run `avaffect features FOLDER --backbone CKPT --name {own[0]}` with the backbone "
+            "that it was trained on",
+        )
+    if missing:
+        options = "".join(_OPTIONS.get(name, f" --encoder {name}") for name in missing)
+        raise FeatureError(
+            f"the features of '{subject.name}' lack {', '.join(missing)}, "
+            f"needed by {predictor.name}",
+            f"run `avaffect preprocess{options}` again",
+        )
+
+
+def prediction_of(subject: SubjectFeatures, model: str, **values: Any) -> Prediction:
+    """What ``model`` says of ``subject``: ``values`` on the subject's own frames.
+
+    Units of a part of the face that cannot be seen are missing, whatever the model.
+    """
+    prediction = Prediction(
+        subject=subject.name,
+        model=model,
+        times=np.asarray(subject.times),
+        present=np.asarray(subject.present),
+        confidence=np.asarray(subject.confidence),
+        geometry=subject.geometry,
+        **values,
+    )
+    return without_hidden(prediction, subject)
+
+
+def chunks(frames: int) -> Iterator[slice]:
+    """Slices of at most :data:`CHUNK` that cover ``frames``."""
+    for start in range(0, frames, CHUNK):
+        yield slice(start, min(start + CHUNK, frames))

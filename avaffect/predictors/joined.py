@@ -1,0 +1,113 @@
+"""The folder that ``avaffect ensemble`` leaves: which models, and how they are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from avaffect.config import fingerprint
+from avaffect.errors import CheckpointError, UsageError
+from avaffect.files.atomic import write_json
+from avaffect.files.outside import read_json, reading
+from avaffect.recipes.ensemble import Average, Vote
+
+JOINED = "joined.json"
+
+
+SETTINGS = "ensemble.json"
+
+
+_VERSION = 1
+
+
+Values = Mapping[str, NDArray[np.float32]]
+"""By task, float32 [N, K], NaN where there is no opinion; see ``networks.apply.Opinion``."""
+
+
+Rule = Average | Vote
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What ``joined.json`` says.
+
+    Attributes:
+        name: of the ensemble.
+        voters: by name, the checkpoints whose mean it says: path within the folder to the SHA-256
+            of its weights.
+        rule: how voters are joined; with a stack, how its input would be without it.
+        weights: of the voters.
+        stack: the checkpoint of the network on top, as in ``voters``; empty without one.
+        metrics: on the validation clips.
+        validation: how many clips these are.
+    """
+
+    name: str
+    voters: Mapping[str, Mapping[str, str]]
+    rule: Rule
+    weights: tuple[float, ...]
+    stack: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    validation: int = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever a model or the way they are joined does."""
+        return fingerprint(TypeAdapter(Joined).dump_python(self, mode="json"))
+
+    def save(self, folder: Path) -> None:
+        """Write ``joined.json`` into ``folder``."""
+        plain = TypeAdapter(Joined).dump_python(self, mode="json")
+        write_json(folder / JOINED, {"version": _VERSION, **plain})
+
+    @classmethod
+    def load(cls, folder: Path) -> Joined:
+        """Read what :meth:`save` wrote; bounds as in `outside.read_json`.
+
+        Raises:
+            CheckpointError: the ensemble is not finished, or the file is damaged, or names what is
+                not in the folder.
+        """
+        path = folder / JOINED
+        what = "is damaged or not written by avaffect"
+        missing = CheckpointError(
+            f"the ensemble in '{folder}' is not finished",
+            "run the same `avaffect ensemble` again, it goes on",
+        )
+        tree = read_json(path, dict, CheckpointError, what, "train again", missing=missing)
+        with reading(path, CheckpointError, what, "train again"):
+            if tree.pop("version") != _VERSION:
+                raise UsageError("version")
+            found = TypeAdapter(cls).validate_python(tree)
+        models = [model for some in found.voters.values() for model in some]
+        whole = models and all(found.voters.values()) and len(found.stack) <= 1
+        whole = whole and all(0 < one < float("inf") for one in found.weights)
+        if not whole or len(found.weights) != len(found.voters):
+            raise CheckpointError(f"'{path}' is damaged or not written by avaffect", "train again")
+        for model in (*models, *found.stack):
+            _require_inside(folder, model)
+        return found
+
+
+def is_ensemble(folder: Path) -> bool:
+    """Whether ``avaffect ensemble`` has worked there, finished or not."""
+    return (folder / JOINED).is_file() or (folder / SETTINGS).is_file()
+
+
+def _require_inside(folder: Path, model: str) -> None:
+    """Raise CheckpointError unless ``model`` is a path in ``folder``, links followed."""
+    path = PurePosixPath(model)
+    root = folder.resolve()
+    try:
+        inside = (root / path).resolve().is_relative_to(root) and ".." not in path.parts
+    except (OSError, ValueError, RuntimeError):  # a NUL, or links in a circle
+        inside = False
+    if not inside or path.is_absolute():
+        raise CheckpointError(
+            f"'{folder / JOINED}' names a model outside its folder", "do not use it"
+        )

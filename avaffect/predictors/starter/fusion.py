@@ -1,0 +1,134 @@
+"""Face and voice put together, frame by frame.
+
+Both say how likely each expression is. Opinions are pooled by their logarithms, each with a weight
+(Genest & Zidek, Statistical Science 1986): an unsure opinion is flat and hardly counts, whatever
+its weight. Valence and arousal are weighted means. The weights are set on RAVDESS by
+``starter_training/fusion.py``, with speech in noise, rooms and codecs, and lie in
+``starter1_fusion.json``. Where one of the two is silent, the other speaks alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.arrays import ArrayRecord, require_shape
+from avaffect.errors import UsageError
+from avaffect.labels import EXPRESSIONS
+
+Values = NDArray[np.float32]
+
+WEIGHTS = Path(__file__).with_name("starter1_fusion.json")
+# Opinions this sure of themselves are sure enough: an outright zero would be a veto.
+FLOOR = 1e-4
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much face and voice count where both speak.
+
+    Attributes:
+        face, voice: powers of the two opinions on expressions; they need not sum to one, since two
+            that agree may be surer than either.
+        valence, arousal: the voice's share, 0..1; the rest is the face's.
+    """
+
+    face: float
+    voice: float
+    valence: float
+    arousal: float
+
+    def __post_init__(self) -> None:
+        if min(self.face, self.voice) < 0 or self.face + self.voice <= 0:
+            raise UsageError("powers must not be negative, nor both zero")
+        if not (0 <= self.valence <= 1 and 0 <= self.arousal <= 1):
+            raise UsageError("shares must lie between 0 and 1")
+
+
+@cache
+def weights() -> Weights:
+    """Those that starter-1 uses."""
+    table = json.loads(WEIGHTS.read_text(encoding="utf-8"))["weights"]
+    return Weights(**{field.name: table[field.name] for field in fields(Weights)})
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trust(ArrayRecord):
+    """How much of their weight face and voice keep beside each other, frame by frame.
+
+    Attributes:
+        face: float32 [N] in 0..1, less where the face is turned away or hardly seen.
+        voice: float32 [N] in 0..1, less where the voice may be another person's.
+    """
+
+    face: Values
+    voice: Values
+
+    def __post_init__(self) -> None:
+        require_shape("face", self.face, (None,))
+        require_shape("voice", self.voice, (len(self.face),))
+
+
+def pool(face: Values, voice: Values, trust: Trust, by: Weights) -> Values:
+    """Expression probabilities of both together.
+
+    Args:
+        face: [N, 8] in the order of ``EXPRESSIONS``, NaN rows where there is none.
+        voice: the same of the voice.
+        trust: how much of their weights they keep.
+        by: the weights.
+
+    Returns:
+        float32 [N, 8], rows that sum to one; NaN where both are silent. What neither knows
+        (a class that has no probability in both) stays at 0.
+    """
+    _check(face, voice, trust)
+    seen, heard = (~np.isnan(one[:, 0]) for one in (face, voice))
+    mixed = np.where(seen[:, None], face, voice).astype(np.float64)
+    both = seen & heard
+    known = (face[both] > 0) | (voice[both] > 0)
+    heeded = trust.voice[both, None]
+    # Beside a voice that does not count, the face speaks as if alone: with power one.
+    power = (1 + (by.face - 1) * heeded) * np.where(heeded > 0, trust.face[both, None], 1)
+    logs = power * np.log(np.maximum(face[both], FLOOR))
+    logs = logs + by.voice * heeded * np.log(np.maximum(voice[both], FLOOR))
+    odds = np.exp(logs - logs.max(axis=1, keepdims=True)) * known
+    mixed[both] = odds / odds.sum(axis=1, keepdims=True)
+    return mixed.astype(np.float32)
+
+
+def blend(face: Values, voice: Values, trust: Trust, by: Weights) -> Values:
+    """Valence and arousal of both together: weighted means.
+
+    Args:
+        face: [N, 2, ...], values or intervals, NaN rows where there is none.
+        voice: the same of the voice.
+        trust: how much of their weights they keep.
+        by: the weights.
+
+    Returns:
+        float32, shaped like ``face``. Of intervals, the ends are averaged: as if face and voice
+        erred together, which is the cautious case.
+    """
+    flat_face, flat_voice = (one.reshape(len(one), -1) for one in (face, voice))
+    seen, heard = (~np.isnan(one[:, 0]) for one in (flat_face, flat_voice))
+    shares = np.array([by.valence, by.arousal]) * trust.voice[:, None]
+    # [N, 2], the voice's part of what both have.
+    rest = (1 - shares) * np.where(trust.voice > 0, trust.face, 1)[:, None]
+    part = shares / np.maximum(shares + rest, np.finfo(float).tiny)
+    part = np.where((seen & heard)[:, None], part, np.where(seen, 0.0, 1.0)[:, None])
+    part = part.reshape(len(face), 2, *[1] * (face.ndim - 2))
+    mixed = np.where(part == 0, face, np.where(part == 1, voice, face + part * (voice - face)))
+    return mixed.astype(np.float32)
+
+
+def _check(face: Values, voice: Values, trust: Trust) -> None:
+    frames = len(face)
+    require_shape("face", face, (None, len(EXPRESSIONS)))
+    require_shape("voice", voice, (frames, len(EXPRESSIONS)))
+    require_shape("trust", trust.face, (frames,))

@@ -1,0 +1,77 @@
+"""What a face net says of a subject at rest, taken off what it says of them otherwise.
+
+Some people look friendly, stern or sad while they do nothing, and a net of single pictures says
+so in every frame. Over a video the resting face is known from its action units
+(``unit_proxies``): what the net says of it, beyond what it says of resting people in general, is
+the subject's and not the moment's. Opinions are shifted by their logarithms, the more the longer
+the face was seen at rest.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.arrays import require_shape
+from avaffect.labels import EXPRESSIONS
+
+Values = NDArray[np.float32]
+
+FIGURES = Path(__file__).with_name("starter1_resting.json")
+CLASSES = EXPRESSIONS[:7]
+# A frame in which some unit is this active is no longer at rest at all.
+ACTIVE = 0.25
+# So many seconds at rest weigh as much as knowing nothing of the subject.
+PRIOR_SECONDS = 2.0
+_FLOOR = 1e-4
+
+
+def resting_shift(opinion: Values, active: Values, seconds: NDArray[np.floating]) -> Values:
+    """How far a net's opinion of a subject at rest lies from that of resting people.
+
+    Args:
+        opinion: float32 [N, 8], probabilities in the order of ``EXPRESSIONS``, Other 0; NaN rows
+            do not count.
+        active: float32 [N, 12], activation of the action units, 0..1.
+        seconds: [N], how long each frame stands for.
+
+    Returns:
+        float32 [7], in nats; zeros where the subject was never seen at rest.
+    """
+    require_shape("opinion", opinion, (None, len(EXPRESSIONS)))
+    require_shape("active", active, (len(opinion), None))
+    require_shape("seconds", seconds, (len(opinion),))
+    seen = ~(np.isnan(opinion[:, 0]) | np.isnan(active).any(axis=1))
+    calm = np.clip(1 - active[seen].max(axis=1, initial=0) / ACTIVE, 0, 1)
+    weight = np.asarray(seconds, np.float64)[seen] * calm
+    total = float(weight.sum())
+    if total == 0:
+        return np.zeros(len(CLASSES), np.float32)
+    mean = weight @ _logs(opinion[seen]) / total
+    shift = total / (total + PRIOR_SECONDS) * (mean - resting_people())
+    return np.asarray(shift, np.float32)
+
+
+def shifted(opinion: Values, shift: Values) -> Values:
+    """float32 [N, 8], ``opinion`` [N, 8] with ``shift`` [7] taken off; NaN rows stay NaN."""
+    logs = _logs(opinion) - shift
+    odds = np.exp(logs - logs.max(axis=1, keepdims=True))
+    out = np.zeros_like(opinion)
+    out[:, :7] = odds / odds.sum(axis=1, keepdims=True)
+    out[np.isnan(opinion[:, 0])] = np.nan
+    return out
+
+
+def _logs(opinion: Values) -> NDArray[np.float64]:
+    return np.log(np.maximum(opinion[:, :7].astype(np.float64), _FLOOR))
+
+
+@cache
+def resting_people() -> NDArray[np.float64]:
+    """float64 [7], the mean logarithm of what starter-1's face net says of neutral faces."""
+    facts = json.loads(FIGURES.read_text(encoding="utf-8"))["mean_log_probability"]
+    return np.array([facts[name] for name in CLASSES])

@@ -1,0 +1,209 @@
+"""Predictions of a network that ``avaffect train`` made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avaffect.datasets.clip import Clip
+from avaffect.errors import FeatureError
+from avaffect.networks.apply import Opinion, apply_network
+from avaffect.networks.checkpoint import Checkpoint, checkpoint_folder, load_checkpoint
+from avaffect.predictions.classes import coded, to_expressions
+from avaffect.predictions.postprocess import FILE, Postprocess, load_postprocess
+from avaffect.predictions.prediction import Prediction
+from avaffect.predictors.interface import prediction_of, require_arrays
+from avaffect.store.provenance import relevant_settings, trained_backbones
+from avaffect.store.subject import SubjectFeatures
+from avaffect.windows.reader import COMPANIONS, whole_clips
+
+# Window lengths, and with them what the features mean, follow the rate.
+_RATE_TOLERANCE = 0.1
+
+
+class Trained:
+    """The predictor of a checkpoint.
+
+    Args:
+        place: see :func:`avaffect.networks.checkpoint.load_checkpoint`.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Attributes:
+        checkpoint: what is known of the network.
+        smooth: what ``avaffect tune`` chose, else ``off``; thresholds of units likewise.
+        clips: by the ways of ``challenge.known``, the names of the clips that it knows already.
+
+    Raises:
+        CheckpointError: there is none that can be used.
+    """
+
+    optional: tuple[str, ...] = ()
+
+    def __init__(self, place: Path | str, device: str = "cpu") -> None:
+        self.checkpoint, network = load_checkpoint(place)
+        self._device = torch.device(device)
+        self._network = network.to(self._device)
+        recipe = self.checkpoint.recipe
+        self.name = recipe.name
+        self.tasks: tuple[str, ...] = recipe.task_names
+        companions = tuple(COMPANIONS[one] for one in recipe.features if one in COMPANIONS)
+        self.needs: tuple[str, ...] = (*recipe.features, *companions)
+        self.notes: tuple[str, ...] = notes(self.checkpoint)
+        after = load_postprocess(checkpoint_folder(Path(place))) or Postprocess()
+        if after.weights not in ("", self.checkpoint.sha256):
+            self.notes += (f"{FILE} is of other weights and not used: run `avaffect tune` again",)
+            after = Postprocess()
+        elif after.weights:
+            chosen = [f"smoothing {after.smooth}"] if after.smooth != "off" else []
+            chosen += ["thresholds of units"] if after.au_thresholds else []
+            self.notes += (f"tuned on validation clips: {' and '.join(chosen) or 'nothing'}",)
+        self.smooth: str = after.smooth
+        self.clips = _clips(self.checkpoint, after)
+        self._au_thresholds = after.limits()
+        if "expr" in self.checkpoint.targets:
+            to_expressions(self.checkpoint.targets["expr"])  # refuses other classes at once
+
+    def require_settings(self, configuration: Mapping[str, Any]) -> None:
+        """Raise FeatureError if features were made with other settings than in training.
+
+        Args:
+            configuration: of the feature store, or of the pass over the video; ``backbones``
+                says by which backbone an array was made.
+        """
+        theirs = trained_backbones(configuration)
+        for array, backbone in trained_backbones(self.checkpoint.features).items():
+            if (other := theirs.get(array, backbone)) != backbone:
+                raise FeatureError(
+                    f"'{array}' was made by another backbone ({other}) than that which "
+                    f"'{self.name}' was trained on ({backbone})",
+                    f"run `avaffect features FOLDER --backbone CKPT --name {array}` with that one",
+                )
+        trained, ours = self.checkpoint.features, relevant_settings(configuration)
+        reads = {"audio": "audio"}
+        modalities = self.checkpoint.recipe.modalities
+        for name, settings in trained.items():
+            if name not in ours or reads.get(name, "video") not in modalities:
+                continue
+            if name == "sound_rate" or ours[name] == settings:
+                continue
+            raise FeatureError(
+                f"the features were made with other settings of '{name}' ({ours[name]}) than "
+                f"those that '{self.name}' was trained on ({settings})",
+                "run `avaffect preprocess` again with the settings of the training",
+            )
+
+    def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
+        """See :class:`avaffect.predictors.interface.Predictor`."""
+        opinion = self.opinion(subject)
+        values: dict[str, Any] = {
+            task: self.coded(task, opinion.values[task]) for task in self.tasks if task in tasks
+        }
+        return prediction_of(
+            subject,
+            self.name,
+            heard=self.heard(opinion),
+            au_thresholds=self._au_thresholds if "au" in values else None,
+            **values,
+        )
+
+    def opinion(self, subject: SubjectFeatures) -> Opinion:
+        """What the network says, in the targets that it was trained on.
+
+        Raises:
+            FeatureError: ``subject`` lacks an array, or its features are others than in training.
+        """
+        require_arrays(self, subject)
+        self._require_rate(subject)
+        return self.apply(Clip(subject.name, subject.name, subject))
+
+    def apply(self, clip: Clip) -> Opinion:
+        """What the network says of a clip with features of any source.
+
+        Raises:
+            FeatureError: it lacks an array, or one is not as wide as in training.
+        """
+        reader = whole_clips([clip], self.checkpoint.recipe, {})
+        for branch, width in self.checkpoint.widths.items():
+            if reader.widths[branch] != width:
+                if self.checkpoint.recipe.branches[branch].encoder is not None:
+                    side, other = isqrt(width // 3), isqrt(reader.widths[branch] // 3)
+                    raise FeatureError(
+                        f"'{self.name}' was trained on faces of {side} pixels, those of "
+                        f"'{clip.name}' have {other}",
+                        f"run `avaffect preprocess --crop-size {side}` again",
+                    )
+                raise FeatureError(
+                    f"'{self.name}' was trained on {width} features of '{branch}', "
+                    f"'{clip.name}' has {reader.widths[branch]}",
+                    "make the features with the settings of the training",
+                )
+        (opinion,) = apply_network(self._network, reader, self._device)
+        return opinion
+
+    def heard(self, opinion: Opinion) -> NDArray[np.bool_]:
+        """bool [N], where an opinion comes from the voice, alone or among others."""
+        heard = [
+            opinion.seen[name]
+            for name, config in self.checkpoint.recipe.roots.items()
+            if config.modality == "audio"
+        ]
+        silent = np.zeros(len(next(iter(opinion.seen.values()))), bool)
+        return np.asarray(np.any([silent, *heard], axis=0))
+
+    def _require_rate(self, subject: SubjectFeatures) -> None:
+        """Raise FeatureError if it learned from sound files and rows here are not as dense."""
+        trained = self.checkpoint.features.get("sound_rate")
+        steps = np.diff(subject.times)
+        if trained is None or not len(steps) or (step := float(np.median(steps))) <= 0:
+            return
+        if abs(step * float(trained) - 1) > _RATE_TOLERANCE:
+            raise FeatureError(
+                f"'{self.name}' was trained on sound at {trained:g} rows a second, "
+                f"'{subject.name}' has {1 / step:.4g}",
+                f"preprocess sound with --sound-rate {trained:g}; of a video, `avaffect "
+                "preprocess VIDEO -o out` makes out/audio.wav, which can be predicted",
+            )
+
+    def coded(self, task: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values [N, K] of the network's targets in the columns of the challenge; what it does not
+        know is NaN."""
+        return coded(task, self.checkpoint.targets[task], values)
+
+
+def _clips(checkpoint: Checkpoint, after: Postprocess) -> dict[str, tuple[str, ...]]:
+    """By the ways of `challenge.known`, the names of the clips that a network knows."""
+    clips = checkpoint.data.get("clips", {})
+    found = {"trained": tuple(clips.get("train", ())), "validated": tuple(clips.get("val", ()))}
+    if after.smooth != "off" or after.au_thresholds:
+        # An earlier version did not note which clips they were: those of the validation.
+        found["tuned"] = tuple(after.chosen_on.get("subjects", found["validated"]))
+    return found
+
+
+def notes(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """What a reader of a checkpoint's predictions must know."""
+    clips = checkpoint.data.get("clips", {})
+    count = len(clips.get("train", ()))
+    found = [
+        f"{checkpoint.recipe.name} was trained on {count} clips for {checkpoint.epoch} epochs"
+    ]
+    if checkpoint.metrics:
+        shown = ", ".join(
+            f"{task} {checkpoint.metrics[task]:.3f}"
+            for task in checkpoint.recipe.task_names
+            if checkpoint.metrics.get(task) is not None
+        )
+        found.append(
+            f"validation on {len(clips.get('val', ()))} other clips: {shown or 'no score'}"
+        )
+    else:
+        found.append("it was never validated on clips that it was not trained on")
+    if checkpoint.data.get("synthetic"):
+        found.append("ARTIFICIAL training data: its predictions mean nothing on real people")
+    return tuple(found)

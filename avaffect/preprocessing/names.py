@@ -1,0 +1,70 @@
+"""What the results of several sources are called.
+
+A video is called by its stem. Where two would have one name, as ``study/P01/session1.mp4`` and
+``study/P02/session1.mp4``, all have the folders below the input in their names as well.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePath
+
+from avaffect.errors import UsageError
+from avaffect.store.folder import is_preprocessed, source_name
+
+
+def names_of(sources: Sequence[Path], arguments: Iterable[str] = ()) -> dict[Path, PurePath]:
+    """By source, its name: one part, or the folders below the input and then the stem.
+
+    Args:
+        sources: videos, sound files, preprocessed folders (which keep the name they have).
+        arguments: what the user gave; a folder among them is where its files' names begin. The
+            names of other files begin where their folders begin to differ. Nothing: names have
+            no folders.
+
+    Raises:
+        UsageError: two sources would write the same files.
+    """
+    names = {source: PurePath(_plain(source)) for source in sources}
+    arguments = list(arguments)
+    if arguments and len(set(names.values())) < len(names):
+        files = [one for one in sources if not is_preprocessed(one)]
+        for file, root in _roots(files, [Path(one) for one in arguments if one]).items():
+            names[file] = file.parent.absolute().relative_to(root) / names[file]
+    seen: dict[str, Path] = {}
+    for source, name in names.items():
+        first = seen.setdefault(joined(name), source)
+        if first != source:
+            raise UsageError(
+                f"the results of '{first}' and '{source}' would both be called '{joined(name)}'",
+                "rename one of them, or give them in two runs with different -o",
+            )
+    return names
+
+
+def joined(name: PurePath) -> str:
+    """A name in one piece, for files and subjects: ``P01_session1``."""
+    return "_".join(name.parts)
+
+
+def _plain(source: Path) -> str:
+    try:
+        return source_name(source)
+    except UsageError:  # refused when its turn comes
+        return source.name
+
+
+def _roots(files: Sequence[Path], arguments: Sequence[Path]) -> dict[Path, Path]:
+    """By file, the folder in which its name begins."""
+    found: dict[Path, Path] = {}
+    for root in (one.absolute() for one in arguments if one.is_dir()):
+        found |= {
+            file: root
+            for file in files
+            if file not in found and file.absolute().is_relative_to(root)
+        }
+    if rest := [file for file in files if file not in found]:
+        common = Path(os.path.commonpath([file.parent.absolute() for file in rest]))
+        found |= dict.fromkeys(rest, common)
+    return found

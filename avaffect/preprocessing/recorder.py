@@ -1,0 +1,202 @@
+"""The second half of the streaming pass: from tracked faces to records on disk, in a thread.
+
+The pass has three stages that overlap: decoding (a thread of the frame reader), following faces
+(the caller's thread; each frame needs the one before) and this one: align, encode, write.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.errors import OutputError
+from avaffect.faces.align import AFFWILD2, align
+from avaffect.faces.encoders import Encoder
+from avaffect.faces.face_pose import face_pose
+from avaffect.faces.quality import QualityReader
+from avaffect.faces.shape import ShapeReader
+from avaffect.faces.track import TrackedFace
+from avaffect.files.atomic import write_bytes
+from avaffect.media.frames import Frame
+from avaffect.media.room import Room
+from avaffect.store.spool import Spool
+
+BATCH = 16
+MAX_WAITING_BYTES = 256 << 20
+JPEG_QUALITY = 95
+
+
+def frames_at_once(width: int, height: int) -> int:
+    """How many frames of this size to keep together: fewer where they are large."""
+    return max(1, min(BATCH, MAX_WAITING_BYTES // (3 * width * height)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    frame: Frame
+    faces: list[TrackedFace]
+    state: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Save:
+    state: dict[str, Any]
+    done: threading.Event
+
+
+def crop_file(folder: Path, frame: int) -> Path:
+    """Where the aligned picture of a frame (0-based) lies: numbered from 1, as in Aff-Wild2."""
+    return folder / f"{frame + 1:05d}.jpg"
+
+
+def write_crop(
+    image: NDArray[np.uint8], points: NDArray[np.float32], size: int, path: Path
+) -> None:
+    """Write the aligned face at ``points`` of ``image`` (RGB) as a JPEG of ``size`` pixels."""
+    crop = align(image, points, replace(AFFWILD2, size=size))
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    )
+    if not done:
+        raise OutputError(f"the JPEG encoding of '{path}' failed")
+    write_bytes(path, data.tobytes(), bulk=True)
+
+
+class Recorder:
+    """Aligns, encodes and records faces in a thread of its own, in frame order.
+
+    Use as a context manager; :meth:`put` blocks while the thread is behind and raises what went
+    wrong in it. Leaving the block without an exception waits until all is written.
+
+    Args:
+        spool: where records go.
+        encoders: nets to run on each face; with ``face_pose``, their names are the spool's arrays.
+        shapes: reads pose and blendshapes.
+        crops: a folder for aligned pictures, one subfolder a track; None writes none.
+        crop_size: their side in pixels.
+        batch: frames that wait for this thread, and as many faces are encoded together.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        encoders: list[Encoder],
+        shapes: ShapeReader,
+        crops: Path | None = None,
+        crop_size: int = 112,
+        batch: int = BATCH,
+    ) -> None:
+        self._spool = spool
+        self._encoders = encoders
+        self._shapes = shapes
+        self._quality = QualityReader()
+        self._crops = crops
+        self._crop_size = crop_size
+        self._batch = batch
+        self._queue: queue.SimpleQueue[_Item | _Save | None] = queue.SimpleQueue()
+        self._room = Room(batch, MAX_WAITING_BYTES // 2)
+        self._error: BaseException | None = None
+        self._drop = False
+        self._pending: list[_Item] = []
+        self._thread = threading.Thread(target=self._run, name="avaffect-recorder", daemon=True)
+
+    def __enter__(self) -> Recorder:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._drop = kind is not None
+        self._queue.put(None)
+        self._thread.join()
+        if kind is None and self._error is not None:
+            raise self._error
+
+    def put(self, frame: Frame, faces: list[TrackedFace], state: dict[str, Any] | None) -> None:
+        """Record ``frame``; with ``state``, make a checkpoint after it."""
+        if self._error is not None:
+            raise self._error
+        self._room.enter(frame.image.nbytes)
+        self._queue.put(_Item(frame, faces, state))
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Record what was put so far, make a checkpoint, and wait for it.
+
+        What goes wrong is not raised: the checkpoint before stays.
+        """
+        done = threading.Event()
+        self._queue.put(_Save(state, done))
+        done.wait()
+
+    def _run(self) -> None:
+        # Goes on emptying the queue after an error or a break: put() must not block for ever.
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, _Item):
+                self._room.leave(item.frame.image.nbytes)
+            if self._error is None and not self._drop:
+                self._guarded(item)
+            if isinstance(item, _Save):
+                item.done.set()
+        if self._error is None and not self._drop:
+            self._guarded(None)
+
+    def _guarded(self, item: _Item | _Save | None) -> None:
+        try:
+            if isinstance(item, _Item):
+                self._pending.append(item)
+            waiting = sum(len(one.faces) for one in self._pending)
+            if (
+                item is None
+                or item.state is not None
+                or waiting >= self._batch
+                or len(self._pending) >= self._batch
+                or sum(one.frame.image.nbytes for one in self._pending) > MAX_WAITING_BYTES // 2
+            ):
+                self._write()
+            if item is not None and item.state is not None:
+                self._spool.checkpoint(item.state)
+        except BaseException as error:
+            self._error = error
+
+    def _write(self) -> None:
+        pending, self._pending = self._pending, []
+        seen = [(item.frame, tracked) for item in pending for tracked in item.faces]
+        vectors: dict[str, NDArray[np.float32]] = {}
+        if seen:
+            for encoder in self._encoders:
+                crops = [
+                    align(frame.image, tracked.face.points, encoder.spec.crop)
+                    for frame, tracked in seen
+                ]
+                vectors[encoder.spec.name] = encoder(np.stack(crops))
+        row = 0
+        for item in pending:
+            self._spool.append_frame(item.frame.time)
+            for tracked in item.faces:
+                face = tracked.face
+                shape = self._shapes(face)
+                quality = self._quality(item.frame.image, face, shape.pose)
+                # Recorded in the file's own pixels, seen in square ones.
+                to_file = item.frame.scale.to_file
+                arrays = {name: values[row] for name, values in vectors.items()}
+                self._spool.append_face(
+                    tracked.track,
+                    item.frame.index,
+                    box=to_file(face.box.reshape(2, 2)).reshape(4),
+                    points=to_file(face.points),
+                    pose=shape.pose,
+                    confidence=quality.confidence,
+                    presence=face.confidence,
+                    seen=quality.seen,
+                    arrays={"face_pose": face_pose(face, shape), **arrays},
+                )
+                if self._crops is not None:
+                    target = crop_file(self._crops / str(tracked.track), item.frame.index)
+                    write_crop(item.frame.image, face.points, self._crop_size, target)
+                row += 1

@@ -1,0 +1,350 @@
+"""``preprocess``: a video becomes aligned faces, a wav file and a feature store.
+
+A file of nothing but sound becomes a wav file and a feature store, see
+``preprocessing.sound_file``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from avaffect.challenge.text import subject_file_name
+from avaffect.config import AnalysisConfig
+from avaffect.errors import boundary, output_error
+from avaffect.files.atomic import sync_all
+from avaffect.files.ours import relative
+from avaffect.files.temporaries import remove_abandoned
+from avaffect.media.facts import MediaFacts, video_facts
+from avaffect.media.frames import DecodeReport
+from avaffect.media.local import local_path
+from avaffect.media.probe import probe, video_hash
+from avaffect.media.sound import SoundInfo
+from avaffect.models.device import choose_device
+from avaffect.preprocessing.again import crop_again, encode_again, put_crops
+from avaffect.preprocessing.recorder import crop_file
+from avaffect.preprocessing.sound import (
+    make_wav,
+    sound_arrays,
+    stages,
+    stale_arrays,
+    store_sound,
+)
+from avaffect.preprocessing.sound_file import is_voice, preprocess_voice
+from avaffect.preprocessing.video_pass import Analysis, Nets, analyse
+from avaffect.progress import EventCallback, ignore_events
+from avaffect.store.folder import Folder, source_name
+from avaffect.store.keys import CROPS, WAV, all_models, keys, model_hashes, pass_key
+from avaffect.store.provenance import provenance
+from avaffect.store.subject import FACES, SpooledSubject, StoredSubject
+from avaffect.store.writing import replace_configuration, write_subject
+
+
+@dataclass(frozen=True)
+class Preprocessed:
+    """What became of a video or sound file.
+
+    Attributes:
+        video: the file.
+        folder: where everything is.
+        subjects: names, a folder each in ``cropped_aligned/`` and ``features/``.
+        frames: decoded frames, of a sound file the rows on its clock.
+        faces: frames with a face, of the subject seen most often.
+        done: what was made now, e.g. ``("faces", "audio")``; empty if all was there.
+        sound_only: the file has no picture, so nobody was looked for.
+        rotate: the ``MediaConfig.rotate`` by which faces would be upright; None if they are.
+    """
+
+    video: Path
+    folder: Folder
+    subjects: tuple[str, ...]
+    frames: int
+    faces: int
+    done: tuple[str, ...]
+    sound_only: bool = False
+    rotate: int | None = None
+
+
+class NetsLoader:
+    """Loads the nets when they are first needed, and only once for many videos."""
+
+    def __init__(self, config: AnalysisConfig, device: str) -> None:
+        self._config = config
+        self._device = device
+        self._nets: Nets | None = None
+
+    def __call__(self, on_event: EventCallback = ignore_events) -> Nets:
+        """The nets; ``on_event`` gets the progress of fetching their weights."""
+        if self._nets is None:
+            self._nets = Nets.load(self._config, self._device, on_event)
+        return self._nets
+
+
+@boundary()
+def preprocess(
+    video: Path | str,
+    out: Path | str,
+    config: AnalysisConfig | None = None,
+    *,
+    device: str = "auto",
+    nets: NetsLoader | None = None,
+    name: str | None = None,
+    on_event: EventCallback = ignore_events,
+) -> Preprocessed:
+    """Write aligned faces, sound and features of a video; do only what is not there already.
+
+    A file of sound without a picture gets sound features on a clock of
+    ``config.sound_rate`` rows a second.
+
+    What was made with the same video and settings is kept; a changed setting redoes what depends
+    on it and nothing else; an interrupted run goes on where it stopped (at most 250 frames are
+    done again).
+
+    Args:
+        video: the file.
+        out: the folder for this video.
+        config: the settings; None takes the defaults.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for the encoders.
+        nets: loaded nets to share between videos; None loads them if needed.
+        name: what its subjects are called; None takes the video's stem.
+        on_event: progress and notices.
+
+    Raises:
+        MediaError: if the file can be used neither as a video nor as sound.
+        UsageError: if ``out`` belongs to another video, or the video's name cannot be a folder's.
+        ForeignFileError: if something is in the way that avaffect did not write.
+        BusyError: if another process writes into ``out``.
+        ModelError: if weights are not to be had or damaged.
+        OutputError: if results cannot be written; what was finished is kept.
+    """
+    video, folder = local_path(video), Folder(Path(out).expanduser())
+    stem, name = source_name(video), name or video.stem
+    subject_file_name(f"{name}_right")
+    config = config or AnalysisConfig()
+    voice = is_voice(video, config.media)
+    if not voice:
+        probe(video, config.media)  # refuses what is no video before anything is written
+    sha256 = video_hash(video)
+    with folder.alone():
+        remove_abandoned(folder.root)
+        folder.require_free_for(video.name, sha256)
+        if voice:
+            # Of a video that had this name before.
+            _drop_others(folder, {name})
+            made = preprocess_voice(video, sha256, folder, config, on_event, name)
+            result = _result(video, folder, made, sound_only=True)
+        else:
+            nets = nets or NetsLoader(config, choose_device(device).name)
+            result = _preprocess(video, sha256, folder, config, nets, name, on_event)
+        if name != stem and folder.record().get("name") != name:
+            folder.write_record({**folder.record(), "name": name})
+        return result
+
+
+def _preprocess(
+    video: Path,
+    sha256: str,
+    folder: Folder,
+    config: AnalysisConfig,
+    nets: NetsLoader,
+    name: str,
+    on_event: EventCallback,
+) -> Preprocessed:
+    wanted = keys(sha256, config)
+    about = provenance(video.name, sha256, config.to_dict(), model_hashes(all_models(config)))
+    done: list[str] = []
+    stored = folder.finished(wanted[FACES])
+    if stored is None:
+        # Before the long work; who is in the video shows at its end.
+        wav = [folder.wav] if sound_arrays(config) else []
+        folder.require_ours([folder.features(name), folder.crops(name), *wav])
+        stored = _everything(video, folder, config, nets(on_event), wanted, about, name, on_event)
+        done += [FACES, CROPS]
+    if "media" not in folder.record():  # of an earlier version
+        info = probe(video, config.media)
+        facts = video_facts(info, stored[0].times, info.video.first_time_s)
+        folder.write_record({**folder.record(), "media": facts.to_dict()})
+    unheard = stale_arrays(stored, config, wanted)
+    heard = set(unheard)
+    if sound_arrays(config) and not _has_wav(folder, wanted[WAV]):
+        _make_wav(video, folder, config, wanted[WAV], on_event)
+        heard.add("audio")
+    if unheard:
+        store_sound(folder, stored, config, unheard, wanted, about, on_event)
+    done += stages(heard)
+    stale = [
+        name for name in config.encoders if not all(one.has(name, wanted[name]) for one in stored)
+    ]
+    if stale:
+        encoders = [one for one in nets(on_event).encoders if one.spec.name in stale]
+        encode_again(video, config, folder, stored, encoders, wanted, about, on_event)
+        done += stale
+    if folder.record().get("crops") != wanted[CROPS]:
+        # No key while they are exchanged: a run cut off in between makes them again.
+        folder.write_record({**folder.record(), "crops": None})
+        folder.claim(folder.crops(one.name) for one in stored)
+        crop_again(video, config, folder, stored, on_event)
+        for subject in stored:
+            replace_configuration(subject.folder, faces=asdict(config.faces))
+        sync_all()
+        folder.write_record({**folder.record(), "crops": wanted[CROPS]})
+        if CROPS not in done:
+            done += [CROPS]
+    if done:
+        folder.write_record({**folder.record(), "configuration": config.to_dict()})
+    folder.clear_work()
+    return _result(video, folder, tuple(done))
+
+
+def _result(
+    video: Path, folder: Folder, done: tuple[str, ...], sound_only: bool = False
+) -> Preprocessed:
+    record = folder.record()
+    subjects = tuple(record["subjects"])
+    return Preprocessed(
+        video,
+        folder,
+        subjects,
+        record["frames"],
+        record["faces"],
+        done,
+        sound_only,
+        record.get("rotate"),
+    )
+
+
+def _everything(
+    video: Path,
+    folder: Folder,
+    config: AnalysisConfig,
+    nets: Nets,
+    wanted: Mapping[str, str],
+    about: Mapping[str, Any],
+    name: str,
+    on_event: EventCallback,
+) -> list[StoredSubject]:
+    crops = folder.work / "crops"
+    key = pass_key(wanted, (FACES, CROPS, *config.encoders))
+    analysis = analyse(video, config, nets, folder.work, key, crops=crops, on_event=on_event)
+    subjects = analysis.spooled(config.faces, name)
+    # The pictures last: a run cut off in between makes them again from the stored points.
+    keep_subjects(folder, analysis, subjects, wanted, about)
+    folder.claim(folder.crops(one.name) for one in subjects)
+    if all(_take_crops(crops, subject, folder.crops(subject.name)) for subject in subjects):
+        sync_all()
+        folder.write_record({**folder.record(), "crops": wanted[CROPS]})
+    return folder.subjects()
+
+
+def keep_subjects(
+    folder: Folder,
+    analysis: Analysis,
+    subjects: Sequence[SpooledSubject],
+    wanted: Mapping[str, str],
+    about: Mapping[str, Any],
+    sound: SoundInfo | None = None,
+) -> None:
+    """Write the subjects of a finished pass into the feature store, and the folder's record.
+
+    Args:
+        folder: where.
+        analysis: the pass.
+        subjects: who.
+        wanted: the key of every array, from ``store.keys``.
+        about: provenance.
+        sound: what the sound features in the spool were made from, None if there are none.
+
+    Raises:
+        ForeignFileError: features that avaffect did not write are in the way.
+    """
+    folder.claim(folder.features(one.name) for one in subjects)
+    for subject in subjects:
+        array_keys = {name: wanted[name] for name in (FACES, *subject.names)}
+        write_subject(folder.features(subject.name), subject, about, array_keys)
+    names = [subject.name for subject in subjects]
+    _drop_others(folder, set(names))
+    folder.write_record(
+        {
+            "video": about["video"],
+            "made_with": wanted[FACES],
+            "frames": analysis.report.frames,
+            "faces": max(int(subject.present.sum()) for subject in subjects),
+            "subjects": names,
+            "first_time_s": analysis.report.first_time_s,
+            "media": media_facts(analysis).to_dict(),
+            "damage": damage(analysis.report),
+            **({} if analysis.rotate is None else {"rotate": analysis.rotate}),
+            "people": analysis.people(),
+            "crops": None,
+            "sound": None if sound is None else asdict(sound),
+            "wav": None,
+            "configuration": about["configuration"],
+            "versions": about["versions"],
+        }
+    )
+
+
+def media_facts(analysis: Analysis) -> MediaFacts:
+    """What a finished pass knows of the file's clock, rate and picture."""
+    times = analysis.spool.times()
+    return video_facts(analysis.info, times, analysis.report.first_time_s)
+
+
+def damage(report: DecodeReport) -> dict[str, Any]:
+    """What decoding met, for the records."""
+    return {
+        "decoding_errors": report.damaged,
+        "first_error": report.first_error,
+        "repaired_times": report.repaired_times,
+    }
+
+
+def _take_crops(crops: Path, subject: SpooledSubject, target: Path) -> bool:
+    """Make the folder ``target`` of the pictures that a pass left, a folder a track; False if
+    some are gone."""
+    fresh = crops / "subject"
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        # On a frame with two tracks of a subject only one counts.
+        for frame, track in enumerate(subject.arrow_table()["track"].to_numpy()):
+            if track >= 0:
+                picture = crop_file(crops / str(track), frame)
+                picture.rename(fresh / picture.name)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise output_error(target, error) from error
+    put_crops(fresh, target)
+    return True
+
+
+def _drop_others(folder: Folder, names: set[str]) -> None:
+    """Remove subjects that an earlier run with other settings named and this one does not."""
+    ours = folder.ours()
+    for name in set(folder.record().get("subjects", ())) - names:
+        for path in (folder.crops(name), folder.features(name)):
+            if Path(name).name == name and relative(path, folder.root) in ours:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _has_wav(folder: Folder, key: str) -> bool:
+    """Whether ``audio.wav`` was made with ``key``, or it was found that there is no sound."""
+    record = folder.record()
+    return record.get("wav") == key and (record.get("sound") is None or folder.wav.is_file())
+
+
+def _make_wav(
+    video: Path, folder: Folder, config: AnalysisConfig, key: str, on_event: EventCallback
+) -> None:
+    # No key while it is exchanged: a run cut off in between makes it again.
+    folder.write_record({**folder.record(), "wav": None})
+    folder.claim([folder.wav])
+    sound = make_wav(video, folder.wav, config.media, on_event)
+    if sound is None:
+        folder.wav.unlink(missing_ok=True)
+    found = {"sound": None if sound is None else asdict(sound), "wav": key}
+    folder.write_record({**folder.record(), **found})

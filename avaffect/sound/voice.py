@@ -1,0 +1,250 @@
+"""What the voice says of every frame: expression probabilities, and whether somebody speaks.
+
+A net for emotion in speech sees windows of the toolkit's own sound features (``sound.mfcc``,
+default settings) at a rate of its own. Its opinion of a window belongs to the window's centre;
+between centres opinions are interpolated by time, so that the rate of the video's frames does not
+matter. Where there is too little speech to go by (silence, noise, music) there is no opinion: NaN,
+not neutral.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.arrays import ArrayRecord, softmax
+from avaffect.config import AudioConfig
+from avaffect.errors import ModelError, UsageError
+from avaffect.files.outside import parse_json, reading
+from avaffect.files.tensors import ArraySpec
+from avaffect.labels import EXPRESSIONS
+from avaffect.models.fetch import model_path
+from avaffect.models.session import OnnxNet
+from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.sound import speech as vad
+from avaffect.sound.mfcc import audio_features
+from avaffect.sound.speech import Speech, detect_speech
+
+Floats = NDArray[np.float32]
+Times = NDArray[np.float64]
+
+DEFAULT_VOICE = "starter-1-voice"
+VOICE = ArraySpec((len(EXPRESSIONS) + 1,), "float32")
+"""The array ``voice``: probabilities in the order of ``EXPRESSIONS``, which are NaN where there is
+no opinion, and how likely somebody speaks (0..1, NaN where there is no sound)."""
+
+# A window with less speech in it says nothing of the voice.
+MIN_SPEECH_S = 0.3
+# An opinion holds for frames at most this far from speech: pauses between sentences, not more.
+MAX_DISTANCE_S = 1.0
+# The speech probability of a frame is the mean over this long to both sides of it.
+HALF_S = 0.1
+
+_FEATURES = AudioConfig()
+_WIDTH = _FEATURES.n_mfcc + _FEATURES.n_mels
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class VoiceSettings:
+    """What a voice net says of itself in its file's metadata, each value as JSON.
+
+    Attributes:
+        rate_hz: rows of sound features a second.
+        window_s: length of its windows.
+        hop_s: from one window to the next.
+        classes: for each logit the name of the expression that it speaks for; the probabilities
+            of several logits of one expression add up.
+        temperature: what the logits are divided by, so that probabilities are calibrated.
+    """
+
+    rate_hz: float
+    window_s: float
+    hop_s: float
+    classes: tuple[str, ...]
+    temperature: float
+
+    def __post_init__(self) -> None:
+        for name in ("rate_hz", "window_s", "hop_s", "temperature"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+                raise UsageError(f"{name} is {value!r}, not a number above 0")
+        if self.rows < 2 or self.hop < 1:
+            raise UsageError("a window has less than two rows, or a hop less than one")
+        if unknown := set(self.classes) - set(EXPRESSIONS):
+            raise UsageError(f"{unknown} are no expressions")
+
+    @classmethod
+    def parse(cls, metadata: Mapping[str, str]) -> VoiceSettings:
+        """From the metadata of an ONNX file; UsageError, KeyError or TypeError if it is wrong."""
+        values: dict[str, Any] = {name: parse_json(metadata[name]) for name in cls.__annotations__}
+        return cls(**values | {"classes": tuple(values["classes"])})
+
+    @property
+    def rows(self) -> int:
+        """Rows of a window."""
+        return round(self.window_s * self.rate_hz)
+
+    @property
+    def hop(self) -> int:
+        """Rows from one window to the next."""
+        return round(self.hop_s * self.rate_hz)
+
+
+class VoiceNet:
+    """A net that tells expressions from windows of sound features.
+
+    Args:
+        name: a name of ``models.zoo``: an ONNX file with an input ``features`` (float32
+            [B, T, 168], not standardised), an output ``logits`` (float32 [B, L]), and metadata as
+            in :class:`VoiceSettings`.
+        on_event: progress of fetching it.
+
+    Attributes:
+        settings: what it says of itself.
+
+    Raises:
+        UnknownNameError: there is no model of that name.
+        ModelError: it is not to be had, damaged, or no voice net.
+    """
+
+    def __init__(self, name: str, on_event: EventCallback = ignore_events) -> None:
+        self._net = OnnxNet(model_path(name, on_event=on_event))
+        with reading(name, ModelError, "is no voice net", "choose another"):
+            if (self._net.input_names, self._net.output_names) != (("features",), ("logits",)):
+                raise UsageError("its input and output are not 'features' and 'logits'")
+            self.settings = VoiceSettings.parse(self._net.metadata)
+        self._classes = np.array(
+            [[name == one for one in EXPRESSIONS] for name in self.settings.classes], np.float64
+        )
+
+    def __call__(self, features: Floats) -> Floats:
+        """Probabilities float32 [B, 8] in the order of ``EXPRESSIONS`` of windows [B, T, 168]."""
+        (logits,) = self._net(features)
+        chances = softmax(logits, self.settings.temperature)
+        return (chances @ self._classes).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Voice(ArrayRecord):
+    """What was heard all through a sound; :meth:`at` puts it on a clock.
+
+    Attributes:
+        speech: where somebody speaks.
+        centres: float64 [W], the windows' centres in seconds.
+        opinions: float32 [W, 8], probabilities, NaN for windows with too little speech.
+    """
+
+    speech: Speech
+    centres: Times
+    opinions: Floats
+
+    def at(self, times: Times, span: tuple[float, float]) -> Floats:
+        """The rows of the array ``voice`` for frames.
+
+        Args:
+            times: float64 [n], the frames' times in seconds.
+            span: seconds in which there is sound; outside it a row is NaN throughout.
+
+        Returns:
+            float32 [n, 9], see :data:`VOICE`.
+        """
+        out: Floats = VOICE.missing(len(times))
+        begin, end = span
+        sound = (times > begin - HALF_S) & (times < end + HALF_S) & (begin < end)
+        out[sound, -1] = self.speech.mean(times[sound] - HALF_S, times[sound] + HALF_S)
+        near = sound & (self.speech.distance(times) <= MAX_DISTANCE_S)
+        out[near, :-1] = self._opinions(times[near])
+        return out
+
+    def _opinions(self, times: Times) -> Floats:
+        """float32 [n, 8]: between two windows of which one says nothing, what the other says."""
+        says = np.isfinite(self.opinions[:, 0])
+        if not says.any():
+            return np.full((len(times), len(EXPRESSIONS)), np.nan, np.float32)
+        weight = np.interp(times, self.centres, says.astype(np.float64))
+        known = np.where(says[:, None], self.opinions, 0).astype(np.float64)
+        total = np.stack([np.interp(times, self.centres, one) for one in known.T], axis=1)
+        with np.errstate(invalid="ignore"):
+            return (total / weight[:, None]).astype(np.float32)
+
+
+def voice_models(name: str) -> tuple[str, ...]:
+    """Names in ``models.zoo`` of all weights behind the array ``voice`` of the net ``name``."""
+    return (vad.MODEL, name)
+
+
+def hear(wav: Path, net: VoiceNet, on_event: EventCallback = ignore_events) -> Voice:
+    """Listen to a whole sound.
+
+    Windows cover the sound from its beginning to its end and never reach beyond it; only a sound
+    shorter than a window is surrounded by digital silence. Windows with less than
+    :data:`MIN_SPEECH_S` of speech are not given to the net.
+
+    Args:
+        wav: mono, 16 kHz.
+        net: the net.
+        on_event: progress in seconds (``speech``) and in windows (``voice``).
+
+    Raises:
+        MediaError, FeatureError: the file cannot be read or is not mono 16 kHz.
+        ModelError: the weights are not to be had or damaged.
+    """
+    speech = detect_speech(wav, on_event)
+    settings = net.settings
+    starts = _starts(speech.duration_s, settings)
+    centres: Times = (starts + (settings.rows - 1) / 2) / np.float64(settings.rate_hz)
+    half = settings.window_s / 2
+    chosen = speech.seconds(centres - half, centres + half) >= MIN_SPEECH_S
+    opinions = np.full((len(starts), len(EXPRESSIONS)), np.nan, np.float32)
+    at = np.flatnonzero(chosen)
+    for done, part in _judged(wav, starts[chosen], net):
+        opinions[at[done : done + len(part)]] = part
+        on_event(Progress("voice", done + len(part), len(at), "windows"))
+    on_event(Progress("voice", len(at), len(at), "windows", finished=True))
+    return Voice(speech, centres, opinions)
+
+
+def _starts(duration_s: float, settings: VoiceSettings) -> NDArray[np.int64]:
+    """The first row of each window; row i lies at ``i / rate_hz`` seconds."""
+    # Rounded first: 4.36 s are 218 rows, and not 219 by a rounding error.
+    rows = math.ceil(round(duration_s * settings.rate_hz, 6))
+    if rows == 0:
+        return np.zeros(0, np.int64)
+    last = rows - settings.rows
+    if last <= 0:
+        return np.array([-(-last // 2)], np.int64)
+    return np.unique(np.append(np.arange(0, last, settings.hop), last))
+
+
+def _judged(wav: Path, starts: NDArray[np.int64], net: VoiceNet) -> Iterator[tuple[int, Floats]]:
+    """The net's opinions of the windows at ``starts``, some at a time, with the first's number."""
+    length = net.settings.rows
+    if not len(starts):
+        return
+    # Only rows that are in a window; in `rows` a window is of one piece as well.
+    ends = np.concatenate([[starts[0]], (starts + length)[:-1]])
+    rows = np.concatenate(
+        [
+            np.arange(max(start, end), start + length)
+            for start, end in zip(starts, ends, strict=True)
+        ]
+    )
+    places = np.searchsorted(rows, starts)
+    kept, first, done = np.zeros((0, _WIDTH), np.float32), 0, 0
+    for chunk in audio_features(wav, rows / net.settings.rate_hz, _FEATURES):
+        kept = np.concatenate([kept, chunk.values])
+        while done < len(places) and places[done] + length <= first + len(kept):
+            whole = np.searchsorted(places, first + len(kept) - length, side="right")
+            mine = places[done : min(done + _BATCH, whole)] - first
+            yield done, net(np.stack([kept[place : place + length] for place in mine]))
+            done += len(mine)
+        # What the next window begins with: none begins behind the rows there are.
+        used = (places[done] if done < len(places) else len(rows)) - first
+        kept, first = kept[used:], first + used

@@ -1,0 +1,425 @@
+"""``train``: from a dataset on disk to checkpoints, for one split or for folds."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from avaffect.challenge.editions import DEFAULT_EDITION, edition_named
+from avaffect.datasets.affwild import is_artificial, load_affwild, load_mtl
+from avaffect.datasets.clip import Clip, Dataset
+from avaffect.datasets.columns import parse_columns
+from avaffect.datasets.folds import Folds, make_folds
+from avaffect.datasets.own import load_own
+from avaffect.datasets.split import labelled_clips, own_split
+from avaffect.errors import FormatError, UsageError, boundary
+from avaffect.files.atomic import write_json
+from avaffect.files.lock import LOCK, alone_in
+from avaffect.files.ours import holds, require_ours
+from avaffect.files.outside import read_json, reading
+from avaffect.networks.checkpoint import FACTS, finite
+from avaffect.progress import EventCallback, Notice, ignore_events
+from avaffect.recipes.library import choose, load_recipe, parse_recipe
+from avaffect.recipes.recipe import Recipe
+from avaffect.training.history import tensorboard_writer
+from avaffect.training.loop import EpochCallback, Trained, train
+from avaffect.training.processes import processes
+from avaffect.training.setup import targets_of
+from avaffect.training.state import STATE
+from avaffect.training.validation import Pairs, scores_of, write_validation
+
+RUN = "run.json"
+FOLDS = "folds.json"
+SUMMARY = "summary.json"
+_RUN = {
+    "version": object,
+    "recipe": dict,
+    "data": {"features": str, "root?": (str, None), "labels?": (str, None), "clips?": (str, None),
+             "columns": [str]},
+    "folds": str,
+    "seed": int,
+}  # fmt: skip
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the data is.
+
+    Attributes:
+        features: folder that ``preprocess`` wrote, or of tables.
+        root: a dataset in the layout of Aff-Wild2; None for own labels.
+        labels: own labels, see ``datasets.own``.
+        clips: own table of groups, splits and folds.
+        columns: ``key=column`` pairs, see ``datasets.columns``.
+        edition: whose annotations ``root`` holds.
+    """
+
+    features: str
+    root: str | None = None
+    labels: str | None = None
+    clips: str | None = None
+    columns: tuple[str, ...] = ()
+    edition: str = DEFAULT_EDITION
+
+    def __post_init__(self) -> None:
+        if (self.root is None) == (self.labels is None):
+            raise UsageError(
+                "either a dataset or labels are wanted",
+                "give --data ROOT for Aff-Wild2's layout, or --features and --labels for your own",
+            )
+        if self.root is not None and (self.columns or self.clips):
+            raise UsageError(
+                "--column and --clips are for your own labels", "leave them out, or give --labels"
+            )
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that a run depends on, saved as ``run.json``.
+
+    Attributes:
+        recipe: the whole recipe.
+        data: the data.
+        folds: ``none`` (the data's own split), a number of folds as text, ``leave-one-out``
+            (a fold a group), ``given`` (the data's own folds), or a ``folds.json`` of another run.
+        seed: of weights, order, chance and folds.
+    """
+
+    recipe: Recipe
+    data: DataConfig
+    folds: str = "none"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.folds in ("none", "leave-one-out", "given") or self.folds.endswith(".json"):
+            return
+        if not self.folds.isdecimal() or int(self.folds) < 2:
+            raise UsageError(
+                f"'{self.folds}' is no way to make folds",
+                "give a number from 2 on, leave-one-out, given, none, or another run's folds.json",
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; :func:`read_run` reads it."""
+        data = asdict(self.data)
+        return {
+            "version": VERSION,
+            "recipe": self.recipe.to_dict(),
+            "data": data,
+            "folds": self.folds,
+            "seed": self.seed,
+        }
+
+
+@boundary()
+def run_config(
+    recipe: str,
+    data: DataConfig,
+    *,
+    modalities: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    changes: Sequence[str] = (),
+    folds: str = "none",
+    seed: int = 0,
+) -> RunConfig:
+    """A run of a recipe of the package or of the user; see ``recipes.library``.
+
+    Raises:
+        UsageError: settings that do not exist or do not go together.
+    """
+    chosen = choose(load_recipe(recipe, changes), modalities, tasks)
+    return RunConfig(chosen, data, folds, seed)
+
+
+@boundary()
+def read_run(out: Path) -> RunConfig:
+    """The settings of the run in ``out``; bounds as in `outside.read_json`.
+
+    Raises:
+        UsageError: there is no run.
+        FormatError: ``run.json`` is damaged.
+    """
+    path = out / RUN
+    hint = "start again with --overwrite"
+    missing = UsageError(f"there is no run in '{out}' to go on with", "start one without --resume")
+    saved = read_json(path, _RUN, FormatError, "is damaged", hint, missing=missing)
+    with reading(path, FormatError, "is damaged", hint):
+        if saved["version"] != VERSION:
+            raise FormatError(
+                f"'{path}' is of version {saved['version']}, this avaffect reads {VERSION}",
+                "use the avaffect that wrote it, or start again with --overwrite",
+            )
+        data = DataConfig(**{**saved["data"], "columns": tuple(saved["data"]["columns"])})
+        recipe = parse_recipe(saved["recipe"], f"in '{path}'")
+        return RunConfig(recipe, data, saved["folds"], saved["seed"])
+
+
+@boundary()
+def load_dataset(
+    config: DataConfig, tasks: Sequence[str], on_event: EventCallback = ignore_events
+) -> Dataset:
+    """The dataset that ``config`` names, with the labels of ``tasks``.
+
+    Raises:
+        InputNotFoundError, FormatError, FeatureError, UsageError: see ``datasets``.
+    """
+    features = Path(config.features)
+    if config.root is None:
+        assert config.labels is not None  # noqa: S101 - checked by DataConfig
+        clips = None if config.clips is None else Path(config.clips)
+        columns = parse_columns(config.columns)
+        dataset = load_own(features, Path(config.labels), columns, clips=clips, on_event=on_event)
+        for note in dataset.notes:
+            on_event(Notice(note))
+        return dataset
+    root = Path(config.root)
+    if edition_named(config.edition).formats == ("mtl",):
+        dataset = load_mtl(root, features, on_event)
+    else:
+        dataset = load_affwild(root, features, tasks, config.edition, on_event)
+    if is_artificial(root):
+        dataset = replace(dataset, about={**dataset.about, "synthetic": True})
+    return dataset
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run has come to.
+
+    Attributes:
+        parts: one :class:`~avaffect.training.loop.Trained` a fold; one in all without folds.
+        names: ``fold-0`` ..., empty without folds.
+        scores: mean over the parts of each validation score.
+        spread: standard deviation over the folds, empty without folds.
+        pooled: scores of all folds' held-out clips together; empty unless all folds are done.
+    """
+
+    parts: tuple[Trained, ...]
+    names: tuple[str, ...]
+    scores: dict[str, float]
+    spread: dict[str, float]
+    pooled: dict[str, float] = field(default_factory=dict)
+
+
+@boundary()
+def run(
+    config: RunConfig,
+    out: Path | str,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    only_fold: int | None = None,
+    tensorboard: bool = False,
+    on_event: EventCallback = ignore_events,
+    on_epoch: EpochCallback = lambda epoch: None,
+    on_fold: Callable[[str], None] = lambda name: None,
+) -> RunResult:
+    """Train, and write validation predictions.
+
+    ``out`` gets ``run.json``, and the files of ``training.loop``; with folds, ``folds.json``, a
+    folder of those files a fold, and ``summary.json``. What is predicted for the validation clips
+    is in ``validation/``, see ``training.validation``.
+
+    Args:
+        config: the settings.
+        out: the run's folder.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        workers: see :func:`avaffect.training.loop.train`.
+        resume: go on with what is in ``out``; folds that are finished are left as they are.
+        overwrite: throw away a run that is in ``out``.
+        only_fold: train this fold alone.
+        tensorboard: see :func:`avaffect.training.loop.train`.
+        on_event: progress and notices.
+        on_epoch: called after each epoch.
+        on_fold: called with a fold's name before it starts.
+
+    Raises:
+        UsageError: ``out`` holds a run already, or settings do not fit the data.
+        ForeignFileError: something is in the way that avaffect did not write.
+        BusyError: another process trains in ``out``, or the same fold.
+        KeyboardInterrupt: after Ctrl-C, with everything saved.
+    """
+    out = Path(out)
+    if tensorboard:
+        tensorboard_writer()  # before anything is loaded or written
+    # One group for all folds: a second one in the same processes would wait for the first.
+    with processes(device) as group, ExitStack() as stack:
+        first = group.first
+        if first and only_fold is None:
+            stack.enter_context(alone_in(out))
+        if first and not overwrite:
+            _require_free(config, out, resume)
+        dataset = load_dataset(config.data, config.recipe.task_names, on_event)
+        targets_of(config.recipe, dataset)  # refuses tasks that nothing is labelled with
+        parts, folds = _parts(config, dataset, out, resume, on_event)
+        if only_fold is not None:
+            if config.folds == "none":
+                raise UsageError("there are no folds", "add --folds, e.g. --folds 5")
+            if f"fold-{only_fold}" not in parts:
+                raise UsageError(
+                    f"there is no fold {only_fold}", f"there are {len(parts)}, from 0"
+                )
+            parts = {f"fold-{only_fold}": parts[f"fold-{only_fold}"]}
+        # Only now, so that neither a mistake in the settings nor in the data costs an earlier run.
+        if first:
+            # Folds can be trained by several commands at once, but each by one.
+            old = [one.name for one in out.glob("fold-*") if overwrite and one.is_dir()]
+            for name in sorted({*parts, *old} - {""}):
+                stack.callback(_remove_empty, out / name)
+                stack.enter_context(alone_in(out / name))
+            _begin(config, out, overwrite, folds)
+        group.wait()
+        done = []
+        pooled: Pairs = {}
+        for name, (train_clips, val_clips) in parts.items():
+            on_fold(name)
+            folder = out / name
+            done.append(
+                train(
+                    config.recipe,
+                    dataset,
+                    train_clips,
+                    val_clips,
+                    folder,
+                    seed=config.seed,
+                    device=device,
+                    workers=workers,
+                    resume=resume,
+                    tensorboard=tensorboard,
+                    on_event=on_event if first else ignore_events,
+                    on_epoch=on_epoch,
+                )
+            )
+            if first and val_clips:
+                pairs = write_validation(
+                    folder, done[-1], dataset, val_clips, config.data.edition, device, on_event
+                )
+                for task, some in pairs.items():
+                    pooled.setdefault(task, []).extend(some)
+        names = tuple(name for name in parts if name)
+        scores, spread = _summary([one.checkpoint.metrics for one in done])
+        if first and names and only_fold is None:
+            each = {
+                name: finite(one.checkpoint.metrics) for name, one in zip(names, done, strict=True)
+            }
+            together = scores_of(pooled, dataset.targets)
+            summary = {
+                "mean": finite(scores),
+                "sd": finite(spread),
+                "pooled": finite(together),
+                "folds": each,
+            }
+            write_json(out / SUMMARY, summary)
+            return RunResult(tuple(done), names, scores, spread, together)
+        return RunResult(tuple(done), names, scores, spread)
+
+
+def _require_free(config: RunConfig, out: Path, resume: bool) -> None:
+    """Refuse a folder in which another run has begun; one that never saved anything has not."""
+    if not (out / RUN).is_file():
+        return
+    if not [*out.glob(f"last/{STATE}"), *out.glob(f"fold-*/last/{STATE}")]:
+        return
+    if not resume:
+        raise UsageError(
+            f"'{out}' holds a run already", "--resume goes on with it, --overwrite starts anew"
+        )
+    if read_run(out).to_dict() != config.to_dict():
+        raise UsageError(
+            f"the run in '{out}' has other settings", "choose another folder, or --overwrite it"
+        )
+
+
+def _begin(config: RunConfig, out: Path, overwrite: bool, folds: Folds | None) -> None:
+    there = [path for path in sorted(out.glob("*")) if _is_output(path)]
+    begun = is_run(out)
+    require_ours(out, there, [path.name for path in there] if begun else [])
+    if overwrite and begun:
+        for path in there:
+            # Locks are held in the folds' folders.
+            for one in path.iterdir() if path.is_dir() else (path,):
+                if one.name != LOCK:
+                    shutil.rmtree(one) if one.is_dir() else one.unlink()
+    write_json(out / RUN, config.to_dict())
+    if folds is not None:
+        folds.save(out / FOLDS)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # there is something in it
+        folder.rmdir()
+
+
+def _is_output(path: Path) -> bool:
+    """Whether it is called as something that a run writes, and holds something."""
+    if re.fullmatch("fold-[0-9]+", path.name):
+        return not path.is_dir() or any(one.name != LOCK for one in path.iterdir())
+    return path.name in _OURS
+
+
+def is_run(out: Path) -> bool:
+    """Whether ``out`` is a run's folder, of whatever version, also if its settings are damaged."""
+    with suppress(OSError):
+        if holds(b'"recipe"', b'"version"')(out / RUN):
+            return True
+    return any((one / FACTS).is_file() for one in [*out.glob("last"), *out.glob("fold-*/last")])
+
+
+_OURS = (
+    RUN,
+    FOLDS,
+    SUMMARY,
+    "best",
+    "last",
+    "log.jsonl",
+    "curves.png",
+    "tensorboard",
+    "validation",
+)
+
+
+def _parts(
+    config: RunConfig,
+    dataset: Dataset,
+    out: Path,
+    resume: bool,
+    on_event: EventCallback,
+) -> tuple[dict[str, tuple[tuple[Clip, ...], tuple[Clip, ...]]], Folds | None]:
+    """Training and validation clips by the name of the part's folder, ``""`` for ``out``; and
+    the folds that they come from, None for the data's own split."""
+    labelled = labelled_clips(dataset, config.recipe.task_names, on_event)
+    if config.folds == "none":
+        train_clips, val_clips, folds = own_split(
+            dataset, labelled, config.seed, own=config.data.root is None, on_event=on_event
+        )
+        return {"": (train_clips, val_clips)}, folds
+    folds = _folds(config, labelled, out, resume)
+    return {f"fold-{i}": folds.split(labelled, i) for i in folds.numbers}, folds
+
+
+def _folds(config: RunConfig, clips: tuple[Clip, ...], out: Path, resume: bool) -> Folds:
+    # Of a run that starts, another process may be about to throw away an earlier run's folds.
+    if resume and (out / FOLDS).is_file():
+        return Folds.load(out / FOLDS, clips)
+    if config.folds.endswith(".json"):
+        return Folds.load(Path(config.folds), clips)
+    if config.folds == "given":
+        return make_folds(clips, None, by="fold")
+    k = None if config.folds == "leave-one-out" else int(config.folds)
+    return make_folds(clips, k, seed=config.seed)
+
+
+def _summary(metrics: Sequence[Any]) -> tuple[dict[str, float], dict[str, float]]:
+    names = [name for name in metrics[0] if all(one.get(name) is not None for one in metrics)]
+    values = {name: [float(one[name]) for one in metrics] for name in names}
+    spread = {name: stdev(some) for name, some in values.items()} if len(metrics) > 1 else {}
+    return {name: mean(some) for name, some in values.items()}, spread

@@ -1,0 +1,238 @@
+"""What a trained network says of its validation clips, written as ``predict`` would.
+
+<run>/validation/<the edition's folder>/<clip>.txt   challenge files, ready for ``evaluate``; only
+                                                     if the targets are those of the edition
+<run>/validation/MTL_Challenge/MTL_predictions.txt   likewise, all three tasks in one file, for the
+                                                     editions that have it
+<run>/validation/tables/<clip>.parquet               a row a frame: every target's value, which
+                                                     modalities were there, the labels
+<run>/validation/clips.csv                           a row a clip, where whole clips are labelled
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.challenge.editions import DEFAULT_EDITION, edition_named
+from avaffect.challenge.text import (
+    SingleFileWriter,
+    open_single,
+    single_path,
+    subject_file_name,
+    write_challenge,
+)
+from avaffect.datasets.clip import Clip, Dataset
+from avaffect.errors import UsageError
+from avaffect.files.atomic import write_text
+from avaffect.files.table import write_table
+from avaffect.labels import TASKS
+from avaffect.metrics.arrays import score_arrays
+from avaffect.models.device import choose_device
+from avaffect.networks.apply import Opinion, apply_network
+from avaffect.networks.checkpoint import load_checkpoint
+from avaffect.predictions.missing import DEFAULT_POLICY, fill
+from avaffect.predictions.prediction import Prediction
+from avaffect.progress import EventCallback, Notice, Progress, ignore_events
+from avaffect.training.loop import Trained
+from avaffect.training.score import decisions, mean_opinion, pair_of
+from avaffect.windows.reader import whole_clips
+
+FOLDER = "validation"
+Pairs = dict[str, list[tuple[NDArray[Any], NDArray[Any]]]]
+# As in the tables of `predict`, where the bare name of a unit is its decision.
+COLUMNS = {"va": "{}", "expr": "p_{}", "au": "{}_p"}
+
+
+def write_validation(
+    run: Path,
+    trained: Trained,
+    dataset: Dataset,
+    clips: Sequence[Clip],
+    edition: str,
+    device: str = "auto",
+    on_event: EventCallback = ignore_events,
+) -> Pairs:
+    """Write the predictions for ``clips`` into ``run``.
+
+    Frames that no modality sees are filled as ``predict`` does by default.
+
+    Args:
+        run: the run's folder.
+        trained: the run's result.
+        dataset: says what the labels mean.
+        clips: of the dataset.
+        edition: of ``challenge.editions``, for the challenge files; one that has the multi-task
+            file only gets the files of the default edition too, which hold the same.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        on_event: progress in clips.
+
+    Returns:
+        by task, decisions and labels of each clip, see ``training.score.pair_of``.
+
+    Raises:
+        OutputError: files cannot be written.
+    """
+    import torch
+
+    checkpoint, network = load_checkpoint(trained.folder)
+    where = torch.device(choose_device(device).name)
+    opinions = apply_network(network.to(where), whole_clips(clips, checkpoint.recipe, {}), where)
+    name, targets = checkpoint.recipe.name, checkpoint.targets
+    return write_opinions(run, opinions, name, targets, dataset, clips, edition, on_event)
+
+
+def write_opinions(
+    run: Path,
+    opinions: Iterable[Opinion],
+    model: str,
+    targets: Mapping[str, tuple[str, ...]],
+    dataset: Dataset,
+    clips: Sequence[Clip],
+    edition: str,
+    on_event: EventCallback = ignore_events,
+) -> Pairs:
+    """Write opinions, one a clip, into ``run``; see :func:`write_validation`.
+
+    Args:
+        run: the run's folder.
+        opinions: of ``clips``, in any order.
+        model: who says so.
+        targets: by task, the names of what is predicted.
+        dataset: says what the labels mean.
+        clips: of the dataset.
+        edition: see :func:`write_validation`.
+        on_event: progress in clips.
+    """
+    out, rows = run / FOLDER, []
+    whole = edition if "files" in edition_named(edition).formats else DEFAULT_EDITION
+    tasks = [
+        task
+        for task in targets
+        if not dataset.per_clip and is_challenge(task, targets[task], whole)
+    ]
+    skipped = 0
+    pairs: Pairs = {task: [] for task in targets}
+    with ExitStack() as stack:
+        mtl: SingleFileWriter | None = None
+        if set(tasks) == set(TASKS) and "mtl" in edition_named(edition).formats:
+            path = single_path(out, "mtl", edition)
+            mtl = stack.enter_context(open_single(path, "mtl", edition))
+        for done, opinion in enumerate(opinions, start=1):
+            clip = clips[opinion.clip]
+            for task in targets:
+                if task in clip.labels:
+                    labels = clip.labels[task]
+                    pairs[task].append(pair_of(task, opinion, labels, per_clip=dataset.per_clip))
+            try:
+                table = out / "tables" / f"{subject_file_name(clip.name)[:-4]}.parquet"
+            except UsageError:  # a name of the user's own that no file can have
+                skipped += 1
+                continue
+            columns = _columns(opinion, clip, targets)
+            about = {
+                "clip": clip.name,
+                "group": clip.group,
+                "model": model,
+                "known": {clip.name: ["validated"]},
+                "missing": DEFAULT_POLICY,  # of the text files; the table has empty rows
+            }
+            write_table(table, columns, about)
+            if tasks:
+                prediction = fill(_prediction(opinion, clip, model, tasks), DEFAULT_POLICY)
+                for task in tasks:
+                    write_challenge(prediction, task, out, whole)
+                if mtl is not None:
+                    mtl.add(prediction)
+            if dataset.per_clip:
+                rows.append(_clip_row(opinion, clip, targets))
+            on_event(
+                Progress(
+                    "validation files", done, len(clips), "clips", finished=done == len(clips)
+                )
+            )
+    if rows:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(out / "clips.csv", text.getvalue())
+    if skipped:
+        on_event(Notice(f"{skipped} clips have names that no file can have", warning=True))
+    return pairs
+
+
+def scores_of(pairs: Pairs, targets: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """By task its score, and its parts as ``<task> <part>``, over all clips together."""
+    scores: dict[str, float] = {}
+    for task, some in pairs.items():
+        scores[task], parts = score_arrays(task, some, targets[task])
+        scores |= {f"{task} {name}": value for name, value in parts.items()}
+    return scores
+
+
+def is_challenge(task: str, targets: Sequence[str], edition: str) -> bool:
+    """Whether ``targets`` are exactly what the edition's files of ``task`` hold, and can be
+    written from a `Prediction`."""
+    chosen = edition_named(edition)
+    wanted = chosen.targets(task)
+    writable = "files" in chosen.formats and "AU20" not in wanted
+    return writable and tuple(targets) == wanted
+
+
+def _prediction(opinion: Opinion, clip: Clip, model: str, tasks: Sequence[str]) -> Prediction:
+    seen = np.any(list(opinion.seen.values()), axis=0)
+    values: dict[str, Any] = {task: opinion.values[task] for task in tasks}
+    if "expr" in values and values["expr"].shape[1] == 7:
+        # Editions of seven classes have no Other.
+        values["expr"] = np.pad(values["expr"], ((0, 0), (0, 1)))
+        values["expr"][~seen] = np.nan
+    return Prediction(
+        subject=clip.name,
+        model=model,
+        times=np.arange(clip.frames, dtype=np.float64),
+        present=seen,
+        confidence=np.full(clip.frames, np.nan, np.float32),
+        **values,
+    )
+
+
+def _columns(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, NDArray[Any]]:
+    columns: dict[str, NDArray[Any]] = {"frame": np.arange(1, clip.frames + 1)}
+    # Features in tables of the user's own may have no times.
+    if (times := getattr(clip.features, "times", None)) is not None:
+        columns["time"] = np.asarray(times, np.float64)
+    columns |= {f"seen_{branch}": seen for branch, seen in opinion.seen.items()}
+    for task, names in targets.items():
+        for i, name in enumerate(names):
+            columns[COLUMNS[task].format(name)] = opinion.values[task][:, i]
+        if task not in clip.labels:
+            continue
+        labels = clip.labels[task]
+        if task == "expr":
+            columns["label_expression"] = labels
+        else:
+            for i, name in enumerate(names):
+                columns[f"label_{name}"] = labels[:, i]
+    return columns
+
+
+def _clip_row(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {"clip": clip.name, "group": clip.group}
+    for task, names in targets.items():
+        average = mean_opinion(opinion.values[task])
+        if task == "expr":
+            number = int(decisions(task, average, ~np.isnan(average[:, 0]))[0])
+            row["predicted"] = names[number] if number >= 0 else ""
+            told = int(clip.labels[task][0]) if task in clip.labels else -1
+            row["label"] = names[told] if told >= 0 else ""
+        for i, name in enumerate(names):
+            row[COLUMNS[task].format(name)] = round(float(average[0, i]), 5)
+    return row

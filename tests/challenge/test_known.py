@@ -1,0 +1,24 @@
+import numpy as np
+
+from avaffect.challenge.known import known_subjects, ways
+from avaffect.files.table import write_table
+
+
+def test_a_subject_is_known_by_its_video():
+    clips = {"trained": ["a_left", "b"], "validated": ["c"], "tuned": ()}
+    assert ways("a_right", clips) == ways("a", clips) == ways("b", clips) == ["trained"]
+    assert ways("c", clips) == ["validated"]
+    assert ways("d", clips) == ways("a", {}) == []
+
+
+def test_tables_say_who_is_known(tmp_path):
+    column = {"frame": np.arange(2)}
+    write_table(tmp_path / "a.parquet", column, {"known": {"a": ["tuned", "validated", "x"]}})
+    write_table(tmp_path / "b.parquet", column, {})
+    (tmp_path / "c.parquet").write_bytes(b"no table")
+    for at, odd in enumerate(([], {"h0": 1}, {"h2": {"tuned": 1}}, {"h3": [[], {}]}, None)):
+        write_table(tmp_path / f"h{at}.parquet", column, {"known": odd})
+    odd = [f"h{at}" for at in range(5)]
+    found = known_subjects(tmp_path, ["a", "b", "c", "nobody", *odd])
+    assert found == {"tuned": ["a"], "validated": ["a"]}
+    assert known_subjects(tmp_path / "nowhere", ["a"]) == {}

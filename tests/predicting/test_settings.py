@@ -1,0 +1,68 @@
+"""What is asked for becomes settings."""
+
+from dataclasses import replace
+
+import pytest
+
+from avaffect.config import AnalysisConfig, PredictConfig
+from avaffect.errors import UnknownNameError, UsageError
+from avaffect.predicting import settings as choices
+from avaffect.predicting.settings import parse_tasks, with_features
+
+
+@pytest.mark.parametrize(
+    ("given", "tasks"),
+    [
+        ("all", ("va", "expr", "au")),
+        ("va", ("va",)),
+        ("au, va", ("va", "au")),
+        (["expr"], ("expr",)),
+        (("au", "all"), ("va", "expr", "au")),
+    ],
+)
+def test_parse_tasks(given, tasks):
+    assert parse_tasks(given) == tasks
+
+
+@pytest.mark.parametrize("given", ["", "vaa", "va,", [], ["all", "x"]])
+def test_unknown_and_missing_tasks(given):
+    with pytest.raises(UsageError):
+        parse_tasks(given)
+
+
+def test_choice_of_features():
+    config = PredictConfig()
+    auto = with_features(config, "auto").analysis
+    assert (auto.encoders, auto.audio) == (("starter-1-face",), None)
+    assert auto.voice == "starter-1-voice"
+    assert with_features(config, "light").analysis == auto
+    full = with_features(config, "full").analysis
+    assert full.encoders == ("efficientnet-lite0", "starter-1-face")
+    assert (full.audio, full.voice) == (config.analysis.audio, auto.voice)
+    deaf = with_features(replace(config, noncommercial=False)).analysis
+    assert (deaf.encoders, deaf.voice) == (auto.encoders, None)
+    old = with_features(replace(config, model="starter-0")).analysis
+    assert (old.encoders, old.audio, old.voice) == (("fer",), None, None)
+    with pytest.raises(UnknownNameError, match="did you mean 'full'"):
+        with_features(config, "ful")
+
+
+def test_more_features_leave_out_nothing_that_was_asked_for():
+    asked = AnalysisConfig(encoders=("fer",), voice="starter-1-voice")
+    more = with_features(PredictConfig(model="starter-0", analysis=asked), "more").analysis
+    assert more == asked
+    plain = PredictConfig(analysis=AnalysisConfig(encoders=("fer",), audio=None))
+    more = with_features(plain, "more").analysis
+    assert more.encoders == ("fer", "starter-1-face")
+    assert (more.audio, more.voice) == (None, "starter-1-voice")
+
+
+def test_light_refuses_a_model_that_reads_embeddings(monkeypatch):
+    class Deep:
+        name = "deep"
+        needs = ("face_pose", "efficientnet-lite0")
+
+    monkeypatch.setattr(choices, "build_predictor", lambda *names: Deep())
+    with pytest.raises(UsageError, match="reads deep embeddings"):
+        with_features(PredictConfig(), "light")
+    assert with_features(PredictConfig()).analysis.encoders == ("efficientnet-lite0",)

@@ -1,0 +1,74 @@
+"""Names of results: stems, and the folders below the input where stems are not enough."""
+
+import json
+from pathlib import PurePath
+
+import pytest
+
+from avaffect.errors import UsageError
+from avaffect.preprocessing.names import joined, names_of
+from avaffect.store.prepared import prepared_in
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A study of two participants, each with two sessions, and one of a pilot."""
+    for name in ("P01/s1.mp4", "P01/s2.mp4", "P02/s1.mp4", "P02/s2.mp4", "pilot.mp4"):
+        path = tmp_path / "study" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return tmp_path / "study"
+
+
+def files(folder):
+    return sorted(folder.rglob("*.mp4"))
+
+
+def test_names_have_the_folders_below_the_input(study, monkeypatch):
+    wanted = [PurePath(one) for one in ("P01/s1", "P01/s2", "P02/s1", "P02/s2", "pilot")]
+    assert list(names_of(files(study), [str(study)]).values()) == wanted
+    assert joined(wanted[0]) == "P01_s1"
+    # However the input is written.
+    monkeypatch.chdir(study)
+    here = sorted(one.relative_to(study) for one in files(study))
+    assert list(names_of(here, ["."]).values()) == wanted
+    above = names_of(files(study), [str(study.parent)])
+    assert above[study / "P01/s1.mp4"] == PurePath("study/P01/s1")
+    # Files one by one: where their folders begin to differ.
+    some = [study / "P01/s1.mp4", study / "P02/s1.mp4"]
+    assert [joined(one) for one in names_of(some, map(str, some)).values()] == ["P01_s1", "P02_s1"]
+
+
+def test_where_stems_are_enough_names_stay_as_they_are(study):
+    for unlike in ("P02/s1.mp4", "P02/s2.mp4"):
+        (study / unlike).unlink()
+    assert {joined(one) for one in names_of(files(study), [str(study)]).values()} == {
+        "s1", "s2", "pilot"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("extra", ["P01/s1.mov", "P01_s1.mp4"])
+def test_names_that_clash_all_the_same_are_refused(extra, study):
+    (study / extra).write_bytes(b"")
+    given = [*files(study), study / extra]
+    with pytest.raises(UsageError, match="both be called 'P01_s1'"):
+        names_of(sorted(set(given)), [str(study)])
+
+
+def test_preprocessed_folders_keep_their_names(tmp_path):
+    for place, record in (("P01/s1", {"name": "P01_s1"}), ("P02/s1", {"name": "P02_s1"})):
+        (tmp_path / place).mkdir(parents=True)
+        facts = {"video": {"name": "s1.mp4", "sha256": "0"}, **record}
+        (tmp_path / place / "preprocess.json").write_text(json.dumps(facts))
+    found = prepared_in(tmp_path)
+    assert [joined(one) for one in names_of(found, [str(tmp_path)]).values()] == [
+        "P01_s1", "P02_s1"
+    ]  # fmt: skip
+
+
+def test_prepared_folders_lie_however_deep_and_not_in_each_others_features(tmp_path):
+    for place in ("a", "a/b", "c/d/e", "a/features/x", "features/y", ".hidden/z"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / "preprocess.json").write_text("{}")
+    found = [one.relative_to(tmp_path).as_posix() for one in prepared_in(tmp_path)]
+    assert found == ["a", "a/b", "c/d/e", "features/y"]
