@@ -123,6 +123,7 @@ def predict(
     from avaffect.pipeline.names import joined, names_of
     from avaffect.pipeline.outputs import RECORDS
     from avaffect.pipeline.voice import only_sound
+    from avaffect.progress import Notice
 
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
@@ -179,7 +180,7 @@ def predict(
         def notes() -> None:
             # Once: who goes on in the same folder has read them.
             for note in batch.predictor.notes if first else ():
-                reporter.say(f"note: {note}")
+                reporter(Notice(f"note: {note}"))
 
         code = run_all(sources, work, reporter, debug=ctx.obj, at_end=notes)
     ctx.exit(code)

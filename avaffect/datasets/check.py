@@ -31,6 +31,7 @@ from avaffect.errors import (
     InputNotFoundError,
     UnknownNameError,
     boundary,
+    setting,
 )
 from avaffect.files.challenge import read_annotations
 from avaffect.files.editions import DEFAULT_EDITION, EDITIONS, TASKS, edition_named
@@ -270,7 +271,7 @@ class _Survey:
         stored: dict[str, int] = {}
         feature_check = None
         if features is None:
-            self.remarks.append("features were not checked: name their folder with --features")
+            self.remarks.append("features were not checked: name their folder with features=...")
         else:
             try:
                 stored, feature_check = check_features(features, annotated, warn, on_event)
@@ -349,7 +350,7 @@ class _Survey:
             if header != mine and others:
                 self.warnings.append(
                     f"{task}: {count} files have the header of another edition, but are "
-                    f"read as {self._edition}: choose --edition {' or '.join(others)}"
+                    f"read as {self._edition}: choose {setting('edition', others)}"
                 )
 
     def _judge_sides(self, annotated: Collection[str]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
-from avaffect.errors import InputNotFoundError, UsageError
+from avaffect.errors import InputNotFoundError, UsageError, setting
 from avaffect.files.challenge import read_annotations
 from avaffect.files.editions import INVALID, TASKS, Edition, edition_for, edition_named
 from avaffect.files.image_rows import is_image_list
@@ -114,7 +114,7 @@ def read_pairs(
         raise UsageError(
             f"{len(left_out)} of {len(theirs)} annotated subjects have no prediction "
             f"({first_few(left_out)})",
-            "predict them too, or score the others with --partial",
+            "predict them too, or score the others with partial=True",
         )
     pairs = [
         _pair(subject, ours[subject](), theirs[subject](), task)
@@ -202,7 +202,7 @@ def _annotations(path: Path, task: str, edition: Edition, split: str | None) -> 
         if split is not None:
             raise UsageError(
                 f"'{path}' has no splits",
-                "leave out --split, or give the folder that holds them",
+                "leave out split=..., or give the folder that holds them",
             )
         if task == MTL and not path.is_file():
             raise InputNotFoundError(f"there is no file '{path}'", "check the path")
@@ -211,7 +211,7 @@ def _annotations(path: Path, task: str, edition: Edition, split: str | None) -> 
     if wanted != ALL and wanted not in by_split:
         raise UsageError(
             f"'{path}' has no split '{wanted}' of task '{task}'",
-            f"choose --split {' or '.join([*by_split, ALL])}",
+            "choose " + setting("split", [*by_split, ALL]),
         )
     names = list(by_split) if wanted == ALL else [wanted]
     sources: dict[str, Callable[[], FrameLabels]] = {}
@@ -279,5 +279,5 @@ def _is_one_subject(path: Path, source: Source) -> bool:
 
 
 def first_few(names: Sequence[str]) -> str:
-    """The first three of many names."""
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    """The first three of many names, in quotes."""
+    return ", ".join(f"'{name}'" for name in names[:3]) + (", ..." if len(names) > 3 else "")
