@@ -154,7 +154,7 @@ def test_subjects_that_only_some_folders_have(tmp_path, pair):
     keep(tmp_path / "m", made("c", "m", 5))
     folders, out = [tmp_path / "m", tmp_path / "n"], tmp_path / "out"
     with pytest.raises(
-        UsageError, match=r"1 subjects are in some of the folders only \(c; .*/n' la"
+        UsageError, match=r"1 subjects are in some of the folders only \('c'; .*/n' la"
     ):
         blend_folders(folders, out)
     assert not out.exists()
