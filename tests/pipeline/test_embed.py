@@ -212,7 +212,7 @@ def test_folders_without_all_pictures(copy, looking):
 
 def test_an_unfinished_exchange_of_pictures(copy, looking):
     Folder(copy).write_record(Folder(copy).record() | {"crops": None})
-    with pytest.raises(FeatureError, match=r"lacks pictures.*run `avaffect preprocess VIDEO -o"):
+    with pytest.raises(FeatureError, match=r"lacks pictures.*preprocess the video again"):
         embed(copy, load_backbone(looking()))
 
 
