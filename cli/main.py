@@ -12,6 +12,7 @@ from importlib import import_module
 import click
 
 from avaffect.cli.report import explain, say_error
+from avaffect.cli.words import as_options
 from avaffect.errors import UnknownNameError
 from avaffect.interrupts import exit_code, raise_on_signals
 from avaffect.version import __version__
@@ -112,7 +113,7 @@ def main() -> None:
             with suppress(OSError):
                 traceback.print_exc()
         explained = explain(error)
-        say_error(str(explained))
+        say_error(as_options(str(explained)))
         code = explained.exit_code
     sys.exit(_flushed(code or 0))
 

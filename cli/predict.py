@@ -124,6 +124,7 @@ def predict(
     from avaffect.predicting.sources import find_sources
     from avaffect.preprocessing.names import joined, names_of
     from avaffect.preprocessing.sound_file import only_sound
+    from avaffect.progress import Notice
 
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
@@ -180,7 +181,7 @@ def predict(
         def notes() -> None:
             # Once: who goes on in the same folder has read them.
             for note in batch.predictor.notes if first else ():
-                reporter.say(f"note: {note}")
+                reporter(Notice(f"note: {note}"))
 
         code = run_all(sources, work, reporter, debug=ctx.obj, at_end=notes)
     ctx.exit(code)

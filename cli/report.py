@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from avaffect.cli.words import as_options
 from avaffect.errors import (
     AvaffectError,
     InputNotFoundError,
@@ -62,7 +63,7 @@ class Reporter:
     def __call__(self, event: Event) -> None:
         """The library's ``on_event``."""
         if isinstance(event, Notice):
-            self.say(f"{'warning: ' if event.warning else ''}{event.text}")
+            self.say(f"{'warning: ' if event.warning else ''}{as_options(event.text)}")
             return
         if self.quiet:
             return
@@ -141,7 +142,7 @@ class Row:
             source.name or str(source),
             "unreadable" if read else "failed",
             exit_code=error.exit_code,
-            error=str(error),
+            error=as_options(str(error)),
         )
 
     @classmethod

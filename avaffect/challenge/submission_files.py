@@ -163,7 +163,7 @@ def find_predictions(path: Path, wish: Wish) -> tuple[bool, dict[str, Path]]:
     form = "mtl" if wish.task == MTL else "files"
     raise InputNotFoundError(
         f"there are no predictions of task '{wish.task}' in '{path}'",
-        f"give what `avaffect predict --format {form}` wrote, or a folder with {names[0]}",
+        f'give what was predicted with form="{form}", or a folder with {names[0]}',
     )
 
 

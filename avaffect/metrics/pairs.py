@@ -17,7 +17,7 @@ from avaffect.challenge.layout import annotation_files, is_annotation, mtl_files
 from avaffect.challenge.mtl import read_mtl
 from avaffect.challenge.single import read_single
 from avaffect.challenge.text import read_annotations
-from avaffect.errors import InputNotFoundError, UsageError
+from avaffect.errors import InputNotFoundError, UsageError, setting
 from avaffect.labels import INVALID, SPLITS, TASKS
 from avaffect.metrics.bootstrap import RESAMPLES
 from avaffect.metrics.evaluation import Evaluation, Pair, score_pairs
@@ -115,7 +115,7 @@ def read_pairs(
         raise UsageError(
             f"{len(left_out)} of {len(theirs)} annotated subjects have no prediction "
             f"({first_few(left_out)})",
-            "predict them too, or score the others with --partial",
+            "predict them too, or score the others with partial=True",
         )
     pairs = [
         _pair(subject, ours[subject](), theirs[subject](), task)
@@ -203,7 +203,7 @@ def _annotations(path: Path, task: str, edition: Edition, split: str | None) -> 
         if split is not None:
             raise UsageError(
                 f"'{path}' has no splits",
-                "leave out --split, or give the folder that holds them",
+                "leave out split=..., or give the folder that holds them",
             )
         if task == MTL and not path.is_file():
             raise InputNotFoundError(f"there is no file '{path}'", "check the path")
@@ -212,7 +212,7 @@ def _annotations(path: Path, task: str, edition: Edition, split: str | None) -> 
     if wanted != ALL and wanted not in by_split:
         raise UsageError(
             f"'{path}' has no split '{wanted}' of task '{task}'",
-            f"choose --split {' or '.join([*by_split, ALL])}",
+            "choose " + setting("split", [*by_split, ALL]),
         )
     names = list(by_split) if wanted == ALL else [wanted]
     sources: dict[str, Callable[[], FrameLabels]] = {}
@@ -280,5 +280,5 @@ def _is_one_subject(path: Path, source: Source) -> bool:
 
 
 def first_few(names: Sequence[str]) -> str:
-    """The first three of many names."""
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    """The first three of many names, in quotes."""
+    return ", ".join(f"'{name}'" for name in names[:3]) + (", ..." if len(names) > 3 else "")

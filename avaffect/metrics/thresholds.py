@@ -92,7 +92,7 @@ class Thresholds:
             FormatError: it holds something else, or not all units of the edition.
         """
         what = "holds no thresholds of action units"
-        hint = "write such a file with --tune-thresholds --save-thresholds FILE"
+        hint = "`avaffect evaluate` tunes thresholds and saves them to such a file"
         whole = read_json(path, _SHAPE, FormatError, what, hint)
         with reading(path, FormatError, what, hint):
             values = {name: float(one) for name, one in whole["thresholds"].items()}
@@ -199,9 +199,9 @@ def _probabilities(tables: Path, subject: str, edition: Edition) -> NDArray[np.f
     if missing:
         raise FormatError(
             f"'{path}' has no column {missing[0]}",
-            "thresholds are tuned on probabilities of action units: predict them with --task au",
+            'thresholds are tuned on probabilities of action units: predict them with task="au"',
         )
-    with reading(path, FormatError, "holds no probabilities", "predict again with --task au"):
+    with reading(path, FormatError, "holds no probabilities", 'predict again with task="au"'):
         values: NDArray[Any] = np.column_stack([columns[one] for one in wanted])
         # As in the text files, which the decisions that are scored elsewhere come from.
         times = columns.get("time", np.arange(len(values), dtype=np.float64))

@@ -99,7 +99,7 @@ def _offline_error(model: ModelFile, problem: str) -> ModelError:
     if problem:
         return ModelDamagedError(
             f"the weights of model '{model.name}' in '{path}' are damaged (the file {problem})",
-            f"run `avaffect models fetch {model.name}` with a network, without --offline or "
+            f"run `avaffect models fetch {model.name}` with a network, without offline=True or "
             "AVAFFECT_OFFLINE",
         )
     return ModelUnavailableError(

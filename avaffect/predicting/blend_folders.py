@@ -178,7 +178,7 @@ def _subjects(
         raise UsageError(
             f"{len(odd)} subjects are in some of the folders only ({first_few(odd)}; '{lacking}' "
             f"lacks '{odd[0]}')",
-            "predict them with all models, or blend the others with --common",
+            "predict them with all models, or blend the others with common=True",
         )
     return tuple(sorted(shared)), tuple(odd)
 
@@ -190,7 +190,7 @@ def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) 
         if isinstance(one, Tables):
             places |= {path.parents[1].resolve() for path in one.files.values()}
     if out.resolve() in places:
-        raise UsageError(f"'{out}' is what is blended", "choose another folder with -o")
+        raise UsageError(f"'{out}' is what is blended", "choose another output folder")
     record = out / RECORD
     require_own_file(record, holds(b'"folders"', b'"version"'))
     ours, unfinished = record.is_file(), not record.exists() and _is_begun(out)
@@ -199,7 +199,8 @@ def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) 
     if any((out / name).exists() for name in (TABLES, RECORDS)) and not (ours and overwrite):
         raise UsageError(
             f"'{out}' holds predictions already",
-            "choose another folder with -o" + (", or --overwrite them" if ours else ""),
+            "choose another output folder"
+            + (", or replace them with overwrite=True" if ours else ""),
         )
 
 

@@ -133,7 +133,8 @@ class Outputs:
         if other and all(other.get(key) != video[key] for key in ("name", "sha256")):
             raise UsageError(
                 f"'{self.root}' holds the results of '{other.get('name')}', called '{name}' too",
-                f"choose another folder for '{video['name']}' with -o, or --overwrite them",
+                f"choose another output folder for '{video['name']}', or replace them with "
+                "overwrite=True",
             )
 
     def tidy(self) -> None:

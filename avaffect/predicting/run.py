@@ -340,13 +340,13 @@ def _require_listener(predictor: Predictor, sound: Path) -> None:
     if not set(predictor.needs) & set(SOUND):
         raise UsageError(
             f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
-            "use --model starter-1 without --no-nc, or --checkpoint with a model trained on "
-            "--modalities audio",
+            'use model="starter-1" without noncommercial=False, or checkpoint=... of a model '
+            'trained with modalities=["audio"]',
         )
     if set(predictor.needs) - {*SOUND, *predictor.optional}:
         raise UsageError(
             f"'{predictor.name}' looks at faces too, and '{sound}' holds nothing but sound",
-            "give it the video, or a model trained on --modalities audio",
+            'give it the video, or a model trained with modalities=["audio"]',
         )
 
 
@@ -358,8 +358,8 @@ def _require_made(predictor: Predictor) -> None:
     if own := [name for name in predictor.needs if name not in made]:
         raise UsageError(
             f"'{predictor.name}' reads '{own[0]}', which is not made from a video in one go",
-            f"run `avaffect preprocess`, then `avaffect features FOLDER --backbone CKPT --name "
-            f"{own[0]}` with the backbone of its training, and predict on the folder",
+            f'run `avaffect preprocess`, then `avaffect features` with name="{own[0]}" and, as '
+            "backbone=..., the one of its training, and predict on the folder",
         )
 
 
@@ -408,7 +408,7 @@ def _start(source: Path, config: PredictConfig, about: Mapping[str, Any]) -> flo
     if "first_time_s" not in media:
         raise FeatureError(
             f"'{source}' does not say when the first frame is on the file's own clock",
-            "run `avaffect preprocess` on the video again (quick), or use --clock frame",
+            'run `avaffect preprocess` on the video again (quick), or use clock="frame"',
         )
     return float(media["first_time_s"])
 

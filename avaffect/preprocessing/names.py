@@ -38,7 +38,7 @@ def names_of(sources: Sequence[Path], arguments: Iterable[str] = ()) -> dict[Pat
         if first != source:
             raise UsageError(
                 f"the results of '{first}' and '{source}' would both be called '{joined(name)}'",
-                "rename one of them, or give them in two runs with different -o",
+                "rename one of them, or give them in two runs with different output folders",
             )
     return names
 

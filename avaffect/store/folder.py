@@ -212,7 +212,7 @@ class Folder:
         if not names or not fits(record, _FINISHED):
             raise FeatureError(
                 f"'{self.root}' holds no finished preprocessing",
-                "run `avaffect preprocess VIDEO -o` with this folder",
+                "run `avaffect preprocess` on the video again, into this folder",
             )
         return [SubjectFeatures.open(self.features(name)) for name in names]
 
@@ -232,7 +232,7 @@ class Folder:
         if other and other.get("name") != video and other.get("sha256") != sha256:
             raise UsageError(
                 f"'{self.root}' holds the results of '{other.get('name')}'",
-                f"choose another folder for '{video}' with -o",
+                f"choose another output folder for '{video}'",
             )
 
 

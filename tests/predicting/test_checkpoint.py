@@ -93,7 +93,7 @@ def test_a_clip_that_the_model_knows_is_told(saved, tone):
 def test_sound_for_a_model_that_does_not_listen(config, tone, tmp_path):
     preprocess(tone, tmp_path)
     for source in (tone, tmp_path):
-        with pytest.raises(UsageError, match=r"nothing but sound.*--checkpoint"):
+        with pytest.raises(UsageError, match=r"nothing but sound.*checkpoint=\.\.\."):
             predict(source, "va", config=with_features(config), device="cpu")
 
 

@@ -108,7 +108,7 @@ def test_nobody_seen_gives_missing_rows(tmp_path):
 
 
 def test_features_that_lack_something_are_refused(tmp_path):
-    with pytest.raises(FeatureError, match="--encoder mbf_va_mtl"):
+    with pytest.raises(FeatureError, match=r"encoders=.*mbf_va_mtl"):
         build_predictor(PredictConfig(model="starter-0", frame_model="mbf_va_mtl")).predict(
             subject(tmp_path), ("va",)
         )
