@@ -101,7 +101,8 @@ def predict(
 
     Takes videos, or folders that `avaffect preprocess` wrote (by default ./avaffect_out). Writes
     the challenge's file for each subject and task, tables/SUBJECT.parquet with everything, and
-    records/VIDEO.json with the whole configuration.
+    records/VIDEO.json with the whole configuration; of videos of one name in several folders, in
+    these folders (tables/P01/session1.parquet).
 
     The default model, starter-1, was not trained on Aff-Wild2, and its AU are proxies: see
     `avaffect models card starter-1`. With --checkpoint a model of your own predicts.
@@ -120,7 +121,7 @@ def predict(
     from avaffect.models.device import choose_device
     from avaffect.pipeline.batch import PredictBatch, find_sources
     from avaffect.pipeline.choices import parse_tasks, with_checkpoint, with_features
-    from avaffect.pipeline.names import joined, names_of
+    from avaffect.pipeline.names import names_of
     from avaffect.pipeline.outputs import RECORDS
     from avaffect.pipeline.voice import only_sound
 
@@ -162,7 +163,7 @@ def predict(
         reporter.say(f"device: {device.description}")
 
         def work(source: Path) -> Row:
-            done = batch(source, joined(names[source]))
+            done = batch(source, names[source])
             outcome = "already done" if done.again else f"{done.files} files in {out}"
             return Row.done(
                 source,
@@ -181,7 +182,7 @@ def predict(
             for note in batch.predictor.notes if first else ():
                 reporter.say(f"note: {note}")
 
-        code = run_all(sources, work, reporter, debug=ctx.obj, at_end=notes)
+        code = run_all(sources, work, reporter, names, debug=ctx.obj, at_end=notes)
     ctx.exit(code)
 
 

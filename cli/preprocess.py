@@ -85,10 +85,11 @@ def preprocess(
     from avaffect.cli.report import Reporter, Row, run_all
     from avaffect.config import AudioConfig, PredictConfig
     from avaffect.features.voice import DEFAULT_VOICE
+    from avaffect.files.places import joined
     from avaffect.media.inputs import expand_inputs
     from avaffect.models.device import choose_device
     from avaffect.pipeline.choices import require_licences, with_features
-    from avaffect.pipeline.names import joined, names_of
+    from avaffect.pipeline.names import names_of
     from avaffect.pipeline.preprocess import NetsLoader
     from avaffect.pipeline.preprocess import preprocess as run
 
@@ -124,4 +125,4 @@ def preprocess(
                 video, done.frames, done.faces, done.subjects, outcome, rotate=done.rotate
             )
 
-        ctx.exit(run_all(videos, work, reporter, debug=ctx.obj))
+        ctx.exit(run_all(videos, work, reporter, names, debug=ctx.obj))

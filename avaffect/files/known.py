@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from avaffect.errors import FormatError, InputNotFoundError
-from avaffect.files.challenge import subject_file_name
 from avaffect.files.layout import source_video
+from avaffect.files.places import subject_files
 from avaffect.files.table import read_about
 
 # In the order in which they are told, and what each means for a score.
@@ -49,10 +49,12 @@ def known_subjects(tables: Path, subjects: Iterable[str]) -> dict[str, list[str]
         subjects: their names.
     """
     found: dict[str, list[str]] = {way: [] for way in WAYS}
+    files = subject_files(tables, ".parquet")
     for subject in subjects:
-        path = tables / f"{subject_file_name(subject).removesuffix('.txt')}.parquet"
+        if subject not in files:
+            continue
         try:
-            about = read_about(path)
+            about = read_about(files[subject])
         except (FormatError, InputNotFoundError):
             continue  # there is none, or it is not ours
         for way in told_ways(about, subject):

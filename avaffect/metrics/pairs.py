@@ -15,8 +15,9 @@ from avaffect.errors import InputNotFoundError, UsageError
 from avaffect.files.challenge import read_annotations
 from avaffect.files.editions import INVALID, TASKS, Edition, edition_for, edition_named
 from avaffect.files.image_rows import is_image_list
-from avaffect.files.layout import SPLITS, annotation_files, is_annotation, mtl_files
+from avaffect.files.layout import SPLITS, annotation_files, mtl_files
 from avaffect.files.mtl import read_mtl
+from avaffect.files.places import annotations_in
 from avaffect.files.single import read_single
 from avaffect.metrics.bootstrap import RESAMPLES
 from avaffect.metrics.evaluation import Evaluation, Pair, score_pairs
@@ -172,7 +173,8 @@ def _predictions(path: Path, task: str, edition: Edition) -> Source:
         return _file(path, task, edition)
     folder = edition.folders[task]
     for place in (path / folder, path):
-        files = {file.stem: file for file in sorted(place.glob("*.txt")) if is_annotation(file)}
+        # Of any other folder, what lies deeper may be anything.
+        files = annotations_in(place, deep=place.absolute().name == folder)
         if files:
             return _subject_files(files, task, edition)
         if (place / "predictions.txt").is_file():

@@ -270,6 +270,8 @@ def predict_video(
         kept = {**about, "configuration": analysis_config.to_dict()}
         with store.alone():
             keep_subjects(store, found, subjects, wanted, kept, sound)
+            if name is not None:
+                store.name_as(name)
     about |= {
         "frames": found.report.frames,
         "damage": damage(found.report),
@@ -325,6 +327,8 @@ def predict_voice(
     with folder.alone():
         sha256 = sha256 or video_hash(sound)
         preprocess_voice(sound, sha256, folder, config.analysis, on_event, name)
+        if name is not None:
+            folder.name_as(name)
     return replace(predict_folder(folder.root, config, predictor), source=sound)
 
 
