@@ -111,6 +111,7 @@ def evaluate(
       avaffect evaluate predictions.txt val/ --task au --per-video --json au.json
       avaffect evaluate MTL_predictions.txt validation_set.txt --task mtl
     """
+    from avaffect.cli.report import Reporter
     from avaffect.files.editions import edition_named
     from avaffect.files.known import known_subjects
     from avaffect.metrics.evaluation import compare, score_pairs
@@ -144,6 +145,7 @@ def evaluate(
         "known": known_subjects(
             tables_beside(Path(predictions), edition_named(edition)),
             [pair.subject for pair in found.pairs],
+            Reporter(),
         ),
     }
     if thresholds_path is not None:
