@@ -14,6 +14,7 @@ from avaffect.features.pictures import HAS_FACE
 from avaffect.features.provenance import backbones_in, provenance
 from avaffect.features.store import FACES, SubjectFeatures
 from avaffect.files.known import ways
+from avaffect.files.temporaries import temporary_folder
 from avaffect.media.local import local_path
 from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
@@ -201,8 +202,7 @@ def predict(
     parse_smoothing(config.smooth, predictor.smooth)
     if is_preprocessed(source):
         return predict_folder(source, config, predictor).on(device)
-    with tempfile.TemporaryDirectory(prefix="avaffect-") as name:
-        work = Path(name)
+    with temporary_folder(Path(tempfile.gettempdir()), "avaffect") as work:
         if is_voice(source, config.analysis.media):
             result = predict_voice(source, config, predictor, work, on_event=on_event)
         else:
