@@ -119,6 +119,7 @@ def evaluate(
     """
     from avaffect.challenge.editions import edition_named
     from avaffect.challenge.known import known_subjects
+    from avaffect.cli.report import Reporter
     from avaffect.metrics.evaluation import compare, score_pairs
     from avaffect.metrics.pairs import read_pairs
     from avaffect.metrics.thresholds import (
@@ -150,6 +151,7 @@ def evaluate(
         "known": known_subjects(
             tables_beside(Path(predictions), edition_named(edition)),
             [pair.subject for pair in found.pairs],
+            Reporter(),
         ),
     }
     if thresholds_path is not None:

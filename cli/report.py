@@ -8,8 +8,8 @@ import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any
 
@@ -251,6 +251,7 @@ def run_all(
     sources: list[Path],
     work: Callable[[Path], Row],
     reporter: Reporter,
+    names: Mapping[Path, PurePath] | None = None,
     *,
     debug: bool = False,
     at_end: Callable[[], None] | None = None,
@@ -261,6 +262,7 @@ def run_all(
         sources: what to work on.
         work: does it.
         reporter: what else is printed.
+        names: of the sources' results; the table shows the folders that one has.
         debug: stop at the first failure and raise it.
         at_end: called behind the table unless all failed.
 
@@ -277,6 +279,8 @@ def run_all(
             if debug:
                 raise
             rows.append(Row.failed(source, explain(error)))
+        if names and (folders := names[source].parent).parts:
+            rows[-1] = replace(rows[-1], source=str(folders / rows[-1].source))
     failures = [row for row in rows if row.exit_code]
     if len(rows) > 1 or not failures:
         print_table(

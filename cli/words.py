@@ -15,6 +15,8 @@ from typing import Any
 
 import click
 
+from avaffect.cli.commands import LazyGroup
+
 # Settings that click knows under another name.
 _OTHERS = {"noncommercial": "nc", "root": "data", "tasks": "task", "which": "features"}
 _SHORT = {"--out": "-o"}
@@ -62,10 +64,8 @@ def _as_option(found: re.Match[str]) -> str:
 @cache
 def options() -> dict[str, click.Option]:
     """The options of all commands by click's name; ``no_x`` is also what switches ``x`` off."""
-    from avaffect.cli.main import avaffect
-
     found: dict[str, click.Option] = {}
-    for option in _options_of(avaffect):
+    for option in _options_of(LazyGroup("avaffect")):
         found.setdefault(option.name or "", option)
         if option.secondary_opts:
             no = click.Option(option.secondary_opts, is_flag=True)

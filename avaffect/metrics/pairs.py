@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from avaffect.arrays import ArrayRecord
 from avaffect.challenge.editions import Edition, edition_for, edition_named
 from avaffect.challenge.image_rows import is_image_list
-from avaffect.challenge.layout import annotation_files, is_annotation, mtl_files
+from avaffect.challenge.layout import annotation_files, mtl_files
 from avaffect.challenge.mtl import read_mtl
+from avaffect.challenge.places import annotations_in
 from avaffect.challenge.single import read_single
 from avaffect.challenge.text import read_annotations
 from avaffect.errors import InputNotFoundError, UsageError, setting
@@ -173,7 +174,8 @@ def _predictions(path: Path, task: str, edition: Edition) -> Source:
         return _file(path, task, edition)
     folder = edition.folders[task]
     for place in (path / folder, path):
-        files = {file.stem: file for file in sorted(place.glob("*.txt")) if is_annotation(file)}
+        # Of any other folder, what lies deeper may be anything.
+        files = annotations_in(place, deep=place.absolute().name == folder)
         if files:
             return _subject_files(files, task, edition)
         if (place / "predictions.txt").is_file():

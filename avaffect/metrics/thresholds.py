@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.challenge.editions import Edition, edition_named
-from avaffect.challenge.text import subject_file_name
+from avaffect.challenge.places import subject_files
 from avaffect.errors import FormatError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.gaps import fill_gaps, policy_of
@@ -121,9 +121,16 @@ def with_probabilities(predictions: Path, pairs: Sequence[Pair], edition: str) -
         FormatError: a table without probabilities.
     """
     chosen = edition_named(edition)
-    tables = tables_beside(predictions, chosen)
+    folder = tables_beside(predictions, chosen)
+    tables = subject_files(folder, ".parquet")
     return [
-        replace(pair, predicted=_probabilities(tables, pair.subject, chosen)) for pair in pairs
+        replace(
+            pair,
+            predicted=_probabilities(
+                tables.get(pair.subject, folder / f"{pair.subject}.parquet"), chosen
+            ),
+        )
+        for pair in pairs
     ]
 
 
@@ -190,9 +197,7 @@ def fingerprint(pairs: Sequence[Pair]) -> str:
     return digest.hexdigest()
 
 
-def _probabilities(tables: Path, subject: str, edition: Edition) -> NDArray[np.float64]:
-    name = subject_file_name(subject).removesuffix(".txt")
-    path = tables / f"{name}.parquet"
+def _probabilities(path: Path, edition: Edition) -> NDArray[np.float64]:
     columns, about = read_table(path)
     wanted = [f"{unit}_p" for unit in edition.action_units]
     missing = [one for one in wanted if one not in columns]

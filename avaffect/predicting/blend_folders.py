@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from avaffect.challenge.editions import DEFAULT_EDITION, check_choice
 from avaffect.challenge.known import WAYS, told_ways
+from avaffect.challenge.places import files_in, mirrored
 from avaffect.challenge.text import SingleFileWriter, open_single, single_path
 from avaffect.config import fingerprint
 from avaffect.errors import UsageError, boundary
@@ -138,7 +139,7 @@ def blend_folders(
                 }
                 seen = int(blended.present.sum())
                 result = Result(out, (blended,), (), about, seen, raw.valued, missing)
-                outputs.write(subject, result, fingerprint(about))
+                outputs.write(_place(opened, subject), result, fingerprint(about))
                 if form != "files" and not writers:
                     kinds = ("mtl",) if form == "mtl" else blended.tasks
                     writers = [
@@ -156,7 +157,9 @@ def blend_folders(
                         "blend", done, len(subjects), "subjects", finished=done == len(subjects)
                     )
                 )
-        outputs.drop(set(outputs.owners()) - set(subjects))
+        for subject, name in outputs.owners().items():
+            if subject not in subjects:
+                outputs.drop(name, [subject])
         names = {folder: tuple(some) for folder, some in models.items()}
         record = {"models": names, "subjects": subjects, "left_out": left_out}
         write_json(out / RECORD, {**settings, **record})
@@ -188,7 +191,11 @@ def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) 
     places = {one.root.resolve() for one in opened}
     for one in opened:
         if isinstance(one, Tables):
-            places |= {path.parents[1].resolve() for path in one.files.values()}
+            tables = (
+                path.parents[len(mirrored(path.with_suffix(""), subject).parts) - 1]
+                for subject, path in one.files.items()
+            )
+            places |= {folder.parent.resolve() for folder in tables}
     if out.resolve() in places:
         raise UsageError(f"'{out}' is what is blended", "choose another output folder")
     record = out / RECORD
@@ -206,8 +213,15 @@ def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) 
 
 def _is_begun(out: Path) -> bool:
     """Whether all predictions in ``out`` are those of a blend."""
-    records = list((out / RECORDS).glob("*.json"))
+    records = [path for place, path in files_in(out / RECORDS) if place.suffix == ".json"]
     return bool(records) and all(holds(b'"blend"', b'"inputs"')(one) for one in records)
+
+
+def _place(opened: Sequence[Predictions], subject: str) -> str:
+    """What the files of a subject are called, with the folders of the first table of it."""
+    tables = (one.files[subject] for one in opened if isinstance(one, Tables))
+    place = next((mirrored(path.with_suffix(""), subject) for path in tables), PurePath(subject))
+    return place.as_posix()
 
 
 def _read(

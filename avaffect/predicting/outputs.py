@@ -1,6 +1,7 @@
 """What ``predict`` leaves behind: challenge files, a parquet a subject, a record a video.
 
-The record names the files; what no record names is not touched, see ``files.ours``.
+The record names the files; what no record names is not touched, see ``files.ours``. A source
+whose name has folders, as ``P01/session1``, has its files there, see ``challenge.places``.
 """
 
 from __future__ import annotations
@@ -8,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from avaffect.challenge.editions import DEFAULT_EDITION, edition_named
+from avaffect.challenge.places import checked, files_in, joined, place_of, remove_empty
 from avaffect.challenge.text import (
+    labels_of,
     require_subjects,
     single_path,
     subject_file_name,
-    write_challenge,
+    write_annotations,
 )
 from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import AvaffectError, FormatError, UsageError
@@ -115,12 +118,21 @@ class Outputs:
             but: sources that are not looked at.
         """
         return {
-            subject: path.stem
-            for path in sorted(self._record_path("any").parent.glob("*.json"))
-            if path.stem not in but
-            for subject in self.record(path.stem).get("subjects", ())
-            if self._table(subject).is_file()
+            subject: name
+            for name in self.sources()
+            if name not in but
+            for subject in self.record(name).get("subjects", ())
+            if self._table(subject, name).is_file()
         }
+
+    def sources(self) -> list[str]:
+        """The names of the sources that have a record."""
+        found = []
+        for place, _ in files_in(self.root / RECORDS):
+            with suppress(UsageError):  # no source can be called so
+                if place.suffix == ".json":
+                    found.append(checked(place.with_suffix("")).as_posix())
+        return found
 
     def require_free_for(self, name: str, video: Mapping[str, str]) -> None:
         """Raise UsageError if the files of ``name`` are of another video.
@@ -137,19 +149,24 @@ class Outputs:
                 "overwrite=True",
             )
 
-    def tidy(self) -> None:
-        """Remove what killed processes left; once a process, see ``files.temporaries``."""
+    def tidy(self, name: str) -> None:
+        """Remove what killed processes left where the files of the source ``name`` are written.
+
+        Once a process, see ``files.temporaries``.
+        """
         folders = edition_named(self.edition).folders.values()
-        for name in ("", TABLES, RECORDS, *folders):
-            remove_abandoned(self.root / name)
+        remove_abandoned(self.root)
+        for folder in (TABLES, RECORDS, *folders):
+            remove_abandoned((self.root / folder / checked(name)).parent)
 
     def ours(self) -> set[str]:
         """What avaffect wrote here or is about to, relative to the folder."""
         found: set[str] = set()
-        for path in self._record_path("any").parent.glob("*.json"):
-            found |= _named(self.record(path.stem))
-        for path in (self.root / WORK).glob("*.claims"):
-            found |= read_claims(path)
+        for name in self.sources():
+            found |= _named(self.record(name))
+        for place, path in files_in(self.root / WORK):
+            if place.suffix == ".claims":
+                found |= read_claims(path)
         return found
 
     def require_ours(self, paths: Iterable[Path], ours: Iterable[str] = ()) -> None:
@@ -176,15 +193,16 @@ class Outputs:
         Raises:
             ForeignFileError: something is in the way that avaffect did not write.
         """
-        path = self._record_path(name)
+        path, subject = self._record_path(name), joined(PurePath(name))
         if path.exists() and "key" not in self.record(name):
             raise foreign(path)
         self.require_ours(
-            [*self._files(name), *self.single_paths], self._ours_of(name, [name], made_with)
+            [*self._files(subject, name), *self.single_paths],
+            self._ours_of(name, [subject], made_with),
         )
 
-    def read(self, record: Mapping[str, Any]) -> list[Prediction]:
-        """The predictions of an earlier run, filled as its text files are.
+    def read(self, name: str, record: Mapping[str, Any]) -> list[Prediction]:
+        """The predictions of an earlier run of the source ``name``, filled as its text files are.
 
         They come from the tables of its record.
 
@@ -193,7 +211,7 @@ class Outputs:
         """
         predictions = []
         for subject in record["subjects"]:
-            table = self._table(subject)
+            table = self._table(subject, name)
             columns, about = read_table(table)
             with reading(table, FormatError, "is no longer what was written"):
                 limits = about.get("au_thresholds")
@@ -211,7 +229,7 @@ class Outputs:
             OutputError: if a file cannot be written.
         """
         subjects = [one.subject for one in result.predictions]
-        planned = [path for one in subjects for path in self._files(one)]
+        planned = [path for one in subjects for path in self._files(one, name)]
         video = result.about.get("video")
         sha256 = str(video.get("sha256", "")) if isinstance(video, dict) else ""
         ours = self._ours_of(name, subjects, sha256)
@@ -220,17 +238,18 @@ class Outputs:
         write_claims(claims, ours | {relative(path, self.root) for path in planned})
         paths = []
         for prediction, filled in zip(result.predictions, result.written, strict=True):
-            if self.files:
-                paths += [
-                    write_challenge(filled, task, self.root, self.edition) for task in filled.tasks
-                ]
-            table = self._table(prediction.subject)
+            for task in filled.tasks if self.files else ():
+                path = self._text(prediction.subject, name, task)
+                labels = labels_of(filled, task, self.edition)
+                write_annotations(path, labels, task, self.edition)
+                paths.append(path)
+            table = self._table(prediction.subject, name)
             about = {"subject": prediction.subject, **result.about}
             if prediction.au_thresholds is not None:
                 about["au_thresholds"] = prediction.au_thresholds.tolist()
             write_table(table, prediction.columns(), about)
             paths.append(table)
-        self.drop(set(self.record(name).get("subjects", ())) - set(subjects))
+        self.drop(name, set(self.record(name).get("subjects", ())) - set(subjects))
         write_json(
             self._record_path(name),
             {
@@ -248,7 +267,7 @@ class Outputs:
         )
         with suppress(OSError):
             claims.unlink()
-            claims.parent.rmdir()  # unless something else is in it
+            remove_empty(claims.parent, self.root)
         return paths
 
     def name_single(self, name: str) -> None:
@@ -257,30 +276,30 @@ class Outputs:
         if record.get("single") != (single := self._single(record)):
             write_json(self._record_path(name), {**record, "single": single})
 
-    def drop(self, subjects: set[str]) -> None:
-        """Delete the tables and challenge files of ``subjects``, as far as they are ours."""
+    def drop(self, name: str, subjects: Iterable[str]) -> None:
+        """Delete the files of ``subjects`` of the source ``name``, as far as they are ours."""
+        subjects = list(subjects)
         ours = self.ours() if subjects else set()
-        for subject in subjects:
-            for path in self._files(subject):
-                if relative(path, self.root) in ours:
-                    path.unlink(missing_ok=True)
+        for path in (path for subject in subjects for path in self._files(subject, name)):
+            if relative(path, self.root) in ours:
+                path.unlink(missing_ok=True)
+                remove_empty(path.parent, self.root)
 
-    def _files(self, subject: str) -> list[Path]:
-        """The table and the challenge files that a subject may have."""
-        name = subject_file_name(subject)
-        folders = edition_named(self.edition).folders.values()
-        return [self._table(subject), *(self.root / folder / name for folder in folders)]
+    def _files(self, subject: str, name: str) -> list[Path]:
+        """The table and the challenge files that a subject of the source ``name`` may have."""
+        tasks = edition_named(self.edition).folders
+        return [self._table(subject, name), *(self._text(subject, name, task) for task in tasks)]
 
     def _ours_of(self, name: str, subjects: Iterable[str], sha256: str) -> set[str]:
         """What is ours of a source: its record names it, or a table itself says so."""
         found = _named(self.record(name)) | read_claims(self._claims_path(name))
         for subject in subjects:
             # A table tells its own story, which stands for a record that was lost.
-            if (table := self._table(subject)).is_file() and sha256:
+            if (table := self._table(subject, name)).is_file() and sha256:
                 with suppress(AvaffectError, LookupError, TypeError):
                     about = read_about(table)
                     if about["subject"] == subject and about["video"]["sha256"] == sha256:
-                        found |= {relative(path, self.root) for path in self._files(subject)}
+                        found |= {relative(path, self.root) for path in self._files(subject, name)}
         return found
 
     def _single(self, record: Mapping[str, Any]) -> list[str]:
@@ -288,13 +307,22 @@ class Outputs:
         return sorted(named | set(record.get("single", ())))
 
     def _claims_path(self, name: str) -> Path:
-        return self.root / WORK / f"{name}.claims"
+        return self.root / WORK / f"{checked(name)}.claims"
 
-    def _table(self, subject: str) -> Path:
-        return self.root / TABLES / f"{subject_file_name(subject).removesuffix('.txt')}.parquet"
+    def _table(self, subject: str, name: str) -> Path:
+        return self.root / TABLES / f"{_place(subject, name)}.parquet"
+
+    def _text(self, subject: str, name: str, task: str) -> Path:
+        folder = edition_named(self.edition).folders[task]
+        return self.root / folder / f"{_place(subject, name)}.txt"
 
     def _record_path(self, name: str) -> Path:
-        return self.root / RECORDS / f"{name}.json"
+        return self.root / RECORDS / f"{checked(name)}.json"
+
+
+def _place(subject: str, name: str) -> PurePath:
+    subject_file_name(subject)
+    return place_of(subject, checked(name))
 
 
 def _named(record: Mapping[str, Any]) -> set[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from avaffect.challenge.known import ways
 from avaffect.config import AnalysisConfig, PredictConfig
 from avaffect.errors import FeatureError, UnknownNameError, UsageError, boundary
+from avaffect.files.temporaries import temporary_folder
 from avaffect.media.local import local_path
 from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
@@ -208,8 +209,7 @@ def predict(
     parse_smoothing(config.smooth, predictor.smooth)
     if is_preprocessed(source):
         return predict_folder(source, config, predictor).on(device)
-    with tempfile.TemporaryDirectory(prefix="avaffect-") as name:
-        work = Path(name)
+    with temporary_folder(Path(tempfile.gettempdir()), "avaffect") as work:
         if is_voice(source, config.analysis.media):
             result = predict_voice(source, config, predictor, work, on_event=on_event)
         else:
@@ -277,6 +277,8 @@ def predict_video(
         kept = {**about, "configuration": analysis_config.to_dict()}
         with store.alone():
             keep_subjects(store, found, subjects, wanted, kept, sound)
+            if name is not None:
+                store.name_as(name)
     about |= {
         "frames": found.report.frames,
         "damage": damage(found.report),
@@ -332,6 +334,8 @@ def predict_voice(
     with folder.alone():
         sha256 = sha256 or video_hash(sound)
         preprocess_voice(sound, sha256, folder, config.analysis, on_event, name)
+        if name is not None:
+            folder.name_as(name)
     return replace(predict_folder(folder.root, config, predictor), source=sound)
 
 

@@ -140,6 +140,11 @@ class Folder:
             self._claims.unlink()
             self.work.rmdir()  # unless a pass is in it
 
+    def name_as(self, name: str) -> None:
+        """Write down that the results are called so, and not as the video's file is."""
+        if self.record().get("name") != name:
+            self.write_record({**self.record(), "name": name})
+
     def alone(self) -> AbstractContextManager[None]:
         """A block in which no other process writes here; see ``files.lock``.
 
