@@ -134,7 +134,7 @@ class AnalysisConfig:
     faces: FaceConfig = field(default_factory=FaceConfig)
     audio: AudioConfig | None = field(default_factory=AudioConfig)
     voice: str | None = None
-    encoders: tuple[str, ...] = ("efficientnet-lite0", "starter-1-face")
+    encoders: tuple[str, ...] = ("efficientnet-lite0", "starter-2-face")
     sound_rate: float = 25.0
 
     def __post_init__(self) -> None:
@@ -169,7 +169,7 @@ class PredictConfig:
             the zero of the file's own clock.
     """
 
-    model: str = "starter-1"
+    model: str = "starter-2"
     frame_model: str = "auto"
     tasks: tuple[str, ...] = ("va", "expr", "au")
     missing: str = "linear"

@@ -39,7 +39,7 @@ def models() -> None:
       avaffect models fetch
       avaffect models fetch centerface enet_b0_8_va_mtl
       avaffect models verify
-      avaffect models card starter-1
+      avaffect models card starter-2
     """
 
 
@@ -152,7 +152,7 @@ def fetch(names: tuple[str, ...], everything: bool, offline: bool | None) -> Non
 
 
 @models.command("card")
-@click.argument("name", default="starter-1")
+@click.argument("name", default="starter-2")
 def show_card(name: str) -> None:
     """Print a model's card: training data, figures, weaknesses, what not to use it for.
 

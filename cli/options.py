@@ -21,7 +21,7 @@ _FACES = FaceConfig()
 # Tests hold these to the registries, whose modules would make `--help` slow.
 DETECTORS = ("blazeface-full", "blazeface-back", "centerface", "mtcnn", "s3fd")
 FRAME_MODELS = ("starter-1-face", "fer", "enet_b0_8_va_mtl", "mobilevit_va_mtl", "mbf_va_mtl")
-ENCODERS = ("efficientnet-lite0", *FRAME_MODELS)
+ENCODERS = ("efficientnet-lite0", "starter-2-face", *FRAME_MODELS)
 CLOCKS = ("frame", "media")
 POLICIES = ("linear", "nearest", "previous", "invalid")
 FEATURES = ("auto", "light", "full")

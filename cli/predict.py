@@ -37,7 +37,7 @@ from avaffect.errors import UsageError
     help="What to predict; several with commas.",
 )
 @click.option(
-    "-m", "--model", default="starter-1", show_default=True, help="Which model predicts."
+    "-m", "--model", default="starter-2", show_default=True, help="Which model predicts."
 )
 @click.option(
     "--checkpoint",
@@ -104,8 +104,8 @@ def predict(
     records/VIDEO.json with the whole configuration; of videos of one name in several folders, in
     these folders (tables/P01/session1.parquet).
 
-    The default model, starter-1, was not trained on Aff-Wild2, and its AU are proxies: see
-    `avaffect models card starter-1`. With --checkpoint a model of your own predicts.
+    The default model, starter-2, was not trained on Aff-Wild2, and is for research only: see
+    `avaffect models card starter-2`. With --checkpoint a model of your own predicts.
     Sound files are judged by the voice alone.
 
     \b

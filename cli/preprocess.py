@@ -27,9 +27,8 @@ from avaffect.config import AnalysisConfig, FaceConfig
     "encoders",
     type=NameChoice(ENCODERS, "encoder"),
     multiple=True,
-    default=("efficientnet-lite0", "starter-1-face"),
-    show_default=True,
-    help="Net to run on each aligned face; may be given several times.",
+    help="Net to run on each aligned face; may be given several times.  [default: "
+    "efficientnet-lite0 and that of `predict`'s default model]",
 )
 @click.option(
     "--crop-size",
@@ -96,11 +95,12 @@ def preprocess(
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
     default = PredictConfig(noncommercial=not options["no_nc"])
+    wanted = with_features(default, "full").analysis
     if voice is None:
-        voice = not no_audio and with_features(default).analysis.voice is not None
+        voice = not no_audio and wanted.voice is not None
     config = analysis_config(
         options,
-        encoders=encoders,
+        encoders=encoders or wanted.encoders,
         audio=None if no_audio else AudioConfig(),
         voice=DEFAULT_VOICE if voice else None,
         sound_rate=sound_rate,

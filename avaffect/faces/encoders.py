@@ -218,6 +218,15 @@ def _starter1_face(device: str) -> Encode:
     return _chunked(run, 1) if device == "cpu" else run
 
 
+def _starter2_face(device: str) -> Encode:
+    net = OnnxNet(model_path("starter-2-face"), device=device)
+
+    def run(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return net(crops)[0]
+
+    return _chunked(run, 1) if device == "cpu" else run
+
+
 def _emotiefflib(model: str, mean: Sequence[float], std: Sequence[float]) -> Builder:
     # The nets' classes: anger, contempt, disgust, fear, happiness, neutral, sadness, surprise;
     # contempt, which ABAW does not have, counts as Other.
@@ -270,10 +279,17 @@ ENCODERS: dict[str, EncoderSpec] = {
         EncoderSpec(
             "starter-1-face", FER2013_48, 8, "float32", ("starter-1-face",), _starter1_face
         ),
+        # 8 expressions, valence, arousal, 12 units; the crop is that which `preprocess` keeps.
+        EncoderSpec(
+            "starter-2-face", AFFWILD2, 22, "float32", ("starter-2-face",), _starter2_face
+        ),
         EncoderSpec("fer", FER2013, 8, "float32", ("fer",), _fer),
         _emotiefflib_spec("enet_b0_8_va_mtl", 224, _IMAGENET),
         _emotiefflib_spec("mobilevit_va_mtl", 224, _IMAGENET),
         _emotiefflib_spec("mbf_va_mtl", 112, _HALF),
     )
 }
-FRAME_MODELS = tuple(name for name in ENCODERS if name != "efficientnet-lite0")
+# What starter-1 can look through; the net of starter-2 is read by that alone.
+FRAME_MODELS = tuple(
+    name for name in ENCODERS if name not in ("efficientnet-lite0", "starter-2-face")
+)

@@ -134,7 +134,7 @@ class ModelFile:
     @property
     def noncommercial(self) -> bool:
         """Whether the licence forbids commercial use, as Creative Commons' ``NC`` does."""
-        return bool(re.search(r"\bNC\b|non-?commercial", self.licence, re.IGNORECASE))
+        return bool(re.search(r"\bNC\b|non-?commercial|research", self.licence, re.IGNORECASE))
 
     @property
     def expected_bytes(self) -> int | None:
@@ -156,6 +156,8 @@ _EMOTIEFF = (
     "affectnet_emotions/onnx/"
 )
 _MIB = 1 << 20
+# Of nets that were trained on pictures which their makers give for research alone.
+RESEARCH = "research only"
 # No net of the zoo comes near this.
 _MOST_BYTES = 512 * _MIB
 
@@ -217,7 +219,7 @@ def _emotieff(name: str, blob: str) -> ModelFile:
 
 
 def _packaged(name: str, size: int, digest: str, licence: str, task: str) -> ModelFile:
-    """A net that was trained here (`training/`) and comes with avaffect."""
+    """A net that was trained here (`starter_training/`) and comes with avaffect."""
     file = f"{name}.onnx"
     check = Check("sha256", digest)
     return ModelFile(name, file, size, check, licence, task, (PackagedSource(f"shipped/{file}"),))
@@ -225,11 +227,19 @@ def _packaged(name: str, size: int, digest: str, licence: str, task: str) -> Mod
 
 _MODELS = (
     _packaged(
+        "starter-2-face",
+        1_944_900,
+        "4c35532d065faef309a69c379c0329669018f4ed5ec86835d0aeab1bbfd5a67b",
+        RESEARCH,
+        "8 expressions, valence, arousal, 12 units of a face, the default (MobileFaceNet, FER+, "
+        "RAF-DB, AffectNet)",
+    ),
+    _packaged(
         "starter-1-face",
         6_803_832,
         "eaf9c38d77df63f63dfa8672d4343954f1b00489988e601182359986ded3b3bd",
-        "Apache-2.0",
-        "7 expressions of a face, calibrated, the default (Lite0, FER2013)",
+        RESEARCH,
+        "7 expressions of a face, calibrated (Lite0, FER2013)",
     ),
     _packaged(
         "starter-1-voice",
@@ -341,7 +351,7 @@ DEFAULT_MODELS = (
     "face-landmarker",
     "efficientnet-lite0",
     "silero-vad",
-    "starter-1-face",
+    "starter-2-face",
     "starter-1-voice",
 )
 

@@ -171,7 +171,7 @@ def predict(
     Args:
         source: a video or sound file, or a folder that ``preprocess`` wrote.
         task: ``va``, ``expr``, ``au``, several of them, or ``all``.
-        model: a built-in model, ``starter-1`` unless told otherwise.
+        model: a built-in model, ``starter-2`` unless told otherwise.
         checkpoint: folder that ``train`` wrote, to predict with that model instead.
         missing: what `Result.written` and the challenge's files hold in frames without a value:
             ``linear``, ``nearest``, ``previous`` or ``invalid``.

@@ -47,9 +47,19 @@ def _starter1(config: PredictConfig) -> Predictor:
     return Starter1(frame_model, voice=config.noncommercial)
 
 
+def _starter2(config: PredictConfig) -> Predictor:
+    from avaffect.predictors.starter.starter2 import Starter2
+
+    if config.frame_model != "auto":
+        # Through another net it is starter-1.
+        return _starter1(config)
+    return Starter2(nets=config.noncommercial)
+
+
 PREDICTORS: dict[str, Callable[[PredictConfig], Predictor]] = {
     "starter-0": _starter0,
     "starter-1": _starter1,
+    "starter-2": _starter2,
 }
 
 

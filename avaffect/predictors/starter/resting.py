@@ -30,44 +30,63 @@ PRIOR_SECONDS = 2.0
 _FLOOR = 1e-4
 
 
-def resting_shift(opinion: Values, active: Values, seconds: NDArray[np.floating]) -> Values:
-    """How far a net's opinion of a subject at rest lies from that of resting people.
+def rest_offset(
+    scores: NDArray[np.floating],
+    active: Values,
+    seconds: NDArray[np.floating],
+    people: NDArray[np.float64],
+) -> Values:
+    """How far a net's scores of a subject at rest lie from those of resting people.
 
     Args:
-        opinion: float32 [N, 8], probabilities in the order of ``EXPRESSIONS``, Other 0; NaN rows
-            do not count.
+        scores: [N, K], logarithms of odds or probabilities; NaN rows do not count.
         active: float32 [N, 12], activation of the action units, 0..1.
         seconds: [N], how long each frame stands for.
+        people: float64 [K], the mean scores of resting people.
 
     Returns:
-        float32 [7], in nats; zeros where the subject was never seen at rest.
+        float32 [K]; zeros where the subject was never seen at rest.
     """
-    require_shape("opinion", opinion, (None, len(EXPRESSIONS)))
-    require_shape("active", active, (len(opinion), None))
-    require_shape("seconds", seconds, (len(opinion),))
-    seen = ~(np.isnan(opinion[:, 0]) | np.isnan(active).any(axis=1))
+    require_shape("scores", scores, (None, len(people)))
+    require_shape("active", active, (len(scores), None))
+    require_shape("seconds", seconds, (len(scores),))
+    seen = ~(np.isnan(scores[:, 0]) | np.isnan(active).any(axis=1))
     calm = np.clip(1 - active[seen].max(axis=1, initial=0) / ACTIVE, 0, 1)
     weight = np.asarray(seconds, np.float64)[seen] * calm
     total = float(weight.sum())
     if total == 0:
-        return np.zeros(len(CLASSES), np.float32)
-    mean = weight @ _logs(opinion[seen]) / total
-    shift = total / (total + PRIOR_SECONDS) * (mean - resting_people())
-    return np.asarray(shift, np.float32)
+        return np.zeros(len(people), np.float32)
+    offset = total / (total + PRIOR_SECONDS) * (weight @ scores[seen] / total - people)
+    return np.asarray(offset, np.float32)
+
+
+def resting_shift(
+    opinion: Values,
+    active: Values,
+    seconds: NDArray[np.floating],
+    people: NDArray[np.float64],
+) -> Values:
+    """:func:`rest_offset` of the logarithms of probabilities [N, 8], in nats.
+
+    Of the first K classes, as ``people`` [K] knows them.
+    """
+    require_shape("opinion", opinion, (None, len(EXPRESSIONS)))
+    return rest_offset(_logs(opinion[:, : len(people)]), active, seconds, people)
 
 
 def shifted(opinion: Values, shift: Values) -> Values:
-    """float32 [N, 8], ``opinion`` [N, 8] with ``shift`` [7] taken off; NaN rows stay NaN."""
-    logs = _logs(opinion) - shift
+    """float32 [N, 8], ``opinion`` [N, 8] with ``shift`` [K] taken off; NaN rows stay NaN."""
+    classes = len(shift)
+    logs = _logs(opinion[:, :classes]) - shift
     odds = np.exp(logs - logs.max(axis=1, keepdims=True))
     out = np.zeros_like(opinion)
-    out[:, :7] = odds / odds.sum(axis=1, keepdims=True)
+    out[:, :classes] = odds / odds.sum(axis=1, keepdims=True)
     out[np.isnan(opinion[:, 0])] = np.nan
     return out
 
 
 def _logs(opinion: Values) -> NDArray[np.float64]:
-    return np.log(np.maximum(opinion[:, :7].astype(np.float64), _FLOOR))
+    return np.log(np.maximum(opinion.astype(np.float64), _FLOOR))
 
 
 @cache

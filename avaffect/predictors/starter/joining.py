@@ -1,0 +1,77 @@
+"""How the built-in models put face and voice together, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.labels import EXPRESSIONS
+from avaffect.predictors.interface import chunks
+from avaffect.predictors.starter import fusion
+from avaffect.predictors.starter.expressions import with_other
+from avaffect.predictors.starter.reading import Pose, face_trust
+from avaffect.predictors.starter.speaking import lips_move
+from avaffect.predictors.starter.valence_arousal import va_of_face
+from avaffect.store.subject import SubjectFeatures
+
+Values = NDArray[np.float32]
+
+VOICE = "voice"
+
+
+class Estimate(NamedTuple):
+    """Expressions [n, 8], valence and arousal [n, 2] and their interval [n, 2, 2]; NaN: none."""
+
+    expr: Values
+    va: Values
+    interval: Values
+
+
+class Joined(NamedTuple):
+    """An :class:`Estimate` of all frames, and bool [N] where the voice had a part in it."""
+
+    expr: Values
+    va: Values
+    interval: Values
+    heard: NDArray[np.bool_]
+
+
+def join(
+    subject: SubjectFeatures, pose: Pose, face: Callable[[slice], Estimate], listens: bool
+) -> Joined:
+    """Face and voice of all frames, pooled by ``fusion`` where the lips move.
+
+    Args:
+        subject: whose voice is read.
+        pose: of its face.
+        face: what the face says in some rows.
+        listens: False leaves the voice out.
+    """
+    frames, by = subject.frames, fusion.weights()
+    expr = np.full((frames, len(EXPRESSIONS)), np.nan, np.float32)
+    va = np.full((frames, 2), np.nan, np.float32)
+    interval = np.full((frames, 2, 2), np.nan, np.float32)
+    heard = np.zeros(frames, bool)
+    trust = fusion.Trust(
+        face_trust(pose, np.asarray(subject.presence)),
+        lips_move(pose.gap, np.asarray(subject.times)),
+    )
+    for rows in chunks(frames):
+        seen, voice = face(rows), _voice(subject, rows, listens)
+        kept = fusion.Trust(trust.face[rows], trust.voice[rows])
+        expr[rows] = with_other(fusion.pool(seen.expr, voice.expr, kept, by))
+        va[rows] = fusion.blend(seen.va, voice.va, kept, by)
+        interval[rows] = fusion.blend(seen.interval, voice.interval, kept, by)
+        heeded = (kept.voice > 0) | np.isnan(seen.expr[:, 0])
+        heard[rows] = heeded & ~np.isnan(voice.expr[:, 0])
+    return Joined(expr, va, interval, heard)
+
+
+def _voice(subject: SubjectFeatures, rows: slice, listens: bool) -> Estimate:
+    expr = np.full((rows.stop - rows.start, len(EXPRESSIONS)), np.nan, np.float32)
+    if listens and VOICE in subject.names:
+        expr[:] = subject.array(VOICE, rows.start, rows.stop)[:, :8]
+    return Estimate(expr, *va_of_face(expr))

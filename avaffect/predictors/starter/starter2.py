@@ -1,0 +1,165 @@
+"""``starter-2``: what avaffect says without being trained by the user.
+
+* EXPR: a face net's opinion (``starter-2-face``), less what it says of the subject at rest
+  (``resting``), and a voice net's, put together by ``joining``.
+* VA: the face net's, and the voice's; the interval is where raters' means lie for faces of such
+  expressions (``valence_arousal``).
+* AU: of each unit the better of two, on pictures that neither learnt from: the face net, less what
+  it says of the subject at rest, or the proxies from blendshapes (``unit_proxies``).
+
+The face net was trained on FER+, RAF-DB and AffectNet, which are for research only. Without it
+(``noncommercial=False``) the expression follows from the action units by rules, and the rest from
+that. What both are worth stands in ``docs/models/starter-2.md``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avaffect.arrays import ArrayRecord
+from avaffect.labels import ACTION_UNITS, EXPRESSIONS
+from avaffect.predictions.prediction import Prediction
+from avaffect.predictors.interface import prediction_of, require_arrays
+from avaffect.predictors.starter.expressions import prototype_opinion
+from avaffect.predictors.starter.joining import VOICE, Estimate, join
+from avaffect.predictors.starter.neutral import seconds_each
+from avaffect.predictors.starter.reading import active_units, read_net, read_pose
+from avaffect.predictors.starter.resting import rest_offset, resting_shift, shifted
+from avaffect.predictors.starter.unit_proxies import unit_proxies
+from avaffect.predictors.starter.valence_arousal import va_of_face
+from avaffect.store.subject import SubjectFeatures
+
+Values = NDArray[np.float32]
+
+FACE_NET = "starter-2-face"
+# What the face net gives: probabilities of the expressions, valence and arousal, of the units.
+EXPR, VA, UNITS = slice(0, 8), slice(8, 10), slice(10, 22)
+SIZE = 22
+FIGURES = Path(__file__).with_name("starter2.json")
+_FLOOR = 1e-4
+
+NOTES = (
+    "starter-2 was not trained on Aff-Wild2 nor on any video; its face net knows the pictures of "
+    "FER+, RAF-DB and AffectNet",
+    "its valence and arousal follow nets that were trained on AffectNet's, and people's ratings; "
+    "the interval is where 90 % of faces with such expressions lie",
+    "no labels of action units were used; AU_p are scores and no probabilities, intensities are "
+    "not FACS' A to E",
+)
+FOR_RESEARCH = (
+    "its face net (FER+, RAF-DB, AffectNet) and voice net (RAVDESS) are for research and "
+    "non-commercial use only; noncommercial=False leaves them out"
+)
+FREE = "the nets for research were left out: expressions follow from action units by rules"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rest(ArrayRecord):
+    """What the face net says of resting people, and which units are read from it.
+
+    Attributes:
+        expression: float64 [8], mean logarithms of the expressions' probabilities.
+        units: float64 [12], mean logits of the units.
+        from_net: bool [12], the units that the net reads better than the blendshapes do.
+    """
+
+    expression: NDArray[np.float64]
+    units: NDArray[np.float64]
+    from_net: NDArray[np.bool_]
+
+
+@cache
+def rest() -> Rest:
+    """The packaged figures; ``starter_training/face_figures.py`` measures them."""
+    facts = json.loads(FIGURES.read_text(encoding="utf-8"))
+    return Rest(
+        np.array([facts["resting"]["log_probability"][name] for name in EXPRESSIONS]),
+        np.array([facts["resting"]["unit_logit"][name] for name in ACTION_UNITS]),
+        np.array([facts["units"][name]["read_from"] == "net" for name in ACTION_UNITS]),
+    )
+
+
+class Starter2:
+    """The predictor ``starter-2``.
+
+    Args:
+        nets: False leaves out the nets that are for research only.
+    """
+
+    tasks: tuple[str, ...] = ("va", "expr", "au")
+    smooth: str = "gaussian:0.5"
+    name: str = "starter-2"
+
+    def __init__(self, nets: bool = True) -> None:
+        self._nets = nets
+        self.needs: tuple[str, ...] = ("face_pose", FACE_NET, VOICE) if nets else ("face_pose",)
+        # Of a sound file there are no faces, and a folder may have been made without the voice.
+        self.optional: tuple[str, ...] = self.needs if nets else ()
+        self.notes: tuple[str, ...] = (*NOTES, FOR_RESEARCH if nets else FREE)
+
+    def require_settings(self, configuration: Mapping[str, Any]) -> None:
+        """Any settings will do."""
+
+    def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
+        """See :class:`avaffect.predictors.interface.Predictor`."""
+        self._require(subject)
+        times = np.asarray(subject.times)
+        pose = read_pose(subject)
+        active = active_units(pose, times)
+        presence, intensity = unit_proxies().presence(active), unit_proxies().intensity(active)
+        if self._nets:
+            said = read_net(subject, FACE_NET, SIZE)
+            seconds, by = seconds_each(times), rest()
+            shift = resting_shift(said[:, EXPR], active, seconds, by.expression)
+            units = _units(said[:, UNITS], active, seconds, by)
+            presence = np.where(by.from_net, units, presence)
+            intensity = np.where(by.from_net, units * np.float32(5), intensity)
+
+        def face(rows: slice) -> Estimate:
+            if not self._nets:
+                expr = prototype_opinion(active[rows])
+                return Estimate(expr, *va_of_face(expr))
+            expr = shifted(said[rows, EXPR], shift)
+            va = said[rows, VA]
+            return Estimate(expr, va, _around(va, va_of_face(expr)[1]))
+
+        expr, va, interval, heard = join(subject, pose, face, self._nets)
+        return prediction_of(
+            subject,
+            self.name,
+            va=va if "va" in tasks else None,
+            va_interval=interval if "va" in tasks else None,
+            expr=expr if "expr" in tasks else None,
+            au=presence if "au" in tasks else None,
+            au_intensity=intensity if "au" in tasks else None,
+            heard=heard,
+        )
+
+    def _require(self, subject: SubjectFeatures) -> None:
+        """Raise FeatureError where an array is missing and not for want of a picture or sound."""
+        listens = VOICE in self.needs and VOICE in subject.names
+        only_sound = listens and "face_pose" not in subject.names
+        faces = ("face_pose", FACE_NET) if self._nets else ("face_pose",)
+        require_arrays(self, subject, () if only_sound else faces)
+
+
+def _units(said: Values, active: Values, seconds: NDArray[np.float64], by: Rest) -> Values:
+    """float32 [N, 12], probabilities of units over the subject's own resting face."""
+    sure = np.clip(said.astype(np.float64), _FLOOR, 1 - _FLOOR)
+    logits = np.log(sure / (1 - sure))
+    logits -= rest_offset(logits, active, seconds, by.units)
+    return (1 / (1 + np.exp(-logits))).astype(np.float32)
+
+
+def _around(va: Values, interval: Values) -> Values:
+    """``interval`` [n, 2, 2], made wider where ``va`` [n, 2] lies outside of it."""
+    low, high = np.minimum(interval[..., 0], va), np.maximum(interval[..., 1], va)
+    return np.stack([low, high], axis=-1)

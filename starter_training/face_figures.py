@@ -1,0 +1,105 @@
+"""Measure what ``starter-2`` must know of its face net: resting people, and whom to ask for units.
+
+    python starter_training/face_figures.py --faces work/faces --onnx work/face/starter-2-face.onnx
+
+On the validation parts of FER+ and AffectNet, which the net did not learn from. Writes
+``avaffect/predictors/starter/starter2.json``: what the net says of neutral faces on average, and
+for each unit how well the net and the blendshapes tell the expression that shows it from a
+neutral face. ``starter-2`` reads a unit from the better of the two. Minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from face_data import Faces, load_faces
+from face_export import says
+from face_points import Points
+from face_scores import unit_aucs
+from face_spoils import upright
+from face_units import read_units
+from numpy.typing import NDArray
+
+from avaffect.files.atomic import write_json
+from avaffect.labels import ACTION_UNITS, EXPRESSIONS
+
+OUT = Path(__file__).parents[1] / "avaffect" / "predictors" / "starter" / "starter2.json"
+# The sets whose pictures show whole faces, on which units can be read.
+SETS = ("ferplus", "affectnet8")
+SIDE = 112
+FLOOR = 1e-4
+
+
+def blendshapes(folder: Path, name: str) -> NDArray[np.float32]:
+    """float32 [N, 12], what the blendshapes say of each unit; NaN where the face is not sure."""
+    with np.load(folder / name / "points.npz", allow_pickle=False) as file:
+        points = Points(**file)
+    return read_units(points, Path("nothing")).blendshapes
+
+
+def logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    sure = np.clip(probabilities.astype(np.float64), FLOOR, 1 - FLOOR)
+    return np.log(sure / (1 - sure))
+
+
+def measure(
+    faces: Faces, said: NDArray[np.float32], rows: NDArray[np.int64], shapes: NDArray[np.float32]
+) -> dict[str, Any]:
+    """AUCs of a set by who is asked; ``said`` [n, 22] and ``shapes`` [n, 12] are of ``rows``."""
+    read = np.isfinite(shapes).all(axis=1)
+    return {
+        "net": unit_aucs(faces, rows[read], said[read, 10:]),
+        "blendshapes": unit_aucs(faces, rows[read], shapes[read]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--faces", type=Path, required=True, help="what face_points.py wrote")
+    parser.add_argument("--onnx", type=Path, required=True, help="what face_export.py wrote")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    areas: dict[str, Any] = {}
+    resting = []
+    for name in SETS:
+        faces = load_faces(options.faces, name)
+        rows = faces.rows("validation")
+        crops = (upright(faces.pictures[row], faces.matrices[row], SIDE) for row in rows)
+        said = says(options.onnx, crops)
+        areas[name] = measure(faces, said, rows, blendshapes(options.faces, name)[rows])
+        resting.append(said[faces.labels.label[rows] == EXPRESSIONS.index("Neutral")])
+    # Each set counts alike.
+    means = [
+        (np.log(np.maximum(each[:, :8], FLOOR)).mean(axis=0), logits(each[:, 10:]).mean(axis=0))
+        for each in resting
+    ]
+    expression, units = (np.mean(column, axis=0, dtype=np.float64) for column in zip(*means, strict=True))
+    table = {}
+    for unit in ACTION_UNITS:
+        row = {
+            who: round(float(np.mean([areas[name][who][unit] for name in SETS])), 3)
+            for who in ("net", "blendshapes")
+        }
+        table[unit] = row | {"read_from": max(row, key=lambda who: row[who])}
+    write_json(
+        options.out,
+        {
+            "resting": {
+                "log_probability": dict(zip(EXPRESSIONS, expression.round(4).tolist(), strict=True)),
+                "unit_logit": dict(zip(ACTION_UNITS, units.round(4).tolist(), strict=True)),
+                "pictures": sum(len(each) for each in resting),
+            },
+            "units": table,
+            "by_set": areas,
+            "made_by": "starter_training/face_figures.py, on validation parts",
+        },
+    )
+    for unit, row in table.items():
+        print(unit, row)
+
+
+if __name__ == "__main__":
+    main()
