@@ -25,6 +25,7 @@ from avaffect.config import SAMPLE_RATE, AudioConfig
 from avaffect.errors import FeatureError, UsageError
 from avaffect.files.outside import reading
 from avaffect.files.tensors import ArraySpec
+from avaffect.moments import Moments
 from avaffect.progress import EventCallback, Progress, ignore_events
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ Bands = Callable[[Floats, NDArray[np.int64]], Floats]
 
 FLOOR = 1e-10
 TOP_DB = 80.0
+# Below float32's own resolution a column is constant.
+_SINGLE = 1e-7
 
 _BLOCK = SAMPLE_RATE * 4
 # A lone frame has no step, and a damaged file may claim hours between two frames.
@@ -194,21 +197,10 @@ def _normalised(
     on_event: EventCallback,
 ) -> Iterator[AudioChunk]:
     frames = len(times)
-    count, mean, squares = 0, np.zeros(1), np.zeros(1)
+    moments = Moments(config.n_mfcc + config.n_mels)
     for chunk in _counted(_raw(sound, times, config, device), 2 * frames, frames, on_event):
-        values = chunk.values[chunk.has_sound].astype(np.float64)
-        if not len(values):
-            continue
-        # Chan's merge of two means and sums of squares: exact where E[x^2] - E[x]^2 cancels.
-        own = values.mean(axis=0)
-        new = count + len(values)
-        squares = squares + np.square(values - own).sum(axis=0)
-        squares = squares + np.square(own - mean) * (count * len(values) / new)
-        mean = mean + (own - mean) * (len(values) / new)
-        count = new
-    deviation = np.sqrt(squares / max(count, 1))
-    # Below float32's own resolution a column is constant.
-    deviation[deviation <= 1e-7 * np.abs(mean)] = np.inf
+        moments.add(chunk.values, chunk.has_sound)
+    mean, deviation = moments.result(_SINGLE, constant=np.inf)
     again = _counted(_raw(sound, times, config, device), 2 * frames, frames, on_event, frames)
     for chunk in again:
         scaled = ((chunk.values - mean) / deviation).astype(np.float32)
