@@ -14,7 +14,8 @@ from avaffect.files.tensors import Array, ArraySpec
 from avaffect.media.probe import first_frame_time
 from avaffect.media.sound import SoundInfo, extract_sound
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.sound.mfcc import AUDIO, audio_features, audio_specs, window_samples
+from avaffect.sound.frame_windows import window_samples
+from avaffect.sound.mfcc import AUDIO, audio_features, audio_specs
 from avaffect.sound.voice import VOICE, VoiceNet, hear
 from avaffect.store.folder import Folder
 from avaffect.store.subject import StoredSubject

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
+from fixtures.sounds import by_librosa
 
 from avaffect.config import AnalysisConfig, AudioConfig, MediaConfig
 from avaffect.errors import MediaError, NoVideoStreamError, UsageError
@@ -13,7 +14,6 @@ from avaffect.preprocessing import sound_file as module
 from avaffect.preprocessing.run import preprocess
 from avaffect.preprocessing.sound_file import is_voice
 from avaffect.progress import Notice, Progress
-from avaffect.sound.mfcc import reference_features
 from avaffect.store.folder import Folder
 from avaffect.store.subject import SubjectFeatures
 
@@ -63,7 +63,7 @@ def test_rows_on_a_regular_clock_with_the_features_of_their_moment(tone, tmp_pat
     sound, _ = soundfile.read(tone, dtype="float64")
     row, half = rows // 2, round(RATE / rate)
     at = round(row / rate * RATE)
-    expected = reference_features(sound[at - half : at + half], AudioConfig())
+    expected = by_librosa(sound[at - half : at + half])
     np.testing.assert_allclose(found.array("audio", row, row + 1)[0], expected, atol=0.02)
     assert soundfile.info(tmp_path / "audio.wav").frames == len(sound)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
