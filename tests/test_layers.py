@@ -103,7 +103,7 @@ def reachable(start: str, edges: dict[str, list[str]]) -> set[str]:
 
 
 # The modules of the first line are single files that may know each other.
-FOUNDATION = ("errors", "progress", "config", "version", "labels", "arrays", "moments",
+FOUNDATION = ("errors", "progress", "checked", "config", "version", "labels", "arrays", "moments",
               "interrupts")  # fmt: skip
 
 
