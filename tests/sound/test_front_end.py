@@ -1,5 +1,8 @@
 """What the voice net hears, against librosa."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from fixtures.sounds import by_librosa, vowel, window_at
@@ -28,3 +31,15 @@ def test_the_numbers_that_the_net_was_trained_with():
     (rows,) = speech_features([vowel(1)], np.arange(50) / 50)
     found = rows[[7, 44]][:, [0, 1, 39, 40, 90, 167]]
     np.testing.assert_allclose(found, KNOWN, rtol=1e-5, atol=1e-4)
+
+
+def test_it_needs_no_librosa():
+    script = (
+        "import sys, numpy as np; from avaffect.sound.front_end import speech_features\n"
+        "list(speech_features([np.zeros(16000, np.float32)], np.arange(50) / 50))\n"
+        "print([name for name in ('librosa', 'numba', 'torch') if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout == "[]\n"
