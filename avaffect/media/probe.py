@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
@@ -16,6 +15,7 @@ from av.video.stream import VideoStream
 
 from avaffect.config import MediaConfig
 from avaffect.errors import MediaError, NoFramesError, boundary
+from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import reading
 from avaffect.media.aspect import MAX_ASPECT, plausible, square_size
 from avaffect.media.clock import DEFAULT_FPS, MAX_FPS, MIN_FPS, Clock, FrameClock, RegularClock
@@ -217,8 +217,8 @@ def video_hash(path: Path | str) -> str:
         InputNotFoundError: there is no such file.
         MediaError: it may not be read.
     """
-    with reading(path, MediaError), Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with reading(path, MediaError):
+        return file_sha256(Path(path))
 
 
 def _video_info(

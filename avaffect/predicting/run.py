@@ -195,7 +195,8 @@ def predict(
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     chosen_config = replace(config or PredictConfig(), tasks=parse_tasks(task), **changes)
     if subjects is not None:
-        faces = replace(chosen_config.analysis.faces, subjects=subjects)
+        chosen: dict[str, Any] = {"subjects": subjects}
+        faces = replace(chosen_config.analysis.faces, **chosen)
         analysis = replace(chosen_config.analysis, faces=faces)
         chosen_config = replace(chosen_config, analysis=analysis)
     if checkpoint is not None:

@@ -73,13 +73,13 @@ class NetsLoader:
 
     def __init__(self, config: AnalysisConfig, device: str) -> None:
         self._config = config
-        self._device = device
+        self.device = device
         self._nets: Nets | None = None
 
     def __call__(self, on_event: EventCallback = ignore_events) -> Nets:
         """The nets; ``on_event`` gets the progress of fetching their weights."""
         if self._nets is None:
-            self._nets = Nets.load(self._config, self._device, on_event)
+            self._nets = Nets.load(self._config, self.device, on_event)
         return self._nets
 
 
@@ -107,7 +107,7 @@ def preprocess(
         video: the file.
         out: the folder for this video.
         config: the settings; None takes the defaults.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for the encoders.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for the encoders and the sound.
         nets: loaded nets to share between videos; None loads them if needed.
         name: what its subjects are called; None takes the video's stem.
         on_event: progress and notices.
@@ -131,13 +131,13 @@ def preprocess(
     with folder.alone():
         remove_abandoned(folder.root)
         folder.require_free_for(video.name, sha256)
+        nets = nets or NetsLoader(config, choose_device(device).name)
         if voice:
             # Of a video that had this name before.
             _drop_others(folder, {name})
-            made = preprocess_voice(video, sha256, folder, config, on_event, name)
+            made = preprocess_voice(video, sha256, folder, config, on_event, name, nets.device)
             result = _result(video, folder, made, sound_only=True)
         else:
-            nets = nets or NetsLoader(config, choose_device(device).name)
             result = _preprocess(video, sha256, folder, config, nets, name, on_event)
         if name != stem:
             folder.name_as(name)
@@ -173,7 +173,7 @@ def _preprocess(
         _make_wav(video, folder, config, wanted[WAV], on_event)
         heard.add("audio")
     if unheard:
-        store_sound(folder, stored, config, unheard, wanted, about, on_event)
+        store_sound(folder, stored, config, unheard, wanted, about, on_event, nets.device)
     done += stages(heard)
     stale = [
         name for name in config.encoders if not all(one.has(name, wanted[name]) for one in stored)

@@ -94,6 +94,7 @@ def preprocess_voice(
     config: AnalysisConfig,
     on_event: EventCallback = ignore_events,
     name: str | None = None,
+    device: str = "cpu",
 ) -> tuple[str, ...]:
     """Write ``audio.wav`` and the features of a sound file, as far as they are not there already.
 
@@ -107,6 +108,7 @@ def preprocess_voice(
         config: the settings; those of faces and encoders do not matter.
         on_event: progress and notices.
         name: of the subject; None takes the file's stem.
+        device: see ``mfcc.audio_features``.
 
     Returns:
         what was made now, of ``audio`` and ``voice``; empty if all was there.
@@ -132,7 +134,7 @@ def preprocess_voice(
             facts = sound_facts(path, config.media, config.sound_rate, seconds)
             folder.write_record({**folder.record(), "media": facts.to_dict()})
         if arrays := stale_arrays(stored, config, wanted):
-            store_sound(folder, stored, config, arrays, wanted, about, on_event)
+            store_sound(folder, stored, config, arrays, wanted, about, on_event, device)
             folder.write_record({**folder.record(), "configuration": about["configuration"]})
         return stages(arrays)
     folder.require_ours([folder.wav, folder.features(name)])
@@ -157,7 +159,7 @@ def preprocess_voice(
     spool = Spool.create(folder.work, {}, wanted[FACES])
     for row in range(int(np.ceil(sound.duration_s * config.sound_rate))):
         spool.append_frame(row / config.sound_rate)
-    reader = SoundReader(wav, heard, config, arrays, on_event)
+    reader = SoundReader(wav, heard, config, arrays, on_event, device)
     spool.write_rows(reader.specs, reader.chunks(spool.times()))
     subject = SpooledSubject(name, spool, ())
     folder.claim([folder.wav, folder.features(subject.name)])

@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from avaffect.checked import STRICT
 from avaffect.labels import TASKS
 from avaffect.recipes.blocks import Block, Tcn
 from avaffect.recipes.encoders import FACES, Encoder
 from avaffect.recipes.training import Loss, Train, Window
 from avaffect.recipes.values import (
-    STRICT,
     Activation,
     BranchName,
     Count,

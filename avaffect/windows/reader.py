@@ -14,6 +14,7 @@ from torch import Tensor
 from avaffect.datasets.clip import Clip, FeatureSource, is_valid
 from avaffect.errors import FeatureError, UsageError
 from avaffect.files.tensors import Array
+from avaffect.moments import Moments
 from avaffect.recipes.encoders import FACES
 from avaffect.recipes.recipe import Branch, Recipe
 from avaffect.windows.batch import Batch
@@ -23,8 +24,6 @@ _CHUNK = 4096
 # Which bool array says where an array of numbers without NaN is meaningful.
 COMPANIONS = {"audio": "has_sound", FACES: "has_face"}
 _HINTS = {"opinions": "they are what the ensemble abaw3-va makes on its way"}
-# Below this share of its mean a column's deviation is the rounding of a constant.
-_ROUNDING = 1e-14
 
 
 class BranchReader:
@@ -72,7 +71,7 @@ class BranchReader:
             own = Moments(self.width)
             for start in range(0, self.frames, _CHUNK):
                 own.add(*self._read(start, start + _CHUNK))
-            self._own = own.result()
+            self._own = _single(own)
 
     def read(self, start: int, stop: int) -> tuple[Array, NDArray[np.bool_]]:
         """Frames ``start`` to ``stop``.
@@ -240,41 +239,6 @@ def whole_clips(clips: Sequence[Clip], recipe: Recipe, tasks: Mapping[str, int])
     return WindowReader(clips, recipe.roots, windows, tasks)
 
 
-class Moments:
-    """Mean and standard deviation of columns, gathered chunk by chunk in double precision.
-
-    Args:
-        width: columns.
-    """
-
-    def __init__(self, width: int) -> None:
-        self._count = np.zeros(width)
-        self._mean = np.zeros(width)
-        self._squares = np.zeros(width)
-
-    def add(self, values: Array, seen: NDArray[np.bool_]) -> None:
-        """Add rows [n, width]; what counts are finite cells where ``seen`` (bool [n])."""
-        rows = values[seen].astype(np.float64)
-        known = np.isfinite(rows)
-        count = known.sum(0)
-        total = np.maximum(self._count + count, 1)
-        mean = np.where(known, rows, 0.0).sum(0) / np.maximum(count, 1)
-        step = mean - self._mean
-        # Squares around means, joined (Chan, Golub, LeVeque 1983), keep their precision far
-        # from zero.
-        self._squares += np.square(np.where(known, rows - mean, 0.0)).sum(0)
-        self._squares += step * step * self._count * count / total
-        self._mean += step * count / total
-        self._count += count
-
-    def result(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """float32 [width] each; 0 and 1 for a column without values, 1 for a constant one."""
-        deviation = np.sqrt(self._squares / np.maximum(self._count, 1))
-        deviation[deviation <= _ROUNDING * np.abs(self._mean)] = 1.0
-        deviation = np.maximum(deviation, np.finfo(np.float32).tiny)
-        return self._mean.astype(np.float32), deviation.astype(np.float32)
-
-
 def branch_moments(
     clips: Sequence[Clip], config: Branch
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -287,7 +251,12 @@ def branch_moments(
             found.add(*reader.read(start, start + _CHUNK))
     if found is None:
         raise UsageError("no clips")
-    return found.result()
+    return _single(found)
+
+
+def _single(moments: Moments) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    mean, deviation = moments.result()
+    return mean.astype(np.float32), deviation.astype(np.float32)
 
 
 def labelled(windows: Windows, clips: Sequence[Clip], tasks: Sequence[str]) -> Windows:

@@ -6,14 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
+from fixtures.sounds import by_librosa
 
 from avaffect.config import AnalysisConfig, AudioConfig, MediaConfig
 from avaffect.errors import MediaError, NoVideoStreamError, UsageError
 from avaffect.preprocessing import sound_file as module
-from avaffect.preprocessing.run import preprocess
+from avaffect.preprocessing.run import NetsLoader, preprocess
 from avaffect.preprocessing.sound_file import is_voice
 from avaffect.progress import Notice, Progress
-from avaffect.sound.mfcc import reference_features
+from avaffect.sound import mfcc
+from avaffect.sound.mfcc import by_torchaudio
 from avaffect.store.folder import Folder
 from avaffect.store.subject import SubjectFeatures
 
@@ -63,12 +65,28 @@ def test_rows_on_a_regular_clock_with_the_features_of_their_moment(tone, tmp_pat
     sound, _ = soundfile.read(tone, dtype="float64")
     row, half = rows // 2, round(RATE / rate)
     at = round(row / rate * RATE)
-    expected = reference_features(sound[at - half : at + half], AudioConfig())
+    expected = by_librosa(sound[at - half : at + half])
     np.testing.assert_allclose(found.array("audio", row, row + 1)[0], expected, atol=0.02)
     assert soundfile.info(tmp_path / "audio.wav").frames == len(sound)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "audio.wav", "features", "preprocess.json"
     ]  # fmt: skip
+
+
+def test_a_gpu_makes_the_features_by_torchaudio(tone, tmp_path, monkeypatch):
+    used = []
+
+    def on_cpu(config, length, n_fft, device):
+        used.append(device)
+        return by_torchaudio(config, length, n_fft, "cpu")
+
+    monkeypatch.setattr(mfcc, "by_torchaudio", on_cpu)
+    config = AnalysisConfig()
+    preprocess(tone, tmp_path / "a", config, nets=NetsLoader(config, "cuda:0"))
+    assert used == ["cuda:0"]
+    preprocess(tone, tmp_path / "b", config, nets=NetsLoader(config, "cpu"))
+    found = [stored(tmp_path / name).array("audio") for name in "ab"]
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=2e-3)
 
 
 @pytest.mark.parametrize(
