@@ -14,6 +14,7 @@ from typing import Any
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
+from avaffect.config import fingerprint
 from avaffect.errors import CheckpointError, FormatError, InputNotFoundError, UsageError, boundary
 from avaffect.files.atomic import atomic_path, write_json
 from avaffect.files.hashing import file_sha256
@@ -56,6 +57,7 @@ class Checkpoint:
         epoch: epochs trained.
         versions: of the libraries.
         sha256: of the file of weights, where this was loaded from one.
+        fingerprint: likewise of weights and facts; not of the place, nor of libraries' versions.
     """
 
     recipe: Recipe
@@ -68,6 +70,7 @@ class Checkpoint:
     epoch: int = 0
     versions: Mapping[str, str | None] = field(default_factory=dict)
     sha256: str = field(default="", compare=False)
+    fingerprint: str = field(default="", compare=False)
 
     def build(self) -> AffectNetwork:
         """A network of this shape, not trained."""
@@ -195,6 +198,7 @@ def read_checkpoint(place: Path | str) -> Checkpoint:
             epoch=facts["epoch"],
             versions=facts["versions"],
             sha256=facts["sha256"],
+            fingerprint=fingerprint({**facts, "versions": None}),
         )
 
 

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from avaffect.challenge.editions import DEFAULT_EDITION, check_choice
 from avaffect.challenge.text import SingleFileWriter, open_single, single_path
-from avaffect.config import PredictConfig
+from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import AvaffectError, UsageError
 from avaffect.media.probe import probe, video_hash
 from avaffect.predicting.outputs import WORK, Outputs
@@ -21,10 +21,11 @@ from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.predictors.build import build_predictor
 from avaffect.preprocessing.run import NetsLoader
-from avaffect.preprocessing.sound_file import is_voice
+from avaffect.preprocessing.sound_file import is_voice, voice_keys
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.encoders import FACES as PICTURES
 from avaffect.store.folder import Folder, is_preprocessed, source_name
+from avaffect.store.keys import keys
 
 
 @dataclass(frozen=True)
@@ -153,11 +154,14 @@ class PredictBatch:
             pictures = PICTURES in self.predictor.needs
             made_with, video = Folder(source).made_with(pictures), Folder(source).video()
         else:
-            if not is_voice(source, self._config.analysis.media):
+            voice = is_voice(source, self._config.analysis.media)
+            if not voice:
                 probe(source, self._config.analysis.media)  # refuses what is no video
-            made_with = video_hash(source)
-            video = {"name": source.name, "sha256": made_with}
-        key = self._outputs.key(made_with, self._config)
+            sha256 = video_hash(source)
+            video = {"name": source.name, "sha256": sha256}
+            make_keys = voice_keys if voice else keys
+            made_with = fingerprint(make_keys(sha256, self._config.analysis))
+        key = self._outputs.key(made_with, self.predictor.fingerprint, self._config)
         try:
             with self._outputs.alone(name):
                 self._outputs.tidy()
@@ -165,15 +169,16 @@ class PredictBatch:
                     self._outputs.require_free_for(name, video)
                     if known := self._known(name, key):
                         return known
-                self._outputs.require_place(name, str(video.get("sha256", "")))
-                return self._predict(source, name, made_with, key, is_folder=is_folder)
+                sha256 = str(video.get("sha256", ""))
+                self._outputs.require_place(name, sha256)
+                return self._predict(source, name, sha256, key, is_folder=is_folder)
         finally:
             self._tidy()
 
     def _predict(
-        self, source: Path, name: str, made_with: str, key: str, *, is_folder: bool
+        self, source: Path, name: str, sha256: str, key: str, *, is_folder: bool
     ) -> Predicted:
-        work = self._outputs.root / WORK / f"{name}-{made_with[:8]}"
+        work = self._outputs.root / WORK / f"{name}-{sha256[:8]}"
         if is_folder:
             result = predict_folder(source, self._config, self.predictor)
         else:
@@ -185,7 +190,7 @@ class PredictBatch:
                     self._config,
                     self.predictor,
                     work,
-                    sha256=made_with,
+                    sha256=sha256,
                     store=store,
                     **named,
                     on_event=self._on_event,
@@ -197,7 +202,7 @@ class PredictBatch:
                     self.predictor,
                     self._nets,
                     work,
-                    sha256=made_with,
+                    sha256=sha256,
                     store=store,
                     **named,
                     on_event=self._on_event,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.challenge.known import WAYS
+from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip
 from avaffect.errors import CheckpointError, UsageError
 from avaffect.labels import AU_THRESHOLD, EXPRESSIONS
@@ -149,6 +150,12 @@ class Ensemble:
         self.clips = {
             way: tuple({name for one in every for name in one.clips.get(way, ())}) for way in WAYS
         }
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`avaffect.predictors.interface.Predictor`."""
+        every = [*self._models, *([self._stack] if self._stack else [])]
+        return fingerprint([self._joined.fingerprint, [one.fingerprint for one in every]])
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """See :class:`avaffect.predictors.interface.Predictor`."""

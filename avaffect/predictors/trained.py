@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip
 from avaffect.errors import FeatureError
 from avaffect.networks.apply import Opinion, apply_network
@@ -65,9 +67,15 @@ class Trained:
             self.notes += (f"tuned on validation clips: {' and '.join(chosen) or 'nothing'}",)
         self.smooth: str = after.smooth
         self.clips = _clips(self.checkpoint, after)
+        self._after = after
         self._au_thresholds = after.limits()
         if "expr" in self.checkpoint.targets:
             to_expressions(self.checkpoint.targets["expr"])  # refuses other classes at once
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`avaffect.predictors.interface.Predictor`."""
+        return fingerprint([self.checkpoint.fingerprint, asdict(self._after)])
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """Raise FeatureError if features were made with other settings than in training.

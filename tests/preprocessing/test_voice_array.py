@@ -232,6 +232,7 @@ class Listener:
     name = "listener"
     tasks = ("expr",)
     notes = ()
+    fingerprint = "1"
     needs = ("face_pose", "voice")
     optional = ("face_pose",)
     smooth = "off"
