@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from avaffect.config import fingerprint
 from avaffect.errors import CheckpointError, FormatError, InputNotFoundError, UsageError, boundary
@@ -139,10 +139,10 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
         with safe_open(weights, "pt") as file:
             names: list[str] = list(file.keys())
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
-        if shapes != wanted:
-            raise UsageError(f"its shapes are not those that '{FACTS}' describes")
-        network = checkpoint.build()
-        network.load_state_dict(load_file(weights))
+            if shapes != wanted:
+                raise UsageError(f"its shapes are not those that '{FACTS}' describes")
+            network = checkpoint.build()
+            network.load_state_dict({name: file.get_tensor(name) for name in names})
         for name, tensor in network.state_dict().items():
             if tensor.is_floating_point() and not tensor.isfinite().all():
                 raise CheckpointError(

@@ -19,13 +19,9 @@ from avaffect.errors import CheckpointError, UsageError
 from avaffect.labels import AU_THRESHOLD, EXPRESSIONS
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.voting import average, certain, meta_classifier, said_classes, units_vote
+from avaffect.predictors.facts import require_same
 from avaffect.predictors.interface import prediction_of
-from avaffect.predictors.joined import (
-    JOINED,
-    Joined,
-    Rule,
-    Values,
-)
+from avaffect.predictors.joined import Joined, Rule, Values
 from avaffect.predictors.stacking import OpinionFeatures, stacked_values
 from avaffect.predictors.trained import Trained
 from avaffect.recipes.ensemble import Vote
@@ -219,9 +215,5 @@ class Ensemble:
 
 def _model(folder: Path, path: str, sha256: str, device: str) -> Trained:
     model = Trained(folder / path, device)
-    if model.checkpoint.sha256 != sha256:
-        raise CheckpointError(
-            f"'{folder / path}' is not the model that '{JOINED}' means",
-            "run `avaffect ensemble` again, or copy the whole folder anew",
-        )
+    require_same(folder / path, model.checkpoint, sha256)
     return model
