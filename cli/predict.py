@@ -123,7 +123,6 @@ def predict(
     from avaffect.predicting.settings import parse_tasks, with_checkpoint, with_features
     from avaffect.predicting.sources import find_sources
     from avaffect.preprocessing.names import joined, names_of
-    from avaffect.preprocessing.sound_file import only_sound
 
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
@@ -173,7 +172,7 @@ def predict(
                 outcome,
                 valued=done.valued,
                 faces_of=done.faces,
-                only_sound=not done.found and only_sound(source, config.analysis.media),
+                only_sound=not done.found and done.sound_only,
                 rotate=done.rotate,
             )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -13,7 +13,7 @@ from avaffect.challenge.editions import DEFAULT_EDITION, check_choice
 from avaffect.challenge.text import SingleFileWriter, open_single, single_path
 from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import AvaffectError, UsageError
-from avaffect.media.probe import probe, video_hash
+from avaffect.media.source import Source, open_source
 from avaffect.predicting.outputs import WORK, Outputs
 from avaffect.predicting.run import predict_folder, predict_video, predict_voice
 from avaffect.predicting.settings import require_licences
@@ -21,7 +21,7 @@ from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.predictors.build import build_predictor
 from avaffect.preprocessing.run import NetsLoader
-from avaffect.preprocessing.sound_file import is_voice, voice_keys
+from avaffect.preprocessing.sound_file import voice_keys
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.encoders import FACES as PICTURES
 from avaffect.store.folder import Folder, is_preprocessed, source_name
@@ -40,6 +40,7 @@ class Predicted:
         files: how many files there are of it.
         again: whether an earlier run with the same settings had written them all.
         rotate: the ``MediaConfig.rotate`` by which faces would be upright; None if they are.
+        sound_only: the source has no picture, so nobody was looked for.
     """
 
     frames: int
@@ -49,6 +50,7 @@ class Predicted:
     files: int
     again: bool
     rotate: int | None = None
+    sound_only: bool = False
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -149,18 +151,18 @@ class PredictBatch:
         """
         own = source_name(source)
         name = name or own
-        is_folder = is_preprocessed(source)
-        if is_folder:
+        opened: Source | Folder
+        if is_preprocessed(source):
+            opened = Folder(source)
             pictures = PICTURES in self.predictor.needs
-            made_with, video = Folder(source).made_with(pictures), Folder(source).video()
+            made_with, video = opened.made_with(pictures), opened.video()
+            sound_only = opened.sound_only
         else:
-            voice = is_voice(source, self._config.analysis.media)
-            if not voice:
-                probe(source, self._config.analysis.media)  # refuses what is no video
-            sha256 = video_hash(source)
-            video = {"name": source.name, "sha256": sha256}
-            make_keys = voice_keys if voice else keys
-            made_with = fingerprint(make_keys(sha256, self._config.analysis))
+            opened = open_source(source, self._config.analysis.media)
+            video = {"name": source.name, "sha256": opened.sha256}
+            sound_only = opened.kind == "sound"
+            make_keys = voice_keys if sound_only else keys
+            made_with = fingerprint(make_keys(opened.sha256, self._config.analysis))
         key = self._outputs.key(made_with, self.predictor.fingerprint, self._config)
         try:
             with self._outputs.alone(name):
@@ -168,29 +170,27 @@ class PredictBatch:
                 if not self._overwrite:
                     self._outputs.require_free_for(name, video)
                     if known := self._known(name, key):
-                        return known
+                        return replace(known, sound_only=sound_only)
                 sha256 = str(video.get("sha256", ""))
                 self._outputs.require_place(name, sha256)
-                return self._predict(source, name, sha256, key, is_folder=is_folder)
+                done = self._predict(opened, name, sha256, key)
+                return replace(done, sound_only=sound_only)
         finally:
             self._tidy()
 
-    def _predict(
-        self, source: Path, name: str, sha256: str, key: str, *, is_folder: bool
-    ) -> Predicted:
+    def _predict(self, source: Source | Folder, name: str, sha256: str, key: str) -> Predicted:
         work = self._outputs.root / WORK / f"{name}-{sha256[:8]}"
-        if is_folder:
-            result = predict_folder(source, self._config, self.predictor)
+        if isinstance(source, Folder):
+            result = predict_folder(source.root, self._config, self.predictor)
         else:
             store = None if self._store is None else Folder(self._store(name))
-            named = {} if name == source.stem else {"name": name}
-            if is_voice(source, self._config.analysis.media):
+            named = {} if name == source.path.stem else {"name": name}
+            if source.kind == "sound":
                 result = predict_voice(
                     source,
                     self._config,
                     self.predictor,
                     work,
-                    sha256=sha256,
                     store=store,
                     **named,
                     on_event=self._on_event,
@@ -202,7 +202,6 @@ class PredictBatch:
                     self.predictor,
                     self._nets,
                     work,
-                    sha256=sha256,
                     store=store,
                     **named,
                     on_event=self._on_event,
@@ -215,7 +214,7 @@ class PredictBatch:
             self._claim(name, subjects)
             files = self._outputs.write(name, result, key)
         self._add(result.written)
-        if not is_folder:
+        if isinstance(source, Source):
             shutil.rmtree(work, ignore_errors=True)
         faces = dict(zip(subjects, result.faces, strict=True))
         return Predicted(

@@ -21,8 +21,8 @@ from avaffect.files.temporaries import remove_abandoned
 from avaffect.media.facts import MediaFacts, video_facts
 from avaffect.media.frames import DecodeReport
 from avaffect.media.local import local_path
-from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
+from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
 from avaffect.preprocessing.again import crop_again, encode_again, put_crops
 from avaffect.preprocessing.recorder import crop_file
@@ -33,7 +33,7 @@ from avaffect.preprocessing.sound import (
     stale_arrays,
     store_sound,
 )
-from avaffect.preprocessing.sound_file import is_voice, preprocess_voice
+from avaffect.preprocessing.sound_file import preprocess_voice
 from avaffect.preprocessing.video_pass import Analysis, Nets, analyse
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.store.folder import Folder, source_name
@@ -120,41 +120,53 @@ def preprocess(
         ModelError: if weights are not to be had or damaged.
         OutputError: if results cannot be written; what was finished is kept.
     """
-    video, folder = local_path(video), Folder(Path(out).expanduser())
-    stem, name = source_name(video), name or video.stem
-    subject_file_name(f"{name}_right")
+    video = local_path(video)
+    source_name(video)  # refuses a name that no file can have
+    subject_file_name(f"{name or video.stem}_right")
     config = config or AnalysisConfig()
-    voice = is_voice(video, config.media)
-    if not voice:
-        probe(video, config.media)  # refuses what is no video before anything is written
-    sha256 = video_hash(video)
+    source = open_source(video, config.media)  # and what is no video, before anything is written
+    if nets is None:
+        # Sound needs none.
+        nets = NetsLoader(config, choose_device(device).name if source.kind == "video" else device)
+    return preprocess_source(source, Path(out).expanduser(), config, nets, name, on_event)
+
+
+def preprocess_source(
+    source: Source,
+    out: Path,
+    config: AnalysisConfig,
+    nets: NetsLoader,
+    name: str | None = None,
+    on_event: EventCallback = ignore_events,
+) -> Preprocessed:
+    """As :func:`preprocess`, of a file that was opened already."""
+    video, folder = source.path, Folder(out)
+    stem, name = source_name(video), name or video.stem
     with folder.alone():
         remove_abandoned(folder.root)
-        folder.require_free_for(video.name, sha256)
-        if voice:
+        folder.require_free_for(video.name, source.sha256)
+        if source.kind == "sound":
             # Of a video that had this name before.
             _drop_others(folder, {name})
-            made = preprocess_voice(video, sha256, folder, config, on_event, name)
+            made = preprocess_voice(source, folder, config, on_event, name)
             result = _result(video, folder, made, sound_only=True)
         else:
-            nets = nets or NetsLoader(config, choose_device(device).name)
-            result = _preprocess(video, sha256, folder, config, nets, name, on_event)
+            result = _preprocess(source, folder, config, nets, name, on_event)
         if name != stem and folder.record().get("name") != name:
             folder.write_record({**folder.record(), "name": name})
         return result
 
 
 def _preprocess(
-    video: Path,
-    sha256: str,
+    video: Source,
     folder: Folder,
     config: AnalysisConfig,
     nets: NetsLoader,
     name: str,
     on_event: EventCallback,
 ) -> Preprocessed:
-    wanted = keys(sha256, config)
-    about = provenance(video.name, sha256, config.to_dict(), model_hashes(all_models(config)))
+    wanted, models = keys(video.sha256, config), model_hashes(all_models(config))
+    about = provenance(video.path.name, video.sha256, config.to_dict(), models)
     done: list[str] = []
     stored = folder.finished(wanted[FACES])
     if stored is None:
@@ -164,8 +176,7 @@ def _preprocess(
         stored = _everything(video, folder, config, nets(on_event), wanted, about, name, on_event)
         done += [FACES, CROPS]
     if "media" not in folder.record():  # of an earlier version
-        info = probe(video, config.media)
-        facts = video_facts(info, stored[0].times, info.video.first_time_s)
+        facts = video_facts(video.media, stored[0].times, video.media.video.first_time_s)
         folder.write_record({**folder.record(), "media": facts.to_dict()})
     unheard = stale_arrays(stored, config, wanted)
     heard = set(unheard)
@@ -196,7 +207,7 @@ def _preprocess(
     if done:
         folder.write_record({**folder.record(), "configuration": config.to_dict()})
     folder.clear_work()
-    return _result(video, folder, tuple(done))
+    return _result(video.path, folder, tuple(done))
 
 
 def _result(
@@ -217,7 +228,7 @@ def _result(
 
 
 def _everything(
-    video: Path,
+    video: Source,
     folder: Folder,
     config: AnalysisConfig,
     nets: Nets,
@@ -338,7 +349,7 @@ def _has_wav(folder: Folder, key: str) -> bool:
 
 
 def _make_wav(
-    video: Path, folder: Folder, config: AnalysisConfig, key: str, on_event: EventCallback
+    video: Source, folder: Folder, config: AnalysisConfig, key: str, on_event: EventCallback
 ) -> None:
     # No key while it is exchanged: a run cut off in between makes it again.
     folder.write_record({**folder.record(), "wav": None})

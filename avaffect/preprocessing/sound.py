@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE, AnalysisConfig, MediaConfig
 from avaffect.files.tensors import Array, ArraySpec
-from avaffect.media.probe import first_frame_time
 from avaffect.media.sound import SoundInfo, extract_sound
+from avaffect.media.source import Source
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.sound.mfcc import AUDIO, audio_features, audio_specs, window_samples
 from avaffect.sound.voice import VOICE, VoiceNet, hear
@@ -35,15 +35,18 @@ def stages(arrays: Collection[str]) -> tuple[str, ...]:
 
 
 def make_wav(
-    video: Path, wav: Path, config: MediaConfig, on_event: EventCallback = ignore_events
+    video: Source, wav: Path, config: MediaConfig, on_event: EventCallback = ignore_events
 ) -> SoundInfo | None:
     """Write ``wav`` (16 kHz mono, sample 0 at the first frame); None if there is no sound."""
-    start = first_frame_time(video, config)
-    sound = extract_sound(video, config, wav, first_time_s=start, on_event=on_event)
+    start, tracks = video.media.video.first_time_s, video.header.tracks
+    sound = extract_sound(
+        video.path, config, wav, first_time_s=start, tracks=tracks, on_event=on_event
+    )
+    name = video.path.name
     if sound is None:
-        on_event(Notice(f"'{video.name}' has no sound; its audio features are marked missing"))
+        on_event(Notice(f"'{name}' has no sound; its audio features are marked missing"))
     else:
-        tell_cuts(video, sound, "the times of frames stay as they are", on_event)
+        tell_cuts(video.path, sound, "the times of frames stay as they are", on_event)
     return sound
 
 

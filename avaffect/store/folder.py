@@ -216,6 +216,15 @@ class Folder:
             )
         return [SubjectFeatures.open(self.features(name)) for name in names]
 
+    @property
+    def sound_only(self) -> bool:
+        """Whether what is stored is of a file without a picture.
+
+        Raises:
+            FeatureError: as :meth:`subjects`.
+        """
+        return all("face_pose" not in one.names for one in self.subjects())
+
     def finished(self, key: str) -> list[StoredSubject] | None:
         """The subjects that a finished run made with ``key`` (of the frame table), or None."""
         if self.record().get("made_with") != key:

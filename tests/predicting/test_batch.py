@@ -20,6 +20,9 @@ from avaffect.errors import (
     UsageError,
 )
 from avaffect.files import temporaries
+from avaffect.media.probe import video_hash
+from avaffect.media.source import Header, Source
+from avaffect.media.tracks import Tracks
 from avaffect.models.zoo import ZOO
 from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
 from avaffect.predicting import batch as module
@@ -49,21 +52,24 @@ def no_nets_at_all(monkeypatch):
 def acted(monkeypatch):
     """Videos are text files: the subjects that are "predicted" in them, one a line."""
 
-    def predict_video(
-        video, config, predictor, nets, work, *, sha256=None, store=None, on_event=None
-    ):
+    def predict_video(source, config, predictor, nets, work, *, store=None, on_event=None):
         work.mkdir(parents=True)
+        video = source.path
         subjects = video.read_text().split()
         predictions = tuple(invented(subject) for subject in subjects)
         about = {
-            "video": {"name": video.name, "sha256": module.video_hash(video)},
+            "video": {"name": video.name, "sha256": source.sha256},
             "model": "acted",
         }
         return Result(video, predictions, (), about, 3, 3)
 
     monkeypatch.setattr(module, "predict_video", predict_video)
-    monkeypatch.setattr(module, "probe", lambda path, config: None)
-    monkeypatch.setattr(module, "is_voice", lambda path, config: False)
+    monkeypatch.setattr(module, "open_source", opened)
+
+
+def opened(path, config):
+    """A text file as a video."""
+    return Source(path, Header(path, Tracks(None)), video_hash(path))
 
 
 def invented(subject, frames=3):
@@ -460,7 +466,7 @@ def test_a_second_run_on_one_video_is_refused_and_one_on_another_is_not(acted, t
     act = module.predict_video
 
     def meanwhile(*args, **kwargs):
-        if args[0] == clip:
+        if args[0].path == clip:
             with PredictBatch(out, CONFIG) as second:
                 with pytest.raises(BusyError, match=f"working on '{out / 'a'}'"):
                     second(clip)

@@ -22,6 +22,7 @@ from avaffect.errors import (
 )
 from avaffect.faces.align import AFFWILD2
 from avaffect.faces.encoders import ENCODERS, EncoderSpec
+from avaffect.media.source import open_source
 from avaffect.preprocessing import again as redo
 from avaffect.preprocessing import run as module
 from avaffect.preprocessing import video_pass as analyse
@@ -447,7 +448,7 @@ def test_store_of_another_length_than_the_video_stays_as_it_is(copy, sample):
     before = crops(copy)
     for name in ("no_face.mp4", "two_people.mp4"):
         with pytest.raises(FeatureError, match="frames where 40 were stored"):
-            redo.crop_again(sample(name), small, Folder(copy), stored)
+            redo.crop_again(open_source(sample(name)), small, Folder(copy), stored)
     assert crops(copy) == before
     assert leftovers(copy) == []
 

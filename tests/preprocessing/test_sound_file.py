@@ -9,9 +9,9 @@ import soundfile
 
 from avaffect.config import AnalysisConfig, AudioConfig, MediaConfig
 from avaffect.errors import MediaError, NoVideoStreamError, UsageError
+from avaffect.media.source import open_source
 from avaffect.preprocessing import sound_file as module
 from avaffect.preprocessing.run import preprocess
-from avaffect.preprocessing.sound_file import is_voice
 from avaffect.progress import Notice, Progress
 from avaffect.sound.mfcc import reference_features
 from avaffect.store.folder import Folder
@@ -97,7 +97,7 @@ def test_a_cover_picture_makes_no_video(convert, sample, ffmpeg, tmp_path):
     cover = ["-i", tmp_path / "cover.jpg", "-map", "0", "-map", "1"]
     song = convert("song.mp3", *cover, "-disposition:v", "attached_pic")
     assert preprocess(song, tmp_path / "out").sound_only
-    assert not is_voice(song, MediaConfig(video_stream=0))
+    assert open_source(song, MediaConfig(video_stream=0)).kind == "video"
 
 
 def test_a_cover_that_is_not_marked_makes_no_video(convert, sample, ffmpeg, tmp_path):
@@ -112,12 +112,7 @@ def test_a_cover_that_is_not_marked_makes_no_video(convert, sample, ffmpeg, tmp_
     assert done.frames > 150
     texts = [one.text for one in events if isinstance(one, Notice)]
     assert any("shows a still picture beside its sound" in text for text in texts)
-    assert not is_voice(path, MediaConfig(video_stream=0))
-
-
-def test_a_video_is_none(sample):
-    assert not is_voice(sample("one_person.mp4"), MediaConfig())
-    assert not is_voice(sample("no_face.mp4"), MediaConfig())
+    assert open_source(path, MediaConfig(video_stream=0)).kind == "video"
 
 
 def test_again_does_nothing_and_a_changed_setting_everything(tone, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from avaffect.config import AnalysisConfig, MediaConfig
+from avaffect.media.source import open_source
 from avaffect.preprocessing.run import preprocess
 from avaffect.preprocessing.sound import SoundReader, make_wav
 from avaffect.progress import Notice
@@ -32,7 +33,7 @@ def arrays(video, times, tmp_path):
     """What is made of the sound for frames at ``times``, the wav's bytes, and the notices."""
     events = []
     wav = tmp_path / f"{video.stem}.wav"
-    sound = make_wav(video, wav, MediaConfig(), events.append)
+    sound = make_wav(open_source(video), wav, MediaConfig(), events.append)
     reader = SoundReader(wav, sound, CONFIG, ("audio", "has_sound", "voice"))
     chunks = list(reader.chunks(times))
     found = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in reader.specs}
