@@ -117,9 +117,9 @@ def predict(
     """
     from avaffect.cli.report import Reporter, Row, run_all
     from avaffect.config import AudioConfig, PredictConfig
+    from avaffect.files.names import RECORDS
     from avaffect.models.device import choose_device
     from avaffect.predicting.batch import PredictBatch
-    from avaffect.predicting.outputs import RECORDS
     from avaffect.predicting.settings import parse_tasks, with_checkpoint, with_features
     from avaffect.predicting.sources import find_sources
     from avaffect.preprocessing.names import joined, names_of

@@ -18,6 +18,7 @@ from avaffect.config import fingerprint
 from avaffect.errors import CheckpointError, FormatError, InputNotFoundError, UsageError, boundary
 from avaffect.files.atomic import atomic_path, write_json
 from avaffect.files.hashing import file_sha256
+from avaffect.files.names import JOINED
 from avaffect.files.outside import fits, read_json, reading
 from avaffect.networks.network import AffectNetwork, planned_shapes
 from avaffect.recipes.library import parse_recipe
@@ -216,7 +217,7 @@ def checkpoint_folder(place: Path) -> Path:
     for name in ("best", "last"):
         if (place / name / FACTS).is_file():
             return place / name
-    if (place / "joined.json").is_file():
+    if (place / JOINED).is_file():
         raise UsageError(
             f"'{place}' is an ensemble, which only `avaffect predict --checkpoint` takes whole",
             f"name one of its models in '{place / 'members'}'",

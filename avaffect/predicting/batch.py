@@ -24,8 +24,8 @@ from avaffect.preprocessing.run import NetsLoader
 from avaffect.preprocessing.sound_file import voice_keys
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.encoders import FACES as PICTURES
-from avaffect.store.folder import Folder, is_preprocessed, source_name
 from avaffect.store.keys import keys
+from avaffect.store.prepared import Prepared, is_preprocessed, sound_only, source_name
 
 
 @dataclass(frozen=True)
@@ -151,17 +151,17 @@ class PredictBatch:
         """
         own = source_name(source)
         name = name or own
-        opened: Source | Folder
+        opened: Source | Prepared
         if is_preprocessed(source):
-            opened = Folder(source)
+            opened = Prepared(source)
             pictures = PICTURES in self.predictor.needs
-            made_with, video = opened.made_with(pictures), opened.video()
-            sound_only = opened.sound_only
+            made_with, video = opened.made_with(pictures), opened.video
+            no_picture = sound_only(opened.subjects())
         else:
             opened = open_source(source, self._config.analysis.media)
             video = {"name": source.name, "sha256": opened.sha256}
-            sound_only = opened.kind == "sound"
-            make_keys = voice_keys if sound_only else keys
+            no_picture = opened.kind == "sound"
+            make_keys = voice_keys if no_picture else keys
             made_with = fingerprint(make_keys(opened.sha256, self._config.analysis))
         key = self._outputs.key(made_with, self.predictor.fingerprint, self._config)
         try:
@@ -170,20 +170,20 @@ class PredictBatch:
                 if not self._overwrite:
                     self._outputs.require_free_for(name, video)
                     if known := self._known(name, key):
-                        return replace(known, sound_only=sound_only)
+                        return replace(known, sound_only=no_picture)
                 sha256 = str(video.get("sha256", ""))
                 self._outputs.require_place(name, sha256)
                 done = self._predict(opened, name, sha256, key)
-                return replace(done, sound_only=sound_only)
+                return replace(done, sound_only=no_picture)
         finally:
             self._tidy()
 
-    def _predict(self, source: Source | Folder, name: str, sha256: str, key: str) -> Predicted:
+    def _predict(self, source: Source | Prepared, name: str, sha256: str, key: str) -> Predicted:
         work = self._outputs.root / WORK / f"{name}-{sha256[:8]}"
-        if isinstance(source, Folder):
+        if isinstance(source, Prepared):
             result = predict_folder(source.root, self._config, self.predictor)
         else:
-            store = None if self._store is None else Folder(self._store(name))
+            store = None if self._store is None else Prepared(self._store(name))
             named = {} if name == source.path.stem else {"name": name}
             if source.kind == "sound":
                 result = predict_voice(

@@ -23,6 +23,7 @@ from avaffect.errors import AvaffectError, FormatError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.gaps import policy_of
 from avaffect.files.lock import alone
+from avaffect.files.names import RECORDS, TABLES
 from avaffect.files.ours import foreign, read_claims, relative, require_ours, write_claims
 from avaffect.files.outside import read_kept, reading
 from avaffect.files.table import read_about, read_table, write_table
@@ -34,7 +35,6 @@ from avaffect.predictions.prediction import Prediction
 
 # Raised whenever the same features, model and settings would be written as something else.
 OUTPUT_VERSION = 1
-TABLES, RECORDS = "tables", "records"
 WORK = ".predict-work"
 # What another process needs at most for writing the files of a video.
 _PATIENCE_S = 120.0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from avaffect.challenge.known import ways
 from avaffect.config import AnalysisConfig, PredictConfig
 from avaffect.errors import FeatureError, UnknownNameError, UsageError, boundary
+from avaffect.files.names import WAV
 from avaffect.media.local import local_path
 from avaffect.media.sound import SoundInfo
 from avaffect.media.source import Source, open_source
@@ -45,10 +46,9 @@ from avaffect.preprocessing.video_pass import Analysis, analyse
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.encoders import FACES as PICTURES
 from avaffect.sound.mfcc import SOUND
-from avaffect.store.crops import with_pictures
-from avaffect.store.folder import Folder, is_preprocessed
 from avaffect.store.keys import all_models, keys, model_hashes, pass_key
 from avaffect.store.pictures import HAS_FACE
+from avaffect.store.prepared import Prepared, is_preprocessed, sound_only
 from avaffect.store.provenance import backbones_in, provenance
 from avaffect.store.subject import FACES, SubjectFeatures
 
@@ -226,7 +226,7 @@ def predict_video(
     nets: NetsLoader,
     work: Path,
     *,
-    store: Folder | None = None,
+    store: Prepared | None = None,
     name: str | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Result:
@@ -252,10 +252,11 @@ def predict_video(
     _require_made(predictor)
     predictor.require_settings(analysis_config.to_dict())
     if PICTURES in predictor.needs:
-        folder = store or Folder(work / "preprocessed")
+        folder = store or Prepared(work / "preprocessed")
         preprocess_source(video, folder.root, analysis_config, nets, name, on_event)
         result = predict_folder(folder.root, config, predictor)
-        record = folder.record()
+        # Where preprocessing has written since.
+        record = Prepared(folder.root).record.to_dict()
         facts = ("frames", "damage", "people", "rotate")
         read = {name: record[name] for name in facts if name in record}
         return replace(result, source=video.path, about=result.about | read)
@@ -292,8 +293,9 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
         FeatureError: if preprocessing was not finished, or lacks what the model reads.
         UsageError: if there is nothing but sound, and the model does not listen.
     """
-    stored = Folder(folder).subjects()
-    if Folder(folder).sound_only:
+    prepared = Prepared(folder)
+    stored = prepared.subjects()
+    if sound_only(stored):
         _require_listener(predictor, folder)
     first = stored[0].provenance
     for one in stored:
@@ -301,10 +303,11 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
         predictor.require_settings({**first["configuration"], "backbones": backbones})
     subjects: Sequence[SubjectFeatures] = stored
     if PICTURES in predictor.needs:
-        subjects = with_pictures(Folder(folder), stored)
+        subjects = prepared.pictured()
     about = {key: first[key] for key in ("video", "models", "versions")}
     about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}
-    about |= {"media": Folder(folder).media(), "sound": Folder(folder).record().get("sound")}
+    sound = prepared.record.sound
+    about |= {"media": prepared.media, "sound": None if sound is None else sound.to_dict()}
     return _result(folder, subjects, config, predictor, about)
 
 
@@ -314,7 +317,7 @@ def predict_voice(
     predictor: Predictor,
     work: Path,
     *,
-    store: Folder | None = None,
+    store: Prepared | None = None,
     name: str | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Result:
@@ -324,7 +327,7 @@ def predict_voice(
         UsageError: if the predictor does not listen, or cannot do without faces.
     """
     _require_listener(predictor, sound.path)
-    folder = store or Folder(work / "sound")
+    folder = store or Prepared(work / "sound")
     with folder.alone():
         preprocess_voice(sound, folder, config.analysis, on_event, name)
     return replace(predict_folder(folder.root, config, predictor), source=sound.path)
@@ -413,7 +416,7 @@ def _spool_sound(
 ) -> SoundInfo | None:
     """Write the arrays made of sound; without any, what an interrupted run left goes."""
     arrays = sound_arrays(config)
-    wav = work / "audio.wav"
+    wav = work / WAV
     sound = make_wav(video, wav, config.media, on_event) if arrays else None
     reader = SoundReader(wav, sound, config, arrays, on_event)
     found.spool.write_rows(reader.specs, reader.chunks(found.spool.times()))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avaffect.errors import CheckpointError
+from avaffect.files.names import JOINED
 from avaffect.networks.checkpoint import Checkpoint, read_checkpoint
 from avaffect.predictions.classes import to_expressions
-from avaffect.predictors.joined import JOINED, Joined
+from avaffect.predictors.joined import Joined
 from avaffect.windows.reader import COMPANIONS
 
 

@@ -20,7 +20,7 @@ from avaffect.media.frames import Frame, FrameReader
 from avaffect.media.source import Source
 from avaffect.preprocessing.recorder import crop_file, frames_at_once, write_crop
 from avaffect.progress import EventCallback, Progress, ignore_events
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
 from avaffect.store.subject import POINT_NAMES, StoredSubject
 from avaffect.store.writing import replace_arrays
 
@@ -56,7 +56,7 @@ def _frames(
 def encode_again(
     video: Source,
     config: AnalysisConfig,
-    folder: Folder,
+    folder: Prepared,
     stored: list[StoredSubject],
     encoders: list[Encoder],
     wanted: Mapping[str, str],
@@ -108,7 +108,7 @@ def _encode_batch(
 def crop_again(
     video: Source,
     config: AnalysisConfig,
-    folder: Folder,
+    folder: Prepared,
     stored: list[StoredSubject],
     on_event: EventCallback = ignore_events,
 ) -> None:

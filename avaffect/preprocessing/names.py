@@ -10,8 +10,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
-from avaffect.errors import UsageError
-from avaffect.store.folder import is_preprocessed, source_name
+from avaffect.errors import FeatureError, UsageError
+from avaffect.store.prepared import is_preprocessed, source_name
 
 
 def names_of(sources: Sequence[Path], arguments: Iterable[str] = ()) -> dict[Path, PurePath]:
@@ -51,7 +51,7 @@ def joined(name: PurePath) -> str:
 def _plain(source: Path) -> str:
     try:
         return source_name(source)
-    except UsageError:  # refused when its turn comes
+    except (UsageError, FeatureError):  # refused when its turn comes
         return source.name
 
 

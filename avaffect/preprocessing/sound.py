@@ -16,7 +16,7 @@ from avaffect.media.source import Source
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.sound.mfcc import AUDIO, audio_features, audio_specs, window_samples
 from avaffect.sound.voice import VOICE, VoiceNet, hear
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
 from avaffect.store.subject import StoredSubject
 from avaffect.store.writing import replace_arrays
 
@@ -144,7 +144,7 @@ class SoundReader:
 
 
 def store_sound(
-    folder: Folder,
+    folder: Prepared,
     stored: list[StoredSubject],
     config: AnalysisConfig,
     arrays: Sequence[str],
@@ -163,7 +163,7 @@ def store_sound(
         about: provenance.
         on_event: progress.
     """
-    reader = SoundReader(folder.wav, folder.sound(), config, arrays, on_event)
+    reader = SoundReader(folder.wav, folder.sound, config, arrays, on_event)
     keys = {name: wanted[name] for name in reader.specs}
     for subject in stored:
         replace_arrays(subject.folder, reader.specs, reader.chunks(subject.times), about, keys)

@@ -15,6 +15,7 @@ import numpy as np
 from avaffect.config import AnalysisConfig
 from avaffect.errors import MediaError, UsageError, output_error
 from avaffect.files.atomic import sync_folder
+from avaffect.files.names import WAV
 from avaffect.media.facts import sound_facts
 from avaffect.media.sound import extract_sound
 from avaffect.media.source import Source
@@ -27,9 +28,10 @@ from avaffect.preprocessing.sound import (
     tell_cuts,
 )
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.store.folder import Folder
 from avaffect.store.keys import model_hashes, sound_models
+from avaffect.store.prepared import Prepared
 from avaffect.store.provenance import array_key, provenance
+from avaffect.store.record import Media, Record, Sound, Video
 from avaffect.store.spool import Spool
 from avaffect.store.subject import FACES, SpooledSubject
 from avaffect.store.writing import write_subject
@@ -57,7 +59,7 @@ def voice_keys(sha256: str, config: AnalysisConfig) -> dict[str, str]:
 
 def preprocess_voice(
     source: Source,
-    folder: Folder,
+    folder: Prepared,
     config: AnalysisConfig,
     on_event: EventCallback = ignore_events,
     name: str | None = None,
@@ -94,13 +96,13 @@ def preprocess_voice(
     about = provenance(path.name, sha256, config.to_dict(), model_hashes(sound_models(config)))
     stored = folder.finished(wanted[FACES])
     if stored is not None and folder.wav.is_file():
-        if not folder.media():  # of an earlier version
+        if not folder.media:  # of an earlier version
             seconds = stored[0].frames / config.sound_rate
             facts = sound_facts(path, config.media, config.sound_rate, seconds)
-            folder.write_record({**folder.record(), "media": facts.to_dict()})
+            folder.update(media=Media.of(facts))
         if arrays := stale_arrays(stored, config, wanted):
             store_sound(folder, stored, config, arrays, wanted, about, on_event)
-            folder.write_record({**folder.record(), "configuration": about["configuration"]})
+            folder.update(configuration=about["configuration"])
         return stages(arrays)
     folder.require_ours([folder.wav, folder.features(name)])
     if pictures := source.header.stills:
@@ -110,7 +112,7 @@ def preprocess_voice(
             "(--video-stream 0 takes the picture)"
         )
         on_event(Notice(text))
-    wav = folder.work / "audio.wav"
+    wav = folder.work / WAV
     tracks = source.header.tracks
     sound = extract_sound(
         path, config.media, wav, first_time_s=None, tracks=tracks, on_event=on_event
@@ -137,23 +139,24 @@ def preprocess_voice(
         sync_folder(folder.root)
     except OSError as error:
         raise output_error(folder.wav, error) from error
-    folder.write_record(
-        {
-            "video": about["video"],
-            "made_with": wanted[FACES],
-            "frames": subject.frames,
-            "faces": 0,
-            "subjects": [subject.name],
-            "media": sound_facts(
-                path,
-                replace(config.media, audio_stream=sound.stream),
-                config.sound_rate,
-                sound.duration_s,
-            ).to_dict(),
-            "sound": asdict(heard) | {"closed_gaps": sound.cuts},
-            "configuration": about["configuration"],
-            "versions": about["versions"],
-        }
+    facts = sound_facts(
+        path,
+        replace(config.media, audio_stream=sound.stream),
+        config.sound_rate,
+        sound.duration_s,
+    )
+    folder.write(
+        Record(
+            video=Video(**about["video"]),
+            made_with=wanted[FACES],
+            frames=subject.frames,
+            faces=0,
+            subjects=[subject.name],
+            media=Media.of(facts),
+            sound=Sound.of(heard, closed_gaps=sound.cuts),
+            configuration=about["configuration"],
+            versions=about["versions"],
+        )
     )
     folder.clear_work()
     return stages(arrays)

@@ -20,7 +20,8 @@ from avaffect.predictors.starter.starter1 import Starter1
 from avaffect.preprocessing import video_pass as analyse
 from avaffect.preprocessing.run import preprocess
 from avaffect.progress import Notice
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
+from avaffect.store.record import Record
 from avaffect.store.subject import GEOMETRY, SubjectFeatures
 
 LIGHT = AnalysisConfig(encoders=("starter-1-face",))
@@ -169,7 +170,7 @@ def starter_0_folder(whole, gap_clip, tmp_path):
     """The gap clip with what starter-0 reads, and nothing that starter-1 does."""
     root = shutil.copytree(whole.folder.root, tmp_path / "copy")
     preprocess(gap_clip, root, AnalysisConfig(encoders=("fer",)))
-    arrays = Folder(root).features("gap")
+    arrays = Prepared(root).features("gap")
     assert set(SubjectFeatures.open(arrays).names) >= {"fer", "face_pose"}
     return root
 
@@ -240,7 +241,7 @@ def test_interrupted_pass_goes_on_to_the_same_result(
 def test_features_can_be_kept_as_preprocess_would(result, heard, gap_clip, nets, tmp_path):
     light = with_features(PredictConfig())
     config = replace(light, analysis=replace(light.analysis, audio=AudioConfig()))
-    store = Folder(tmp_path / "kept")
+    store = Prepared(tmp_path / "kept")
     predictor = build_predictor(config)
     kept = predict_video(
         open_source(gap_clip), config, predictor, nets, tmp_path / "work", store=store
@@ -337,20 +338,20 @@ def test_a_folder_of_an_earlier_version_may_not_know_the_zero(late_clip, nets, t
     from avaffect import predict
 
     folder = preprocess(late_clip, tmp_path, LIGHT, nets=nets).folder
-    record = folder.record()
+    record = folder.record.to_dict()
     media = PredictConfig(clock="media")
     older = {key: one for key, one in record.items() if key != "media"}
-    folder.write_record(older)  # it noted the first time alone
+    folder.write(Record.model_validate(older))  # it noted the first time alone
     assert predict(folder.root, "va", config=media).times[0] == record["first_time_s"]
     del older["first_time_s"]
-    folder.write_record(older)
+    folder.write(Record.model_validate(older))
     assert predict(folder.root, "va").times[0] == 0
     with pytest.raises(FeatureError, match="when the first frame is") as caught:
         predict(folder.root, "va", config=media)
     assert "preprocess" in caught.value.hint
     # As the hint says; nothing is looked at again.
     assert preprocess(late_clip, tmp_path, LIGHT, nets=nets).done == ()
-    assert folder.record()["media"] == record["media"]
+    assert Prepared(folder.root).record.to_dict()["media"] == record["media"]
 
 
 def test_a_clock_that_does_not_exist():

@@ -14,7 +14,7 @@ from avaffect.preprocessing import sound_file as module
 from avaffect.preprocessing.run import preprocess
 from avaffect.progress import Notice, Progress
 from avaffect.sound.mfcc import reference_features
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
 from avaffect.store.subject import SubjectFeatures
 
 SECONDS = 1.3
@@ -173,8 +173,8 @@ def test_another_file_into_the_same_folder(tone, convert, tmp_path):
 def test_subjects_of_a_video_that_had_the_name_before_are_dropped(tone, tmp_path):
     preprocess(tone, tmp_path)
     shutil.copytree(tmp_path / "features/tone", tmp_path / "features/tone_left")
-    folder = Folder(tmp_path)
-    folder.write_record({**folder.record(), "made_with": "?", "subjects": ["tone_left"]})
+    folder = Prepared(tmp_path)
+    folder.update(made_with="?", subjects=["tone_left"])
     assert preprocess(tone, tmp_path).done == ("audio",)
     assert [path.name for path in (tmp_path / "features").iterdir()] == ["tone"]
 
