@@ -96,7 +96,8 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
       avaffect train --resume -o run/
     """
     from avaffect.cli.report import Reporter
-    from avaffect.training.run import RUN, read_run, run
+    from avaffect.files.names import RUN
+    from avaffect.training.run import read_run, run
 
     if resume:
         _require_free(ctx)

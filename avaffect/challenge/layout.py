@@ -19,6 +19,7 @@ from pathlib import Path
 
 from avaffect.challenge.editions import edition_named
 from avaffect.errors import InputNotFoundError, UnknownNameError, UsageError, boundary
+from avaffect.files.names import RECORD, RECORDS, RUN
 from avaffect.labels import SPLITS, TASKS
 
 _SPLIT_WORDS = {
@@ -58,7 +59,7 @@ _LISTS = re.compile(
     re.I,
 )
 # What marks the folders that `train`, `predict` and `preprocess` write: no annotations.
-_OUTPUTS = ("run.json", "records", "preprocess.json")
+_OUTPUTS = (RUN, RECORDS, RECORD)
 _TYPICAL = "annotations/VA_Set/Training_Set or annotations/VA_Estimation_Challenge/Train_Set"
 
 

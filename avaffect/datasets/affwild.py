@@ -21,15 +21,10 @@ from avaffect.challenge.mtl import MtlSubject, read_mtl
 from avaffect.challenge.text import read_annotations
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import FeatureError, InputNotFoundError, UsageError, boundary
+from avaffect.files.names import CROPS
 from avaffect.labels import INVALID, SPLITS, TASKS
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
-from avaffect.store.pictures import (
-    CROPS,
-    PictureFolder,
-    WithPictures,
-    open_features,
-    side_of,
-)
+from avaffect.store.pictures import PictureFolder, WithPictures, open_features, side_of
 from avaffect.store.prepared import prepared_in
 
 Labels = NDArray[Any]

@@ -24,7 +24,7 @@ from avaffect.media.channels import DOWNMIX, Mix, choose_mix
 from avaffect.media.container import open_container
 from avaffect.media.ffmpeg import file_input, pipe_from
 from avaffect.media.pyav import open_media
-from avaffect.media.tracks import choose_track
+from avaffect.media.tracks import Tracks, choose_track
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
 Times = NDArray[np.float64]
@@ -107,6 +107,7 @@ def extract_sound(
     *,
     first_time_s: float | None,
     duration_s: float | None = None,
+    tracks: Tracks | None = None,
     on_event: EventCallback = ignore_events,
 ) -> SoundInfo | None:
     """Write the sound of ``path`` to ``out_wav``: 16 kHz, mono, 16 bit.
@@ -126,6 +127,7 @@ def extract_sound(
             file without a picture, begins with the first sound that can be decoded.
         duration_s: exact length of the file in seconds, cut or filled up with silence, with all
             gaps; None ends it with the sound. After 36 hours it ends in any case.
+        tracks: the audio streams of ``path``; None opens it for them.
 
     Returns:
         what was written, None (and no file) without an audio stream.
@@ -135,7 +137,7 @@ def extract_sound(
         OutputError: ``out_wav`` cannot be written.
     """
     path = Path(path)
-    track = choose_track(path, config, on_event)
+    track = choose_track(path, config, on_event, tracks)
     if track is None:
         return None
     mix = choose_mix(path, track, config.channel, on_event)

@@ -21,13 +21,13 @@ from avaffect.challenge.places import subject_files
 from avaffect.errors import FormatError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.gaps import fill_gaps, policy_of
+from avaffect.files.names import TABLES
 from avaffect.files.ours import holds, require_own_file
 from avaffect.files.outside import read_json, reading
 from avaffect.files.table import read_table
 from avaffect.metrics.evaluation import Pair
 
 UNTUNED = 0.5
-TABLES = "tables"
 _SHAPE = {"thresholds": {str: float}, "tuned_on?": str, "subjects?": [str]}
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from types import TracebackType
 
 from avaffect.challenge.editions import DEFAULT_EDITION, check_choice
 from avaffect.challenge.places import checked, joined, remove_empty
 from avaffect.challenge.text import SingleFileWriter, open_single, single_path
-from avaffect.config import PredictConfig
+from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import AvaffectError, UsageError
-from avaffect.media.probe import probe, video_hash
+from avaffect.media.source import Source, open_source
 from avaffect.predicting.outputs import WORK, Outputs
 from avaffect.predicting.run import predict_folder, predict_video, predict_voice
 from avaffect.predicting.settings import require_licences
@@ -22,10 +22,11 @@ from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.predictors.build import build_predictor
 from avaffect.preprocessing.run import NetsLoader
-from avaffect.preprocessing.sound_file import is_voice
+from avaffect.preprocessing.sound_file import voice_keys
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.encoders import FACES as PICTURES
-from avaffect.store.folder import Folder, is_preprocessed, source_name
+from avaffect.store.keys import keys
+from avaffect.store.prepared import Prepared, is_preprocessed, sound_only, source_name
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Predicted:
         files: how many files there are of it.
         again: whether an earlier run with the same settings had written them all.
         rotate: the ``MediaConfig.rotate`` by which faces would be upright; None if they are.
+        sound_only: the source has no picture, so nobody was looked for.
     """
 
     frames: int
@@ -49,6 +51,7 @@ class Predicted:
     files: int
     again: bool
     rotate: int | None = None
+    sound_only: bool = False
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -151,46 +154,48 @@ class PredictBatch:
         """
         own = source_name(source)
         name = checked(name or own).as_posix()
-        is_folder = is_preprocessed(source)
-        if is_folder:
+        opened: Source | Prepared
+        if is_preprocessed(source):
+            opened = Prepared(source)
             pictures = PICTURES in self.predictor.needs
-            made_with, video = Folder(source).made_with(pictures), Folder(source).video()
+            made_with, video = opened.made_with(pictures), opened.video
+            no_picture = sound_only(opened.subjects())
         else:
-            if not is_voice(source, self._config.analysis.media):
-                probe(source, self._config.analysis.media)  # refuses what is no video
-            made_with = video_hash(source)
-            video = {"name": source.name, "sha256": made_with}
-        key = self._outputs.key(made_with, self._config)
+            opened = open_source(source, self._config.analysis.media)
+            video = {"name": source.name, "sha256": opened.sha256}
+            no_picture = opened.kind == "sound"
+            make_keys = voice_keys if no_picture else keys
+            made_with = fingerprint(make_keys(opened.sha256, self._config.analysis))
+        key = self._outputs.key(made_with, self.predictor.fingerprint, self._config)
         try:
             with self._outputs.alone(name):
                 self._outputs.tidy(name)
                 if not self._overwrite:
                     self._outputs.require_free_for(name, video)
                     if known := self._known(name, key):
-                        return known
-                self._outputs.require_place(name, str(video.get("sha256", "")))
-                return self._predict(source, name, made_with, key, is_folder=is_folder)
+                        return replace(known, sound_only=no_picture)
+                sha256 = str(video.get("sha256", ""))
+                self._outputs.require_place(name, sha256)
+                done = self._predict(opened, name, sha256, key)
+                return replace(done, sound_only=no_picture)
         finally:
             # An interrupted pass, or another process's lock, may be in it.
             remove_empty((self._outputs.root / WORK / name).parent, self._outputs.root)
 
-    def _predict(
-        self, source: Path, name: str, made_with: str, key: str, *, is_folder: bool
-    ) -> Predicted:
-        work = self._outputs.root / WORK / f"{name}-{made_with[:8]}"
-        if is_folder:
-            result = predict_folder(source, self._config, self.predictor)
+    def _predict(self, source: Source | Prepared, name: str, sha256: str, key: str) -> Predicted:
+        work = self._outputs.root / WORK / f"{name}-{sha256[:8]}"
+        if isinstance(source, Prepared):
+            result = predict_folder(source.root, self._config, self.predictor)
         else:
-            store = None if self._store is None else Folder(self._store(name))
+            store = None if self._store is None else Prepared(self._store(name))
             subject = joined(PurePath(name))
-            named = {} if subject == source.stem else {"name": subject}
-            if is_voice(source, self._config.analysis.media):
+            named = {} if subject == source.path.stem else {"name": subject}
+            if source.kind == "sound":
                 result = predict_voice(
                     source,
                     self._config,
                     self.predictor,
                     work,
-                    sha256=made_with,
                     store=store,
                     **named,
                     on_event=self._on_event,
@@ -202,7 +207,6 @@ class PredictBatch:
                     self.predictor,
                     self._nets,
                     work,
-                    sha256=made_with,
                     store=store,
                     **named,
                     on_event=self._on_event,
@@ -215,7 +219,7 @@ class PredictBatch:
             self._claim(name, subjects)
             files = self._outputs.write(name, result, key)
         self._add(result.written)
-        if not is_folder:
+        if isinstance(source, Source):
             shutil.rmtree(work, ignore_errors=True)
         faces = dict(zip(subjects, result.faces, strict=True))
         return Predicted(

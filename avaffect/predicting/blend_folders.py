@@ -16,11 +16,12 @@ from avaffect.config import fingerprint
 from avaffect.errors import UsageError, boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.hashing import file_sha256
+from avaffect.files.names import RECORDS, TABLES
 from avaffect.files.ours import holds, require_own_file
 from avaffect.files.table import read_table
 from avaffect.labels import TASKS
 from avaffect.metrics.pairs import first_few
-from avaffect.predicting.outputs import RECORDS, TABLES, Outputs
+from avaffect.predicting.outputs import Outputs
 from avaffect.predicting.read_back import Predictions, Tables, open_predictions
 from avaffect.predicting.run import Result
 from avaffect.predictions.blend import Blending, blend

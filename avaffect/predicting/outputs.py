@@ -26,6 +26,7 @@ from avaffect.errors import AvaffectError, FormatError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.gaps import policy_of
 from avaffect.files.lock import alone
+from avaffect.files.names import RECORDS, TABLES
 from avaffect.files.ours import foreign, read_claims, relative, require_ours, write_claims
 from avaffect.files.outside import read_kept, reading
 from avaffect.files.table import read_about, read_table, write_table
@@ -34,9 +35,9 @@ from avaffect.labels import TASKS
 from avaffect.predicting.run import Result
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
-from avaffect.version import __version__
 
-TABLES, RECORDS = "tables", "records"
+# Raised whenever the same features, model and settings would be written as something else.
+OUTPUT_VERSION = 1
 WORK = ".predict-work"
 # What another process needs at most for writing the files of a video.
 _PATIENCE_S = 120.0
@@ -87,9 +88,16 @@ class Outputs:
         """The files for all subjects."""
         return tuple(single_path(self.root, kind, self.edition) for kind in self.kinds)
 
-    def key(self, made_with: str, config: PredictConfig) -> str:
-        """Changes whenever the written files would; ``made_with`` names the source's content."""
-        return fingerprint([__version__, made_with, config.to_dict(), self.edition, self.files])
+    def key(self, made_with: str, model: str, config: PredictConfig) -> str:
+        """Changes whenever the written files would, and with nothing else: not with a path.
+
+        Args:
+            made_with: fingerprint of all that the features are made with.
+            model: that of the predictor, see `predictors.interface.Predictor`.
+            config: the settings; where the model lies does not count.
+        """
+        settings = {**config.to_dict(), "checkpoint": None}
+        return fingerprint([OUTPUT_VERSION, made_with, model, settings, self.edition, self.files])
 
     def record(self, name: str) -> dict[str, Any]:
         """What is known of the files of the source ``name``; empty if nothing is.

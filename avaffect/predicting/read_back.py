@@ -21,6 +21,7 @@ from avaffect.challenge.places import annotations_in, subject_files
 from avaffect.challenge.single import read_single
 from avaffect.challenge.text import read_annotations
 from avaffect.errors import FormatError, InputNotFoundError, UsageError, boundary
+from avaffect.files.names import TABLES
 from avaffect.files.outside import reading
 from avaffect.files.table import read_table
 from avaffect.labels import ACTION_UNITS, INVALID, TASKS
@@ -32,7 +33,6 @@ from avaffect.training.validation import COLUMNS
 
 _AGAIN = "predict again, or name another folder"
 ASSUMED_FPS = 30.0
-_TABLES = "tables"
 _VALIDATION = "validation"
 
 Times = NDArray[np.float64]
@@ -97,7 +97,7 @@ def table_files(root: Path) -> dict[str, Path]:
     places = (root, root / _VALIDATION, *sorted(root.glob(f"fold-*/{_VALIDATION}")))
     found: dict[str, Path] = {}
     for place in places:
-        for subject, path in subject_files(place / _TABLES, ".parquet").items():
+        for subject, path in subject_files(place / TABLES, ".parquet").items():
             if found.setdefault(subject, path) != path:
                 raise UsageError(
                     f"'{found[subject]}' and '{path}' are of the same subject",

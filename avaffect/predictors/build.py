@@ -1,13 +1,17 @@
-"""The predictor that a configuration asks for."""
+"""The predictor that a configuration asks for, and what is known of it before it is loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from avaffect.config import PredictConfig
 from avaffect.errors import UnknownNameError
 from avaffect.predictors.interface import Predictor
+
+if TYPE_CHECKING:
+    from avaffect.predictors.facts import Facts
 
 
 def build_predictor(config: PredictConfig, device: str = "cpu") -> Predictor:
@@ -29,6 +33,30 @@ def build_predictor(config: PredictConfig, device: str = "cpu") -> Predictor:
         if is_ensemble(Path(config.checkpoint)):
             return Ensemble(config.checkpoint, device)
         return Trained(config.checkpoint, device)
+    return _own(config)
+
+
+def facts_of(config: PredictConfig) -> Facts:
+    """What is known of the predictor that ``config`` asks for; no weights are read.
+
+    Raises:
+        UnknownNameError, CheckpointError: as :func:`build_predictor`.
+    """
+    from avaffect.predictors.facts import Facts, checkpoint_facts, ensemble_facts
+
+    if config.checkpoint is None:
+        predictor = _own(config)
+        return Facts(predictor.name, predictor.tasks, predictor.needs)
+    from avaffect.networks.checkpoint import read_checkpoint
+    from avaffect.predictors.joined import is_ensemble
+
+    if is_ensemble(Path(config.checkpoint)):
+        return ensemble_facts(Path(config.checkpoint))
+    return checkpoint_facts(read_checkpoint(config.checkpoint))
+
+
+def _own(config: PredictConfig) -> Predictor:
+    """A model that comes with avaffect; its nets are loaded by what makes the features."""
     if config.model not in PREDICTORS:
         raise UnknownNameError("model", config.model, PREDICTORS)
     return PREDICTORS[config.model](config)

@@ -13,18 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.challenge.known import WAYS
+from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip
 from avaffect.errors import CheckpointError, UsageError
 from avaffect.labels import AU_THRESHOLD, EXPRESSIONS
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.voting import average, certain, meta_classifier, said_classes, units_vote
+from avaffect.predictors.facts import require_same
 from avaffect.predictors.interface import prediction_of
-from avaffect.predictors.joined import (
-    JOINED,
-    Joined,
-    Rule,
-    Values,
-)
+from avaffect.predictors.joined import Joined, Rule, Values
 from avaffect.predictors.stacking import OpinionFeatures, stacked_values
 from avaffect.predictors.trained import Trained
 from avaffect.recipes.ensemble import Vote
@@ -150,6 +147,12 @@ class Ensemble:
             way: tuple({name for one in every for name in one.clips.get(way, ())}) for way in WAYS
         }
 
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`avaffect.predictors.interface.Predictor`."""
+        every = [*self._models, *([self._stack] if self._stack else [])]
+        return fingerprint([self._joined.fingerprint, [one.fingerprint for one in every]])
+
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """See :class:`avaffect.predictors.interface.Predictor`."""
         for model in self._models:
@@ -212,9 +215,5 @@ class Ensemble:
 
 def _model(folder: Path, path: str, sha256: str, device: str) -> Trained:
     model = Trained(folder / path, device)
-    if model.checkpoint.sha256 != sha256:
-        raise CheckpointError(
-            f"'{folder / path}' is not the model that '{JOINED}' means",
-            "run `avaffect ensemble` again, or copy the whole folder anew",
-        )
+    require_same(folder / path, model.checkpoint, sha256)
     return model

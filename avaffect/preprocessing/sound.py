@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE, AnalysisConfig, MediaConfig
 from avaffect.files.tensors import Array, ArraySpec
-from avaffect.media.probe import first_frame_time
 from avaffect.media.sound import SoundInfo, extract_sound
+from avaffect.media.source import Source
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.sound.frame_windows import window_samples
 from avaffect.sound.mfcc import AUDIO, audio_features, audio_specs
 from avaffect.sound.voice import VOICE, VoiceNet, hear
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
 from avaffect.store.subject import StoredSubject
 from avaffect.store.writing import replace_arrays
 
@@ -36,15 +36,18 @@ def stages(arrays: Collection[str]) -> tuple[str, ...]:
 
 
 def make_wav(
-    video: Path, wav: Path, config: MediaConfig, on_event: EventCallback = ignore_events
+    video: Source, wav: Path, config: MediaConfig, on_event: EventCallback = ignore_events
 ) -> SoundInfo | None:
     """Write ``wav`` (16 kHz mono, sample 0 at the first frame); None if there is no sound."""
-    start = first_frame_time(video, config)
-    sound = extract_sound(video, config, wav, first_time_s=start, on_event=on_event)
+    start, tracks = video.media.video.first_time_s, video.header.tracks
+    sound = extract_sound(
+        video.path, config, wav, first_time_s=start, tracks=tracks, on_event=on_event
+    )
+    name = video.path.name
     if sound is None:
-        on_event(Notice(f"'{video.name}' has no sound; its audio features are marked missing"))
+        on_event(Notice(f"'{name}' has no sound; its audio features are marked missing"))
     else:
-        tell_cuts(video, sound, "the times of frames stay as they are", on_event)
+        tell_cuts(video.path, sound, "the times of frames stay as they are", on_event)
     return sound
 
 
@@ -145,7 +148,7 @@ class SoundReader:
 
 
 def store_sound(
-    folder: Folder,
+    folder: Prepared,
     stored: list[StoredSubject],
     config: AnalysisConfig,
     arrays: Sequence[str],
@@ -166,7 +169,7 @@ def store_sound(
         on_event: progress.
         device: see ``mfcc.audio_features``.
     """
-    reader = SoundReader(folder.wav, folder.sound(), config, arrays, on_event, device)
+    reader = SoundReader(folder.wav, folder.sound, config, arrays, on_event, device)
     keys = {name: wanted[name] for name in reader.specs}
     for subject in stored:
         replace_arrays(subject.folder, reader.specs, reader.chunks(subject.times), about, keys)

@@ -32,6 +32,7 @@ from avaffect.challenge.text import (
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import UsageError
 from avaffect.files.atomic import write_text
+from avaffect.files.names import TABLES
 from avaffect.files.table import write_table
 from avaffect.labels import TASKS
 from avaffect.metrics.arrays import score_arrays
@@ -132,7 +133,7 @@ def write_opinions(
                     labels = clip.labels[task]
                     pairs[task].append(pair_of(task, opinion, labels, per_clip=dataset.per_clip))
             try:
-                table = out / "tables" / f"{subject_file_name(clip.name)[:-4]}.parquet"
+                table = out / TABLES / f"{subject_file_name(clip.name)[:-4]}.parquet"
             except UsageError:  # a name of the user's own that no file can have
                 skipped += 1
                 continue

@@ -15,7 +15,7 @@ from avaffect.predicting.run import Result
 from avaffect.predictions.missing import fill, marked
 from avaffect.predictions.prediction import Prediction
 from avaffect.preprocessing.run import _drop_others
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
 
 
 def made(prediction: Prediction) -> Result:
@@ -95,9 +95,9 @@ def test_a_record_names_nothing_outside_its_folder(name, tmp_path):
             look()
     write_json(tmp_path / "preprocess.json", {"video": video, "subjects": [name]})
     with pytest.raises(FeatureError, match="names a subject that cannot be a file"):
-        Folder(tmp_path).subjects()
+        Prepared(tmp_path).subjects()
     with pytest.raises(FeatureError, match="names a subject"):
-        _drop_others(Folder(tmp_path), set())
+        _drop_others(Prepared(tmp_path), set())
 
 
 def test_a_record_that_may_not_be_read_is_not_damaged(tmp_path, monkeypatch):
@@ -108,6 +108,9 @@ def test_a_record_that_may_not_be_read_is_not_damaged(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "open", forbidden)
-    for look in (lambda: Outputs(tmp_path).record("a"), Folder(tmp_path).record):
-        with pytest.raises(FormatError, match=r"\(permission denied\): check its permissions"):
+    for kind, look in (
+        (FormatError, lambda: Outputs(tmp_path).record("a")),
+        (FeatureError, lambda: Prepared(tmp_path).record),
+    ):
+        with pytest.raises(kind, match=r"\(permission denied\): check its permissions"):
             look()

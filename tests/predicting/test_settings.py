@@ -62,7 +62,7 @@ def test_light_refuses_a_model_that_reads_embeddings(monkeypatch):
         name = "deep"
         needs = ("face_pose", "efficientnet-lite0")
 
-    monkeypatch.setattr(choices, "build_predictor", lambda *names: Deep())
+    monkeypatch.setattr(choices, "facts_of", lambda config: Deep())
     with pytest.raises(UsageError, match="reads deep embeddings"):
         with_features(PredictConfig(), "light")
     assert with_features(PredictConfig()).analysis.encoders == ("efficientnet-lite0",)

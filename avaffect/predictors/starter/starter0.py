@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.config import fingerprint
 from avaffect.errors import UnknownNameError
 from avaffect.faces.encoders import FRAME_MODELS, encoder_spec
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.interface import chunks, prediction_of, require_arrays
 from avaffect.predictors.starter import action_units
 from avaffect.predictors.starter.expressions import blend
+from avaffect.predictors.starter.figures import figures_fingerprint
 from avaffect.predictors.starter.valence_arousal import va_from_expression
 from avaffect.store.subject import SubjectFeatures
 
@@ -64,6 +66,11 @@ class Starter:
                 *NOTES,
                 f"EXPR and VA come from {frame_model} (AffectNet), frame by frame",
             )
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`avaffect.predictors.interface.Predictor`; nets count with the features."""
+        return fingerprint([self.name, figures_fingerprint()])
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """Any settings will do."""

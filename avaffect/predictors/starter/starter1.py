@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.config import fingerprint
 from avaffect.errors import UnknownNameError
 from avaffect.faces.encoders import FRAME_MODELS, encoder_spec
 from avaffect.faces.face_pose import LANDMARK_VALUES
@@ -27,6 +28,7 @@ from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS, Predictio
 from avaffect.predictors.interface import chunks, prediction_of, require_arrays
 from avaffect.predictors.starter import fusion
 from avaffect.predictors.starter.expressions import with_other, with_units
+from avaffect.predictors.starter.figures import figures_fingerprint
 from avaffect.predictors.starter.neutral import frontality, seconds_each
 from avaffect.predictors.starter.resting import resting_shift, shifted
 from avaffect.predictors.starter.speaking import lip_gap, lips_move
@@ -102,6 +104,11 @@ class Starter1:
         self.optional: tuple[str, ...] = self.needs if voice else ()
         self.name = "starter-1" if frame_model == FACE_NET else f"starter-1+{frame_model}"
         self.notes: tuple[str, ...] = (*NOTES, LISTENS if voice else "the voice was left out")
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`avaffect.predictors.interface.Predictor`; nets count with the features."""
+        return fingerprint([self.name, figures_fingerprint()])
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """Any settings will do."""
