@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _FACES = FaceConfig()
 
 # Tests hold these to the registries, whose modules would make `--help` slow.
-DETECTORS = ("blazeface-full", "blazeface-back", "centerface", "mtcnn", "s3fd")
+DETECTORS = ("blazeface-full", "blazeface-back", "centerface", "s3fd")
 FRAME_MODELS = ("starter-1-face", "fer", "enet_b0_8_va_mtl", "mobilevit_va_mtl", "mbf_va_mtl")
 ENCODERS = ("efficientnet-lite0", *FRAME_MODELS)
 CLOCKS = ("frame", "media")

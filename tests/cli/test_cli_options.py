@@ -103,6 +103,6 @@ def test_every_option_has_a_help_text():
 
 def test_unknown_name_is_suggested():
     choice = NameChoice(options.DETECTORS, "detector")
-    assert choice.convert("mtcnn", None, None) == "mtcnn"
+    assert choice.convert("s3fd", None, None) == "s3fd"
     with pytest.raises(UnknownNameError, match="no detector is called 'centreface': did you mean"):
         choice.convert("centreface", None, None)
