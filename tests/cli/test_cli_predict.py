@@ -55,7 +55,7 @@ def test_again_is_already_done(run, clip, tmp_path, files):
 
 def test_a_net_that_is_excluded_by_its_licence(run, clip, tmp_path, monkeypatch):
     monkeypatch.setitem(ZOO, "fer", replace(ZOO["fer"], licence="CC BY-NC 4.0"))
-    fer = ("predict", clip, "-o", tmp_path / "out", "--model", "starter-0")
+    fer = ("predict", clip, "-o", tmp_path / "out", "--frame-model", "fer")
     done = run(*fer, "--no-nc")
     assert (done.code, "'fer' is for non-commercial use (CC BY-NC 4.0)" in done.error) == (2, True)
     assert not (tmp_path / "out").exists()
@@ -116,7 +116,7 @@ def test_folder_that_was_made_for_another_model(run, clip, tmp_path):
     )
     assert len(done.err.splitlines()) == 2  # the device, and this
     assert not out.exists()
-    assert run("predict", made, "-o", out, "--model", "starter-0").code == 0
+    assert run("predict", made, "-o", out, "--frame-model", "fer").code == 0
     # What the line says is enough.
     again = ("preprocess", clip, "-o", made, "--encoder", "starter-1-face", "--no-audio")
     assert run(*again).code == 0
