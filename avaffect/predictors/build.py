@@ -42,6 +42,3 @@ def _starter1(config: PredictConfig) -> Predictor:
 
 
 PREDICTORS: dict[str, Callable[[PredictConfig], Predictor]] = {"starter-1": _starter1}
-
-
-DEFAULT_MODEL = PredictConfig.model
