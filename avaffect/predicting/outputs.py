@@ -1,4 +1,4 @@
-"""What ``predict`` leaves behind: challenge files, a parquet a subject, a record a video.
+"""What ``predict`` leaves behind: files of the chosen form, a parquet a subject, a record a video.
 
 The record names the files; what no record names is not touched, see ``files.ours``.
 """
@@ -8,16 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from avaffect.challenge.editions import DEFAULT_EDITION, edition_named
-from avaffect.challenge.text import (
-    require_subjects,
-    single_path,
-    subject_file_name,
-    write_challenge,
-)
+from avaffect.challenge.editions import DEFAULT_EDITION
+from avaffect.challenge.text import require_subjects, single_path
 from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import AvaffectError, FormatError, UsageError
 from avaffect.files.atomic import write_json
@@ -25,15 +21,18 @@ from avaffect.files.gaps import policy_of
 from avaffect.files.lock import alone
 from avaffect.files.ours import foreign, read_claims, relative, require_ours, write_claims
 from avaffect.files.outside import read_kept, reading
-from avaffect.files.table import read_about, read_table, write_table
+from avaffect.files.table import read_about, read_table
 from avaffect.files.temporaries import remove_abandoned
 from avaffect.labels import TASKS
 from avaffect.predicting.run import Result
+from avaffect.predicting.writers.parquet_table import TABLES, ParquetTable
+from avaffect.predicting.writers.registry import DEFAULT_FORM, WRITERS, build_writer
+from avaffect.predicting.writers.writer import Ready, Writer
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
 from avaffect.version import __version__
 
-TABLES, RECORDS = "tables", "records"
+RECORDS = "records"
 WORK = ".predict-work"
 # What another process needs at most for writing the files of a video.
 _PATIENCE_S = 120.0
@@ -58,14 +57,29 @@ class Outputs:
     Attributes:
         root: the output folder.
         edition: whose headers and folder names are used, see ``challenge.editions``.
-        files: whether to write one challenge file a subject and task.
-        kinds: of the files for all subjects, ``va``, ``expr``, ``au`` or ``mtl``.
+        form: a key of ``writers.registry.WRITERS``; tables are written beside every form.
+        tasks: of which there are predictions.
     """
 
     root: Path
     edition: str = DEFAULT_EDITION
-    files: bool = True
-    kinds: tuple[str, ...] = ()
+    form: str = DEFAULT_FORM
+    tasks: tuple[str, ...] = TASKS
+
+    @cached_property
+    def writer(self) -> Writer:
+        """Writes the form."""
+        return build_writer(self.form, self.root, self.edition, self.tasks)
+
+    @cached_property
+    def _tables(self) -> ParquetTable:
+        return ParquetTable(self.root)
+
+    @cached_property
+    def _known(self) -> tuple[Writer, ...]:
+        """The writers of all that may be here, by this form or another."""
+        forms = (build_writer(form, self.root, self.edition) for form in WRITERS)
+        return (self._tables, *forms)
 
     def alone(self, name: str) -> AbstractContextManager[None]:
         """A block in which no other process works on the source ``name``; see ``files.lock``."""
@@ -79,14 +93,11 @@ class Outputs:
         """A block in which no other process writes files, of whatever source."""
         return alone(self.root / WORK / ".writing", self.root, wait=wait)
 
-    @property
-    def single_paths(self) -> tuple[Path, ...]:
-        """The files for all subjects."""
-        return tuple(single_path(self.root, kind, self.edition) for kind in self.kinds)
-
     def key(self, made_with: str, config: PredictConfig) -> str:
         """Changes whenever the written files would; ``made_with`` names the source's content."""
-        return fingerprint([__version__, made_with, config.to_dict(), self.edition, self.files])
+        # Files for all subjects are no source's own; keys of earlier versions say True for text.
+        own = False if self.writer.shared else self.form == DEFAULT_FORM or self.form
+        return fingerprint([__version__, made_with, config.to_dict(), self.edition, own])
 
     def record(self, name: str) -> dict[str, Any]:
         """What is known of the files of the source ``name``; empty if nothing is.
@@ -119,7 +130,7 @@ class Outputs:
             for path in sorted(self._record_path("any").parent.glob("*.json"))
             if path.stem not in but
             for subject in self.record(path.stem).get("subjects", ())
-            if self._table(subject).is_file()
+            if self._tables.path(subject).is_file()
         }
 
     def require_free_for(self, name: str, video: Mapping[str, str]) -> None:
@@ -138,9 +149,9 @@ class Outputs:
 
     def tidy(self) -> None:
         """Remove what killed processes left; once a process, see ``files.temporaries``."""
-        folders = edition_named(self.edition).folders.values()
-        for name in ("", TABLES, RECORDS, *folders):
-            remove_abandoned(self.root / name)
+        paths = [path for one in self._known for path in (*one.shared, *one.files("any"))]
+        for folder in {self.root, self.root / RECORDS, *(path.parent for path in paths)}:
+            remove_abandoned(folder)
 
     def ours(self) -> set[str]:
         """What avaffect wrote here or is about to, relative to the folder."""
@@ -179,26 +190,24 @@ class Outputs:
         if path.exists() and "key" not in self.record(name):
             raise foreign(path)
         self.require_ours(
-            [*self._files(name), *self.single_paths], self._ours_of(name, [name], made_with)
+            [*self._planned(name), *self.writer.shared], self._ours_of(name, [name], made_with)
         )
 
-    def read(self, record: Mapping[str, Any]) -> list[Prediction]:
-        """The predictions of an earlier run, filled as its text files are.
-
-        They come from the tables of its record.
+    def read(self, record: Mapping[str, Any]) -> list[Ready]:
+        """The subjects of an earlier run, from the tables of its record.
 
         Raises:
             AvaffectError: if a table is no longer what was written.
         """
-        predictions = []
+        found = []
         for subject in record["subjects"]:
-            table = self._table(subject)
+            table = self._tables.path(subject)
             columns, about = read_table(table)
             with reading(table, FormatError, "is no longer what was written"):
                 limits = about.get("au_thresholds")
                 one = Prediction.from_columns(columns, subject, about["model"], limits)
-                predictions.append(fill(one, policy_of(about)))
-        return predictions
+                found.append(Ready(one, fill(one, policy_of(about)), about))
+        return found
 
     def write(self, name: str, result: Result, key: str) -> list[Path]:
         """Write everything of one source; each file is whole or not there.
@@ -210,25 +219,18 @@ class Outputs:
             OutputError: if a file cannot be written.
         """
         subjects = [one.subject for one in result.predictions]
-        planned = [path for one in subjects for path in self._files(one)]
+        planned = [path for one in subjects for path in self._planned(one)]
         video = result.about.get("video")
         sha256 = str(video.get("sha256", "")) if isinstance(video, dict) else ""
         ours = self._ours_of(name, subjects, sha256)
         self.require_ours(planned, ours)
         claims = self._claims_path(name)
         write_claims(claims, ours | {relative(path, self.root) for path in planned})
-        paths = []
-        for prediction, filled in zip(result.predictions, result.written, strict=True):
-            if self.files:
-                paths += [
-                    write_challenge(filled, task, self.root, self.edition) for task in filled.tasks
-                ]
-            table = self._table(prediction.subject)
-            about = {"subject": prediction.subject, **result.about}
-            if prediction.au_thresholds is not None:
-                about["au_thresholds"] = prediction.au_thresholds.tolist()
-            write_table(table, prediction.columns(), about)
-            paths.append(table)
+        paths: list[Path] = []
+        for one in ready(result):
+            if not self.writer.shared:
+                paths += self.writer.write(one)
+            paths += self._tables.write(one)
         self.drop(set(self.record(name).get("subjects", ())) - set(subjects))
         write_json(
             self._record_path(name),
@@ -257,7 +259,7 @@ class Outputs:
             write_json(self._record_path(name), {**record, "single": single})
 
     def drop(self, subjects: set[str]) -> None:
-        """Delete the tables and challenge files of ``subjects``, as far as they are ours."""
+        """Delete the files of ``subjects``, of whatever form, as far as they are ours."""
         ours = self.ours() if subjects else set()
         for subject in subjects:
             for path in self._files(subject):
@@ -265,17 +267,19 @@ class Outputs:
                     path.unlink(missing_ok=True)
 
     def _files(self, subject: str) -> list[Path]:
-        """The table and the challenge files that a subject may have."""
-        name = subject_file_name(subject)
-        folders = edition_named(self.edition).folders.values()
-        return [self._table(subject), *(self.root / folder / name for folder in folders)]
+        """The files that a subject may have, of whatever form."""
+        return [path for one in self._known for path in one.files(subject)]
+
+    def _planned(self, subject: str) -> list[Path]:
+        """The files of a subject that are written or replaced."""
+        return [*self._tables.files(subject), *self.writer.files(subject)]
 
     def _ours_of(self, name: str, subjects: Iterable[str], sha256: str) -> set[str]:
         """What is ours of a source: its record names it, or a table itself says so."""
         found = _named(self.record(name)) | read_claims(self._claims_path(name))
         for subject in subjects:
             # A table tells its own story, which stands for a record that was lost.
-            if (table := self._table(subject)).is_file() and sha256:
+            if (table := self._tables.path(subject)).is_file() and sha256:
                 with suppress(AvaffectError, LookupError, TypeError):
                     about = read_about(table)
                     if about["subject"] == subject and about["video"]["sha256"] == sha256:
@@ -283,17 +287,25 @@ class Outputs:
         return found
 
     def _single(self, record: Mapping[str, Any]) -> list[str]:
-        named = {relative(path, self.root) for path in self.single_paths}
+        named = {relative(path, self.root) for path in self.writer.shared}
         return sorted(named | set(record.get("single", ())))
 
     def _claims_path(self, name: str) -> Path:
         return self.root / WORK / f"{name}.claims"
 
-    def _table(self, subject: str) -> Path:
-        return self.root / TABLES / f"{subject_file_name(subject).removesuffix('.txt')}.parquet"
-
     def _record_path(self, name: str) -> Path:
         return self.root / RECORDS / f"{name}.json"
+
+
+def ready(result: Result) -> list[Ready]:
+    """The subjects of ``result``, ready to be written."""
+    found = []
+    for prediction, filled in zip(result.predictions, result.written, strict=True):
+        about = {"subject": prediction.subject, **result.about}
+        if prediction.au_thresholds is not None:
+            about["au_thresholds"] = prediction.au_thresholds.tolist()
+        found.append(Ready(prediction, filled, about))
+    return found
 
 
 def _named(record: Mapping[str, Any]) -> set[str]:

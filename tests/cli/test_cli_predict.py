@@ -42,6 +42,25 @@ def test_video_becomes_challenge_files(run, clip, tmp_path):
     assert len(read_annotations(out / "VA_Estimation_Challenge/face.txt", "va")) == 12
 
 
+def test_csv_beside_the_table_and_in_the_place_of_text(run, clip, tmp_path):
+    for outcome in ("2 files in", "already done"):
+        done = run("predict", clip, "-o", tmp_path, "--format", "csv", "--edition", "abaw11")
+        assert (done.code, outcome in done.out) == (0, True)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == [
+        "csv/face.csv",
+        "records/face.json",
+        "tables/face.parquet",
+    ]
+    names, *rows = (tmp_path / "csv/face.csv").read_text().splitlines()
+    assert names.split(",") == list(read_table(tmp_path / "tables/face.parquet")[0])
+    assert [row.split(",")[0] for row in rows] == [str(at) for at in range(1, 13)]
+    # Another format is made anew; what is there of the first stays.
+    assert run("predict", clip, "-o", tmp_path).code == 0
+    assert (tmp_path / "VA_Estimation_Challenge/face.txt").is_file()
+    assert (tmp_path / "csv/face.csv").is_file()
+    assert run("predict", clip, "-o", tmp_path, "--format", "csv").code == 0
+
+
 def test_again_is_already_done(run, clip, tmp_path, files):
     run("predict", clip, "-o", tmp_path)
     before = files(tmp_path)
