@@ -156,6 +156,14 @@ class BusyError(OutputError):
     """Another process is working there."""
 
 
+def setting(name: str, values: Iterable[str]) -> str:
+    """How a caller gives a setting one of some values, such as ``form="files" or form="mtl"``.
+
+    All messages write settings as Python takes them; `cli.words` makes options of them.
+    """
+    return " or ".join(f'{name}="{value}"' for value in values)
+
+
 def output_error(path: Path, error: OSError) -> OutputError:
     """The error to raise when writing ``path`` failed with ``error``."""
     if error.errno in _FULL:
@@ -164,7 +172,7 @@ def output_error(path: Path, error: OSError) -> OutputError:
             "free some space and run the same command again; what was finished is kept",
         )
     reason = error.strerror or str(error)
-    return OutputError(f"cannot write '{path}' ({reason})", "choose another folder with -o")
+    return OutputError(f"cannot write '{path}' ({reason})", "choose another output folder")
 
 
 def explained(

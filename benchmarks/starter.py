@@ -68,8 +68,8 @@ NOTES = {
     "log-mel.",
     "fusion": "As starter_training/fusion.py measured: RAVDESS's pictures are not at hand, action "
     "units averaged over the take stand in for the face. *As shipped* the voice has less weight "
-    "than RAVDESS asks for; the other rows have the weights fitted there. The published figure "
-    "is of other nets, perhaps of other folds.",
+    "than RAVDESS asks for; the other rows have the weights fitted there. The published figure is "
+    "of other nets, perhaps of other folds.",
     "units": "As starter_training/action_units.py measured: no labels of action units, but an "
     "expression that has the unit against neutral; DeLong's intervals. On FER2013's validation "
     "part: the test part was looked at while the signals were chosen.",
@@ -82,7 +82,7 @@ Values = NDArray[Any]
 
 
 def made(file: Path, script: str, option: str, data: Path | None, out: Path) -> Path:
-    """``file``; ``starter_training/SCRIPT OPTION data --out out`` makes it if it is not there."""
+    """``file``, which ``starter_training/SCRIPT OPTION data --out out`` makes if need be."""
     if not file.is_file():
         command = [
             sys.executable,

@@ -9,6 +9,7 @@ import click
 
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.cli.options import NameChoice
+from avaffect.cli.words import as_options
 from avaffect.labels import TASKS
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def check_command(
         ("cannot start", report.reasons),
     ):
         for line in lines:
-            click.echo(f"{title}: {printable(line)}")
+            click.echo(f"{title}: {printable(as_options(line))}")
     if len(report.errors) > _SHOWN_ERRORS:
         click.echo(f"{len(report.errors)} such lines are listed with --json")
     if json_path is not None:
@@ -100,7 +101,7 @@ def check_command(
     if report.ready:
         click.echo(f"training can start ({len(report.warnings)} warnings)")
     else:
-        say_error(f"training cannot start: {report.reasons[0]}")
+        say_error(f"training cannot start: {as_options(report.reasons[0])}")
     ctx.exit(0 if report.ready else 1)
 
 

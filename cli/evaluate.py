@@ -108,6 +108,7 @@ def evaluate(
     """
     from avaffect.challenge.editions import edition_named
     from avaffect.challenge.known import known_subjects
+    from avaffect.cli.report import Reporter
     from avaffect.metrics.evaluation import compare, score_pairs
     from avaffect.metrics.pairs import read_pairs
     from avaffect.metrics.thresholds import (
@@ -140,6 +141,7 @@ def evaluate(
         "known": known_subjects(
             tables_beside(Path(predictions), edition_named(edition)),
             [pair.subject for pair in found.pairs],
+            Reporter(),
         ),
     }
     mine = scored(found.pairs)

@@ -7,51 +7,14 @@ import os
 import sys
 import traceback
 from contextlib import suppress
-from importlib import import_module
 
 import click
 
+from avaffect.cli.commands import LazyGroup
 from avaffect.cli.report import explain, say_error
-from avaffect.errors import UnknownNameError
+from avaffect.cli.words import as_options
 from avaffect.interrupts import exit_code, raise_on_signals
 from avaffect.version import __version__
-
-COMMANDS = {
-    "preprocess": "avaffect.cli.preprocess:preprocess",
-    "features": "avaffect.cli.features:features",
-    "predict": "avaffect.cli.predict:predict",
-    "blend": "avaffect.cli.blend:blend",
-    "train": "avaffect.cli.train:train",
-    "ensemble": "avaffect.cli.ensemble:ensemble",
-    "tune": "avaffect.cli.tune:tune",
-    "evaluate": "avaffect.cli.evaluate:evaluate",
-    "submit": "avaffect.cli.submit:submit",
-    "data": "avaffect.cli.data:data",
-    "recipes": "avaffect.cli.recipes:recipes",
-    "export": "avaffect.cli.export:export",
-    "models": "avaffect.cli.models:models",
-}
-
-
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS:
-            raise UnknownNameError("command", args[0], COMMANDS)
-        return super().resolve_command(ctx, args)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, name = COMMANDS[cmd_name].split(":")
-        command: click.Command = getattr(import_module(module), name)
-        return command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -112,7 +75,7 @@ def main() -> None:
             with suppress(OSError):
                 traceback.print_exc()
         explained = explain(error)
-        say_error(str(explained))
+        say_error(as_options(str(explained)))
         code = explained.exit_code
     sys.exit(_flushed(code or 0))
 

@@ -101,7 +101,8 @@ def predict(
 
     Takes videos, or folders that `avaffect preprocess` wrote (by default ./avaffect_out). Writes
     the challenge's file for each subject and task (or what --format says), tables/SUBJECT.parquet
-    with everything, and records/VIDEO.json with the whole configuration.
+    with everything, and records/VIDEO.json with the whole configuration; of videos of one name in
+    several folders, in these folders (tables/P01/session1.parquet).
 
     The default model, starter-1, was not trained on Aff-Wild2, and its AU are proxies: see
     `avaffect models card starter-1`. With --checkpoint a model of your own predicts.
@@ -122,8 +123,9 @@ def predict(
     from avaffect.predicting.outputs import RECORDS
     from avaffect.predicting.settings import parse_tasks, with_checkpoint, with_features
     from avaffect.predicting.sources import find_sources
-    from avaffect.preprocessing.names import joined, names_of
+    from avaffect.preprocessing.names import names_of
     from avaffect.preprocessing.sound_file import only_sound
+    from avaffect.progress import Notice
 
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
@@ -163,7 +165,7 @@ def predict(
         reporter.say(f"device: {device.description}")
 
         def work(source: Path) -> Row:
-            done = batch(source, joined(names[source]))
+            done = batch(source, names[source])
             outcome = "already done" if done.again else f"{done.files} files in {out}"
             return Row.done(
                 source,
@@ -180,9 +182,9 @@ def predict(
         def notes() -> None:
             # Once: who goes on in the same folder has read them.
             for note in batch.predictor.notes if first else ():
-                reporter.say(f"note: {note}")
+                reporter(Notice(f"note: {note}"))
 
-        code = run_all(sources, work, reporter, debug=ctx.obj, at_end=notes)
+        code = run_all(sources, work, reporter, names, debug=ctx.obj, at_end=notes)
     ctx.exit(code)
 
 

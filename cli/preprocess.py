@@ -82,12 +82,13 @@ def preprocess(
       avaffect preprocess "clips/*.mp4" more_clips/ --recursive -o out/
       avaffect preprocess voices/ -o out/ --sound-rate 50
     """
+    from avaffect.challenge.places import joined
     from avaffect.cli.report import Reporter, Row, run_all
     from avaffect.config import AudioConfig, PredictConfig
     from avaffect.media.inputs import expand_inputs
     from avaffect.models.device import choose_device
     from avaffect.predicting.settings import require_licences, with_features
-    from avaffect.preprocessing.names import joined, names_of
+    from avaffect.preprocessing.names import names_of
     from avaffect.preprocessing.run import NetsLoader
     from avaffect.preprocessing.run import preprocess as run
     from avaffect.sound.voice import DEFAULT_VOICE
@@ -124,4 +125,4 @@ def preprocess(
                 video, done.frames, done.faces, done.subjects, outcome, rotate=done.rotate
             )
 
-        ctx.exit(run_all(videos, work, reporter, debug=ctx.obj))
+        ctx.exit(run_all(videos, work, reporter, names, debug=ctx.obj))

@@ -8,13 +8,14 @@ import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any
 
 import click
 
+from avaffect.cli.words import as_options
 from avaffect.errors import (
     AvaffectError,
     InputNotFoundError,
@@ -62,7 +63,7 @@ class Reporter:
     def __call__(self, event: Event) -> None:
         """The library's ``on_event``."""
         if isinstance(event, Notice):
-            self.say(f"{'warning: ' if event.warning else ''}{event.text}")
+            self.say(f"{'warning: ' if event.warning else ''}{as_options(event.text)}")
             return
         if self.quiet:
             return
@@ -141,7 +142,7 @@ class Row:
             source.name or str(source),
             "unreadable" if read else "failed",
             exit_code=error.exit_code,
-            error=str(error),
+            error=as_options(str(error)),
         )
 
     @classmethod
@@ -250,6 +251,7 @@ def run_all(
     sources: list[Path],
     work: Callable[[Path], Row],
     reporter: Reporter,
+    names: Mapping[Path, PurePath] | None = None,
     *,
     debug: bool = False,
     at_end: Callable[[], None] | None = None,
@@ -260,6 +262,7 @@ def run_all(
         sources: what to work on.
         work: does it.
         reporter: what else is printed.
+        names: of the sources' results; the table shows the folders that one has.
         debug: stop at the first failure and raise it.
         at_end: called behind the table unless all failed.
 
@@ -276,6 +279,8 @@ def run_all(
             if debug:
                 raise
             rows.append(Row.failed(source, explain(error)))
+        if names and (folders := names[source].parent).parts:
+            rows[-1] = replace(rows[-1], source=str(folders / rows[-1].source))
     failures = [row for row in rows if row.exit_code]
     if len(rows) > 1 or not failures:
         print_table(

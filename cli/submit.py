@@ -11,6 +11,7 @@ import click
 
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.cli.options import NameChoice
+from avaffect.cli.words import as_options
 from avaffect.errors import UsageError
 from avaffect.labels import TASKS
 
@@ -118,7 +119,7 @@ def _print_faults(report: Report, reporter: Reporter) -> None:
     for number, fault in enumerate(shown, 1):
         line = f", line {fault.line}" if fault.line else ""
         click.echo(printable(f"{number:2}. {fault.file}{line}: {fault.text}"))
-        click.echo(f"    {fault.advice}")
+        click.echo(f"    {as_options(fault.advice)}")
     more = dict(report.counts)
     for fault in shown:
         more[fault.kind] -= 1

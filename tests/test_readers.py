@@ -6,6 +6,7 @@ it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import wave
@@ -32,6 +33,7 @@ from avaffect.challenge.zip import is_own_zip, write_zip
 from avaffect.config import AudioConfig, MediaConfig, PredictConfig
 from avaffect.datasets.folds import Folds
 from avaffect.datasets.tables import TableFeatures, read_any
+from avaffect.ensemble.members import _reason
 from avaffect.errors import AvaffectError, ModelError
 from avaffect.faces.pose import HeadModel
 from avaffect.files.atomic import write_json
@@ -46,6 +48,7 @@ from avaffect.media.frames import FrameReader
 from avaffect.media.sound import read_blocks
 from avaffect.media.stills import stills
 from avaffect.media.tracks import choose_track, pieces
+from avaffect.models.derived import _is_sealed
 from avaffect.models.session import OnnxNet, TfliteNet, read_bundle
 from avaffect.networks.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from avaffect.predicting.outputs import Outputs
@@ -89,6 +92,11 @@ def text(*lines: str) -> Callable[[Path], None]:
 
 def record(value: Any) -> Callable[[Path], None]:
     return lambda path: write_json(path, value)
+
+
+def make_seal(path: Path) -> None:
+    path.with_suffix("").write_bytes(b"net")
+    path.write_text(f"{hashlib.sha256(b'net').hexdigest()}\n")
 
 
 def make_zip(path: Path) -> None:
@@ -302,6 +310,8 @@ READERS = [
     Reader("records/a.json", record(PREDICTED), read_outputs),
     Reader("known/a.parquet", make_table,
            lambda path: (known_subjects(path.parent, ["a"]), read_about(path))),
+    Reader("seal/net.onnx.sha256", make_seal, lambda path: _is_sealed(path.with_suffix(""), path)),
+    Reader("log.txt", text("training", "avaffect: it failed"), _reason),
     Reader("own.zip", lambda path: write_zip(path, [("a.txt", ["x\n"])]), is_own_zip),
     Reader("a.mp4", lambda path: path.write_bytes(MP4), read_boxes),
     Reader("a.dat", lambda path: path.write_bytes(b"NIST_1A"), describe),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from avaffect.errors import UnknownNameError, UsageError
+from avaffect.errors import UnknownNameError, UsageError, setting
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS, TASKS
 
 # The forms of text files that editions know; all forms are in `predicting.writers.registry`.
@@ -70,7 +70,7 @@ class Edition:
         if unknown:
             raise UsageError(
                 f"edition {self.name} has a column for {unknown[0]}, which is not predicted",
-                "choose --task va or --task expr, or another edition for action units",
+                'choose task="va" or task="expr", or another edition for action units',
             )
         return [ACTION_UNITS.index(name) for name in self.action_units]
 
@@ -141,13 +141,13 @@ def check_choice(edition: str, form: str, tasks: tuple[str, ...] = TASKS) -> Non
     if form not in chosen.formats:
         raise UsageError(
             f"edition {edition} has no files of format '{form}'",
-            f"choose --format {' or '.join(chosen.formats)}, or an edition that has it: "
+            f"choose {setting('form', chosen.formats)}, or an edition that has it: "
             + ", ".join(e.name for e in EDITIONS.values() if form in e.formats),
         )
     if form == "mtl" and set(tasks) != set(TASKS):
         raise UsageError(
             "a multi-task file holds valence/arousal, expression and action units together",
-            "choose --task all with --format mtl",
+            'choose task="all" with form="mtl"',
         )
     if "au" in tasks:
         chosen.au_indices()

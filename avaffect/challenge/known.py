@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from avaffect.challenge.layout import source_video
-from avaffect.challenge.text import subject_file_name
+from avaffect.challenge.places import subject_files
 from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.table import read_about
+from avaffect.progress import EventCallback, Notice, ignore_events
 
 # In the order in which they are told, and what each means for a score.
 WAYS = {
@@ -41,20 +42,37 @@ def told_ways(about: Mapping[str, Any], subject: str) -> list[str]:
     return [way for way in WAYS if way in told] if isinstance(told, list) else []
 
 
-def known_subjects(tables: Path, subjects: Iterable[str]) -> dict[str, list[str]]:
+def known_subjects(
+    tables: Path, subjects: Iterable[str], on_event: EventCallback = ignore_events
+) -> dict[str, list[str]]:
     """By way, those of ``subjects`` whose tables say that the model knows them.
 
     Args:
         tables: the folder of tables; it may be missing, as those of some subjects may.
         subjects: their names.
+        on_event: gets a warning about tables that cannot be read: what they would have said of
+            their subjects is not known.
+
+    Raises:
+        UsageError: two tables of one subject.
     """
+    unread: list[FormatError] = []
     found: dict[str, list[str]] = {way: [] for way in WAYS}
+    files = subject_files(tables, ".parquet")
     for subject in subjects:
-        path = tables / f"{subject_file_name(subject).removesuffix('.txt')}.parquet"
+        if subject not in files:
+            continue
         try:
-            about = read_about(path)
-        except (FormatError, InputNotFoundError):
-            continue  # there is none, or it is not ours
+            about = read_about(files[subject])
+        except InputNotFoundError:
+            continue
+        except FormatError as error:
+            unread.append(error)
+            continue
         for way in told_ways(about, subject):
             found[way].append(subject)
+    if unread:
+        count = "1 table" if len(unread) == 1 else f"{len(unread)} tables"
+        text = f"whether the model was trained on their subjects is not known: {count} of "
+        on_event(Notice(f"{text}'{tables}' cannot be read, first: {unread[0].problem}", True))
     return {way: some for way, some in found.items() if some}

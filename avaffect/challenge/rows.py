@@ -38,7 +38,7 @@ ADVICE = {
     "row": "write <track>/00001.jpg, a comma and the values",
     "value": "write plain numbers",
     "range": "bring the values into range",
-    "no prediction": "predict with --missing linear, or allow such rows with --allow-missing",
+    "no prediction": 'predict with missing="linear", or allow such rows with allow_missing=True',
     "columns": "write as many values as the edition wants",
     "header": "write the edition's header; `avaffect submit` does",
     "column order": "bring the columns into the edition's order",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from avaffect.challenge.editions import EDITIONS, edition_named
 from avaffect.challenge.image_rows import is_image_list
 from avaffect.challenge.layout import is_annotation
+from avaffect.challenge.places import files_in, joined
 from avaffect.challenge.rows import Faults, RowReader, Rows
 from avaffect.challenge.templates import (
     MTL,
@@ -163,22 +164,27 @@ def find_predictions(path: Path, wish: Wish) -> tuple[bool, dict[str, Path]]:
     form = "mtl" if wish.task == MTL else "files"
     raise InputNotFoundError(
         f"there are no predictions of task '{wish.task}' in '{path}'",
-        f"give what `avaffect predict --format {form}` wrote, or a folder with {names[0]}",
+        f'give what was predicted with form="{form}", or a folder with {names[0]}',
     )
 
 
 def _tracks(folder: Path) -> dict[str, Path]:
-    """The files that may be those of tracks, whatever the case of their suffix."""
-    if not folder.is_dir():
-        return {}
-    return {
-        one.name: one
-        for one in sorted(folder.iterdir())
-        if one.is_file()
-        and not one.name.startswith(".")
-        and one.suffix.lower() in (".txt", ".csv")
-        and is_annotation(one.with_suffix(".txt"))
-    }
+    """The files that may be those of tracks, whatever the case of their suffix, by their names.
+
+    In the challenge's folders they may lie in folders, see `challenge.places`.
+    """
+    names = {name for one in EDITIONS.values() for name in one.folders.values()}
+    found: dict[str, Path] = {}
+    for place, path in files_in(folder, deep=folder.absolute().name in names):
+        if path.suffix.lower() not in (".txt", ".csv"):
+            continue
+        if not is_annotation(path.with_suffix(".txt")):
+            continue
+        if (first := found.setdefault(joined(place), path)) != path:
+            raise UsageError(
+                f"'{first}' and '{path}' are of the same track", "move one of them away"
+            )
+    return found
 
 
 def _is_track(path: Path) -> bool:

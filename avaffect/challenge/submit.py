@@ -111,10 +111,12 @@ def submit(
     wish = _wish(task, edition, template, allow_missing, on_event)
     if is_zipfile(predictions):
         raise UsageError(
-            f"'{predictions}' is a zip already", "check it with --check, or give what is in it"
+            f"'{predictions}' is a zip already", "only check it, or give what is in it"
         )
     if out.suffix.lower() != ".zip":
-        raise UsageError(f"'{out}' does not end in .zip", "name the zip to write with -o NAME.zip")
+        raise UsageError(
+            f"'{out}' does not end in .zip", 'name the zip to write, as out="NAME.zip"'
+        )
     listed, files = find_predictions(predictions, wish)
     report, rows, keys, taken = _assemble(listed, files, wish)
     if report.counts:

@@ -55,10 +55,10 @@ def submission_form(edition: str, task: str) -> str:
     for form in ("mtl",) if task == MTL else ("single", "files"):
         if form in formats:
             return form
-    has = "va, expr and au" if task == MTL else "the multi-task track alone (--task mtl)"
+    has = "va, expr and au" if task == MTL else 'the multi-task track alone (task="mtl")'
     raise UsageError(
         f"edition {edition} takes no submissions of task '{task}'",
-        f"it has {has}: choose another --edition or --task",
+        f"it has {has}: choose another edition or task",
     )
 
 
@@ -277,7 +277,7 @@ def _check_form(path: Path, listed: bool, form: str, edition: str, task: str) ->
     if listed and form == "files":
         raise UsageError(
             f"'{path}' is a list of images, but {edition} takes one file a track of task '{task}'",
-            "give the list of names (as VA_test_set_release.txt), or choose another --edition",
+            "give the list of names (as VA_test_set_release.txt), or choose another edition",
         )
     if not listed and form != "files":
         raise UsageError(
@@ -296,7 +296,7 @@ def _check_task(path: Path, header: str, row: str, task: str, edition: str) -> N
     if says and says != task:
         raise UsageError(
             f"'{path}' is a template of task '{says}', not '{task}'",
-            "choose the other --task, or give the template of this one",
+            "choose the other task, or give the template of this one",
         )
     if width not in (0, columns(edition, task)):
         raise UsageError(

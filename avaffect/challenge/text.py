@@ -110,7 +110,7 @@ def labels_of(
     values = getattr(prediction, _known(task))
     if values is None:
         raise UsageError(
-            f"the model does not predict '{task}'", "choose another --task or another --model"
+            f"the model does not predict '{task}'", "choose another task or another model"
         )
     if task == "expr":
         return prediction.expression_ids(len(chosen.expressions))
@@ -169,7 +169,7 @@ class SingleFileWriter:
         if "," in subject or not subject.isprintable():
             raise UsageError(
                 f"{subject!r} cannot stand in a list of images",
-                "rename the video without commas and unreadable letters, or use --format files",
+                'rename the video without commas and unreadable letters, or use form="files"',
             )
         if subject in self._subjects:
             raise UsageError(

@@ -1,6 +1,6 @@
 """Data sets in the layout of Aff-Wild2: the challenge's annotations, and features of its videos.
 
-The features are what ``avaffect preprocess ROOT/videos -o FEATURES`` has written. They stay on
+The features are what ``preprocess`` has written of ``ROOT/videos``. They stay on
 disk; only labels are held in memory.
 """
 
@@ -36,7 +36,10 @@ Labels = NDArray[Any]
 Features = WithPictures | PictureFolder
 ARTIFICIAL = "this set is ARTIFICIAL (made by `avaffect data synth`): for tests and demonstrations"
 _MTL_EDITION = "abaw7"
-_PREPROCESS = "run `avaffect preprocess ROOT/videos --recursive -o FEATURES`"
+_PREPROCESS = (
+    "run `avaffect preprocess` on the videos (recursive=True looks into subfolders), and give the "
+    "folder that it wrote as features=..."
+)
 _NAMED = 10
 
 

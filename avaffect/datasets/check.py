@@ -35,6 +35,7 @@ from avaffect.errors import (
     InputNotFoundError,
     UnknownNameError,
     boundary,
+    setting,
 )
 from avaffect.labels import TASKS
 from avaffect.progress import EventCallback, Progress, ignore_events
@@ -271,7 +272,7 @@ class _Survey:
         stored: dict[str, int] = {}
         feature_check = None
         if features is None:
-            self.remarks.append("features were not checked: name their folder with --features")
+            self.remarks.append("features were not checked: name their folder with features=...")
         else:
             try:
                 stored, feature_check = check_features(features, annotated, warn, on_event)
@@ -350,7 +351,7 @@ class _Survey:
             if header != mine and others:
                 self.warnings.append(
                     f"{task}: {count} files have the header of another edition, but are "
-                    f"read as {self._edition}: choose --edition {' or '.join(others)}"
+                    f"read as {self._edition}: choose {setting('edition', others)}"
                 )
 
     def _judge_sides(self, annotated: Collection[str]) -> None:

@@ -128,7 +128,7 @@ class ColumnMap:
 
 
 def parse_columns(pairs: Sequence[str]) -> ColumnMap:
-    """A column map from ``key=value`` texts, as the command line takes them.
+    """A column map from ``key=value`` texts, as ``DataConfig.columns`` takes them.
 
     >>> parse_columns(["clip=path", "expression=label", "classes=calm,happy"]).classes
     ('calm', 'happy')

@@ -62,13 +62,13 @@ def own_split(
     if train_clips and not own and dataset.about.get("left_out"):
         raise FeatureError(
             f"no clip of the validation split has features in '{dataset.about['features']}'",
-            "preprocess its videos too, or use --folds",
+            "preprocess its videos too, or use folds=...",
         )
     rest = tuple(clip for clip in clips if clip.split != "test")
     if len({clip.group for clip in rest}) < HELD_OUT:
         raise UsageError(
             "the data has no validation split, and too few groups to hold some out",
-            "use --folds leave-one-out" + (", or add a column for the split" if own else ""),
+            'use folds="leave-one-out"' + (", or add a column for the split" if own else ""),
         )
     folds = make_folds(rest, HELD_OUT, seed=seed)
     train_clips, val_clips = folds.split(rest, 0)

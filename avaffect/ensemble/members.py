@@ -21,6 +21,7 @@ from typing import IO
 from avaffect.errors import TrainingError
 from avaffect.files.atomic import write_json
 from avaffect.files.lock import alone_in
+from avaffect.files.outside import read_end
 from avaffect.interrupts import Interrupts
 from avaffect.models.device import choose_device, device_index, device_kind
 from avaffect.networks.checkpoint import Checkpoint, read_checkpoint
@@ -28,6 +29,7 @@ from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
 LOG = "train.log"
 DONE = "done.json"
+_LONGEST_REASON = 1000
 _LOOK_EVERY_S = 0.1
 # What a process of `train` gets to save itself after Ctrl-C before it is killed.
 SAVING_S = 120.0
@@ -158,7 +160,12 @@ def train_models(
                     one.close()
                     if code:
                         failed.append(one.model)
-                        on_event(Notice(f"{one.model.name}: {_reason(one.model)}", warning=True))
+                        on_event(
+                            Notice(
+                                f"{one.model.name}: {_reason(one.model.folder / LOG)}",
+                                warning=True,
+                            )
+                        )
                         continue
                     checkpoint = read_checkpoint(one.model.folder)
                     score = checkpoint.metrics.get("score")
@@ -171,7 +178,7 @@ def train_models(
             _stop(list(running.values()))
     if failed:
         raise TrainingError(
-            f"{failed[0].name} could not be trained: {_reason(failed[0])}",
+            f"{failed[0].name} could not be trained: {_reason(failed[0].folder / LOG)}",
             f"see '{failed[0].folder / LOG}'; the same command goes on with what is missing",
         )
 
@@ -223,10 +230,10 @@ def _stop(running: Sequence[_Running]) -> None:
             one.close()
 
 
-def _reason(model: Model) -> str:
-    """The last line that a failed process printed."""
+def _reason(log: Path) -> str:
+    """The last line that a failed process printed; bounds: `_LONGEST_REASON` bytes."""
     try:
-        lines = (model.folder / LOG).read_text("utf-8", "replace").splitlines()
+        lines = read_end(log, _LONGEST_REASON).decode("utf-8", "replace").splitlines()
     except OSError:
         lines = []
     said = [line.strip() for line in lines if line.strip()]

@@ -7,7 +7,7 @@
 <out>/stage2/              the run of that network
 <out>/validation/          what the whole says of the validation clips, see `validation`
 <out>/summary.json         the scores of each part, on the same validation clips
-<out>/joined.json          what ``predict --checkpoint`` reads; written last
+<out>/joined.json          what ``predict`` reads as a ``checkpoint``; written last
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ def _begin(config: EnsembleConfig, dataset: Dataset, out: Path, overwrite: bool)
         what = _difference(found, wanted)
         raise UsageError(
             f"the ensemble in '{out}' has other settings ({what})",
-            "choose another folder, or --overwrite it",
+            "choose another folder, or replace it with overwrite=True",
         )
     write_json(path, wanted)
 

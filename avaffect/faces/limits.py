@@ -35,7 +35,7 @@ class Limits:
             texts.append(
                 f"'{name}' shows more than {config.max_faces} faces at once, first at "
                 f"{self.crowded_s:.1f} s: the largest {config.max_faces} were followed; "
-                "--max-faces follows more"
+                "max_faces=N follows more"
             )
         if self.small_s is not None:
             texts.append(

@@ -34,7 +34,7 @@ def require_ours(root: Path, paths: Iterable[Path], ours: Collection[str]) -> No
             raise foreign(path)
 
 
-def foreign(path: Path, where: str = "choose another folder with -o") -> ForeignFileError:
+def foreign(path: Path, where: str = "choose another output folder") -> ForeignFileError:
     """The error for something in the way that no record of ours names."""
     return ForeignFileError(
         f"'{path}' is there and no record of avaffect's says that it wrote it",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,6 +102,17 @@ def read_bytes(path: Path | str, most: int = MOST_RECORD_BYTES) -> bytes:
     if len(data) > most:
         raise UsageError(f"it has more than {most:,} bytes")
     return data
+
+
+def read_end(path: Path | str, most: int) -> bytes:
+    """The last bytes of a file, at most ``most``.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+        return file.read(most)
 
 
 def read_json(

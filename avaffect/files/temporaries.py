@@ -1,15 +1,19 @@
-"""The temporary files of `files.atomic`: whose are in use, and what becomes of the others.
+"""Temporary files, those of `files.atomic`, and folders: what becomes of those not in use.
 
-A process locks the temporary file that it writes. One that nobody locks was left by a process that
-was killed. Where the system has no such locks, as on Windows, its age must do.
+A process locks the temporary file that it writes, and the temporary folder that it works in. One
+that nobody locks was left by a process that was killed. Where the system has no such locks, as on
+Windows, its age must do.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import secrets
+import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -60,15 +64,73 @@ def remove_abandoned(folder: Path) -> None:
                     _remove_unused(path)
 
 
+@contextmanager
+def temporary_folder(parent: Path, label: str) -> Iterator[Path]:
+    """A folder for the length of a block, which nobody else can read.
+
+    Those of the same label that killed processes left in ``parent`` go first.
+
+    Args:
+        parent: a folder that is there.
+        label: what its name begins with, behind a dot.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    _remove_abandoned_folders(parent, label)
+    path, held = _hold_folder(parent, label)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        release(held)
+
+
+def _hold_folder(parent: Path, label: str) -> tuple[Path, int | None]:
+    while True:
+        path = parent / f".{label}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+        path.mkdir(0o700)
+        if fcntl is None:
+            return path, None
+        with suppress(FileNotFoundError):
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            # Another process may have taken it for abandoned before it was locked.
+            if path.exists():
+                return path, handle
+            os.close(handle)
+
+
+def _remove_abandoned_folders(parent: Path, label: str) -> None:
+    with suppress(OSError):
+        with os.scandir(parent) as entries:
+            found = [
+                Path(one.path)
+                for one in entries
+                if one.name.startswith(f".{label}.")
+                and _OURS.fullmatch(one.name)
+                and one.is_dir(follow_symlinks=False)
+            ]
+        for path in found:
+            with suppress(OSError):
+                # In a folder that all share there are those of others.
+                if not hasattr(os, "getuid") or path.lstat().st_uid == os.getuid():
+                    _remove_unused(path)
+
+
 def _remove_unused(path: Path) -> None:
+    """Remove a file or folder, unless another process uses it: OSError then."""
+    remove = shutil.rmtree if path.is_dir() else Path.unlink
     if fcntl is None:
         if time.time() - path.stat().st_mtime > _OLD_S:
-            path.unlink()
+            remove(path)
         return
-    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    access = os.O_RDONLY if path.is_dir() else os.O_RDWR
+    handle = os.open(path, access | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         # Raises where another process writes it, or nobody can tell.
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink()
+        remove(path)
     finally:
         os.close(handle)

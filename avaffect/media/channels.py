@@ -104,7 +104,7 @@ def choose_mix(
     on_event(
         Notice(
             f"the sound of '{path.name}': {reason}, so what is heard is: {name} "
-            "(--channel N takes another one, counted from 0)",
+            "(channel=N takes another one, counted from 0)",
             warning=True,
         )
     )

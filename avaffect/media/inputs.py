@@ -94,7 +94,7 @@ def _no_media(folder: Path, recursive: bool, sound: bool) -> InputNotFoundError:
             f"-framerate 25 -pattern_type glob -i '{pattern}' -c:v libx264 -crf 16 frames.mp4; "
             f"'{pattern}' takes each alone",
         )
-    deeper = "" if recursive else "--recursive also searches its subfolders; "
+    deeper = "" if recursive else "recursive=True also searches its subfolders; "
     endings = EXTENSIONS | SOUND_EXTENSIONS if sound else EXTENSIONS
     return InputNotFoundError(
         f"the folder '{folder}' holds no {what}",

@@ -56,7 +56,7 @@ def list_hint(name: str) -> str:
 
 def _way_to(address: str, scheme: str) -> str:
     if scheme == "file":
-        return f"name the file itself: {unquote(urlsplit(address).path)}"
+        return f"name the file itself: '{unquote(urlsplit(address).path)}'"
     if scheme in _STREAMS:
         return f"record it first, e.g. ffmpeg -i '{address}' -c copy video.mkv"
     if scheme in _STORES:

@@ -305,11 +305,11 @@ def _pace(
     if claimed is not None and not MIN_FPS < claimed <= MAX_FPS:
         claimed = None
     if not untimed:
-        unused = f"'{name}' has times of its own: --fps is not used for it"
+        unused = f"'{name}' has times of its own: fps=... is not used for it"
         return claimed, False, unused if config.fps is not None and not lone else None
     fps = config.fps or claimed or DEFAULT_FPS
     said = lone or config.fps is not None or claimed is not None
-    guess = f"'{name}' {why}: {fps:g} are assumed, say how many it has with --fps"
+    guess = f"'{name}' {why}: {fps:g} are assumed, say how many it has with fps=..."
     return fps, True, None if said else guess
 
 

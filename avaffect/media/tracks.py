@@ -115,7 +115,7 @@ def _choose(path: Path, config: MediaConfig, on_event: EventCallback) -> Track |
     on_event(
         Notice(
             f"'{path.name}' has {first.streams} audio streams: stream {chosen.ordinal} is heard, "
-            f"{why} (--audio-stream N takes another, counted from 0)",
+            f"{why} (audio_stream=N takes another, counted from 0)",
             warning=True,
         )
     )

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from avaffect.arrays import ArrayRecord
 from avaffect.challenge.editions import Edition, edition_for, edition_named
 from avaffect.challenge.image_rows import is_image_list
-from avaffect.challenge.layout import annotation_files, is_annotation, mtl_files
+from avaffect.challenge.layout import annotation_files, mtl_files
 from avaffect.challenge.mtl import read_mtl
+from avaffect.challenge.places import annotations_in
 from avaffect.challenge.single import read_single
 from avaffect.challenge.text import read_annotations
-from avaffect.errors import InputNotFoundError, UsageError
+from avaffect.errors import InputNotFoundError, UsageError, setting
 from avaffect.labels import INVALID, SPLITS, TASKS
 from avaffect.metrics.bootstrap import RESAMPLES
 from avaffect.metrics.evaluation import Evaluation, Pair, score_pairs
@@ -115,7 +116,7 @@ def read_pairs(
         raise UsageError(
             f"{len(left_out)} of {len(theirs)} annotated subjects have no prediction "
             f"({first_few(left_out)})",
-            "predict them too, or score the others with --partial",
+            "predict them too, or score the others with partial=True",
         )
     pairs = [
         _pair(subject, ours[subject](), theirs[subject](), task)
@@ -173,7 +174,8 @@ def _predictions(path: Path, task: str, edition: Edition) -> Source:
         return _file(path, task, edition)
     folder = edition.folders[task]
     for place in (path / folder, path):
-        files = {file.stem: file for file in sorted(place.glob("*.txt")) if is_annotation(file)}
+        # Of any other folder, what lies deeper may be anything.
+        files = annotations_in(place, deep=place.absolute().name == folder)
         if files:
             return _subject_files(files, task, edition)
         if (place / "predictions.txt").is_file():
@@ -203,7 +205,7 @@ def _annotations(path: Path, task: str, edition: Edition, split: str | None) -> 
         if split is not None:
             raise UsageError(
                 f"'{path}' has no splits",
-                "leave out --split, or give the folder that holds them",
+                "leave out split=..., or give the folder that holds them",
             )
         if task == MTL and not path.is_file():
             raise InputNotFoundError(f"there is no file '{path}'", "check the path")
@@ -212,7 +214,7 @@ def _annotations(path: Path, task: str, edition: Edition, split: str | None) -> 
     if wanted != ALL and wanted not in by_split:
         raise UsageError(
             f"'{path}' has no split '{wanted}' of task '{task}'",
-            f"choose --split {' or '.join([*by_split, ALL])}",
+            "choose " + setting("split", [*by_split, ALL]),
         )
     names = list(by_split) if wanted == ALL else [wanted]
     sources: dict[str, Callable[[], FrameLabels]] = {}
@@ -280,5 +282,5 @@ def _is_one_subject(path: Path, source: Source) -> bool:
 
 
 def first_few(names: Sequence[str]) -> str:
-    """The first three of many names."""
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    """The first three of many names, in quotes."""
+    return ", ".join(f"'{name}'" for name in names[:3]) + (", ..." if len(names) > 3 else "")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.challenge.editions import Edition, edition_named
-from avaffect.challenge.text import subject_file_name
+from avaffect.challenge.places import subject_files
 from avaffect.errors import FormatError
 from avaffect.files.gaps import fill_gaps, policy_of
 from avaffect.files.outside import reading
@@ -66,9 +66,16 @@ def with_probabilities(predictions: Path, pairs: Sequence[Pair], edition: str) -
         FormatError: a table without probabilities.
     """
     chosen = edition_named(edition)
-    tables = tables_beside(predictions, chosen)
+    folder = tables_beside(predictions, chosen)
+    tables = subject_files(folder, ".parquet")
     return [
-        replace(pair, predicted=_probabilities(tables, pair.subject, chosen)) for pair in pairs
+        replace(
+            pair,
+            predicted=_probabilities(
+                tables.get(pair.subject, folder / f"{pair.subject}.parquet"), chosen
+            ),
+        )
+        for pair in pairs
     ]
 
 
@@ -125,18 +132,16 @@ def best_threshold(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> fl
     return float(best[np.abs(best - UNTUNED).argmin()])
 
 
-def _probabilities(tables: Path, subject: str, edition: Edition) -> NDArray[np.float64]:
-    name = subject_file_name(subject).removesuffix(".txt")
-    path = tables / f"{name}.parquet"
+def _probabilities(path: Path, edition: Edition) -> NDArray[np.float64]:
     columns, about = read_table(path)
     wanted = [f"{unit}_p" for unit in edition.action_units]
     missing = [one for one in wanted if one not in columns]
     if missing:
         raise FormatError(
             f"'{path}' has no column {missing[0]}",
-            "thresholds are tuned on probabilities of action units: predict them with --task au",
+            'thresholds are tuned on probabilities of action units: predict them with task="au"',
         )
-    with reading(path, FormatError, "holds no probabilities", "predict again with --task au"):
+    with reading(path, FormatError, "holds no probabilities", 'predict again with task="au"'):
         values: NDArray[Any] = np.column_stack([columns[one] for one in wanted])
         # As in the text files, which the decisions that are scored elsewhere come from.
         times = columns.get("time", np.arange(len(values), dtype=np.float64))

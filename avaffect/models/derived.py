@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from avaffect.errors import UsageError
 from avaffect.files.atomic import atomic_path, write_text
 from avaffect.files.hashing import file_sha256
 from avaffect.files.lock import alone
+from avaffect.files.outside import read_bytes
 from avaffect.models.cache import cache_folder
 from avaffect.models.fetch import model_path
 
 # What making one takes at most.
 _PATIENCE_S = 600.0
+# Bytes of a SHA-256 in hexadecimal, and a line end.
+_LONGEST_SEAL = 80
 Make = Callable[[Path, Path], None]
 
 
@@ -44,7 +48,8 @@ def derived_file(model: str, name: str, make: Make) -> Path:
 
 
 def _is_sealed(file: Path, seal: Path) -> bool:
+    """Whether ``file`` is there and fits its hash; bounds: `_LONGEST_SEAL`."""
     try:
-        return seal.read_bytes().strip() == file_sha256(file).encode()
-    except OSError:
+        return read_bytes(seal, _LONGEST_SEAL).strip() == file_sha256(file).encode()
+    except (OSError, UsageError):
         return False

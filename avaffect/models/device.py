@@ -70,7 +70,7 @@ def choose_device(choice: str = "auto") -> Device:
         return device
     if choice == "auto":
         return _cpu()
-    raise UsageError(f"there is no CUDA here: {reason}", "use --device cpu or --device auto")
+    raise UsageError(f"there is no CUDA here: {reason}", 'use device="cpu" or device="auto"')
 
 
 def has_nvidia_driver(root: Path = Path("/")) -> bool:

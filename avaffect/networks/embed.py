@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avaffect.errors import CheckpointError, FeatureError, UnknownNameError, UsageError, boundary
+from avaffect.errors import (
+    CheckpointError,
+    FeatureError,
+    UnknownNameError,
+    UsageError,
+    boundary,
+    setting,
+)
 from avaffect.faces.encoders import ENCODERS
 from avaffect.files.tensors import Array, ArraySpec
 from avaffect.models.zoo import find_model
@@ -143,7 +150,9 @@ def load_backbone(
 
     if str(place) in BACKBONES and not Path(place).exists():
         if branch is not None:
-            raise UsageError(f"'{place}' is no checkpoint and has no branches", "omit --branch")
+            raise UsageError(
+                f"'{place}' is no checkpoint and has no branches", "leave out branch=..."
+            )
         return _from_imagenet(str(place), torch.device(device), on_event)
     return _from_checkpoint(Path(place), branch, torch.device(device))
 
@@ -177,9 +186,7 @@ def _from_checkpoint(place: Path, branch: str | None, device: torch.device) -> T
             "give a model that was trained with `encoder: {kind: backbone}`",
         )
     if branch is None and len(nets) > 1:
-        raise UsageError(
-            f"'{place}' has several backbones", f"choose with --branch, of {', '.join(nets)}"
-        )
+        raise UsageError(f"'{place}' has several backbones", f"choose {setting('branch', nets)}")
     branch = branch or next(iter(nets))
     if branch not in nets:
         raise UnknownNameError("branch with a backbone", branch, nets)
@@ -209,12 +216,12 @@ def array_name(backbone: TrainedBackbone, name: str | None = None) -> str:
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"an array cannot be called '{name}'",
-            "give --name a letter, then letters, digits, '.', '_' and '-', 100 in all",
+            "name=... takes a letter, then letters, digits, '.', '_' and '-', 100 in all",
         )
     if name in _RESERVED:
         raise UsageError(
             f"'{name}' is what `avaffect preprocess` calls an array of its own",
-            "choose another one with --name",
+            "choose another one with name=...",
         )
     return name
 
@@ -261,7 +268,7 @@ def _embed(
         if name in one.specs and name not in backbones_in(one.keys):
             raise UsageError(
                 f"'{one.folder}' has an array '{name}' that no backbone made",
-                "choose another name with --name",
+                "choose another one with name=...",
             )
     pictured = with_pictures(whole, stored)
     _require_fit(backbone, stored[0], pictured[0])
@@ -302,14 +309,14 @@ def _require_fit(backbone: TrainedBackbone, stored: StoredSubject, pictured: Wit
         raise FeatureError(
             f"the aligned faces of '{stored.name}' have {side} pixels, '{backbone.net}' was "
             f"trained on {backbone.side}",
-            f"run `avaffect preprocess --crop-size {backbone.side}` again",
+            f"preprocess again with crop_size={backbone.side}",
         )
     aligner = stored.provenance["configuration"].get("faces", {}).get("aligner")
     if None not in (aligner, backbone.aligner) and aligner != backbone.aligner:
         raise FeatureError(
             f"the faces of '{stored.name}' were aligned by {aligner}, '{backbone.net}' was "
             f"trained on faces aligned by {backbone.aligner}",
-            f"run `avaffect preprocess --aligner {backbone.aligner}` again",
+            f'preprocess again with aligner="{backbone.aligner}"',
         )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
 
 from avaffect.challenge.editions import DEFAULT_EDITION
+from avaffect.challenge.places import checked, joined, remove_empty
 from avaffect.config import PredictConfig
 from avaffect.errors import AvaffectError, UsageError
 from avaffect.media.probe import probe, video_hash
@@ -126,7 +127,7 @@ class PredictBatch:
         trace: TracebackType | None,
     ) -> None:
         self._stack.__exit__(kind, error, trace)
-        self._tidy()
+        remove_empty(self._outputs.root / WORK, self._outputs.root)
         if error is None and self._opened and self._earlier:
             self._on_event(
                 Notice(
@@ -136,18 +137,20 @@ class PredictBatch:
                 )
             )
 
-    def __call__(self, source: Path, name: str | None = None) -> Predicted:
+    def __call__(self, source: Path, name: PurePath | str | None = None) -> Predicted:
         """Predict a video or preprocessed folder and write its files.
 
         Args:
             source: which.
-            name: what its files are called; None takes its own name.
+            name: what its files are called, with the folders that they lie in below those of the
+                output, such as ``P01/session1``; None takes its own name.
 
         Raises:
+            UsageError: files cannot be called so.
             AvaffectError: as :func:`avaffect.predict`; OutputError if a file cannot be written.
         """
         own = source_name(source)
-        name = name or own
+        name = checked(name or own).as_posix()
         is_folder = is_preprocessed(source)
         if is_folder:
             pictures = PICTURES in self.predictor.needs
@@ -160,7 +163,7 @@ class PredictBatch:
         key = self._outputs.key(made_with, self._config)
         try:
             with self._outputs.alone(name):
-                self._outputs.tidy()
+                self._outputs.tidy(name)
                 if not self._overwrite:
                     self._outputs.require_free_for(name, video)
                     if known := self._known(name, key):
@@ -168,7 +171,8 @@ class PredictBatch:
                 self._outputs.require_place(name, str(video.get("sha256", "")))
                 return self._predict(source, name, made_with, key, is_folder=is_folder)
         finally:
-            self._tidy()
+            # An interrupted pass, or another process's lock, may be in it.
+            remove_empty((self._outputs.root / WORK / name).parent, self._outputs.root)
 
     def _predict(
         self, source: Path, name: str, made_with: str, key: str, *, is_folder: bool
@@ -178,7 +182,8 @@ class PredictBatch:
             result = predict_folder(source, self._config, self.predictor)
         else:
             store = None if self._store is None else Folder(self._store(name))
-            named = {} if name == source.stem else {"name": name}
+            subject = joined(PurePath(name))
+            named = {} if subject == source.stem else {"name": subject}
             if is_voice(source, self._config.analysis.media):
                 result = predict_voice(
                     source,
@@ -209,7 +214,7 @@ class PredictBatch:
             self._owners |= self._outputs.owners(but=set(self._owners.values()))
             self._claim(name, subjects)
             files = self._outputs.write(name, result, key)
-        self._add(ready(result))
+        self._add(ready(name, result))
         if not is_folder:
             shutil.rmtree(work, ignore_errors=True)
         faces = dict(zip(subjects, result.faces, strict=True))
@@ -223,16 +228,12 @@ class PredictBatch:
             rotate=result.rotate,
         )
 
-    def _tidy(self) -> None:
-        with suppress(OSError):  # an interrupted pass, or another process's lock, is in it
-            (self._outputs.root / WORK).rmdir()
-
     def _known(self, name: str, key: str) -> Predicted | None:
         record = self._outputs.written(name, key)
         if record is None:
             return None
         try:
-            subjects = self._outputs.read(record) if self._outputs.writer.shared else []
+            subjects = self._outputs.read(name, record) if self._outputs.writer.shared else []
             faces = {subject: int(record["faces"][subject]) for subject in record["subjects"]}
             known = Predicted(
                 record["frames"],
@@ -270,5 +271,5 @@ class PredictBatch:
             self._stack.enter_context(writer.open())
             self._opened = True
         for one in subjects:
-            self._earlier.discard(one.subject)
+            self._earlier.discard(one.prediction.subject)
             writer.write(one)

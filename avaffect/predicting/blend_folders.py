@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from avaffect.challenge.editions import DEFAULT_EDITION
 from avaffect.challenge.known import WAYS, told_ways
+from avaffect.challenge.places import files_in, mirrored
 from avaffect.config import fingerprint
 from avaffect.errors import UsageError, boundary
 from avaffect.files.atomic import write_json
@@ -139,12 +140,13 @@ def blend_folders(
                 }
                 seen = int(blended.present.sum())
                 result = Result(out, (blended,), (), about, seen, raw.valued, missing)
-                outputs.write(subject, result, fingerprint(about))
+                name = _place(opened, subject)
+                outputs.write(name, result, fingerprint(about))
                 if outputs.writer.shared:
                     if shared is None:
                         shared = build_writer(form, out, edition, blended.tasks)
                         stack.enter_context(shared.open())
-                    shared.write(*ready(result))
+                    shared.write(*ready(name, result))
                 frames += len(blended)
                 tasks |= dict.fromkeys(blended.tasks)
                 on_event(
@@ -152,7 +154,9 @@ def blend_folders(
                         "blend", done, len(subjects), "subjects", finished=done == len(subjects)
                     )
                 )
-        outputs.drop(set(outputs.owners()) - set(subjects))
+        for subject, name in outputs.owners().items():
+            if subject not in subjects:
+                outputs.drop(name, [subject])
         names = {folder: tuple(some) for folder, some in models.items()}
         record = {"models": names, "subjects": subjects, "left_out": left_out}
         write_json(out / RECORD, {**settings, **record})
@@ -174,7 +178,7 @@ def _subjects(
         raise UsageError(
             f"{len(odd)} subjects are in some of the folders only ({first_few(odd)}; '{lacking}' "
             f"lacks '{odd[0]}')",
-            "predict them with all models, or blend the others with --common",
+            "predict them with all models, or blend the others with common=True",
         )
     return tuple(sorted(shared)), tuple(odd)
 
@@ -184,9 +188,13 @@ def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) 
     places = {one.root.resolve() for one in opened}
     for one in opened:
         if isinstance(one, Tables):
-            places |= {path.parents[1].resolve() for path in one.files.values()}
+            tables = (
+                path.parents[len(mirrored(path.with_suffix(""), subject).parts) - 1]
+                for subject, path in one.files.items()
+            )
+            places |= {folder.parent.resolve() for folder in tables}
     if out.resolve() in places:
-        raise UsageError(f"'{out}' is what is blended", "choose another folder with -o")
+        raise UsageError(f"'{out}' is what is blended", "choose another output folder")
     record = out / RECORD
     require_own_file(record, holds(b'"folders"', b'"version"'))
     ours, unfinished = record.is_file(), not record.exists() and _is_begun(out)
@@ -195,14 +203,22 @@ def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) 
     if any((out / name).exists() for name in (TABLES, RECORDS)) and not (ours and overwrite):
         raise UsageError(
             f"'{out}' holds predictions already",
-            "choose another folder with -o" + (", or --overwrite them" if ours else ""),
+            "choose another output folder"
+            + (", or replace them with overwrite=True" if ours else ""),
         )
 
 
 def _is_begun(out: Path) -> bool:
     """Whether all predictions in ``out`` are those of a blend."""
-    records = list((out / RECORDS).glob("*.json"))
+    records = [path for place, path in files_in(out / RECORDS) if place.suffix == ".json"]
     return bool(records) and all(holds(b'"blend"', b'"inputs"')(one) for one in records)
+
+
+def _place(opened: Sequence[Predictions], subject: str) -> str:
+    """What the files of a subject are called, with the folders of the first table of it."""
+    tables = (one.files[subject] for one in opened if isinstance(one, Tables))
+    place = next((mirrored(path.with_suffix(""), subject) for path in tables), PurePath(subject))
+    return place.as_posix()
 
 
 def _read(

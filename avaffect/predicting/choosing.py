@@ -86,7 +86,7 @@ def halves(groups: Sequence[str]) -> tuple[list[int], list[int]]:
     if len(names) < 2:
         raise UsageError(
             "there are not two groups of validation clips to choose on one and score on the other",
-            "validate on more videos, or train with --folds",
+            "validate on more videos, or train with folds=...",
         )
     side: dict[str, int] = {}
     sizes = [0, 0]

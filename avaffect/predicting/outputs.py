@@ -1,6 +1,7 @@
 """What ``predict`` leaves behind: files of the chosen form, a parquet a subject, a record a video.
 
-The record names the files; what no record names is not touched, see ``files.ours``.
+The record names the files; what no record names is not touched, see ``files.ours``. A source
+whose name has folders, as ``P01/session1``, has its files there, see ``challenge.places``.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from avaffect.challenge.editions import DEFAULT_EDITION
-from avaffect.challenge.text import require_subjects, single_path
+from avaffect.challenge.places import checked, files_in, joined, place_of, remove_empty
+from avaffect.challenge.text import require_subjects, single_path, subject_file_name
 from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import AvaffectError, FormatError, UsageError
 from avaffect.files.atomic import write_json
@@ -126,12 +128,21 @@ class Outputs:
             but: sources that are not looked at.
         """
         return {
-            subject: path.stem
-            for path in sorted(self._record_path("any").parent.glob("*.json"))
-            if path.stem not in but
-            for subject in self.record(path.stem).get("subjects", ())
-            if self._tables.path(subject).is_file()
+            subject: name
+            for name in self.sources()
+            if name not in but
+            for subject in self.record(name).get("subjects", ())
+            if self._table(subject, name).is_file()
         }
+
+    def sources(self) -> list[str]:
+        """The names of the sources that have a record."""
+        found = []
+        for place, _ in files_in(self.root / RECORDS):
+            with suppress(UsageError):  # no source can be called so
+                if place.suffix == ".json":
+                    found.append(checked(place.with_suffix("")).as_posix())
+        return found
 
     def require_free_for(self, name: str, video: Mapping[str, str]) -> None:
         """Raise UsageError if the files of ``name`` are of another video.
@@ -144,22 +155,29 @@ class Outputs:
         if other and all(other.get(key) != video[key] for key in ("name", "sha256")):
             raise UsageError(
                 f"'{self.root}' holds the results of '{other.get('name')}', called '{name}' too",
-                f"choose another folder for '{video['name']}' with -o, or --overwrite them",
+                f"choose another output folder for '{video['name']}', or replace them with "
+                "overwrite=True",
             )
 
-    def tidy(self) -> None:
-        """Remove what killed processes left; once a process, see ``files.temporaries``."""
-        paths = [path for one in self._known for path in (*one.shared, *one.files("any"))]
-        for folder in {self.root, self.root / RECORDS, *(path.parent for path in paths)}:
+    def tidy(self, name: str) -> None:
+        """Remove what killed processes left where the files of the source ``name`` are written.
+
+        Once a process, see ``files.temporaries``.
+        """
+        place = checked(name)
+        paths = [path for one in self._known for path in (*one.shared, *one.files(place))]
+        paths.append(self._record_path(name))
+        for folder in {self.root, *(path.parent for path in paths)}:
             remove_abandoned(folder)
 
     def ours(self) -> set[str]:
         """What avaffect wrote here or is about to, relative to the folder."""
         found: set[str] = set()
-        for path in self._record_path("any").parent.glob("*.json"):
-            found |= _named(self.record(path.stem))
-        for path in (self.root / WORK).glob("*.claims"):
-            found |= read_claims(path)
+        for name in self.sources():
+            found |= _named(self.record(name))
+        for place, path in files_in(self.root / WORK):
+            if place.suffix == ".claims":
+                found |= read_claims(path)
         return found
 
     def require_ours(self, paths: Iterable[Path], ours: Iterable[str] = ()) -> None:
@@ -186,27 +204,28 @@ class Outputs:
         Raises:
             ForeignFileError: something is in the way that avaffect did not write.
         """
-        path = self._record_path(name)
+        path, subject = self._record_path(name), joined(PurePath(name))
         if path.exists() and "key" not in self.record(name):
             raise foreign(path)
         self.require_ours(
-            [*self._planned(name), *self.writer.shared], self._ours_of(name, [name], made_with)
+            [*self._planned(subject, name), *self.writer.shared],
+            self._ours_of(name, [subject], made_with),
         )
 
-    def read(self, record: Mapping[str, Any]) -> list[Ready]:
-        """The subjects of an earlier run, from the tables of its record.
+    def read(self, name: str, record: Mapping[str, Any]) -> list[Ready]:
+        """The subjects of an earlier run of the source ``name``, from the tables of its record.
 
         Raises:
             AvaffectError: if a table is no longer what was written.
         """
         found = []
         for subject in record["subjects"]:
-            table = self._tables.path(subject)
+            table = self._table(subject, name)
             columns, about = read_table(table)
             with reading(table, FormatError, "is no longer what was written"):
                 limits = about.get("au_thresholds")
                 one = Prediction.from_columns(columns, subject, about["model"], limits)
-                found.append(Ready(one, fill(one, policy_of(about)), about))
+                found.append(Ready(one, fill(one, policy_of(about)), about, _place(subject, name)))
         return found
 
     def write(self, name: str, result: Result, key: str) -> list[Path]:
@@ -219,7 +238,7 @@ class Outputs:
             OutputError: if a file cannot be written.
         """
         subjects = [one.subject for one in result.predictions]
-        planned = [path for one in subjects for path in self._planned(one)]
+        planned = [path for one in subjects for path in self._planned(one, name)]
         video = result.about.get("video")
         sha256 = str(video.get("sha256", "")) if isinstance(video, dict) else ""
         ours = self._ours_of(name, subjects, sha256)
@@ -227,11 +246,11 @@ class Outputs:
         claims = self._claims_path(name)
         write_claims(claims, ours | {relative(path, self.root) for path in planned})
         paths: list[Path] = []
-        for one in ready(result):
+        for one in ready(name, result):
             if not self.writer.shared:
                 paths += self.writer.write(one)
             paths += self._tables.write(one)
-        self.drop(set(self.record(name).get("subjects", ())) - set(subjects))
+        self.drop(name, set(self.record(name).get("subjects", ())) - set(subjects))
         write_json(
             self._record_path(name),
             {
@@ -249,7 +268,7 @@ class Outputs:
         )
         with suppress(OSError):
             claims.unlink()
-            claims.parent.rmdir()  # unless something else is in it
+            remove_empty(claims.parent, self.root)
         return paths
 
     def name_single(self, name: str) -> None:
@@ -258,32 +277,38 @@ class Outputs:
         if record.get("single") != (single := self._single(record)):
             write_json(self._record_path(name), {**record, "single": single})
 
-    def drop(self, subjects: set[str]) -> None:
-        """Delete the files of ``subjects``, of whatever form, as far as they are ours."""
+    def drop(self, name: str, subjects: Iterable[str]) -> None:
+        """Delete the files of ``subjects`` of the source ``name``, as far as they are ours.
+
+        Of whatever form they are.
+        """
+        subjects = list(subjects)
         ours = self.ours() if subjects else set()
-        for subject in subjects:
-            for path in self._files(subject):
-                if relative(path, self.root) in ours:
-                    path.unlink(missing_ok=True)
+        for path in (path for subject in subjects for path in self._files(subject, name)):
+            if relative(path, self.root) in ours:
+                path.unlink(missing_ok=True)
+                remove_empty(path.parent, self.root)
 
-    def _files(self, subject: str) -> list[Path]:
-        """The files that a subject may have, of whatever form."""
-        return [path for one in self._known for path in one.files(subject)]
+    def _files(self, subject: str, name: str) -> list[Path]:
+        """The files that a subject of the source ``name`` may have, of whatever form."""
+        place = _place(subject, name)
+        return [path for one in self._known for path in one.files(place)]
 
-    def _planned(self, subject: str) -> list[Path]:
+    def _planned(self, subject: str, name: str) -> list[Path]:
         """The files of a subject that are written or replaced."""
-        return [*self._tables.files(subject), *self.writer.files(subject)]
+        place = _place(subject, name)
+        return [*self._tables.files(place), *self.writer.files(place)]
 
     def _ours_of(self, name: str, subjects: Iterable[str], sha256: str) -> set[str]:
         """What is ours of a source: its record names it, or a table itself says so."""
         found = _named(self.record(name)) | read_claims(self._claims_path(name))
         for subject in subjects:
             # A table tells its own story, which stands for a record that was lost.
-            if (table := self._tables.path(subject)).is_file() and sha256:
+            if (table := self._table(subject, name)).is_file() and sha256:
                 with suppress(AvaffectError, LookupError, TypeError):
                     about = read_about(table)
                     if about["subject"] == subject and about["video"]["sha256"] == sha256:
-                        found |= {relative(path, self.root) for path in self._files(subject)}
+                        found |= {relative(path, self.root) for path in self._files(subject, name)}
         return found
 
     def _single(self, record: Mapping[str, Any]) -> list[str]:
@@ -291,20 +316,28 @@ class Outputs:
         return sorted(named | set(record.get("single", ())))
 
     def _claims_path(self, name: str) -> Path:
-        return self.root / WORK / f"{name}.claims"
+        return self.root / WORK / f"{checked(name)}.claims"
+
+    def _table(self, subject: str, name: str) -> Path:
+        return self._tables.path(_place(subject, name))
 
     def _record_path(self, name: str) -> Path:
-        return self.root / RECORDS / f"{name}.json"
+        return self.root / RECORDS / f"{checked(name)}.json"
 
 
-def ready(result: Result) -> list[Ready]:
-    """The subjects of ``result``, ready to be written."""
+def _place(subject: str, name: str) -> PurePath:
+    subject_file_name(subject)
+    return place_of(subject, checked(name))
+
+
+def ready(name: str, result: Result) -> list[Ready]:
+    """The subjects of the source ``name``, ready to be written."""
     found = []
     for prediction, filled in zip(result.predictions, result.written, strict=True):
         about = {"subject": prediction.subject, **result.about}
         if prediction.au_thresholds is not None:
             about["au_thresholds"] = prediction.au_thresholds.tolist()
-        found.append(Ready(prediction, filled, about))
+        found.append(Ready(prediction, filled, about, _place(prediction.subject, name)))
     return found
 
 

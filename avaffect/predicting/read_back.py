@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.challenge.editions import Edition, edition_named
-from avaffect.challenge.layout import is_annotation
 from avaffect.challenge.mtl import read_mtl
+from avaffect.challenge.places import annotations_in, subject_files
 from avaffect.challenge.single import read_single
 from avaffect.challenge.text import read_annotations
 from avaffect.errors import FormatError, InputNotFoundError, UsageError, boundary
@@ -88,7 +88,7 @@ def table_files(root: Path) -> dict[str, Path]:
     """The tables in a folder of predictions or of a training run, all its folds' together.
 
     Returns:
-        paths by subject, the name of the file; empty without any.
+        paths by subject, see `places.subject_files`; empty without any.
 
     Raises:
         UsageError: two tables of one subject.
@@ -96,13 +96,13 @@ def table_files(root: Path) -> dict[str, Path]:
     root = Path(root)
     places = (root, root / _VALIDATION, *sorted(root.glob(f"fold-*/{_VALIDATION}")))
     found: dict[str, Path] = {}
-    for path in (path for place in places for path in sorted((place / _TABLES).glob("*.parquet"))):
-        if path.stem in found:
-            raise UsageError(
-                f"'{found[path.stem]}' and '{path}' are of the same subject",
-                "name the folder of one of them",
-            )
-        found[path.stem] = path
+    for place in places:
+        for subject, path in subject_files(place / _TABLES, ".parquet").items():
+            if found.setdefault(subject, path) != path:
+                raise UsageError(
+                    f"'{found[subject]}' and '{path}' are of the same subject",
+                    "name the folder of one of them",
+                )
     return found
 
 
@@ -203,9 +203,9 @@ def _label_files(
 ) -> Mapping[str, Callable[[], FrameLabels]]:
     """What reads each subject's labels of a task, [N, 12] for units."""
     place = root / edition.folders[task]
-    files = [path for path in sorted(place.glob("*.txt")) if is_annotation(path)]
+    files = annotations_in(place)
     if files:
-        return {path.stem: partial(_read_file, path, task, edition) for path in files}
+        return {name: partial(_read_file, path, task, edition) for name, path in files.items()}
     if (place / "predictions.txt").is_file():
         return {
             subject: partial(FrameLabels, _all_units(one.labels, task, edition), one.frames)

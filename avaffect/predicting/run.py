@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from avaffect.challenge.known import ways
 from avaffect.config import AnalysisConfig, PredictConfig
 from avaffect.errors import FeatureError, UnknownNameError, UsageError, boundary
+from avaffect.files.temporaries import temporary_folder
 from avaffect.media.local import local_path
 from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
@@ -208,8 +209,7 @@ def predict(
     parse_smoothing(config.smooth, predictor.smooth)
     if is_preprocessed(source):
         return predict_folder(source, config, predictor).on(device)
-    with tempfile.TemporaryDirectory(prefix="avaffect-") as name:
-        work = Path(name)
+    with temporary_folder(Path(tempfile.gettempdir()), "avaffect") as work:
         if is_voice(source, config.analysis.media):
             result = predict_voice(source, config, predictor, work, on_event=on_event)
         else:
@@ -277,6 +277,8 @@ def predict_video(
         kept = {**about, "configuration": analysis_config.to_dict()}
         with store.alone():
             keep_subjects(store, found, subjects, wanted, kept, sound)
+            if name is not None:
+                store.name_as(name)
     about |= {
         "frames": found.report.frames,
         "damage": damage(found.report),
@@ -332,6 +334,8 @@ def predict_voice(
     with folder.alone():
         sha256 = sha256 or video_hash(sound)
         preprocess_voice(sound, sha256, folder, config.analysis, on_event, name)
+        if name is not None:
+            folder.name_as(name)
     return replace(predict_folder(folder.root, config, predictor), source=sound)
 
 
@@ -340,13 +344,13 @@ def _require_listener(predictor: Predictor, sound: Path) -> None:
     if not set(predictor.needs) & set(SOUND):
         raise UsageError(
             f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
-            "use --model starter-1 without --no-nc, or --checkpoint with a model trained on "
-            "--modalities audio",
+            'use model="starter-1" without noncommercial=False, or checkpoint=... of a model '
+            'trained with modalities=["audio"]',
         )
     if set(predictor.needs) - {*SOUND, *predictor.optional}:
         raise UsageError(
             f"'{predictor.name}' looks at faces too, and '{sound}' holds nothing but sound",
-            "give it the video, or a model trained on --modalities audio",
+            'give it the video, or a model trained with modalities=["audio"]',
         )
 
 
@@ -358,8 +362,8 @@ def _require_made(predictor: Predictor) -> None:
     if own := [name for name in predictor.needs if name not in made]:
         raise UsageError(
             f"'{predictor.name}' reads '{own[0]}', which is not made from a video in one go",
-            f"run `avaffect preprocess`, then `avaffect features FOLDER --backbone CKPT --name "
-            f"{own[0]}` with the backbone of its training, and predict on the folder",
+            f'run `avaffect preprocess`, then `avaffect features` with name="{own[0]}" and, as '
+            "backbone=..., the one of its training, and predict on the folder",
         )
 
 
@@ -408,7 +412,7 @@ def _start(source: Path, config: PredictConfig, about: Mapping[str, Any]) -> flo
     if "first_time_s" not in media:
         raise FeatureError(
             f"'{source}' does not say when the first frame is on the file's own clock",
-            "run `avaffect preprocess` on the video again (quick), or use --clock frame",
+            'run `avaffect preprocess` on the video again (quick), or use clock="frame"',
         )
     return float(media["first_time_s"])
 

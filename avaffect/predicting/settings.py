@@ -66,7 +66,7 @@ def with_features(config: PredictConfig, which: str = "auto") -> PredictConfig:
     audio = config.analysis.audio if "audio" in needs else None
     voice = config.analysis.voice or DEFAULT_VOICE if "voice" in needs else None
     if which == "light" and EMBEDDING in encoders:
-        raise UsageError(f"'{predictor.name}' reads deep embeddings", "use --features auto")
+        raise UsageError(f"'{predictor.name}' reads deep embeddings", 'use which="auto"')
     if which == "full":
         encoders = tuple(dict.fromkeys((EMBEDDING, *encoders)))
         audio = config.analysis.audio

@@ -24,6 +24,9 @@ from avaffect.predictions.voting import (
 EXPRESSION_RULES = ("average", "vote")
 # Clocks of two tables of one video differ by rounding alone.
 _SAME_TIME = 1e-3
+# Whose columns are known or not each by itself.
+_UNITS = ("au", "au_intensity")
+_VALUES = ("va", "expr", *_UNITS)
 
 Values = NDArray[np.float64]
 
@@ -95,8 +98,8 @@ def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Pre
 
     A model counts in the tasks that it predicts, and in the frames where it has a value of its
     own: what only stands in for a missing one (``filled``, and nobody was heard either) does not
-    count; `missing.fill` afterwards. Where those who have a value do not know all columns that
-    other frames have, the row has none.
+    count; `missing.fill` afterwards. Units count one by one: one that is hidden or unknown takes
+    no other with it. Valence and arousal, and the classes, are whole rows or none.
 
     Averages keep probabilities and, if all that predict ``va`` say how sure they are, intervals
     (averaged as if the models' errors went together). Thresholds of units are averaged too, so
@@ -128,8 +131,8 @@ def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Pre
         return average(np.stack(values), weights[having])
 
     values = {
-        name: _whole_rows(found)
-        for name in ("va", "expr", "au", "au_intensity")
+        name: found if name in _UNITS else _whole_rows(found)
+        for name in _VALUES
         if (found := averaged(name)) is not None
     }
     extra: dict[str, Any] = {}
@@ -200,14 +203,25 @@ def _require_same_frames(predictions: Sequence[Prediction]) -> None:
 
 def _own_values(prediction: Prediction) -> Prediction:
     """``prediction`` without what only stands in for missing values."""
-    gone = prediction.filled & ~prediction.heard
+    # Of a table of today the text alone is filled: what is missing is still missing there.
+    gone = prediction.filled & ~prediction.heard & ~_has_gaps(prediction)
     changes: dict[str, Any] = {"filled": np.zeros_like(gone)}
-    for name in ("va", "expr", "au", "au_intensity", "va_interval"):
+    for name in (*_VALUES, "va_interval"):
         values = getattr(prediction, name)
         if values is not None:
             changes[name] = values.copy()
             changes[name][gone] = np.nan
     return replace(prediction, **changes)
+
+
+def _has_gaps(prediction: Prediction) -> NDArray[np.bool_]:
+    """bool [N], where a value is missing of a column that is known in other frames."""
+    found = np.zeros(len(prediction), bool)
+    for values in (getattr(prediction, name) for name in _VALUES):
+        if values is not None:
+            missing = np.isnan(values)
+            found |= missing[:, ~missing.all(axis=0)].any(axis=1)
+    return found
 
 
 def _whole_rows(values: Values) -> Values:
@@ -242,7 +256,7 @@ def _classes(expr: NDArray[np.float32], how: Blending) -> NDArray[np.int64]:
 def _voted_units(models: Sequence[Prediction], at_least: int) -> Values:
     votes = np.stack([one.au_presence() for one in models])
     present = units_vote(votes, min(at_least, len(models)))
-    return _whole_rows(np.where(present < 0, np.nan, present))
+    return np.where(present < 0, np.nan, present)
 
 
 def _limits(prediction: Prediction) -> Values:

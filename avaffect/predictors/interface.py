@@ -15,12 +15,13 @@ from avaffect.faces.encoders import ENCODERS
 from avaffect.predictions.hidden import without_hidden
 from avaffect.predictions.prediction import Prediction
 from avaffect.recipes.encoders import FACES as PICTURES
+from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.subject import SubjectFeatures
 
 # Frames that are read from the feature store at a time.
 CHUNK = 4096
-# What makes `preprocess` write an array, where that is no encoder.
-_OPTIONS = {"face_pose": "", "audio": "", "has_sound": "", "voice": " --voice"}
+# Arrays that no encoder makes.
+_MADE = ("face_pose", "audio", "has_sound", "voice")
 
 
 class Predictor(Protocol):
@@ -74,18 +75,20 @@ def require_arrays(
             f"'{subject.name}' has no pictures of aligned faces, which {predictor.name} looks at",
             "predict on the video, or on a folder that `avaffect preprocess` wrote",
         )
-    if own := [name for name in missing if name not in (*_OPTIONS, *ENCODERS)]:
+    if own := [name for name in missing if name not in (*_MADE, *ENCODERS)]:
         raise FeatureError(
             f"the features of '{subject.name}' lack {own[0]}, needed by {predictor.name}",
-            f"run `avaffect features FOLDER --backbone CKPT --name {own[0]}` with the backbone "
-            "that it was trained on",
+            f'run `avaffect features` with name="{own[0]}" and, as backbone=..., the one that '
+            "it was trained on",
         )
     if missing:
-        options = "".join(_OPTIONS.get(name, f" --encoder {name}") for name in missing)
+        encoders = [f'"{name}"' for name in missing if name not in _MADE]
+        settings = [f"encoders=({', '.join(encoders)},)"] if encoders else []
+        settings += [f'voice="{DEFAULT_VOICE}"'] if "voice" in missing else []
         raise FeatureError(
             f"the features of '{subject.name}' lack {', '.join(missing)}, "
             f"needed by {predictor.name}",
-            f"run `avaffect preprocess{options}` again",
+            "preprocess again" + (f" with {' and '.join(settings)}" if settings else ""),
         )
 
 

@@ -82,7 +82,7 @@ class Trained:
                 raise FeatureError(
                     f"'{array}' was made by another backbone ({other}) than that which "
                     f"'{self.name}' was trained on ({backbone})",
-                    f"run `avaffect features FOLDER --backbone CKPT --name {array}` with that one",
+                    f'run `avaffect features` with name="{array}" and, as backbone=..., that one',
                 )
         trained, ours = self.checkpoint.features, relevant_settings(configuration)
         reads = {"audio": "audio"}
@@ -136,7 +136,7 @@ class Trained:
                     raise FeatureError(
                         f"'{self.name}' was trained on faces of {side} pixels, those of "
                         f"'{clip.name}' have {other}",
-                        f"run `avaffect preprocess --crop-size {side}` again",
+                        f"preprocess again with crop_size={side}",
                     )
                 raise FeatureError(
                     f"'{self.name}' was trained on {width} features of '{branch}', "
@@ -166,8 +166,8 @@ class Trained:
             raise FeatureError(
                 f"'{self.name}' was trained on sound at {trained:g} rows a second, "
                 f"'{subject.name}' has {1 / step:.4g}",
-                f"preprocess sound with --sound-rate {trained:g}; of a video, `avaffect "
-                "preprocess VIDEO -o out` makes out/audio.wav, which can be predicted",
+                f"preprocess sound with sound_rate={trained:g}; of a video, `avaffect preprocess` "
+                "makes audio.wav, which can be predicted",
             )
 
     def coded(self, task: str, values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,8 @@
 """What the results of several sources are called.
 
 A video is called by its stem. Where two would have one name, as ``study/P01/session1.mp4`` and
-``study/P02/session1.mp4``, all have the folders below the input in their names as well.
+``study/P02/session1.mp4``, all have the folders below the input in their names as well: there
+their results lie, and the subjects are called by both, see ``challenge.places``.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
+from avaffect.challenge.places import joined, mirrored
 from avaffect.errors import UsageError
-from avaffect.store.folder import is_preprocessed, source_name
+from avaffect.store.folder import Folder, is_preprocessed, source_name
 
 
 def names_of(sources: Sequence[Path], arguments: Iterable[str] = ()) -> dict[Path, PurePath]:
     """By source, its name: one part, or the folders below the input and then the stem.
 
     Args:
-        sources: videos, sound files, preprocessed folders (which keep the name they have).
+        sources: videos, sound files, preprocessed folders (which keep the name they have, and
+            lie in folders if that name has them).
         arguments: what the user gave; a folder among them is where its files' names begin. The
             names of other files begin where their folders begin to differ. Nothing: names have
             no folders.
@@ -26,45 +29,47 @@ def names_of(sources: Sequence[Path], arguments: Iterable[str] = ()) -> dict[Pat
     Raises:
         UsageError: two sources would write the same files.
     """
-    names = {source: PurePath(_plain(source)) for source in sources}
+    names = {source: _plain(source) for source in sources}
     arguments = list(arguments)
     if arguments and len(set(names.values())) < len(names):
         files = [one for one in sources if not is_preprocessed(one)]
         for file, root in _roots(files, [Path(one) for one in arguments if one]).items():
-            names[file] = file.parent.absolute().relative_to(root) / names[file]
+            names[file] = _absolute(file.parent).relative_to(root) / names[file]
     seen: dict[str, Path] = {}
     for source, name in names.items():
         first = seen.setdefault(joined(name), source)
         if first != source:
             raise UsageError(
                 f"the results of '{first}' and '{source}' would both be called '{joined(name)}'",
-                "rename one of them, or give them in two runs with different -o",
+                "rename one of them, or give them in two runs with different output folders",
             )
     return names
 
 
-def joined(name: PurePath) -> str:
-    """A name in one piece, for files and subjects: ``P01_session1``."""
-    return "_".join(name.parts)
-
-
-def _plain(source: Path) -> str:
+def _plain(source: Path) -> PurePath:
     try:
-        return source_name(source)
+        name = source_name(source)
     except UsageError:  # refused when its turn comes
-        return source.name
+        return PurePath(source.name)
+    has_folders = is_preprocessed(source) and "name" in Folder(source).record()
+    return mirrored(source, name) if has_folders else PurePath(name)
 
 
 def _roots(files: Sequence[Path], arguments: Sequence[Path]) -> dict[Path, Path]:
     """By file, the folder in which its name begins."""
     found: dict[Path, Path] = {}
-    for root in (one.absolute() for one in arguments if one.is_dir()):
+    for root in (_absolute(one) for one in arguments if one.is_dir()):
         found |= {
             file: root
             for file in files
-            if file not in found and file.absolute().is_relative_to(root)
+            if file not in found and _absolute(file).is_relative_to(root)
         }
     if rest := [file for file in files if file not in found]:
-        common = Path(os.path.commonpath([file.parent.absolute() for file in rest]))
+        common = Path(os.path.commonpath([_absolute(file.parent) for file in rest]))
         found |= dict.fromkeys(rest, common)
     return found
+
+
+def _absolute(path: Path) -> Path:
+    """Without ``..``, which would lead out of the folder that results are written to."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  (symbolic links keep their names)

@@ -94,7 +94,7 @@ def notices(
     more = sum(one.track not in taken for one in there if one not in pictures)
     if more:
         people = "1 more person was" if more == 1 else f"{more} more people were"
-        told.append(Notice(f"'{name}': {people} seen: --subjects all"))
+        told.append(Notice(f"'{name}': {people} seen: subjects=\"all\""))
     passing = len(tracks) - len(there)
     if config.subjects == "all" and passing:
         faces = "1 face was" if passing == 1 else f"{passing} faces were"

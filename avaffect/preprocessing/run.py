@@ -139,8 +139,8 @@ def preprocess(
         else:
             nets = nets or NetsLoader(config, choose_device(device).name)
             result = _preprocess(video, sha256, folder, config, nets, name, on_event)
-        if name != stem and folder.record().get("name") != name:
-            folder.write_record({**folder.record(), "name": name})
+        if name != stem:
+            folder.name_as(name)
         return result
 
 

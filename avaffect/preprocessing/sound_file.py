@@ -120,7 +120,7 @@ def preprocess_voice(
     arrays = sound_arrays(config)
     if not arrays:
         raise UsageError(
-            f"'{path}' holds nothing but sound, which is left out", "run without --no-audio"
+            f"'{path}' holds nothing but sound, which is left out", "leave out audio=None"
         )
     name = name or path.stem
     wanted = voice_keys(sha256, config)
@@ -140,7 +140,7 @@ def preprocess_voice(
         shown = "a still picture" if pictures == 1 else f"{pictures} still pictures"
         text = (
             f"'{path.name}' shows {shown} beside its sound and is taken as sound "
-            "(--video-stream 0 takes the picture)"
+            "(video_stream=0 takes the picture)"
         )
         on_event(Notice(text))
     wav = folder.work / "audio.wav"

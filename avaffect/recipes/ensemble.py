@@ -186,7 +186,8 @@ def ensemble_path(name: str | Path) -> Path:
         return path
     if str(name) in recipe_names():
         raise UsageError(
-            f"'{name}' is the recipe of a single model", f"use `avaffect train --recipe {name}`"
+            f"'{name}' is the recipe of a single model",
+            f'use `avaffect train` with recipe="{name}"',
         )
     if str(name) not in ensemble_names():
         raise UnknownNameError("ensemble", str(name), ensemble_names())
@@ -231,7 +232,9 @@ def load_ensemble(
     if isinstance(join, dict) and join.get("kind") == "stack":
         tree["join"] = _whole(join, path, join_changes)
     elif join_changes:
-        raise UsageError(f"'{tree['name']}' has no second stage to change", "leave out --set-join")
+        raise UsageError(
+            f"'{tree['name']}' has no second stage to change", "leave out join_changes=..."
+        )
     recipe = parse_ensemble(tree, f"'{path}'")
     given = {"folds": folds, "repeats": repeats}
     asked = {key: value for key, value in given.items() if value is not None}

@@ -71,7 +71,7 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
     Args:
         name: a recipe of this package, or the path of a YAML file. Its key ``extends`` names a
             recipe to start from (a path is relative to the file) and ``change`` maps dotted keys
-            to values, as ``--set`` does; a branch, or a term of a loss, may be new. Of ``train``,
+            to values, as ``changes`` do; a branch, or a term of a loss, may be new. Of ``train``,
             ``window``, ``head`` and ``fusion`` what is named is replaced, of everything else the
             whole.
         changes: ``key=value`` with dotted keys, e.g. ``train.lr=3e-4``; values are YAML.

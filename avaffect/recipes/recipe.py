@@ -35,7 +35,7 @@ class Branch:
     """What becomes of the features of one modality, or of another branch, before fusion.
 
     Attributes:
-        modality: ``audio`` or ``video``, what ``--modalities`` chooses by; of a branch that goes
+        modality: ``audio`` or ``video``, what ``modalities`` chooses by; of a branch that goes
             on from another one, that one's.
         features: arrays of the feature store, concatenated.
         encoder: a net on pictures; the branch then reads the array ``faces`` alone.

@@ -14,7 +14,7 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 # A recipe may come from a stranger: no size or number is near what would fill a memory.
 Count = Annotated[int, Field(ge=1, le=1 << 16)]
 Layers = Annotated[int, Field(ge=1, le=64)]
-# Dots would part them in --set and in the names of weights.
+# Dots would part them in changes and in the names of weights.
 BranchName = Annotated[str, Field(pattern=r"^\w[\w-]*$", max_length=100)]
 Sizes = Annotated[tuple[Count, ...], Field(min_length=1, max_length=64)]
 Activation = Literal["none", "relu", "prelu", "gelu", "tanh"]

@@ -30,7 +30,7 @@ def with_pictures(folder: Folder, subjects: Sequence[StoredSubject]) -> list[Wit
         if FACES not in found.specs or (record.get("crops") is None and not nobody):
             raise FeatureError(
                 f"'{folder.root}' lacks pictures of the aligned faces",
-                f"run `avaffect preprocess VIDEO -o {folder.root}` again, with the video",
+                "preprocess the video again, into the same folder",
             )
         pictured.append(found)
     return pictured

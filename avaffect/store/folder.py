@@ -140,6 +140,11 @@ class Folder:
             self._claims.unlink()
             self.work.rmdir()  # unless a pass is in it
 
+    def name_as(self, name: str) -> None:
+        """Write down that the results are called so, and not as the video's file is."""
+        if self.record().get("name") != name:
+            self.write_record({**self.record(), "name": name})
+
     def alone(self) -> AbstractContextManager[None]:
         """A block in which no other process writes here; see ``files.lock``.
 
@@ -212,7 +217,7 @@ class Folder:
         if not names or not fits(record, _FINISHED):
             raise FeatureError(
                 f"'{self.root}' holds no finished preprocessing",
-                "run `avaffect preprocess VIDEO -o` with this folder",
+                "run `avaffect preprocess` on the video again, into this folder",
             )
         return [SubjectFeatures.open(self.features(name)) for name in names]
 
@@ -232,7 +237,7 @@ class Folder:
         if other and other.get("name") != video and other.get("sha256") != sha256:
             raise UsageError(
                 f"'{self.root}' holds the results of '{other.get('name')}'",
-                f"choose another folder for '{video}' with -o",
+                f"choose another output folder for '{video}'",
             )
 
 

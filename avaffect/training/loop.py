@@ -138,7 +138,7 @@ def train(
                 raise UsageError(
                     f"the data is not what the run in '{out}' began with: other clips, frames or "
                     "labels",
-                    "bring it back, or begin anew with --overwrite",
+                    "bring it back, or begin anew with overwrite=True",
                 )
             first_epoch, first_batch = state["epoch"], state["batch"]
             sums.load_state_dict(state["sums"])

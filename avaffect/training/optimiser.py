@@ -85,7 +85,7 @@ class Schedule:
 
             raise UsageError(
                 "train.schedule_factor must be below 1 with the schedule 'plateau'",
-                "use --set train.schedule_factor=0.1",
+                'use changes=["train.schedule_factor=0.1"]',
             )
         self._optimiser = optimiser
         self._warmup = train.warmup

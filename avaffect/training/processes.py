@@ -96,8 +96,8 @@ def processes(choice: str = "auto") -> Iterator[Processes]:
         return
     if device.index is not None:
         raise UsageError(
-            f"--device {choice} names one GPU for {world} processes",
-            "use --device cuda: each process takes a GPU of its own",
+            f'device="{choice}" names one GPU for {world} processes',
+            'use device="cuda": each process takes a GPU of its own',
         )
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))

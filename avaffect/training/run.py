@@ -72,11 +72,12 @@ class DataConfig:
         if (self.root is None) == (self.labels is None):
             raise UsageError(
                 "either a dataset or labels are wanted",
-                "give --data ROOT for Aff-Wild2's layout, or --features and --labels for your own",
+                "give root=... for Aff-Wild2's layout, or labels=... for your own",
             )
         if self.root is not None and (self.columns or self.clips):
             raise UsageError(
-                "--column and --clips are for your own labels", "leave them out, or give --labels"
+                "columns=... and clips=... are for your own labels",
+                "leave them out, or give labels=... too",
             )
 
 
@@ -147,14 +148,16 @@ def read_run(out: Path) -> RunConfig:
         FormatError: ``run.json`` is damaged.
     """
     path = out / RUN
-    hint = "start again with --overwrite"
-    missing = UsageError(f"there is no run in '{out}' to go on with", "start one without --resume")
+    hint = "start again with overwrite=True"
+    missing = UsageError(
+        f"there is no run in '{out}' to go on with", "start one without resume=True"
+    )
     saved = read_json(path, _RUN, FormatError, "is damaged", hint, missing=missing)
     with reading(path, FormatError, "is damaged", hint):
         if saved["version"] != VERSION:
             raise FormatError(
                 f"'{path}' is of version {saved['version']}, this avaffect reads {VERSION}",
-                "use the avaffect that wrote it, or start again with --overwrite",
+                "use the avaffect that wrote it, or start again with overwrite=True",
             )
         data = DataConfig(**{**saved["data"], "columns": tuple(saved["data"]["columns"])})
         recipe = parse_recipe(saved["recipe"], f"in '{path}'")
@@ -263,7 +266,7 @@ def run(
         parts, folds = _parts(config, dataset, out, resume, on_event)
         if only_fold is not None:
             if config.folds == "none":
-                raise UsageError("there are no folds", "add --folds, e.g. --folds 5")
+                raise UsageError("there are no folds", 'ask for some, as folds="5"')
             if f"fold-{only_fold}" not in parts:
                 raise UsageError(
                     f"there is no fold {only_fold}", f"there are {len(parts)}, from 0"
@@ -331,11 +334,13 @@ def _require_free(config: RunConfig, out: Path, resume: bool) -> None:
         return
     if not resume:
         raise UsageError(
-            f"'{out}' holds a run already", "--resume goes on with it, --overwrite starts anew"
+            f"'{out}' holds a run already",
+            "resume=True goes on with it, overwrite=True starts anew",
         )
     if read_run(out).to_dict() != config.to_dict():
         raise UsageError(
-            f"the run in '{out}' has other settings", "choose another folder, or --overwrite it"
+            f"the run in '{out}' has other settings",
+            "choose another folder, or replace it with overwrite=True",
         )
 
 

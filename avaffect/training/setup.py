@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -153,7 +154,7 @@ class Setup:
                     on_event(
                         Notice(
                             f"of branch '{name}' {', '.join(frozen)} are frozen at random "
-                            f"weights: --set 'branches.{name}.encoder.frozen=[]' trains them",
+                            f'weights: changes=["branches.{name}.encoder.frozen=[]"] trains them',
                             warning=True,
                         )
                     )
@@ -229,9 +230,10 @@ def targets_of(recipe: Recipe, dataset: Dataset) -> dict[str, tuple[str, ...]]:
     """
     for task in recipe.task_names:
         if task not in dataset.targets:
-            have = ", ".join(dataset.targets) or "no task"
+            have = list(dataset.targets)
             raise UsageError(
-                f"recipe '{recipe.name}' trains '{task}', but the data is labelled with {have}",
-                f"choose with --task {have}",
+                f"recipe '{recipe.name}' trains '{task}', but the data is labelled with "
+                f"{', '.join(have) or 'no task'}",
+                f"choose tasks={json.dumps(have)}" if have else "give data with labels of it",
             )
     return {task: tuple(dataset.targets[task]) for task in recipe.task_names}

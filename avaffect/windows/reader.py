@@ -22,7 +22,7 @@ from avaffect.windows.cut import Windows, cut
 _CHUNK = 4096
 # Which bool array says where an array of numbers without NaN is meaningful.
 COMPANIONS = {"audio": "has_sound", FACES: "has_face"}
-_HINTS = {"opinions": "they are what `avaffect ensemble --recipe abaw3-va` makes on its way"}
+_HINTS = {"opinions": "they are what the ensemble abaw3-va makes on its way"}
 # Below this share of its mean a column's deviation is the rounding of a constant.
 _ROUNDING = 1e-14
 
@@ -54,7 +54,7 @@ class BranchReader:
                     _HINTS.get(
                         array,
                         "run `avaffect preprocess` again, or name others with "
-                        "--set branches.NAME.features=[...]",
+                        'changes=["branches.NAME.features=[...]"]',
                     ),
                 )
         self._features = features

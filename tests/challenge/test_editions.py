@@ -45,9 +45,9 @@ def test_possible_choices_pass(edition: str, form: str, tasks: tuple[str, ...]) 
     ("edition", "form", "tasks", "says"),
     [
         ("abaw1", "files", ("au",), "AU20"),
-        ("abaw1", "single", ("va",), "--format files"),
-        ("abaw7", "files", ("va",), "--format mtl"),
-        ("abaw7", "mtl", ("va",), "--task all"),
+        ("abaw1", "single", ("va",), 'form="files"'),
+        ("abaw7", "files", ("va",), 'form="mtl"'),
+        ("abaw7", "mtl", ("va",), 'task="all"'),
         ("abaw5", "mtl", ("va", "expr", "au"), "abaw3, abaw4, abaw7, abaw11"),
     ],
 )

@@ -92,7 +92,8 @@ def test_from_tables_to_a_table(run, data):
     # Something else in the same folder is refused, unless asked for.
     other = run(*arguments, "--seed", 1)
     assert other.code == 2
-    assert "has other settings (seed): choose another folder, or --overwrite it" in other.error
+    assert "has other settings (seed): choose another folder, or replace" in other.error
+    assert other.error.endswith(" it with --overwrite")
     assert run(*arguments, "--seed", 1, "--overwrite", "-q").code == 0
 
 
@@ -114,7 +115,7 @@ def test_ctrl_c_says_how_to_go_on(run, data, monkeypatch):
     ("arguments", "says"),
     [
         (["--recipe", "abaw3-v"], "no ensemble is called 'abaw3-v': did you mean"),
-        (["--recipe", "abaw3-au"], "use `avaffect train --recipe abaw3-au`"),
+        (["--recipe", "abaw3-au"], "use `avaffect train` with --recipe abaw3-au"),
         (["--recipe", "member.yaml"], "'member.yaml' is no ensemble"),
         (["--recipe", "stack.yaml", "--set", "train.lrr=1"], "no setting 'train.lrr'"),
         (["--recipe", "stack.yaml", "--folds", "1"], "Invalid value for '--folds'"),

@@ -64,7 +64,7 @@ def test_expr_has_a_confusion_in_json_and_picture(tmp_path):
 
 def test_a_missing_subject_is_an_error_unless_told(folders):
     (folders / "good/VA_Estimation_Challenge/v2.txt").unlink()
-    with pytest.raises(UsageError, match=r"1 of 4 annotated subjects have no prediction \(v2\)"):
+    with pytest.raises(UsageError, match=r"1 of 4 annotated subjects have no prediction \('v2'\)"):
         run(folders / "good", folders / "val", "-t", "va")
     assert run(folders / "good", folders / "val", "-t", "va", "--partial").exit_code == 0
 

@@ -98,7 +98,10 @@ def test_then_a_model_that_reads_it(run, run_folder, prepared, clip, tmp_path):
     assert len((out / "VA_Estimation_Challenge/face.txt").read_text().splitlines()) == 13
     refused = run("predict", clip, "--checkpoint", reader, "--task", "va", "-o", out)
     assert refused.code == 2
-    assert f"then `avaffect features FOLDER --backbone CKPT --name {NET}`" in refused.error
+    assert (
+        f"then `avaffect features` with --name {NET} and, as --backbone, the one of its training"
+        in refused.error
+    )
 
 
 def test_pictures_are_predicted_from_a_video(run, run_folder, prepared, clip, tmp_path):

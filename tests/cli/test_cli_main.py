@@ -8,7 +8,7 @@ import click
 import pytest
 
 from avaffect.cli import main as module
-from avaffect.cli.main import COMMANDS
+from avaffect.cli.commands import COMMANDS
 from avaffect.errors import UsageError
 
 HELPS = [

@@ -131,7 +131,7 @@ def test_folder_that_was_made_for_another_model(run, clip, tmp_path):
     assert done.code == 1
     assert done.error == (
         "avaffect: the features of 'face' lack starter-1-face, needed by starter-1: "
-        "run `avaffect preprocess --encoder starter-1-face` again"
+        "preprocess again with --encoder starter-1-face"
     )
     assert len(done.err.splitlines()) == 2  # the device, and this
     assert not out.exists()

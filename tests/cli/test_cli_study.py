@@ -20,7 +20,7 @@ def names(folder):
     return sorted(one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file())
 
 
-def test_results_carry_the_folders_and_are_found_again(run, study, tmp_path):
+def test_results_lie_in_the_folders_and_are_found_again(run, study, tmp_path):
     prepared, out = tmp_path / "prepared", tmp_path / "out"
     assert run("preprocess", study, "-r", "-o", prepared, *LIGHT).code == 0
     for person in ("P01", "P02"):
@@ -31,23 +31,51 @@ def test_results_carry_the_folders_and_are_found_again(run, study, tmp_path):
 
     assert run("predict", prepared, "-o", out, "--no-nc", "--task", "va").code == 0
     wanted = sorted(
-        [f"{kind}/P0{i}_session1.{suffix}" for i in (1, 2) for kind, suffix in (
+        [f"{kind}/P0{i}/session1.{suffix}" for i in (1, 2) for kind, suffix in (
             ("VA_Estimation_Challenge", "txt"), ("records", "json"), ("tables", "parquet")
         )]
     )  # fmt: skip
     assert names(out) == wanted
     again = run("predict", prepared, "-o", out, "--no-nc", "--task", "va")
     assert again.out.count("already done") == 2
+    assert {"P01/session1", "P02/session1"} <= set(again.out.split())
+    # A participant's folder alone: the same names.
+    assert run("predict", prepared / "P01", "-o", tmp_path / "one", "--no-nc").code == 0
+    assert "tables/P01/session1.parquet" in names(tmp_path / "one")
     # What is said of one is said of itself.
     assert run("evaluate", out, out / "VA_Estimation_Challenge", "--task", "va").code == 0
+    for zipped in (out, out / "VA_Estimation_Challenge"):
+        done = run(
+            "submit", zipped, "--task", "va", "--edition", "abaw3", "-o", tmp_path / "s.zip"
+        )
+        assert "2 tracks" in done.out
+    assert run("blend", out, out, "-o", tmp_path / "blend").code == 0
+    assert set(wanted) < set(names(tmp_path / "blend"))
+    assert run("blend", out, out, "-o", out).code == 2
 
     # From the videos, the same names; and all of them in one file.
     whole = tmp_path / "whole"
     done = run("predict", study, "-r", "-o", whole, "--no-nc", "--task", "va", "--format",
                "single", "--edition", "abaw8")  # fmt: skip
     assert done.code == 0
+    assert {"P01/session1.mp4", "P02/session1.mp4"} <= set(done.out.split())
     rows = pd.read_csv(whole / "VA_Estimation_Challenge/predictions.txt").iloc[:, 0]
     assert set(rows.str.split("/").str[0]) == {"P01_session1", "P02_session1"}
+    assert run("evaluate", whole, out / "VA_Estimation_Challenge", "--task", "va",
+               "--edition", "abaw8").code == 0  # fmt: skip
+
+
+def test_thresholds_and_features_are_found_in_the_folders(run, study, tmp_path):
+    out = tmp_path / "out"
+    options = ("-o", out, "--no-nc", "--task", "au", "--features", "full")
+    assert run("predict", study, "-r", *options).code == 0
+    assert (out / "P01/session1/features/P01_session1").is_dir()
+    units = out / "AU_Detection_Challenge"
+    tuned = run("evaluate", out, units, "--task", "au", "--tune-thresholds")
+    assert "with tuned thresholds" in tuned.out
+    # The features that were kept are inputs of the same names.
+    assert run("predict", out, "-o", tmp_path / "again", "--no-nc", "--task", "au").code == 0
+    assert names(tmp_path / "again/tables") == ["P01/session1.parquet", "P02/session1.parquet"]
 
 
 def test_training_finds_the_features(run, study, tmp_path):

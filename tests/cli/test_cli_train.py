@@ -133,7 +133,7 @@ def test_a_run_in_the_way(run, data):
         ([*SPLIT, "--recipe", "abaw1-av-gur"], "did you mean 'abaw1-av-gru'?"),
         ([*SPLIT, "-m", "audio"], "no branch for 'audio'"),
         ([*SPLIT, "-t", "vb"], "no task is called 'vb'"),
-        ([*SPLIT, "-t", "expr"], "choose with --task va"),
+        ([*SPLIT, "-t", "expr"], "choose --task va"),
         ([*SPLIT, "--folds", "1"], "is no way to make folds"),
         ([*OWN, "--folds", "4"], "3 groups cannot make 4 folds"),
         ([*SPLIT, "--fold", "-1"], "not in the range"),

@@ -163,7 +163,7 @@ def test_labels_of_another_edition_are_noticed(made) -> None:
     made.labels("expr", "Validation", "2", ALL_EXPR[:7], "abaw2")
     report = check(made.root, tasks=["expr"])
     assert any("2 files have the header of another edition" in one for one in report.warnings)
-    assert any("--edition abaw1 or abaw2" in one for one in report.warnings)
+    assert any('edition="abaw1" or edition="abaw2"' in one for one in report.warnings)
     assert "expr: never seen in training: Other" in report.warnings
     assert check(made.root, "abaw2", tasks=["expr"]).warnings == ()
 

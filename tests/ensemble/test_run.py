@@ -291,7 +291,7 @@ def test_other_settings_are_refused(settings, data, here):
         (replace(settings("pair"), seed=1), "seed"),
         (settings("pair", split=False), r"data\.columns"),
     ]:
-        with pytest.raises(UsageError, match=rf"has other settings \({what}\).*--overwrite"):
+        with pytest.raises(UsageError, match=rf"has other settings \({what}\).*overwrite=True"):
             run_ensemble(changed, out, device="cpu")
     assert stamps(out) == before
     (data / "labels/clip0.csv").write_text("v,r\n" + "0,0\n" * 24)

@@ -19,6 +19,7 @@ from avaffect.files.outside import (
     lines,
     parse_json,
     parse_yaml,
+    read_end,
     read_json,
     read_kept,
     read_yaml,
@@ -141,3 +142,10 @@ def test_rows_within_bounds():
 def test_every_error_is_ours():
     with pytest.raises(AvaffectError), reading("f"):
         raise Exception("anything")
+
+
+def test_the_end_of_a_long_file_is_read_alone(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b"x" * 10_000 + b"end")
+    assert read_end(path, 5) == b"xxend"
+    assert read_end(path, 20_000) == path.read_bytes()

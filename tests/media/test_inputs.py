@@ -72,7 +72,7 @@ def test_what_is_not_there(folder, arguments, says):
 
 def test_a_folder_of_folders_hints_at_recursive(folder):
     (folder / "outer" / "inner").mkdir(parents=True)
-    with pytest.raises(InputNotFoundError, match="--recursive"):
+    with pytest.raises(InputNotFoundError, match="recursive=True"):
         expand_inputs(["outer"])
 
 

@@ -17,7 +17,7 @@ REFUSED = [
     ("ftp://host/*.mp4", "download it first"),
     ("rtsp://camera/1", r"record it first, e.g. ffmpeg -i 'rtsp://camera/1' -c copy"),
     ("s3://bucket/x.mp4", "copy it to a local disk first"),
-    ("file:///data/my%20x.mp4", "name the file itself: /data/my x.mp4"),
+    ("file:///data/my%20x.mp4", "name the file itself: '/data/my x.mp4'"),
     ("-", "standard input"),
     ("pipe:0", "standard input"),
     ("frames/%05d.jpg", "ffmpeg -framerate 25 -i 'frames/%05d.jpg'"),

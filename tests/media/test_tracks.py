@@ -50,7 +50,7 @@ def test_a_mute_stream_is_passed_over(make, name, coding):
     assert (info.stream, info.streams, tone) == (2, 4, 2)
     assert notices == [
         f"'{name}' has 4 audio streams: stream 2 is heard, the first that is not mute "
-        "(--audio-stream N takes another, counted from 0)"
+        "(audio_stream=N takes another, counted from 0)"
     ]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from avaffect.errors import ModelUnavailableError
 from avaffect.models import derived
+from avaffect.models.cache import file_sha256
 
 
 @pytest.fixture
@@ -80,3 +81,13 @@ def test_without_weights_nothing_is_made(tmp_path, monkeypatch, make, made):
     with pytest.raises(ModelUnavailableError):
         derived.derived_file("fer", "net.onnx", make)
     assert made == []
+
+
+def test_a_seal_is_short(tmp_path):
+    """What grew to gigabytes is no hash, and is not read whole to find that out."""
+    file, seal = tmp_path / "net", tmp_path / "net.sha256"
+    file.write_bytes(b"net")
+    seal.write_text(file_sha256(file) + "\n")
+    assert derived._is_sealed(file, seal)
+    seal.write_text(file_sha256(file) + " " * 10_000)
+    assert not derived._is_sealed(file, seal)

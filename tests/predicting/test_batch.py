@@ -175,6 +175,47 @@ def test_damaged_table_is_predicted_again(acted, tmp_path):
         assert not batch(clip).again
 
 
+def test_files_lie_in_the_folders_of_the_name_and_nowhere_else(acted, tmp_path):
+    clip, out = video(tmp_path, "P01_a.mp4", "P01_a_left", "P01_a_right"), tmp_path / "out"
+    with PredictBatch(out, CONFIG) as batch:
+        assert batch(clip, "P01/a").subjects == ("P01_a_left", "P01_a_right")
+        assert batch(clip, "P01/a").again
+        kinds = [one for one in sorted(out.iterdir()) if one.name != "records"]
+        for kind in kinds:
+            assert sorted(one.stem for one in (kind / "P01").iterdir()) == ["a_left", "a_right"]
+        assert (out / "records/P01/a.json").is_file()
+        other = video(tmp_path, "P01_b.mp4", "P01_a_left")
+        with pytest.raises(UsageError, match="P01/b' both have a subject called 'P01_a_left'"):
+            batch(other, "P01/b")
+    clip.write_text("P01_a_left")
+    # Who is not found any more has no files; and what is lost is made again.
+    with PredictBatch(out, CONFIG, overwrite=True) as batch:
+        assert batch(clip, "P01/a").subjects == ("P01_a_left",)
+    assert not list(out.rglob("a_right*"))
+    (out / "tables/P01/a_left.parquet").unlink()
+    with PredictBatch(out, CONFIG) as batch:
+        assert not batch(clip, "P01/a").again
+        for name in ("../a", "/a", "P01/../../a", "P01/" + "x" * 300):
+            with pytest.raises(UsageError, match="cannot be called"):
+                batch(clip, name)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["P01_a.mp4", "P01_b.mp4", "out"]
+    assert not list((out / ".predict-work").rglob("a*"))
+
+
+def test_a_foreign_file_in_the_folders_stays(acted, tmp_path):
+    clip, out = video(tmp_path, "P01_a.mp4", "P01_a"), tmp_path / "out"
+    mine = out / "VA_Estimation_Challenge/P01/a.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with (
+        PredictBatch(out, CONFIG, overwrite=True) as batch,
+        pytest.raises(ForeignFileError, match=r"P01/a\.txt' is there"),
+    ):
+        batch(clip, "P01/a")
+    assert mine.read_text() == "mine"
+    assert not (out / "records").exists()
+
+
 @pytest.mark.parametrize("lost", ["tables/a.parquet", "AU_Detection_Challenge/a.txt",
                                   "records/a.json"])  # fmt: skip
 def test_lost_file_is_predicted_again(lost, acted, tmp_path):

@@ -154,7 +154,7 @@ def test_subjects_that_only_some_folders_have(tmp_path, pair):
     keep(tmp_path / "m", made("c", "m", 5))
     folders, out = [tmp_path / "m", tmp_path / "n"], tmp_path / "out"
     with pytest.raises(
-        UsageError, match=r"1 subjects are in some of the folders only \(c; .*/n' la"
+        UsageError, match=r"1 subjects are in some of the folders only \('c'; .*/n' la"
     ):
         blend_folders(folders, out)
     assert not out.exists()
@@ -172,13 +172,13 @@ def test_an_earlier_blend_is_replaced_when_asked_for_and_nothing_else_is(tmp_pat
     blend_folders(folders, out)
     for root in folders:
         (root / "tables/c.parquet").unlink()
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="overwrite=True"):
         blend_folders(folders, out)
     blend_folders(folders, out, overwrite=True)
     assert sorted(path.stem for path in out.rglob("*.txt")) == ["a"] * 3 + ["b"] * 3
     assert sorted(path.stem for path in out.rglob("*.parquet")) == ["a", "b"]
     keep(tmp_path / "predicted", *pair["m"])
-    with pytest.raises(UsageError, match=r"another folder with -o$"):
+    with pytest.raises(UsageError, match=r"another output folder$"):
         blend_folders(folders, tmp_path / "predicted", overwrite=True)
     for place in (tmp_path / "m", tmp_path / "x/../n"):
         with pytest.raises(UsageError, match="is what is blended"):

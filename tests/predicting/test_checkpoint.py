@@ -89,7 +89,7 @@ def test_sound_for_a_model_that_does_not_listen(tone, tmp_path):
     preprocess(tone, tmp_path)
     config = PredictConfig(noncommercial=False)
     for source in (tone, tmp_path):
-        with pytest.raises(UsageError, match=r"nothing but sound.*--checkpoint"):
+        with pytest.raises(UsageError, match=r"nothing but sound.*checkpoint=\.\.\."):
             predict(source, "va", config=with_features(config), device="cpu")
 
 

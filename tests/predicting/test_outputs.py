@@ -45,7 +45,7 @@ def test_the_policy_is_for_text_and_the_table_names_it(tmp_path, policy, row, fi
     assert columns["filled"].tolist() == [False, filled, False]
     assert about["missing"] == policy
     # For a single file they are read back and filled again.
-    (back,) = outputs.read(outputs.record("a"))
+    (back,) = outputs.read("a", outputs.record("a"))
     assert labels_of(back.filled, "va")[1].tolist() == [float(one) for one in row.split(",")]
 
 
@@ -54,7 +54,7 @@ def test_an_earlier_table_is_filled_already(tmp_path: Path) -> None:
     earlier = fill(with_gap(), "nearest")
     about = {"model": "m", "configuration": {"missing": "nearest"}}
     write_table(tmp_path / "tables/a.parquet", earlier.columns(), about)
-    (back,) = outputs.read({"subjects": ["a"]})
+    (back,) = outputs.read("a", {"subjects": ["a"]})
     np.testing.assert_array_equal(back.filled.va, earlier.va)
 
 
@@ -69,7 +69,7 @@ def test_an_interval_is_in_the_table_and_nowhere_else(tmp_path: Path) -> None:
         outputs = Outputs(tmp_path / name)
         paths = outputs.write("a", made(prediction), "key")
         texts[name] = [path.read_bytes() for path in paths if path.suffix == ".txt"]
-        (back,) = outputs.read(outputs.record("a"))
+        (back,) = outputs.read("a", outputs.record("a"))
         if prediction.va_interval is None:
             assert back.filled.va_interval is None
         else:

@@ -57,7 +57,7 @@ def test_a_video_and_its_folder_are_the_same(looking, gap_clip, whole, tmp_path,
     assert video.about["damage"]["decoding_errors"] == 0
     assert video.about["video"] == folder.about["video"]
     # What it made on the way is gone.
-    assert not list(tmp_path.glob("avaffect-*"))
+    assert not list(tmp_path.glob(".avaffect*"))
     short = predict(whole.folder.root, "va", checkpoint=place, device="cpu")
     np.testing.assert_array_equal(short["gap"].va[SEEN], folder["gap"].va[SEEN])
 

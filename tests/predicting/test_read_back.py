@@ -48,6 +48,19 @@ def test_tables_give_back_the_prediction(tmp_path):
     np.testing.assert_array_equal(back.au_presence(), one.au_presence())
 
 
+def test_tables_and_text_lie_in_folders_too(tmp_path):
+    for name in ("P01/s1", "P02/s1", "s2"):
+        one = made(name.replace("/", "_"))
+        write_table(tmp_path / f"a/tables/{name}.parquet", one.columns(), {"model": "m"})
+        labels = np.zeros((5, 2))
+        path = tmp_path / f"b/VA_Estimation_Challenge/{name}.txt"
+        write_annotations(path, labels, "va", EDITION)
+    for root in ("a", "b"):
+        folder = open_predictions(tmp_path / root, EDITION)
+        assert folder.subjects == {"P01_s1", "P02_s1", "s2"}
+        assert len(folder.read("P02_s1")) == 5
+
+
 def validation(path, frames=4, **columns):
     seen = np.arange(frames) != 2
     table = {"frame": np.arange(1, frames + 1), "seen_face": seen, "seen_voice": seen & False}

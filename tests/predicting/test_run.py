@@ -185,7 +185,7 @@ def test_folder_without_what_the_model_reads(gap_clip, nets, whole, tmp_path):
     config = PredictConfig(frame_model="mbf_va_mtl")
     with pytest.raises(FeatureError, match="lack mbf_va_mtl") as caught:
         predict(whole.folder.root, config=config)
-    assert "--encoder mbf_va_mtl" in caught.value.hint
+    assert 'encoders=("mbf_va_mtl",)' in caught.value.hint
     with pytest.raises(NotMediaError, match="is a folder"):
         predict(tmp_path)
 

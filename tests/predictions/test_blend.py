@@ -9,7 +9,7 @@ import pytest
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError
 from avaffect.predictions.blend import Blending, blend
-from avaffect.predictions.missing import fill
+from avaffect.predictions.missing import fill, marked
 from avaffect.predictions.prediction import Prediction
 
 FRAMES = 6
@@ -89,12 +89,32 @@ def test_what_stands_in_for_missing_values_does_not_count():
     assert out.heard.tolist() == heard.tolist()
 
 
-def test_a_row_that_some_columns_lack_has_no_value():
+@pytest.mark.parametrize("units", ["average", "vote:1"])
+def test_a_hidden_unit_takes_nothing_else_of_its_row(units):
+    """As predict writes it: the frame is flagged since the text has a value for the unit there."""
+    a, b = made(1), made(2)
+    hidden = a.au.copy()
+    hidden[2:4, 8] = np.nan
+    a = marked(replace(a, au=hidden, au_intensity=None))
+    assert a.filled[2:4].all()
+    out = blend([a], Blending(units=units))
+    np.testing.assert_array_equal(np.isnan(out.au), np.isnan(hidden))
+    np.testing.assert_array_equal(out.va, a.va)
+    np.testing.assert_allclose(out.expr, a.expr, atol=1e-6)
+    # Whoever sees it says it alone; in what both see, both count.
+    both = blend([a, b])
+    np.testing.assert_allclose(both.au[2, 8], b.au[2, 8], atol=1e-6)
+    np.testing.assert_allclose(both.au[2, :8], (a.au + b.au)[2, :8] / 2, atol=1e-6)
+    np.testing.assert_allclose(both.va[2], (a.va + b.va)[2] / 2, atol=1e-6)
+
+
+def test_units_count_one_by_one():
     a, b = made(1, missing=[2]), made(2)
     half = b.au.copy()
     half[:, 6:] = np.nan
     out = blend([a, replace(b, au=half, au_intensity=None)])
-    assert np.isnan(out.au[2]).all()
+    np.testing.assert_allclose(out.au[2, :6], b.au[2, :6], atol=1e-6)
+    assert np.isnan(out.au[2, 6:]).all()
     np.testing.assert_allclose(out.au[3, :6], (a.au[3, :6] + b.au[3, :6]) / 2, atol=1e-6)
     np.testing.assert_allclose(out.au[3, 6:], a.au[3, 6:], atol=1e-6)
 

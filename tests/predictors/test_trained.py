@@ -249,7 +249,7 @@ def test_features_of_another_width(saved, subject):
 
 def test_features_that_are_missing(saved, subject):
     folder = saved({"va": NAMES["va"]}, "branches.face.features=[mesh, other]")
-    with pytest.raises(FeatureError, match=r"lack other, needed by tiny.*--name other"):
+    with pytest.raises(FeatureError, match=r"lack other, needed by tiny.*name=.other"):
         Trained(folder).predict(subject, ("va",))
 
 

@@ -1,12 +1,13 @@
 """Names of results: stems, and the folders below the input where stems are not enough."""
 
 import json
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import pytest
 
+from avaffect.challenge.places import joined
 from avaffect.errors import UsageError
-from avaffect.preprocessing.names import joined, names_of
+from avaffect.preprocessing.names import names_of
 from avaffect.store.prepared import prepared_in
 
 
@@ -39,6 +40,16 @@ def test_names_have_the_folders_below_the_input(study, monkeypatch):
     assert [joined(one) for one in names_of(some, map(str, some)).values()] == ["P01_s1", "P02_s1"]
 
 
+def test_no_name_leads_out_of_the_folder(study, monkeypatch):
+    """The results would be written outside of the output folder."""
+    monkeypatch.chdir(study / "P01")
+    for given in (["../P02/s1.mp4", "s1.mp4"], ["..", "s1.mp4"]):
+        some = [Path("../P02/s1.mp4"), Path("s1.mp4")]
+        parts = [part for one in names_of(some, given).values() for part in one.parts]
+        assert ".." not in parts
+        assert {"P01", "P02"} & set(parts)
+
+
 def test_where_stems_are_enough_names_stay_as_they_are(study):
     for unlike in ("P02/s1.mp4", "P02/s2.mp4"):
         (study / unlike).unlink()
@@ -61,9 +72,12 @@ def test_preprocessed_folders_keep_their_names(tmp_path):
         facts = {"video": {"name": "s1.mp4", "sha256": "0"}, **record}
         (tmp_path / place / "preprocess.json").write_text(json.dumps(facts))
     found = prepared_in(tmp_path)
-    assert [joined(one) for one in names_of(found, [str(tmp_path)]).values()] == [
-        "P01_s1", "P02_s1"
-    ]  # fmt: skip
+    wanted = [PurePath("P01/s1"), PurePath("P02/s1")]
+    assert list(names_of(found, [str(tmp_path)]).values()) == wanted
+    assert list(names_of(found[:1], [str(found[0])]).values()) == wanted[:1]
+    # Brought elsewhere, the name is what is left.
+    moved = (tmp_path / "P01/s1").rename(tmp_path / "moved")
+    assert list(names_of([moved]).values()) == [PurePath("P01_s1")]
 
 
 def test_prepared_folders_lie_however_deep_and_not_in_each_others_features(tmp_path):

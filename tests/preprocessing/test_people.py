@@ -22,7 +22,7 @@ def test_one_person_needs_no_words():
 
 def test_more_people_are_counted_once():
     crowd = [seen(number, 90, 50, 0.5) for number in range(1, 5)]
-    assert told(crowd) == ["'v.mp4': 3 more people were seen: --subjects all"]
+    assert told(crowd) == ["'v.mp4': 3 more people were seen: subjects=\"all\""]
     assert told(crowd, "all") == []
     assert record(crowd, Limits(), 100)["seen"] == 4
 

@@ -185,7 +185,7 @@ def test_subjects_of_a_video_that_had_the_name_before_are_dropped(tone, tmp_path
 
 
 def test_sound_that_is_left_out(tone, tmp_path):
-    with pytest.raises(UsageError, match="--no-audio"):
+    with pytest.raises(UsageError, match="audio=None"):
         preprocess(tone, tmp_path / "out", AnalysisConfig(audio=None))
     assert not (tmp_path / "out").exists()
 

@@ -278,7 +278,7 @@ def test_a_model_that_listens(
     folder = Path(shutil.copytree(whole.folder.root, tmp_path / "folder"))
     with pytest.raises(FeatureError, match="lack voice, needed by listener") as caught:
         predict(folder, "expr", config=settings, device="cpu")
-    assert "preprocess --voice" in caught.value.hint
+    assert 'preprocess again with voice="starter-1-voice"' in caught.value.hint
     preprocess(gap_clip, folder, config, nets=no_nets)
     again = predict(folder, "expr", config=settings, device="cpu")["gap"]
     np.testing.assert_array_equal(again.expr, one.expr)

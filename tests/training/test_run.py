@@ -217,7 +217,7 @@ def test_a_run_in_the_way(settings, data):
     out = data / "run"
     run(config, out, device="cpu")
     before = stamps(out)
-    with pytest.raises(UsageError, match="holds a run already: --resume goes on"):
+    with pytest.raises(UsageError, match="holds a run already: resume=True goes on"):
         run(config, out, device="cpu")
     with pytest.raises(UsageError, match="has other settings"):
         run(replace(config, seed=1), out, device="cpu", resume=True)
@@ -285,7 +285,7 @@ def test_a_damaged_run_json(text, settings, data):
     config = settings("split=part", "group=person")
     run(config, data / "run", device="cpu")
     (data / "run/run.json").write_text(text)
-    with pytest.raises(FormatError, match=r"is damaged.*: start again with --overwrite"):
+    with pytest.raises(FormatError, match=r"is damaged.*: start again with overwrite=True"):
         read_run(data / "run")
     with pytest.raises(FormatError, match="is damaged"):
         run(config, data / "run", device="cpu", resume=True)
@@ -302,7 +302,7 @@ def test_a_run_json_of_the_future(settings, data):
 
 
 def test_no_run_to_go_on_with(data):
-    with pytest.raises(UsageError, match=r"no run in .*: start one without --resume"):
+    with pytest.raises(UsageError, match=r"no run in .*: start one without resume=True"):
         read_run(data)
 
 

@@ -7,6 +7,7 @@ a set say whether a program works, and nothing of how well it reads people.
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from avaffect.challenge.editions import edition_named
 from avaffect.challenge.mtl import MtlSubject, write_mtl
+from avaffect.challenge.places import files_in
 from avaffect.challenge.text import write_annotations
 from avaffect.datasets.synth.film import write_film
 from avaffect.datasets.synth.plan import INVALID_SHARE, Take, plan
@@ -25,6 +27,8 @@ from avaffect.datasets.synth.script import LABELS
 from avaffect.errors import UsageError
 from avaffect.files.atomic import write_json, write_text
 from avaffect.files.lock import LOCK, alone_in
+from avaffect.files.ours import read_claims, relative, write_claims
+from avaffect.files.temporaries import remove_abandoned
 from avaffect.labels import INVALID, TASKS
 from avaffect.progress import EventCallback, Progress, ignore_events
 
@@ -32,6 +36,8 @@ EDITION = "abaw5"
 _SPLIT_FOLDERS = {"train": "Train_Set", "val": "Validation_Set"}
 _MTL_FILES = {"train": "train_set.txt", "val": "validation_set.txt"}
 _PROGRESS_FRAMES = 25
+# What an unfinished run writes.
+CLAIMS = ".unfinished.json"
 
 _README = """\
 THIS DATA SET IS ARTIFICIAL.
@@ -91,7 +97,8 @@ def synthesise(
     The same arguments give the same labels and the same pixels before encoding.
 
     Args:
-        out: a folder that does not exist or is empty.
+        out: a folder that does not exist or is empty, or in which a run ended too soon: what
+            that has written is made anew.
         videos: how many videos; from six on there are one with two persons, one without sound
             and one that shows nobody for a while, all three in the training part.
         seconds: how long a video is on average, 2 to 600.
@@ -108,9 +115,44 @@ def synthesise(
     if out.exists() and not out.is_dir():
         raise UsageError(f"'{out}' exists and is not an empty folder", "choose another folder")
     with alone_in(out):
-        if any(one.name != LOCK for one in out.iterdir()):
-            raise UsageError(f"'{out}' exists and is not an empty folder", "choose another folder")
-        return _synthesise(out, takes, seed, on_event)
+        _clear_unfinished(out)
+        write_claims(out / CLAIMS, _files(takes))
+        made = _synthesise(out, takes, seed, on_event)
+        (out / CLAIMS).unlink()
+        return made
+
+
+def _clear_unfinished(out: Path) -> None:
+    """Remove what a run that ended too soon has written in ``out``.
+
+    Raises:
+        UsageError: there is something else.
+    """
+    remove_abandoned(out)
+    claims = read_claims(out / CLAIMS)
+    there = [path for path in out.iterdir() if path.name not in (LOCK, CLAIMS)]
+    if claims:
+        for parent, _, _ in os.walk(out):
+            remove_abandoned(Path(parent))
+        there = [path for _, path in files_in(out)]
+    if any(relative(path, out) not in claims for path in there):
+        raise UsageError(f"'{out}' exists and is not an empty folder", "choose another folder")
+    for path in there:
+        path.unlink()
+
+
+def _files(takes: tuple[Take, ...]) -> set[str]:
+    """What is written, relative to the folder."""
+    found = {"README.txt", "synthetic.json"}
+    for take in takes:
+        found.add(f"videos/{take.film.name}.mp4")
+        found.add(f"annotations/MTL_Challenge/{_MTL_FILES[take.split]}")
+        found |= {
+            f"annotations/{folder}/{_SPLIT_FOLDERS[take.split]}/{role.subject}.txt"
+            for folder in edition_named(EDITION).folders.values()
+            for role in take.film.roles
+        }
+    return found
 
 
 def _synthesise(

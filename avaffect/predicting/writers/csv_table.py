@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.challenge.text import subject_file_name
 from avaffect.files.atomic import atomic_path
 from avaffect.predicting.writers.writer import Ready, Writer
 
@@ -31,11 +30,11 @@ class CsvTable(Writer):
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def files(self, subject: str) -> tuple[Path, ...]:
-        return (self._root / FOLDER / f"{subject_file_name(subject).removesuffix('.txt')}.csv",)
+    def files(self, place: PurePath) -> tuple[Path, ...]:
+        return (self._root / FOLDER / f"{place}.csv",)
 
     def write(self, one: Ready) -> tuple[Path, ...]:
-        (path,) = self.files(one.subject)
+        (path,) = self.files(one.place)
         columns = one.prediction.columns()
         with (
             atomic_path(path) as temporary,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from avaffect.challenge.text import subject_file_name
 from avaffect.files.table import write_table
 from avaffect.predicting.writers.writer import Ready, Writer
 
@@ -21,15 +20,14 @@ class ParquetTable(Writer):
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def path(self, subject: str) -> Path:
-        """Where the table of a subject lies."""
-        name = subject_file_name(subject).removesuffix(".txt")
-        return self._root / TABLES / f"{name}.parquet"
+    def path(self, place: PurePath) -> Path:
+        """The table of a subject, see `Ready.place`."""
+        return self._root / TABLES / f"{place}.parquet"
 
-    def files(self, subject: str) -> tuple[Path, ...]:
-        return (self.path(subject),)
+    def files(self, place: PurePath) -> tuple[Path, ...]:
+        return (self.path(place),)
 
     def write(self, one: Ready) -> tuple[Path, ...]:
-        path = self.path(one.subject)
+        path = self.path(one.place)
         write_table(path, one.prediction.columns(), one.about)
         return (path,)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from avaffect.challenge.editions import edition_named
-from avaffect.challenge.text import subject_file_name, write_challenge
+from avaffect.challenge.text import labels_of, write_annotations
 from avaffect.predicting.writers.writer import Ready, Writer
 
 
@@ -20,13 +20,15 @@ class SubjectText(Writer):
     def __init__(self, root: Path, edition: str) -> None:
         self._root, self._edition = root, edition
 
-    def files(self, subject: str) -> tuple[Path, ...]:
-        name = subject_file_name(subject)
-        folders = edition_named(self._edition).folders.values()
-        return tuple(self._root / folder / name for folder in folders)
+    def files(self, place: PurePath) -> tuple[Path, ...]:
+        return tuple(self._path(place, task) for task in edition_named(self._edition).folders)
 
     def write(self, one: Ready) -> tuple[Path, ...]:
-        return tuple(
-            write_challenge(one.filled, task, self._root, self._edition)
-            for task in one.filled.tasks
-        )
+        tasks = one.filled.tasks
+        for task in tasks:
+            labels = labels_of(one.filled, task, self._edition)
+            write_annotations(self._path(one.place, task), labels, task, self._edition)
+        return tuple(self._path(one.place, task) for task in tasks)
+
+    def _path(self, place: PurePath, task: str) -> Path:
+        return self._root / edition_named(self._edition).folders[task] / f"{place}.txt"

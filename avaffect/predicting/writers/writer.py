@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 from avaffect.predictions.prediction import Prediction
@@ -19,16 +19,13 @@ class Ready:
         prediction: a row a decoded frame; NaN where nothing was seen or heard.
         filled: the same, with such rows filled by the policy for missing frames.
         about: JSON-able facts: subject, model, settings, what to bear in mind.
+        place: where its files lie below a form's folder, without endings, see `challenge.places`.
     """
 
     prediction: Prediction
     filled: Prediction
     about: Mapping[str, Any]
-
-    @property
-    def subject(self) -> str:
-        """Its name."""
-        return self.prediction.subject
+    place: PurePath
 
 
 class Writer(Protocol):
@@ -42,11 +39,11 @@ class Writer(Protocol):
 
     shared: tuple[Path, ...] = ()
 
-    def files(self, subject: str) -> tuple[Path, ...]:
+    def files(self, place: PurePath) -> tuple[Path, ...]:
         """Every file of its own that a subject may have; empty where all are shared.
 
-        Raises:
-            UsageError: the subject's name cannot be that of a file.
+        Args:
+            place: see `Ready`.
         """
         return ()
 

@@ -52,8 +52,8 @@ NOTES = (
     "AU12",
 )
 LISTENS = (
-    "its voice net (actors of RAVDESS) is for non-commercial use, CC BY-NC-SA 4.0; --no-nc leaves "
-    "it out"
+    "its voice net (actors of RAVDESS) is for non-commercial use, CC BY-NC-SA 4.0; "
+    "noncommercial=False leaves it out"
 )
 
 

@@ -11,9 +11,10 @@ import pytest
 from avaffect.challenge.layout import split_folders
 from avaffect.challenge.mtl import read_mtl
 from avaffect.challenge.text import read_annotations
-from avaffect.datasets.synth.make import Synthetic, synthesise
+from avaffect.datasets.synth.make import CLAIMS, Synthetic, _files, synthesise
 from avaffect.datasets.synth.plan import plan
 from avaffect.errors import UsageError
+from avaffect.files import temporaries
 from avaffect.media.frames import FrameReader
 from avaffect.media.probe import probe
 from avaffect.progress import Progress
@@ -148,6 +149,40 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path) -> None:
     with pytest.raises(UsageError, match="not an empty folder"):
         synthesise(tmp_path / "mine.txt", videos=1, seconds=2.0)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_what_an_interrupted_run_left_is_made_anew(tmp_path) -> None:
+    """With other settings too: nothing of the first is left."""
+
+    def stop(event: Progress) -> None:
+        if event.done >= 60:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        synthesise(tmp_path, videos=6, seconds=2.0, seed=1, on_event=stop)
+    assert (tmp_path / CLAIMS).is_file()
+    # As it is behind a kill.
+    (tmp_path / "videos/.a.mp4.1-00000000.tmp.mp4").write_bytes(b"half")
+    temporaries._looked.clear()
+    mine = tmp_path / "videos/mine.txt"
+    mine.write_text("keep")
+    before = digest(tmp_path, "**/*.*")
+    with pytest.raises(UsageError, match="not an empty folder"):
+        synthesise(tmp_path, videos=1, seconds=2.0, seed=1)
+    assert digest(tmp_path, "**/*.*").keys() >= {name for name in before if "tmp" not in name}
+    mine.unlink()
+    made = synthesise(tmp_path, videos=1, seconds=2.0, seed=1)
+    assert made.videos == len(list((tmp_path / "videos").iterdir())) == 1
+    assert not (tmp_path / CLAIMS).exists()
+    with pytest.raises(UsageError, match="not an empty folder"):
+        synthesise(tmp_path, videos=1, seconds=2.0, seed=1)
+
+
+def test_every_file_is_claimed(tmp_path) -> None:
+    synthesise(tmp_path, **SETTINGS)
+    there = {one.relative_to(tmp_path).as_posix() for one in tmp_path.rglob("*") if one.is_file()}
+    takes = plan(videos=SETTINGS["videos"], seconds=SETTINGS["seconds"], seed=SETTINGS["seed"])
+    assert _files(takes) == there
 
 
 def test_an_empty_folder_is_used_and_one_video_is_for_training(tmp_path) -> None:

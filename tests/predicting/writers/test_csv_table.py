@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 import pytest
 
-from avaffect.errors import UsageError
 from avaffect.labels import ACTION_UNITS
 from avaffect.predicting.writers import csv_table
 from avaffect.predicting.writers.csv_table import CsvTable
@@ -32,13 +31,13 @@ def ready() -> Ready:
         one[~seen] = np.nan
     confidence = np.where(seen, 0.1, np.nan)
     made = Prediction("a, b", "m", np.arange(FRAMES) / 30, seen, confidence, **values)
-    return Ready(made, fill(made), {})
+    return Ready(made, fill(made), {}, PurePath("P01/a, b"))
 
 
 def test_the_columns_and_values_are_those_of_the_table(ready, tmp_path, monkeypatch):
     monkeypatch.setattr(csv_table, "_CHUNK", 3)
     (path,) = CsvTable(tmp_path).write(ready)
-    assert path == tmp_path / "csv/a, b.csv"
+    assert path == tmp_path / "csv/P01/a, b.csv"
     with path.open(newline="") as file:
         names, *rows = csv.reader(file)
     columns = ready.prediction.columns()
@@ -63,8 +62,3 @@ def test_what_is_unknown_is_empty_and_yes_is_1(ready, tmp_path):
     assert unseen.startswith("3,0.06666666666666667,0,0,0,,,,,")
     assert unseen.count(",") == first.count(",") == len(ready.prediction.columns()) - 1
     assert len(ACTION_UNITS) * 2 < first.count(",")
-
-
-def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path):
-    with pytest.raises(UsageError, match="cannot be called"):
-        CsvTable(tmp_path).files("../a")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
@@ -37,12 +37,12 @@ class Arousal(Writer):
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def files(self, subject: str) -> tuple[Path, ...]:
-        return (self._root / "arousal" / f"{subject}.csv",)
+    def files(self, place: PurePath) -> tuple[Path, ...]:
+        return (self._root / "arousal" / f"{place}.csv",)
 
     def write(self, one: Ready) -> tuple[Path, ...]:
-        (path,) = self.files(one.subject)
-        path.parent.mkdir(exist_ok=True)
+        (path,) = self.files(one.place)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(f"{value:.3f}\n" for value in one.filled.va[:, 1]))
         return (path,)
 
@@ -66,7 +66,7 @@ def test_a_form_that_is_added_is_written_recorded_and_replaced(tmp_path: Path) -
     assert outputs.written("a", "key") is None
     # Whatever form wrote them, a subject that is gone loses its files.
     outputs.write("a", result(), "key")
-    Outputs(tmp_path).drop({"a"})
+    Outputs(tmp_path).drop("a", ["a"])
     assert not text.exists()
     assert not table.exists()
 
@@ -86,7 +86,7 @@ def test_forms_of_the_challenge_are_those_of_its_editions(tmp_path: Path) -> Non
     assert DEFAULT_FORM in WRITERS
     for form in WRITERS:
         writer = build_writer(form, tmp_path, "abaw3")
-        assert bool(writer.shared) != bool(writer.files("a"))
+        assert bool(writer.shared) != bool(writer.files(PurePath("a")))
 
 
 def test_a_wrong_choice_is_told_before_the_work() -> None:

@@ -291,7 +291,7 @@ def test_features_of_another_frame_model_are_refused_with_what_to_do(tmp_path):
     features = subject(tmp_path, heard=voice(), name="fer")
     with pytest.raises(FeatureError, match=f"lack {FACE_NET}, needed by starter-1") as caught:
         Starter1().predict(features, TASKS)
-    assert f"avaffect preprocess --encoder {FACE_NET}`" in str(caught.value)
+    assert f'preprocess again with encoders=("{FACE_NET}",)' in str(caught.value)
 
 
 def test_neither_face_nor_voice_is_refused(tmp_path):
