@@ -100,9 +100,9 @@ def predict(
     """Predict valence/arousal, expression and action units of every frame.
 
     Takes videos, or folders that `avaffect preprocess` wrote (by default ./avaffect_out). Writes
-    the challenge's file for each subject and task, tables/SUBJECT.parquet with everything, and
-    records/VIDEO.json with the whole configuration; of videos of one name in several folders, in
-    these folders (tables/P01/session1.parquet).
+    the challenge's file for each subject and task (or what --format says), tables/SUBJECT.parquet
+    with everything, and records/VIDEO.json with the whole configuration; of videos of one name in
+    several folders, in these folders (tables/P01/session1.parquet).
 
     The default model, starter-1, was not trained on Aff-Wild2, and its AU are proxies: see
     `avaffect models card starter-1`. With --checkpoint a model of your own predicts.

@@ -48,7 +48,6 @@ from avaffect.media.frames import FrameReader
 from avaffect.media.sound import read_blocks
 from avaffect.media.stills import stills
 from avaffect.media.tracks import choose_track, pieces
-from avaffect.metrics.thresholds import Thresholds
 from avaffect.models.derived import _is_sealed
 from avaffect.models.session import OnnxNet, TfliteNet, read_bundle
 from avaffect.networks.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -288,8 +287,6 @@ READERS = [
     Reader("folds.json", record({"version": 1, "method": "k-fold", "seed": 0,
                                  "folds": {"a": 0, "b": 1}}),
            lambda path: Folds.load(path, [])),
-    Reader("th.json", record({"thresholds": {"AU1": 0.5}, "tuned_on": ""}),
-           lambda path: Thresholds.load(path, "abaw5")),
     Reader("postprocess.json", lambda path: Postprocess().save(path.parent),
            lambda path: load_postprocess(path.parent)),
     Reader("joined.json",

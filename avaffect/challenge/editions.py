@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from avaffect.errors import UnknownNameError, UsageError, setting
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS, TASKS
 
+# The forms of text files that editions know; all forms are in `predicting.writers.registry`.
 FORMATS = ("files", "single", "mtl")
 DEFAULT_EDITION = "abaw10"
 

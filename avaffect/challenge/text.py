@@ -223,15 +223,6 @@ def single_path(out_dir: Path, task: str, edition: str = DEFAULT_EDITION) -> Pat
     return Path(out_dir) / edition_named(edition).folders[_known(task)] / "predictions.txt"
 
 
-def write_single(
-    predictions: Iterable[SubjectLabels], task: str, path: Path, edition: str = DEFAULT_EDITION
-) -> None:
-    """Write all subjects to one file; see `open_single`."""
-    with open_single(path, task, edition) as writer:
-        for prediction in predictions:
-            writer.add(prediction)
-
-
 def read_annotations(
     path: Path,
     task: str,

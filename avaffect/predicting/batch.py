@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from types import TracebackType
 
-from avaffect.challenge.editions import DEFAULT_EDITION, check_choice
+from avaffect.challenge.editions import DEFAULT_EDITION
 from avaffect.challenge.places import checked, joined, remove_empty
-from avaffect.challenge.text import SingleFileWriter, open_single, single_path
 from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import AvaffectError, UsageError
 from avaffect.media.source import Source, open_source
-from avaffect.predicting.outputs import WORK, Outputs
+from avaffect.predicting.outputs import WORK, Outputs, ready
 from avaffect.predicting.run import predict_folder, predict_video, predict_voice
 from avaffect.predicting.settings import require_licences
-from avaffect.predictions.prediction import Prediction
+from avaffect.predicting.writers.registry import DEFAULT_FORM, require_form
+from avaffect.predicting.writers.writer import Ready
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.predictors.build import build_predictor
 from avaffect.preprocessing.run import NetsLoader
@@ -69,8 +69,9 @@ class PredictBatch:
         out: the output folder.
         config: the settings, see :func:`avaffect.predicting.run.with_features`.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
-        form: a format of ``challenge.editions.FORMATS``. The files of ``single`` and ``mtl`` hold
-            all sources of the batch; they are written when the block ends, unless all failed.
+        form: a key of ``writers.registry.WRITERS``. Files for all subjects, as ``single`` and
+            ``mtl`` have, hold all sources of the batch; they are written when the block ends,
+            unless all failed.
         edition: an edition of ``challenge.editions.EDITIONS``.
         store: the folder in which to keep the features of a video, by the video's name; None
             keeps none.
@@ -90,37 +91,36 @@ class PredictBatch:
         config: PredictConfig,
         *,
         device: str = "cpu",
-        form: str = "files",
+        form: str = DEFAULT_FORM,
         edition: str = DEFAULT_EDITION,
         store: Callable[[str], Path] | None = None,
         overwrite: bool = False,
         on_event: EventCallback = ignore_events,
     ) -> None:
-        check_choice(edition, form, config.tasks)
+        require_form(form, edition, config.tasks)
         parse_smoothing(config.smooth, "off")
         require_licences(config)
         self.predictor = build_predictor(config, device)
         self._config = config
         self._device = device
         self._nets = NetsLoader(config.analysis, device)
-        kinds = {"files": (), "single": config.tasks, "mtl": ("mtl",)}[form]
-        self._outputs = Outputs(out, edition, form == "files", kinds)
+        self._outputs = Outputs(out, edition, form, config.tasks)
         self._store = store
         self._overwrite = overwrite
         self._on_event = on_event
         self._owners = self._outputs.owners()
         # Those of earlier runs that a single file written now would no longer hold.
         self._earlier = set(self._owners)
-        self._writers: list[SingleFileWriter] = []
+        self._opened = False
         self._stack = ExitStack()
 
     def __enter__(self) -> PredictBatch:
         """Raises BusyError, ForeignFileError about the files for all subjects."""
         self._stack.__enter__()
-        if self._outputs.kinds:
+        if shared := self._outputs.writer.shared:
             # Whoever ended last would leave its own rows alone.
             self._stack.enter_context(self._outputs.alone_with_single())
-            self._outputs.require_ours(self._outputs.single_paths)
+            self._outputs.require_ours(shared)
         return self
 
     def __exit__(
@@ -131,7 +131,7 @@ class PredictBatch:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
         remove_empty(self._outputs.root / WORK, self._outputs.root)
-        if error is None and self._writers and self._earlier:
+        if error is None and self._opened and self._earlier:
             self._on_event(
                 Notice(
                     f"the single file holds this run's inputs only, not {len(self._earlier)} "
@@ -218,7 +218,7 @@ class PredictBatch:
             self._owners |= self._outputs.owners(but=set(self._owners.values()))
             self._claim(name, subjects)
             files = self._outputs.write(name, result, key)
-        self._add(result.written)
+        self._add(ready(name, result))
         if isinstance(source, Source):
             shutil.rmtree(work, ignore_errors=True)
         faces = dict(zip(subjects, result.faces, strict=True))
@@ -237,7 +237,7 @@ class PredictBatch:
         if record is None:
             return None
         try:
-            predictions = self._outputs.read(name, record) if self._outputs.kinds else []
+            subjects = self._outputs.read(name, record) if self._outputs.writer.shared else []
             faces = {subject: int(record["faces"][subject]) for subject in record["subjects"]}
             known = Predicted(
                 record["frames"],
@@ -250,9 +250,9 @@ class PredictBatch:
             )
         except (AvaffectError, LookupError):
             return None  # damaged: predict again
-        if self._outputs.kinds:
+        if self._outputs.writer.shared:
             self._outputs.name_single(name)
-        self._add(predictions)
+        self._add(subjects)
         return known
 
     def _claim(self, name: str, subjects: Sequence[str]) -> None:
@@ -265,17 +265,15 @@ class PredictBatch:
                     "rename one of the videos, or predict them into different folders",
                 )
 
-    def _add(self, predictions: Sequence[Prediction]) -> None:
+    def _add(self, subjects: Sequence[Ready]) -> None:
+        """Write into the files for all subjects, if the form has any."""
+        writer = self._outputs.writer
+        if not writer.shared:
+            return
         # Opened when the first source is done: if all fail, an earlier run's files stay.
-        if not self._writers:
-            root, edition = self._outputs.root, self._outputs.edition
-            self._writers = [
-                self._stack.enter_context(
-                    open_single(single_path(root, kind, edition), kind, edition)
-                )
-                for kind in self._outputs.kinds
-            ]
-        for prediction in predictions:
-            self._earlier.discard(prediction.subject)
-            for writer in self._writers:
-                writer.add(prediction)
+        if not self._opened:
+            self._stack.enter_context(writer.open())
+            self._opened = True
+        for one in subjects:
+            self._earlier.discard(one.prediction.subject)
+            writer.write(one)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from avaffect.errors import FeatureError, InputNotFoundError, boundary
 from avaffect.media.inputs import expand_inputs
 from avaffect.media.local import local_path
-from avaffect.preprocessing.names import names_of
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.store.prepared import Prepared, is_preprocessed, prepared_in
 
@@ -49,11 +48,6 @@ def preprocessed_in(path: Path) -> list[Path]:
             f"'{path}' cannot be read ({error.strerror})", "check the name and the permissions"
         ) from error
     return sorted({*found, *_deeper(path)}) if found else []
-
-
-def require_distinct(sources: Sequence[Path], arguments: Iterable[str] = ()) -> None:
-    """Raise UsageError if two sources would write the same files, see ``preprocessing.names``."""
-    names_of(sources, arguments)
 
 
 def _deeper(path: Path, every: bool = False) -> list[Path]:

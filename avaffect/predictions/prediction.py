@@ -45,7 +45,7 @@ class Prediction(ArrayRecord):
 
     Attributes:
         subject: the subject's name, e.g. ``video_left``; also the name of its files.
-        model: the model's name, e.g. ``starter-0``.
+        model: the model's name, e.g. ``starter-1``.
         times: float64 [N], seconds from the first decoded frame, never falling.
         present: bool [N], True where the subject's face is seen.
         confidence: float32 [N] in 0..1, the quality of the face (``faces.quality``); NaN where

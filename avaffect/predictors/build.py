@@ -62,12 +62,6 @@ def _own(config: PredictConfig) -> Predictor:
     return PREDICTORS[config.model](config)
 
 
-def _starter0(config: PredictConfig) -> Predictor:
-    from avaffect.predictors.starter.starter0 import Starter
-
-    return Starter("fer" if config.frame_model == "auto" else config.frame_model)
-
-
 def _starter1(config: PredictConfig) -> Predictor:
     from avaffect.predictors.starter.starter1 import FACE_NET, Starter1
 
@@ -75,10 +69,4 @@ def _starter1(config: PredictConfig) -> Predictor:
     return Starter1(frame_model, voice=config.noncommercial)
 
 
-PREDICTORS: dict[str, Callable[[PredictConfig], Predictor]] = {
-    "starter-0": _starter0,
-    "starter-1": _starter1,
-}
-
-
-DEFAULT_MODEL = PredictConfig.model
+PREDICTORS: dict[str, Callable[[PredictConfig], Predictor]] = {"starter-1": _starter1}

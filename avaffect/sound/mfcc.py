@@ -37,7 +37,7 @@ class AudioChunk(NamedTuple):
 
     Attributes:
         start: index of the first frame (0-based).
-        values: float32 [n, n_mfcc + n_mels], columns as in :func:`audio_feature_names`.
+        values: float32 [n, n_mfcc + n_mels], MFCC, then mel bands from the lowest on.
         has_sound: bool [n], False where a frame's whole window lies before or behind the sound.
     """
 
@@ -52,11 +52,6 @@ def audio_specs(config: AudioConfig) -> dict[str, ArraySpec]:
         "audio": ArraySpec((config.n_mfcc + config.n_mels,), "float32"),
         "has_sound": ArraySpec((), "bool"),
     }
-
-
-def audio_feature_names(config: AudioConfig) -> list[str]:
-    """The columns' names: ``mfcc_0`` ..., then ``mel_0`` ... (lowest band first)."""
-    return [f"mfcc_{i}" for i in range(config.n_mfcc)] + [f"mel_{i}" for i in range(config.n_mels)]
 
 
 def audio_features(

@@ -13,8 +13,7 @@ from avaffect.sound.voice import voice_models
 from avaffect.store.provenance import array_key
 from avaffect.store.subject import FACES
 
-# The weights behind each detector and aligner; encoders name their own.
-_DETECTOR_MODELS = {"mtcnn": ("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet")}
+# The weights behind each aligner; a detector's have its name, encoders name their own.
 _ALIGNER_MODELS = {"mesh": (), "fan": ("2dfan4",)}
 CROPS = "crops"
 WAV = "wav"
@@ -30,9 +29,8 @@ def model_hashes(names: tuple[str, ...]) -> dict[str, str]:
 
 def face_models(config: AnalysisConfig) -> tuple[str, ...]:
     """The weights that the face stage uses."""
-    detector = config.faces.detector
     names = (
-        *_DETECTOR_MODELS.get(detector, (detector,)),
+        config.faces.detector,
         SECOND,
         "face-landmarker",
         *_ALIGNER_MODELS[config.faces.aligner],

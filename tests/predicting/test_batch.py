@@ -30,8 +30,10 @@ from avaffect.predicting import outputs
 from avaffect.predicting.batch import PredictBatch
 from avaffect.predicting.run import Result
 from avaffect.predicting.settings import with_checkpoint, with_features
-from avaffect.predicting.sources import find_sources, require_distinct
+from avaffect.predicting.sources import find_sources
+from avaffect.predicting.writers import parquet_table
 from avaffect.predictions.prediction import Prediction
+from avaffect.preprocessing.names import names_of
 from avaffect.preprocessing.video_pass import Nets
 from avaffect.progress import Notice
 from avaffect.recipes.library import parse_recipe
@@ -359,7 +361,7 @@ def test_folder_and_its_video_have_the_same_name(heard, gap_clip, tmp_path, no_n
     labels = read_annotations(tmp_path / "VA_Estimation_Challenge/gap.txt", "va")
     assert labels.shape == (40, 2)
     with pytest.raises(UsageError, match="both be called 'gap'"):
-        require_distinct([heard.folder.root, gap_clip])
+        names_of([heard.folder.root, gap_clip])
 
 
 def test_settings_that_do_not_go_together_are_refused_at_once(tmp_path):
@@ -396,15 +398,6 @@ def test_find_sources(tmp_path, monkeypatch):
     for nothing in (str(tmp_path), str(tmp_path / "gone"), str(tmp_path / "*.avi"), ""):
         with pytest.raises(InputNotFoundError):
             find_sources([nothing])
-
-
-def test_require_distinct(tmp_path):
-    a, b = tmp_path / "1/clip.mp4", tmp_path / "2/clip.mov"
-    require_distinct([a, tmp_path / "other.mp4"])
-    with pytest.raises(UsageError, match="both be called 'clip'"):
-        require_distinct([a, b])
-    # Refused one by one when their turn comes, not here.
-    require_distinct([Path("a\n.mp4"), Path("b\n.mp4")])
 
 
 def test_name_that_is_not_utf8_is_refused(acted, tmp_path):
@@ -483,15 +476,17 @@ def test_dropping_a_person_leaves_what_is_not_ours(acted, tmp_path):
     assert not (out / "tables/a_2.parquet").exists()
 
 
-@pytest.mark.parametrize("at", ["write_table", "write_json"])
-def test_what_a_killed_run_had_claimed_is_ours(at, acted, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("where", "at"), [(parquet_table, "write_table"), (outputs, "write_json")]
+)
+def test_what_a_killed_run_had_claimed_is_ours(where, at, acted, tmp_path, monkeypatch):
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
 
     def stop(*args):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(outputs, at, stop)
+        patch.setattr(where, at, stop)
         with PredictBatch(out, CONFIG) as batch:
             batch(clip)
     assert (out / "VA_Estimation_Challenge/a.txt").exists()

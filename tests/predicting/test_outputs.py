@@ -46,7 +46,7 @@ def test_the_policy_is_for_text_and_the_table_names_it(tmp_path, policy, row, fi
     assert about["missing"] == policy
     # For a single file they are read back and filled again.
     (back,) = outputs.read("a", outputs.record("a"))
-    assert labels_of(back, "va")[1].tolist() == [float(one) for one in row.split(",")]
+    assert labels_of(back.filled, "va")[1].tolist() == [float(one) for one in row.split(",")]
 
 
 def test_an_earlier_table_is_filled_already(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_an_earlier_table_is_filled_already(tmp_path: Path) -> None:
     about = {"model": "m", "configuration": {"missing": "nearest"}}
     write_table(tmp_path / "tables/a.parquet", earlier.columns(), about)
     (back,) = outputs.read("a", {"subjects": ["a"]})
-    np.testing.assert_array_equal(back.va, earlier.va)
+    np.testing.assert_array_equal(back.filled.va, earlier.va)
 
 
 def test_an_interval_is_in_the_table_and_nowhere_else(tmp_path: Path) -> None:
@@ -71,9 +71,9 @@ def test_an_interval_is_in_the_table_and_nowhere_else(tmp_path: Path) -> None:
         texts[name] = [path.read_bytes() for path in paths if path.suffix == ".txt"]
         (back,) = outputs.read("a", outputs.record("a"))
         if prediction.va_interval is None:
-            assert back.va_interval is None
+            assert back.filled.va_interval is None
         else:
-            np.testing.assert_array_equal(back.va_interval, prediction.va_interval)
+            np.testing.assert_array_equal(back.filled.va_interval, prediction.va_interval)
     assert len(texts["plain"]) == 1
     assert texts["plain"] == texts["surer"]
     table = pandas.read_parquet(tmp_path / "surer/tables/a.parquet")

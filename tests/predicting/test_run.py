@@ -1,5 +1,4 @@
 import hashlib
-import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -60,13 +59,13 @@ def test_the_library_in_three_lines(sample):
     assert frame["valence"].isna().all()
 
 
-def test_settings_by_keyword_are_those_of_a_configuration(starter_0_folder):
+def test_settings_by_keyword_are_those_of_a_configuration(whole):
     from avaffect import PredictConfig, predict
 
-    folder = starter_0_folder
-    config = PredictConfig(model="starter-0", missing="invalid", smooth="box:1")
+    folder = whole.folder.root
+    config = PredictConfig(missing="invalid", smooth="box:1")
     by_config = predict(folder, "va", config=config)
-    by_keyword = predict(folder, "va", model="starter-0", missing="invalid", smooth="box:1")
+    by_keyword = predict(folder, "va", missing="invalid", smooth="box:1")
     assert by_keyword == by_config
     # A keyword takes the place of the configuration's own, and of nothing else.
     changed = predict(folder, "va", config=config, smooth="off")
@@ -79,7 +78,7 @@ def test_settings_by_keyword_are_those_of_a_configuration(starter_0_folder):
 def test_subjects_by_keyword(gap_clip):
     from avaffect import predict
 
-    everyone = predict(gap_clip, "va", model="starter-0", subjects="all")
+    everyone = predict(gap_clip, "va", subjects="all")
     assert everyone.about["configuration"]["analysis"]["faces"]["subjects"] == "all"
 
 
@@ -149,30 +148,6 @@ def test_the_smoothing_is_that_of_the_model_unless_another_is_asked_for(result, 
         assert again.about["smoothing"] == (Starter1.smooth if smooth == "auto" else smooth)
         steps[smooth] = np.abs(np.diff(again["gap"].va, axis=0)).sum()
     assert steps["off"] > steps["auto"] == steps["gaussian:0.5"] > steps["box:1"]
-
-
-def test_starter_0_is_smoothed_only_if_asked(starter_0_folder):
-    from avaffect import predict
-
-    config = PredictConfig(model="starter-0")
-    raw = predict(starter_0_folder, config=config)
-    kept = raw["gap"].present
-    assert raw.about["smoothing"] == "off"
-    off = predict(starter_0_folder, config=replace(config, smooth="off"))
-    assert_same(raw, off)
-    smooth = predict(starter_0_folder, config=replace(config, smooth="box:0.2"))["gap"]
-    steps = np.abs(np.diff(smooth.va[kept], axis=0)).sum()
-    assert steps < np.abs(np.diff(raw["gap"].va[kept], axis=0)).sum()
-
-
-@pytest.fixture
-def starter_0_folder(whole, gap_clip, tmp_path):
-    """The gap clip with what starter-0 reads, and nothing that starter-1 does."""
-    root = shutil.copytree(whole.folder.root, tmp_path / "copy")
-    preprocess(gap_clip, root, AnalysisConfig(encoders=("fer",)))
-    arrays = Prepared(root).features("gap")
-    assert set(SubjectFeatures.open(arrays).names) >= {"fer", "face_pose"}
-    return root
 
 
 def test_missing_frames_are_filled_by_the_policy_in_text_alone(whole):
