@@ -17,7 +17,7 @@ from avaffect.challenge.editions import (
 )
 from avaffect.cli.options import NameChoice
 from avaffect.errors import UsageError
-from avaffect.labels import TASKS
+from avaffect.tasks.registry import AU, TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -190,7 +190,7 @@ def evaluate(
 def _check_threshold_options(
     task: str, tuning: bool, save_path: str | None, given_path: str | None
 ) -> None:
-    if (tuning or given_path is not None) and task != "au":
+    if (tuning or given_path is not None) and task != AU.name:
         raise UsageError(
             f"task '{task}' is not scored with thresholds", "they are for --task au alone"
         )

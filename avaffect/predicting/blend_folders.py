@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from avaffect.challenge.editions import DEFAULT_EDITION, check_choice
+from avaffect.challenge.editions import DEFAULT_EDITION, TRACKS, check_choice
 from avaffect.challenge.known import WAYS, told_ways
 from avaffect.challenge.text import SingleFileWriter, open_single, single_path
 from avaffect.config import fingerprint
@@ -17,7 +17,6 @@ from avaffect.files.atomic import write_json
 from avaffect.files.hashing import file_sha256
 from avaffect.files.ours import holds, require_own_file
 from avaffect.files.table import read_table
-from avaffect.labels import TASKS
 from avaffect.metrics.pairs import first_few
 from avaffect.predicting.outputs import RECORDS, TABLES, Outputs
 from avaffect.predicting.read_back import Predictions, Tables, open_predictions
@@ -27,6 +26,7 @@ from avaffect.predictions.missing import DEFAULT_POLICY, fill, marked
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.smooth import apply, parse_smoothing
 from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.tasks.registry import TASKS
 from avaffect.version import __version__
 
 RECORD = "blend.json"
@@ -97,10 +97,10 @@ def blend_folders(
     how, out = how or Blending(), Path(out)
     how.require_fits(len(folders))
     smoothing = parse_smoothing(smooth)
-    check_choice(edition, form, ("va", "expr", "au") if form == "mtl" else ())
+    check_choice(edition, form, TRACKS if form == "mtl" else ())
     opened = [open_predictions(Path(folder), edition) for folder in folders]
     subjects, left_out = _subjects(opened, common=common)
-    kinds = {"files": (), "single": TASKS, "mtl": ("mtl",)}[form]
+    kinds = {"files": (), "single": tuple(TASKS), "mtl": ("mtl",)}[form]
     outputs = Outputs(out, edition, form == "files", kinds)
     _require_free(out, opened, overwrite=overwrite)
     settings: dict[str, Any] = {

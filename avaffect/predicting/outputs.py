@@ -27,10 +27,10 @@ from avaffect.files.ours import foreign, read_claims, relative, require_ours, wr
 from avaffect.files.outside import read_kept, reading
 from avaffect.files.table import read_about, read_table, write_table
 from avaffect.files.temporaries import remove_abandoned
-from avaffect.labels import TASKS
 from avaffect.predicting.run import Result
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
+from avaffect.tasks.registry import TASKS
 from avaffect.version import __version__
 
 TABLES, RECORDS = "tables", "records"
@@ -138,7 +138,7 @@ class Outputs:
 
     def tidy(self) -> None:
         """Remove what killed processes left; once a process, see ``files.temporaries``."""
-        folders = edition_named(self.edition).folders.values()
+        folders = edition_named(self.edition).every_folder
         for name in ("", TABLES, RECORDS, *folders):
             remove_abandoned(self.root / name)
 
@@ -267,7 +267,7 @@ class Outputs:
     def _files(self, subject: str) -> list[Path]:
         """The table and the challenge files that a subject may have."""
         name = subject_file_name(subject)
-        folders = edition_named(self.edition).folders.values()
+        folders = edition_named(self.edition).every_folder
         return [self._table(subject), *(self.root / folder / name for folder in folders)]
 
     def _ours_of(self, name: str, subjects: Iterable[str], sha256: str) -> set[str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError
 from avaffect.labels import ACTION_UNITS, AU_THRESHOLD, OTHER
+from avaffect.predictions.missing import parts
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.voting import (
     average,
@@ -20,6 +21,8 @@ from avaffect.predictions.voting import (
     threshold_other,
     units_vote,
 )
+from avaffect.tasks.kinds import Classes
+from avaffect.tasks.registry import AU, EXPR, TASKS, VA
 
 EXPRESSION_RULES = ("average", "vote")
 # Clocks of two tables of one video differ by rounding alone.
@@ -120,33 +123,38 @@ def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Pre
     models = [_own_values(one) for one in predictions]
     weights = np.array(how.weights or [1.0] * len(models))
 
+    every = [parts(one, intervals=True) for one in models]
+
     def averaged(name: str) -> Values | None:
-        having = [getattr(one, name) is not None for one in models]
+        having = [name in one for one in every]
         if not any(having):
             return None
-        values = [getattr(one, name) for one in models if getattr(one, name) is not None]
-        return average(np.stack(values), weights[having])
+        return average(np.stack([one[name] for one in every if name in one]), weights[having])
 
-    values = {
+    values: dict[str, Any] = {
         name: _whole_rows(found)
-        for name in ("va", "expr", "au", "au_intensity")
+        for name in (*TASKS, "au_intensity")
         if (found := averaged(name)) is not None
     }
     extra: dict[str, Any] = {}
-    if "expr" in values:
-        values["expr"] = _expressions(models, values["expr"], how)
-    if "au" in values and how.at_least is not None:
-        values["au"] = _voted_units([one for one in models if one.au is not None], how.at_least)
+    for name in values:
+        if name == EXPR.name:
+            values[name] = _expressions(models, values[name], how)
+        elif name in TASKS and isinstance(TASKS[name], Classes):
+            values[name] = values[name] / values[name].sum(axis=1, keepdims=True)
+    if AU.name in values and how.at_least is not None:
+        voters = [one for one in models if one.au is not None]
+        values[AU.name] = _voted_units(voters, how.at_least)
     elif any(one.au_thresholds is not None for one in models):
         known = [one.au is not None for one in models]
         limits = [_limits(one) for one in models if one.au is not None]
         extra["au_thresholds"] = average(np.stack(limits), weights[known])
-    if all(one.va is None or one.va_interval is not None for one in models) and "va" in values:
+    if all(one.va is None or one.va_interval is not None for one in models) and VA.name in values:
         interval = averaged("va_interval")
         assert interval is not None  # noqa: S101 - all that have va have one
-        interval[np.isnan(values["va"])] = np.nan
+        interval[np.isnan(values[VA.name])] = np.nan
         extra["va_interval"] = interval
-    confidence = averaged("confidence")
+    confidence = average(np.stack([one.confidence for one in models]), weights)
     extra["geometry"] = _first_known([one.geometry for one in models])
     first = models[0]
     names = dict.fromkeys(one.model for one in models)
@@ -155,10 +163,10 @@ def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Pre
         f"blend of {', '.join(names)}",
         first.times,
         np.any([one.present for one in models], axis=0),
-        confidence,  # type: ignore[arg-type]
+        confidence,
         heard=np.any([one.heard for one in models], axis=0),
         start=first.start,
-        **values,  # type: ignore[arg-type]
+        **values,
         **extra,
     )
 
@@ -202,11 +210,9 @@ def _own_values(prediction: Prediction) -> Prediction:
     """``prediction`` without what only stands in for missing values."""
     gone = prediction.filled & ~prediction.heard
     changes: dict[str, Any] = {"filled": np.zeros_like(gone)}
-    for name in ("va", "expr", "au", "au_intensity", "va_interval"):
-        values = getattr(prediction, name)
-        if values is not None:
-            changes[name] = values.copy()
-            changes[name][gone] = np.nan
+    for name, values in parts(prediction, intervals=True).items():
+        changes[name] = values.copy()
+        changes[name][gone] = np.nan
     return replace(prediction, **changes)
 
 

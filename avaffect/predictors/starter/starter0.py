@@ -25,6 +25,7 @@ from avaffect.predictors.starter import action_units
 from avaffect.predictors.starter.expressions import blend
 from avaffect.predictors.starter.valence_arousal import va_from_expression
 from avaffect.store.subject import SubjectFeatures
+from avaffect.tasks.registry import AU, EXPR, VA
 
 # The neutral face is estimated from at most about this many frames, evenly spread.
 NEUTRAL_FRAMES = 20_000
@@ -48,7 +49,7 @@ class Starter:
     """
 
     name = "starter-0"
-    tasks: tuple[str, ...] = ("va", "expr", "au")
+    tasks: tuple[str, ...] = (VA.name, EXPR.name, AU.name)
     optional: tuple[str, ...] = ()
     smooth: str = "off"
     notes: tuple[str, ...] = NOTES
@@ -91,10 +92,10 @@ class Starter:
         return prediction_of(
             subject,
             self.name,
-            va=va if "va" in tasks else None,
-            expr=expr if "expr" in tasks else None,
-            au=action_units.presence(active) if "au" in tasks else None,
-            au_intensity=action_units.intensity(active) if "au" in tasks else None,
+            va=va if VA.name in tasks else None,
+            expr=expr if EXPR.name in tasks else None,
+            au=action_units.presence(active) if AU.name in tasks else None,
+            au_intensity=action_units.intensity(active) if AU.name in tasks else None,
         )
 
     def _neutral(self, subject: SubjectFeatures) -> NDArray[np.float32]:
