@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from avaffect.checked import STRICT, checked
+from avaffect.tasks.registry import TASKS
 
 SAMPLE_RATE = 16_000
 
@@ -150,7 +151,7 @@ class PredictConfig:
         frame_model: the net whose opinion on single frames the model uses, a name from
             ``faces.encoders.FRAME_MODELS``; ``auto`` takes the model's own, whatever lies in
             the cache.
-        tasks: of ``va``, ``expr``, ``au``.
+        tasks: of ``va``, ``expr``, ``au``, or what ``tasks.registry`` has besides.
         missing: a policy from ``files.gaps.POLICIES``, for the challenge's text files; tables
             stay empty where there is no value.
         smooth: ``off``, ``kind:seconds``, or one for each task (see ``predictions.smooth``);
@@ -164,7 +165,7 @@ class PredictConfig:
 
     model: str = "starter-1"
     frame_model: str = "auto"
-    tasks: tuple[str, ...] = ("va", "expr", "au")
+    tasks: tuple[str, ...] = field(default_factory=lambda: tuple(TASKS))
     missing: str = "linear"
     smooth: str = "auto"
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)

@@ -17,7 +17,7 @@ from avaffect.challenge.editions import (
 )
 from avaffect.cli.options import NameChoice
 from avaffect.errors import UsageError
-from avaffect.labels import TASKS
+from avaffect.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

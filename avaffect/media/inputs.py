@@ -153,7 +153,7 @@ def own_names(folders: Collection[str], names: Collection[str]) -> set[str]:
         own |= {RECORD, WAV, CROPS, FEATURES}
     if set(folders) >= PREDICTED:
         own |= {*PREDICTED, "MTL_Challenge"}
-        own |= {name for edition in EDITIONS.values() for name in edition.folders.values()}
+        own |= {name for edition in EDITIONS.values() for name in edition.every_folder}
     if RUN in names:
         own |= {*names, *folders}
     return own

@@ -83,7 +83,7 @@ def tables_beside(predictions: Path, edition: Edition) -> Path:
     """The folder of tables that belongs to a folder or file of predictions; it may be missing."""
     folder = predictions if predictions.is_dir() else predictions.parent
     # Given the folder of a task's files, the tables stand beside it.
-    if not (folder / TABLES).is_dir() and folder.name in edition.folders.values():
+    if not (folder / TABLES).is_dir() and folder.name in edition.every_folder:
         folder = folder.parent
     return folder / TABLES
 

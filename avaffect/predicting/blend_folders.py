@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from avaffect.challenge.editions import DEFAULT_EDITION
+from avaffect.challenge.editions import DEFAULT_EDITION, TRACKS
 from avaffect.challenge.known import WAYS, told_ways
 from avaffect.challenge.places import files_in, mirrored
 from avaffect.config import fingerprint
@@ -18,7 +18,6 @@ from avaffect.files.hashing import file_sha256
 from avaffect.files.names import RECORDS, TABLES
 from avaffect.files.ours import holds, require_own_file
 from avaffect.files.table import read_table
-from avaffect.labels import TASKS
 from avaffect.metrics.pairs import first_few
 from avaffect.predicting.outputs import Outputs, ready
 from avaffect.predicting.read_back import Predictions, Tables, open_predictions
@@ -100,7 +99,7 @@ def blend_folders(
     how, out = how or Blending(), Path(out)
     how.require_fits(len(folders))
     smoothing = parse_smoothing(smooth)
-    require_form(form, edition, TASKS if form == "mtl" else ())
+    require_form(form, edition, TRACKS if form == "mtl" else ())
     opened = [open_predictions(Path(folder), edition) for folder in folders]
     subjects, left_out = _subjects(opened, common=common)
     outputs = Outputs(out, edition, form)

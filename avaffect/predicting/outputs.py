@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
 
-from avaffect.challenge.editions import DEFAULT_EDITION
+from avaffect.challenge.editions import DEFAULT_EDITION, TRACKS
 from avaffect.challenge.places import checked, files_in, joined, place_of, remove_empty
 from avaffect.challenge.text import require_subjects, single_path, subject_file_name
 from avaffect.config import PredictConfig, fingerprint
@@ -26,13 +26,13 @@ from avaffect.files.ours import foreign, read_claims, relative, require_ours, wr
 from avaffect.files.outside import read_kept, reading
 from avaffect.files.table import read_about, read_table
 from avaffect.files.temporaries import remove_abandoned
-from avaffect.labels import TASKS
 from avaffect.predicting.run import Result
 from avaffect.predicting.writers.parquet_table import ParquetTable
 from avaffect.predicting.writers.registry import DEFAULT_FORM, WRITERS, build_writer
 from avaffect.predicting.writers.writer import Ready, Writer
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
+from avaffect.tasks.registry import TASKS
 
 # Raised whenever the same features, model and settings would be written as something else.
 OUTPUT_VERSION = 1
@@ -67,7 +67,7 @@ class Outputs:
     root: Path
     edition: str = DEFAULT_EDITION
     form: str = DEFAULT_FORM
-    tasks: tuple[str, ...] = TASKS
+    tasks: tuple[str, ...] = TRACKS
 
     @cached_property
     def writer(self) -> Writer:

@@ -12,13 +12,13 @@ from avaffect.config import AudioConfig, FaceConfig, PredictConfig
 from avaffect.errors import CheckpointError, UnknownNameError, UsageError, boundary
 from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import reading
-from avaffect.labels import TASKS
 from avaffect.models.zoo import require_commercial
 from avaffect.predictors.build import facts_of
 from avaffect.recipes.encoders import FACES as PICTURES
 from avaffect.sound.mfcc import SOUND
 from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.keys import all_models
+from avaffect.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from avaffect.networks.checkpoint import Checkpoint

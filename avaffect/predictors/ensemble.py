@@ -26,6 +26,8 @@ from avaffect.predictors.stacking import OpinionFeatures, stacked_values
 from avaffect.predictors.trained import Trained
 from avaffect.recipes.ensemble import Vote
 from avaffect.store.subject import SubjectFeatures
+from avaffect.tasks.kinds import Units
+from avaffect.tasks.registry import EXPR, TASKS
 
 
 def join_values(
@@ -53,9 +55,9 @@ def join_values(
     for task in voters[0]:
         each = np.stack([one[task] for one in voters])
         mean = average(each, np.asarray(weights))
-        if isinstance(rule, Vote) and task == "expr":
+        if isinstance(rule, Vote) and task == EXPR.name:
             mean = _elected(each, rule.priority)
-        elif isinstance(rule, Vote) and task == "au":
+        elif isinstance(rule, Vote) and isinstance(TASKS[task], Units):
             votes = np.where(np.isnan(each), -1, each >= AU_THRESHOLD).astype(np.int64)
             present = units_vote(votes, rule.at_least)
             mean = np.where(present < 0, np.nan, present)
@@ -65,7 +67,7 @@ def join_values(
 
 def require_rules(rule: Rule, targets: Mapping[str, Sequence[str]]) -> None:
     """Raise UsageError if ``rule`` has nothing to say of these classes."""
-    classes = tuple(targets.get("expr", ()))
+    classes = tuple(targets.get(EXPR.name, ()))
     if not isinstance(rule, Vote) or not classes:
         return
     most = len(EXPRESSIONS)

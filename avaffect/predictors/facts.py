@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from avaffect.errors import CheckpointError
 from avaffect.files.names import JOINED
 from avaffect.networks.checkpoint import Checkpoint, read_checkpoint
-from avaffect.predictions.classes import to_expressions
 from avaffect.predictors.joined import Joined
+from avaffect.tasks.registry import task_named
 from avaffect.windows.reader import COMPANIONS
 
 
@@ -35,8 +37,8 @@ def checkpoint_facts(checkpoint: Checkpoint) -> Facts:
     Raises:
         CheckpointError: it knows other classes than the challenge's expressions.
     """
-    if "expr" in checkpoint.targets:
-        to_expressions(checkpoint.targets["expr"])
+    for task, targets in checkpoint.targets.items():
+        task_named(task).coded(targets, np.zeros((0, len(targets))))  # refuses other classes
     recipe = checkpoint.recipe
     companions = (COMPANIONS[one] for one in recipe.features if one in COMPANIONS)
     return Facts(recipe.name, recipe.task_names, (*recipe.features, *companions))

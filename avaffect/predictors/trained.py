@@ -17,13 +17,13 @@ from avaffect.datasets.clip import Clip
 from avaffect.errors import FeatureError
 from avaffect.networks.apply import Opinion, apply_network
 from avaffect.networks.checkpoint import Checkpoint, checkpoint_folder, load_checkpoint
-from avaffect.predictions.classes import coded
 from avaffect.predictions.postprocess import FILE, Postprocess, load_postprocess
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.facts import checkpoint_facts
 from avaffect.predictors.interface import prediction_of, require_arrays
 from avaffect.store.provenance import relevant_settings, trained_backbones
 from avaffect.store.subject import SubjectFeatures
+from avaffect.tasks.registry import AU, TASKS
 from avaffect.windows.reader import whole_clips
 
 # Window lengths, and with them what the features mean, follow the rate.
@@ -69,6 +69,8 @@ class Trained:
         self.clips = _clips(self.checkpoint, after)
         self._after = after
         self._au_thresholds = after.limits()
+        for task, targets in self.checkpoint.targets.items():
+            TASKS[task].coded(targets, np.zeros((0, len(targets))))  # refuses other classes
 
     @property
     def fingerprint(self) -> str:
@@ -114,7 +116,7 @@ class Trained:
             subject,
             self.name,
             heard=self.heard(opinion),
-            au_thresholds=self._au_thresholds if "au" in values else None,
+            au_thresholds=self._au_thresholds if AU.name in values else None,
             **values,
         )
 
@@ -179,7 +181,7 @@ class Trained:
     def coded(self, task: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Values [N, K] of the network's targets in the columns of the challenge; what it does not
         know is NaN."""
-        return coded(task, self.checkpoint.targets[task], values)
+        return TASKS[task].coded(self.checkpoint.targets[task], values)
 
 
 def _clips(checkpoint: Checkpoint, after: Postprocess) -> dict[str, tuple[str, ...]]:

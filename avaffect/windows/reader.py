@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avaffect.datasets.clip import Clip, FeatureSource, is_valid
+from avaffect.datasets.clip import Clip, FeatureSource
 from avaffect.errors import FeatureError, UsageError
 from avaffect.files.tensors import Array
 from avaffect.moments import Moments
 from avaffect.recipes.encoders import FACES
 from avaffect.recipes.recipe import Branch, Recipe
+from avaffect.tasks.registry import TASKS
 from avaffect.windows.batch import Batch
 from avaffect.windows.cut import Windows, cut
 
@@ -209,18 +210,18 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
         start: NDArray[np.int64],
         shape: tuple[int, ...],
     ) -> tuple[Array, NDArray[np.bool_]]:
-        if task == "expr":
-            targets: Array = np.full(shape, -1, np.int64)
-        else:
-            shape = (*shape, width)
-            targets = np.zeros(shape, np.float32)
+        ours = TASKS[task]
+        # Losses leave out what is not known, whatever stands there.
+        nothing = ours.unknown if ours.flat else 0
+        shape = shape if ours.flat else (*shape, width)
+        targets: Array = np.full(shape, nothing, np.int64 if ours.flat else np.float32)
         valid = np.zeros(shape, bool)
         for i, (c, s) in enumerate(zip(clip.tolist(), start.tolist(), strict=True)):
             labels = self.clips[c].labels.get(task)
             if labels is not None:
                 part = labels[s : s + shape[1]]
-                known = is_valid(task, part)
-                targets[i, : len(part)] = np.where(known, part, 0 if task != "expr" else -1)
+                known = ours.known(part)
+                targets[i, : len(part)] = np.where(known, part, nothing)
                 valid[i, : len(part)] = known
         return targets, valid
 

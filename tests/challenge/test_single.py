@@ -15,8 +15,8 @@ from avaffect.challenge.image_rows import is_image_list
 from avaffect.challenge.single import read_single
 from avaffect.challenge.text import labels_of
 from avaffect.errors import FormatError, UnknownNameError
-from avaffect.labels import TASKS
 from avaffect.predictions.prediction import Prediction
+from avaffect.tasks.registry import TASKS
 
 
 def prediction(name: str, frames: int, seed: int) -> Prediction:

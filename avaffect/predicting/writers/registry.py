@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avaffect.challenge.editions import check_choice, edition_named
+from avaffect.challenge.editions import TRACKS, check_choice, edition_named
 from avaffect.errors import UnknownNameError
-from avaffect.labels import TASKS
 
 if TYPE_CHECKING:
     from avaffect.predicting.writers.writer import Writer
@@ -66,7 +65,7 @@ WRITERS: dict[str, WriterEntry] = {
 }
 
 
-def build_writer(form: str, root: Path, edition: str, tasks: tuple[str, ...] = TASKS) -> Writer:
+def build_writer(form: str, root: Path, edition: str, tasks: tuple[str, ...] = TRACKS) -> Writer:
     """The writer of a form.
 
     Args:
@@ -81,7 +80,7 @@ def build_writer(form: str, root: Path, edition: str, tasks: tuple[str, ...] = T
     return _entry(form).build(root, edition, tasks)
 
 
-def require_form(form: str, edition: str, tasks: tuple[str, ...] = TASKS) -> None:
+def require_form(form: str, edition: str, tasks: tuple[str, ...] = TRACKS) -> None:
     """Raise unless predictions of ``tasks`` can be written in this form.
 
     To be called before the long work, so that a wrong choice costs nothing.

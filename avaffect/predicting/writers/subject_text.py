@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from avaffect.challenge.editions import edition_named
 from avaffect.challenge.text import labels_of, write_annotations
 from avaffect.predicting.writers.writer import Ready, Writer
+from avaffect.tasks.registry import TASKS
 
 
 class SubjectText(Writer):
@@ -21,7 +22,7 @@ class SubjectText(Writer):
         self._root, self._edition = root, edition
 
     def files(self, place: PurePath) -> tuple[Path, ...]:
-        return tuple(self._path(place, task) for task in edition_named(self._edition).folders)
+        return tuple(self._path(place, task) for task in TASKS)
 
     def write(self, one: Ready) -> tuple[Path, ...]:
         tasks = one.filled.tasks
@@ -31,4 +32,4 @@ class SubjectText(Writer):
         return tuple(self._path(one.place, task) for task in tasks)
 
     def _path(self, place: PurePath, task: str) -> Path:
-        return self._root / edition_named(self._edition).folders[task] / f"{place}.txt"
+        return self._root / edition_named(self._edition).folder(task) / f"{place}.txt"

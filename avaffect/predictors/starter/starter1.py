@@ -35,6 +35,7 @@ from avaffect.predictors.starter.speaking import lip_gap, lips_move
 from avaffect.predictors.starter.unit_proxies import unit_proxies
 from avaffect.predictors.starter.valence_arousal import va_of_face
 from avaffect.store.subject import SubjectFeatures
+from avaffect.tasks.registry import AU, EXPR, VA
 
 Values = NDArray[np.float32]
 
@@ -91,7 +92,7 @@ class Starter1:
         UnknownNameError: if there is no frame model of that name.
     """
 
-    tasks: tuple[str, ...] = ("va", "expr", "au")
+    tasks: tuple[str, ...] = (VA.name, EXPR.name, AU.name)
     smooth: str = "gaussian:0.5"
 
     def __init__(self, frame_model: str = FACE_NET, voice: bool = True) -> None:
@@ -141,11 +142,11 @@ class Starter1:
         return prediction_of(
             subject,
             self.name,
-            va=va if "va" in tasks else None,
-            va_interval=interval if "va" in tasks and not self._frame_model.gives_va else None,
-            expr=expr if "expr" in tasks else None,
-            au=unit_proxies().presence(active) if "au" in tasks else None,
-            au_intensity=unit_proxies().intensity(active) if "au" in tasks else None,
+            va=va if VA.name in tasks else None,
+            va_interval=interval if VA.name in tasks and not self._frame_model.gives_va else None,
+            expr=expr if EXPR.name in tasks else None,
+            au=unit_proxies().presence(active) if AU.name in tasks else None,
+            au_intensity=unit_proxies().intensity(active) if AU.name in tasks else None,
             heard=heard,
         )
 
