@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 
+from avaffect.files.names import TABLES
 from avaffect.files.table import write_table
 from avaffect.predicting.writers.writer import Ready, Writer
-
-TABLES = "tables"
 
 
 class ParquetTable(Writer):

@@ -1,4 +1,4 @@
-"""The forms of output by name. Light to import: `avaffect predict --help` lists them."""
+"""The forms of output by name. Light to import: the help of the command lists them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WriterEntry:
     """What the registry knows of a form.
 
     Attributes:
-        says: what is written, in a few words for ``--help``.
+        says: what is written, in a few words for the help.
         build: makes the writer, given output folder, edition and tasks. It imports what it needs
             when it is called.
         challenge: whether it is a form of the challenge, which not every edition has.
