@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, field
+from typing import Annotated, Any, Literal, get_args
 
-from avaffect.errors import UsageError
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from avaffect.checked import STRICT, checked
+from avaffect.tasks.registry import TASKS
 
 SAMPLE_RATE = 16_000
-CLOCKS = ("frame", "media")
+
+Clock = Literal["frame", "media"]
+CLOCKS: tuple[Clock, ...] = get_args(Clock)
 
 
 def fingerprint(value: Any) -> str:
@@ -19,12 +25,12 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _require(condition: bool, text: str) -> None:
-    if not condition:
-        raise UsageError(text)
+_Share = Annotated[float, Field(gt=0, lt=1)]
+_Count = Annotated[int, Field(ge=1)]
 
 
-@dataclass(frozen=True)
+@checked
+@dataclass(frozen=True, config=STRICT)
 class MediaConfig:
     """How a file is decoded.
 
@@ -43,15 +49,12 @@ class MediaConfig:
     video_stream: int | None = None
     audio_stream: int | None = None
     channel: int | None = None
-    fps: float | None = None
-    rotate: int | None = None
-
-    def __post_init__(self) -> None:
-        _require(self.fps is None or 0 < self.fps <= 1000, "fps must lie between 0 and 1000")
-        _require(self.rotate in (None, 0, 90, 180, 270), "rotate must be 0, 90, 180 or 270")
+    fps: Annotated[float, Field(gt=0, le=1000)] | None = None
+    rotate: Literal[0, 90, 180, 270] | None = None
 
 
-@dataclass(frozen=True)
+@checked
+@dataclass(frozen=True, config=STRICT)
 class FaceConfig:
     """How faces are found, followed and aligned.
 
@@ -69,26 +72,18 @@ class FaceConfig:
     """
 
     detector: str = "blazeface-full"
-    detect_every: int = 15
-    min_score: float = 0.5
-    min_presence: float = 0.5
-    min_size: float = 24.0
-    max_faces: int = 8
-    aligner: str = "mesh"
-    crop_size: int = 112
-    subjects: str = "main"
-
-    def __post_init__(self) -> None:
-        _require(self.detect_every >= 1, "detect_every must be at least 1")
-        _require(0 < self.min_score < 1, "min_score must lie between 0 and 1")
-        _require(0 < self.min_presence < 1, "min_presence must lie between 0 and 1")
-        _require(self.max_faces >= 1, "max_faces must be at least 1")
-        _require(16 <= self.crop_size <= 1024, "crop_size must lie between 16 and 1024 pixels")
-        _require(self.aligner in ("mesh", "fan"), "aligner must be mesh or fan")
-        _require(self.subjects in ("main", "all"), "subjects must be main or all")
+    detect_every: _Count = 15
+    min_score: _Share = 0.5
+    min_presence: _Share = 0.5
+    min_size: Annotated[float, Field(allow_inf_nan=False)] = 24.0
+    max_faces: _Count = 8
+    aligner: Literal["mesh", "fan"] = "mesh"
+    crop_size: Annotated[int, Field(ge=16, le=1024)] = 112
+    subjects: Literal["main", "all"] = "main"
 
 
-@dataclass(frozen=True)
+@checked
+@dataclass(frozen=True, config=STRICT)
 class AudioConfig:
     """The sound features of seed paper 004 (section I-B.1).
 
@@ -97,27 +92,28 @@ class AudioConfig:
 
     Attributes:
         n_mfcc: number of cepstral coefficients.
-        n_mels: number of mel bands.
+        n_mels: number of mel bands, at most 4096.
         n_fft: smallest FFT size in samples at 16 kHz; windows are zero-padded up to it. Where the
             frame rate is so low that a window is longer, the next power of two is taken.
         mel_scale: ``log`` (decibels) or ``linear`` (power) mel values. MFCC always use log.
         normalise: ``none`` or ``clip`` (each value to zero mean and unit variance over the clip).
     """
 
-    n_mfcc: int = 40
-    n_mels: int = 128
-    n_fft: int = 2048
-    mel_scale: str = "log"
-    normalise: str = "none"
+    n_mfcc: _Count = 40
+    n_mels: Annotated[int, Field(le=1 << 12)] = 128
+    n_fft: Annotated[int, Field(ge=256, le=1 << 20)] = 2048
+    mel_scale: Literal["log", "linear"] = "log"
+    normalise: Literal["none", "clip"] = "none"
 
-    def __post_init__(self) -> None:
-        _require(0 < self.n_mfcc <= self.n_mels, "n_mfcc must lie between 1 and n_mels")
-        _require(self.n_fft >= 256, "n_fft must be at least 256")
-        _require(self.mel_scale in ("log", "linear"), "mel_scale must be log or linear")
-        _require(self.normalise in ("none", "clip"), "normalise must be none or clip")
+    @model_validator(mode="after")
+    def _check(self) -> AudioConfig:
+        if self.n_mfcc > self.n_mels:
+            raise ValueError(f"n_mfcc must lie between 1 and n_mels, {self.n_mels}")
+        return self
 
 
-@dataclass(frozen=True)
+@checked
+@dataclass(frozen=True, config=STRICT)
 class AnalysisConfig:
     """Everything the streaming pass over a video depends on.
 
@@ -135,17 +131,15 @@ class AnalysisConfig:
     audio: AudioConfig | None = field(default_factory=AudioConfig)
     voice: str | None = None
     encoders: tuple[str, ...] = ("efficientnet-lite0", "starter-2-face")
-    sound_rate: float = 25.0
-
-    def __post_init__(self) -> None:
-        _require(1 <= self.sound_rate <= 1000, "sound_rate must lie between 1 and 1000")
+    sound_rate: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] = 25.0
 
     def to_dict(self) -> dict[str, Any]:
         """The whole configuration as JSON-able values."""
         return asdict(self)
 
 
-@dataclass(frozen=True)
+@checked
+@dataclass(frozen=True, config=STRICT)
 class PredictConfig:
     """Everything a prediction depends on.
 
@@ -157,7 +151,7 @@ class PredictConfig:
         frame_model: the net whose opinion on single frames the model uses, a name from
             ``faces.encoders.FRAME_MODELS``; ``auto`` takes the model's own, whatever lies in
             the cache.
-        tasks: of ``va``, ``expr``, ``au``.
+        tasks: of ``va``, ``expr``, ``au``, or what ``tasks.registry`` has besides.
         missing: a policy from ``files.gaps.POLICIES``, for the challenge's text files; tables
             stay empty where there is no value.
         smooth: ``off``, ``kind:seconds``, or one for each task (see ``predictions.smooth``);
@@ -171,7 +165,7 @@ class PredictConfig:
 
     model: str = "starter-2"
     frame_model: str = "auto"
-    tasks: tuple[str, ...] = ("va", "expr", "au")
+    tasks: tuple[str, ...] = field(default_factory=lambda: tuple(TASKS))
     missing: str = "linear"
     smooth: str = "auto"
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
@@ -179,10 +173,7 @@ class PredictConfig:
     weights: str | None = None
     postprocess: str | None = None
     noncommercial: bool = True
-    clock: str = "frame"
-
-    def __post_init__(self) -> None:
-        _require(self.clock in CLOCKS, f"clock must be {' or '.join(CLOCKS)}")
+    clock: Clock = "frame"
 
     def to_dict(self) -> dict[str, Any]:
         """The whole configuration as JSON-able values."""

@@ -1,9 +1,6 @@
-"""What is predicted: the tasks, their classes and units, and the parts that data is split into."""
+"""What is predicted, the classes and units, and the parts that data is split into."""
 
 from __future__ import annotations
-
-TASKS = ("va", "expr", "au")
-
 
 EXPRESSIONS = (
     "Neutral",
@@ -38,9 +35,6 @@ OTHER = EXPRESSIONS.index("Other")
 
 # The score from which on a unit is present, unless another was chosen.
 AU_THRESHOLD = 0.5
-
-
-INVALID = {"va": -5, "expr": -1, "au": -1}
 
 
 SPLITS = ("train", "val", "test")

@@ -1,10 +1,9 @@
-"""Sound features of an hour: time, memory, and the same windows in librosa.
+"""Sound features of an hour: time and memory.
 
     python benchmarks/audio.py [--minutes 60] [--fps 30] [--device cpu]
 
 The sound is synthetic (a gliding vowel over noise) and comes in blocks of four seconds, as from a
-decoder; making it is timed apart and taken off. librosa takes random windows of one block, one
-at a time as frames at any time need, and is extrapolated to the whole.
+decoder; making it is timed apart and taken off.
 """
 
 import argparse
@@ -16,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE, AudioConfig
-from avaffect.sound.mfcc import audio_features, reference_features, window_samples
+from avaffect.sound.mfcc import audio_features
 
 BLOCK_SECONDS = 4
-LIBROSA_WINDOWS = 2000
 
 
 def block(index: int) -> NDArray[np.float32]:
@@ -56,19 +54,6 @@ def measure(seconds: float, fps: float, device: str) -> tuple[float, int]:
     return time.perf_counter() - start - making, done
 
 
-def measure_librosa(seconds: float, fps: float) -> float:
-    """Seconds a window in librosa."""
-    length = window_samples(np.arange(round(seconds * fps)) / fps)
-    rng = np.random.default_rng(0)
-    sound = block(0)
-    starts = rng.integers(0, len(sound) - length, LIBROSA_WINDOWS)
-    reference_features(sound[:length], AudioConfig())
-    start = time.perf_counter()
-    for first in starts:
-        reference_features(sound[first : first + length], AudioConfig())
-    return (time.perf_counter() - start) / LIBROSA_WINDOWS
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -85,12 +70,6 @@ def main() -> None:
             f"{minutes:g} min on {options.device}: {frames} frames in {taken:.2f} s, "
             f"{minutes * 60 / taken:.0f} x real time, peak {peak_megabytes():.0f} MB"
         )
-    window = measure_librosa(options.minutes * 60, options.fps)
-    whole = window * frames
-    print(
-        f"librosa: {window * 1e3:.2f} ms a window over {LIBROSA_WINDOWS} windows, so "
-        f"{whole:.0f} s for all {frames} (extrapolated), {whole / taken:.0f} x ours"
-    )
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS, TASKS, Pr
 from avaffect.predictions.smooth import SMOOTHERS, apply, parse_smoothing
 from avaffect.predictors.starter.starter1 import FACE_NET, Starter1
 from avaffect.preprocessing.run import NetsLoader, preprocess
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
 
 Values = NDArray[Any]
 Event = dict[str, Any]
@@ -145,7 +145,9 @@ class Work:
     def faces(self, clip: Path) -> list[Prediction]:
         """One a subject, of its face alone and without smoothing."""
         model = Starter1(voice=False)
-        return [model.predict(subject, TASKS) for subject in Folder(self.folder(clip)).subjects()]
+        return [
+            model.predict(subject, TASKS) for subject in Prepared(self.folder(clip)).subjects()
+        ]
 
     def prediction(self, clip: Path) -> Prediction:
         """The only subject's, as avaffect gives it."""
@@ -154,7 +156,7 @@ class Work:
 
     def voice(self, clip: Path) -> Values:
         """float32 [N, 9], the voice's opinion."""
-        return Folder(self.folder(clip)).subjects()[0].array("voice")
+        return Prepared(self.folder(clip)).subjects()[0].array("voice")
 
     def still(self, clip: Path, seconds: float = 4) -> Path:
         """The first frame of ``clip`` again and again under noise, as JPEG pictures."""

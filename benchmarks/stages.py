@@ -112,7 +112,7 @@ def put_timers(clock: Clock) -> None:
     from avaffect.models.session import TfliteNet
     from avaffect.predicting import outputs
     from avaffect.predicting import run as predict
-    from avaffect.predictors.starter.starter0 import Starter
+    from avaffect.predictors.starter.starter1 import Starter1
     from avaffect.preprocessing import recorder
     from avaffect.preprocessing import sound as sounds
     from avaffect.preprocessing import video_pass as analyse
@@ -145,7 +145,7 @@ def put_timers(clock: Clock) -> None:
     clock.around(sounds, "extract_sound", "sound: decode")
     clock.around_steps(sounds, "audio_features", "sound: features")
     clock.around(predict, "keep_subjects", "write features")
-    clock.around(Starter, "predict", "predict from features")
+    clock.around(Starter1, "predict", "predict from features")
     clock.around(outputs.Outputs, "write", "write predictions")
     clock.around(predict, "analyse", "wait, and all else in the pass")
 

@@ -1,4 +1,4 @@
-"""What starter-1 is worth beside starter-0: all figures of the model card in one table.
+"""What starter-1 is worth, its face net beside `fer`: all figures of the model card in one table.
 
     python benchmarks/starter.py --fer2013 DIR --ravdess DIR --work DIR --out OUT
     python benchmarks/starter.py --faces fer2013.npz --voice-oof oof.npz --out OUT
@@ -55,7 +55,7 @@ from avaffect.predictions.prediction import Prediction
 from avaffect.sound.voice import DEFAULT_VOICE, VoiceNet
 
 ROOT = Path(__file__).parent.parent
-RECORDED = ROOT / "avaffect" / "predictions"
+RECORDED = ROOT / "avaffect" / "predictors" / "starter"
 PARTS = ("faces", "voice", "fusion", "units", "va", "video", "time", "size")
 NOTES = {
     "": "In brackets 95 % intervals: bootstrap over pictures or actors, else as said.",
@@ -185,13 +185,12 @@ def va() -> Found:
     record, rows = _recorded("va"), []
     for sees in ("sees picture", "sees label"):
         tried = record["tried"]["values"][sees]
-        before = tried["starter-0's formula"]
         after = next(one for name, one in tried.items() if name.startswith("chosen"))
         split = f"AffectNet-C25, 10 folds by picture; simulated nets, each {sees}"
         for name in ("valence", "arousal"):
             for key in ("rmse", "ccc"):
-                pair = Figure(before[name][key]), Figure(after[name][key])
-                rows.append(Row("va", f"{key.upper()}, {name}", split, *pair))
+                figure = Figure(after[name][key])
+                rows.append(Row("va", f"{key.upper()}, {name}", split, NOTHING, figure))
     intervals = record["tried"]["intervals"]
     chosen = next(one for name, one in intervals.items() if name.startswith("chosen"))
     for name in ("valence", "arousal"):
@@ -215,9 +214,9 @@ def video(out: Path) -> Found:
     clips = json.loads((SAMPLE.parent / "truth.json").read_text(encoding="utf-8"))["clips"]
     events = next(clip for clip in clips if clip["file"] == SAMPLE.name)["events"]
     said = {}
-    for when, model in (("before", "starter-0"), ("after", "starter-1")):
-        tell(f"video: {model}")
-        config = PredictConfig(model=model, frame_model=NETS[when], tasks=("va",))
+    for when, net in NETS.items():
+        tell(f"video: {net}")
+        config = PredictConfig(frame_model=net, tasks=("va",))
         said[when] = predict(SAMPLE, task="va", config=with_features(config)).predictions[0]
     draw_video(said["before"], said["after"], events, out / "video_va.png")
     rest = [(0.0, first["start"]) for first in events[:1]]
@@ -297,7 +296,7 @@ def main() -> None:
         rows += found
     made_on = f"avaffect {avaffect.__version__}, {date.today().isoformat()}"
     busy = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-    table = f"# starter-0 and starter-1\n\n{made_on}, {busy}.\n{as_markdown(rows, NOTES)}"
+    table = f"# starter-1\n\n{made_on}, {busy}.\n{as_markdown(rows, NOTES)}"
     write_text(out / "starter.md", table)
     write_json(
         out / "starter.json",

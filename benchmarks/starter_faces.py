@@ -1,4 +1,4 @@
-"""The face nets of starter-1 and starter-0 on FER2013's test part, for starter.py."""
+"""The face net of starter-1 and `fer` on FER2013's test part, for starter.py."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Statistic = Callable[[Array], float]
 NOTHING = "-"
 DRAWS = 1000
 BINS = 15
-HEADINGS = ("what", "split", "before: starter-0", "after: starter-1", "aim or yardstick")
+HEADINGS = ("what", "split", "before: `fer`", "after: starter-1", "aim or yardstick")
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def draw_video(
             after.times, band[:, 0], band[:, 1], color="C0", alpha=0.2, label="its 90 % interval"
         )
         panel.plot(after.times, after.va[:, number], "C0", label="starter-1")
-        panel.plot(before.times, before.va[:, number], "C1--", label="starter-0")
+        panel.plot(before.times, before.va[:, number], "C1--", label="with fer")
         panel.axhline(0, color="0.6", linewidth=0.8)
         panel.set(ylabel=name, ylim=(-1, 1), xlim=(0, float(after.times[-1])))
     panels[0].legend(loc="lower left", ncols=3)

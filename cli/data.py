@@ -10,7 +10,7 @@ import click
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.cli.options import NameChoice
 from avaffect.cli.words import as_options
-from avaffect.labels import TASKS
+from avaffect.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from avaffect.cli.report import Reporter
@@ -177,7 +177,7 @@ def _value(part: Part, target: str) -> str:
     of = {name: value for name, value in part.values[target].items() if value is not None}
     if len(of) < len(part.values[target]):
         return "-"
-    if part.task == "va":
+    if "mean" in of:
         return f"{of['mean']:+.3f} sd {of['sd']:.3f} [{of['min']:+.3f}, {of['max']:+.3f}]"
     return f"{of['count']} ({_share(of['share'])})"
 

@@ -17,14 +17,13 @@ from avaffect.challenge.editions import (
 )
 from avaffect.cli.options import NameChoice
 from avaffect.errors import UsageError
-from avaffect.labels import TASKS
+from avaffect.tasks.registry import TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from avaffect.metrics.evaluation import Comparison, Evaluation, Pair
     from avaffect.metrics.pairs import Pairs
-    from avaffect.metrics.thresholds import Thresholds
 
 _FEW = "fewer than ten say too little for"
 OPTIMISTIC = "tuned on the very annotations they are scored on: optimistic, no figure to report"
@@ -66,15 +65,6 @@ OPTIMISTIC = "tuned on the very annotations they are scored on: optimistic, no f
     is_flag=True,
     help="Also tune a threshold for each action unit on ANNOTATIONS (optimistic).",
 )
-@click.option(
-    "--save-thresholds", type=click.Path(dir_okay=False), help="Where to write the tuned ones."
-)
-@click.option(
-    "--thresholds",
-    "thresholds_path",
-    type=click.Path(dir_okay=False),
-    help="Score PREDICTIONS with thresholds tuned earlier, instead of 0.5.",
-)
 @click.option("--per-video", is_flag=True, help="Print a row a subject.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Write all as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture (PNG).")
@@ -89,8 +79,6 @@ def evaluate(
     resamples: int,
     seed: int,
     tune_thresholds: bool,
-    save_thresholds: str | None,
-    thresholds_path: str | None,
     per_video: bool,
     json_path: str | None,
     plot: str | None,
@@ -107,8 +95,9 @@ def evaluate(
     than so few can tell. A column's name in a file's first line counts: known names in another
     order are put in order, or refused.
 
-    Thresholds of action units are read from and applied to the tables that `avaffect predict`
-    writes beside its files.
+    With --tune-thresholds the scores of action units are read from the tables that `avaffect
+    predict` writes beside its files. Thresholds that predictions follow are chosen by `avaffect
+    tune`.
 
     \b
     Examples:
@@ -123,26 +112,27 @@ def evaluate(
     from avaffect.metrics.evaluation import compare, score_pairs
     from avaffect.metrics.pairs import read_pairs
     from avaffect.metrics.thresholds import (
-        Thresholds,
-        fingerprint,
+        apply,
         tables_beside,
         tune,
         with_probabilities,
     )
 
     edition = edition_for(task, edition)
-    _check_threshold_options(task, tune_thresholds, save_thresholds, thresholds_path)
+    if tune_thresholds and task != "au":
+        raise UsageError(
+            f"task '{task}' is not scored with thresholds", "they are for --task au alone"
+        )
 
     def read(path: str) -> Pairs:
         return read_pairs(
             Path(path), Path(annotations), task, edition, split=split, partial=partial
         )
 
-    def scored(pairs: tuple[Pair, ...] | list[Pair]) -> Evaluation:
+    def scored(pairs: Sequence[Pair]) -> Evaluation:
         return score_pairs(pairs, task, edition, resamples=resamples, seed=seed)
 
     found = read(predictions)
-    pairs: tuple[Pair, ...] | list[Pair] = found.pairs
     report: dict[str, Any] = {
         "predictions": predictions,
         "annotations": annotations,
@@ -154,24 +144,17 @@ def evaluate(
             Reporter(),
         ),
     }
-    if thresholds_path is not None:
-        given = Thresholds.load(Path(thresholds_path), edition)
-        pairs = given.apply(with_probabilities(Path(predictions), pairs, edition), edition)
-        report["thresholds"] = {"file": thresholds_path, "values": dict(given.values)}
-        report["thresholds"]["note"] = _tuned_note(given, pairs, fingerprint(pairs))
-    mine = scored(pairs)
+    mine = scored(found.pairs)
     report |= _facts(mine)
     _print(mine, report, per_video)
 
     tuned = None
     if tune_thresholds:
-        probabilities = with_probabilities(Path(predictions), pairs, edition)
+        probabilities = with_probabilities(Path(predictions), found.pairs, edition)
         best = tune(probabilities, edition)
-        tuned = scored(best.apply(probabilities, edition))
-        report["tuned"] = _facts(tuned) | {"thresholds": dict(best.values), "note": OPTIMISTIC}
+        tuned = scored(apply(best, probabilities, edition))
+        report["tuned"] = _facts(tuned) | {"thresholds": best, "note": OPTIMISTIC}
         _print_tuned(mine, tuned, best)
-        if save_thresholds is not None:
-            best.save(Path(save_thresholds))
     if against is not None:
         other = scored(read(against).pairs)
         comparison = compare(mine, other, resamples=resamples, seed=seed)
@@ -189,34 +172,9 @@ def evaluate(
         draw(mine, Path(plot), title=predictions, tuned=tuned)
 
 
-def _check_threshold_options(
-    task: str, tuning: bool, save_path: str | None, given_path: str | None
-) -> None:
-    if (tuning or given_path is not None) and task != "au":
-        raise UsageError(
-            f"task '{task}' is not scored with thresholds", "they are for --task au alone"
-        )
-    if tuning and given_path is not None:
-        raise UsageError(
-            "thresholds are either tuned or given", "leave out --tune-thresholds or --thresholds"
-        )
-    if save_path is not None and not tuning:
-        raise UsageError("there are no thresholds to save", "add --tune-thresholds")
-
-
-def _tuned_note(given: Thresholds, pairs: Sequence[Pair], fingerprint: str) -> str:
-    """Whether thresholds were tuned on what is scored with them."""
-    if given.tuned_on == fingerprint:
-        return OPTIMISTIC
-    shared = {pair.subject for pair in pairs} & set(given.subjects)
-    if shared:
-        return f"{len(shared)} of {len(pairs)} subjects are those that they were tuned on"
-    return "tuned on other annotations" if given.subjects else "tuned on other frames or subjects"
-
-
 def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> None:
     from avaffect.challenge.known import WAYS
-    from avaffect.cli.report import Reporter, print_table, printable
+    from avaffect.cli.report import Reporter, print_table
     from avaffect.metrics.bootstrap import MIN_VIDEOS
 
     reporter = Reporter()
@@ -227,9 +185,6 @@ def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> N
     for way, names in report["known"].items():
         what = f"warning: {len(names)} of {len(evaluation.subjects)} subjects are clips that"
         reporter.say(f"{what} {WAYS[way]}")
-    if "thresholds" in report:
-        file, note = report["thresholds"]["file"], report["thresholds"]["note"]
-        click.echo(printable(f"thresholds of {file} instead of 0.5 ({note})"))
     subjects, videos = evaluation.subjects, len(evaluation.videos)
     interval = f"95 % interval [{evaluation.low:.4f}, {evaluation.high:.4f}] over {videos} videos"
     click.echo(
@@ -283,7 +238,7 @@ def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> N
         )
 
 
-def _print_tuned(mine: Evaluation, tuned: Evaluation, best: Thresholds) -> None:
+def _print_tuned(mine: Evaluation, tuned: Evaluation, best: Mapping[str, float]) -> None:
     from avaffect.cli.report import Reporter, print_table
 
     click.echo(
@@ -299,7 +254,7 @@ def _print_tuned(mine: Evaluation, tuned: Evaluation, best: Thresholds) -> None:
                 f"{tuned.parts[f'F1 {name}']:.4f}",
                 f"{mine.parts[f'F1 {name}']:.4f}",
             )
-            for name, limit in best.values.items()
+            for name, limit in best.items()
         ],
     )
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS, FORMATS
+from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.config import AnalysisConfig, FaceConfig, MediaConfig
 from avaffect.errors import UnknownNameError, UsageError
+from avaffect.predicting.writers.registry import DEFAULT_FORM, WRITERS
 
 if TYPE_CHECKING:
     from avaffect.training.run import DataConfig
@@ -19,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _FACES = FaceConfig()
 
 # Tests hold these to the registries, whose modules would make `--help` slow.
-DETECTORS = ("blazeface-full", "blazeface-back", "centerface", "mtcnn", "s3fd")
+DETECTORS = ("blazeface-full", "blazeface-back", "centerface", "s3fd")
 FRAME_MODELS = ("starter-1-face", "fer", "enet_b0_8_va_mtl", "mobilevit_va_mtl", "mbf_va_mtl")
 ENCODERS = ("efficientnet-lite0", "starter-2-face", *FRAME_MODELS)
 CLOCKS = ("frame", "media")
@@ -82,14 +83,14 @@ def _stack(options: list[Callable[[F], F]]) -> Callable[[F], F]:
 
 
 def format_option(function: F) -> F:
-    """The kind of challenge files that are written."""
+    """The form in which predictions are written, beside tables."""
     option = click.option(
         "--format",
         "form",
-        type=NameChoice(FORMATS, "format"),
-        default="files",
+        type=NameChoice(WRITERS, "format"),
+        default=DEFAULT_FORM,
         show_default=True,
-        help="files: a file a subject; single: one predictions.txt a task; mtl: one file.",
+        help="; ".join(f"{name}: {entry.says}" for name, entry in WRITERS.items()) + ".",
     )
     return option(function)
 

@@ -100,9 +100,9 @@ def predict(
     """Predict valence/arousal, expression and action units of every frame.
 
     Takes videos, or folders that `avaffect preprocess` wrote (by default ./avaffect_out). Writes
-    the challenge's file for each subject and task, tables/SUBJECT.parquet with everything, and
-    records/VIDEO.json with the whole configuration; of videos of one name in several folders, in
-    these folders (tables/P01/session1.parquet).
+    the challenge's file for each subject and task (or what --format says), tables/SUBJECT.parquet
+    with everything, and records/VIDEO.json with the whole configuration; of videos of one name in
+    several folders, in these folders (tables/P01/session1.parquet).
 
     The default model, starter-2, was not trained on Aff-Wild2, and is for research only: see
     `avaffect models card starter-2`. With --checkpoint a model of your own predicts.
@@ -118,13 +118,12 @@ def predict(
     """
     from avaffect.cli.report import Reporter, Row, run_all
     from avaffect.config import AudioConfig, PredictConfig
+    from avaffect.files.names import RECORDS
     from avaffect.models.device import choose_device
     from avaffect.predicting.batch import PredictBatch
-    from avaffect.predicting.outputs import RECORDS
     from avaffect.predicting.settings import parse_tasks, with_checkpoint, with_features
     from avaffect.predicting.sources import find_sources
     from avaffect.preprocessing.names import names_of
-    from avaffect.preprocessing.sound_file import only_sound
     from avaffect.progress import Notice
 
     if options["offline"]:
@@ -175,7 +174,7 @@ def predict(
                 outcome,
                 valued=done.valued,
                 faces_of=done.faces,
-                only_sound=not done.found and only_sound(source, config.analysis.media),
+                only_sound=not done.found and done.sound_only,
                 rotate=done.rotate,
             )
 

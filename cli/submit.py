@@ -13,7 +13,7 @@ from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.cli.options import NameChoice
 from avaffect.cli.words import as_options
 from avaffect.errors import UsageError
-from avaffect.labels import TASKS
+from avaffect.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from avaffect.challenge.rows import Fault

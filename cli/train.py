@@ -11,7 +11,8 @@ from click.core import ParameterSource
 
 from avaffect.cli.options import data_config, data_options, device_option
 from avaffect.errors import UsageError
-from avaffect.labels import TASKS
+from avaffect.tasks.kinds import Values
+from avaffect.tasks.registry import EXPR, TASKS, is_dimension
 
 if TYPE_CHECKING:
     from avaffect.cli.report import Reporter
@@ -96,7 +97,8 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
       avaffect train --resume -o run/
     """
     from avaffect.cli.report import Reporter
-    from avaffect.training.run import RUN, read_run, run
+    from avaffect.files.names import RUN
+    from avaffect.training.run import read_run, run
 
     if resume:
         _require_free(ctx)
@@ -203,13 +205,14 @@ def _scores(scores: dict[str, float]) -> list[str]:
     return [
         name
         for name in scores
-        if name in TASKS or name.startswith("va CCC") or name == "expr accuracy"
+        if name in TASKS or is_dimension(name) or name == f"{EXPR.name} accuracy"
     ]
 
 
 def _heading(name: str) -> str:
-    short = {"va": "CCC", "expr": "macro F1", "au": "mean F1", "expr accuracy": "accuracy"}
-    return short.get(name, name.removeprefix("va "))
+    if name in TASKS:
+        return Values.part if isinstance(TASKS[name], Values) else TASKS[name].measure
+    return name.partition(" ")[2] or name
 
 
 def _close(reporter: Reporter, config: RunConfig, result: RunResult, out: str) -> None:

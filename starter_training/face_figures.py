@@ -76,7 +76,9 @@ def main() -> None:
         (np.log(np.maximum(each[:, :8], FLOOR)).mean(axis=0), logits(each[:, 10:]).mean(axis=0))
         for each in resting
     ]
-    expression, units = (np.mean(column, axis=0, dtype=np.float64) for column in zip(*means, strict=True))
+    expression, units = (
+        np.mean(column, axis=0, dtype=np.float64) for column in zip(*means, strict=True)
+    )
     table = {}
     for unit in ACTION_UNITS:
         row = {
@@ -88,8 +90,10 @@ def main() -> None:
         options.out,
         {
             "resting": {
-                "log_probability": dict(zip(EXPRESSIONS, expression.round(4).tolist(), strict=True)),
-                "unit_logit": dict(zip(ACTION_UNITS, units.round(4).tolist(), strict=True)),
+                "log_probability": dict(
+                    zip(EXPRESSIONS, expression, strict=True)
+                ),
+                "unit_logit": dict(zip(ACTION_UNITS, units, strict=True)),
                 "pictures": sum(len(each) for each in resting),
             },
             "units": table,

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from fit_starter_va import CODES, DIMENSIONS, read_ratings
 from numpy.typing import NDArray
+from ratings import CODES, read_ratings
 
 from avaffect.files.atomic import write_json
 from avaffect.labels import EXPRESSIONS
+from avaffect.predictors.starter.valence_arousal import DIMENSIONS
 
 Array = NDArray[np.float64]
 # The rated pictures that were chosen at random, and the face set from the same source.

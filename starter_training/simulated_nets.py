@@ -14,8 +14,8 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from fit_starter_va import OTHER
 from numpy.typing import NDArray
+from ratings import OTHER
 
 from avaffect.labels import EXPRESSIONS
 

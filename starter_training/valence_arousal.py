@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fit_starter_va import FOLDS, OTHER, Ratings, chosen, errors, read_ratings
 from numpy.typing import NDArray
+from ratings import FOLDS, OTHER, Ratings, errors, read_ratings
 from simulated_nets import MIDDLE, NETS, NOISE, Net, Pictures, Seen, look
 
 from avaffect.files.atomic import write_json
@@ -84,18 +84,12 @@ def _by_plurality(seen: Seen) -> Callable[[Array], Array]:
     return lambda p: p @ weights
 
 
-def _by_votes(seen: Seen) -> Callable[[Array], Array]:
-    pictures = seen.pictures
-    return lambda p: chosen(eight(pictures.votes), pictures.means, eight(p))
-
-
 VALUE = "chosen: linear, bent for Neutral"
 VALUES: dict[str, Way] = {
     VALUE: _regression(terms),
     "linear": _regression(lambda p: p),
     "linear and all squares": _regression(lambda p: np.hstack([p, p**2])),
     "means by plurality": _by_plurality,
-    "starter-0's formula": _by_votes,
 }
 
 
@@ -317,8 +311,7 @@ def facts(folder: Path) -> dict[str, Any]:
             "values": {
                 "meaning": "means over 12 nets each of three accuracies, same folds; chosen: "
                 "the simplest without a great error on sure neutral faces (85 % and more), the "
-                "most frequent in video; it shrinks less than means by plurality and errs less "
-                "than starter-0's formula where a net is sure and wrong",
+                "most frequent in video; it shrinks less than means by plurality",
                 **compare_values(seen),
             },
             "intervals": {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE, AudioConfig
 from avaffect.media.ffmpeg import ffmpeg_binary
-from avaffect.sound.mfcc import audio_features
+from avaffect.sound.front_end import speech_features
 
 Sound = NDArray[np.float32]
 Rng = np.random.Generator
@@ -254,8 +254,8 @@ def finished(scenes: Sequence[Scene]) -> list[Scene]:
 def mel_rows(sound: Sound) -> NDArray[np.float16]:
     """The toolkit's 128 mel bands in decibels, 50 rows a second; the MFCC follow from them."""
     times = np.arange(-(-len(sound) // STEP)) / RATE_HZ
-    chunks = audio_features([sound], times, AudioConfig())
-    return np.concatenate([chunk.values[:, MFCC:] for chunk in chunks]).astype(np.float16)
+    chunks = speech_features([sound], times)
+    return np.concatenate([values[:, MFCC:] for values in chunks]).astype(np.float16)
 
 
 def load_take(data: bytes) -> Sound:

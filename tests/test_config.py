@@ -7,7 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from avaffect.config import AnalysisConfig, AudioConfig, FaceConfig, PredictConfig, fingerprint
+from avaffect.config import (
+    AnalysisConfig,
+    AudioConfig,
+    FaceConfig,
+    MediaConfig,
+    PredictConfig,
+    fingerprint,
+)
+from avaffect.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -26,11 +34,39 @@ from avaffect.config import AnalysisConfig, AudioConfig, FaceConfig, PredictConf
         (AudioConfig, {"normalise": "video"}),
         (AnalysisConfig, {"sound_rate": 0.5}),
         (AnalysisConfig, {"sound_rate": float("nan")}),
+        (FaceConfig, {"min_score": float("nan")}),
+        (FaceConfig, {"min_size": float("nan")}),
+        (FaceConfig, {"detect_every": 1.5}),
+        (FaceConfig, {"crop_size": "large" * 100}),
+        (AudioConfig, {"n_mels": 10**9}),
+        (AudioConfig, {"n_fft": 10**9}),
+        (MediaConfig, {"fps": float("inf")}),
+        (MediaConfig, {"rotate": 45}),
+        (PredictConfig, {"clock": "sun"}),
+        (PredictConfig, {"no_such_setting": 1}),
+        (AnalysisConfig, {"faces": {"crop_size": 8}}),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(kind, wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
+    (name,) = wrong
+    with pytest.raises(UsageError, match=rf"{kind.__name__}.*{name}") as raised:
         kind(**wrong)
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 250
+
+
+def test_a_change_is_checked_as_well():
+    with pytest.raises(UsageError, match="detect_every"):
+        replace(FaceConfig(), detect_every=0)
+
+
+def test_what_older_versions_saved_can_be_read():
+    """Values as JSON has them: lists for tuples, whole numbers for others."""
+    audio = {"n_mfcc": 40, "n_mels": 128, "n_fft": 2048, "mel_scale": "log", "normalise": "none"}
+    assert AudioConfig(**audio) == AudioConfig()
+    found = AnalysisConfig(sound_rate=50, encoders=["efficientnet-lite0"])
+    assert (found.sound_rate, found.encoders) == (50.0, ("efficientnet-lite0",))
+    assert AnalysisConfig(**json.loads(json.dumps(AnalysisConfig().to_dict()))) == AnalysisConfig()
 
 
 def test_the_whole_configuration_can_be_saved():

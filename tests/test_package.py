@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import configparser
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +27,13 @@ def test_importing_it_imports_nothing_heavy():
     code = "import sys, avaffect; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "torch", "cv2", "av", "pandas", "scipy"} & set(done.stdout.split())
+
+
+def test_setup_lists_every_folder() -> None:
+    root = Path(__file__).parents[1]
+    settings = configparser.ConfigParser()
+    settings.read(root / "setup.cfg", encoding="utf-8")
+    packages = root.glob("avaffect/**/__init__.py")
+    folders = {".".join(path.parent.relative_to(root).parts) for path in packages}
+    listed = set(settings["options"]["packages"].split())
+    assert listed == folders | {"avaffect.cli", "avaffect.models.cards"}

@@ -6,8 +6,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 BARE = {"ValueError", "TypeError", "KeyError", "IndexError", "RuntimeError", "Exception",
         "NotImplementedError", "AssertionError", "ArithmeticError"}  # fmt: skip
-# Where pydantic checks values it wants a ValueError, which `recipes.library` turns into ours.
-ALLOWED = {"avaffect/recipes/recipe.py", "avaffect/recipes/blocks.py",
+# Where pydantic checks values it wants a ValueError, which `checked` and `recipes.library` turn
+# into ours.
+ALLOWED = {"avaffect/config.py", "avaffect/recipes/recipe.py", "avaffect/recipes/blocks.py",
            "avaffect/recipes/training.py", "avaffect/recipes/ensemble.py"}  # fmt: skip
 
 

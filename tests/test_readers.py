@@ -48,7 +48,6 @@ from avaffect.media.frames import FrameReader
 from avaffect.media.sound import read_blocks
 from avaffect.media.stills import stills
 from avaffect.media.tracks import choose_track, pieces
-from avaffect.metrics.thresholds import Thresholds
 from avaffect.models.derived import _is_sealed
 from avaffect.models.session import OnnxNet, TfliteNet, read_bundle
 from avaffect.networks.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -61,7 +60,7 @@ from avaffect.predictors.joined import Joined
 from avaffect.recipes.ensemble import Average, load_ensemble
 from avaffect.recipes.library import change_recipe, load_recipe, parse_recipe, to_yaml
 from avaffect.sound.mfcc import audio_features
-from avaffect.store.folder import Folder, source_name
+from avaffect.store.prepared import Prepared, source_name
 from avaffect.store.provenance import provenance
 from avaffect.store.spool import Spool
 from avaffect.store.subject import SpooledSubject, SubjectFeatures
@@ -222,8 +221,8 @@ def template(task: str, edition: str) -> Callable[[Path], Any]:
 
 
 def read_folder(path: Path) -> None:
-    folder = Folder(path.parent)
-    folder.video(), folder.media(), folder.sound(), folder.ours(), source_name(path.parent)
+    folder = Prepared(path.parent)
+    _ = folder.video, folder.media, folder.sound, folder.ours(), source_name(path.parent)
     folder.require_free_for("b.mp4", "0")
     folder.finished("k")
     folder.subjects()
@@ -288,8 +287,6 @@ READERS = [
     Reader("folds.json", record({"version": 1, "method": "k-fold", "seed": 0,
                                  "folds": {"a": 0, "b": 1}}),
            lambda path: Folds.load(path, [])),
-    Reader("th.json", record({"thresholds": {"AU1": 0.5}, "tuned_on": ""}),
-           lambda path: Thresholds.load(path, "abaw5")),
     Reader("postprocess.json", lambda path: Postprocess().save(path.parent),
            lambda path: load_postprocess(path.parent)),
     Reader("joined.json",
@@ -309,7 +306,7 @@ READERS = [
     Reader("arrays.safetensors", make_store, read_store),
     Reader("preprocess.json", record(PREPARED), read_folder),
     Reader(".work/claims.json", lambda path: write_claims(path, ["features/a"]),
-           lambda path: (read_claims(path), Folder(path.parents[1]).ours())),
+           lambda path: (read_claims(path), Prepared(path.parents[1]).ours())),
     Reader("records/a.json", record(PREDICTED), read_outputs),
     Reader("known/a.parquet", make_table,
            lambda path: (known_subjects(path.parent, ["a"]), read_about(path))),

@@ -9,17 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from avaffect.errors import UnknownNameError, UsageError, setting
-from avaffect.labels import ACTION_UNITS, EXPRESSIONS, TASKS
+from avaffect.labels import ACTION_UNITS, EXPRESSIONS
+from avaffect.tasks.registry import AU, EXPR, TASKS, VA, task_named
 
+# The forms of text files that editions know; all forms are in `predicting.writers.registry`.
 FORMATS = ("files", "single", "mtl")
 DEFAULT_EDITION = "abaw10"
 
-_FIRST_FOLDERS = {"va": "VA_Set", "expr": "EXPR_Set", "au": "AU_Set"}
-_FOLDERS = {
-    "va": "VA_Estimation_Challenge",
-    "expr": "EXPR_Classification_Challenge",
-    "au": "AU_Detection_Challenge",
-}
+TRACKS = (VA.name, EXPR.name, AU.name)
+"""The challenge's own tasks, in the order of a multi-task row."""
+
+_FIRST_FOLDERS = {VA.name: "VA_Set", EXPR.name: "EXPR_Set", AU.name: "AU_Set"}
+_FOLDERS = {task: TASKS[task].folder for task in TRACKS}
 _ABAW1_ACTION_UNITS = ("AU1", "AU2", "AU4", "AU6", "AU12", "AU15", "AU20", "AU25")
 
 
@@ -33,7 +34,7 @@ class Edition:
             (one ``predictions.txt`` a task), ``mtl`` (one file with all tasks).
         expressions: names of the classes 0, 1, 2 ...
         action_units: names of the AU columns in order.
-        folders: the folder of each task's files.
+        folders: the folder of each track's files, see `folder`.
     """
 
     name: str
@@ -48,30 +49,32 @@ class Edition:
 
     def targets(self, task: str) -> tuple[str, ...]:
         """Names of what is labelled: the dimensions, the classes or the action units."""
-        names = {
-            "va": ("valence", "arousal"),
-            "expr": self.expressions,
-            "au": self.action_units,
-        }
-        return names[task]
+        own = {EXPR.name: self.expressions, AU.name: self.action_units}
+        return own[task] if task in own else task_named(task).targets
 
     def columns(self, task: str) -> int:
         """How many values a row holds. EXPR has one, though its header names every class."""
-        return {"va": 2, "expr": 1, "au": len(self.action_units)}[task]
+        return task_named(task).columns(len(self.targets(task)))
 
-    def au_indices(self) -> list[int]:
-        """Where each AU column stands in ``ACTION_UNITS``.
+    def folder(self, task: str) -> str:
+        """The folder of the task's files."""
+        return self.folders[task] if task in self.folders else task_named(task).folder
 
-        Raises:
-            UsageError: the edition has an action unit that is not predicted (AU20 of ABAW1).
-        """
-        unknown = [name for name in self.action_units if name not in ACTION_UNITS]
+    @property
+    def every_folder(self) -> tuple[str, ...]:
+        """The folders of all tasks."""
+        return tuple(self.folder(task) for task in TASKS)
+
+    def require_predicted(self, task: str) -> None:
+        """Raise UsageError if it labels what is not predicted (AU20 of ABAW1)."""
+        ours = task_named(task)
+        unknown = [name for name in self.targets(task) if name not in ours.targets]
         if unknown:
+            others = " or ".join(f'task="{other}"' for other in TRACKS if other != task)
             raise UsageError(
                 f"edition {self.name} has a column for {unknown[0]}, which is not predicted",
-                'choose task="va" or task="expr", or another edition for action units',
+                f"choose {others}, or another edition for {ours.title}",
             )
-        return [ACTION_UNITS.index(name) for name in self.action_units]
 
 
 EDITIONS = {
@@ -122,7 +125,7 @@ def edition_named(name: str) -> Edition:
     return EDITIONS[name]
 
 
-def check_choice(edition: str, form: str, tasks: tuple[str, ...] = TASKS) -> None:
+def check_choice(edition: str, form: str, tasks: tuple[str, ...] = TRACKS) -> None:
     """Raise unless predictions of ``tasks`` can be written in this edition's format.
 
     To be called before the long work, so that a wrong choice costs nothing.
@@ -133,8 +136,7 @@ def check_choice(edition: str, form: str, tasks: tuple[str, ...] = TASKS) -> Non
     """
     chosen = edition_named(edition)
     for task in tasks:
-        if task not in TASKS:
-            raise UnknownNameError("task", task, TASKS)
+        task_named(task)
     if form not in FORMATS:
         raise UnknownNameError("format", form, FORMATS)
     if form not in chosen.formats:
@@ -143,10 +145,10 @@ def check_choice(edition: str, form: str, tasks: tuple[str, ...] = TASKS) -> Non
             f"choose {setting('form', chosen.formats)}, or an edition that has it: "
             + ", ".join(e.name for e in EDITIONS.values() if form in e.formats),
         )
-    if form == "mtl" and set(tasks) != set(TASKS):
+    if form == "mtl" and set(tasks) != set(TRACKS):
         raise UsageError(
             "a multi-task file holds valence/arousal, expression and action units together",
             'choose task="all" with form="mtl"',
         )
-    if "au" in tasks:
-        chosen.au_indices()
+    for task in tasks:
+        chosen.require_predicted(task)

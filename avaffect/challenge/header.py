@@ -7,23 +7,14 @@ that nobody knows (``labels``, ``aus``) say nothing, and the position counts.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from avaffect.challenge.editions import Edition
 from avaffect.errors import UsageError
-from avaffect.labels import EXPRESSIONS
+from avaffect.tasks.kinds import Classes
+from avaffect.tasks.registry import AU, EXPR, VA, task_named
 
 MTL = "mtl"
-# Names that others write for ours.
-_SPELLINGS = {
-    "valence": "valence", "val": "valence", "v": "valence",
-    "arousal": "arousal", "aro": "arousal", "a": "arousal",
-}  # fmt: skip
-_UNIT = re.compile(r"au[\s_-]*0*([0-9]{1,3})(?:_[a-z]+)?")
-# Three letters tell the classes apart: Happy, Happiness, Sad, Sadness, Angry, Anger.
-_CLASSES = {name[:3].lower(): name for name in EXPRESSIONS}
-_CLASS_COLUMN = ("expression", "expr", "emotion")
 
 
 def column_order(header: Sequence[str], task: str, edition: Edition) -> list[int] | None:
@@ -41,8 +32,8 @@ def column_order(header: Sequence[str], task: str, edition: Edition) -> list[int
         UsageError: a known name stands where another is wanted, and the columns cannot be put in
             order.
     """
-    if task == "expr":
-        _check_classes(header)
+    if task != MTL and isinstance(ours := task_named(task), Classes):
+        _check_classes(header, ours.targets)
         return None
     wanted = _wanted(task, edition)
     known = [_known(name, task) for name in header]
@@ -70,28 +61,28 @@ def in_order(text: str, order: Sequence[int]) -> str:
 
 def _wanted(task: str, edition: Edition) -> tuple[str, ...]:
     if task == MTL:
-        return ("valence", "arousal", "expression", *edition.action_units)
+        return (*VA.targets, EXPR.heading, *edition.action_units)
     return edition.targets(task)
 
 
 def _known(name: str, task: str) -> str | None:
     """What a column is called here, None for a name that is not known."""
-    plain = name.strip().strip("\"'").lower()
-    found: dict[str, Callable[[], str | None]] = {
-        "va": lambda: _SPELLINGS.get(plain),
-        "au": lambda: f"AU{unit[1]}" if (unit := _UNIT.fullmatch(plain)) else None,
-        "expr": lambda: "expression" if plain in _CLASS_COLUMN else None,
-    }
-    each = (found[one]() for one in (found if task == MTL else (task,)))
+    each = (
+        one.target_named(name) for one in ((VA, AU, EXPR) if task == MTL else (task_named(task),))
+    )
     return next((one for one in each if one is not None), None)
 
 
-def _check_classes(header: Sequence[str]) -> None:
+def _check_classes(header: Sequence[str], classes: Sequence[str]) -> None:
     """Raise UsageError if the classes have other numbers than here."""
+    # Three letters tell expressions apart: Happy, Happiness, Sad, Sadness, Angry, Anger.
+    short = {name[:3].lower(): name for name in classes}
+    letters = 3 if len(short) == len(classes) else None
+    known = short if letters else {name.lower(): name for name in classes}
     for at, name in enumerate(header):
-        found = _CLASSES.get(name.strip().strip("\"'").lower()[:3])
-        if found is not None and (at >= len(EXPRESSIONS) or found != EXPRESSIONS[at]):
-            right = f"'{EXPRESSIONS[at]}' is" if at < len(EXPRESSIONS) else "there is none"
+        found = known.get(name.strip().strip("\"'").lower()[:letters])
+        if found is not None and (at >= len(classes) or found != classes[at]):
+            right = f"'{classes[at]}' is" if at < len(classes) else "there is none"
             raise UsageError(
                 f"the header says '{name.strip()[:40]}' for class {at}, which {right}: what the "
                 "numbers mean is not certain"

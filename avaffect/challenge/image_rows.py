@@ -19,7 +19,6 @@ from avaffect.challenge.header import in_order
 from avaffect.challenge.text import subject_file_name
 from avaffect.errors import FormatError, UsageError
 from avaffect.files.outside import MOST_ROWS, MOST_SUBJECTS, lines, reading
-from avaffect.labels import INVALID
 
 _IMAGE = re.compile(r"(.+)/([0-9]{1,9})\.(?:jpg|jpeg|png)")
 _LONGEST = 10_000
@@ -196,58 +195,3 @@ def check_subject(subject: str) -> None:
         raise UsageError(error.problem) from error
     if "," in subject or not subject.isprintable() or subject != subject.strip():
         raise UsageError(f"{subject[:60]!r} cannot stand in a list of images")
-
-
-def parse_va(texts: Sequence[str]) -> tuple[float, float]:
-    """Valence and arousal, each in [-1, 1]; -5 for both where one of them is -5.
-
-    Raises:
-        UsageError: something else.
-    """
-    if len(texts) != 2:
-        raise UsageError(f"{len(texts)} values where valence and arousal are expected")
-    values = []
-    for text in texts:
-        try:
-            value = float(text)
-        except ValueError:
-            raise UsageError(f"'{text[:40]}' is no number") from None
-        if not (-1 <= value <= 1 or value == INVALID["va"]):
-            raise UsageError(f"{value:g} lies outside [-1, 1] and is not -5")
-        values.append(value)
-    v, a = values
-    return (v, a) if INVALID["va"] not in values else (INVALID["va"], INVALID["va"])
-
-
-def parse_expr(text: str, classes: int) -> int:
-    """A class from 0 to ``classes`` - 1, or -1.
-
-    Raises:
-        UsageError: something else.
-    """
-    value = _whole(text)
-    if not -1 <= value < classes:
-        raise UsageError(f"{value} is no class from 0 to {classes - 1}")
-    return value
-
-
-def parse_au(texts: Sequence[str], units: int) -> tuple[int, ...]:
-    """``units`` values of 0, 1 or -1.
-
-    Raises:
-        UsageError: something else.
-    """
-    if len(texts) != units:
-        raise UsageError(f"{len(texts)} action units where {units} are expected")
-    values = tuple(_whole(text) for text in texts)
-    for value in values:
-        if value not in (-1, 0, 1):
-            raise UsageError(f"{value} is none of 0, 1 and -1")
-    return values
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise UsageError(f"'{text[:40]}' is no whole number") from None

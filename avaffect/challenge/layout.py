@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avaffect.challenge.editions import edition_named
-from avaffect.errors import InputNotFoundError, UnknownNameError, UsageError, boundary
-from avaffect.labels import SPLITS, TASKS
+from avaffect.errors import InputNotFoundError, UsageError, boundary
+from avaffect.files.names import RECORD, RECORDS, RUN
+from avaffect.labels import SPLITS
+from avaffect.tasks.registry import AU, EXPR, TASKS, VA, task_named
 
 _SPLIT_WORDS = {
     "train": "train",
@@ -31,15 +33,12 @@ _SPLIT_WORDS = {
     "testing": "test",
 }
 _TASK_WORDS = {
-    ("va",): "va",
-    ("valence", "arousal"): "va",
-    ("expr",): "expr",
-    ("expression",): "expr",
-    ("expressions",): "expr",
-    ("au",): "au",
-    ("aus",): "au",
-    ("action", "unit"): "au",
-    ("action", "units"): "au",
+    ("valence", "arousal"): VA.name,
+    ("expression",): EXPR.name,
+    ("expressions",): EXPR.name,
+    ("aus",): AU.name,
+    ("action", "unit"): AU.name,
+    ("action", "units"): AU.name,
     ("mtl",): "mtl",
     ("multi", "task"): "mtl",
 }
@@ -58,7 +57,7 @@ _LISTS = re.compile(
     re.I,
 )
 # What marks the folders that `train`, `predict` and `preprocess` write: no annotations.
-_OUTPUTS = ("run.json", "records", "preprocess.json")
+_OUTPUTS = (RUN, RECORDS, RECORD)
 _TYPICAL = "annotations/VA_Set/Training_Set or annotations/VA_Estimation_Challenge/Train_Set"
 
 
@@ -151,8 +150,7 @@ def annotation_files(root: Path, task: str, edition: str) -> dict[str, dict[str,
             for example, or a subject in two splits.
     """
     edition_named(edition)
-    if task not in TASKS:
-        raise UnknownNameError("task", task, TASKS)
+    task_named(task)
     folders = [one for one in split_folders(root) if one.task == task]
     if not folders:
         raise InputNotFoundError(
@@ -253,7 +251,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, tuple[_Part, ...]]]:
 
 def _task(name: str) -> str | None:
     words = _words(name)
-    for first, task in _TASK_WORDS.items():
+    for first, task in ({_words(task): task for task in TASKS} | _TASK_WORDS).items():
         if words[: len(first)] == first and set(words[len(first) :]) <= _MORE_WORDS:
             return task
     return None

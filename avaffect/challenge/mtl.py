@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from avaffect.challenge.editions import DEFAULT_EDITION, edition_named
 from avaffect.challenge.header import MTL, column_order
-from avaffect.challenge.image_rows import check_subject, parse_au, parse_expr, parse_va, read_rows
-from avaffect.challenge.text import VA_DECIMALS
+from avaffect.challenge.image_rows import check_subject, read_rows
 from avaffect.errors import UsageError
 from avaffect.files.atomic import atomic_path
-from avaffect.labels import ACTION_UNITS, EXPRESSIONS, INVALID
+from avaffect.labels import ACTION_UNITS, EXPRESSIONS
+from avaffect.tasks.registry import AU, EXPR, VA
 
 COLUMNS = ("image", "valence", "arousal", "expression", *ACTION_UNITS)
 _HINT = f"a multi-task file has one header line and then rows of {','.join(COLUMNS[:4])},12 AU"
@@ -54,9 +54,10 @@ class MtlSubject:
         rows = len(self.frames)
         wanted: dict[str, tuple[Any, tuple[int, ...]]] = {
             "frames": (np.int64, (rows,)),
-            "va": (np.float64, (rows, 2)),
-            "expr": (np.int64, (rows,)),
-            "au": (np.int64, (rows, len(ACTION_UNITS))),
+            **{
+                task.name: (task.row_dtype, task.shape(rows, len(task.targets)))
+                for task in (VA, EXPR, AU)
+            },
         }
         for name, (dtype, shape) in wanted.items():
             values = getattr(self, name)
@@ -64,7 +65,7 @@ class MtlSubject:
                 raise UsageError(f"'{name}' of '{self.subject}' is {values.dtype} {values.shape}")
         if rows and (self.frames[0] < 1 or (np.diff(self.frames) <= 0).any()):
             raise UsageError(f"frames of '{self.subject}' do not rise from 1 on")
-        invalid = self.va == INVALID["va"]
+        invalid = self.va == VA.invalid
         if (invalid[:, 0] != invalid[:, 1]).any() or not (invalid | (np.abs(self.va) <= 1)).all():
             raise UsageError(f"'va' of '{self.subject}' is neither in [-1, 1] nor -5 in both")
         if not ((self.expr >= -1) & (self.expr < len(EXPRESSIONS))).all():
@@ -91,7 +92,7 @@ def read_mtl(path: Path) -> dict[str, MtlSubject]:
             message names file and line.
     """
     # There are a few thousand patterns of action units in a hundred thousand rows.
-    known: dict[str, tuple[int, ...]] = {}
+    known: dict[str, list[float]] = {}
 
     def parse(text: str) -> tuple[float, ...]:
         fields = text.split(",", 3)
@@ -99,10 +100,10 @@ def read_mtl(path: Path) -> dict[str, MtlSubject]:
             raise UsageError(f"{len(fields) + 1} values where {len(COLUMNS)} are expected")
         valence, arousal, expression, units = fields
         if units not in known:
-            known[units] = parse_au(units.split(","), len(ACTION_UNITS))
+            known[units] = AU.parse(units.split(","), len(ACTION_UNITS))
         return (
-            *parse_va((valence, arousal)),
-            parse_expr(expression, len(EXPRESSIONS)),
+            *VA.whole(VA.parse((valence, arousal), len(VA.targets))),
+            *EXPR.parse((expression,), len(EXPRESSIONS)),
             *known[units],
         )
 
@@ -140,11 +141,10 @@ def write_mtl(path: Path, subjects: Iterable[MtlSubject]) -> None:
             if one.subject in written:
                 raise UsageError(f"two subjects are called '{one.subject}'", "rename one of them")
             written.add(one.subject)
-            columns = (one.frames.tolist(), one.va.tolist(), one.expr.tolist(), one.au.tolist())
+            columns = (VA.text(one.va), EXPR.text(one.expr), AU.text(one.au))
             file.writelines(
-                f"{one.subject}/{frame:05d}.jpg,{_va_text(v)},{_va_text(a)},{expr},"
-                f"{','.join(map(str, au))}\n"
-                for frame, (v, a), expr, au in zip(*columns, strict=True)
+                f"{one.subject}/{frame:05d}.jpg,{','.join(row)}\n"
+                for frame, *row in zip(one.frames.tolist(), *columns, strict=True)
             )
         # Before the rename, so that a full disk is noticed in time.
         file.flush()
@@ -152,9 +152,3 @@ def write_mtl(path: Path, subjects: Iterable[MtlSubject]) -> None:
 
 def _order(header: list[str]) -> list[int] | None:
     return column_order(header, MTL, edition_named(DEFAULT_EDITION))
-
-
-def _va_text(value: float) -> str:
-    # Adding zero turns -0.0 into 0.0.
-    rounded = round(value, VA_DECIMALS) + 0.0
-    return "-5" if value == INVALID["va"] else f"{rounded:.{VA_DECIMALS}f}"

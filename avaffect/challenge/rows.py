@@ -24,7 +24,9 @@ from avaffect.challenge.templates import (
 )
 from avaffect.errors import UsageError
 from avaffect.files.outside import MOST_ROWS
-from avaffect.labels import INVALID
+from avaffect.tasks.kinds import Values
+from avaffect.tasks.registry import AU, EXPR, TASKS, VA, task_named
+from avaffect.tasks.task import Task
 
 ADVICE = {
     "missing file": "predict this track too; `avaffect submit` makes the file",
@@ -58,7 +60,6 @@ KEPT_PER_KIND = 100
 MOST_FAULTS = 200_000
 MOST_TEXT_BYTES = 256 << 20
 _NUMBER = r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-_VA = re.compile(rf"{_NUMBER},{_NUMBER}")
 _ONE = re.compile(_NUMBER)
 
 
@@ -132,15 +133,19 @@ def value_check(task: str, edition: str) -> ValueCheck:
     `BadValuesError` unless the values are plain numbers, as many as wanted and in range.
     """
     width = columns(edition, task)
-    classes = len(edition_named(edition).expressions)
-    whole = {"expr": range(classes), "au": range(2)}
+    chosen = edition_named(edition)
+    ranges = {
+        name: range(len(chosen.targets(name)) if one.flat else 2)
+        for name, one in TASKS.items()
+        if not isinstance(one, Values)
+    }
     # Few classes and patterns of action units in a million rows; only good ones are kept.
     known: dict[tuple[str, str], bool] = {}
 
     def check_whole(name: str, text: str) -> bool:
         missing = known.get((name, text))
         if missing is None:
-            missing = known[name, text] = _check_whole(text, whole[name])
+            missing = known[name, text] = _check_whole(text, ranges[name])
         return missing
 
     def check_columns(text: str) -> None:
@@ -154,31 +159,35 @@ def value_check(task: str, edition: str) -> ValueCheck:
             missing = check_whole(task, text)
         return missing
 
-    def check_va(text: str) -> bool:
-        match = _VA.fullmatch(text)
-        if match is not None and -1 <= float(match[1]) <= 1 and -1 <= float(match[2]) <= 1:
-            return False
+    def check_values(text: str) -> bool:
         check_columns(text)
-        return _check_va(text)
+        return _check_values(text, values)
 
     def check_mtl(text: str) -> bool:
         check_columns(text)
         valence, arousal, expression, units = text.split(",", 3)
-        missing = _check_va(f"{valence},{arousal}")
-        return missing | check_whole("expr", expression) | check_whole("au", units)
+        missing = _check_values(f"{valence},{arousal}", VA)
+        return missing | check_whole(EXPR.name, expression) | check_whole(AU.name, units)
 
-    return {"va": check_va, MTL: check_mtl}.get(task, check_one)
+    if task == MTL:
+        return check_mtl
+    values = task_named(task)
+    return check_values if isinstance(values, Values) else check_one
 
 
-def _check_va(text: str) -> bool:
-    match = _VA.fullmatch(text)
-    if match is None:
-        raise _no_number(next(one for one in text.split(",") if not _ONE.fullmatch(one)))
+def _check_values(text: str, task: Task) -> bool:
+    """Whether one of the numbers is the marker for no prediction."""
+    fields = text.split(",")
+    for one in fields:
+        if not _ONE.fullmatch(one):
+            raise _no_number(one)
     missing = False
-    for value in (float(match[1]), float(match[2])):
-        if not -1 <= value <= 1:
-            if value != INVALID["va"]:
-                raise BadValuesError("range", f"{value:g} lies outside [-1, 1]")
+    for value in map(float, fields):
+        if not task.low <= value <= task.high:
+            if value != task.invalid:
+                raise BadValuesError(
+                    "range", f"{value:g} lies outside [{task.low:g}, {task.high:g}]"
+                )
             missing = True
     return missing
 
@@ -213,7 +222,7 @@ def _why_columns(text: str, task: str, width: int) -> str:
     if not text.strip(", "):
         return "there is no value behind the image (a row of the template, not filled in)"
     given = text.count(",") + 1
-    if task == "expr":
+    if task != MTL and task_named(task).flat:
         return (
             f"{given} values where one class number is wanted: the header names every class, but "
             "a row has one value (not one a class)"

@@ -8,7 +8,7 @@ look like any others.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from avaffect.challenge.editions import edition_named
 from avaffect.challenge.header import column_order
-from avaffect.challenge.image_rows import parse_au, parse_expr, parse_va, read_rows
-from avaffect.errors import UnknownNameError, UsageError
-from avaffect.labels import INVALID, TASKS
+from avaffect.challenge.image_rows import read_rows
+from avaffect.tasks.kinds import Values
+from avaffect.tasks.registry import task_named
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,27 +58,19 @@ def read_single(path: Path, task: str, edition: str) -> dict[str, SingleSubject]
         FormatError: a line that does not fit, or two rows that contradict each other; the
             message names file and line.
     """
-    if task not in TASKS:
-        raise UnknownNameError("task", task, TASKS)
-    chosen = edition_named(edition)
-    width = chosen.columns(task)
-    none = (float(INVALID[task]),) * width
-    classes = len(chosen.expressions)
-    parsers: dict[str, Callable[[list[str]], Sequence[float]]] = {
-        "va": parse_va,
-        "expr": lambda texts: (parse_expr(_only(texts), classes),),
-        "au": lambda texts: parse_au(texts, width),
-    }
+    ours, chosen = task_named(task), edition_named(edition)
+    width = len(chosen.targets(task))
+    none = (float(ours.invalid),) * chosen.columns(task)
     known: dict[str, Sequence[float]] = {}
 
     def parse(text: str) -> Sequence[float]:
         if not text.strip(", "):
             return none
-        if task == "va":
-            return parsers[task](text.split(","))
+        if isinstance(ours, Values):
+            return ours.whole(ours.parse(text.split(","), width))
         # Few classes and patterns of action units in a million rows.
         if text not in known:
-            known[text] = parsers[task](text.split(","))
+            known[text] = ours.parse(text.split(","), width)
         return known[text]
 
     hint = f"a predictions.txt of {edition} has the header 'image_location,{chosen.header(task)}'"
@@ -90,15 +82,7 @@ def read_single(path: Path, task: str, edition: str) -> dict[str, SingleSubject]
         lambda header: column_order(header, task, chosen),
     )
     for subject, rows in found.items():
-        labels: NDArray[np.float64] | NDArray[np.int64] = rows.values
-        if task != "va":
-            labels = rows.values.astype(np.int64)
-        labels = labels[:, 0] if task == "expr" else labels
+        labels = rows.values.astype(ours.row_dtype)
+        labels = labels[:, 0] if ours.flat else labels
         result[subject] = SingleSubject(subject, rows.frames, labels, rows.repeated)
     return result
-
-
-def _only(texts: list[str]) -> str:
-    if len(texts) != 1:
-        raise UsageError(f"{len(texts)} values where one class is expected")
-    return texts[0]

@@ -92,7 +92,7 @@ class Wish:
     @property
     def top(self) -> str:
         """The folder in the zip: ABAW1 has one."""
-        return edition_named(self.edition).folders[self.task] if self.edition == "abaw1" else ""
+        return edition_named(self.edition).folder(self.task) if self.edition == "abaw1" else ""
 
     def reader(self, faults: Faults, *, strict: bool) -> RowReader:
         """What reads its files."""
@@ -144,8 +144,8 @@ def find_predictions(path: Path, wish: Wish) -> tuple[bool, dict[str, Path]]:
         raise InputNotFoundError(f"there is no file or folder '{path}'", "check the path")
     folders = ["MTL_Challenge"]
     if wish.task != MTL:
-        own = edition_named(wish.edition).folders[wish.task]
-        folders = [own, *(one.folders[wish.task] for one in EDITIONS.values())]
+        own = edition_named(wish.edition).folder(wish.task)
+        folders = [own, *(one.folder(wish.task) for one in EDITIONS.values())]
     names = (
         [SINGLE_FILE["mtl"], SINGLE_FILE["single"]] if wish.task == MTL else ["predictions.txt"]
     )

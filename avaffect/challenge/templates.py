@@ -24,11 +24,11 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.challenge.editions import edition_named
+from avaffect.challenge.editions import TRACKS, edition_named
 from avaffect.challenge.image_rows import check_subject, parse_image
 from avaffect.errors import FormatError, UnknownNameError, UsageError, boundary
 from avaffect.files.outside import LONGEST_LINE, MOST_SUBJECTS, reading, require_rows
-from avaffect.labels import ACTION_UNITS, TASKS
+from avaffect.tasks.registry import TASKS
 
 MTL = "mtl"
 SINGLE_FILE = {"single": "predictions.txt", "mtl": "MTL_predictions.txt"}
@@ -74,7 +74,7 @@ def submission_header(edition: str, task: str) -> str:
 def columns(edition: str, task: str) -> int:
     """How many values a row has behind the image."""
     chosen = edition_named(edition)
-    names = TASKS if task == MTL else (task,)
+    names = TRACKS if task == MTL else (task,)
     return sum(chosen.columns(name) for name in names)
 
 
@@ -291,7 +291,7 @@ def _check_task(path: Path, header: str, row: str, task: str, edition: str) -> N
     """Raise UsageError if the header or the dummy values are another task's."""
     values = row.partition(",")[2].strip(", ")
     width = len(values.split(",")) if values else 0
-    by_width = {columns(edition, name): name for name in (*TASKS, MTL)}
+    by_width = {columns(edition, name): name for name in (*TASKS, MTL, task)}
     says = _task_of(header) or by_width.get(width, "") or ("something else" if width else "")
     if says and says != task:
         raise UsageError(
@@ -309,12 +309,9 @@ def _check_task(path: Path, header: str, row: str, task: str, edition: str) -> N
 def _task_of(header: str) -> str:
     """The task whose columns a list's header names, empty if it names none."""
     names = {name.strip() for name in header.split(",")}
-    va = "valence" in names
-    if va and names & {"expression", "aus"}:
+    if "valence" in names and names & {"expression", "aus"}:
         return MTL
-    return (
-        "va" if va else "expr" if "Neutral" in names else "au" if names & {*ACTION_UNITS} else ""
-    )
+    return next((task for task, one in TASKS.items() if names & {*one.targets}), "")
 
 
 def _read_images(file: BinaryIO, *, skip: bool) -> tuple[tuple[str, ...], NDArray[np.int64]]:

@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from avaffect.challenge.editions import (
     DEFAULT_EDITION,
+    TRACKS,
     Edition,
     check_choice,
     edition_named,
 )
 from avaffect.challenge.header import column_order
-from avaffect.errors import AvaffectError, FormatError, UnknownNameError, UsageError
+from avaffect.errors import AvaffectError, FormatError, UsageError
 from avaffect.files.atomic import atomic_path
 from avaffect.files.outside import lines, reading
-from avaffect.labels import INVALID, TASKS
+from avaffect.tasks.registry import task_named
+from avaffect.tasks.task import Task
 
-# Labels have three decimals; the fourth keeps the rounding error (5e-5) out of them.
-VA_DECIMALS = 4
 _CHUNK = 8192
 _MOST_KNOWN = 100_000
 _LONGEST_NAME = 240
@@ -42,22 +42,11 @@ class SubjectLabels(Protocol):
         """The subject's name, e.g. ``video_left``."""
 
     @property
-    def va(self) -> NDArray[np.float32] | None:
-        """[N, 2] valence and arousal, NaN rows where there is none."""
+    def tasks(self) -> tuple[str, ...]:
+        """What is predicted of it."""
 
-    @property
-    def expr(self) -> NDArray[np.float32] | None:
-        """[N, 8] probabilities of the expressions."""
-
-    @property
-    def au(self) -> NDArray[np.float32] | None:
-        """[N, 12] scores of the action units, 0..1."""
-
-    def expression_ids(self, classes: int = 8) -> NDArray[np.int64]:
-        """[N] best of the first ``classes`` expressions, -1 for none."""
-
-    def au_presence(self, threshold: float = 0.5) -> NDArray[np.int64]:
-        """[N, 12] 1 present, 0 absent, -1 for none."""
+    def labels(self, task: str, targets: Sequence[str]) -> NDArray[Any]:
+        """What the values of some of the task's targets come to, see `tasks.task.Task.decide`."""
 
 
 def subject_file_name(subject: str) -> str:
@@ -106,19 +95,13 @@ def labels_of(
     Raises:
         UsageError: the model does not predict the task, or the edition has an unknown AU.
     """
-    chosen = edition_named(edition)
-    values = getattr(prediction, _known(task))
-    if values is None:
+    chosen, ours = edition_named(edition), task_named(task)
+    if task not in prediction.tasks:
         raise UsageError(
             f"the model does not predict '{task}'", "choose another task or another model"
         )
-    if task == "expr":
-        return prediction.expression_ids(len(chosen.expressions))
-    if task == "au":
-        return prediction.au_presence()[:, chosen.au_indices()]
-    labels = np.clip(values.astype(np.float64), -1.0, 1.0)
-    labels[np.isnan(labels)] = INVALID["va"]
-    return labels
+    chosen.require_predicted(task)
+    return ours.to_rows(prediction.labels(task, chosen.targets(task)))
 
 
 def write_challenge(
@@ -130,7 +113,7 @@ def write_challenge(
         UsageError: see `labels_of` and `subject_file_name`.
         OutputError: the file cannot be written.
     """
-    folder = edition_named(edition).folders[_known(task)]
+    folder = edition_named(edition).folder(task)
     path = Path(out_dir) / folder / subject_file_name(prediction.subject)
     write_annotations(path, labels_of(prediction, task, edition), task, edition)
     return path
@@ -144,8 +127,8 @@ def write_annotations(
 ) -> None:
     """Write labels, coded as in `labels_of`, as one subject's file."""
     with atomic_path(path) as temporary, _open_text(temporary) as file:
-        file.write(edition_named(edition).header(_known(task)) + "\n")
-        for rows in _rows(labels, task):
+        file.write(edition_named(edition).header(task) + "\n")
+        for rows in _rows(labels, task_named(task)):
             file.write("".join(row + "\n" for row in rows))
 
 
@@ -178,7 +161,8 @@ class SingleFileWriter:
             )
         self._subjects.add(subject)
         labels = [labels_of(prediction, task, self._edition) for task in self._tasks]
-        parts = [_rows(values, task) for values, task in zip(labels, self._tasks, strict=True)]
+        tasks = map(task_named, self._tasks)
+        parts = [_rows(values, task) for values, task in zip(labels, tasks, strict=True)]
         frame = 0
         for chunks in zip(*parts, strict=True):
             lines = []
@@ -205,9 +189,9 @@ def open_single(
     tasks: tuple[str, ...]
     if task == "mtl":
         check_choice(edition, "mtl")
-        header, tasks = "image,valence,arousal,expression,aus", TASKS
+        header, tasks = "image,valence,arousal,expression,aus", TRACKS
     else:
-        check_choice(edition, "single", (_known(task),))
+        check_choice(edition, "single", (task,))
         header, tasks = f"image_location,{edition_named(edition).header(task)}", (task,)
     with atomic_path(path) as temporary, _open_text(temporary) as file:
         file.write(header + "\n")
@@ -220,16 +204,7 @@ def single_path(out_dir: Path, task: str, edition: str = DEFAULT_EDITION) -> Pat
     """Where the single file of a task (or ``mtl``) belongs."""
     if task == "mtl":
         return Path(out_dir) / "MTL_Challenge" / "MTL_predictions.txt"
-    return Path(out_dir) / edition_named(edition).folders[_known(task)] / "predictions.txt"
-
-
-def write_single(
-    predictions: Iterable[SubjectLabels], task: str, path: Path, edition: str = DEFAULT_EDITION
-) -> None:
-    """Write all subjects to one file; see `open_single`."""
-    with open_single(path, task, edition) as writer:
-        for prediction in predictions:
-            writer.add(prediction)
+    return Path(out_dir) / edition_named(edition).folder(task) / "predictions.txt"
 
 
 def read_annotations(
@@ -261,12 +236,11 @@ def read_annotations(
         FormatError: a line that does not fit, or a header that names other columns; the message
             names file and line.
     """
-    chosen = edition_named(edition)
-    parse = {"va": _parse_va, "expr": _parse_expr, "au": _parse_au}[_known(task)]
+    chosen, ours = edition_named(edition), task_named(task)
     path = Path(path)
-    columns = chosen.columns(task)
-    invalid = [INVALID[task]] * columns
-    values: array[Any] = array("d" if task == "va" else "q")
+    columns, width = chosen.columns(task), len(chosen.targets(task))
+    invalid = [ours.invalid] * columns
+    values: array[Any] = array("q" if ours.row_dtype == "int64" else "d")
     # Labels repeat from frame to frame: most lines are known already.
     known: dict[bytes, _Row] = {}
     order: Sequence[int] | None = None
@@ -306,7 +280,7 @@ def read_annotations(
                         raise UsageError(f"{len(fields)} values where {columns} are expected")
                     if order is not None:
                         fields = [fields[at] for at in order]
-                    row = parse(fields, chosen)
+                    row = ours.parse(fields, width)
                     if len(known) < _MOST_KNOWN:
                         known[raw] = row
                     values.extend(row)
@@ -314,37 +288,17 @@ def read_annotations(
                     wrong(number, error)
         except UsageError as error:  # of the lines themselves
             raise _misfit(path, number + 1, error, chosen, task) from error
-    if task == "va":
-        return np.array(values, np.float64).reshape(-1, 2)
-    return np.array(values, np.int64).reshape((-1,) if task == "expr" else (-1, columns))
-
-
-def _known(task: str) -> str:
-    if task not in TASKS:
-        raise UnknownNameError("task", task, TASKS)
-    return task
+    return np.array(values, ours.row_dtype).reshape(ours.shape(-1, columns))
 
 
 def _open_text(path: Path) -> IO[str]:
     return path.open("w", encoding="utf-8", newline="\n")
 
 
-def _rows(labels: NDArray[np.float64] | NDArray[np.int64], task: str) -> Iterator[list[str]]:
+def _rows(labels: NDArray[np.float64] | NDArray[np.int64], task: Task) -> Iterator[list[str]]:
     """The rows as text without line ends, some thousand at a time."""
     for start in range(0, len(labels), _CHUNK):
-        chunk = labels[start : start + _CHUNK]
-        if task == "va":
-            # Adding zero turns -0.0 into 0.0.
-            values = (np.round(chunk, VA_DECIMALS) + 0.0).tolist()
-            yield [f"{_va_text(v)},{_va_text(a)}" for v, a in values]
-        elif task == "expr":
-            yield [str(value) for value in chunk.tolist()]
-        else:
-            yield [",".join(map(str, row)) for row in chunk.tolist()]
-
-
-def _va_text(value: float) -> str:
-    return "-5" if value == INVALID["va"] else f"{value:.{VA_DECIMALS}f}"
+        yield task.text(labels[start : start + _CHUNK])
 
 
 def _check_header(fields: list[str]) -> None:
@@ -353,37 +307,6 @@ def _check_header(fields: list[str]) -> None:
     except ValueError:
         return
     raise UsageError("numbers where the header is expected")
-
-
-def _number(kind: type[int] | type[float], text: str) -> float:
-    try:
-        return kind(text)
-    except ValueError:
-        name = "whole number" if kind is int else "number"
-        raise UsageError(f"'{text[:40]}' is no {name}") from None
-
-
-def _parse_va(fields: list[str], edition: Edition) -> list[float]:
-    values = [_number(float, text) for text in fields]
-    for value in values:
-        if not (-1 <= value <= 1 or value == INVALID["va"]):
-            raise UsageError(f"{value:g} lies outside [-1, 1] and is not -5")
-    return values
-
-
-def _parse_expr(fields: list[str], edition: Edition) -> list[float]:
-    value = _number(int, fields[0])
-    if not -1 <= value < len(edition.expressions):
-        raise UsageError(f"{value} is no class from 0 to {len(edition.expressions) - 1}")
-    return [value]
-
-
-def _parse_au(fields: list[str], edition: Edition) -> list[float]:
-    values = [_number(int, text) for text in fields]
-    for value in values:
-        if value not in (-1, 0, 1):
-            raise UsageError(f"{value} is none of 0, 1 and -1")
-    return values
 
 
 def _misfit(

@@ -15,22 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.challenge.editions import DEFAULT_EDITION, Edition, edition_named
+from avaffect.challenge.editions import DEFAULT_EDITION, TRACKS, Edition, edition_named
 from avaffect.challenge.layout import annotation_files, mtl_files, source_video
 from avaffect.challenge.mtl import MtlSubject, read_mtl
 from avaffect.challenge.text import read_annotations
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import FeatureError, InputNotFoundError, UsageError, boundary
-from avaffect.labels import INVALID, SPLITS, TASKS
+from avaffect.files.names import CROPS
+from avaffect.labels import SPLITS
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
-from avaffect.store.pictures import (
-    CROPS,
-    PictureFolder,
-    WithPictures,
-    open_features,
-    side_of,
-)
+from avaffect.store.pictures import PictureFolder, WithPictures, open_features, side_of
 from avaffect.store.prepared import prepared_in
+from avaffect.tasks.registry import TASKS
 
 Labels = NDArray[Any]
 Features = WithPictures | PictureFolder
@@ -118,10 +114,7 @@ def coded(rows: Labels, task: str) -> Labels:
     Returns:
         va: float32 [N, 2], NaN in both where one is -5; expr: int64 [N]; au: int8 [N, K].
     """
-    if task == "va":
-        invalid = (rows == INVALID["va"]).any(axis=1, keepdims=True)
-        return np.where(invalid, np.nan, rows).astype(np.float32)
-    return rows.astype(np.int64 if task == "expr" else np.int8)
+    return TASKS[task].from_rows(rows)
 
 
 def fitted(labels: Labels, frames: int) -> Labels:
@@ -238,14 +231,14 @@ def load_mtl(root: Path, features: Path, on_event: EventCallback = ignore_events
         there = listed.frames <= features.frames
         loader.beyond += int((~there).sum())
         found = {}
-        for task in TASKS:
+        for task in TRACKS:
             values = coded(getattr(listed, task), task)[there]
             found[task] = _invalid(values, features.frames)
             found[task][listed.frames[there] - 1] = values
         return features, found
 
-    about = {"layout": "mtl", "tasks": list(TASKS), "edition": _MTL_EDITION}
-    return loader.load(labels, targets_of(edition_named(_MTL_EDITION), TASKS), about, root)
+    about = {"layout": "mtl", "tasks": list(TRACKS), "edition": _MTL_EDITION}
+    return loader.load(labels, targets_of(edition_named(_MTL_EDITION), TRACKS), about, root)
 
 
 class _Loader:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS, edition_named
+from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS, TRACKS, edition_named
 from avaffect.challenge.layout import annotation_files, mtl_files, source_video, split_folders
 from avaffect.challenge.mtl import read_mtl
 from avaffect.challenge.text import read_annotations
@@ -37,8 +37,9 @@ from avaffect.errors import (
     boundary,
     setting,
 )
-from avaffect.labels import TASKS
 from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.tasks.kinds import Values
+from avaffect.tasks.registry import TASKS
 
 KINDS = (*TASKS, "mtl")
 BINS = ("fewer", "-1", "0", "+1", "+2", "more")
@@ -244,7 +245,7 @@ class _Survey:
                 self._wrong += 1
                 self._errors.append(error.problem)
                 continue
-            for task in TASKS:
+            for task in TRACKS:
                 labels = [coded(getattr(one, task), task) for one in subjects.values()]
                 self._add("mtl", task, split, list(subjects), labels)
             repeated = sum(one.repeated for one in subjects.values())
@@ -306,7 +307,7 @@ class _Survey:
         targets = edition.targets(task)
         whole = np.concatenate(labels) if labels else coded(np.zeros((0, len(targets))), task)
         known = is_valid(task, whole)
-        valid = known if task == "expr" else known.any(axis=1)
+        valid = known if known.ndim == 1 else known.any(axis=1)
         self._parts.append(
             Part(
                 kind,
@@ -330,7 +331,7 @@ class _Survey:
                 self.reasons.append(f"{what}: nothing is annotated for training")
             elif not train.labelled:
                 self.reasons.append(f"{what}: no frame for training has a label")
-            elif task != "va":
+            elif not isinstance(TASKS[task], Values):
                 absent = [name for name, of in train.values.items() if not of["count"]]
                 if absent:
                     self.warnings.append(f"{what}: never seen in training: {', '.join(absent)}")
@@ -424,8 +425,9 @@ def _values(
     """What is known of each target, see `Part`; ``labels`` are coded as in a `Clip`."""
     found: dict[str, dict[str, float | None]] = {}
     for at, target in enumerate(targets):
-        values = labels if task == "expr" else labels[:, at]
-        if task == "va":
+        flat = TASKS[task].flat
+        values = labels if flat else labels[:, at]
+        if isinstance(TASKS[task], Values):
             known = values[~np.isnan(values)].astype(np.float64)
             found[target] = dict.fromkeys(("mean", "sd", "min", "max"))
             if len(known):
@@ -437,7 +439,7 @@ def _values(
                 }
         else:
             whole = int((values >= 0).sum())
-            count = int((values == (at if task == "expr" else 1)).sum())
+            count = int((values == (at if flat else 1)).sum())
             found[target] = {"count": count, "share": count / whole if whole else None}
     return found
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from avaffect.arrays import ArrayRecord
 from avaffect.errors import UsageError
 from avaffect.files.tensors import Array, ArraySpec
-from avaffect.labels import SPLITS, TASKS
+from avaffect.labels import SPLITS
+from avaffect.tasks.registry import TASKS
 
 INVALID_CLASS = -1
 
@@ -70,18 +71,15 @@ class Clip(ArrayRecord):
         for task, labels in self.labels.items():
             if task not in TASKS:
                 raise UsageError(f"'{task}' is none of {', '.join(TASKS)}")
-            dtype, dims = _KINDS[task]
-            if labels.dtype != dtype or labels.ndim != dims or len(labels) != self.frames:
+            ours = TASKS[task]
+            dims = len(ours.shape(0, 0))
+            if labels.dtype != ours.dtype or labels.ndim != dims or len(labels) != self.frames:
                 raise UsageError(
                     f"labels '{task}' of '{self.name}' are {labels.dtype} {labels.shape} for "
                     f"{self.frames} frames"
                 )
-        if "va" in self.labels:
-            known = self.labels["va"][~np.isnan(self.labels["va"])]
-            if known.size and np.abs(known).max() > 1:
-                raise UsageError(f"labels 'va' of '{self.name}' leave [-1, 1]")
-        if "au" in self.labels and not np.isin(self.labels["au"], (-1, 0, 1)).all():
-            raise UsageError(f"labels 'au' of '{self.name}' are not 0, 1 or -1")
+            if fault := ours.fault(labels):
+                raise UsageError(f"labels '{task}' of '{self.name}' {fault}")
 
     @property
     def frames(self) -> int:
@@ -97,16 +95,9 @@ class Clip(ArrayRecord):
         return is_valid(task, self.labels[task])
 
 
-_KINDS: dict[str, tuple[Any, int]] = {
-    "va": (np.float32, 2),
-    "expr": (np.int64, 1),
-    "au": (np.int8, 2),
-}
-
-
 def is_valid(task: str, labels: NDArray[Any]) -> NDArray[np.bool_]:
     """Where labels, coded as in a :class:`Clip`, are valid: bool of their shape."""
-    return ~np.isnan(labels) if task == "va" else labels != INVALID_CLASS
+    return TASKS[task].known(labels)
 
 
 @dataclass(frozen=True)
@@ -140,10 +131,7 @@ class Dataset:
         for clip in self.clips:
             for task, labels in clip.labels.items():
                 width = len(self.targets.get(task, ()))
-                fits = (
-                    labels.max(initial=-1) < width if task == "expr" else labels.shape[1] == width
-                )
-                if not width or not fits:
+                if not width or not TASKS[task].fits(labels, width):
                     raise UsageError(
                         f"labels '{task}' of '{clip.name}' do not fit {width} targets"
                     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -10,12 +9,14 @@ from math import isfinite
 
 from avaffect.datasets.tables import Table
 from avaffect.errors import UnknownNameError, UsageError
-from avaffect.labels import ACTION_UNITS, SPLITS
+from avaffect.labels import SPLITS
+from avaffect.tasks.registry import AU, EXPR, TASKS, VA
+from avaffect.tasks.task import Task
 
 # Keys that name one column each; the others are lists or numbers.
-_SINGLE = ("clip", "group", "split", "fold", "time", "valence", "arousal", "expression")
+_OWN = (*VA.targets, EXPR.heading)
+_SINGLE = ("clip", "group", "split", "fold", "time", *_OWN)
 KEYS = (*_SINGLE, "features", "classes", "scale")
-_AU = re.compile(r"AU[0-9]{1,2}", re.IGNORECASE)
 # Count rows, so a net that got them would learn the place in the clip by heart.
 _COUNTERS = ("index", "frame", "time")
 _SPLIT_NAMES = {
@@ -43,8 +44,10 @@ class ColumnMap:
             numbers that means nothing else and is not called index, frame or time.
         classes: names of the classes 0, 1, 2 ...; none takes what is found, see
             ``table_labels.class_names``.
-        scale: the values of valence and arousal that become -1 and 1.
+        scale: the values that become the ends of a task's range, -1 and 1 of valence and arousal;
+            -1, 1 takes labels to be in the task's own range.
         action_units: pairs of unit (``AU12``) and column.
+        others: of further tasks (``tasks.registry``), pairs of what is labelled and column.
 
     Raises:
         UsageError: a scale or classes that make no sense.
@@ -62,6 +65,7 @@ class ColumnMap:
     classes: tuple[str, ...] = ()
     scale: tuple[float, float] = (-1.0, 1.0)
     action_units: tuple[tuple[str, str], ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -71,18 +75,24 @@ class ColumnMap:
         if len(set(folded)) < len(folded):
             raise UsageError("two classes have the same name", "name each once, in any case")
 
-    @property
-    def affects(self) -> dict[str, str]:
-        """The column of each mapped dimension, valence before arousal."""
-        both = {"valence": self.valence, "arousal": self.arousal}
-        return {name: column for name, column in both.items() if column}
+    def of(self, task: Task) -> dict[str, str]:
+        """By what is labelled, the columns of a task: its targets, or its class."""
+        return {key: column for key, column in self._labels.items() if task.takes(key)}
+
+    def range(self, task: Task) -> tuple[float, float]:
+        """The values in the table that become the ends of the task's range."""
+        return (task.low, task.high) if self.scale == ColumnMap.scale else self.scale
 
     @property
     def label_columns(self) -> tuple[str, ...]:
         """Every column that holds labels."""
-        units = [column for _, column in self.action_units]
-        expression = [self.expression] if self.expression else []
-        return (*self.affects.values(), *expression, *units)
+        return tuple(self._labels.values())
+
+    @property
+    def _labels(self) -> dict[str, str]:
+        own = {key: getattr(self, key) for key in _OWN}
+        every = {**own, **dict(self.action_units), **dict(self.others)}
+        return {key: column for key, column in every.items() if column}
 
     def pairs(self) -> tuple[str, ...]:
         """The map as ``key=value``, such that ``parse_columns(columns.pairs()) == columns``."""
@@ -90,7 +100,7 @@ class ColumnMap:
         found |= {"features": ",".join(self.features), "classes": ",".join(self.classes)}
         if self.scale != ColumnMap.scale:
             found["scale"] = ",".join(map(repr, self.scale))
-        found |= dict(self.action_units)
+        found |= {**dict(self.action_units), **dict(self.others)}
         return tuple(f"{key}={value}" for key, value in found.items() if value)
 
     def choose_features(self, table: Table) -> tuple[str, ...]:
@@ -142,13 +152,16 @@ def parse_columns(pairs: Sequence[str]) -> ColumnMap:
         key, sign, value = (part.strip() for part in pair.partition("="))
         if not (key and sign and value):
             raise UsageError(f"'{pair}' is no column mapping", "write KEY=COLUMN, as clip=path")
-        key = key.upper() if _AU.fullmatch(key) else key
-        if key not in KEYS and not _AU.fullmatch(key):
-            raise UnknownNameError("key of a column map", key, (*KEYS, *ACTION_UNITS))
+        key = key.upper() if AU.takes(key.upper()) else key
+        if key not in KEYS and not any(task.takes(key) for task in TASKS.values()):
+            labels = (name for task in TASKS.values() if not task.flat for name in task.targets)
+            raise UnknownNameError("key of a column map", key, {*KEYS, *labels})
         if key in found:
             raise UsageError(f"the key '{key}' is given twice", "give each key once")
         found[key] = value
-    units = tuple((key, value) for key, value in found.items() if key not in KEYS)
+    further = [(key, value) for key, value in found.items() if key not in KEYS]
+    units = [pair for pair in further if AU.takes(pair[0])]
+    order = [name for task in TASKS.values() for name in task.targets]
     single = {key: found[key] for key in _SINGLE if key in found}
     return ColumnMap(
         **single,
@@ -156,6 +169,12 @@ def parse_columns(pairs: Sequence[str]) -> ColumnMap:
         classes=_list(found.get("classes", "")),
         scale=_scale(found["scale"]) if "scale" in found else ColumnMap.scale,
         action_units=tuple(sorted(units, key=lambda pair: int(pair[0][2:]))),
+        others=tuple(
+            sorted(
+                (pair for pair in further if pair not in units),
+                key=lambda pair: order.index(pair[0]) if pair[0] in order else -1,
+            )
+        ),
     )
 
 

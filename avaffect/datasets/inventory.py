@@ -16,6 +16,7 @@ from pathlib import Path
 from avaffect.challenge.layout import source_video
 from avaffect.datasets.affwild import find_stores, some, store_for
 from avaffect.errors import FeatureError, InputNotFoundError, MediaError
+from avaffect.files.names import CROPS
 from avaffect.media.inputs import expand_inputs
 from avaffect.media.probe import probe
 from avaffect.progress import EventCallback, Progress
@@ -223,7 +224,7 @@ def check_crops(
     Returns:
         None if there is no such folder.
     """
-    folder = _child(root, "cropped_aligned")
+    folder = _child(root, CROPS)
     if folder is None:
         return None
     without, gaps, images, odd = [], [], 0, 0

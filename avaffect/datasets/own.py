@@ -28,6 +28,7 @@ from avaffect.store.pictures import (
     side_of,
 )
 from avaffect.store.subject import SubjectFeatures
+from avaffect.tasks.registry import TASKS
 
 _SIDE = re.compile("_(left|right)$")
 # So many labels more or fewer than rows of features are the slips of tools; more is another rate.
@@ -119,7 +120,7 @@ def load_own(
     notes += _differences(matched)
     targets = _targets(matched, columns, labels)
     return Dataset(
-        tuple(one.finish(targets.get("expr", ())) for one in matched),
+        tuple(one.finish(targets) for one in matched),
         targets,
         per_clip=whole is not None,
         about={
@@ -153,11 +154,11 @@ class _Clip:
     more: int
     by_time: bool
 
-    def finish(self, classes: Sequence[str]) -> Clip:
+    def finish(self, targets: Mapping[str, Sequence[str]]) -> Clip:
         group, split, fold = self.told
         shorter = len(self.rows) < self.features.frames
         source = _FirstRows(self.features, len(self.rows)) if shorter else self.features
-        return Clip(self.name, group, source, self.labels.at(self.rows, classes), split, fold)
+        return Clip(self.name, group, source, self.labels.at(self.rows, targets), split, fold)
 
 
 def _differences(found: Sequence[_Clip]) -> list[str]:
@@ -176,18 +177,19 @@ def _targets(
     found: Sequence[_Clip], columns: ColumnMap, labels: Path
 ) -> dict[str, tuple[str, ...]]:
     targets: dict[str, tuple[str, ...]] = {}
-    if columns.affects:
-        targets["va"] = tuple(columns.affects)
-    if columns.expression:
-        texts = {text for one in found for text in one.labels.texts}
-        targets["expr"] = class_names(texts, columns)
-        if not texts:
-            raise FormatError(
-                f"no clip in '{labels}' has an expression in column '{columns.expression}'",
-                "check the column map",
-            )
-    if columns.action_units:
-        targets["au"] = tuple(unit for unit, _ in columns.action_units)
+    for name, task in TASKS.items():
+        mapped = columns.of(task)
+        if not task.flat:
+            targets |= {name: tuple(mapped)} if mapped else {}
+            continue
+        for what, column in mapped.items():
+            texts = {text for one in found for text in one.labels.classes[name].texts}
+            targets[name] = class_names(texts, columns, task)
+            if not texts:
+                raise FormatError(
+                    f"no clip in '{labels}' has an {what} in column '{column}'",
+                    "check the column map",
+                )
     return targets
 
 

@@ -15,7 +15,9 @@ from avaffect.datasets.clip import INVALID_CLASS
 from avaffect.datasets.columns import ColumnMap
 from avaffect.datasets.tables import Table
 from avaffect.errors import FormatError
-from avaffect.labels import EXPRESSIONS, INVALID
+from avaffect.tasks.kinds import Values
+from avaffect.tasks.registry import TASKS
+from avaffect.tasks.task import Task
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -23,18 +25,13 @@ class TableLabels(ArrayRecord):
     """The labels of a table of R rows, before it is known which classes there are.
 
     Attributes:
-        va: float32 [R, V], see :func:`read_va`.
-        au: int8 [R, U], see :func:`read_au`.
-        texts: the K different expressions, as they are written.
-        codes: int64 [R], which of them a row has, -1 for none.
-        where: for each of them a place in the file, for errors.
+        targets: by task of values or units that is mapped, [R, K], see :func:`read_values` and
+            :func:`read_units`.
+        classes: by task of classes that is mapped, what is written there.
     """
 
-    va: NDArray[np.float32]
-    au: NDArray[np.int8]
-    texts: tuple[str, ...]
-    codes: NDArray[np.int64]
-    where: tuple[str, ...]
+    targets: Mapping[str, NDArray[Any]]
+    classes: Mapping[str, Texts]
 
     @classmethod
     def read(cls, table: Table, columns: ColumnMap) -> TableLabels:
@@ -44,34 +41,74 @@ class TableLabels(ArrayRecord):
             UnknownNameError: there is no such column.
             FormatError: a value that is no label; names file and line.
         """
-        texts: tuple[str, ...] = ()
-        codes, first = np.full(table.rows, INVALID_CLASS), np.zeros(0, np.int64)
-        if columns.expression:
-            texts, codes, first = read_expressions(table, columns)
-        where = tuple(table.where(int(row)) for row in first)
-        return cls(read_va(table, columns), read_au(table, columns), texts, codes, where)
+        targets: dict[str, NDArray[Any]] = {}
+        classes: dict[str, Texts] = {}
+        for name, task in TASKS.items():
+            if not (mapped := columns.of(task)):
+                continue
+            if task.flat:
+                classes[name] = Texts.read(table, next(iter(mapped.values())))
+            elif isinstance(task, Values):
+                targets[name] = read_values(table, columns, task)
+            else:
+                targets[name] = read_units(table, columns, task)
+        return cls(targets, classes)
 
-    def at(self, rows: NDArray[np.int64], classes: Sequence[str]) -> dict[str, NDArray[Any]]:
+    def at(
+        self, rows: NDArray[np.int64], classes: Mapping[str, Sequence[str]]
+    ) -> dict[str, NDArray[Any]]:
         """The labels of some rows, by task, as a ``datasets.clip.Clip`` holds them.
 
         Args:
             rows: int64 [N]; -1 stands for a row without labels.
-            classes: the names of the classes 0, 1, 2 ...
+            classes: by task of classes, the names of the classes 0, 1, 2 ...
 
         Raises:
-            FormatError: an expression that is none of the classes; names file and line.
+            FormatError: a class that is none of those; names file and line.
         """
         known = rows >= 0
         taken: dict[str, NDArray[Any]] = {}
-        if self.va.shape[1]:
-            taken["va"] = np.where(known[:, None], self.va[rows], np.float32(np.nan))
-        if classes:
-            taken["expr"] = np.where(known, self._coded(classes)[self.codes[rows]], INVALID_CLASS)
-        if self.au.shape[1]:
-            taken["au"] = np.where(known[:, None], self.au[rows], np.int8(-1))
+        for name, task in TASKS.items():
+            if name in self.targets:
+                found = self.targets[name]
+                unknown = found.dtype.type(task.unknown)
+                taken[name] = np.where(known[:, None], found[rows], unknown)
+            elif classes.get(name):
+                codes = self.classes[name].coded(classes[name])[self.classes[name].codes[rows]]
+                taken[name] = np.where(known, codes, INVALID_CLASS)
         return taken
 
-    def _coded(self, classes: Sequence[str]) -> NDArray[np.int64]:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Texts(ArrayRecord):
+    """Classes as a column of R rows has them.
+
+    Attributes:
+        texts: the K different ones, as they are written, sorted.
+        codes: int64 [R], which of them a row has, -1 where the cell is empty or -1.
+        where: for each of them a place in the file, for errors.
+    """
+
+    texts: tuple[str, ...]
+    codes: NDArray[np.int64]
+    where: tuple[str, ...]
+
+    @classmethod
+    def read(cls, table: Table, column: str) -> Texts:
+        """Those of a column.
+
+        Raises:
+            UnknownNameError: there is no such column.
+        """
+        cells = np.array(table.texts(column), dtype=object)
+        names, rows, codes = np.unique(cells.astype(str), return_index=True, return_inverse=True)
+        blank = np.isin(names, ("", "nan", "NaN", str(INVALID_CLASS)))
+        places = np.where(blank, INVALID_CLASS, np.cumsum(~blank) - 1)
+        known = tuple(str(name) for name in names[~blank])
+        where = tuple(table.where(int(row)) for row in rows[~blank])
+        return cls(known, places[codes].astype(np.int64), where)
+
+    def coded(self, classes: Sequence[str]) -> NDArray[np.int64]:
         """The class of each text, and behind them, where code -1 looks, the invalid one."""
         places = class_places(classes)
         for text, where in zip(self.texts, self.where, strict=True):
@@ -83,20 +120,21 @@ class TableLabels(ArrayRecord):
         return np.array([*(places[text.casefold()] for text in self.texts), INVALID_CLASS])
 
 
-def read_va(table: Table, columns: ColumnMap) -> NDArray[np.float32]:
-    """Valence and arousal, those of them that are mapped.
+def read_values(table: Table, columns: ColumnMap, task: Task) -> NDArray[np.float32]:
+    """A task's values, those of them that are mapped.
 
     Returns:
-        float32 [N, V] in [-1, 1]; NaN where a cell is empty or -5 (unless -5 is on the scale).
+        float32 [N, V] in the task's range; NaN where a cell is empty or -5 (unless -5 is on the
+        scale).
 
     Raises:
         UnknownNameError: there is no such column.
         FormatError: a value outside the scale; names file and line.
     """
-    low, high = columns.scale
-    invalid = INVALID["va"]
-    values = np.empty((table.rows, len(columns.affects)), np.float32)
-    for place, name in enumerate(columns.affects.values()):
+    low, high = columns.range(task)
+    invalid, mapped = task.invalid, columns.of(task)
+    values = np.empty((table.rows, len(mapped)), np.float32)
+    for place, name in enumerate(mapped.values()):
         found = table.numbers(name)
         if not low <= invalid <= high:
             found[found == invalid] = np.nan
@@ -108,12 +146,13 @@ def read_va(table: Table, columns: ColumnMap) -> NDArray[np.float32]:
                 f"[{low:g}, {high:g}]",
                 "if the labels have another scale, say which, as scale=-100,100",
             )
-        values[:, place] = np.clip((found - low) / (high - low) * 2 - 1, -1, 1)
+        share = (found - low) / (high - low)
+        values[:, place] = np.clip(task.low + share * (task.high - task.low), task.low, task.high)
     return values
 
 
-def read_au(table: Table, columns: ColumnMap) -> NDArray[np.int8]:
-    """The mapped action units.
+def read_units(table: Table, columns: ColumnMap, task: Task) -> NDArray[np.int8]:
+    """A task's units, those of them that are mapped.
 
     Returns:
         int8 [N, U] of 0, 1, and -1 where a cell is empty or -1.
@@ -122,53 +161,34 @@ def read_au(table: Table, columns: ColumnMap) -> NDArray[np.int8]:
         UnknownNameError: there is no such column.
         FormatError: another value; names file and line.
     """
-    values = np.empty((table.rows, len(columns.action_units)), np.int8)
-    for place, (_, name) in enumerate(columns.action_units):
+    mapped = columns.of(task)
+    values = np.empty((table.rows, len(mapped)), np.int8)
+    for place, name in enumerate(mapped.values()):
         found = table.numbers(name)
-        found[np.isnan(found)] = INVALID["au"]
-        wrong = np.flatnonzero(~np.isin(found, (INVALID["au"], 0, 1)))
+        found[np.isnan(found)] = task.invalid
+        wrong = np.flatnonzero(~np.isin(found, (task.invalid, 0, 1)))
         if len(wrong):
             row = int(wrong[0])
             raise FormatError(
                 f"{table.where(row)}: {found[row]:g} in column '{name}' is none of 0, 1 and -1",
-                "action units are present (1), absent (0) or not known (-1 or empty)",
+                f"{task.title} are present (1), absent (0) or not known (-1 or empty)",
             )
         values[:, place] = found
     return values
 
 
-def read_expressions(
-    table: Table, columns: ColumnMap
-) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
-    """Expressions as they are written.
-
-    Returns:
-        the K texts found, sorted; int64 [N] which of them each row has, -1 where the cell is
-        empty or -1; int64 [K] a row that has it, for errors.
-
-    Raises:
-        UnknownNameError: there is no such column.
-    """
-    cells = np.array(table.texts(columns.expression), dtype=object)
-    names, rows, codes = np.unique(cells.astype(str), return_index=True, return_inverse=True)
-    blank = np.isin(names, ("", "nan", "NaN", str(INVALID["expr"])))
-    places = np.where(blank, INVALID_CLASS, np.cumsum(~blank) - 1)
-    known = tuple(str(name) for name in names[~blank])
-    return known, places[codes].astype(np.int64), rows[~blank].astype(np.int64)
-
-
-def class_names(found: Iterable[str], columns: ColumnMap) -> tuple[str, ...]:
+def class_names(found: Iterable[str], columns: ColumnMap, task: Task) -> tuple[str, ...]:
     """The classes in order.
 
     Returns:
-        ``columns.classes`` if given; the challenge's eight if all of ``found`` are among them, in
+        ``columns.classes`` if given; those of the task if all of ``found`` are among them, in
         any case; else ``found``, numbers by size and names by letter.
     """
     if columns.classes:
         return columns.classes
     names = {name.casefold(): name for name in sorted(found)}
-    if names and names.keys() <= {name.casefold() for name in EXPRESSIONS}:
-        return EXPRESSIONS
+    if names and names.keys() <= {name.casefold() for name in task.targets}:
+        return task.targets
     if all(re.fullmatch("[0-9]+", name) for name in names):
         return tuple(sorted(names.values(), key=int))
     return tuple(names[key] for key in sorted(names))

@@ -29,6 +29,7 @@ from avaffect.ensemble.stacking import train_stack
 from avaffect.errors import FeatureError, UsageError, boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.lock import LOCK, alone, alone_in
+from avaffect.files.names import JOINED, RUN
 from avaffect.files.ours import require_ours
 from avaffect.files.outside import read_kept
 from avaffect.networks.checkpoint import (
@@ -39,16 +40,11 @@ from avaffect.networks.checkpoint import (
 )
 from avaffect.networks.network import planned_shapes
 from avaffect.predictors.ensemble import join_values, require_rules
-from avaffect.predictors.joined import (
-    JOINED,
-    SETTINGS,
-    Joined,
-    Rule,
-)
+from avaffect.predictors.joined import SETTINGS, Joined, Rule
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.ensemble import Average, EnsembleRecipe, Stack
 from avaffect.training.facts import data_facts
-from avaffect.training.run import FOLDS, RUN, DataConfig, RunConfig, is_run, load_dataset
+from avaffect.training.run import FOLDS, DataConfig, RunConfig, is_run, load_dataset
 from avaffect.training.setup import targets_of
 from avaffect.training.validation import scores_of, write_opinions, write_validation
 

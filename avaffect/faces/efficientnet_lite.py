@@ -86,7 +86,6 @@ class EfficientNetLite0(nn.Module):
         self._blocks = nn.ModuleList(blocks)
         self._conv_head = nn.Conv2d(inputs, EMBEDDING, 1, bias=False)
         self._bn1 = _norm(EMBEDDING)
-        self._fc = nn.Linear(EMBEDDING, 1000)
 
     def forward(self, x: Tensor) -> Tensor:
         x = functional.relu6(self._bn0(self._conv_stem(x)))
@@ -95,17 +94,17 @@ class EfficientNetLite0(nn.Module):
         x = functional.relu6(self._bn1(self._conv_head(x)))
         return x.mean((2, 3))
 
-    def classify(self, embedding: Tensor) -> Tensor:
-        """ImageNet logits [B, 1000] of embeddings [B, 1280]."""
-        return self._fc(embedding)
-
 
 def load(checkpoint: Path) -> EfficientNetLite0:
     """The net with the weights of ``checkpoint``, in evaluation mode.
 
     Raises:
-        RuntimeError: if the checkpoint holds other weights.
+        KeyError, RuntimeError: if the checkpoint holds other weights.
     """
     net = EfficientNetLite0()
-    net.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
+    weights = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    # The classifier of ImageNet is of no use here.
+    for name in ("_fc.weight", "_fc.bias"):
+        weights.pop(name)
+    net.load_state_dict(weights)
     return net.eval()

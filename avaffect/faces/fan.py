@@ -86,8 +86,6 @@ class FanAligner:
         ModelError: the weights do not fit the net of the installed face-alignment package.
     """
 
-    models = (MODEL,)
-
     def __init__(self, device: str = "cpu") -> None:
         import torch
         from face_alignment.models import FAN

@@ -25,7 +25,6 @@ class TrackSummary:
     Attributes:
         track: the track's number.
         frames: frames in which it was seen.
-        first_frame: 0-based index of the first of them.
         size_sum: sum over frames of the box's longer side, in pixels.
         x_sum: sum over frames of the box's centre, as a part (0..1) of the picture's width.
         still: never moved, see ``faces.stillness``: probably a portrait on the wall or a poster.
@@ -33,15 +32,12 @@ class TrackSummary:
 
     track: int
     frames: int = 0
-    first_frame: int = -1
     size_sum: float = 0.0
     x_sum: float = 0.0
     still: bool = False
 
-    def add(self, frame: int, size: float, x: float) -> None:
+    def add(self, size: float, x: float) -> None:
         """Count one more frame."""
-        if self.frames == 0:
-            self.first_frame = frame
         self.frames += 1
         self.size_sum += size
         self.x_sum += x

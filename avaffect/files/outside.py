@@ -302,8 +302,15 @@ def _nodes(node: Any, known: dict[int, int]) -> int:
 
 def _reason(error: Exception) -> str:
     """In a few words, what a parser found; empty where its words are of no use to a user."""
+    from pydantic import ValidationError
+
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
+    if isinstance(error, ValidationError):
+        fault = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        known = fault["type"] != "extra_forbidden"
+        return f"{where[:60]}: {fault['msg']}" if known else f"there is no field '{where[:60]}'"
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8 text"
     if isinstance(error, KeyError):

@@ -6,6 +6,8 @@ pixels than there is memory.
 
 from __future__ import annotations
 
+import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from avaffect.files.outside import reading
 PICTURES = (".jpg", ".jpeg", ".png")
 _MOST_BYTES = 1 << 26
 _MOST_PIXELS = 1 << 25
+_WRONG = "is no picture that can be decoded"
 _HINT = "delete it, or make it again"
 
 
@@ -30,10 +33,10 @@ def read_picture(path: Path, side: int) -> NDArray[np.uint8]:
 
     data = _read(path)
     _size(path, data)
-    with reading(path, FeatureError, "is no picture that can be decoded", _HINT):
+    with reading(path, FeatureError, _WRONG, _HINT):
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
-        raise _damaged(path)
+        raise FeatureError(f"'{path}' {_WRONG}", _HINT)
     if picture.shape[:2] != (side, side):
         way = cv2.INTER_AREA if max(picture.shape[:2]) > side else cv2.INTER_LINEAR
         picture = cv2.resize(picture, (side, side), interpolation=way)
@@ -69,39 +72,28 @@ def _read(path: Path) -> bytes:
 
 
 def _size(path: Path, data: bytes) -> tuple[int, int]:
-    size = _jpeg_size(data) or _png_size(data)
-    if size is None or 0 in size:
-        raise _damaged(path)
-    if size[0] * size[1] > _MOST_PIXELS:
-        raise FeatureError(
-            f"'{path}' has {size[1]} x {size[0]} pixels, too many for a picture of a face",
-            "make it smaller",
-        )
-    return size
+    """Height and width. Pillow, which guards against bombs too, reads the header alone."""
+    from PIL import Image, UnidentifiedImageError
+
+    bombs = (Image.DecompressionBombWarning, Image.DecompressionBombError)
+    with reading(path, FeatureError, _WRONG, _HINT), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
+                width, height = picture.size
+        except bombs as error:
+            raise _too_large(path) from error
+        except UnidentifiedImageError as error:
+            # Its own text names an address in memory.
+            raise FeatureError(f"'{path}' {_WRONG}", _HINT) from error
+    if width * height > _MOST_PIXELS:
+        raise _too_large(path)
+    return height, width
 
 
-def _png_size(data: bytes) -> tuple[int, int] | None:
-    """ISO/IEC 15948: signature, then the chunk IHDR, which begins with width and height."""
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR" or len(data) < 24:
-        return None
-    return int.from_bytes(data[20:24]), int.from_bytes(data[16:20])
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """ISO/IEC 10918-1: segments up to the frame header (SOF), with height and width in it."""
-    if data[:2] != b"\xff\xd8":
-        return None
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[at + 5 : at + 7]), int.from_bytes(data[at + 7 : at + 9])
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4])
-    return None
-
-
-def _damaged(path: Path) -> FeatureError:
-    return FeatureError(f"'{path}' is no picture that can be decoded", _HINT)
+def _too_large(path: Path) -> FeatureError:
+    return FeatureError(
+        f"'{path}' has more than {_MOST_PIXELS:,} pixels, too many for a picture of a face",
+        "make it smaller",
+    )

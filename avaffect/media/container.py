@@ -178,12 +178,12 @@ def choose_audio(container: InputContainer, path: Path, ordinal: int | None) -> 
     return streams[ordinal]
 
 
-def check_channel(stream: AudioStream, channel: int | None, path: Path) -> None:
-    """Raise MediaError if ``channel`` is given and ``stream`` has none of that number."""
-    if channel is not None and channel >= max(stream.channels, 1):
+def check_channel(channels: int, channel: int | None, path: Path) -> None:
+    """Raise MediaError if ``channel`` is given and a stream of ``channels`` has none such."""
+    if channel is not None and channel >= max(channels, 1):
         raise MediaError(
             f"the sound of '{path}' has no channel {channel}",
-            f"it has {stream.channels}, counted from 0",
+            f"it has {channels}, counted from 0",
         )
 
 

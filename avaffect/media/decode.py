@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -108,13 +109,21 @@ def _fast(container: InputContainer, stream: VideoStream, threads: int) -> Itera
 
 
 def careful_frames(
-    container: InputContainer, stream: VideoStream, damage: Damage
+    container: InputContainer,
+    stream: VideoStream,
+    damage: Damage,
+    begun: Iterable[Packet] = (),
 ) -> Iterator[Decoded]:
-    """Decode ``stream`` by one thread and go on after every error, which ``damage`` counts."""
+    """Decode ``stream`` by one thread and go on after every error, which ``damage`` counts.
+
+    Args:
+        begun: packets that were read of ``container`` already, of whatever stream.
+    """
     _prepare(container, stream, 1)
     told = _Told(stream)
     frames = 0
-    for packet in _packets(container, stream, damage):
+    read = (packet for packet in begun if packet.stream_index == stream.index)
+    for packet in chain(read, _packets(container, stream, damage)):
         try:
             decoded = stream.decode(packet)
         except av.FFmpegError as error:

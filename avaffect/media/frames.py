@@ -165,6 +165,7 @@ class FrameReader:
             handed out, as when work is taken up again; index and time of the others stay as they
             would be.
         prefetch: frames decoded ahead, fewer if they are large.
+        info: what :func:`avaffect.media.probe.probe` found; None does it now.
 
     Attributes:
         info: what the header and the first frame say.
@@ -181,10 +182,11 @@ class FrameReader:
         *,
         start: int = 0,
         prefetch: int = 8,
+        info: MediaInfo | None = None,
     ) -> None:
         if start < 0 or prefetch < 1:
             raise UsageError("start must be at least 0 and prefetch at least 1")
-        self.info = probe(path, config)
+        self.info = info or probe(path, config)
         self._config = config
         self._start = start
         frame_bytes = 3 * math.prod(self.info.video.square_size)

@@ -10,15 +10,14 @@ from pathlib import Path
 
 from avaffect.challenge.editions import EDITIONS
 from avaffect.errors import InputNotFoundError
+from avaffect.files.names import CROPS, FEATURES, RECORD, RECORDS, RUN, TABLES, WAV
 from avaffect.media.endings import EXTENSIONS, SOUND_EXTENSIONS
 from avaffect.media.endings import PICTURE_EXTENSIONS as PICTURES
 from avaffect.media.local import local_path
 from avaffect.progress import EventCallback, Notice, ignore_events
 
 # By what the folders are known that `preprocess`, `predict` and `train` write.
-PREPROCESSED = "preprocess.json"
-PREDICTED = {"tables", "records"}
-TRAINED = "run.json"
+PREDICTED = {TABLES, RECORDS}
 
 _NAMED_ENDINGS = 4
 
@@ -150,11 +149,11 @@ def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
 def own_names(folders: Collection[str], names: Collection[str]) -> set[str]:
     """What avaffect wrote, of the ``folders`` and files (``names``) that lie in one folder."""
     own: set[str] = set()
-    if PREPROCESSED in names:
-        own |= {PREPROCESSED, "audio.wav", "cropped_aligned", "features"}
+    if RECORD in names:
+        own |= {RECORD, WAV, CROPS, FEATURES}
     if set(folders) >= PREDICTED:
         own |= {*PREDICTED, "MTL_Challenge"}
-        own |= {name for edition in EDITIONS.values() for name in edition.folders.values()}
-    if TRAINED in names:
+        own |= {name for edition in EDITIONS.values() for name in edition.every_folder}
+    if RUN in names:
         own |= {*names, *folders}
     return own

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
@@ -12,10 +12,12 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.format import Flags
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from avaffect.config import MediaConfig
 from avaffect.errors import MediaError, NoFramesError, boundary
+from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import reading
 from avaffect.media.aspect import MAX_ASPECT, plausible, square_size
 from avaffect.media.clock import DEFAULT_FPS, MAX_FPS, MIN_FPS, Clock, FrameClock, RegularClock
@@ -174,26 +176,40 @@ def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
     path = Path(path)
     unusable = reading(path, MediaError, "cannot be used", "convert it to MP4")
     with unusable, open_container(path) as container:
-        video = choose_video(container, path, config.video_stream)
-        audio = choose_audio(container, path, config.audio_stream)
-        alone = config.audio_stream is not None or len(container.streams.audio) == 1
-        if audio is not None and alone:
-            # Not only when the sound's turn comes, after the picture's.
-            check_channel(audio, config.channel, path)
-        info, doubts = _video_info(container, video, path, config)
-        return MediaInfo(
-            path=path,
-            bytes=path.stat().st_size,
-            container=container.format.name,
-            duration_s=_seconds(container.duration, Fraction(1, av.time_base)),
-            start_s=start_time(container),
-            clock_restarts=bool(Flags(container.format.flags) & Flags.ts_discont),
-            video=info,
-            audio=None if audio is None else _audio_info(audio),
-            video_streams=len(container.streams.video),
-            audio_streams=len(container.streams.audio),
-            doubts=doubts,
-        )
+        return probe_container(container, path, config)
+
+
+def probe_container(
+    container: InputContainer, path: Path, config: MediaConfig, begun: Iterable[Packet] = ()
+) -> MediaInfo:
+    """See :func:`probe`, of a file that is open.
+
+    Args:
+        container: the file; nothing of it was decoded yet.
+        path: its name.
+        config: which streams.
+        begun: packets that were read of it already.
+    """
+    video = choose_video(container, path, config.video_stream)
+    audio = choose_audio(container, path, config.audio_stream)
+    alone = config.audio_stream is not None or len(container.streams.audio) == 1
+    if audio is not None and alone:
+        # Not only when the sound's turn comes, after the picture's.
+        check_channel(audio.channels, config.channel, path)
+    info, doubts = _video_info(container, video, path, config, begun)
+    return MediaInfo(
+        path=path,
+        bytes=path.stat().st_size,
+        container=container.format.name,
+        duration_s=_seconds(container.duration, Fraction(1, av.time_base)),
+        start_s=start_time(container),
+        clock_restarts=bool(Flags(container.format.flags) & Flags.ts_discont),
+        video=info,
+        audio=None if audio is None else _audio_info(audio),
+        video_streams=len(container.streams.video),
+        audio_streams=len(container.streams.audio),
+        doubts=doubts,
+    )
 
 
 def start_time(container: InputContainer) -> float | None:
@@ -217,17 +233,21 @@ def video_hash(path: Path | str) -> str:
         InputNotFoundError: there is no such file.
         MediaError: it may not be read.
     """
-    with reading(path, MediaError), Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with reading(path, MediaError):
+        return file_sha256(Path(path))
 
 
 def _video_info(
-    container: InputContainer, stream: VideoStream, path: Path, config: MediaConfig
+    container: InputContainer,
+    stream: VideoStream,
+    path: Path,
+    config: MediaConfig,
+    begun: Iterable[Packet],
 ) -> tuple[VideoInfo, tuple[str, ...]]:
     """The stream, and what of it was not believed."""
     # Before a frame is decoded: afterwards some decoders repeat what the demuxer made up.
     own_rate = positive(stream.codec_context.framerate)
-    frames = within_bounds(careful_frames(container, stream, Damage()), path)
+    frames = within_bounds(careful_frames(container, stream, Damage(), begun), path)
     # Two frames, since a first frame without a timestamp gets one from the second.
     decoded = list(islice(frames, 2))
     pace = _pace_of_times(decoded)

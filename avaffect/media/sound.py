@@ -24,7 +24,7 @@ from avaffect.media.channels import DOWNMIX, Mix, choose_mix
 from avaffect.media.container import open_container
 from avaffect.media.ffmpeg import file_input, pipe_from
 from avaffect.media.pyav import open_media
-from avaffect.media.tracks import choose_track
+from avaffect.media.tracks import Tracks, choose_track
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
 Times = NDArray[np.float64]
@@ -106,7 +106,7 @@ def extract_sound(
     out_wav: Path | str,
     *,
     first_time_s: float | None,
-    duration_s: float | None = None,
+    tracks: Tracks | None = None,
     on_event: EventCallback = ignore_events,
 ) -> SoundInfo | None:
     """Write the sound of ``path`` to ``out_wav``: 16 kHz, mono, 16 bit.
@@ -116,16 +116,15 @@ def extract_sound(
     (``cuts``), so that a file grows with the sound and not with the gaps. Sound is placed by its
     own timestamps. Any number of channels becomes one, see :mod:`avaffect.media.channels`. In
     damaged sound all that can be decoded is used. Notices tell of damage, of what was left out, of
-    the choice among several streams, and of channels that are not simply mixed. Memory does not
-    grow with the length.
+    the choice among several streams, and of channels that are not simply mixed. The file ends with
+    the sound, after 36 hours in any case. Memory does not grow with the length.
 
     Args:
         config: which audio stream, and which channel.
         first_time_s: container time of the first decoded frame, from
             :func:`avaffect.media.probe.first_frame_time` or a :class:`MediaInfo`; None, for a
             file without a picture, begins with the first sound that can be decoded.
-        duration_s: exact length of the file in seconds, cut or filled up with silence, with all
-            gaps; None ends it with the sound. After 36 hours it ends in any case.
+        tracks: the audio streams of ``path``; None opens it for them.
 
     Returns:
         what was written, None (and no file) without an audio stream.
@@ -135,7 +134,7 @@ def extract_sound(
         OutputError: ``out_wav`` cannot be written.
     """
     path = Path(path)
-    track = choose_track(path, config, on_event)
+    track = choose_track(path, config, on_event, tracks)
     if track is None:
         return None
     mix = choose_mix(path, track, config.channel, on_event)
@@ -146,27 +145,23 @@ def extract_sound(
         begin = 0
     else:
         begin = round((begin_s - first_time_s) * SAMPLE_RATE)
-    limit_s = MAX_SECONDS if duration_s is None else min(duration_s, MAX_SECONDS)
-    limit = round(limit_s * SAMPLE_RATE)
     errors: list[str] = []
     with atomic_path(out_wav) as temporary, wave.open(str(temporary), "wb") as wav:
         wav.setnchannels(1)
         wav.setsampwidth(SAMPLE_BYTES)
         wav.setframerate(SAMPLE_RATE)
-        placed = _Placed(wav, limit, cutting=duration_s is None)
+        placed = _Placed(wav)
         with pipe_from(_graph(path, track.index, mix), errors.append) as pipe:
             placed.write(_pieces(pipe, begin), on_event)
-        samples = placed.end if duration_s is None else limit
-        _write_silence(wav, samples - placed.end)
-    seconds = samples // SAMPLE_RATE
+    seconds = placed.end // SAMPLE_RATE
     on_event(Progress("sound", seconds, seconds, "seconds", finished=True))
     if errors:
         text = f"the sound of '{path}' is damaged ({errors[0]}), what can be decoded is used"
         on_event(Notice(text, warning=True))
     return SoundInfo(
-        samples=samples,
+        samples=placed.end,
         sample_rate=SAMPLE_RATE,
-        duration_s=samples / SAMPLE_RATE,
+        duration_s=placed.end / SAMPLE_RATE,
         start_s=(placed.start or 0) / SAMPLE_RATE,
         end_s=(placed.end + placed.left_out) / SAMPLE_RATE,
         errors=len(errors),
@@ -260,13 +255,13 @@ class _Placed:
         cuts: of each such silence the place and the length, in samples.
     """
 
-    def __init__(self, wav: wave.Wave_write, limit: int, cutting: bool) -> None:
+    def __init__(self, wav: wave.Wave_write) -> None:
         self.start: int | None = None
         self.end = self.left_out = 0
         self.cuts: list[tuple[int, int]] = []
         self._wav = wav
-        self._limit = limit
-        self._spare = round(SPARE_S * SAMPLE_RATE) if cutting else limit
+        self._limit = round(MAX_SECONDS * SAMPLE_RATE)
+        self._spare = round(SPARE_S * SAMPLE_RATE)
 
     def write(self, pieces: Iterator[tuple[int, bytes]], on_event: EventCallback) -> None:
         """Write ``pieces`` until they end or the limit is reached."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
+from av.container import InputContainer
+from av.packet import Packet
 
 from avaffect.errors import MediaError
 from avaffect.files.outside import reading
@@ -29,25 +31,33 @@ def stills(path: Path) -> int | None:
     """
     unusable = reading(path, MediaError, "cannot be used", "convert it to MP4")
     with unusable, open_container(path) as container:
-        pictures = [one for one in container.streams.video if not one.disposition & COVER]
-        sounds = list(container.streams.audio)
-        if not pictures or not sounds:
-            return None
-        counts = {one.index: 0 for one in pictures}
-        times: list[float] = []
-        try:
-            for packet in container.demux(*pictures, *sounds):
-                if not packet.size:
-                    continue
-                if packet.stream_index in counts:
-                    counts[packet.stream_index] += 1
-                    if counts[packet.stream_index] > _MOST:
-                        return None
-                elif packet.pts is not None and packet.time_base is not None:
-                    time = float(packet.pts * packet.time_base)
-                    times = [min([time, *times]), max([time, *times])]
-        except (av.FFmpegError, IndexError):
-            pass
+        return count_stills(container)[0]
+
+
+def count_stills(container: InputContainer) -> tuple[int | None, list[Packet]]:
+    """See :func:`stills`, of a file that was just opened; and the pictures' packets that were
+    read for it, in their order: some ten a stream."""
+    pictures = [one for one in container.streams.video if not one.disposition & COVER]
+    sounds = list(container.streams.audio)
+    begun: list[Packet] = []
+    if not pictures or not sounds:
+        return None, begun
+    counts = {one.index: 0 for one in pictures}
+    times: list[float] = []
+    try:
+        for packet in container.demux(*pictures, *sounds):
+            if not packet.size:
+                continue
+            if packet.stream_index in counts:
+                begun.append(packet)
+                counts[packet.stream_index] += 1
+                if counts[packet.stream_index] > _MOST:
+                    return None, begun
+            elif packet.pts is not None and packet.time_base is not None:
+                time = float(packet.pts * packet.time_base)
+                times = [min([time, *times]), max([time, *times])]
+    except (av.FFmpegError, IndexError):
+        pass
     count = max(counts.values())
     heard = times[1] - times[0] if times else 0.0
-    return count if heard > max(_COVER_S, _SLIDE_S * (count - 1)) else None
+    return (count if heard > max(_COVER_S, _SLIDE_S * (count - 1)) else None), begun

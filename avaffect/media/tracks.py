@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +53,20 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracks:
+    """The audio streams of a file that can be heard.
+
+    Attributes:
+        default: the one that was asked for, or the file's default; None if it has no sound that
+            can be decoded.
+        others: the others, in their order.
+    """
+
+    default: Track | None
+    others: tuple[Track, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Some decoded sound.
 
@@ -67,8 +81,30 @@ class Piece:
     samples: Floats
 
 
+def read_tracks(container: InputContainer, path: Path, ordinal: int | None) -> Tracks:
+    """The audio streams of an open file; nothing is decoded.
+
+    Raises:
+        MediaError: as :func:`avaffect.media.container.choose_audio`.
+    """
+    default = choose_audio(container, path, ordinal)
+    if default is None:
+        return Tracks(None)
+    varies = bool(Flags(container.format.flags) & Flags.ts_discont)
+    streams = list(container.streams.audio)
+    tracks = {
+        one.index: Track(one.index, number, len(streams), one.channels, varies)
+        for number, one in enumerate(streams)
+        if one.codec_context is not None and plausible_sound(one)
+    }
+    return Tracks(tracks.pop(default.index), tuple(tracks.values()))
+
+
 def choose_track(
-    path: Path, config: MediaConfig, on_event: EventCallback = ignore_events
+    path: Path,
+    config: MediaConfig,
+    on_event: EventCallback = ignore_events,
+    tracks: Tracks | None = None,
 ) -> Track | None:
     """The audio stream to hear; None if the file has none that can be decoded.
 
@@ -76,41 +112,41 @@ def choose_track(
     (silent, or nothing of it can be decoded), the first that is not. A Notice tells which of
     several was taken. Streams of one channel each, as cameras write them to MXF, are no exception.
 
+    Args:
+        path: the file.
+        config: which stream, and which channel of it.
+        on_event: notices.
+        tracks: those of the file; None opens it for them.
+
     Raises:
         InputNotFoundError, MediaError: as :func:`avaffect.media.container.choose_audio`;
             MediaError also if the stream lacks ``config.channel``.
     """
-    track = _choose(path, config, on_event)
-    if track is not None:
+    if tracks is None:
         with open_container(path) as container:
-            check_channel(container.streams.audio[track.ordinal], config.channel, path)
+            tracks = read_tracks(container, path, config.audio_stream)
+    if tracks.default is None:
+        return None
+    track = tracks.default
+    if config.audio_stream is None and track.streams > 1:
+        track = _first_heard(path, track, tracks.others, on_event)
+    check_channel(track.channels, config.channel, path)
     return track
 
 
-def _choose(path: Path, config: MediaConfig, on_event: EventCallback) -> Track | None:
-    with open_container(path) as container:
-        default = choose_audio(container, path, config.audio_stream)
-        if default is None:
-            return None
-        varies = bool(Flags(container.format.flags) & Flags.ts_discont)
-        streams = list(container.streams.audio)
-        tracks = {
-            one.index: Track(one.index, number, len(streams), one.channels, varies)
-            for number, one in enumerate(streams)
-            if one.codec_context is not None and plausible_sound(one)
-        }
-        first = tracks.pop(default.index)
-    if config.audio_stream is not None or first.streams == 1:
-        return first
+def _first_heard(
+    path: Path, first: Track, others: Sequence[Track], on_event: EventCallback
+) -> Track:
+    """The first track that is not mute, or ``first``."""
     mute = 0
     chosen = first
-    for track in (first, *tracks.values()):
+    for track in (first, *others):
         if not _is_mute(path, track):
             chosen = track
             break
         mute += 1
     why = "the default one" if chosen is first else "the first that is not mute"
-    if mute > len(tracks):
+    if mute > len(others):
         why += ", and all are mute"
     on_event(
         Notice(

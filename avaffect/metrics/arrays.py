@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import UnknownNameError, UsageError
-from avaffect.labels import TASKS
+from avaffect.errors import UsageError
 from avaffect.metrics.scores import binary_counts, ccc, confusion, mean_known
 from avaffect.metrics.tallies import au_parts, expr_parts
+from avaffect.tasks.kinds import Values
+from avaffect.tasks.registry import task_named
 
 
 def score_arrays(
@@ -39,10 +40,8 @@ def score_arrays(
         UnknownNameError: no such task.
         UsageError: shapes that do not fit each other or ``targets``, or labels out of range.
     """
-    if task not in TASKS:
-        raise UnknownNameError("task", task, TASKS)
-    width = len(targets)
-    shape = (-1,) if task == "expr" else (-1, width)
+    ours, width = task_named(task), len(targets)
+    shape = ours.shape(-1, width)
     predicted, labels = [np.empty((0, *shape[1:]))], [np.empty((0, *shape[1:]))]
     for said, told in pairs:
         if said.shape != told.shape or told.ndim != len(shape) or told.shape[1:] != shape[1:]:
@@ -52,15 +51,14 @@ def score_arrays(
         predicted.append(said.astype(np.float64))
         labels.append(told.astype(np.float64))
     x, y = np.concatenate(predicted), np.concatenate(labels)
-    if task == "va":
-        use = ~np.isnan(x) & ~np.isnan(y)
+    use = ours.known(x) & ours.known(y)
+    if isinstance(ours, Values):
         parts = {
             f"CCC {name}": ccc(x[use[:, at], at], y[use[:, at], at])
             for at, name in enumerate(targets)
         }
         return mean_known(list(parts.values())), parts
-    use = (x != -1) & (y != -1)
-    if task == "expr":
+    if ours.flat:
         parts = expr_parts(confusion(x[use], y[use], width), targets)
         return parts["macro F1"], parts
     counts = [

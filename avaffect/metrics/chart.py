@@ -12,6 +12,9 @@ from avaffect.challenge.editions import edition_named
 from avaffect.files.atomic import atomic_path
 from avaffect.files.ours import holds, require_own_file
 from avaffect.metrics.evaluation import Evaluation
+from avaffect.metrics.tallies import MTL
+from avaffect.tasks.kinds import Values
+from avaffect.tasks.registry import EXPR, task_named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +50,8 @@ def draw(
     _parts(axes[0], evaluation, tuned)
     _subjects(axes[1], evaluation)
     if evaluation.confusion is not None:
-        names = edition_named(evaluation.edition).expressions
+        task = EXPR.name if evaluation.task == MTL else evaluation.task
+        names = edition_named(evaluation.edition).targets(task)
         _confusion(axes[2], evaluation.confusion, names)
     if title:
         # A dollar sign would begin a formula.
@@ -61,9 +65,9 @@ def _parts(axes: Axes, evaluation: Evaluation, tuned: Evaluation | None) -> None
     """A bar a part; means dark, what they are the means of light."""
     names, values = list(evaluation.parts), list(evaluation.parts.values())
     places = np.arange(len(names))
+    few = evaluation.task != MTL and isinstance(task_named(evaluation.task), Values)
     colours = [
-        "tab:blue" if evaluation.task == "va" or not name.startswith(("F1", "CCC")) else "#9ec5e8"
-        for name in names
+        "tab:blue" if few or not name.startswith(("F1", "CCC")) else "#9ec5e8" for name in names
     ]
     height = 0.8 if tuned is None else 0.4
     axes.barh(places - (0.8 - height) / 2, values, height, color=colours)

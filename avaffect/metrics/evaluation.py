@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
-from avaffect.challenge.editions import Edition, edition_named
+from avaffect.challenge.editions import TRACKS, Edition, edition_named
 from avaffect.challenge.layout import source_video
 from avaffect.errors import UsageError, boundary
-from avaffect.labels import INVALID, TASKS
 from avaffect.metrics.bootstrap import MIN_VIDEOS, RESAMPLES, interval, resampled
 from avaffect.metrics.tallies import (
     MTL,
@@ -25,6 +24,7 @@ from avaffect.metrics.tallies import (
     split_tally,
     tally,
 )
+from avaffect.tasks.registry import task_named
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -237,10 +237,10 @@ def _tasks(pair: Pair, task: str, rows: int) -> list[tuple[str, Labels, Labels]]
     if task != MTL:
         return [(task, predicted, annotated)]
     mine, theirs = split_mtl(predicted), split_mtl(annotated)
-    return [(one, mine[one], theirs[one]) for one in TASKS]
+    return [(one, mine[one], theirs[one]) for one in TRACKS]
 
 
 def _invalid(labels: Labels, task: str) -> NDArray[np.bool_]:
     """A frame is invalid if any of its values is."""
-    hit = labels == INVALID[task]
+    hit = labels == task_named(task).invalid
     return hit if hit.ndim == 1 else hit.any(axis=1)

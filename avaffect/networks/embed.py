@@ -25,9 +25,8 @@ from avaffect.files.tensors import Array, ArraySpec
 from avaffect.models.zoo import find_model
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.sound.mfcc import SOUND
-from avaffect.store.crops import with_pictures
-from avaffect.store.folder import Folder
 from avaffect.store.pictures import FACES, HAS_FACE, WithPictures, side_of
+from avaffect.store.prepared import Prepared
 from avaffect.store.provenance import backbone_key, backbones_in
 from avaffect.store.subject import StoredSubject
 from avaffect.store.writing import replace_arrays
@@ -113,7 +112,7 @@ class Embedded:
         faces: frames with a face, of the subject seen most often.
     """
 
-    folder: Folder
+    folder: Prepared
     name: str
     subjects: tuple[str, ...]
     done: tuple[str, ...]
@@ -254,14 +253,14 @@ def embed(
         OutputError: results cannot be written; subjects that were finished are kept.
     """
     name = array_name(backbone, name)
-    whole = Folder(Path(folder))
+    whole = Prepared(Path(folder))
     whole.subjects()  # refuses what is no preprocessed folder before anything is written
     with whole.alone():
         return _embed(whole, backbone, name, on_event)
 
 
 def _embed(
-    whole: Folder, backbone: TrainedBackbone, name: str, on_event: EventCallback
+    whole: Prepared, backbone: TrainedBackbone, name: str, on_event: EventCallback
 ) -> Embedded:
     stored = whole.subjects()
     for one in stored:
@@ -270,9 +269,9 @@ def _embed(
                 f"'{one.folder}' has an array '{name}' that no backbone made",
                 "choose another one with name=...",
             )
-    pictured = with_pictures(whole, stored)
+    pictured = whole.pictured()
     _require_fit(backbone, stored[0], pictured[0])
-    key = backbone_key(backbone.model, str(whole.record().get("crops")))
+    key = backbone_key(backbone.model, str(whole.record.crops))
     todo = [at for at, one in enumerate(stored) if not one.has(name, key)]
     total, before = len(todo) * stored[0].frames, 0
     for at in todo:

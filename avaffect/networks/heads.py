@@ -33,10 +33,17 @@ class TaskHead(nn.Module):
         width: features of a frame that come in.
         outputs: values that come out.
         config: the layers.
-        bounded: whether values go through tanh (valence, arousal); else they are logits.
+        squash: what becomes of the last layer's outputs, see `tasks.task.Task.squash`; None leaves
+            them as they are.
     """
 
-    def __init__(self, width: int, outputs: int, config: Head, bounded: bool) -> None:
+    def __init__(
+        self,
+        width: int,
+        outputs: int,
+        config: Head,
+        squash: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         super().__init__()
         self.layers: nn.Module | None = None
         if config.units:
@@ -48,7 +55,7 @@ class TaskHead(nn.Module):
         self.after = After(width, "none", 0.0, config.out_norm)
         self.dropout = nn.Dropout(config.out_dropout)
         self.out = nn.Linear(width, outputs)
-        self.bounded = bounded
+        self.squash = squash
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         """Float32 [B, T, outputs] from [B, T, width] and where any branch is seen, bool [B, T]."""
@@ -60,7 +67,7 @@ class TaskHead(nn.Module):
             pooled = self.pool(x.float(), seen)
             whole = seen if pooled.shape[1] == frames else seen.any(1, keepdim=True)
             out: Tensor = self.out(self.dropout(self.after(pooled, whole)))
-            out = torch.tanh(out) if self.bounded else out
+            out = out if self.squash is None else self.squash(out)
         return out.expand(-1, frames, -1)
 
 

@@ -21,6 +21,7 @@ from avaffect.networks.heads import TaskHead, by_threshold
 from avaffect.networks.polarity import PolarityHead, decided
 from avaffect.networks.transformers import EncoderDecoderBlock
 from avaffect.recipes.recipe import Branch, Head, Recipe
+from avaffect.tasks.registry import EXPR, TASKS, VA
 
 MOST_VALUES = 500_000_000
 _LIMIT = 10.0
@@ -140,12 +141,12 @@ class AffectNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.recipe = recipe
-        expr = recipe.tasks.get("expr")
-        if expr is not None and expr.other_threshold is not None and outputs["expr"] != OTHER + 1:
+        expr, classes = recipe.tasks.get(EXPR.name), outputs.get(EXPR.name)
+        if expr is not None and expr.other_threshold is not None and classes != OTHER + 1:
             raise UsageError(
                 f"other_threshold wants the challenge's {OTHER + 1} expressions, the data has "
-                f"{outputs['expr']}",
-                "set tasks.expr.other_threshold=null",
+                f"{classes}",
+                f"set tasks.{EXPR.name}.other_threshold=null",
             )
         sizes: dict[str, int] = {}
         self.branches = nn.ModuleDict()
@@ -173,8 +174,8 @@ class AffectNetwork(nn.Module):
                 {
                     task: nn.ModuleList(
                         PolarityHead(width, outputs[task], recipe.polarity)
-                        if task == "va" and recipe.polarity is not None
-                        else TaskHead(width, outputs[task], recipe.head, bounded=task == "va")
+                        if task == VA.name and recipe.polarity is not None
+                        else TaskHead(width, outputs[task], recipe.head, TASKS[task].squash)
                         for width in entries
                     )
                     for task in recipe.task_names
@@ -187,7 +188,9 @@ class AffectNetwork(nn.Module):
         stack = Head(recipe.fusion.units, dropout=recipe.fusion.dropout)
         self.stack = nn.ModuleDict(
             {
-                task: TaskHead(len(fused) * outputs[task], outputs[task], stack, task == "va")
+                task: TaskHead(
+                    len(fused) * outputs[task], outputs[task], stack, TASKS[task].squash
+                )
                 for task in recipe.task_names
                 if kind == "stacked"
             }
@@ -244,10 +247,10 @@ class AffectNetwork(nn.Module):
         """What :meth:`forward` gives, of what training has losses for."""
         main = dict(outputs.main)
         if outputs.polarity is not None:
-            main["va"] = decided(main["va"], outputs.polarity)
-        loss = self.recipe.tasks.get("expr")
+            main[VA.name] = decided(main[VA.name], outputs.polarity)
+        loss = self.recipe.tasks.get(EXPR.name)
         if loss is not None and loss.other_threshold is not None:
-            main["expr"] = by_threshold(main["expr"], loss.other_threshold)
+            main[EXPR.name] = by_threshold(main[EXPR.name], loss.other_threshold)
         return main
 
     def outputs(
@@ -335,14 +338,10 @@ def _average(task: str, opinions: Tensor, seen: Tensor) -> Tensor:
     """The mean of the opinions [M, B, T, K] of the branches that see the frame, seen [M, B, T]."""
     weights = seen[..., None].float()
     total = weights.sum(0).clamp(min=1)
-    if task == "va":
-        return (opinions * weights).sum(0) / total
     # Probabilities are averaged, and given back as logits.
-    if task == "expr":
-        mean = (opinions.softmax(-1) * weights).sum(0) / total
-        return mean.clamp(min=1e-7).log()
-    mean = (opinions.sigmoid() * weights).sum(0) / total
-    return torch.logit(mean, eps=1e-7)
+    ours = TASKS[task]
+    mean: Tensor = ours.deactivate((ours.activate(opinions) * weights).sum(0) / total)
+    return mean
 
 
 def planned_shapes(

@@ -53,13 +53,6 @@ def wrap(angle: Tensor) -> Tensor:
     return math.pi - torch.remainder(math.pi - angle, 2 * math.pi)
 
 
-def unwrap(phase: Tensor, dim: int = -1) -> Tensor:
-    """Phases without jumps of more than pi, as :func:`numpy.unwrap`; the first one stays."""
-    steps = wrap(phase.diff(dim=dim))
-    first = phase.narrow(dim, 0, 1)
-    return torch.cat((first, first + steps.cumsum(dim)), dim=dim)
-
-
 def local_motion(real: Tensor, imag: Tensor) -> tuple[Tensor, Tensor]:
     """How phase changes from each frame to the next.
 

@@ -4,11 +4,11 @@ Simoncelli and Freeman 1995 (the real pyramid), Portilla and Simoncelli 2000 (th
 which the imaginary part is the Hilbert transform of the real one along the band's direction).
 
 A picture is split in the frequency domain into a high-pass residual, at each level complex
-bands of K directions, and a low-pass residual. The squares of all filters add up to one, so the
-same filters once more give the picture back. Frequencies are in units of Nyquist's: level 1, at
-full resolution, holds 1/4 to 1, most at 1/2 (waves of 4 pixels); every further level half of
-that, at half the resolution. Band k passes waves that run along the direction ``pi k / K``,
-counted from the columns' axis (x, to the right) to the rows' (y, downwards).
+bands of K directions, and a low-pass residual; the squares of all filters add up to one. Only the
+bands are made here. Frequencies are in units of Nyquist's: level 1, at full resolution, holds 1/4
+to 1, most at 1/2 (waves of 4 pixels); every further level half of that, at half the resolution.
+Band k passes waves that run along the direction ``pi k / K``, counted from the columns' axis (x,
+to the right) to the rows' (y, downwards).
 
 Coefficients are in the picture's units at every level: a wave of amplitude ``a`` in the middle of
 a level and along a band's direction gives coefficients of modulus ``a * (2 ** (K - 1) *
@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -34,67 +33,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avaffect.arrays import ArrayRecord
 from avaffect.errors import UsageError
 
 Pair = tuple[Tensor, Tensor]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Pyramid(ArrayRecord):
-    """A picture's decomposition.
-
-    Attributes:
-        high: float32 [..., H, W], the high-pass residual.
-        bands: by level, complex64 [..., K, H / 2**i, W / 2**i], i = 0 for the first level.
-        low: float32 [..., H / 2**L, W / 2**L], the low-pass residual behind L levels.
-    """
-
-    high: Tensor
-    bands: tuple[Tensor, ...]
-    low: Tensor
-
-
-def decompose(pictures: Tensor, bands: int = 2, levels: int = 2) -> Pyramid:
-    """The pyramid of each picture, which is taken to go on periodically.
-
-    Args:
-        pictures: real [..., H, W]; H and W multiples of ``2 ** levels``.
-        bands: directions K.
-        levels: how many.
-
-    Raises:
-        UsageError: pictures of a size that cannot be halved so often, or no bands or levels.
-    """
-    height, width = _size(pictures, bands, levels)
-    spectrum = torch.fft.fft2(pictures.float())
-    size, device = (height, width), pictures.device
-    high = torch.fft.ifft2(spectrum * _residual(size, 0, device)).real
-    oriented = tuple(
-        _invert(spectrum, size, level, _analysis(size, bands, level, device))
-        for level in range(1, levels + 1)
-    )
-    low = _invert(spectrum, size, levels + 1, _residual(size, levels, device))
-    return Pyramid(high, oriented, low.real)
-
-
-def reconstruct(pyramid: Pyramid) -> Tensor:
-    """The picture, float32 [..., H, W], of what :func:`decompose` made of it."""
-    height, width = pyramid.high.shape[-2:]
-    size, device, levels = (height, width), pyramid.high.device, len(pyramid.bands)
-    spectrum = torch.fft.fft2(pyramid.high) * _residual(size, 0, device)
-    for level, one in enumerate(pyramid.bands, start=1):
-        part = torch.fft.fft2(one.real) * _synthesis(size, one.shape[-3], level, device)
-        spectrum = spectrum + _spread(part.sum(-3), size, level)
-    part = torch.fft.fft2(pyramid.low) * _residual(size, levels, device)
-    return torch.fft.ifft2(spectrum + _spread(part, size, levels + 1)).real
-
-
 def oriented_bands(pictures: Tensor, bands: int, levels: Sequence[int]) -> list[Pair]:
-    """The bands of :func:`decompose` at some levels only, as real numbers; goes into ONNX.
+    """The bands of each picture at some levels, as real numbers; goes into ONNX.
 
     Args:
-        pictures: real [..., H, W]; H and W multiples of ``2 ** max(levels)``.
+        pictures: real [..., H, W], taken to go on periodically; H and W multiples of
+            ``2 ** max(levels)``.
         bands: directions K.
         levels: which, from 1 on.
 
@@ -102,7 +51,7 @@ def oriented_bands(pictures: Tensor, bands: int, levels: Sequence[int]) -> list[
         By level, the real and the imaginary part, float32 [..., K, h, w].
 
     Raises:
-        UsageError: as :func:`decompose`.
+        UsageError: pictures of a size that cannot be halved so often, or no bands or levels.
     """
     height, width = size = _size(pictures, bands, max(levels))
     pictures, device = pictures.float(), pictures.device
@@ -122,7 +71,7 @@ def oriented_bands(pictures: Tensor, bands: int, levels: Sequence[int]) -> list[
             one.index_select(-2, rows).index_select(-1, columns)[..., None, :, :]
             for one in spectrum_pair
         )
-        mask = _oriented(size, bands, level, analytic=True)
+        mask = _oriented(size, bands, level)
         a, b = constant(mask.real, device), constant(mask.imag, device)
         # The inverse of a DFT is the conjugate of the DFT of the conjugate.
         filtered = (real * a - imag * b, -(real * b + imag * a))
@@ -144,23 +93,13 @@ def _size(pictures: Tensor, bands: int, levels: int) -> tuple[int, int]:
 
 
 def _invert(spectrum: Tensor, size: tuple[int, int], level: int, mask: Tensor) -> Tensor:
-    """Complex [..., h, w] or [..., K, h, w]: a level of a spectrum, filtered, as a picture."""
+    """Complex [..., K, h, w]: a level of a spectrum, filtered, as a picture."""
     rows, columns = _kept(size, level, spectrum.device)
     if level > 1:
         spectrum = spectrum.index_select(-2, rows).index_select(-1, columns)
-    if mask.ndim == 3:
-        spectrum = spectrum[..., None, :, :]
     # Fewer points carry the same waves: "forward" leaves out the division by their number.
-    picture = torch.fft.ifft2(spectrum * mask, norm="forward")
+    picture = torch.fft.ifft2(spectrum[..., None, :, :] * mask, norm="forward")
     return picture / (size[0] * size[1])
-
-
-def _spread(spectrum: Tensor, size: tuple[int, int], level: int) -> Tensor:
-    """Complex [..., H, W]: a level's spectrum in its place among all frequencies."""
-    rows, columns = _kept(size, level, spectrum.device)
-    full = spectrum.new_zeros((*spectrum.shape[:-2], *size))
-    full[..., rows[:, None], columns] = spectrum * (4.0 ** (level - 1))
-    return full
 
 
 def _transform(pair: Pair, down: Pair, across: Pair) -> Pair:
@@ -201,26 +140,12 @@ def _lowest(side: int, level: int) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=32)
-def _residual(size: tuple[int, int], levels: int, device: torch.device) -> Tensor:
-    """The filter of the high-pass residual (``levels`` = 0) or of the low-pass behind levels."""
-    radius = _frequencies(size, levels + 1)[2]
-    return constant(_step(radius, levels)[1 if levels else 0], device)
-
-
-@lru_cache(maxsize=32)
 def _analysis(size: tuple[int, int], bands: int, level: int, device: torch.device) -> Tensor:
-    return constant(_oriented(size, bands, level, analytic=True), device)
+    return constant(_oriented(size, bands, level), device)
 
 
-@lru_cache(maxsize=32)
-def _synthesis(size: tuple[int, int], bands: int, level: int, device: torch.device) -> Tensor:
-    return constant(_oriented(size, bands, level, analytic=False).conj(), device)
-
-
-def _oriented(
-    size: tuple[int, int], bands: int, level: int, analytic: bool
-) -> NDArray[np.complex128]:
-    """complex128 [K, h, w], a level's filters; analytic ones pass one half of the plane, twice."""
+def _oriented(size: tuple[int, int], bands: int, level: int) -> NDArray[np.complex128]:
+    """complex128 [K, h, w], a level's filters; they pass one half of the plane, twice."""
     across, down, radius = _frequencies(size, level)
     radial = _step(radius, level - 1)[1] * _step(radius, level)[0]
     order = bands - 1
@@ -230,7 +155,7 @@ def _oriented(
     steer = gain * (along / np.maximum(radius, 1e-9)) ** order
     # (-i) ** order makes the filters' answers real where they are odd functions of frequency.
     filters: NDArray[np.complex128] = (-1j) ** order * radial * steer
-    return filters * (1 + np.sign(along)) if analytic else filters
+    return filters * (1 + np.sign(along))
 
 
 def _frequencies(size: tuple[int, int], level: int) -> tuple[NDArray[np.float64], ...]:

@@ -5,27 +5,28 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from types import TracebackType
 
-from avaffect.challenge.editions import DEFAULT_EDITION, check_choice
+from avaffect.challenge.editions import DEFAULT_EDITION
 from avaffect.challenge.places import checked, joined, remove_empty
-from avaffect.challenge.text import SingleFileWriter, open_single, single_path
-from avaffect.config import PredictConfig
+from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import AvaffectError, UsageError
-from avaffect.media.probe import probe, video_hash
-from avaffect.predicting.outputs import WORK, Outputs
+from avaffect.media.source import Source, open_source
+from avaffect.predicting.outputs import WORK, Outputs, ready
 from avaffect.predicting.run import predict_folder, predict_video, predict_voice
 from avaffect.predicting.settings import require_licences
-from avaffect.predictions.prediction import Prediction
+from avaffect.predicting.writers.registry import DEFAULT_FORM, require_form
+from avaffect.predicting.writers.writer import Ready
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.predictors.build import build_predictor
 from avaffect.preprocessing.run import NetsLoader
-from avaffect.preprocessing.sound_file import is_voice
+from avaffect.preprocessing.sound_file import voice_keys
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.encoders import FACES as PICTURES
-from avaffect.store.folder import Folder, is_preprocessed, source_name
+from avaffect.store.keys import keys
+from avaffect.store.prepared import Prepared, is_preprocessed, sound_only, source_name
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Predicted:
         files: how many files there are of it.
         again: whether an earlier run with the same settings had written them all.
         rotate: the ``MediaConfig.rotate`` by which faces would be upright; None if they are.
+        sound_only: the source has no picture, so nobody was looked for.
     """
 
     frames: int
@@ -49,6 +51,7 @@ class Predicted:
     files: int
     again: bool
     rotate: int | None = None
+    sound_only: bool = False
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -66,8 +69,9 @@ class PredictBatch:
         out: the output folder.
         config: the settings, see :func:`avaffect.predicting.run.with_features`.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
-        form: a format of ``challenge.editions.FORMATS``. The files of ``single`` and ``mtl`` hold
-            all sources of the batch; they are written when the block ends, unless all failed.
+        form: a key of ``writers.registry.WRITERS``. Files for all subjects, as ``single`` and
+            ``mtl`` have, hold all sources of the batch; they are written when the block ends,
+            unless all failed.
         edition: an edition of ``challenge.editions.EDITIONS``.
         store: the folder in which to keep the features of a video, by the video's name; None
             keeps none.
@@ -87,37 +91,36 @@ class PredictBatch:
         config: PredictConfig,
         *,
         device: str = "cpu",
-        form: str = "files",
+        form: str = DEFAULT_FORM,
         edition: str = DEFAULT_EDITION,
         store: Callable[[str], Path] | None = None,
         overwrite: bool = False,
         on_event: EventCallback = ignore_events,
     ) -> None:
-        check_choice(edition, form, config.tasks)
+        require_form(form, edition, config.tasks)
         parse_smoothing(config.smooth, "off")
         require_licences(config)
         self.predictor = build_predictor(config, device)
         self._config = config
         self._device = device
         self._nets = NetsLoader(config.analysis, device)
-        kinds = {"files": (), "single": config.tasks, "mtl": ("mtl",)}[form]
-        self._outputs = Outputs(out, edition, form == "files", kinds)
+        self._outputs = Outputs(out, edition, form, config.tasks)
         self._store = store
         self._overwrite = overwrite
         self._on_event = on_event
         self._owners = self._outputs.owners()
         # Those of earlier runs that a single file written now would no longer hold.
         self._earlier = set(self._owners)
-        self._writers: list[SingleFileWriter] = []
+        self._opened = False
         self._stack = ExitStack()
 
     def __enter__(self) -> PredictBatch:
         """Raises BusyError, ForeignFileError about the files for all subjects."""
         self._stack.__enter__()
-        if self._outputs.kinds:
+        if shared := self._outputs.writer.shared:
             # Whoever ended last would leave its own rows alone.
             self._stack.enter_context(self._outputs.alone_with_single())
-            self._outputs.require_ours(self._outputs.single_paths)
+            self._outputs.require_ours(shared)
         return self
 
     def __exit__(
@@ -128,7 +131,7 @@ class PredictBatch:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
         remove_empty(self._outputs.root / WORK, self._outputs.root)
-        if error is None and self._writers and self._earlier:
+        if error is None and self._opened and self._earlier:
             self._on_event(
                 Notice(
                     f"the single file holds this run's inputs only, not {len(self._earlier)} "
@@ -151,46 +154,48 @@ class PredictBatch:
         """
         own = source_name(source)
         name = checked(name or own).as_posix()
-        is_folder = is_preprocessed(source)
-        if is_folder:
+        opened: Source | Prepared
+        if is_preprocessed(source):
+            opened = Prepared(source)
             pictures = PICTURES in self.predictor.needs
-            made_with, video = Folder(source).made_with(pictures), Folder(source).video()
+            made_with, video = opened.made_with(pictures), opened.video
+            no_picture = sound_only(opened.subjects())
         else:
-            if not is_voice(source, self._config.analysis.media):
-                probe(source, self._config.analysis.media)  # refuses what is no video
-            made_with = video_hash(source)
-            video = {"name": source.name, "sha256": made_with}
-        key = self._outputs.key(made_with, self._config)
+            opened = open_source(source, self._config.analysis.media)
+            video = {"name": source.name, "sha256": opened.sha256}
+            no_picture = opened.kind == "sound"
+            make_keys = voice_keys if no_picture else keys
+            made_with = fingerprint(make_keys(opened.sha256, self._config.analysis))
+        key = self._outputs.key(made_with, self.predictor.fingerprint, self._config)
         try:
             with self._outputs.alone(name):
                 self._outputs.tidy(name)
                 if not self._overwrite:
                     self._outputs.require_free_for(name, video)
                     if known := self._known(name, key):
-                        return known
-                self._outputs.require_place(name, str(video.get("sha256", "")))
-                return self._predict(source, name, made_with, key, is_folder=is_folder)
+                        return replace(known, sound_only=no_picture)
+                sha256 = str(video.get("sha256", ""))
+                self._outputs.require_place(name, sha256)
+                done = self._predict(opened, name, sha256, key)
+                return replace(done, sound_only=no_picture)
         finally:
             # An interrupted pass, or another process's lock, may be in it.
             remove_empty((self._outputs.root / WORK / name).parent, self._outputs.root)
 
-    def _predict(
-        self, source: Path, name: str, made_with: str, key: str, *, is_folder: bool
-    ) -> Predicted:
-        work = self._outputs.root / WORK / f"{name}-{made_with[:8]}"
-        if is_folder:
-            result = predict_folder(source, self._config, self.predictor)
+    def _predict(self, source: Source | Prepared, name: str, sha256: str, key: str) -> Predicted:
+        work = self._outputs.root / WORK / f"{name}-{sha256[:8]}"
+        if isinstance(source, Prepared):
+            result = predict_folder(source.root, self._config, self.predictor)
         else:
-            store = None if self._store is None else Folder(self._store(name))
+            store = None if self._store is None else Prepared(self._store(name))
             subject = joined(PurePath(name))
-            named = {} if subject == source.stem else {"name": subject}
-            if is_voice(source, self._config.analysis.media):
+            named = {} if subject == source.path.stem else {"name": subject}
+            if source.kind == "sound":
                 result = predict_voice(
                     source,
                     self._config,
                     self.predictor,
                     work,
-                    sha256=made_with,
                     store=store,
                     **named,
                     on_event=self._on_event,
@@ -202,7 +207,6 @@ class PredictBatch:
                     self.predictor,
                     self._nets,
                     work,
-                    sha256=made_with,
                     store=store,
                     **named,
                     on_event=self._on_event,
@@ -214,8 +218,8 @@ class PredictBatch:
             self._owners |= self._outputs.owners(but=set(self._owners.values()))
             self._claim(name, subjects)
             files = self._outputs.write(name, result, key)
-        self._add(result.written)
-        if not is_folder:
+        self._add(ready(name, result))
+        if isinstance(source, Source):
             shutil.rmtree(work, ignore_errors=True)
         faces = dict(zip(subjects, result.faces, strict=True))
         return Predicted(
@@ -233,7 +237,7 @@ class PredictBatch:
         if record is None:
             return None
         try:
-            predictions = self._outputs.read(name, record) if self._outputs.kinds else []
+            subjects = self._outputs.read(name, record) if self._outputs.writer.shared else []
             faces = {subject: int(record["faces"][subject]) for subject in record["subjects"]}
             known = Predicted(
                 record["frames"],
@@ -246,9 +250,9 @@ class PredictBatch:
             )
         except (AvaffectError, LookupError):
             return None  # damaged: predict again
-        if self._outputs.kinds:
+        if self._outputs.writer.shared:
             self._outputs.name_single(name)
-        self._add(predictions)
+        self._add(subjects)
         return known
 
     def _claim(self, name: str, subjects: Sequence[str]) -> None:
@@ -261,17 +265,15 @@ class PredictBatch:
                     "rename one of the videos, or predict them into different folders",
                 )
 
-    def _add(self, predictions: Sequence[Prediction]) -> None:
+    def _add(self, subjects: Sequence[Ready]) -> None:
+        """Write into the files for all subjects, if the form has any."""
+        writer = self._outputs.writer
+        if not writer.shared:
+            return
         # Opened when the first source is done: if all fail, an earlier run's files stay.
-        if not self._writers:
-            root, edition = self._outputs.root, self._outputs.edition
-            self._writers = [
-                self._stack.enter_context(
-                    open_single(single_path(root, kind, edition), kind, edition)
-                )
-                for kind in self._outputs.kinds
-            ]
-        for prediction in predictions:
-            self._earlier.discard(prediction.subject)
-            for writer in self._writers:
-                writer.add(prediction)
+        if not self._opened:
+            self._stack.enter_context(writer.open())
+            self._opened = True
+        for one in subjects:
+            self._earlier.discard(one.prediction.subject)
+            writer.write(one)

@@ -8,23 +8,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from avaffect.challenge.editions import DEFAULT_EDITION, check_choice
+from avaffect.challenge.editions import DEFAULT_EDITION, TRACKS
 from avaffect.challenge.known import WAYS, told_ways
 from avaffect.challenge.places import files_in, mirrored
-from avaffect.challenge.text import SingleFileWriter, open_single, single_path
 from avaffect.config import fingerprint
 from avaffect.errors import UsageError, boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.hashing import file_sha256
+from avaffect.files.names import RECORDS, TABLES
 from avaffect.files.ours import holds, require_own_file
 from avaffect.files.table import read_table
-from avaffect.labels import TASKS
 from avaffect.metrics.pairs import first_few
-from avaffect.predicting.outputs import RECORDS, TABLES, Outputs
+from avaffect.predicting.outputs import Outputs, ready
 from avaffect.predicting.read_back import Predictions, Tables, open_predictions
 from avaffect.predicting.run import Result
+from avaffect.predicting.writers.registry import DEFAULT_FORM, build_writer, require_form
+from avaffect.predicting.writers.writer import Writer
 from avaffect.predictions.blend import Blending, blend
-from avaffect.predictions.missing import DEFAULT_POLICY, fill, marked
+from avaffect.predictions.missing import DEFAULT_POLICY, marked
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.smooth import apply, parse_smoothing
 from avaffect.progress import EventCallback, Progress, ignore_events
@@ -60,7 +61,7 @@ def blend_folders(
     *,
     smooth: str = "off",
     missing: str = DEFAULT_POLICY,
-    form: str = "files",
+    form: str = DEFAULT_FORM,
     edition: str = DEFAULT_EDITION,
     common: bool = False,
     overwrite: bool = False,
@@ -80,7 +81,7 @@ def blend_folders(
         how: weights and rules; None averages with equal weights.
         smooth: smoothing of the result, see `predictions.smooth.parse_smoothing`; ``auto`` is off.
         missing: policy for frames without a value.
-        form: a format of ``challenge.editions.FORMATS``.
+        form: a key of ``writers.registry.WRITERS``.
         edition: an edition of ``challenge.editions.EDITIONS``.
         common: blend the subjects that all folders have, and leave out the others.
         overwrite: replace the predictions that are in ``out``.
@@ -98,11 +99,10 @@ def blend_folders(
     how, out = how or Blending(), Path(out)
     how.require_fits(len(folders))
     smoothing = parse_smoothing(smooth)
-    check_choice(edition, form, ("va", "expr", "au") if form == "mtl" else ())
+    require_form(form, edition, TRACKS if form == "mtl" else ())
     opened = [open_predictions(Path(folder), edition) for folder in folders]
     subjects, left_out = _subjects(opened, common=common)
-    kinds = {"files": (), "single": TASKS, "mtl": ("mtl",)}[form]
-    outputs = Outputs(out, edition, form == "files", kinds)
+    outputs = Outputs(out, edition, form)
     _require_free(out, opened, overwrite=overwrite)
     settings: dict[str, Any] = {
         "version": __version__,
@@ -115,11 +115,11 @@ def blend_folders(
     }
     models: dict[str, dict[str, None]] = {str(folder): {} for folder in folders}
     tasks: dict[str, None] = {}
-    writers: list[SingleFileWriter] = []
+    shared: Writer | None = None
     frames = 0
     with outputs.alone_with_single(), outputs.writing(0.0):
         _require_free(out, opened, overwrite=overwrite)
-        outputs.require_ours(outputs.single_paths)
+        outputs.require_ours(outputs.writer.shared)
         # What is half replaced is no blend.
         (out / RECORD).unlink(missing_ok=True)
         with ExitStack() as stack:
@@ -139,17 +139,13 @@ def blend_folders(
                 }
                 seen = int(blended.present.sum())
                 result = Result(out, (blended,), (), about, seen, raw.valued, missing)
-                outputs.write(_place(opened, subject), result, fingerprint(about))
-                if form != "files" and not writers:
-                    kinds = ("mtl",) if form == "mtl" else blended.tasks
-                    writers = [
-                        stack.enter_context(
-                            open_single(single_path(out, kind, edition), kind, edition)
-                        )
-                        for kind in kinds
-                    ]
-                for writer in writers:
-                    writer.add(fill(blended, missing))
+                name = _place(opened, subject)
+                outputs.write(name, result, fingerprint(about))
+                if outputs.writer.shared:
+                    if shared is None:
+                        shared = build_writer(form, out, edition, blended.tasks)
+                        stack.enter_context(shared.open())
+                    shared.write(*ready(name, result))
                 frames += len(blended)
                 tasks |= dict.fromkeys(blended.tasks)
                 on_event(

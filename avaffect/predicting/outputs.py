@@ -1,4 +1,4 @@
-"""What ``predict`` leaves behind: challenge files, a parquet a subject, a record a video.
+"""What ``predict`` leaves behind: files of the chosen form, a parquet a subject, a record a video.
 
 The record names the files; what no record names is not touched, see ``files.ours``. A source
 whose name has folders, as ``P01/session1``, has its files there, see ``challenge.places``.
@@ -9,34 +9,33 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
 
-from avaffect.challenge.editions import DEFAULT_EDITION, edition_named
+from avaffect.challenge.editions import DEFAULT_EDITION, TRACKS
 from avaffect.challenge.places import checked, files_in, joined, place_of, remove_empty
-from avaffect.challenge.text import (
-    labels_of,
-    require_subjects,
-    single_path,
-    subject_file_name,
-    write_annotations,
-)
+from avaffect.challenge.text import require_subjects, single_path, subject_file_name
 from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import AvaffectError, FormatError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.gaps import policy_of
 from avaffect.files.lock import alone
+from avaffect.files.names import RECORDS, TABLES
 from avaffect.files.ours import foreign, read_claims, relative, require_ours, write_claims
 from avaffect.files.outside import read_kept, reading
-from avaffect.files.table import read_about, read_table, write_table
+from avaffect.files.table import read_about, read_table
 from avaffect.files.temporaries import remove_abandoned
-from avaffect.labels import TASKS
 from avaffect.predicting.run import Result
+from avaffect.predicting.writers.parquet_table import ParquetTable
+from avaffect.predicting.writers.registry import DEFAULT_FORM, WRITERS, build_writer
+from avaffect.predicting.writers.writer import Ready, Writer
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
-from avaffect.version import __version__
+from avaffect.tasks.registry import TASKS
 
-TABLES, RECORDS = "tables", "records"
+# Raised whenever the same features, model and settings would be written as something else.
+OUTPUT_VERSION = 1
 WORK = ".predict-work"
 # What another process needs at most for writing the files of a video.
 _PATIENCE_S = 120.0
@@ -61,14 +60,29 @@ class Outputs:
     Attributes:
         root: the output folder.
         edition: whose headers and folder names are used, see ``challenge.editions``.
-        files: whether to write one challenge file a subject and task.
-        kinds: of the files for all subjects, ``va``, ``expr``, ``au`` or ``mtl``.
+        form: a key of ``writers.registry.WRITERS``; tables are written beside every form.
+        tasks: of which there are predictions.
     """
 
     root: Path
     edition: str = DEFAULT_EDITION
-    files: bool = True
-    kinds: tuple[str, ...] = ()
+    form: str = DEFAULT_FORM
+    tasks: tuple[str, ...] = TRACKS
+
+    @cached_property
+    def writer(self) -> Writer:
+        """Writes the form."""
+        return build_writer(self.form, self.root, self.edition, self.tasks)
+
+    @cached_property
+    def _tables(self) -> ParquetTable:
+        return ParquetTable(self.root)
+
+    @cached_property
+    def _known(self) -> tuple[Writer, ...]:
+        """The writers of all that may be here, by this form or another."""
+        forms = (build_writer(form, self.root, self.edition) for form in WRITERS)
+        return (self._tables, *forms)
 
     def alone(self, name: str) -> AbstractContextManager[None]:
         """A block in which no other process works on the source ``name``; see ``files.lock``."""
@@ -82,14 +96,18 @@ class Outputs:
         """A block in which no other process writes files, of whatever source."""
         return alone(self.root / WORK / ".writing", self.root, wait=wait)
 
-    @property
-    def single_paths(self) -> tuple[Path, ...]:
-        """The files for all subjects."""
-        return tuple(single_path(self.root, kind, self.edition) for kind in self.kinds)
+    def key(self, made_with: str, model: str, config: PredictConfig) -> str:
+        """Changes whenever the written files would, and with nothing else: not with a path.
 
-    def key(self, made_with: str, config: PredictConfig) -> str:
-        """Changes whenever the written files would; ``made_with`` names the source's content."""
-        return fingerprint([__version__, made_with, config.to_dict(), self.edition, self.files])
+        Args:
+            made_with: fingerprint of all that the features are made with.
+            model: that of the predictor, see `predictors.interface.Predictor`.
+            config: the settings; where the model lies does not count.
+        """
+        # Files for all subjects are no source's own.
+        own = "" if self.writer.shared else self.form
+        settings = {**config.to_dict(), "checkpoint": None}
+        return fingerprint([OUTPUT_VERSION, made_with, model, settings, self.edition, own])
 
     def record(self, name: str) -> dict[str, Any]:
         """What is known of the files of the source ``name``; empty if nothing is.
@@ -154,10 +172,11 @@ class Outputs:
 
         Once a process, see ``files.temporaries``.
         """
-        folders = edition_named(self.edition).folders.values()
-        remove_abandoned(self.root)
-        for folder in (TABLES, RECORDS, *folders):
-            remove_abandoned((self.root / folder / checked(name)).parent)
+        place = checked(name)
+        paths = [path for one in self._known for path in (*one.shared, *one.files(place))]
+        paths.append(self._record_path(name))
+        for folder in {self.root, *(path.parent for path in paths)}:
+            remove_abandoned(folder)
 
     def ours(self) -> set[str]:
         """What avaffect wrote here or is about to, relative to the folder."""
@@ -197,27 +216,25 @@ class Outputs:
         if path.exists() and "key" not in self.record(name):
             raise foreign(path)
         self.require_ours(
-            [*self._files(subject, name), *self.single_paths],
+            [*self._planned(subject, name), *self.writer.shared],
             self._ours_of(name, [subject], made_with),
         )
 
-    def read(self, name: str, record: Mapping[str, Any]) -> list[Prediction]:
-        """The predictions of an earlier run of the source ``name``, filled as its text files are.
-
-        They come from the tables of its record.
+    def read(self, name: str, record: Mapping[str, Any]) -> list[Ready]:
+        """The subjects of an earlier run of the source ``name``, from the tables of its record.
 
         Raises:
             AvaffectError: if a table is no longer what was written.
         """
-        predictions = []
+        found = []
         for subject in record["subjects"]:
             table = self._table(subject, name)
             columns, about = read_table(table)
             with reading(table, FormatError, "is no longer what was written"):
                 limits = about.get("au_thresholds")
                 one = Prediction.from_columns(columns, subject, about["model"], limits)
-                predictions.append(fill(one, policy_of(about)))
-        return predictions
+                found.append(Ready(one, fill(one, policy_of(about)), about, _place(subject, name)))
+        return found
 
     def write(self, name: str, result: Result, key: str) -> list[Path]:
         """Write everything of one source; each file is whole or not there.
@@ -229,26 +246,18 @@ class Outputs:
             OutputError: if a file cannot be written.
         """
         subjects = [one.subject for one in result.predictions]
-        planned = [path for one in subjects for path in self._files(one, name)]
+        planned = [path for one in subjects for path in self._planned(one, name)]
         video = result.about.get("video")
         sha256 = str(video.get("sha256", "")) if isinstance(video, dict) else ""
         ours = self._ours_of(name, subjects, sha256)
         self.require_ours(planned, ours)
         claims = self._claims_path(name)
         write_claims(claims, ours | {relative(path, self.root) for path in planned})
-        paths = []
-        for prediction, filled in zip(result.predictions, result.written, strict=True):
-            for task in filled.tasks if self.files else ():
-                path = self._text(prediction.subject, name, task)
-                labels = labels_of(filled, task, self.edition)
-                write_annotations(path, labels, task, self.edition)
-                paths.append(path)
-            table = self._table(prediction.subject, name)
-            about = {"subject": prediction.subject, **result.about}
-            if prediction.au_thresholds is not None:
-                about["au_thresholds"] = prediction.au_thresholds.tolist()
-            write_table(table, prediction.columns(), about)
-            paths.append(table)
+        paths: list[Path] = []
+        for one in ready(name, result):
+            if not self.writer.shared:
+                paths += self.writer.write(one)
+            paths += self._tables.write(one)
         self.drop(name, set(self.record(name).get("subjects", ())) - set(subjects))
         write_json(
             self._record_path(name),
@@ -277,7 +286,10 @@ class Outputs:
             write_json(self._record_path(name), {**record, "single": single})
 
     def drop(self, name: str, subjects: Iterable[str]) -> None:
-        """Delete the files of ``subjects`` of the source ``name``, as far as they are ours."""
+        """Delete the files of ``subjects`` of the source ``name``, as far as they are ours.
+
+        Of whatever form they are.
+        """
         subjects = list(subjects)
         ours = self.ours() if subjects else set()
         for path in (path for subject in subjects for path in self._files(subject, name)):
@@ -286,9 +298,14 @@ class Outputs:
                 remove_empty(path.parent, self.root)
 
     def _files(self, subject: str, name: str) -> list[Path]:
-        """The table and the challenge files that a subject of the source ``name`` may have."""
-        tasks = edition_named(self.edition).folders
-        return [self._table(subject, name), *(self._text(subject, name, task) for task in tasks)]
+        """The files that a subject of the source ``name`` may have, of whatever form."""
+        place = _place(subject, name)
+        return [path for one in self._known for path in one.files(place)]
+
+    def _planned(self, subject: str, name: str) -> list[Path]:
+        """The files of a subject that are written or replaced."""
+        place = _place(subject, name)
+        return [*self._tables.files(place), *self.writer.files(place)]
 
     def _ours_of(self, name: str, subjects: Iterable[str], sha256: str) -> set[str]:
         """What is ours of a source: its record names it, or a table itself says so."""
@@ -303,18 +320,14 @@ class Outputs:
         return found
 
     def _single(self, record: Mapping[str, Any]) -> list[str]:
-        named = {relative(path, self.root) for path in self.single_paths}
+        named = {relative(path, self.root) for path in self.writer.shared}
         return sorted(named | set(record.get("single", ())))
 
     def _claims_path(self, name: str) -> Path:
         return self.root / WORK / f"{checked(name)}.claims"
 
     def _table(self, subject: str, name: str) -> Path:
-        return self.root / TABLES / f"{_place(subject, name)}.parquet"
-
-    def _text(self, subject: str, name: str, task: str) -> Path:
-        folder = edition_named(self.edition).folders[task]
-        return self.root / folder / f"{_place(subject, name)}.txt"
+        return self._tables.path(_place(subject, name))
 
     def _record_path(self, name: str) -> Path:
         return self.root / RECORDS / f"{checked(name)}.json"
@@ -323,6 +336,17 @@ class Outputs:
 def _place(subject: str, name: str) -> PurePath:
     subject_file_name(subject)
     return place_of(subject, checked(name))
+
+
+def ready(name: str, result: Result) -> list[Ready]:
+    """The subjects of the source ``name``, ready to be written."""
+    found = []
+    for prediction, filled in zip(result.predictions, result.written, strict=True):
+        about = {"subject": prediction.subject, **result.about}
+        if prediction.au_thresholds is not None:
+            about["au_thresholds"] = prediction.au_thresholds.tolist()
+        found.append(Ready(prediction, filled, about, _place(prediction.subject, name)))
+    return found
 
 
 def _named(record: Mapping[str, Any]) -> set[str]:

@@ -15,24 +15,22 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.challenge.editions import Edition, edition_named
+from avaffect.challenge.editions import TRACKS, Edition, edition_named
 from avaffect.challenge.mtl import read_mtl
 from avaffect.challenge.places import annotations_in, subject_files
 from avaffect.challenge.single import read_single
 from avaffect.challenge.text import read_annotations
 from avaffect.errors import FormatError, InputNotFoundError, UsageError, boundary
+from avaffect.files.names import TABLES
 from avaffect.files.outside import reading
 from avaffect.files.table import read_table
-from avaffect.labels import ACTION_UNITS, INVALID, TASKS
 from avaffect.metrics.pairs import MTL_FILES, FrameLabels
-from avaffect.predictions.classes import coded
 from avaffect.predictions.prediction import Prediction
-from avaffect.predictions.voting import certain
-from avaffect.training.validation import COLUMNS
+from avaffect.tasks.kinds import Units
+from avaffect.tasks.registry import TASKS
 
 _AGAIN = "predict again, or name another folder"
 ASSUMED_FPS = 30.0
-_TABLES = "tables"
 _VALIDATION = "validation"
 
 Times = NDArray[np.float64]
@@ -97,7 +95,7 @@ def table_files(root: Path) -> dict[str, Path]:
     places = (root, root / _VALIDATION, *sorted(root.glob(f"fold-*/{_VALIDATION}")))
     found: dict[str, Path] = {}
     for place in places:
-        for subject, path in subject_files(place / _TABLES, ".parquet").items():
+        for subject, path in subject_files(place / TABLES, ".parquet").items():
             if found.setdefault(subject, path) != path:
                 raise UsageError(
                     f"'{found[subject]}' and '{path}' are of the same subject",
@@ -184,7 +182,7 @@ class Labels:
                 )
         numbers = np.arange(1, len(times) + 1)
         values: dict[str, Any] = {
-            task: _certain(task, one.at(numbers, np.array(INVALID[task])))
+            task: TASKS[task].certain(one.at(numbers, np.array(TASKS[task].invalid)))
             for task, one in found.items()
         }
         known = np.any([~np.isnan(one).all(axis=1) for one in values.values()], axis=0)
@@ -202,7 +200,7 @@ def _label_files(
     root: Path, task: str, edition: Edition
 ) -> Mapping[str, Callable[[], FrameLabels]]:
     """What reads each subject's labels of a task, [N, 12] for units."""
-    place = root / edition.folders[task]
+    place = root / edition.folder(task)
     files = annotations_in(place)
     if files:
         return {name: partial(_read_file, path, task, edition) for name, path in files.items()}
@@ -212,7 +210,7 @@ def _label_files(
             for subject, one in read_single(place / "predictions.txt", task, edition.name).items()
         }
     for path in (root / name for name in MTL_FILES):
-        if path.is_file():
+        if path.is_file() and task in TRACKS:
             return {
                 subject: partial(FrameLabels, getattr(one, task), one.frames)
                 for subject, one in read_mtl(path).items()
@@ -226,19 +224,13 @@ def _read_file(path: Path, task: str, edition: Edition) -> FrameLabels:
 
 def _all_units(labels: NDArray[Any], task: str, edition: Edition) -> NDArray[Any]:
     """Labels of units in the columns of ``ACTION_UNITS``."""
-    if task != "au":
+    ours, targets = TASKS[task], edition.targets(task)
+    if not isinstance(ours, Units):
         return labels
-    known = [at for at, name in enumerate(edition.action_units) if name in ACTION_UNITS]
-    out = np.full((len(labels), len(ACTION_UNITS)), INVALID["au"])
-    out[:, [ACTION_UNITS.index(edition.action_units[at]) for at in known]] = labels[:, known]
+    known = [at for at, name in enumerate(targets) if name in ours.targets]
+    out = np.full((len(labels), len(ours.targets)), ours.invalid)
+    out[:, [ours.targets.index(targets[at]) for at in known]] = labels[:, known]
     return out
-
-
-def _certain(task: str, labels: NDArray[Any]) -> NDArray[np.float64]:
-    """Labels as values: [N, 2], [N, 8] or [N, 12], NaN where there are none."""
-    if task == "expr":
-        return certain(labels)
-    return np.where(labels == INVALID[task], np.nan, labels)
 
 
 def _validated(
@@ -248,18 +240,11 @@ def _validated(
     frames = len(columns["frame"])
     times = columns.get("time", times)
     seen = [values for name, values in columns.items() if name.startswith("seen_")]
-    targets = {
-        "va": [name for name in ("valence", "arousal") if name in columns],
-        "expr": [name.removeprefix("p_") for name in columns if name.startswith("p_")],
-        "au": [unit for unit in ACTION_UNITS if COLUMNS["au"].format(unit) in columns],
-    }
-    values: dict[str, Any] = {
-        task: coded(
-            task, names, np.stack([columns[COLUMNS[task].format(name)] for name in names], axis=1)
-        )
-        for task, names in targets.items()
-        if names
-    }
+    values: dict[str, Any] = {}
+    for name, task in TASKS.items():
+        if targets := task.targets_in(columns):
+            found = np.stack([columns[task.value_column(one)] for one in targets], axis=1)
+            values[name] = task.coded(targets, found)
     return Prediction(
         subject,
         model,

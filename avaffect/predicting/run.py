@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from avaffect.challenge.known import ways
 from avaffect.config import AnalysisConfig, PredictConfig
 from avaffect.errors import FeatureError, UnknownNameError, UsageError, boundary
+from avaffect.files.names import WAV
 from avaffect.files.temporaries import temporary_folder
 from avaffect.media.local import local_path
-from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
+from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
 from avaffect.predicting.settings import (
     parse_tasks,
@@ -38,18 +39,17 @@ from avaffect.preprocessing.run import (
     damage,
     keep_subjects,
     media_facts,
-    preprocess,
+    preprocess_source,
 )
 from avaffect.preprocessing.sound import SoundReader, make_wav, sound_arrays
-from avaffect.preprocessing.sound_file import is_voice, only_sound, preprocess_voice
+from avaffect.preprocessing.sound_file import preprocess_voice
 from avaffect.preprocessing.video_pass import Analysis, analyse
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.encoders import FACES as PICTURES
 from avaffect.sound.mfcc import SOUND
-from avaffect.store.crops import with_pictures
-from avaffect.store.folder import Folder, is_preprocessed
 from avaffect.store.keys import all_models, keys, model_hashes, pass_key
 from avaffect.store.pictures import HAS_FACE
+from avaffect.store.prepared import Prepared, is_preprocessed, sound_only
 from avaffect.store.provenance import backbones_in, provenance
 from avaffect.store.subject import FACES, SubjectFeatures
 
@@ -195,7 +195,8 @@ def predict(
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     chosen_config = replace(config or PredictConfig(), tasks=parse_tasks(task), **changes)
     if subjects is not None:
-        faces = replace(chosen_config.analysis.faces, subjects=subjects)
+        chosen: dict[str, Any] = {"subjects": subjects}
+        faces = replace(chosen_config.analysis.faces, **chosen)
         analysis = replace(chosen_config.analysis, faces=faces)
         chosen_config = replace(chosen_config, analysis=analysis)
     if checkpoint is not None:
@@ -209,24 +210,24 @@ def predict(
     parse_smoothing(config.smooth, predictor.smooth)
     if is_preprocessed(source):
         return predict_folder(source, config, predictor).on(device)
+    opened = open_source(source, config.analysis.media)
     with temporary_folder(Path(tempfile.gettempdir()), "avaffect") as work:
-        if is_voice(source, config.analysis.media):
-            result = predict_voice(source, config, predictor, work, on_event=on_event)
+        if opened.kind == "sound":
+            result = predict_voice(opened, config, predictor, work, on_event=on_event)
         else:
             nets = NetsLoader(config.analysis, device)
-            result = predict_video(source, config, predictor, nets, work, on_event=on_event)
+            result = predict_video(opened, config, predictor, nets, work, on_event=on_event)
         return result.on(device)
 
 
 def predict_video(
-    video: Path,
+    video: Source,
     config: PredictConfig,
     predictor: Predictor,
     nets: NetsLoader,
     work: Path,
     *,
-    sha256: str | None = None,
-    store: Folder | None = None,
+    store: Prepared | None = None,
     name: str | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Result:
@@ -241,7 +242,6 @@ def predict_video(
         predictor: built for ``config``.
         nets: loads the nets of ``config.analysis``.
         work: a folder for the pass; an interrupted pass goes on from what is there.
-        sha256: the video's hash, where the caller has it; it costs reading the whole file.
         store: where to keep the features too; None keeps none.
         name: what the subjects are called; None takes the video's stem.
         on_event: progress and notices.
@@ -253,24 +253,23 @@ def predict_video(
     _require_made(predictor)
     predictor.require_settings(analysis_config.to_dict())
     if PICTURES in predictor.needs:
-        folder = store or Folder(work / "preprocessed")
-        preprocess(video, folder.root, analysis_config, nets=nets, name=name, on_event=on_event)
+        folder = store or Prepared(work / "preprocessed")
+        preprocess_source(video, folder.root, analysis_config, nets, name, on_event)
         result = predict_folder(folder.root, config, predictor)
-        record = folder.record()
+        # Where preprocessing has written since.
+        record = Prepared(folder.root).record.to_dict()
         facts = ("frames", "damage", "people", "rotate")
         read = {name: record[name] for name in facts if name in record}
-        return replace(result, source=video, about=result.about | read)
-    probe(video, analysis_config.media)
-    sha256 = sha256 or video_hash(video)
+        return replace(result, source=video.path, about=result.about | read)
     if store is not None:
-        store.require_free_for(video.name, sha256)
-        store.require_ours([store.features(name or video.stem)])
-    wanted = keys(sha256, analysis_config)
+        store.require_free_for(video.path.name, video.sha256)
+        store.require_ours([store.features(name or video.path.stem)])
+    wanted = keys(video.sha256, analysis_config)
     key = pass_key(wanted, (FACES, *analysis_config.encoders))
     found = analyse(video, analysis_config, nets(on_event), work, key, on_event=on_event)
     sound = _spool_sound(video, analysis_config, found, work, on_event)
     models = model_hashes(all_models(analysis_config))
-    about = provenance(video.name, sha256, config.to_dict(), models)
+    about = provenance(video.path.name, video.sha256, config.to_dict(), models)
     subjects = found.spooled(analysis_config.faces, name)
     if store is not None:
         # The store's own configuration is that of the pass, as `preprocess` writes it.
@@ -278,7 +277,7 @@ def predict_video(
         with store.alone():
             keep_subjects(store, found, subjects, wanted, kept, sound)
             if name is not None:
-                store.name_as(name)
+                store.update(name=name)
     about |= {
         "frames": found.report.frames,
         "damage": damage(found.report),
@@ -287,7 +286,7 @@ def predict_video(
         "sound": None if sound is None else asdict(sound),
     }
     about |= {} if found.rotate is None else {"rotate": found.rotate}
-    return _result(video, subjects, config, predictor, about)
+    return _result(video.path, subjects, config, predictor, about)
 
 
 def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) -> Result:
@@ -297,8 +296,9 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
         FeatureError: if preprocessing was not finished, or lacks what the model reads.
         UsageError: if there is nothing but sound, and the model does not listen.
     """
-    stored = Folder(folder).subjects()
-    if only_sound(folder, config.analysis.media):
+    prepared = Prepared(folder)
+    stored = prepared.subjects()
+    if sound_only(stored):
         _require_listener(predictor, folder)
     first = stored[0].provenance
     for one in stored:
@@ -306,21 +306,21 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
         predictor.require_settings({**first["configuration"], "backbones": backbones})
     subjects: Sequence[SubjectFeatures] = stored
     if PICTURES in predictor.needs:
-        subjects = with_pictures(Folder(folder), stored)
+        subjects = prepared.pictured()
     about = {key: first[key] for key in ("video", "models", "versions")}
     about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}
-    about |= {"media": Folder(folder).media(), "sound": Folder(folder).record().get("sound")}
+    sound = prepared.record.sound
+    about |= {"media": prepared.media, "sound": None if sound is None else sound.to_dict()}
     return _result(folder, subjects, config, predictor, about)
 
 
 def predict_voice(
-    sound: Path,
+    sound: Source,
     config: PredictConfig,
     predictor: Predictor,
     work: Path,
     *,
-    sha256: str | None = None,
-    store: Folder | None = None,
+    store: Prepared | None = None,
     name: str | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Result:
@@ -329,14 +329,13 @@ def predict_voice(
     Raises:
         UsageError: if the predictor does not listen, or cannot do without faces.
     """
-    _require_listener(predictor, sound)
-    folder = store or Folder(work / "sound")
+    _require_listener(predictor, sound.path)
+    folder = store or Prepared(work / "sound")
     with folder.alone():
-        sha256 = sha256 or video_hash(sound)
-        preprocess_voice(sound, sha256, folder, config.analysis, on_event, name)
-        if name is not None:
-            folder.name_as(name)
-    return replace(predict_folder(folder.root, config, predictor), source=sound)
+        preprocess_voice(sound, folder, config.analysis, on_event, name)
+        if name is not None and folder.record.name != name:
+            folder.update(name=name)
+    return replace(predict_folder(folder.root, config, predictor), source=sound.path)
 
 
 def _require_listener(predictor: Predictor, sound: Path) -> None:
@@ -418,11 +417,11 @@ def _start(source: Path, config: PredictConfig, about: Mapping[str, Any]) -> flo
 
 
 def _spool_sound(
-    video: Path, config: AnalysisConfig, found: Analysis, work: Path, on_event: EventCallback
+    video: Source, config: AnalysisConfig, found: Analysis, work: Path, on_event: EventCallback
 ) -> SoundInfo | None:
     """Write the arrays made of sound; without any, what an interrupted run left goes."""
     arrays = sound_arrays(config)
-    wav = work / "audio.wav"
+    wav = work / WAV
     sound = make_wav(video, wav, config.media, on_event) if arrays else None
     reader = SoundReader(wav, sound, config, arrays, on_event)
     found.spool.write_rows(reader.specs, reader.chunks(found.spool.times()))

@@ -12,13 +12,13 @@ from avaffect.config import AudioConfig, FaceConfig, PredictConfig
 from avaffect.errors import CheckpointError, UnknownNameError, UsageError, boundary
 from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import reading
-from avaffect.labels import TASKS
 from avaffect.models.zoo import require_commercial
-from avaffect.predictors.build import build_predictor
+from avaffect.predictors.build import facts_of
 from avaffect.recipes.encoders import FACES as PICTURES
 from avaffect.sound.mfcc import SOUND
 from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.keys import all_models
+from avaffect.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from avaffect.networks.checkpoint import Checkpoint
@@ -60,7 +60,7 @@ def with_features(config: PredictConfig, which: str = "auto") -> PredictConfig:
 
     if which not in (*FEATURES, "more"):
         raise UnknownNameError("choice of features", which, FEATURES)
-    predictor = build_predictor(config)
+    predictor = facts_of(config)
     needs = predictor.needs
     encoders = tuple(name for name in needs if name in ENCODERS)
     audio = config.analysis.audio if "audio" in needs else None

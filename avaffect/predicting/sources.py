@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from avaffect.errors import InputNotFoundError, boundary
+from avaffect.errors import FeatureError, InputNotFoundError, boundary
 from avaffect.media.inputs import expand_inputs
 from avaffect.media.local import local_path
-from avaffect.preprocessing.names import names_of
 from avaffect.progress import EventCallback, ignore_events
-from avaffect.store.folder import Folder, is_preprocessed
-from avaffect.store.prepared import prepared_in
+from avaffect.store.prepared import Prepared, is_preprocessed, prepared_in
 
 
 @boundary()
@@ -52,12 +50,15 @@ def preprocessed_in(path: Path) -> list[Path]:
     return sorted({*found, *_deeper(path)}) if found else []
 
 
-def require_distinct(sources: Sequence[Path], arguments: Iterable[str] = ()) -> None:
-    """Raise UsageError if two sources would write the same files, see ``preprocessing.names``."""
-    names_of(sources, arguments)
-
-
 def _deeper(path: Path, every: bool = False) -> list[Path]:
     """Preprocessed folders in folders: all, or those that have folders in their names."""
     found = prepared_in(path)
-    return [one for one in found if every or "name" in Folder(one).record()]
+    return [one for one in found if every or _has_name(one)]
+
+
+def _has_name(folder: Path) -> bool:
+    """Whether its subjects have a name of their own; of a damaged one nothing is known."""
+    try:
+        return Prepared(folder).record.name is not None
+    except FeatureError:
+        return False

@@ -23,8 +23,9 @@ from avaffect.predicting.read_back import ASSUMED_FPS, table_files
 from avaffect.predictions.postprocess import Postprocess
 from avaffect.predictions.smooth import Smoothing, TaskSmoothing, smooth_task
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
+from avaffect.tasks.kinds import Values
+from avaffect.tasks.registry import AU, TASKS
 from avaffect.training.score import decisions
-from avaffect.training.validation import COLUMNS
 from avaffect.version import __version__
 
 OFF = Smoothing()
@@ -141,7 +142,7 @@ def tune(
             continue
         chooser = _Chooser(task, targets, mine, on_event)
         choices = {"smoothing": chooser.smoothing()}
-        if task == "au" and thresholds:
+        if task == AU.name and thresholds:
             choices["with thresholds"] = chooser.thresholds()
         what = max(choices, key=lambda one: choices[one].cross_validated)
         for name, choice in choices.items():
@@ -161,7 +162,7 @@ def tune(
         "assumed_fps": ASSUMED_FPS if any(clip.assumed for clip in clips) else None,
         "steps": [asdict(step) for step in steps],
     }
-    chosen = Postprocess(str(TaskSmoothing(**smoothings)), limits, "", about)
+    chosen = Postprocess(str(TaskSmoothing(smoothings)), limits, "", about)
     # A training may have begun meanwhile, or another tuning.
     with alone_in(run, wait=_PATIENCE_S):
         files = tuple(
@@ -189,11 +190,10 @@ def _read(subject: str, path: Path, targets: Mapping[str, Sequence[str]]) -> _Cl
     hint = "give a run whose validation tables are whole"
     with reading(path, FormatError, "is no validation table", hint):
         for task, names in targets.items():
-            values[task] = np.stack([columns[COLUMNS[task].format(one)] for one in names], axis=1)
-            if task == "expr" and "label_expression" in columns:
-                labels[task] = columns["label_expression"]
-            elif task != "expr" and f"label_{names[0]}" in columns:
-                labels[task] = np.stack([columns[f"label_{one}"] for one in names], axis=1)
+            ours = TASKS[task]
+            values[task] = np.stack([columns[ours.value_column(one)] for one in names], axis=1)
+            if (found := ours.labels_in(columns, names)) is not None:
+                labels[task] = found
         assumed = "time" not in columns
         frames = columns["frame"]
         times = (frames - 1) / ASSUMED_FPS if assumed else columns["time"]
@@ -272,7 +272,7 @@ class _Chooser:
         if (how, at) not in self._known:
             values = self._smoothed(how, at)
             said = decisions(self._task, values, ~np.isnan(values[:, 0]))
-            small = np.float32 if self._task == "va" else np.int16
+            small = np.float32 if isinstance(TASKS[self._task], Values) else np.int16
             self._known[how, at] = said.astype(small)
         return self._known[how, at]
 

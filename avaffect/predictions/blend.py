@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError
 from avaffect.labels import ACTION_UNITS, AU_THRESHOLD, OTHER
+from avaffect.predictions.missing import parts
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.voting import (
     average,
@@ -20,13 +21,14 @@ from avaffect.predictions.voting import (
     threshold_other,
     units_vote,
 )
+from avaffect.tasks.kinds import Classes
+from avaffect.tasks.registry import AU, EXPR, TASKS, VA
 
 EXPRESSION_RULES = ("average", "vote")
 # Clocks of two tables of one video differ by rounding alone.
 _SAME_TIME = 1e-3
 # Whose columns are known or not each by itself.
-_UNITS = ("au", "au_intensity")
-_VALUES = ("va", "expr", *_UNITS)
+_BY_UNIT = (AU.name, "au_intensity")
 
 Values = NDArray[np.float64]
 
@@ -123,33 +125,38 @@ def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Pre
     models = [_own_values(one) for one in predictions]
     weights = np.array(how.weights or [1.0] * len(models))
 
+    every = [parts(one, intervals=True) for one in models]
+
     def averaged(name: str) -> Values | None:
-        having = [getattr(one, name) is not None for one in models]
+        having = [name in one for one in every]
         if not any(having):
             return None
-        values = [getattr(one, name) for one in models if getattr(one, name) is not None]
-        return average(np.stack(values), weights[having])
+        return average(np.stack([one[name] for one in every if name in one]), weights[having])
 
-    values = {
-        name: found if name in _UNITS else _whole_rows(found)
-        for name in _VALUES
+    values: dict[str, Any] = {
+        name: found if name in _BY_UNIT else _whole_rows(found)
+        for name in (*TASKS, "au_intensity")
         if (found := averaged(name)) is not None
     }
     extra: dict[str, Any] = {}
-    if "expr" in values:
-        values["expr"] = _expressions(models, values["expr"], how)
-    if "au" in values and how.at_least is not None:
-        values["au"] = _voted_units([one for one in models if one.au is not None], how.at_least)
+    for name in values:
+        if name == EXPR.name:
+            values[name] = _expressions(models, values[name], how)
+        elif name in TASKS and isinstance(TASKS[name], Classes):
+            values[name] = values[name] / values[name].sum(axis=1, keepdims=True)
+    if AU.name in values and how.at_least is not None:
+        voters = [one for one in models if one.au is not None]
+        values[AU.name] = _voted_units(voters, how.at_least)
     elif any(one.au_thresholds is not None for one in models):
         known = [one.au is not None for one in models]
         limits = [_limits(one) for one in models if one.au is not None]
         extra["au_thresholds"] = average(np.stack(limits), weights[known])
-    if all(one.va is None or one.va_interval is not None for one in models) and "va" in values:
+    if all(one.va is None or one.va_interval is not None for one in models) and VA.name in values:
         interval = averaged("va_interval")
         assert interval is not None  # noqa: S101 - all that have va have one
-        interval[np.isnan(values["va"])] = np.nan
+        interval[np.isnan(values[VA.name])] = np.nan
         extra["va_interval"] = interval
-    confidence = averaged("confidence")
+    confidence = average(np.stack([one.confidence for one in models]), weights)
     extra["geometry"] = _first_known([one.geometry for one in models])
     first = models[0]
     names = dict.fromkeys(one.model for one in models)
@@ -158,10 +165,10 @@ def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Pre
         f"blend of {', '.join(names)}",
         first.times,
         np.any([one.present for one in models], axis=0),
-        confidence,  # type: ignore[arg-type]
+        confidence,
         heard=np.any([one.heard for one in models], axis=0),
         start=first.start,
-        **values,  # type: ignore[arg-type]
+        **values,
         **extra,
     )
 
@@ -206,21 +213,18 @@ def _own_values(prediction: Prediction) -> Prediction:
     # Of a table of today the text alone is filled: what is missing is still missing there.
     gone = prediction.filled & ~prediction.heard & ~_has_gaps(prediction)
     changes: dict[str, Any] = {"filled": np.zeros_like(gone)}
-    for name in (*_VALUES, "va_interval"):
-        values = getattr(prediction, name)
-        if values is not None:
-            changes[name] = values.copy()
-            changes[name][gone] = np.nan
+    for name, values in parts(prediction, intervals=True).items():
+        changes[name] = values.copy()
+        changes[name][gone] = np.nan
     return replace(prediction, **changes)
 
 
 def _has_gaps(prediction: Prediction) -> NDArray[np.bool_]:
     """bool [N], where a value is missing of a column that is known in other frames."""
     found = np.zeros(len(prediction), bool)
-    for values in (getattr(prediction, name) for name in _VALUES):
-        if values is not None:
-            missing = np.isnan(values)
-            found |= missing[:, ~missing.all(axis=0)].any(axis=1)
+    for values in parts(prediction).values():
+        missing = np.isnan(values)
+        found |= missing[:, ~missing.all(axis=0)].any(axis=1)
     return found
 
 

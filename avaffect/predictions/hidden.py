@@ -7,6 +7,7 @@ happens. It is missing, not absent.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from avaffect.faces.quality import REGIONS
 from avaffect.labels import ACTION_UNITS
 from avaffect.predictions.prediction import Prediction
 from avaffect.store.subject import SubjectFeatures
+from avaffect.tasks.registry import AU
 
 # What a unit is read from. A raised cheek shows at the mouth and at the eye.
 NEEDS = {
@@ -52,4 +54,5 @@ def without_hidden(prediction: Prediction, subject: SubjectFeatures) -> Predicti
     strength = prediction.au_intensity
     if strength is not None:
         strength = np.where(hidden, np.float32(np.nan), strength)
-    return replace(prediction, au=au, au_intensity=strength)
+    changes: dict[str, Any] = {AU.name: au, "au_intensity": strength}
+    return replace(prediction, **changes)

@@ -20,6 +20,7 @@ from avaffect.files.gaps import (
     require_policy,
 )
 from avaffect.predictions.prediction import Prediction
+from avaffect.tasks.registry import VA
 
 __all__ = ["DEFAULT_POLICY", "POLICIES", "fill", "marked", "require_policy"]
 
@@ -46,6 +47,20 @@ def alike(values: Values) -> list[NDArray[np.int64]]:
     return [np.flatnonzero(group == one) for one in range(group.max(initial=-1) + 1)]
 
 
+def parts(prediction: Prediction, *, intervals: bool = False) -> dict[str, NDArray[np.float32]]:
+    """All that a prediction says, by the name that ``Prediction`` takes it by.
+
+    Args:
+        prediction: the values of its tasks, and the intensity of action units.
+        intervals: with ``va_interval``.
+    """
+    found: dict[str, NDArray[np.float32] | None] = {**prediction.values}
+    found["au_intensity"] = prediction.au_intensity
+    if intervals:
+        found["va_interval"] = prediction.va_interval
+    return {name: values for name, values in found.items() if values is not None}
+
+
 def fill(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
     """Give missing frames a value by ``policy`` and flag them in ``filled``.
 
@@ -63,19 +78,16 @@ def fill(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
     """
     changes: dict[str, Any] = {}
     filled = prediction.filled.copy()
-    for name in ("va", "expr", "au", "au_intensity"):
-        values = getattr(prediction, name)
-        if values is None:
-            continue
+    for name, values in parts(prediction).items():
         made = fill_gaps(values, prediction.times, policy)
         new = np.isnan(values) & ~np.isnan(made)
         if new.any():
             changes[name] = made
             filled |= new.any(axis=1)
-    if prediction.va_interval is not None and "va" in changes:
+    if prediction.va_interval is not None and VA.name in changes:
         known = np.flatnonzero(~np.isnan(prediction.va).all(axis=1))  # type: ignore[arg-type]
         intervals = _enclosing(prediction.va_interval, known)
-        intervals[np.isnan(changes["va"])] = np.nan
+        intervals[np.isnan(changes[VA.name])] = np.nan
         changes["va_interval"] = intervals
     return replace(prediction, filled=filled, **changes)
 
@@ -96,10 +108,8 @@ def without_lone_voice(prediction: Prediction) -> Prediction:
     """
     alone = prediction.heard & ~prediction.present
     changes: dict[str, Values | NDArray[np.bool_]] = {"heard": prediction.heard & ~alone}
-    for name in ("va", "va_interval", "expr", "au", "au_intensity"):
-        values = getattr(prediction, name)
-        if values is not None:
-            withheld = values.copy()
-            withheld[alone] = np.nan
-            changes[name] = withheld
+    for name, values in parts(prediction, intervals=True).items():
+        withheld = values.copy()
+        withheld[alone] = np.nan
+        changes[name] = withheld
     return replace(prediction, **changes)  # type: ignore[arg-type]

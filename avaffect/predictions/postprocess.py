@@ -17,7 +17,7 @@ from avaffect.errors import CheckpointError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.ours import holds, require_own_file
 from avaffect.files.outside import read_json, reading
-from avaffect.predictions.prediction import ACTION_UNITS, AU_THRESHOLD
+from avaffect.labels import ACTION_UNITS, AU_THRESHOLD
 from avaffect.predictions.smooth import parse_smoothing
 
 FILE = "postprocess.json"

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from avaffect.arrays import ArrayRecord, require_shape
 from avaffect.errors import UsageError
-from avaffect.labels import (
-    ACTION_UNITS,
-    AU_THRESHOLD,
-    EXPRESSIONS,
-    TASKS,
-)
+from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.store.subject import GEOMETRY
+from avaffect.tasks.kinds import Classes
+from avaffect.tasks.registry import AU, EXPR, TASKS, VA, task_named
+from avaffect.tasks.task import Task
 
 if TYPE_CHECKING:
     import pandas
@@ -26,6 +24,8 @@ __all__ = ["ACTION_UNITS", "EXPRESSIONS", "TASKS", "Prediction"]
 
 # A sum of float32 probabilities misses one by less than this.
 _TOLERANCE = 1e-4
+# None stands for a task that the model does not predict.
+_NOT_GIVEN: Any = object()
 # The columns of `va_interval`, in the order of its values.
 _BOUNDS = ("valence_low", "valence_high", "arousal_low", "arousal_high")
 # The columns of `geometry`: beside valence and arousal, a bare `left` would be a riddle.
@@ -33,24 +33,28 @@ _SIDES = ("left", "top", "right", "bottom")
 _PLACES = tuple(f"box_{name}" if name in _SIDES else name for name in GEOMETRY)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class Prediction(ArrayRecord):
     """Valence and arousal, expression and action units of one subject over N decoded frames.
 
-    A model that does not know a task leaves its array None; one that knows only some columns of
+    A model that does not know a task leaves it out; one that knows only some columns of
     ``va`` or ``au`` leaves the others NaN throughout. A row without a value (nothing seen or
     heard) is NaN in all columns: nothing is made up here. Units of a part of the face that cannot
     be seen are NaN alone. What the challenge's text files say in such rows, `missing.fill` makes.
-    Arrays are converted to the given types.
+    Arrays are converted to the given types. The values of a task are given by its name, as
+    ``va=``, or all by ``values=``.
 
     Attributes:
         subject: the subject's name, e.g. ``video_left``; also the name of its files.
-        model: the model's name, e.g. ``starter-0``.
+        model: the model's name, e.g. ``starter-1``.
         times: float64 [N], seconds from the first decoded frame, never falling.
         present: bool [N], True where the subject's face is seen.
         confidence: float32 [N] in 0..1, the quality of the face (``faces.quality``); NaN where
             there is none.
-        va: float32 [N, 2], valence and arousal in [-1, 1].
+        values: by task that the model predicts, in the order of ``TASKS``, float32 [N, K]: values
+            in the task's range, probabilities, or scores in 0..1, a column a target.
+        va: float32 [N, 2], valence and arousal in [-1, 1]; this and the next two of ``values``,
+            None if the model does not predict it.
         expr: float32 [N, 8], probabilities in the order of ``EXPRESSIONS``; rows sum to one.
         au: float32 [N, 12], a score in 0..1 for each of ``ACTION_UNITS``; active from .5, or
             ``au_thresholds``, on. Of a trained network it is the network's probability; of the
@@ -73,6 +77,7 @@ class Prediction(ArrayRecord):
             it lies on the file's own clock if that was asked for (``PredictConfig.clock``).
 
     Raises:
+        UnknownNameError: values of a task that does not exist.
         UsageError: a shape or a value that does not fit the above.
     """
 
@@ -81,22 +86,62 @@ class Prediction(ArrayRecord):
     times: NDArray[np.float64]
     present: NDArray[np.bool_]
     confidence: NDArray[np.float32]
-    va: NDArray[np.float32] | None = None
-    expr: NDArray[np.float32] | None = None
-    au: NDArray[np.float32] | None = None
-    au_intensity: NDArray[np.float32] | None = None
-    filled: NDArray[np.bool_] = None  # type: ignore[assignment]
-    heard: NDArray[np.bool_] = None  # type: ignore[assignment]
-    va_interval: NDArray[np.float32] | None = None
-    au_thresholds: NDArray[np.float64] | None = None
-    geometry: NDArray[np.float32] | None = None
-    start: float = 0.0
+    values: Mapping[str, NDArray[np.float32]]
+    au_intensity: NDArray[np.float32] | None
+    filled: NDArray[np.bool_]
+    heard: NDArray[np.bool_]
+    va_interval: NDArray[np.float32] | None
+    au_thresholds: NDArray[np.float64] | None
+    geometry: NDArray[np.float32] | None
+    start: float
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        subject: str,
+        model: str,
+        times: ArrayLike,
+        present: ArrayLike,
+        confidence: ArrayLike,
+        va: ArrayLike | None = _NOT_GIVEN,
+        expr: ArrayLike | None = _NOT_GIVEN,
+        au: ArrayLike | None = _NOT_GIVEN,
+        au_intensity: ArrayLike | None = None,
+        filled: ArrayLike | None = None,
+        heard: ArrayLike | None = None,
+        va_interval: ArrayLike | None = None,
+        au_thresholds: ArrayLike | None = None,
+        geometry: ArrayLike | None = None,
+        start: float = 0.0,
+        *,
+        values: Mapping[str, ArrayLike | None] | None = None,
+        **tasks: ArrayLike | None,
+    ) -> None:
+        times = np.asarray(times)
+        given: dict[str, Any] = {
+            "subject": subject,
+            "model": model,
+            "times": times,
+            "present": present,
+            "confidence": confidence,
+            "values": {},
+            "au_intensity": au_intensity,
+            "filled": np.zeros(len(times), bool) if filled is None else filled,
+            "heard": np.zeros(len(times), bool) if heard is None else heard,
+            "va_interval": va_interval,
+            "au_thresholds": au_thresholds,
+            "geometry": geometry,
+            "start": start,
+        }
+        for name, one in given.items():
+            object.__setattr__(self, name, one)
+        # What is given by the task's name counts: `replace` hands over the old values too.
+        tasks |= {VA.name: va, EXPR.name: expr, AU.name: au}
+        named = {name: one for name, one in tasks.items() if one is not _NOT_GIVEN}
+        self._check({**(values or {}), **named})
+
+    def _check(self, values: Mapping[str, ArrayLike | None]) -> None:
+        """Convert and check everything."""
         frames = len(self.times)
-        for name in ("filled", "heard"):
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, np.zeros(frames, dtype=bool))
         flags = (("present", bool), ("filled", bool), ("heard", bool))
         for name, dtype in (("times", float), *flags):
             self._convert(name, dtype, (frames,))
@@ -104,12 +149,15 @@ class Prediction(ArrayRecord):
             raise UsageError("times must be finite and never fall")
         self._convert("confidence", np.float32, (frames,), 0.0, 1.0)
         self._convert("geometry", np.float32, (frames, len(GEOMETRY)))
-        self._convert("va", np.float32, (frames, 2), -1.0, 1.0)
-        self._convert("expr", np.float32, (frames, len(EXPRESSIONS)), 0.0, 1.0)
-        self._convert("au", np.float32, (frames, len(ACTION_UNITS)), 0.0, 1.0)
+        for name in values:
+            task_named(name)
+        checked = {
+            name: _values(task, one, frames)
+            for name, task in TASKS.items()
+            if (one := values.get(name)) is not None
+        }
+        object.__setattr__(self, "values", checked)
         self._convert("au_intensity", np.float32, (frames, len(ACTION_UNITS)), 0.0, 5.0)
-        if self.expr is not None and (np.abs(self.expr.sum(axis=1) - 1) > _TOLERANCE).any():
-            raise UsageError("rows of expr must sum to one")
         if self.au_intensity is not None and self.au is None:
             raise UsageError("au_intensity needs au")
         if self.va_interval is not None:
@@ -138,14 +186,46 @@ class Prediction(ArrayRecord):
     def valued(self) -> int:
         """How many frames have a value of their own, from the face or the voice."""
         known = np.zeros(len(self), bool)
-        for task in self.tasks:
-            known |= ~np.isnan(getattr(self, task)).all(axis=1)
+        for values in self.values.values():
+            known |= ~np.isnan(values).all(axis=1)
         return int((known & ~self.filled).sum())
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Those of ``TASKS`` that the model predicts."""
-        return tuple(task for task in TASKS if getattr(self, task) is not None)
+        return tuple(self.values)
+
+    @property
+    def va(self) -> NDArray[np.float32] | None:
+        """float32 [N, 2], see above."""
+        return self.values.get(VA.name)
+
+    @property
+    def expr(self) -> NDArray[np.float32] | None:
+        """float32 [N, 8], see above."""
+        return self.values.get(EXPR.name)
+
+    @property
+    def au(self) -> NDArray[np.float32] | None:
+        """float32 [N, 12], see above."""
+        return self.values.get(AU.name)
+
+    def labels(self, task: str, targets: Sequence[str] | None = None) -> NDArray[Any]:
+        """What the values come to, see `tasks.task.Task.decide`.
+
+        Args:
+            task: one of ``tasks``.
+            targets: those of the task's that there are to choose from; None for all.
+
+        Raises:
+            UsageError: the model does not predict the task.
+        """
+        ours, values = task_named(task), self._known(task)
+        limits = self.au_thresholds if ours is AU else None
+        if targets is not None and tuple(targets) != ours.targets:
+            columns = [ours.targets.index(name) for name in targets]
+            values, limits = values[:, columns], None if limits is None else limits[columns]
+        return ours.decide(values, limits)
 
     def expression_ids(self, classes: int = len(EXPRESSIONS)) -> NDArray[np.int64]:
         """The likeliest of the first ``classes`` expressions.
@@ -153,9 +233,7 @@ class Prediction(ArrayRecord):
         Returns:
             int64 [N], an index into ``EXPRESSIONS``, -1 where there is no value.
         """
-        expr = self._known("expr")[:, :classes]
-        missing = np.isnan(expr[:, 0])
-        return np.where(missing, -1, np.where(missing[:, None], 0, expr).argmax(axis=1))
+        return self.labels(EXPR.name, EXPRESSIONS[:classes])
 
     def au_presence(self, threshold: float | None = None) -> NDArray[np.int64]:
         """Which action units are active.
@@ -167,13 +245,9 @@ class Prediction(ArrayRecord):
             int64 [N, 12], 1 where the score is at least the threshold, else 0, and -1
             where there is no value.
         """
-        au = self._known("au")
-        limits: float | NDArray[np.float64] = AU_THRESHOLD
-        if threshold is not None:
-            limits = threshold
-        elif self.au_thresholds is not None:
-            limits = self.au_thresholds
-        return np.where(np.isnan(au), -1, (au >= limits).astype(np.int64))
+        if threshold is None:
+            return self.labels(AU.name)
+        return AU.decide(self._known(AU.name), threshold)
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Everything as columns of a table, a row a frame.
@@ -186,8 +260,8 @@ class Prediction(ArrayRecord):
             ``valence_low``, ``valence_high``, ``arousal_low``, ``arousal_high`` float32;
             ``expression``, a name or None, ``p_Neutral`` ... ``p_Other`` float32; ``AU1`` ...
             ``AU26`` float32, 1 or 0 (as in OpenFace's ``_c`` columns), ``AU1_p`` ...
-            the scores ``au``, ``AU1_intensity`` ... 0..5; at the end ``box_left`` ... ``roll``
-            float32, see ``geometry``. Values that do not exist are NaN.
+            the scores ``au``, ``AU1_intensity`` ... 0..5; of further tasks likewise; at the end
+            ``box_left`` ... ``roll`` float32, see ``geometry``. Values that do not exist are NaN.
         """
         table: dict[str, NDArray[Any]] = {
             "frame": np.arange(1, len(self) + 1),
@@ -197,22 +271,12 @@ class Prediction(ArrayRecord):
             "filled": self.filled,
             "confidence": self.confidence,
         }
-        if self.va is not None:
-            table |= {"valence": self.va[:, 0], "arousal": self.va[:, 1]}
-        if self.va_interval is not None:
-            table |= _named("{}", _BOUNDS, self.va_interval.reshape(-1, len(_BOUNDS)))
-        if self.expr is not None:
-            # The last name stands for the id -1.
-            names = np.array([*EXPRESSIONS, None], dtype=object)
-            table["expression"] = names[self.expression_ids()]
-            table |= _named("p_{}", EXPRESSIONS, self.expr)
-        if self.au is not None:
-            presence = self.au_presence().astype(np.float32)
-            presence[presence < 0] = np.nan
-            table |= _named("{}", ACTION_UNITS, presence)
-            table |= _named("{}_p", ACTION_UNITS, self.au)
-        if self.au_intensity is not None:
-            table |= _named("{}_intensity", ACTION_UNITS, self.au_intensity)
+        for task, values in self.values.items():
+            table |= TASKS[task].table(values, self.labels(task))
+            if task == VA.name and self.va_interval is not None:
+                table |= _named("{}", _BOUNDS, self.va_interval.reshape(-1, len(_BOUNDS)))
+            if task == AU.name and self.au_intensity is not None:
+                table |= _named("{}_intensity", ACTION_UNITS, self.au_intensity)
         if self.geometry is not None:
             table |= _named("{}", _PLACES, self.geometry)
         return table
@@ -225,9 +289,10 @@ class Prediction(ArrayRecord):
         import pandas
 
         table: dict[str, Any] = self.columns()
-        if self.expr is not None:
-            ids = self.expression_ids()
-            table["expression"] = pandas.Categorical.from_codes(ids, pandas.Index(EXPRESSIONS))
+        for name in self.tasks:
+            if isinstance(task := TASKS[name], Classes):
+                classes = pandas.Index(task.targets)
+                table[task.heading] = pandas.Categorical.from_codes(self.labels(name), classes)
         return pandas.DataFrame(table, index=pandas.RangeIndex(1, len(self) + 1))
 
     @classmethod
@@ -261,14 +326,15 @@ class Prediction(ArrayRecord):
                 times - start,
                 columns["present"],
                 columns["confidence"],
-                va=block(["valence", "arousal"]),
-                expr=block([f"p_{name}" for name in EXPRESSIONS]),
-                au=block([f"{name}_p" for name in ACTION_UNITS]),
+                values={
+                    name: block([task.value_column(target) for target in task.targets])
+                    for name, task in TASKS.items()
+                },
                 au_intensity=block([f"{name}_intensity" for name in ACTION_UNITS]),
                 filled=columns["filled"],
                 heard=columns["heard"],
                 va_interval=None if bounds is None else bounds.reshape(-1, 2, 2),
-                au_thresholds=au_thresholds,  # type: ignore[arg-type]
+                au_thresholds=au_thresholds,
                 geometry=block(list(_PLACES)),
                 start=start,
             )
@@ -276,10 +342,9 @@ class Prediction(ArrayRecord):
             raise UsageError(f"the column {error} is missing") from error
 
     def _known(self, task: str) -> NDArray[np.float32]:
-        values = getattr(self, task)
-        if values is None:
+        if task not in self.values:
             raise UsageError(f"the model {self.model} does not predict {task}")
-        return values
+        return self.values[task]
 
     def _check_interval(self, interval: NDArray[np.float32]) -> None:
         """Raise UsageError unless the bounds hold ``va`` within [-1, 1], and are NaN with it."""
@@ -301,26 +366,40 @@ class Prediction(ArrayRecord):
         low: float | None = None,
         high: float | None = None,
     ) -> None:
-        """Convert and check one array; of va and expr, only whole rows may be NaN."""
+        """Convert and check one array."""
         value = getattr(self, name)
         if value is None:
             return
         array: NDArray[Any] = np.asarray(value, dtype=dtype)
         require_shape(name, array, shape)
-        if low is not None:
-            missing = np.isnan(array)
-            unknown = missing.all(axis=0)
-            # Units may be missing one by one: a mouth is covered, and the brows are not.
-            if array.ndim == 2 and name in ("va", "expr") and not unknown.all():
-                some, every = (f(missing[:, ~unknown], axis=1) for f in (np.any, np.all))
-                partly = bool((some != every).any())
-            else:
-                partly = False
-            if partly or (name == "expr" and unknown.any() != unknown.all()):
-                raise UsageError(f"{name} has rows that are NaN in part")
-            if ((array < low) | (array > high)).any():
-                raise UsageError(f"{name} must lie between {low:g} and {high:g}")
+        if low is not None and high is not None:
+            _require_range(name, array, low, high)
         object.__setattr__(self, name, array)
+
+
+def _values(task: Task, given: ArrayLike, frames: int) -> NDArray[np.float32]:
+    """The values of a task, converted and checked."""
+    values = np.asarray(given, dtype=np.float32)
+    require_shape(task.name, values, (frames, len(task.targets)))
+    missing = np.isnan(values)
+    unknown = missing.all(axis=0)
+    chances = isinstance(task, Classes)
+    partly = chances and unknown.any() != unknown.all()
+    # Units may be missing one by one: a mouth is covered, and the brows are not.
+    if not task.apart and not unknown.all():
+        some, every = (f(missing[:, ~unknown], axis=1) for f in (np.any, np.all))
+        partly = partly or bool((some != every).any())
+    if partly:
+        raise UsageError(f"{task.name} has rows that are NaN in part")
+    _require_range(task.name, values, task.low, task.high)
+    if chances and (np.abs(values.sum(axis=1) - 1) > _TOLERANCE).any():
+        raise UsageError(f"rows of {task.name} must sum to one")
+    return values
+
+
+def _require_range(name: str, array: NDArray[Any], low: float, high: float) -> None:
+    if ((array < low) | (array > high)).any():
+        raise UsageError(f"{name} must lie between {low:g} and {high:g}")
 
 
 def _named(

@@ -9,7 +9,7 @@ than half its width, nothing crosses a gap longer than that.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import UnknownNameError, UsageError
-from avaffect.labels import TASKS
 from avaffect.predictions.missing import alike
 from avaffect.predictions.prediction import Prediction
+from avaffect.tasks.kinds import Classes
+from avaffect.tasks.registry import AU, TASKS, VA, task_named
 
 MAX_SECONDS = 60.0
 # Times come from rational time bases: without a margin, rounding decides who is in the window.
@@ -124,16 +125,17 @@ class Smoothing:
 
 @dataclass(frozen=True)
 class TaskSmoothing:
-    """A smoothing for each task."""
+    """A smoothing for each task.
 
-    va: Smoothing = Smoothing()
-    expr: Smoothing = Smoothing()
-    au: Smoothing = Smoothing()
+    Attributes:
+        tasks: by task; one that is not named is off.
+    """
+
+    tasks: Mapping[str, Smoothing]
 
     def of(self, task: str) -> Smoothing:
         """How ``task`` is smoothed."""
-        found: Smoothing = getattr(self, task)
-        return found
+        return self.tasks.get(task, Smoothing())
 
     def __str__(self) -> str:
         return ",".join(f"{task}={self.of(task)}" for task in TASKS)
@@ -163,10 +165,9 @@ def parse_smoothing(text: str, auto: str = "off") -> Smoothing | TaskSmoothing:
                 f"'{text}' does not say once of each task how it is smoothed",
                 "write for example va=box:3.4,expr=box:3.4,au=box:0.2",
             )
-        if task not in TASKS:
-            raise UnknownNameError("task", task, TASKS)
+        task_named(task)
         tasks[task] = _parse_one(rest)
-    return TaskSmoothing(**tasks)
+    return TaskSmoothing({task: tasks.get(task, Smoothing()) for task in TASKS})
 
 
 def _parse_one(text: str) -> Smoothing:
@@ -255,10 +256,11 @@ def smooth_task(
     Returns:
         float32 [N, K].
     """
-    low, high = (-1, 1) if task == "va" else (0, 1)
-    how = smooth_units if task == "au" else smooth
-    smoothed = np.clip(how(values, times, smoothing.kind, smoothing.seconds), low, high)
-    if task == "expr" and smoothing.kind != "off":
+    ours = task_named(task)
+    how = smooth_units if ours.apart else smooth
+    smoothed = how(values, times, smoothing.kind, smoothing.seconds)
+    smoothed = np.clip(smoothed, ours.low, ours.high)
+    if isinstance(ours, Classes) and smoothing.kind != "off":
         total = smoothed.sum(axis=1, keepdims=True)
         # Medians of sharp probabilities may all be zero: such rows keep what they had.
         empty = total[:, 0] <= math.ulp(1.0)
@@ -285,15 +287,15 @@ def apply(prediction: Prediction, smoothing: Smoothing | TaskSmoothing) -> Predi
         return prediction
     times = prediction.times
     changes: dict[str, Any] = {
-        task: smooth_task(task, getattr(prediction, task), times, smoothing.of(task))
+        task: smooth_task(task, prediction.values[task], times, smoothing.of(task))
         for task in tasks
     }
-    if prediction.au_intensity is not None and "au" in tasks:
-        how = smoothing.of("au")
+    if prediction.au_intensity is not None and AU.name in tasks:
+        how = smoothing.of(AU.name)
         intensity = smooth_units(prediction.au_intensity, times, how.kind, how.seconds)
         changes["au_intensity"] = np.clip(intensity, 0, 5)
-    if prediction.va_interval is not None and "va" in tasks:
-        changes["va_interval"] = _around(changes["va"], prediction, smoothing.of("va"))
+    if prediction.va_interval is not None and VA.name in tasks:
+        changes["va_interval"] = _around(changes[VA.name], prediction, smoothing.of(VA.name))
     return replace(prediction, **changes)
 
 

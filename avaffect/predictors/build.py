@@ -1,13 +1,17 @@
-"""The predictor that a configuration asks for."""
+"""The predictor that a configuration asks for, and what is known of it before it is loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from avaffect.config import PredictConfig
 from avaffect.errors import UnknownNameError
 from avaffect.predictors.interface import Predictor
+
+if TYPE_CHECKING:
+    from avaffect.predictors.facts import Facts
 
 
 def build_predictor(config: PredictConfig, device: str = "cpu") -> Predictor:
@@ -29,15 +33,33 @@ def build_predictor(config: PredictConfig, device: str = "cpu") -> Predictor:
         if is_ensemble(Path(config.checkpoint)):
             return Ensemble(config.checkpoint, device)
         return Trained(config.checkpoint, device)
+    return _own(config)
+
+
+def facts_of(config: PredictConfig) -> Facts:
+    """What is known of the predictor that ``config`` asks for; no weights are read.
+
+    Raises:
+        UnknownNameError, CheckpointError: as :func:`build_predictor`.
+    """
+    from avaffect.predictors.facts import Facts, checkpoint_facts, ensemble_facts
+
+    if config.checkpoint is None:
+        predictor = _own(config)
+        return Facts(predictor.name, predictor.tasks, predictor.needs)
+    from avaffect.networks.checkpoint import read_checkpoint
+    from avaffect.predictors.joined import is_ensemble
+
+    if is_ensemble(Path(config.checkpoint)):
+        return ensemble_facts(Path(config.checkpoint))
+    return checkpoint_facts(read_checkpoint(config.checkpoint))
+
+
+def _own(config: PredictConfig) -> Predictor:
+    """A model that comes with avaffect; its nets are loaded by what makes the features."""
     if config.model not in PREDICTORS:
         raise UnknownNameError("model", config.model, PREDICTORS)
     return PREDICTORS[config.model](config)
-
-
-def _starter0(config: PredictConfig) -> Predictor:
-    from avaffect.predictors.starter.starter0 import Starter
-
-    return Starter("fer" if config.frame_model == "auto" else config.frame_model)
 
 
 def _starter1(config: PredictConfig) -> Predictor:
@@ -57,10 +79,6 @@ def _starter2(config: PredictConfig) -> Predictor:
 
 
 PREDICTORS: dict[str, Callable[[PredictConfig], Predictor]] = {
-    "starter-0": _starter0,
     "starter-1": _starter1,
     "starter-2": _starter2,
 }
-
-
-DEFAULT_MODEL = PredictConfig.model

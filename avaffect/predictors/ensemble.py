@@ -13,22 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.challenge.known import WAYS
+from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip
 from avaffect.errors import CheckpointError, UsageError
 from avaffect.labels import AU_THRESHOLD, EXPRESSIONS
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.voting import average, certain, meta_classifier, said_classes, units_vote
+from avaffect.predictors.facts import require_same
 from avaffect.predictors.interface import prediction_of
-from avaffect.predictors.joined import (
-    JOINED,
-    Joined,
-    Rule,
-    Values,
-)
+from avaffect.predictors.joined import Joined, Rule, Values
 from avaffect.predictors.stacking import OpinionFeatures, stacked_values
 from avaffect.predictors.trained import Trained
 from avaffect.recipes.ensemble import Vote
 from avaffect.store.subject import SubjectFeatures
+from avaffect.tasks.kinds import Units
+from avaffect.tasks.registry import EXPR, TASKS
 
 
 def join_values(
@@ -56,9 +55,9 @@ def join_values(
     for task in voters[0]:
         each = np.stack([one[task] for one in voters])
         mean = average(each, np.asarray(weights))
-        if isinstance(rule, Vote) and task == "expr":
+        if isinstance(rule, Vote) and task == EXPR.name:
             mean = _elected(each, rule.priority)
-        elif isinstance(rule, Vote) and task == "au":
+        elif isinstance(rule, Vote) and isinstance(TASKS[task], Units):
             votes = np.where(np.isnan(each), -1, each >= AU_THRESHOLD).astype(np.int64)
             present = units_vote(votes, rule.at_least)
             mean = np.where(present < 0, np.nan, present)
@@ -68,7 +67,7 @@ def join_values(
 
 def require_rules(rule: Rule, targets: Mapping[str, Sequence[str]]) -> None:
     """Raise UsageError if ``rule`` has nothing to say of these classes."""
-    classes = tuple(targets.get("expr", ()))
+    classes = tuple(targets.get(EXPR.name, ()))
     if not isinstance(rule, Vote) or not classes:
         return
     most = len(EXPRESSIONS)
@@ -150,6 +149,12 @@ class Ensemble:
             way: tuple({name for one in every for name in one.clips.get(way, ())}) for way in WAYS
         }
 
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`avaffect.predictors.interface.Predictor`."""
+        every = [*self._models, *([self._stack] if self._stack else [])]
+        return fingerprint([self._joined.fingerprint, [one.fingerprint for one in every]])
+
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """See :class:`avaffect.predictors.interface.Predictor`."""
         for model in self._models:
@@ -212,9 +217,5 @@ class Ensemble:
 
 def _model(folder: Path, path: str, sha256: str, device: str) -> Trained:
     model = Trained(folder / path, device)
-    if model.checkpoint.sha256 != sha256:
-        raise CheckpointError(
-            f"'{folder / path}' is not the model that '{JOINED}' means",
-            "run `avaffect ensemble` again, or copy the whole folder anew",
-        )
+    require_same(folder / path, model.checkpoint, sha256)
     return model

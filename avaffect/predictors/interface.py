@@ -35,6 +35,8 @@ class Predictor(Protocol):
             faces, and a folder may have been made without the voice.
         smooth: the smoothing that suits it best, as ``predictions.smooth`` writes it.
         notes: what a reader of its output must know (training data, weaknesses).
+        fingerprint: changes whenever what it predicts by does: weights, facts, packaged figures;
+            not with the place where they lie.
     """
 
     name: str
@@ -43,6 +45,9 @@ class Predictor(Protocol):
     optional: tuple[str, ...]
     smooth: str
     notes: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str: ...
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """Raise FeatureError if it cannot use features made with this configuration."""

@@ -13,11 +13,9 @@ from pydantic import TypeAdapter
 from avaffect.config import fingerprint
 from avaffect.errors import CheckpointError, UsageError
 from avaffect.files.atomic import write_json
+from avaffect.files.names import JOINED
 from avaffect.files.outside import read_json, reading
 from avaffect.recipes.ensemble import Average, Vote
-
-JOINED = "joined.json"
-
 
 SETTINGS = "ensemble.json"
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from avaffect.arrays import ArrayRecord
 from avaffect.errors import UnknownNameError
 from avaffect.files.tensors import Array, ArraySpec
-from avaffect.labels import TASKS
 from avaffect.predictions.voting import average
 from avaffect.predictors.joined import (
     Values,
 )
 from avaffect.recipes.ensemble import OPINIONS
+from avaffect.tasks.registry import TASKS
 
 
 def stacked_values(voters: Sequence[Values]) -> NDArray[np.float32]:
@@ -31,7 +31,7 @@ def stacked_values(voters: Sequence[Values]) -> NDArray[np.float32]:
         opinion it says what the others say on average; where nobody has one, the row is NaN.
     """
     columns = []
-    for task in sorted(voters[0], key=TASKS.index):
+    for task in sorted(voters[0], key=[*TASKS].index):
         each = np.stack([one[task] for one in voters])  # [M, N, K]
         mean = average(each, np.ones(len(voters)))
         each = np.where(np.isnan(each), mean, each)
@@ -42,7 +42,7 @@ def stacked_values(voters: Sequence[Values]) -> NDArray[np.float32]:
 
 def stacked_names(voters: Sequence[str], targets: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """What the columns of :func:`stacked_values` are called, e.g. ``valence stage1-0``."""
-    tasks = sorted(targets, key=TASKS.index)
+    tasks = sorted(targets, key=[*TASKS].index)
     return tuple(f"{name} {voter}" for task in tasks for name in targets[task] for voter in voters)
 
 

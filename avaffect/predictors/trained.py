@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip
 from avaffect.errors import FeatureError
 from avaffect.networks.apply import Opinion, apply_network
 from avaffect.networks.checkpoint import Checkpoint, checkpoint_folder, load_checkpoint
-from avaffect.predictions.classes import coded, to_expressions
 from avaffect.predictions.postprocess import FILE, Postprocess, load_postprocess
 from avaffect.predictions.prediction import Prediction
+from avaffect.predictors.facts import checkpoint_facts
 from avaffect.predictors.interface import prediction_of, require_arrays
 from avaffect.store.provenance import relevant_settings, trained_backbones
 from avaffect.store.subject import SubjectFeatures
-from avaffect.windows.reader import COMPANIONS, whole_clips
+from avaffect.tasks.registry import AU, TASKS
+from avaffect.windows.reader import whole_clips
 
 # Window lengths, and with them what the features mean, follow the rate.
 _RATE_TOLERANCE = 0.1
@@ -49,11 +52,10 @@ class Trained:
         self.checkpoint, network = load_checkpoint(place)
         self._device = torch.device(device)
         self._network = network.to(self._device)
-        recipe = self.checkpoint.recipe
-        self.name = recipe.name
-        self.tasks: tuple[str, ...] = recipe.task_names
-        companions = tuple(COMPANIONS[one] for one in recipe.features if one in COMPANIONS)
-        self.needs: tuple[str, ...] = (*recipe.features, *companions)
+        facts = checkpoint_facts(self.checkpoint)
+        self.name = facts.name
+        self.tasks: tuple[str, ...] = facts.tasks
+        self.needs: tuple[str, ...] = facts.needs
         self.notes: tuple[str, ...] = notes(self.checkpoint)
         after = load_postprocess(checkpoint_folder(Path(place))) or Postprocess()
         if after.weights not in ("", self.checkpoint.sha256):
@@ -65,9 +67,15 @@ class Trained:
             self.notes += (f"tuned on validation clips: {' and '.join(chosen) or 'nothing'}",)
         self.smooth: str = after.smooth
         self.clips = _clips(self.checkpoint, after)
+        self._after = after
         self._au_thresholds = after.limits()
-        if "expr" in self.checkpoint.targets:
-            to_expressions(self.checkpoint.targets["expr"])  # refuses other classes at once
+        for task, targets in self.checkpoint.targets.items():
+            TASKS[task].coded(targets, np.zeros((0, len(targets))))  # refuses other classes
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`avaffect.predictors.interface.Predictor`."""
+        return fingerprint([self.checkpoint.fingerprint, asdict(self._after)])
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """Raise FeatureError if features were made with other settings than in training.
@@ -108,7 +116,7 @@ class Trained:
             subject,
             self.name,
             heard=self.heard(opinion),
-            au_thresholds=self._au_thresholds if "au" in values else None,
+            au_thresholds=self._au_thresholds if AU.name in values else None,
             **values,
         )
 
@@ -173,7 +181,7 @@ class Trained:
     def coded(self, task: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Values [N, K] of the network's targets in the columns of the challenge; what it does not
         know is NaN."""
-        return coded(task, self.checkpoint.targets[task], values)
+        return TASKS[task].coded(self.checkpoint.targets[task], values)
 
 
 def _clips(checkpoint: Checkpoint, after: Postprocess) -> dict[str, tuple[str, ...]]:

@@ -17,9 +17,10 @@ from avaffect.faces.align import align
 from avaffect.faces.encoders import Encoder
 from avaffect.files.tensors import Array, ArraySpec
 from avaffect.media.frames import Frame, FrameReader
+from avaffect.media.source import Source
 from avaffect.preprocessing.recorder import crop_file, frames_at_once, write_crop
 from avaffect.progress import EventCallback, Progress, ignore_events
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
 from avaffect.store.subject import POINT_NAMES, StoredSubject
 from avaffect.store.writing import replace_arrays
 
@@ -34,9 +35,9 @@ def face_points(subject: StoredSubject) -> Points:
 
 
 def _frames(
-    video: Path, config: AnalysisConfig, expected: int, stage: str, on_event: EventCallback
+    video: Source, config: AnalysisConfig, expected: int, stage: str, on_event: EventCallback
 ) -> Iterator[Frame]:
-    with FrameReader(video, config.media) as reader:
+    with FrameReader(video.path, config.media, info=video.media) as reader:
         count = 0
         for count, frame in enumerate(reader, start=1):
             if count > expected:
@@ -46,16 +47,16 @@ def _frames(
                 on_event(Progress(stage, count, expected))
     if count != expected:
         raise FeatureError(
-            f"'{video.name}' now has {count} frames where {expected} were stored",
+            f"'{video.path.name}' now has {count} frames where {expected} were stored",
             "delete the output folder and run `avaffect preprocess` again",
         )
     on_event(Progress(stage, expected, expected, finished=True))
 
 
 def encode_again(
-    video: Path,
+    video: Source,
     config: AnalysisConfig,
-    folder: Folder,
+    folder: Prepared,
     stored: list[StoredSubject],
     encoders: list[Encoder],
     wanted: Mapping[str, str],
@@ -105,9 +106,9 @@ def _encode_batch(
 
 
 def crop_again(
-    video: Path,
+    video: Source,
     config: AnalysisConfig,
-    folder: Folder,
+    folder: Prepared,
     stored: list[StoredSubject],
     on_event: EventCallback = ignore_events,
 ) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
 from avaffect.challenge.places import joined, mirrored
-from avaffect.errors import UsageError
-from avaffect.store.folder import Folder, is_preprocessed, source_name
+from avaffect.errors import FeatureError, UsageError
+from avaffect.store.prepared import Prepared, is_preprocessed, source_name
 
 
 def names_of(sources: Sequence[Path], arguments: Iterable[str] = ()) -> dict[Path, PurePath]:
@@ -49,9 +49,9 @@ def names_of(sources: Sequence[Path], arguments: Iterable[str] = ()) -> dict[Pat
 def _plain(source: Path) -> PurePath:
     try:
         name = source_name(source)
-    except UsageError:  # refused when its turn comes
+    except (UsageError, FeatureError):  # refused when its turn comes
         return PurePath(source.name)
-    has_folders = is_preprocessed(source) and "name" in Folder(source).record()
+    has_folders = is_preprocessed(source) and Prepared(source).record.name is not None
     return mirrored(source, name) if has_folders else PurePath(name)
 
 

@@ -28,9 +28,9 @@ def summaries(spool: Spool, width: int) -> list[TrackSummary]:
         summary, stillness = TrackSummary(number), Stillness()
         for at in range(0, count, _ROWS):
             records = spool.track(number, at, at + _ROWS)
-            for frame, box in zip(records["frame"], records["box"], strict=True):
+            for box in records["box"]:
                 size = float(max(box[2] - box[0], box[3] - box[1]))
-                summary.add(int(frame), size, float(box[0] + box[2]) / 2 / width)
+                summary.add(size, float(box[0] + box[2]) / 2 / width)
             pose = records["face_pose"]
             stillness.add(
                 times[records["frame"]], pose[:, :LANDMARK_VALUES], pose[:, -BLENDSHAPES:]

@@ -21,8 +21,8 @@ from avaffect.files.temporaries import remove_abandoned
 from avaffect.media.facts import MediaFacts, video_facts
 from avaffect.media.frames import DecodeReport
 from avaffect.media.local import local_path
-from avaffect.media.probe import probe, video_hash
 from avaffect.media.sound import SoundInfo
+from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
 from avaffect.preprocessing.again import crop_again, encode_again, put_crops
 from avaffect.preprocessing.recorder import crop_file
@@ -33,12 +33,13 @@ from avaffect.preprocessing.sound import (
     stale_arrays,
     store_sound,
 )
-from avaffect.preprocessing.sound_file import is_voice, preprocess_voice
+from avaffect.preprocessing.sound_file import preprocess_voice
 from avaffect.preprocessing.video_pass import Analysis, Nets, analyse
 from avaffect.progress import EventCallback, ignore_events
-from avaffect.store.folder import Folder, source_name
 from avaffect.store.keys import CROPS, WAV, all_models, keys, model_hashes, pass_key
+from avaffect.store.prepared import Prepared, source_name
 from avaffect.store.provenance import provenance
+from avaffect.store.record import Damage, Media, Record, Sound, Video
 from avaffect.store.subject import FACES, SpooledSubject, StoredSubject
 from avaffect.store.writing import replace_configuration, write_subject
 
@@ -59,7 +60,7 @@ class Preprocessed:
     """
 
     video: Path
-    folder: Folder
+    folder: Prepared
     subjects: tuple[str, ...]
     frames: int
     faces: int
@@ -73,13 +74,13 @@ class NetsLoader:
 
     def __init__(self, config: AnalysisConfig, device: str) -> None:
         self._config = config
-        self._device = device
+        self.device = device
         self._nets: Nets | None = None
 
     def __call__(self, on_event: EventCallback = ignore_events) -> Nets:
         """The nets; ``on_event`` gets the progress of fetching their weights."""
         if self._nets is None:
-            self._nets = Nets.load(self._config, self._device, on_event)
+            self._nets = Nets.load(self._config, self.device, on_event)
         return self._nets
 
 
@@ -107,7 +108,7 @@ def preprocess(
         video: the file.
         out: the folder for this video.
         config: the settings; None takes the defaults.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for the encoders.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for the encoders and the sound.
         nets: loaded nets to share between videos; None loads them if needed.
         name: what its subjects are called; None takes the video's stem.
         on_event: progress and notices.
@@ -120,41 +121,52 @@ def preprocess(
         ModelError: if weights are not to be had or damaged.
         OutputError: if results cannot be written; what was finished is kept.
     """
-    video, folder = local_path(video), Folder(Path(out).expanduser())
-    stem, name = source_name(video), name or video.stem
-    subject_file_name(f"{name}_right")
+    video = local_path(video)
+    source_name(video)  # refuses a name that no file can have
+    subject_file_name(f"{name or video.stem}_right")
     config = config or AnalysisConfig()
-    voice = is_voice(video, config.media)
-    if not voice:
-        probe(video, config.media)  # refuses what is no video before anything is written
-    sha256 = video_hash(video)
+    source = open_source(video, config.media)  # and what is no video, before anything is written
+    if nets is None:
+        nets = NetsLoader(config, choose_device(device).name)
+    return preprocess_source(source, Path(out).expanduser(), config, nets, name, on_event)
+
+
+def preprocess_source(
+    source: Source,
+    out: Path,
+    config: AnalysisConfig,
+    nets: NetsLoader,
+    name: str | None = None,
+    on_event: EventCallback = ignore_events,
+) -> Preprocessed:
+    """As :func:`preprocess`, of a file that was opened already."""
+    video, folder = source.path, Prepared(out)
+    stem, name = source_name(video), name or video.stem
     with folder.alone():
         remove_abandoned(folder.root)
-        folder.require_free_for(video.name, sha256)
-        if voice:
+        folder.require_free_for(video.name, source.sha256)
+        if source.kind == "sound":
             # Of a video that had this name before.
             _drop_others(folder, {name})
-            made = preprocess_voice(video, sha256, folder, config, on_event, name)
+            made = preprocess_voice(source, folder, config, on_event, name, nets.device)
             result = _result(video, folder, made, sound_only=True)
         else:
-            nets = nets or NetsLoader(config, choose_device(device).name)
-            result = _preprocess(video, sha256, folder, config, nets, name, on_event)
-        if name != stem:
-            folder.name_as(name)
+            result = _preprocess(source, folder, config, nets, name, on_event)
+        if name != stem and folder.record.name != name:
+            folder.update(name=name)
         return result
 
 
 def _preprocess(
-    video: Path,
-    sha256: str,
-    folder: Folder,
+    video: Source,
+    folder: Prepared,
     config: AnalysisConfig,
     nets: NetsLoader,
     name: str,
     on_event: EventCallback,
 ) -> Preprocessed:
-    wanted = keys(sha256, config)
-    about = provenance(video.name, sha256, config.to_dict(), model_hashes(all_models(config)))
+    wanted, models = keys(video.sha256, config), model_hashes(all_models(config))
+    about = provenance(video.path.name, video.sha256, config.to_dict(), models)
     done: list[str] = []
     stored = folder.finished(wanted[FACES])
     if stored is None:
@@ -163,17 +175,16 @@ def _preprocess(
         folder.require_ours([folder.features(name), folder.crops(name), *wav])
         stored = _everything(video, folder, config, nets(on_event), wanted, about, name, on_event)
         done += [FACES, CROPS]
-    if "media" not in folder.record():  # of an earlier version
-        info = probe(video, config.media)
-        facts = video_facts(info, stored[0].times, info.video.first_time_s)
-        folder.write_record({**folder.record(), "media": facts.to_dict()})
+    if not folder.record.knows("media"):  # of an earlier version
+        facts = video_facts(video.media, stored[0].times, video.media.video.first_time_s)
+        folder.update(media=Media.of(facts))
     unheard = stale_arrays(stored, config, wanted)
     heard = set(unheard)
     if sound_arrays(config) and not _has_wav(folder, wanted[WAV]):
         _make_wav(video, folder, config, wanted[WAV], on_event)
         heard.add("audio")
     if unheard:
-        store_sound(folder, stored, config, unheard, wanted, about, on_event)
+        store_sound(folder, stored, config, unheard, wanted, about, on_event, nets.device)
     done += stages(heard)
     stale = [
         name for name in config.encoders if not all(one.has(name, wanted[name]) for one in stored)
@@ -182,43 +193,42 @@ def _preprocess(
         encoders = [one for one in nets(on_event).encoders if one.spec.name in stale]
         encode_again(video, config, folder, stored, encoders, wanted, about, on_event)
         done += stale
-    if folder.record().get("crops") != wanted[CROPS]:
+    if folder.record.crops != wanted[CROPS]:
         # No key while they are exchanged: a run cut off in between makes them again.
-        folder.write_record({**folder.record(), "crops": None})
+        folder.update(crops=None)
         folder.claim(folder.crops(one.name) for one in stored)
         crop_again(video, config, folder, stored, on_event)
         for subject in stored:
             replace_configuration(subject.folder, faces=asdict(config.faces))
         sync_all()
-        folder.write_record({**folder.record(), "crops": wanted[CROPS]})
+        folder.update(crops=wanted[CROPS])
         if CROPS not in done:
             done += [CROPS]
     if done:
-        folder.write_record({**folder.record(), "configuration": config.to_dict()})
+        folder.update(configuration=config.to_dict())
     folder.clear_work()
-    return _result(video, folder, tuple(done))
+    return _result(video.path, folder, tuple(done))
 
 
 def _result(
-    video: Path, folder: Folder, done: tuple[str, ...], sound_only: bool = False
+    video: Path, folder: Prepared, done: tuple[str, ...], sound_only: bool = False
 ) -> Preprocessed:
-    record = folder.record()
-    subjects = tuple(record["subjects"])
+    record = folder.record
     return Preprocessed(
         video,
         folder,
-        subjects,
-        record["frames"],
-        record["faces"],
+        tuple(record.subjects),
+        record.frames or 0,
+        record.faces or 0,
         done,
         sound_only,
-        record.get("rotate"),
+        record.rotate,
     )
 
 
 def _everything(
-    video: Path,
-    folder: Folder,
+    video: Source,
+    folder: Prepared,
     config: AnalysisConfig,
     nets: Nets,
     wanted: Mapping[str, str],
@@ -235,12 +245,12 @@ def _everything(
     folder.claim(folder.crops(one.name) for one in subjects)
     if all(_take_crops(crops, subject, folder.crops(subject.name)) for subject in subjects):
         sync_all()
-        folder.write_record({**folder.record(), "crops": wanted[CROPS]})
+        folder.update(crops=wanted[CROPS])
     return folder.subjects()
 
 
 def keep_subjects(
-    folder: Folder,
+    folder: Prepared,
     analysis: Analysis,
     subjects: Sequence[SpooledSubject],
     wanted: Mapping[str, str],
@@ -266,25 +276,23 @@ def keep_subjects(
         write_subject(folder.features(subject.name), subject, about, array_keys)
     names = [subject.name for subject in subjects]
     _drop_others(folder, set(names))
-    folder.write_record(
-        {
-            "video": about["video"],
-            "made_with": wanted[FACES],
-            "frames": analysis.report.frames,
-            "faces": max(int(subject.present.sum()) for subject in subjects),
-            "subjects": names,
-            "first_time_s": analysis.report.first_time_s,
-            "media": media_facts(analysis).to_dict(),
-            "damage": damage(analysis.report),
-            **({} if analysis.rotate is None else {"rotate": analysis.rotate}),
-            "people": analysis.people(),
-            "crops": None,
-            "sound": None if sound is None else asdict(sound),
-            "wav": None,
-            "configuration": about["configuration"],
-            "versions": about["versions"],
-        }
+    record = Record(
+        video=Video(**about["video"]),
+        made_with=wanted[FACES],
+        frames=analysis.report.frames,
+        faces=max(int(subject.present.sum()) for subject in subjects),
+        subjects=names,
+        first_time_s=analysis.report.first_time_s,
+        media=Media.of(media_facts(analysis)),
+        damage=Damage(**damage(analysis.report)),
+        people=analysis.people(),
+        crops=None,
+        sound=None if sound is None else Sound.of(sound),
+        wav=None,
+        configuration=about["configuration"],
+        versions=about["versions"],
     )
+    folder.write(record if analysis.rotate is None else record.but(rotate=analysis.rotate))
 
 
 def media_facts(analysis: Analysis) -> MediaFacts:
@@ -322,29 +330,28 @@ def _take_crops(crops: Path, subject: SpooledSubject, target: Path) -> bool:
     return True
 
 
-def _drop_others(folder: Folder, names: set[str]) -> None:
+def _drop_others(folder: Prepared, names: set[str]) -> None:
     """Remove subjects that an earlier run with other settings named and this one does not."""
     ours = folder.ours()
-    for name in set(folder.record().get("subjects", ())) - names:
+    for name in set(folder.record.subjects) - names:
         for path in (folder.crops(name), folder.features(name)):
             if Path(name).name == name and relative(path, folder.root) in ours:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _has_wav(folder: Folder, key: str) -> bool:
+def _has_wav(folder: Prepared, key: str) -> bool:
     """Whether ``audio.wav`` was made with ``key``, or it was found that there is no sound."""
-    record = folder.record()
-    return record.get("wav") == key and (record.get("sound") is None or folder.wav.is_file())
+    record = folder.record
+    return record.wav == key and (record.sound is None or folder.wav.is_file())
 
 
 def _make_wav(
-    video: Path, folder: Folder, config: AnalysisConfig, key: str, on_event: EventCallback
+    video: Source, folder: Prepared, config: AnalysisConfig, key: str, on_event: EventCallback
 ) -> None:
     # No key while it is exchanged: a run cut off in between makes it again.
-    folder.write_record({**folder.record(), "wav": None})
+    folder.update(wav=None)
     folder.claim([folder.wav])
     sound = make_wav(video, folder.wav, config.media, on_event)
     if sound is None:
         folder.wav.unlink(missing_ok=True)
-    found = {"sound": None if sound is None else asdict(sound), "wav": key}
-    folder.write_record({**folder.record(), **found})
+    folder.update(sound=None if sound is None else Sound.of(sound), wav=key)

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE, AnalysisConfig, MediaConfig
 from avaffect.files.tensors import Array, ArraySpec
-from avaffect.media.probe import first_frame_time
 from avaffect.media.sound import SoundInfo, extract_sound
+from avaffect.media.source import Source
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.sound.mfcc import AUDIO, audio_features, audio_specs, window_samples
+from avaffect.sound.frame_windows import window_samples
+from avaffect.sound.mfcc import AUDIO, audio_features, audio_specs
 from avaffect.sound.voice import VOICE, VoiceNet, hear
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
 from avaffect.store.subject import StoredSubject
 from avaffect.store.writing import replace_arrays
 
@@ -35,15 +36,18 @@ def stages(arrays: Collection[str]) -> tuple[str, ...]:
 
 
 def make_wav(
-    video: Path, wav: Path, config: MediaConfig, on_event: EventCallback = ignore_events
+    video: Source, wav: Path, config: MediaConfig, on_event: EventCallback = ignore_events
 ) -> SoundInfo | None:
     """Write ``wav`` (16 kHz mono, sample 0 at the first frame); None if there is no sound."""
-    start = first_frame_time(video, config)
-    sound = extract_sound(video, config, wav, first_time_s=start, on_event=on_event)
+    start, tracks = video.media.video.first_time_s, video.header.tracks
+    sound = extract_sound(
+        video.path, config, wav, first_time_s=start, tracks=tracks, on_event=on_event
+    )
+    name = video.path.name
     if sound is None:
-        on_event(Notice(f"'{video.name}' has no sound; its audio features are marked missing"))
+        on_event(Notice(f"'{name}' has no sound; its audio features are marked missing"))
     else:
-        tell_cuts(video, sound, "the times of frames stay as they are", on_event)
+        tell_cuts(video.path, sound, "the times of frames stay as they are", on_event)
     return sound
 
 
@@ -72,6 +76,7 @@ class SoundReader:
         config: the settings.
         arrays: which to make, of :func:`sound_arrays`.
         on_event: progress.
+        device: see ``mfcc.audio_features``.
 
     Attributes:
         specs: the arrays, by name.
@@ -87,8 +92,10 @@ class SoundReader:
         config: AnalysisConfig,
         arrays: Sequence[str],
         on_event: EventCallback = ignore_events,
+        device: str = "cpu",
     ) -> None:
         self._wav = wav
+        self._device = device
         self._sound = sound
         self._on_event = on_event
         self._audio = config.audio if "audio" in arrays else None
@@ -121,7 +128,7 @@ class SoundReader:
         half = window_samples(times) / SAMPLE_RATE / 2
         start_s, end_s = self._span
         sound = self._wav if self._sound else ()
-        for chunk in audio_features(sound, times, self._audio, on_event=self._on_event):
+        for chunk in audio_features(sound, times, self._audio, self._device, self._on_event):
             rows = slice(chunk.start, chunk.start + len(chunk.values))
             within = (times[rows] + half > start_s) & (times[rows] - half < end_s)
             yield rows, {"audio": chunk.values, "has_sound": chunk.has_sound & within}
@@ -141,13 +148,14 @@ class SoundReader:
 
 
 def store_sound(
-    folder: Folder,
+    folder: Prepared,
     stored: list[StoredSubject],
     config: AnalysisConfig,
     arrays: Sequence[str],
     wanted: Mapping[str, str],
     about: Mapping[str, Any],
     on_event: EventCallback = ignore_events,
+    device: str = "cpu",
 ) -> None:
     """Add or replace arrays made of sound in every stored subject.
 
@@ -159,8 +167,9 @@ def store_sound(
         wanted: the key of every array, from ``store.keys``.
         about: provenance.
         on_event: progress.
+        device: see ``mfcc.audio_features``.
     """
-    reader = SoundReader(folder.wav, folder.sound(), config, arrays, on_event)
+    reader = SoundReader(folder.wav, folder.sound, config, arrays, on_event, device)
     keys = {name: wanted[name] for name in reader.specs}
     for subject in stored:
         replace_arrays(subject.folder, reader.specs, reader.chunks(subject.times), about, keys)

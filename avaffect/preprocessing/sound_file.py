@@ -9,17 +9,16 @@ of sound.
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 
-from avaffect.config import AnalysisConfig, MediaConfig
-from avaffect.errors import MediaError, NoVideoStreamError, UsageError, output_error
+from avaffect.config import AnalysisConfig
+from avaffect.errors import MediaError, UsageError, output_error
 from avaffect.files.atomic import sync_folder
-from avaffect.media.container import choose_audio, choose_video, open_container
+from avaffect.files.names import WAV
 from avaffect.media.facts import sound_facts
 from avaffect.media.sound import extract_sound
-from avaffect.media.stills import stills
+from avaffect.media.source import Source
 from avaffect.preprocessing.sound import (
     SoundReader,
     sound_arrays,
@@ -29,42 +28,13 @@ from avaffect.preprocessing.sound import (
     tell_cuts,
 )
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.store.folder import Folder, is_preprocessed
 from avaffect.store.keys import model_hashes, sound_models
+from avaffect.store.prepared import Prepared
 from avaffect.store.provenance import array_key, provenance
+from avaffect.store.record import Media, Record, Sound, Video
 from avaffect.store.spool import Spool
 from avaffect.store.subject import FACES, SpooledSubject
 from avaffect.store.writing import write_subject
-
-
-def is_voice(path: Path, config: MediaConfig) -> bool:
-    """Whether ``path`` has sound but no moving picture; a cover or a few slides are none.
-
-    A file of which ``config`` names a video stream is meant to be a video.
-
-    Raises:
-        InputNotFoundError, MediaError: the file cannot be opened.
-    """
-    if config.video_stream is not None:
-        return False
-    with open_container(path) as container:
-        try:
-            choose_video(container, path, None)
-        except NoVideoStreamError:
-            return choose_audio(container, path, config.audio_stream) is not None
-    return stills(path) is not None
-
-
-def only_sound(source: Path, config: MediaConfig) -> bool:
-    """Whether ``source``, a file or what ``preprocess`` made of one, has sound but no picture.
-
-    Raises:
-        InputNotFoundError, MediaError: the file cannot be opened.
-        FeatureError: preprocessing was not finished.
-    """
-    if is_preprocessed(source):
-        return all("face_pose" not in one.names for one in Folder(source).subjects())
-    return is_voice(source, config)
 
 
 def voice_keys(sha256: str, config: AnalysisConfig) -> dict[str, str]:
@@ -88,12 +58,12 @@ def voice_keys(sha256: str, config: AnalysisConfig) -> dict[str, str]:
 
 
 def preprocess_voice(
-    path: Path,
-    sha256: str,
-    folder: Folder,
+    source: Source,
+    folder: Prepared,
     config: AnalysisConfig,
     on_event: EventCallback = ignore_events,
     name: str | None = None,
+    device: str = "cpu",
 ) -> tuple[str, ...]:
     """Write ``audio.wav`` and the features of a sound file, as far as they are not there already.
 
@@ -101,12 +71,12 @@ def preprocess_voice(
     with the length.
 
     Args:
-        path: the file, one that :func:`is_voice`.
-        sha256: its hash.
+        source: the file.
         folder: where to.
         config: the settings; those of faces and encoders do not matter.
         on_event: progress and notices.
         name: of the subject; None takes the file's stem.
+        device: see ``mfcc.audio_features``.
 
     Returns:
         what was made now, of ``audio`` and ``voice``; empty if all was there.
@@ -117,6 +87,7 @@ def preprocess_voice(
         ModelError: weights of the voice net are not to be had or damaged.
         OutputError: results cannot be written.
     """
+    path, sha256 = source.path, source.sha256
     arrays = sound_arrays(config)
     if not arrays:
         raise UsageError(
@@ -127,24 +98,27 @@ def preprocess_voice(
     about = provenance(path.name, sha256, config.to_dict(), model_hashes(sound_models(config)))
     stored = folder.finished(wanted[FACES])
     if stored is not None and folder.wav.is_file():
-        if not folder.media():  # of an earlier version
+        if not folder.media:  # of an earlier version
             seconds = stored[0].frames / config.sound_rate
             facts = sound_facts(path, config.media, config.sound_rate, seconds)
-            folder.write_record({**folder.record(), "media": facts.to_dict()})
+            folder.update(media=Media.of(facts))
         if arrays := stale_arrays(stored, config, wanted):
-            store_sound(folder, stored, config, arrays, wanted, about, on_event)
-            folder.write_record({**folder.record(), "configuration": about["configuration"]})
+            store_sound(folder, stored, config, arrays, wanted, about, on_event, device)
+            folder.update(configuration=about["configuration"])
         return stages(arrays)
     folder.require_ours([folder.wav, folder.features(name)])
-    if pictures := stills(path):
+    if pictures := source.header.stills:
         shown = "a still picture" if pictures == 1 else f"{pictures} still pictures"
         text = (
             f"'{path.name}' shows {shown} beside its sound and is taken as sound "
             "(video_stream=0 takes the picture)"
         )
         on_event(Notice(text))
-    wav = folder.work / "audio.wav"
-    sound = extract_sound(path, config.media, wav, first_time_s=None, on_event=on_event)
+    wav = folder.work / WAV
+    tracks = source.header.tracks
+    sound = extract_sound(
+        path, config.media, wav, first_time_s=None, tracks=tracks, on_event=on_event
+    )
     if sound is None or sound.samples == 0:
         folder.clear_work()
         raise MediaError(
@@ -157,7 +131,7 @@ def preprocess_voice(
     spool = Spool.create(folder.work, {}, wanted[FACES])
     for row in range(int(np.ceil(sound.duration_s * config.sound_rate))):
         spool.append_frame(row / config.sound_rate)
-    reader = SoundReader(wav, heard, config, arrays, on_event)
+    reader = SoundReader(wav, heard, config, arrays, on_event, device)
     spool.write_rows(reader.specs, reader.chunks(spool.times()))
     subject = SpooledSubject(name, spool, ())
     folder.claim([folder.wav, folder.features(subject.name)])
@@ -167,23 +141,24 @@ def preprocess_voice(
         sync_folder(folder.root)
     except OSError as error:
         raise output_error(folder.wav, error) from error
-    folder.write_record(
-        {
-            "video": about["video"],
-            "made_with": wanted[FACES],
-            "frames": subject.frames,
-            "faces": 0,
-            "subjects": [subject.name],
-            "media": sound_facts(
-                path,
-                replace(config.media, audio_stream=sound.stream),
-                config.sound_rate,
-                sound.duration_s,
-            ).to_dict(),
-            "sound": asdict(heard) | {"closed_gaps": sound.cuts},
-            "configuration": about["configuration"],
-            "versions": about["versions"],
-        }
+    facts = sound_facts(
+        path,
+        replace(config.media, audio_stream=sound.stream),
+        config.sound_rate,
+        sound.duration_s,
+    )
+    folder.write(
+        Record(
+            video=Video(**about["video"]),
+            made_with=wanted[FACES],
+            frames=subject.frames,
+            faces=0,
+            subjects=[subject.name],
+            media=Media.of(facts),
+            sound=Sound.of(heard, closed_gaps=sound.cuts),
+            configuration=about["configuration"],
+            versions=about["versions"],
+        )
     )
     folder.clear_work()
     return stages(arrays)

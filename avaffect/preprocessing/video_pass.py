@@ -27,6 +27,7 @@ from avaffect.files.tensors import ArraySpec
 from avaffect.interrupts import Interrupts
 from avaffect.media.frames import DecodeReport, Frame, FrameReader
 from avaffect.media.probe import MediaInfo
+from avaffect.media.source import Source
 from avaffect.models.fetch import model_path
 from avaffect.preprocessing import people
 from avaffect.preprocessing.recorder import Recorder, frames_at_once
@@ -125,7 +126,7 @@ class Analysis:
 
 
 def analyse(
-    path: Path,
+    video: Source,
     config: AnalysisConfig,
     nets: Nets,
     folder: Path,
@@ -140,7 +141,7 @@ def analyse(
     grow with the video's length; the spool takes about 1 kB a face (4 kB with embedding).
 
     Args:
-        path: the video.
+        video: the video.
         config: the settings.
         nets: loaded for ``config``.
         folder: where the spool lies; kept when interrupted, to go on later.
@@ -153,6 +154,7 @@ def analyse(
         FeatureError: something else wrote into ``folder`` meanwhile.
         KeyboardInterrupt: after Ctrl-C; it says how far the pass is saved.
     """
+    path = video.path
     arrays = {"face_pose": ArraySpec((FACE_POSE_SIZE,), "float32")}
     for name in config.encoders:
         spec = encoder_spec(name)
@@ -171,7 +173,7 @@ def analyse(
         start = spool.frames
         tracker.restore(state["tracker"])
         on_event(Notice(f"going on with '{path.name}' at frame {start + 1}"))
-    with FrameReader(path, config.media, start=start) as reader:
+    with FrameReader(path, config.media, start=start, info=video.media) as reader:
         for doubt in reader.info.doubts:
             on_event(Notice(doubt, warning=True))
         recorder = Recorder(

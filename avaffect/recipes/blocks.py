@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from avaffect.recipes.values import STRICT, Activation, Count, Fraction, Layers, Norm, Sizes
+from avaffect.checked import STRICT
+from avaffect.recipes.values import Activation, Count, Fraction, Layers, Norm, Sizes
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from avaffect.recipes.values import STRICT, Count, Fraction, Layers, Sizes
+from avaffect.checked import STRICT
+from avaffect.recipes.values import Count, Fraction, Layers, Sizes
 
 
 @dataclass(frozen=True, config=STRICT)

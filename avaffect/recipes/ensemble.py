@@ -13,9 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
+from avaffect.checked import STRICT, fault
 from avaffect.errors import FormatError, UnknownNameError, UsageError, boundary
 from avaffect.files.outside import read_yaml
 from avaffect.recipes.library import change_recipe, load_recipe, recipe_names
@@ -28,10 +29,9 @@ MOST_MEMBERS = 64
 _HERE = Path(__file__).parent / "ensembles"
 _SUFFIX = ".yaml"
 _SEEN = "see `avaffect recipes show abaw3-va`"
-_STRICT = ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Member:
     """One of the models.
 
@@ -45,7 +45,7 @@ class Member:
     recipe: Recipe
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Average:
     """The weighted mean of the members' values and probabilities.
 
@@ -57,7 +57,7 @@ class Average:
     weights: tuple[Positive, ...] = ()
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Vote:
     """Each member decides, then they vote; valence and arousal are averaged.
 
@@ -73,7 +73,7 @@ class Vote:
     at_least: Count = 2
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Stack:
     """A network that reads what the members say; it learns from predictions for clips that the
     members never saw.
@@ -95,7 +95,7 @@ class Stack:
 Join = Annotated[Average | Vote | Stack, Field(discriminator="kind")]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class EnsembleRecipe:
     """Several models and how they become one.
 
@@ -244,7 +244,7 @@ def load_ensemble(
         return replace(recipe, **asked)  # type: ignore[arg-type]
     except ValidationError as error:
         raise UsageError(
-            f"'{recipe.name}' cannot be changed like this: {_fault(error)}", _SEEN
+            f"'{recipe.name}' cannot be changed like this: {fault(error)}", _SEEN
         ) from error
 
 
@@ -257,7 +257,7 @@ def parse_ensemble(tree: Any, where: str) -> EnsembleRecipe:
     try:
         return TypeAdapter(EnsembleRecipe).validate_python(tree)
     except ValidationError as error:
-        raise FormatError(f"ensemble {where}: {_fault(error)}", _SEEN) from error
+        raise FormatError(f"ensemble {where}: {fault(error)}", _SEEN) from error
 
 
 def _whole(tree: Any, path: Path, changes: Sequence[str]) -> Any:
@@ -277,11 +277,3 @@ def _whole(tree: Any, path: Path, changes: Sequence[str]) -> Any:
     recipe = change_recipe(recipe, [*pairs, *changes])
     kept = {key: value for key, value in tree.items() if key != "change"}
     return {**kept, "recipe": recipe.to_dict()}
-
-
-def _fault(error: ValidationError) -> str:
-    """Where the first fault lies, and what it is."""
-    fault = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in fault["loc"])
-    reason = str(fault["msg"]).removeprefix("Value error, ")
-    return f"{place}: {reason}" if place else reason

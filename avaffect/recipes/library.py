@@ -18,17 +18,11 @@ from avaffect.recipes import blocks, encoders, training
 from avaffect.recipes import recipe as recipe_types
 from avaffect.recipes.recipe import Recipe
 from avaffect.recipes.training import Loss
+from avaffect.tasks.registry import TASKS, VA, task_named
 
 _SUFFIX = ".yaml"
 _SECTIONS = ("train", "window", "head", "fusion")
 _HERE = Path(__file__).parent
-
-# What a task is trained with where a recipe that does not know it is asked for it.
-DEFAULT_LOSSES = {
-    "va": Loss({"ccc": 1.0}),
-    "expr": Loss({"cross_entropy": 1.0}),
-    "au": Loss({"bce": 1.0}),
-}
 
 # Every key that a recipe can have somewhere.
 _KEYS = sorted(
@@ -130,7 +124,7 @@ def choose(
 
     Args:
         modalities: of ``audio`` and ``video``; None keeps all.
-        tasks: None keeps the recipe's; one that it does not have gets :data:`DEFAULT_LOSSES`.
+        tasks: None keeps the recipe's; one that it does not have gets its usual loss.
 
     Raises:
         UsageError: the recipe has no branch for a modality, or there is no such task.
@@ -147,15 +141,13 @@ def choose(
         recipe = _replaced(recipe, branches=kept, auxiliary=auxiliary)
     if tasks is not None:
         for task in tasks:
-            if task not in DEFAULT_LOSSES:
-                raise UnknownNameError("task", task, DEFAULT_LOSSES)
+            task_named(task)
         if not tasks:
-            raise UsageError("no task is chosen", f"choose of {', '.join(DEFAULT_LOSSES)}")
+            raise UsageError("no task is chosen", f"choose of {', '.join(TASKS)}")
         losses: dict[Any, Loss] = {
-            task: recipe.tasks.get(task, DEFAULT_LOSSES[task])  # type: ignore[call-overload]
-            for task in tasks
+            task: recipe.tasks.get(task, Loss({TASKS[task].loss: 1.0})) for task in tasks
         }
-        polarity = recipe.polarity if "va" in losses else None
+        polarity = recipe.polarity if VA.name in losses else None
         recipe = _replaced(recipe, tasks=losses, polarity=polarity)
     return recipe
 

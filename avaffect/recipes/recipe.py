@@ -12,12 +12,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from avaffect.labels import TASKS
+from avaffect.checked import STRICT
 from avaffect.recipes.blocks import Block, Tcn
 from avaffect.recipes.encoders import FACES, Encoder
 from avaffect.recipes.training import Loss, Train, Window
 from avaffect.recipes.values import (
-    STRICT,
     Activation,
     BranchName,
     Count,
@@ -25,7 +24,9 @@ from avaffect.recipes.values import (
     Norm,
     NotNegative,
     Sizes,
+    TaskName,
 )
+from avaffect.tasks.registry import TASKS, VA
 
 MOST_LAYERS = 512
 
@@ -165,7 +166,7 @@ class Recipe:
         about: what it is, in a sentence or two.
         source: paper and section, or where it comes from.
         branches: by name (letters, digits, ``_`` and ``-``); their order is that of the fusion.
-        tasks: by task (``va``, ``expr``, ``au``), its loss.
+        tasks: by task of ``tasks.registry``, its loss.
         auxiliary: branches that get heads of their own in training. The loss of a task is the mean
             of that of the fusion's head and of theirs; with ``late`` and ``stacked`` they are the
             very heads that are fused.
@@ -174,7 +175,7 @@ class Recipe:
 
     name: str
     branches: Annotated[dict[BranchName, Branch], Field(min_length=1, max_length=64)]
-    tasks: Annotated[dict[Literal["va", "expr", "au"], Loss], Field(min_length=1)]
+    tasks: Annotated[dict[TaskName, Loss], Field(min_length=1)]
     about: str = ""
     source: str = ""
     fusion: Fusion = field(default_factory=Fusion)
@@ -204,8 +205,8 @@ class Recipe:
         looks = any(branch.encoder is not None for branch in self.branches.values())
         if looks and self.train.augment.stretch:
             raise ValueError("train.augment.stretch: pictures cannot be played faster or slower")
-        if self.polarity is not None and "va" not in self.tasks:
-            raise ValueError("polarity: wants the task va")
+        if self.polarity is not None and VA.name not in self.tasks:
+            raise ValueError(f"polarity: wants the task {VA.name}")
         apart = self.fusion.kind in ("late", "stacked")
         if self.polarity is not None and (apart or self.auxiliary):
             raise ValueError("polarity: wants one head, neither several fused nor auxiliary ones")

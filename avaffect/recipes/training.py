@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from avaffect.recipes.values import STRICT, Count, Fraction, NotNegative, Positive
+from avaffect.checked import STRICT
+from avaffect.recipes.values import Count, Fraction, NotNegative, Positive
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
-STRICT = ConfigDict(extra="forbid")
+from avaffect.tasks.registry import TASKS
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -19,3 +20,13 @@ BranchName = Annotated[str, Field(pattern=r"^\w[\w-]*$", max_length=100)]
 Sizes = Annotated[tuple[Count, ...], Field(min_length=1, max_length=64)]
 Activation = Literal["none", "relu", "prelu", "gelu", "tanh"]
 Norm = Literal["none", "batch", "layer"]
+
+
+def _task(name: str) -> str:
+    if name not in TASKS:
+        *names, last = (f"'{task}'" for task in TASKS)
+        raise PydanticCustomError("unknown_task", f"Input should be {', '.join(names)} or {last}")
+    return name
+
+
+TaskName = Annotated[str, AfterValidator(_task)]

@@ -1,14 +1,10 @@
-"""Sound features: 40 MFCC and 128 mel bands per video frame (seed paper 004, section I-B.1).
+"""Sound features: 40 MFCC and 128 mel bands per video frame (ABAW1, Rasipuram et al., I-B.1).
 
-The paper asks for "N windows for N frames with 50 % overlap". Here each window is centred on its
-frame's own timestamp and is twice the median frame step long, which is the same thing at a
-constant frame rate and stays true at a variable one. Each window is treated alone: Hann window,
-zero-padding to the FFT size, power spectrum, Slaney-style mel bands, decibels (re 1.0, floor
-1e-10, at most 80 dB below the window's own maximum), orthonormal DCT-II.
-
-The reference is librosa, see :func:`reference_features`. The batch path agrees with it to 1e-4
-and runs on the CPU in NumPy and SciPy, so that no torch needs importing, or on a CUDA device in
-torchaudio. Spectra are taken in double precision: bands 80 dB below a pure tone would otherwise
+The paper asks for "N windows for N frames with 50 % overlap", see ``sound.frame_windows``. Each
+window is treated alone: Hann window, zero-padding to the FFT size, power spectrum, Slaney's mel
+bands, decibels (re 1.0, floor 1e-10, at most 80 dB below the window's own maximum), orthonormal
+DCT-II. All of it is librosa's, given many windows at once as channels; on a CUDA device it is
+torchaudio's. Spectra are taken in double precision: bands 80 dB below a pure tone would otherwise
 hold the FFT's rounding noise.
 """
 
@@ -16,34 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE, AudioConfig
-from avaffect.errors import FeatureError, UsageError
-from avaffect.files.outside import reading
+from avaffect.errors import UsageError
 from avaffect.files.tensors import ArraySpec
+from avaffect.moments import Moments
 from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.sound.frame_windows import Floats, Sound, fft_size, frame_windows, window_samples
 
-if TYPE_CHECKING:
-    import torch
-
-Floats = NDArray[np.float32]
-Sound = str | Path | Iterable[Floats]
-Bands = Callable[[Floats, NDArray[np.int64]], Floats]
+Rows = Callable[[Floats], Floats]
 
 FLOOR = 1e-10
 TOP_DB = 80.0
-
-_BLOCK = SAMPLE_RATE * 4
-# A lone frame has no step, and a damaged file may claim hours between two frames.
-_LONE_STEP = 1 / 25
-_LONGEST_WINDOW = SAMPLE_RATE * 30
-# A batch gathers at most this many samples and spans at most this much of the sound.
-_BATCH_SAMPLES = 1 << 20
-_BATCH_SPAN = 1 << 22
+# Below float32's own resolution a column is constant.
+_SINGLE = 1e-7
 
 
 class AudioChunk(NamedTuple):
@@ -51,7 +37,7 @@ class AudioChunk(NamedTuple):
 
     Attributes:
         start: index of the first frame (0-based).
-        values: float32 [n, n_mfcc + n_mels], columns as in :func:`audio_feature_names`.
+        values: float32 [n, n_mfcc + n_mels], MFCC, then mel bands from the lowest on.
         has_sound: bool [n], False where a frame's whole window lies before or behind the sound.
     """
 
@@ -66,19 +52,6 @@ def audio_specs(config: AudioConfig) -> dict[str, ArraySpec]:
         "audio": ArraySpec((config.n_mfcc + config.n_mels,), "float32"),
         "has_sound": ArraySpec((), "bool"),
     }
-
-
-def audio_feature_names(config: AudioConfig) -> list[str]:
-    """The columns' names: ``mfcc_0`` ..., then ``mel_0`` ... (lowest band first)."""
-    return [f"mfcc_{i}" for i in range(config.n_mfcc)] + [f"mel_{i}" for i in range(config.n_mels)]
-
-
-def window_samples(times: NDArray[np.float64]) -> int:
-    """Length of a window in samples: twice the median step of ``times`` (seconds)."""
-    steps = np.diff(times)
-    steps = steps[steps > 0]
-    step = float(np.median(steps)) if len(steps) else _LONE_STEP
-    return int(np.clip(np.rint(2 * step * SAMPLE_RATE), 2, _LONGEST_WINDOW))
 
 
 def audio_features(
@@ -97,11 +70,10 @@ def audio_features(
     A constant column becomes zero.
 
     Args:
-        sound: path of a mono 16 kHz wav, or its samples as float32 [n] blocks of any lengths,
-            range -1..1. Sample 0 is at t = 0. A one-shot iterator cannot be normalised.
+        sound: see ``frame_windows.frame_windows``. A one-shot iterator cannot be normalised.
         times: float64 [N], each frame's time in seconds, never decreasing.
         config: see :class:`~avaffect.config.AudioConfig`.
-        device: ``cpu``, or a torch device such as ``cuda``.
+        device: ``cpu`` for librosa, or a torch device such as ``cuda`` for torchaudio.
 
     Raises:
         FeatureError: the wav cannot be read or is not mono 16 kHz.
@@ -119,60 +91,88 @@ def audio_features(
     return _counted(chunks, len(times), len(times), on_event)
 
 
-def reference_features(segment: NDArray[np.floating], config: AudioConfig) -> Floats:
-    """The features of one window as librosa computes them, in double precision.
+def _raw(
+    sound: Sound, times: NDArray[np.float64], config: AudioConfig, device: str
+) -> Iterator[AudioChunk]:
+    length = window_samples(times)
+    n_fft = fft_size(length, config.n_fft)
+    if device == "cpu":
+        rows = _by_librosa(config, length, n_fft)
+    else:
+        rows = by_torchaudio(config, length, n_fft, device)
+    for windows in frame_windows(sound, times, n_fft):
+        yield AudioChunk(windows.start, rows(windows.samples), windows.has_sound)
 
-    Args:
-        segment: float [L], the samples of one window.
 
-    Returns:
-        float32 [n_mfcc + n_mels].
-    """
+def _by_librosa(config: AudioConfig, length: int, n_fft: int) -> Rows:
+    """A function from windows, float32 [n, L], to their features, float32 [n, n_mfcc + n_mels]."""
     import librosa
 
-    length = len(segment)
-    n_fft = _fft_size(length, config)
-    before = (n_fft - length) // 2
-    padded = np.pad(segment.astype(np.float64), (before, n_fft - length - before))
-    power = librosa.feature.melspectrogram(
-        y=padded,
-        sr=SAMPLE_RATE,
+    padding = _padding(length, n_fft)
+
+    def rows(windows: Floats) -> Floats:
+        power = librosa.feature.melspectrogram(
+            y=np.pad(windows.astype(np.float64), ((0, 0), padding)),
+            sr=SAMPLE_RATE,
+            n_fft=n_fft,
+            win_length=length,
+            hop_length=n_fft,
+            center=False,
+            n_mels=config.n_mels,
+        )
+        # [n, n_mels, 1]; librosa's own top_db would be below the loudest of all windows.
+        decibels = librosa.power_to_db(power, ref=1.0, amin=FLOOR, top_db=None)
+        decibels = np.maximum(decibels, decibels.max(axis=1, keepdims=True) - TOP_DB)
+        mfcc = librosa.feature.mfcc(S=decibels, n_mfcc=config.n_mfcc)
+        mel = decibels if config.mel_scale == "log" else power
+        return np.concatenate([mfcc, mel], axis=1)[:, :, 0].astype(np.float32)
+
+    return rows
+
+
+def by_torchaudio(config: AudioConfig, length: int, n_fft: int, device: str) -> Rows:
+    """As librosa to 2e-3, since torchaudio makes filters and cosines in single precision.
+
+    Args:
+        config: the settings.
+        length: samples of a window.
+        n_fft: size of the FFT.
+        device: a torch device.
+    """
+    import torch
+    from torchaudio.functional import amplitude_to_DB, create_dct
+    from torchaudio.transforms import MelSpectrogram
+
+    padding = _padding(length, n_fft)
+    cosines = create_dct(config.n_mfcc, config.n_mels, norm="ortho").to(device).double()
+    spectrogram = MelSpectrogram(
+        SAMPLE_RATE,
         n_fft=n_fft,
         win_length=length,
         hop_length=n_fft,
         center=False,
         n_mels=config.n_mels,
+        norm="slaney",
+        mel_scale="slaney",
     )
-    decibels = librosa.power_to_db(power, ref=1.0, amin=FLOOR, top_db=TOP_DB)
-    mfcc = librosa.feature.mfcc(S=decibels, n_mfcc=config.n_mfcc)
-    mel = decibels if config.mel_scale == "log" else power
-    return np.concatenate([mfcc[:, 0], mel[:, 0]]).astype(np.float32)
+    spectrogram = spectrogram.to(device).double()
+
+    def rows(windows: Floats) -> Floats:
+        samples = torch.from_numpy(windows).to(device).double()
+        power = spectrogram(torch.nn.functional.pad(samples, padding))[:, :, 0]
+        decibels = amplitude_to_DB(power, 10.0, FLOOR, 0.0)
+        decibels = torch.maximum(decibels, decibels.amax(1, keepdim=True) - TOP_DB)
+        mel = decibels if config.mel_scale == "log" else power
+        features: Floats = torch.cat([decibels @ cosines, mel], dim=1).float().cpu().numpy()
+        return features
+
+    return rows
 
 
-def _raw(
-    sound: Sound, times: NDArray[np.float64], config: AudioConfig, device: str
-) -> Iterator[AudioChunk]:
-    length = window_samples(times)
-    starts = np.rint(times * SAMPLE_RATE).astype(np.int64) - length // 2
-    filters = mel_filters(_fft_size(length, config), config.n_mels)
-    window = np.hanning(length + 1)[:-1]
-    if device == "cpu":
-        bands = numpy_bands(window, filters)
-    else:
-        bands = torch_bands(window, filters, device)
-    finish = _finisher(config)
-    reader = _Reader(_blocks(sound))
-    batch = max(1, _BATCH_SAMPLES // filters.shape[0])
-    first = 0
-    while first < len(starts):
-        last = min(first + batch, len(starts))
-        # The first frame is always taken, however far apart the frames are.
-        last = max(first + 1, int(np.searchsorted(starts[:last], starts[first] + _BATCH_SPAN)))
-        mine = starts[first:last]
-        samples = reader.read(int(mine[0]), int(mine[-1]) + length)
-        has_sound = np.minimum(mine + length, reader.known_end) > np.maximum(mine, 0)
-        yield AudioChunk(first, finish(bands(samples, mine - mine[0])), has_sound)
-        first = last
+def _padding(length: int, n_fft: int) -> tuple[int, int]:
+    """Zeros before and behind a window, so that it lies in the middle of the FFT."""
+    missing = n_fft - length
+    return missing // 2, missing - missing // 2
 
 
 def _counted(
@@ -194,167 +194,15 @@ def _normalised(
     on_event: EventCallback,
 ) -> Iterator[AudioChunk]:
     frames = len(times)
-    count, mean, squares = 0, np.zeros(1), np.zeros(1)
+    moments = Moments(config.n_mfcc + config.n_mels)
     for chunk in _counted(_raw(sound, times, config, device), 2 * frames, frames, on_event):
-        values = chunk.values[chunk.has_sound].astype(np.float64)
-        if not len(values):
-            continue
-        # Chan's merge of two means and sums of squares: exact where E[x^2] - E[x]^2 cancels.
-        own = values.mean(axis=0)
-        new = count + len(values)
-        squares = squares + np.square(values - own).sum(axis=0)
-        squares = squares + np.square(own - mean) * (count * len(values) / new)
-        mean = mean + (own - mean) * (len(values) / new)
-        count = new
-    deviation = np.sqrt(squares / max(count, 1))
-    # Below float32's own resolution a column is constant.
-    deviation[deviation <= 1e-7 * np.abs(mean)] = np.inf
+        moments.add(chunk.values, chunk.has_sound)
+    mean, deviation = moments.result(_SINGLE, constant=np.inf)
     again = _counted(_raw(sound, times, config, device), 2 * frames, frames, on_event, frames)
     for chunk in again:
         scaled = ((chunk.values - mean) / deviation).astype(np.float32)
         scaled[~chunk.has_sound] = 0
         yield chunk._replace(values=scaled)
-
-
-def _fft_size(length: int, config: AudioConfig) -> int:
-    return max(config.n_fft, 1 << (length - 1).bit_length())
-
-
-def mel_filters(n_fft: int, n_mels: int) -> NDArray[np.float64]:
-    """Slaney's triangular mel filters over 0..8 kHz, each of unit area per Hz.
-
-    Equal to ``librosa.filters.mel(norm="slaney", htk=False)``, whose import costs 0.8 s, and
-    closer to it than torchaudio's, which places the filters in single precision.
-
-    Returns:
-        float64 [n_fft // 2 + 1, n_mels].
-    """
-    # The scale is linear up to 1 kHz = 15 mel, then logarithmic: 27 mel for a factor of 6.4.
-    top = 15 + 27 * np.log(SAMPLE_RATE / 2 / 1000) / np.log(6.4)
-    mels = np.linspace(0, top, n_mels + 2)
-    edges = np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
-    bins = np.linspace(0, SAMPLE_RATE / 2, n_fft // 2 + 1)[:, None]
-    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return np.maximum(0, np.minimum(rising, falling)) * 2 / (edges[2:] - edges[:-2])
-
-
-def numpy_bands(window: NDArray[np.float64], filters: NDArray[np.float64]) -> Bands:
-    """A function from samples [S] and starts [B] to float32 mel power [B, n_mels], on the CPU."""
-    from scipy.fft import rfft
-
-    n_fft = 2 * (filters.shape[0] - 1)
-    matrix = filters.astype(np.float32)
-
-    def bands(samples: Floats, starts: NDArray[np.int64]) -> Floats:
-        segments = np.lib.stride_tricks.sliding_window_view(samples, len(window))[starts]
-        spectrum = rfft(segments * window, n=n_fft, workers=-1)
-        power = np.square(spectrum.real) + np.square(spectrum.imag)
-        return power.astype(np.float32) @ matrix
-
-    return bands
-
-
-def torch_bands(
-    window: NDArray[np.float64], filters: NDArray[np.float64], device: str | torch.device
-) -> Bands:
-    """As :func:`numpy_bands`, in torchaudio on a torch device."""
-    import torch
-    from torchaudio.functional import spectrogram
-
-    length, n_fft = len(window), 2 * (filters.shape[0] - 1)
-    hann = torch.from_numpy(window).to(device)
-    matrix = torch.from_numpy(filters.astype(np.float32)).to(device)
-
-    def bands(samples: Floats, starts: NDArray[np.int64]) -> Floats:
-        segments = torch.from_numpy(samples).to(device).unfold(0, length, 1)
-        segments = segments[torch.from_numpy(starts).to(device)].double()
-        before = (n_fft - length) // 2
-        padded = torch.nn.functional.pad(segments, (before, n_fft - length - before))
-        power = spectrogram(
-            padded,
-            pad=0,
-            window=hann,
-            n_fft=n_fft,
-            hop_length=n_fft,
-            win_length=length,
-            power=2.0,
-            normalized=False,
-            center=False,
-        )
-        return (power[:, :, 0].float() @ matrix).cpu().numpy()
-
-    return bands
-
-
-def _finisher(config: AudioConfig) -> Callable[[Floats], Floats]:
-    """A function from mel power [B, n_mels] to the finished rows."""
-    from scipy.fft import dct
-
-    transform = dct(np.eye(config.n_mels), type=2, norm="ortho", axis=-1)[:, : config.n_mfcc]
-
-    def finish(power: Floats) -> Floats:
-        decibels = 10 * np.log10(np.maximum(power.astype(np.float64), FLOOR))
-        decibels = np.maximum(decibels, decibels.max(axis=1, keepdims=True) - TOP_DB)
-        mel = decibels if config.mel_scale == "log" else power
-        return np.concatenate([decibels @ transform, mel], axis=1).astype(np.float32)
-
-    return finish
-
-
-class _Reader:
-    """Any forward-moving stretch of a stream of blocks, with zeros outside."""
-
-    def __init__(self, blocks: Iterator[Floats]) -> None:
-        self._blocks = blocks
-        self._kept: list[Floats] = []
-        self._first = 0
-        self._next = 0
-        self._ended = False
-
-    @property
-    def known_end(self) -> int:
-        """Samples seen so far: behind any stretch read, or the sound's true length."""
-        return self._next
-
-    def read(self, start: int, stop: int) -> Floats:
-        """float32 [stop - start]. ``start`` must not be less than at the call before."""
-        while self._next < stop and not self._ended:
-            block = next(self._blocks, None)
-            if block is None:
-                self._ended = True
-            elif block.ndim != 1:
-                raise UsageError(f"a block of sound has shape {block.shape}, expected one channel")
-            else:
-                self._kept.append(block)
-                self._next += len(block)
-            while self._kept and self._first + len(self._kept[0]) <= start:
-                self._first += len(self._kept.pop(0))
-        out = np.zeros(stop - start, np.float32)
-        at = self._first
-        for block in self._kept:
-            low, high = max(start, at), min(stop, at + len(block))
-            if low < high:
-                out[low - start : high - start] = block[low - at : high - at]
-            at += len(block)
-        return out
-
-
-def _blocks(sound: Sound) -> Iterator[Floats]:
-    if not isinstance(sound, str | Path):
-        yield from sound
-        return
-    import soundfile
-
-    hint = "run `avaffect preprocess` again"
-    what = "holds no sound that can be read"
-    with reading(sound, FeatureError, what, hint), soundfile.SoundFile(sound) as file:
-        if file.samplerate != SAMPLE_RATE or file.channels != 1:
-            raise FeatureError(
-                f"'{sound}' has {file.channels} channels at {file.samplerate} Hz",
-                "give a mono wav at 16 kHz, as `avaffect preprocess` writes it",
-            )
-        yield from file.blocks(_BLOCK, dtype="float32")
 
 
 AUDIO = ("audio", "has_sound")

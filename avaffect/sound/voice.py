@@ -1,10 +1,9 @@
 """What the voice says of every frame: expression probabilities, and whether somebody speaks.
 
-A net for emotion in speech sees windows of the toolkit's own sound features (``sound.mfcc``,
-default settings) at a rate of its own. Its opinion of a window belongs to the window's centre;
-between centres opinions are interpolated by time, so that the rate of the video's frames does not
-matter. Where there is too little speech to go by (silence, noise, music) there is no opinion: NaN,
-not neutral.
+A net for emotion in speech sees windows of sound features (``sound.front_end``) at a rate of its
+own. Its opinion of a window belongs to the window's centre; between centres opinions are
+interpolated by time, so that the rate of the video's frames does not matter. Where there is too
+little speech to go by (silence, noise, music) there is no opinion: NaN, not neutral.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord, softmax
-from avaffect.config import AudioConfig
 from avaffect.errors import ModelError, UsageError
 from avaffect.files.outside import parse_json, reading
 from avaffect.files.tensors import ArraySpec
@@ -28,7 +26,7 @@ from avaffect.models.fetch import model_path
 from avaffect.models.session import OnnxNet
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.sound import speech as vad
-from avaffect.sound.mfcc import audio_features
+from avaffect.sound.front_end import WIDTH, speech_features
 from avaffect.sound.speech import Speech, detect_speech
 
 Floats = NDArray[np.float32]
@@ -46,8 +44,6 @@ MAX_DISTANCE_S = 1.0
 # The speech probability of a frame is the mean over this long to both sides of it.
 HALF_S = 0.1
 
-_FEATURES = AudioConfig()
-_WIDTH = _FEATURES.n_mfcc + _FEATURES.n_mels
 _BATCH = 32
 
 
@@ -237,9 +233,9 @@ def _judged(wav: Path, starts: NDArray[np.int64], net: VoiceNet) -> Iterator[tup
         ]
     )
     places = np.searchsorted(rows, starts)
-    kept, first, done = np.zeros((0, _WIDTH), np.float32), 0, 0
-    for chunk in audio_features(wav, rows / net.settings.rate_hz, _FEATURES):
-        kept = np.concatenate([kept, chunk.values])
+    kept, first, done = np.zeros((0, WIDTH), np.float32), 0, 0
+    for values in speech_features(wav, rows / net.settings.rate_hz):
+        kept = np.concatenate([kept, values])
         while done < len(places) and places[done] + length <= first + len(kept):
             whole = np.searchsorted(places, first + len(kept) - length, side="right")
             mine = places[done : min(done + _BATCH, whole)] - first

@@ -12,13 +12,14 @@ from avaffect.models.zoo import find_model
 from avaffect.sound.voice import voice_models
 from avaffect.store.provenance import array_key
 from avaffect.store.subject import FACES
-from avaffect.version import __version__
 
-# The weights behind each detector and aligner; encoders name their own.
-_DETECTOR_MODELS = {"mtcnn": ("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet")}
+# The weights behind each aligner; a detector's have its name, encoders name their own.
 _ALIGNER_MODELS = {"mesh": (), "fan": ("2dfan4",)}
 CROPS = "crops"
 WAV = "wav"
+# Raised whenever an unfinished pass can no longer be gone on with: its checkpoint holds the
+# tracker's own state.
+PASS_VERSION = 1
 
 
 def model_hashes(names: tuple[str, ...]) -> dict[str, str]:
@@ -28,9 +29,8 @@ def model_hashes(names: tuple[str, ...]) -> dict[str, str]:
 
 def face_models(config: AnalysisConfig) -> tuple[str, ...]:
     """The weights that the face stage uses."""
-    detector = config.faces.detector
     names = (
-        *_DETECTOR_MODELS.get(detector, (detector,)),
+        config.faces.detector,
         SECOND,
         "face-landmarker",
         *_ALIGNER_MODELS[config.faces.aligner],
@@ -69,11 +69,8 @@ def media_settings(media: MediaConfig) -> dict[str, object]:
 
 
 def pass_key(wanted: Mapping[str, str], names: Iterable[str]) -> str:
-    """The key of an unfinished pass that makes ``names``.
-
-    Its checkpoint holds the tracker's own state, which another version may not understand.
-    """
-    return "-".join((__version__, *(wanted[name] for name in names)))
+    """The key of an unfinished pass that makes ``names``."""
+    return "-".join((str(PASS_VERSION), *(wanted[name] for name in names)))
 
 
 def keys(video_hash: str, config: AnalysisConfig) -> dict[str, str]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import FeatureError, UnknownNameError, UsageError
+from avaffect.files.names import CROPS
 from avaffect.files.outside import MOST_ROWS
 from avaffect.files.picture_file import picture_size, read_picture
 from avaffect.files.tensors import Array, ArraySpec
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 HAS_FACE = "has_face"
 STORE = "arrays.safetensors"
 """The file by which a folder of the feature store is known."""
-CROPS = "cropped_aligned"
 # Frames are numbered up to 9,999,999: a file name alone must not ask for gigabytes.
 _NUMBERED = re.compile(r"(0{0,5}[0-9]{1,7})\.(?:jpg|jpeg|png)", re.ASCII | re.I)
 # No encoder takes larger faces.

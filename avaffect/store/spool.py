@@ -347,15 +347,6 @@ class Spool:
         path = self.folder / "rows.safetensors"
         return TensorFile(path) if path.exists() else None
 
-    def delete(self) -> None:
-        """Delete the spool's files, and the folder if nothing else is in it."""
-        try:
-            self._delete_files()
-            if not any(self.folder.iterdir()):
-                self.folder.rmdir()
-        except OSError as error:
-            raise output_error(self.folder, error) from error
-
     def _checksums(self) -> dict[Path, int]:
         """The checksum of each file that there is; that of no bytes is 0."""
         paths = [self._times_path, *map(self._track_path, self._counts)]

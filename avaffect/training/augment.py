@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -10,16 +9,12 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from avaffect.config import AudioConfig
+from avaffect.config import SAMPLE_RATE, AudioConfig
 from avaffect.errors import UsageError
 from avaffect.recipes.training import Augment
 from avaffect.windows.batch import Batch
 
 _AUDIO = AudioConfig()
-# Slaney's mel scale, as librosa's: linear below 1 kHz, logarithmic above; half of 16 kHz on top.
-_BREAK_HZ, _BREAK_MEL = 1000.0, 15.0
-_LOG_STEP = math.log(6.4) / 27
-_TOP_MEL = _BREAK_MEL + math.log(8.0) / _LOG_STEP
 
 
 def mixing(windows: int, alpha: float) -> tuple[float, Tensor]:
@@ -127,20 +122,13 @@ def warp_bands(warp: Tensor) -> Tensor:
     Returns:
         float32 [B, M, M], to be multiplied from the right.
     """
-    bands = _AUDIO.n_mels
-    centre = torch.linspace(0, _TOP_MEL, bands + 2, device=warp.device)[1:-1]
-    hertz = torch.where(
-        centre < _BREAK_MEL,
-        centre * _BREAK_HZ / _BREAK_MEL,
-        _BREAK_HZ * torch.exp(_LOG_STEP * (centre - _BREAK_MEL)),
-    )
-    hertz = hertz[None] / warp[:, None]
-    mel = torch.where(
-        hertz < _BREAK_HZ,
-        hertz * _BREAK_MEL / _BREAK_HZ,
-        _BREAK_MEL + torch.log(hertz / _BREAK_HZ) / _LOG_STEP,
-    )
-    at = (mel / _TOP_MEL * (bands + 1) - 1).clamp(0, bands - 1 - 1e-3)
+    import librosa
+
+    bands, top = _AUDIO.n_mels, SAMPLE_RATE / 2
+    hertz = librosa.mel_frequencies(bands + 2, fmin=0, fmax=top)[1:-1]
+    mel = librosa.hz_to_mel(hertz / warp.cpu().double().numpy()[:, None])
+    at = torch.from_numpy(mel / librosa.hz_to_mel(top) * (bands + 1) - 1).to(warp)
+    at = at.clamp(0, bands - 1 - 1e-3)
     low = at.floor().long()
     share = at - low
     matrix = torch.zeros(len(warp), bands, bands, device=warp.device)
@@ -151,11 +139,10 @@ def warp_bands(warp: Tensor) -> Tensor:
 @cache
 def _cosines() -> Tensor:
     """float32 [M, n_mfcc], the orthonormal DCT-II that makes MFCC of mel bands."""
-    import numpy as np
-    from scipy.fft import dct
+    from torchaudio.functional import create_dct
 
-    matrix = dct(np.eye(_AUDIO.n_mels), type=2, norm="ortho", axis=-1)[:, : _AUDIO.n_mfcc]
-    return torch.from_numpy(matrix.astype(np.float32))
+    cosines: Tensor = create_dct(_AUDIO.n_mfcc, _AUDIO.n_mels, norm="ortho")
+    return cosines
 
 
 def augment(x: Tensor, seen: Tensor, config: Augment) -> Tensor:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from avaffect.arrays import ArrayRecord
-from avaffect.datasets.clip import INVALID_CLASS
 from avaffect.errors import UsageError
 from avaffect.recipes.training import Loss
+from avaffect.tasks.kinds import Values
+from avaffect.tasks.registry import TASKS, task_named
 
 Floats = NDArray[np.float32]
 Labels = NDArray[Any]
@@ -58,26 +59,31 @@ def label_weights(task: str, config: Loss, labels: Iterable[Labels], width: int)
     Raises:
         UsageError: ``balance`` for VA, or ``lds`` for another task.
     """
-    if task == "va" and config.balance != "none":
+    ours = task_named(task)
+    regression = isinstance(ours, Values)
+    if regression and config.balance != "none":
         raise UsageError(
-            "valence and arousal have no classes to balance",
+            f"{' and '.join(ours.targets)} have no classes to balance",
             "set 'lds' (label distribution smoothing) instead of 'balance'",
         )
-    if task != "va" and config.lds != "none":
+    if not regression and config.lds != "none":
+        fitting = " or ".join(
+            f"'{name}'" for name, one in TASKS.items() if isinstance(one, Values)
+        )
         raise UsageError(
-            f"label distribution smoothing is for 'va', not '{task}'",
+            f"label distribution smoothing is for {fitting}, not '{task}'",
             "set 'balance' instead of 'lds'",
         )
-    mode = config.lds if task == "va" else config.balance
+    mode = config.lds if regression else config.balance
     if mode == "none":
         return LabelWeights()
     per_clip = [label_counts(task, each, width, config.lds_bins) for each in labels]
     if not per_clip:
         return LabelWeights()
     counts = np.sum(per_clip, axis=0)
-    if task == "expr":
+    if ours.flat:
         return LabelWeights(classes=class_weights(counts, mode))
-    if task == "au":
+    if not regression:
         return LabelWeights(units=unit_weights(counts, mode))
     weights = [lds_weights(row, mode, config.lds_kernel, config.lds_sigma) for row in counts]
     return LabelWeights(bins=np.stack(weights))
@@ -95,19 +101,21 @@ def label_counts(task: str, labels: Labels, width: int, bins: int = 20) -> NDArr
     Returns:
         int64: ``expr`` [C]; ``au`` [U, 2], negatives and positives; ``va`` [V, bins].
     """
-    if task == "expr":
-        return np.bincount(labels[labels != INVALID_CLASS], minlength=width).astype(np.int64)
-    if task == "au":
+    ours = task_named(task)
+    if ours.flat:
+        return np.bincount(labels[ours.known(labels)], minlength=width).astype(np.int64)
+    if not isinstance(ours, Values):
         return np.stack([(labels == 0).sum(0), (labels == 1).sum(0)], axis=1).astype(np.int64)
-    valid = ~np.isnan(labels)
-    bin_of = np.searchsorted(bin_edges(bins)[1:-1], labels, side="right")
+    valid = ours.known(labels)
+    edges = bin_edges(bins, ours.low, ours.high)
+    bin_of = np.searchsorted(edges[1:-1], labels, side="right")
     bin_of += np.arange(width) * bins
     return np.bincount(bin_of[valid], minlength=width * bins).reshape(width, bins).astype(np.int64)
 
 
-def bin_edges(bins: int) -> Floats:
-    """float32 [bins + 1], equal bins over [-1, 1]; a bin includes its lower edge."""
-    return np.linspace(-1, 1, bins + 1, dtype=np.float32)
+def bin_edges(bins: int, low: float = -1.0, high: float = 1.0) -> Floats:
+    """float32 [bins + 1], equal bins over the range of a task; a bin includes its lower edge."""
+    return np.linspace(low, high, bins + 1, dtype=np.float32)
 
 
 def class_weights(counts: ArrayLike, mode: Mode) -> Floats:

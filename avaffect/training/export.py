@@ -16,10 +16,12 @@ from avaffect.files.ours import holds, require_own_file
 from avaffect.networks.apply import probabilities
 from avaffect.networks.checkpoint import Checkpoint, load_checkpoint
 from avaffect.networks.network import AffectNetwork
+from avaffect.tasks.registry import VA
 
 OPSET = 17
 TOLERANCE = 1e-4
 _ROUNDS = 4
+_POLARITY = f"{VA.name}_polarity"
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class _Flat(nn.Module):
         self.network = network
         self.names = tuple(network.recipe.roots)
         self.tasks = tuple(network.heads)
-        extra = () if network.recipe.polarity is None else ("va_regression", "va_polarity")
+        extra = () if network.recipe.polarity is None else (f"{VA.name}_regression", _POLARITY)
         self.outputs = (*self.tasks, *extra)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -63,7 +65,7 @@ class _Flat(nn.Module):
         values = tuple(probabilities(task, final[task]) for task in self.tasks)
         if said.polarity is None:
             return values
-        return (*values, said.main["va"], said.polarity.softmax(-1))
+        return (*values, said.main[VA.name], said.polarity.softmax(-1))
 
 
 def export_onnx(place: Path | str, path: Path | str) -> Exported:
@@ -132,7 +134,7 @@ def _compare(
         theirs = session.run(list(flat.outputs), feeds)
         for name, mine, other in zip(flat.outputs, ours, theirs, strict=True):
             # What is decided jumps where the classifiers nearly tie; what it is decided from not.
-            if name != "va" or "va_polarity" not in flat.outputs:
+            if name != VA.name or _POLARITY not in flat.outputs:
                 worst = max(worst, float(np.abs(mine.numpy() - other).max()))
     return worst, tuple(name for name in names if name in wanted)
 

@@ -11,6 +11,7 @@ from avaffect.errors import UsageError
 from avaffect.files.atomic import atomic_path, write_text
 from avaffect.networks.checkpoint import finite
 from avaffect.recipes.recipe import Recipe
+from avaffect.tasks.registry import TASKS, is_dimension
 
 LOG = "log.jsonl"
 CURVES = "curves.png"
@@ -138,12 +139,12 @@ class History:
             left.plot(at, [epoch.losses[name] for epoch in self.epochs], label=name)
         left.set(title="training loss", xlabel="epoch")
         tasks = [name for name in self.epochs[-1].scores if " " not in name and name != "score"]
-        parts = [name for name in self.epochs[-1].scores if name.startswith("va CCC")]
+        parts = [name for name in self.epochs[-1].scores if is_dimension(name)]
         for name in (*tasks, *parts):
             right.plot(
                 at,
                 [epoch.scores.get(name, float("nan")) for epoch in self.epochs],
-                label=_LABELS.get(name, name),
+                label=_label(name),
                 linewidth=2 if name in tasks else 1,
             )
         if self.best and tasks:
@@ -172,8 +173,5 @@ class History:
         self.best = state["best"]
 
 
-_LABELS = {
-    "va": "valence/arousal (mean CCC)",
-    "expr": "expression (macro F1)",
-    "au": "action units (mean F1)",
-}
+def _label(name: str) -> str:
+    return f"{TASKS[name].title} ({TASKS[name].measure})" if name in TASKS else name

@@ -27,6 +27,7 @@ from torch.nn import functional
 from avaffect.errors import UnknownNameError, UsageError
 from avaffect.labels import OTHER
 from avaffect.recipes.training import Loss
+from avaffect.tasks.registry import task_named
 from avaffect.training.balance import LabelWeights, bin_edges
 
 # Keeps a CCC of constants finite and its gradient bounded; a deviation of 1e-4 is far below what
@@ -241,21 +242,21 @@ Term = Callable[[Tensor, Tensor, Tensor, Tensor | None, Loss], Tensor]
 """(output, target, valid, weights, configuration) to a scalar."""
 
 LOSSES: dict[str, dict[str, Term]] = {
-    "mse": {"va": lambda x, y, ok, w, c: mse(x, y, ok, w)},
-    "mae": {"va": lambda x, y, ok, w, c: mae(x, y, ok, w)},
-    "ccc": {"va": lambda x, y, ok, w, c: ccc(x, y, ok, w, c.over)},
-    "cross_entropy": {"expr": lambda x, y, ok, w, c: cross_entropy(x, y, ok, w, c.smoothing)},
-    "bce": {"au": lambda x, y, ok, w, c: bce(x, y, ok, w)},
+    "mse": {"values": lambda x, y, ok, w, c: mse(x, y, ok, w)},
+    "mae": {"values": lambda x, y, ok, w, c: mae(x, y, ok, w)},
+    "ccc": {"values": lambda x, y, ok, w, c: ccc(x, y, ok, w, c.over)},
+    "cross_entropy": {"classes": lambda x, y, ok, w, c: cross_entropy(x, y, ok, w, c.smoothing)},
+    "bce": {"units": lambda x, y, ok, w, c: bce(x, y, ok, w)},
     "focal": {
-        "expr": lambda x, y, ok, w, c: focal(x, y, ok, w, c.gamma),
-        "au": lambda x, y, ok, w, c: binary_focal(x, y, ok, w, c.gamma, c.alpha),
+        "classes": lambda x, y, ok, w, c: focal(x, y, ok, w, c.gamma),
+        "units": lambda x, y, ok, w, c: binary_focal(x, y, ok, w, c.gamma, c.alpha),
     },
     "dice": {
-        "expr": lambda x, y, ok, w, c: dice(x, y, ok),
-        "au": lambda x, y, ok, w, c: binary_dice(x, y, ok),
+        "classes": lambda x, y, ok, w, c: dice(x, y, ok),
+        "units": lambda x, y, ok, w, c: binary_dice(x, y, ok),
     },
 }
-"""By the name of the term, then the task it is for."""
+"""By the name of the term, then the kind of task it is for."""
 
 
 class TaskLoss(nn.Module):
@@ -268,10 +269,11 @@ class TaskLoss(nn.Module):
     def __init__(self, task: str, config: Loss, weights: LabelWeights) -> None:
         super().__init__()
         self.config = config
-        self.terms = {name: LOSSES[name][task] for name in config.terms}
-        per_target = {"va": None, "expr": weights.classes, "au": weights.units}[task]
-        bins = weights.bins if task == "va" else None
-        edges = None if bins is None else bin_edges(bins.shape[1])[1:-1]
+        ours = task_named(task)
+        self.terms = {name: LOSSES[name][ours.kind] for name in config.terms}
+        per_target = weights.classes if ours.flat else weights.units
+        bins = weights.bins
+        edges = None if bins is None else bin_edges(bins.shape[1], ours.low, ours.high)[1:-1]
         for name, value in {"weights": per_target, "bins": bins, "edges": edges}.items():
             buffer = None if value is None else torch.from_numpy(value.copy())
             self.register_buffer(name, buffer, persistent=False)
@@ -307,8 +309,9 @@ def build_loss(task: str, config: Loss, weights: LabelWeights) -> TaskLoss:
     for name in config.terms:
         if name not in LOSSES:
             raise UnknownNameError("loss", name, LOSSES)
-        if task not in LOSSES[name]:
-            fitting = ", ".join(name for name, tasks in LOSSES.items() if task in tasks)
+        kind = task_named(task).kind
+        if kind not in LOSSES[name]:
+            fitting = ", ".join(name for name, kinds in LOSSES.items() if kind in kinds)
             raise UsageError(f"the loss '{name}' is not for '{task}'", f"choose among {fitting}")
     return TaskLoss(task, config, weights)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from avaffect.networks.network import AffectNetwork, Outputs
 from avaffect.networks.polarity import BETWEEN, polarity_of
+from avaffect.tasks.registry import VA
 from avaffect.training.augment import augment, mixing, perturb_voice, stretch
 from avaffect.training.augment_pictures import augment_pictures
 from avaffect.training.losses import TaskLoss, cross_entropy, multi_task_loss
@@ -111,11 +112,11 @@ class Objective(nn.Module):
         """The classifiers' cross-entropy, and the other losses without the extremes of ``va``."""
         config, logits = self.network.recipe.polarity, outputs.polarity
         assert config is not None and logits is not None  # noqa: S101 - by the caller
-        if "va" not in targets:
+        if VA.name not in targets:
             classes, known = logits.new_zeros(logits.shape[:-1]).long(), None
         else:
-            classes, known = polarity_of(targets["va"]), valid["va"]
-            valid = {**valid, "va": known & (classes == BETWEEN)}
+            classes, known = polarity_of(targets[VA.name]), valid[VA.name]
+            valid = {**valid, VA.name: known & (classes == BETWEEN)}
         nowhere = torch.zeros_like(classes, dtype=torch.bool)
         # Each dimension is a sequence of its own to the loss: [B, T * V, 3].
         doubt = cross_entropy(

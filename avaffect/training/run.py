@@ -21,6 +21,7 @@ from avaffect.datasets.split import labelled_clips, own_split
 from avaffect.errors import FormatError, UsageError, boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.lock import LOCK, alone_in
+from avaffect.files.names import RUN
 from avaffect.files.ours import holds, require_ours
 from avaffect.files.outside import read_json, reading
 from avaffect.networks.checkpoint import FACTS, finite
@@ -34,7 +35,6 @@ from avaffect.training.setup import targets_of
 from avaffect.training.state import STATE
 from avaffect.training.validation import Pairs, scores_of, write_validation
 
-RUN = "run.json"
 FOLDS = "folds.json"
 SUMMARY = "summary.json"
 _RUN = {

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.labels import AU_THRESHOLD
 from avaffect.metrics.arrays import score_arrays
 from avaffect.networks.apply import Opinion, apply_network
 from avaffect.networks.network import AffectNetwork
+from avaffect.tasks.registry import TASKS
 from avaffect.training.processes import Processes
 from avaffect.windows.reader import WindowReader
 
@@ -78,11 +78,9 @@ def mean_opinion(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def decisions(task: str, values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[Any]:
     """Values or probabilities [N, K] as labels; what is not known (bool [N]) is NaN or -1."""
-    if task == "va":
-        return np.where(known[:, None], values, np.nan)
-    if task == "expr":
-        return np.where(known, np.nan_to_num(values).argmax(axis=1), -1)
-    return np.where(known[:, None], (values >= AU_THRESHOLD).astype(np.int64), -1)
+    ours = TASKS[task]
+    decided = ours.decide(values)
+    return np.where(known if ours.flat else known[:, None], decided, ours.unknown)
 
 
 def _clip(entry: Sequence[Any]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from avaffect.networks.network import AffectNetwork, Statistics, planned_shapes
 from avaffect.progress import EventCallback, Notice
 from avaffect.recipes.encoders import Backbone
 from avaffect.recipes.recipe import Recipe
+from avaffect.tasks.registry import TASKS
 from avaffect.training.balance import label_counts, label_weights, window_weights
 from avaffect.training.facts import data_facts, feature_settings, versions
 from avaffect.training.losses import build_loss
@@ -27,12 +28,6 @@ from avaffect.training.processes import Processes
 from avaffect.windows.cut import cut
 from avaffect.windows.order import batch_count, batches
 from avaffect.windows.reader import WindowReader, branch_moments, labelled, whole_clips
-
-_NO_LABELS: dict[str, Callable[[int], Any]] = {
-    "va": lambda size: np.zeros((0, size), np.float32),
-    "expr": lambda size: np.zeros(0, np.int64),
-    "au": lambda size: np.zeros((0, size), np.int8),
-}
 
 
 class Setup:
@@ -167,7 +162,7 @@ class Setup:
             counts = [
                 label_counts(task, labels[task][s : s + length], size).ravel()
                 if task in labels
-                else label_counts(task, _NO_LABELS[task](size), size).ravel()
+                else label_counts(task, TASKS[task].no_labels(0, size), size).ravel()
                 for task, size in sizes.items()
             ]
             rows.append(np.concatenate(counts))

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.challenge.editions import DEFAULT_EDITION, edition_named
+from avaffect.challenge.editions import DEFAULT_EDITION, TRACKS, edition_named
 from avaffect.challenge.text import (
     SingleFileWriter,
     open_single,
@@ -32,8 +32,8 @@ from avaffect.challenge.text import (
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import UsageError
 from avaffect.files.atomic import write_text
+from avaffect.files.names import TABLES
 from avaffect.files.table import write_table
-from avaffect.labels import TASKS
 from avaffect.metrics.arrays import score_arrays
 from avaffect.models.device import choose_device
 from avaffect.networks.apply import Opinion, apply_network
@@ -41,14 +41,14 @@ from avaffect.networks.checkpoint import load_checkpoint
 from avaffect.predictions.missing import DEFAULT_POLICY, fill
 from avaffect.predictions.prediction import Prediction
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
+from avaffect.tasks.kinds import Classes
+from avaffect.tasks.registry import EXPR, TASKS
 from avaffect.training.loop import Trained
 from avaffect.training.score import decisions, mean_opinion, pair_of
 from avaffect.windows.reader import whole_clips
 
 FOLDER = "validation"
 Pairs = dict[str, list[tuple[NDArray[Any], NDArray[Any]]]]
-# As in the tables of `predict`, where the bare name of a unit is its decision.
-COLUMNS = {"va": "{}", "expr": "p_{}", "au": "{}_p"}
 
 
 def write_validation(
@@ -122,7 +122,7 @@ def write_opinions(
     pairs: Pairs = {task: [] for task in targets}
     with ExitStack() as stack:
         mtl: SingleFileWriter | None = None
-        if set(tasks) == set(TASKS) and "mtl" in edition_named(edition).formats:
+        if set(tasks) == set(TRACKS) and "mtl" in edition_named(edition).formats:
             path = single_path(out, "mtl", edition)
             mtl = stack.enter_context(open_single(path, "mtl", edition))
         for done, opinion in enumerate(opinions, start=1):
@@ -132,7 +132,7 @@ def write_opinions(
                     labels = clip.labels[task]
                     pairs[task].append(pair_of(task, opinion, labels, per_clip=dataset.per_clip))
             try:
-                table = out / "tables" / f"{subject_file_name(clip.name)[:-4]}.parquet"
+                table = out / TABLES / f"{subject_file_name(clip.name)[:-4]}.parquet"
             except UsageError:  # a name of the user's own that no file can have
                 skipped += 1
                 continue
@@ -190,10 +190,12 @@ def is_challenge(task: str, targets: Sequence[str], edition: str) -> bool:
 def _prediction(opinion: Opinion, clip: Clip, model: str, tasks: Sequence[str]) -> Prediction:
     seen = np.any(list(opinion.seen.values()), axis=0)
     values: dict[str, Any] = {task: opinion.values[task] for task in tasks}
-    if "expr" in values and values["expr"].shape[1] == 7:
-        # Editions of seven classes have no Other.
-        values["expr"] = np.pad(values["expr"], ((0, 0), (0, 1)))
-        values["expr"][~seen] = np.nan
+    for task, some in values.items():
+        if isinstance(TASKS[task], Classes) and some.shape[1] < len(TASKS[task].targets):
+            # Editions of seven classes have no Other.
+            more = len(TASKS[task].targets) - some.shape[1]
+            values[task] = np.pad(some, ((0, 0), (0, more)))
+            values[task][~seen] = np.nan
     return Prediction(
         subject=clip.name,
         model=model,
@@ -212,15 +214,9 @@ def _columns(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, NDArray[An
     columns |= {f"seen_{branch}": seen for branch, seen in opinion.seen.items()}
     for task, names in targets.items():
         for i, name in enumerate(names):
-            columns[COLUMNS[task].format(name)] = opinion.values[task][:, i]
-        if task not in clip.labels:
-            continue
-        labels = clip.labels[task]
-        if task == "expr":
-            columns["label_expression"] = labels
-        else:
-            for i, name in enumerate(names):
-                columns[f"label_{name}"] = labels[:, i]
+            columns[TASKS[task].value_column(name)] = opinion.values[task][:, i]
+        if task in clip.labels:
+            columns |= TASKS[task].label_table(clip.labels[task], names)
     return columns
 
 
@@ -228,11 +224,12 @@ def _clip_row(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, Any]:
     row: dict[str, Any] = {"clip": clip.name, "group": clip.group}
     for task, names in targets.items():
         average = mean_opinion(opinion.values[task])
-        if task == "expr":
+        if TASKS[task].flat:
+            suffix = "" if task == EXPR.name else f"_{task}"
             number = int(decisions(task, average, ~np.isnan(average[:, 0]))[0])
-            row["predicted"] = names[number] if number >= 0 else ""
+            row[f"predicted{suffix}"] = names[number] if number >= 0 else ""
             told = int(clip.labels[task][0]) if task in clip.labels else -1
-            row["label"] = names[told] if told >= 0 else ""
+            row[f"label{suffix}"] = names[told] if told >= 0 else ""
         for i, name in enumerate(names):
-            row[COLUMNS[task].format(name)] = round(float(average[0, i]), 5)
+            row[TASKS[task].value_column(name)] = round(float(average[0, i]), 5)
     return row

@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avaffect.datasets.clip import Clip, FeatureSource, is_valid
+from avaffect.datasets.clip import Clip, FeatureSource
 from avaffect.errors import FeatureError, UsageError
 from avaffect.files.tensors import Array
+from avaffect.moments import Moments
 from avaffect.recipes.encoders import FACES
 from avaffect.recipes.recipe import Branch, Recipe
+from avaffect.tasks.registry import TASKS
 from avaffect.windows.batch import Batch
 from avaffect.windows.cut import Windows, cut
 
@@ -23,8 +25,6 @@ _CHUNK = 4096
 # Which bool array says where an array of numbers without NaN is meaningful.
 COMPANIONS = {"audio": "has_sound", FACES: "has_face"}
 _HINTS = {"opinions": "they are what the ensemble abaw3-va makes on its way"}
-# Below this share of its mean a column's deviation is the rounding of a constant.
-_ROUNDING = 1e-14
 
 
 class BranchReader:
@@ -72,7 +72,7 @@ class BranchReader:
             own = Moments(self.width)
             for start in range(0, self.frames, _CHUNK):
                 own.add(*self._read(start, start + _CHUNK))
-            self._own = own.result()
+            self._own = _single(own)
 
     def read(self, start: int, stop: int) -> tuple[Array, NDArray[np.bool_]]:
         """Frames ``start`` to ``stop``.
@@ -210,18 +210,18 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
         start: NDArray[np.int64],
         shape: tuple[int, ...],
     ) -> tuple[Array, NDArray[np.bool_]]:
-        if task == "expr":
-            targets: Array = np.full(shape, -1, np.int64)
-        else:
-            shape = (*shape, width)
-            targets = np.zeros(shape, np.float32)
+        ours = TASKS[task]
+        # Losses leave out what is not known, whatever stands there.
+        nothing = ours.unknown if ours.flat else 0
+        shape = shape if ours.flat else (*shape, width)
+        targets: Array = np.full(shape, nothing, np.int64 if ours.flat else np.float32)
         valid = np.zeros(shape, bool)
         for i, (c, s) in enumerate(zip(clip.tolist(), start.tolist(), strict=True)):
             labels = self.clips[c].labels.get(task)
             if labels is not None:
                 part = labels[s : s + shape[1]]
-                known = is_valid(task, part)
-                targets[i, : len(part)] = np.where(known, part, 0 if task != "expr" else -1)
+                known = ours.known(part)
+                targets[i, : len(part)] = np.where(known, part, nothing)
                 valid[i, : len(part)] = known
         return targets, valid
 
@@ -240,41 +240,6 @@ def whole_clips(clips: Sequence[Clip], recipe: Recipe, tasks: Mapping[str, int])
     return WindowReader(clips, recipe.roots, windows, tasks)
 
 
-class Moments:
-    """Mean and standard deviation of columns, gathered chunk by chunk in double precision.
-
-    Args:
-        width: columns.
-    """
-
-    def __init__(self, width: int) -> None:
-        self._count = np.zeros(width)
-        self._mean = np.zeros(width)
-        self._squares = np.zeros(width)
-
-    def add(self, values: Array, seen: NDArray[np.bool_]) -> None:
-        """Add rows [n, width]; what counts are finite cells where ``seen`` (bool [n])."""
-        rows = values[seen].astype(np.float64)
-        known = np.isfinite(rows)
-        count = known.sum(0)
-        total = np.maximum(self._count + count, 1)
-        mean = np.where(known, rows, 0.0).sum(0) / np.maximum(count, 1)
-        step = mean - self._mean
-        # Squares around means, joined (Chan, Golub, LeVeque 1983), keep their precision far
-        # from zero.
-        self._squares += np.square(np.where(known, rows - mean, 0.0)).sum(0)
-        self._squares += step * step * self._count * count / total
-        self._mean += step * count / total
-        self._count += count
-
-    def result(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """float32 [width] each; 0 and 1 for a column without values, 1 for a constant one."""
-        deviation = np.sqrt(self._squares / np.maximum(self._count, 1))
-        deviation[deviation <= _ROUNDING * np.abs(self._mean)] = 1.0
-        deviation = np.maximum(deviation, np.finfo(np.float32).tiny)
-        return self._mean.astype(np.float32), deviation.astype(np.float32)
-
-
 def branch_moments(
     clips: Sequence[Clip], config: Branch
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -287,7 +252,12 @@ def branch_moments(
             found.add(*reader.read(start, start + _CHUNK))
     if found is None:
         raise UsageError("no clips")
-    return found.result()
+    return _single(found)
+
+
+def _single(moments: Moments) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    mean, deviation = moments.result()
+    return mean.astype(np.float32), deviation.astype(np.float32)
 
 
 def labelled(windows: Windows, clips: Sequence[Clip], tasks: Sequence[str]) -> Windows:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.single import write_single
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from avaffect.challenge.mtl import MtlSubject, read_mtl, write_mtl
-from avaffect.challenge.text import write_single
 from avaffect.errors import FormatError, InputNotFoundError, UsageError
 from avaffect.predictions.prediction import Prediction
 

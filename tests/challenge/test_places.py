@@ -4,6 +4,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
+from avaffect.challenge import places
 from avaffect.challenge.places import (
     annotations_in,
     checked,
@@ -15,7 +16,6 @@ from avaffect.challenge.places import (
     subject_files,
 )
 from avaffect.errors import UsageError
-from avaffect.files import places
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.single import write_single
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from avaffect.challenge.image_rows import is_image_list
 from avaffect.challenge.single import read_single
-from avaffect.challenge.text import labels_of, write_single
+from avaffect.challenge.text import labels_of
 from avaffect.errors import FormatError, UnknownNameError
-from avaffect.labels import TASKS
 from avaffect.predictions.prediction import Prediction
+from avaffect.tasks.registry import TASKS
 
 
 def prediction(name: str, frames: int, seed: int) -> Prediction:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.single import write_single
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -15,7 +16,6 @@ from avaffect.challenge.text import (
     subject_file_name,
     write_annotations,
     write_challenge,
-    write_single,
 )
 from avaffect.errors import AvaffectError, InputNotFoundError, UnknownNameError, UsageError
 from avaffect.predictions.prediction import Prediction

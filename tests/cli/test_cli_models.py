@@ -152,7 +152,7 @@ def test_help_of_fetch_names_the_defaults():
     assert "Packaged ones are there anyway" in text
 
 
-@pytest.mark.parametrize("name", [None, "starter-0", "starter-1"])
+@pytest.mark.parametrize("name", [None, "starter-1"])
 def test_card(name):
     assert run("card", *([name] if name else [])) == f"{card(name or 'starter-1').rstrip()}\n"
 

@@ -42,6 +42,25 @@ def test_video_becomes_challenge_files(run, clip, tmp_path):
     assert len(read_annotations(out / "VA_Estimation_Challenge/face.txt", "va")) == 12
 
 
+def test_csv_beside_the_table_and_in_the_place_of_text(run, clip, tmp_path):
+    for outcome in ("2 files in", "already done"):
+        done = run("predict", clip, "-o", tmp_path, "--format", "csv", "--edition", "abaw11")
+        assert (done.code, outcome in done.out) == (0, True)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == [
+        "csv/face.csv",
+        "records/face.json",
+        "tables/face.parquet",
+    ]
+    names, *rows = (tmp_path / "csv/face.csv").read_text().splitlines()
+    assert names.split(",") == list(read_table(tmp_path / "tables/face.parquet")[0])
+    assert [row.split(",")[0] for row in rows] == [str(at) for at in range(1, 13)]
+    # Another format is made anew; what is there of the first stays.
+    assert run("predict", clip, "-o", tmp_path).code == 0
+    assert (tmp_path / "VA_Estimation_Challenge/face.txt").is_file()
+    assert (tmp_path / "csv/face.csv").is_file()
+    assert run("predict", clip, "-o", tmp_path, "--format", "csv").code == 0
+
+
 def test_again_is_already_done(run, clip, tmp_path, files):
     run("predict", clip, "-o", tmp_path)
     before = files(tmp_path)
@@ -55,7 +74,7 @@ def test_again_is_already_done(run, clip, tmp_path, files):
 
 def test_a_net_that_is_excluded_by_its_licence(run, clip, tmp_path, monkeypatch):
     monkeypatch.setitem(ZOO, "fer", replace(ZOO["fer"], licence="CC BY-NC 4.0"))
-    fer = ("predict", clip, "-o", tmp_path / "out", "--model", "starter-0")
+    fer = ("predict", clip, "-o", tmp_path / "out", "--frame-model", "fer")
     done = run(*fer, "--no-nc")
     assert (done.code, "'fer' is for non-commercial use (CC BY-NC 4.0)" in done.error) == (2, True)
     assert not (tmp_path / "out").exists()
@@ -116,7 +135,7 @@ def test_folder_that_was_made_for_another_model(run, clip, tmp_path):
     )
     assert len(done.err.splitlines()) == 2  # the device, and this
     assert not out.exists()
-    assert run("predict", made, "-o", out, "--model", "starter-0").code == 0
+    assert run("predict", made, "-o", out, "--frame-model", "fer").code == 0
     # What the line says is enough.
     again = ("preprocess", clip, "-o", made, "--encoder", "starter-1-face", "--no-audio")
     assert run(*again).code == 0

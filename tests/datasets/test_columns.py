@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from avaffect.datasets.columns import KEYS, ColumnMap, parse_columns, split_name
 from avaffect.datasets.tables import read_any
 from avaffect.errors import UnknownNameError, UsageError
+from avaffect.tasks.registry import VA
 
 NAMES = (
     st.text(string.ascii_letters + "_ äß=.", min_size=1, max_size=8).map(str.strip).filter(bool)
@@ -44,7 +45,7 @@ def test_every_key_arrives():
         "path", "subject", "s", "f", "t", "v", "a", "e", ("a*", "b"), ("calm", "happy"), (0, 10),
         (("AU4", "frown"), ("AU12", "smile")),
     )  # fmt: skip
-    assert columns.affects == {"valence": "v", "arousal": "a"}
+    assert columns.of(VA) == {"valence": "v", "arousal": "a"}
     assert columns.label_columns == ("v", "a", "e", "frown", "smile")
 
 

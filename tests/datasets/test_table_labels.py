@@ -10,6 +10,7 @@ from avaffect.datasets.table_labels import TableLabels, class_names
 from avaffect.datasets.tables import read_any
 from avaffect.errors import FormatError, UnknownNameError
 from avaffect.labels import EXPRESSIONS
+from avaffect.tasks.registry import EXPR
 
 NAN = np.nan
 
@@ -17,8 +18,9 @@ NAN = np.nan
 def labels(folder, text, pairs, classes=()):
     path = folder / "a.csv"
     path.write_text(text)
-    found = TableLabels.read(read_any(path), parse_columns(pairs.split()))
-    return found.at(np.arange(len(found.codes)), classes)
+    table = read_any(path)
+    found = TableLabels.read(table, parse_columns(pairs.split()))
+    return found.at(np.arange(table.rows), {"expr": classes})
 
 
 def test_invalid_valence_and_arousal(tmp_path):
@@ -78,7 +80,7 @@ def test_rows_are_taken_in_any_order_and_missing_ones_are_invalid(tmp_path):
     (tmp_path / "a.csv").write_text("v,e,u\n.1,a,1\n.2,b,0\n")
     columns = parse_columns(["valence=v", "expression=e", "AU1=u"])
     found = TableLabels.read(read_any(tmp_path / "a.csv"), columns)
-    taken = found.at(np.array([1, -1, 0]), ("a", "b"))
+    taken = found.at(np.array([1, -1, 0]), {"expr": ("a", "b")})
     np.testing.assert_array_equal(taken["va"], np.float32([[0.2], [NAN], [0.1]]))
     assert taken["expr"].tolist() == [1, -1, 0]
     assert taken["au"].tolist() == [[0], [-1], [1]]
@@ -104,4 +106,4 @@ def test_a_column_that_is_not_there(tmp_path):
 )
 def test_which_classes_there_are(found, given, names):
     pairs = ["expression=e", *([f"classes={given}"] if given else [])]
-    assert class_names(found, parse_columns(pairs)) == names
+    assert class_names(found, parse_columns(pairs), EXPR) == names

@@ -70,8 +70,7 @@ def test_efficientnet_by_onnx_is_the_torch_net(faces):
     np.testing.assert_allclose(encoder(crop)[0], vectors[0], rtol=1e-5, atol=1e-5)
 
 
-def test_efficientnet_knows_imagenet():
-    """The weights sit where they belong: a picture of one colour is no object, the shapes fit."""
+def test_efficientnet_takes_pictures_of_any_size():
     import torch
 
     from avaffect.faces.efficientnet_lite import load
@@ -79,10 +78,8 @@ def test_efficientnet_knows_imagenet():
     net = load(model_path("efficientnet-lite0"))
     with torch.inference_mode():
         embedding = net(torch.zeros(2, 3, 64, 96))
-        logits = net.classify(embedding)
     assert embedding.shape == (2, 1280)
-    assert logits.shape == (2, 1000)
-    assert torch.isfinite(logits).all()
+    assert torch.isfinite(embedding).all()
     torch.testing.assert_close(embedding[0], embedding[1])
 
 

@@ -21,7 +21,7 @@ from avaffect.faces.subjects import (
 
 
 def track(number, frames, size=100.0, x=0.5):
-    return TrackSummary(number, frames, 0, frames * size, frames * x)
+    return TrackSummary(number, frames, frames * size, frames * x)
 
 
 def names(subjects):
@@ -164,16 +164,16 @@ def test_the_second_lasts_by_time_and_presence(frames, size, other_frames, other
 def test_a_summary_adds_up():
     summary = TrackSummary(4)
     assert summary.x == 0
-    summary.add(10, 100.0, 0.25)
-    summary.add(12, 50.0, 0.75)
-    assert summary == TrackSummary(4, 2, 10, 150.0, 1.0)
+    summary.add(100.0, 0.25)
+    summary.add(50.0, 0.75)
+    assert summary == TrackSummary(4, 2, 150.0, 1.0)
     assert summary.x == 0.5
 
 
 def seen(track, frames, size, x, still=False):
     summary = TrackSummary(track, still=still)
-    for frame in range(frames):
-        summary.add(frame, size, x)
+    for _ in range(frames):
+        summary.add(size, x)
     return summary
 
 

@@ -16,7 +16,7 @@ def test_columns_and_metadata_come_back(tmp_path: Path) -> None:
         "expression": np.array(["Fear", None, "Other"], dtype=object),
     }
     metadata = {
-        "model": "starter-0",
+        "model": "starter-1",
         "note": "kein Aff-Wild2 – nur Näherung",
         "config": {"n": [1]},
     }

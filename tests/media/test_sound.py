@@ -107,15 +107,8 @@ def test_a_transport_stream_whose_clock_starts_late(make):
 @pytest.mark.parametrize("seconds", [1.2, 3.1])
 def test_sound_shorter_or_longer_than_the_picture(make, seconds):
     path = film(make, "g.mkv", ["-c:a", "flac"], seconds=seconds)
-    samples, info = extract(path)
+    _, info = extract(path)
     assert info.end_s == info.duration_s == pytest.approx(seconds, abs=1e-3)
-    fitted, info = extract(path, duration_s=2.0)
-    assert info.samples == 32_000
-    assert info.end_s == pytest.approx(min(seconds, 2), abs=1e-3)
-    assert np.array_equal(
-        fitted[: round(info.end_s * 16_000)], samples[: round(info.end_s * 16_000)]
-    )
-    assert not fitted[round(info.end_s * 16_000) + 1 :].any()
     assert info.errors == 0
 
 
@@ -195,17 +188,17 @@ def test_damaged_sound_is_used_as_far_as_it_goes_and_told(make):
 def test_truncated_sound(make):
     path = film(make, "cut.ts", ["-c:a", "aac"])
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-    samples, info = extract(path, duration_s=2.0)
+    samples, info = extract(path)
     assert 0.3 < info.end_s < 2
     check_clicks(samples, CLICKS[:1])
 
 
-def test_a_stream_without_any_sound_that_decodes_is_silence(make):
+def test_a_stream_without_any_sound_that_decodes_is_empty(make):
     film(make, "dead.mkv", ["-c:a", "aac"])
     make.ffmpeg("-i", "dead.mkv", "-c", "copy", "-bsf:a", "noise=drop='gte(n,0)'", "none.mkv")
-    samples, info = extract(make.folder / "none.mkv", duration_s=1.0)
-    assert (info.samples, info.start_s, info.end_s) == (16_000, 0, 0)
-    assert not samples.any()
+    samples, info = extract(make.folder / "none.mkv")
+    assert (info.samples, info.start_s, info.end_s) == (0, 0, 0)
+    assert not len(samples)
 
 
 def test_progress_is_told(make):

@@ -1,8 +1,7 @@
-"""Thresholds: the best there is on these frames, saved, loaded, applied."""
+"""Thresholds: the best there is on these frames, applied."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +16,7 @@ from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.table import write_table
 from avaffect.labels import ACTION_UNITS
 from avaffect.metrics.evaluation import Pair, score_pairs
-from avaffect.metrics.thresholds import (
-    Thresholds,
-    best_threshold,
-    fingerprint,
-    tune,
-    with_probabilities,
-)
+from avaffect.metrics.thresholds import apply, best_threshold, tune, with_probabilities
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
 
@@ -72,8 +65,7 @@ def test_probabilities_are_filled_as_the_text_files_are(tmp_path: Path):
         write_table(root / "tables/v.parquet", prediction.columns(), about)
         path = write_challenge(fill(prediction, policy), "au", root)
         said = with_probabilities(root, pairs, "abaw10")
-        limits = Thresholds(dict.fromkeys(ACTION_UNITS, 0.5))
-        (decided,) = limits.apply(said, "abaw10")
+        (decided,) = apply(dict.fromkeys(ACTION_UNITS, 0.5), said, "abaw10")
         np.testing.assert_array_equal(decided.predicted, read_annotations(path, "au"))
 
 
@@ -87,45 +79,16 @@ def test_of_equally_good_cuts_the_one_next_to_a_half_is_taken():
 
 def test_tuning_raises_the_score_on_the_same_frames():
     pairs = [au_pair(seed) for seed in range(4)]
-    plain = Thresholds(dict.fromkeys(ACTION_UNITS, 0.5)).apply(pairs, "abaw10")
+    plain = apply(dict.fromkeys(ACTION_UNITS, 0.5), pairs, "abaw10")
     best = tune(pairs, "abaw10")
     before, after = (
         score_pairs(one, "au", "abaw10", resamples=100)
-        for one in (plain, best.apply(pairs, "abaw10"))
+        for one in (plain, apply(best, pairs, "abaw10"))
     )
     assert after.score > before.score + 0.2
     assert all(after.parts[f"F1 {u}"] >= before.parts[f"F1 {u}"] for u in ACTION_UNITS)
     assert after.frames == before.frames
     assert sum(one.unpredicted for one in after.subjects) == 4
-
-
-def test_what_is_saved_is_loaded(tmp_path: Path):
-    best = tune([au_pair(1)], "abaw10")
-    best.save(tmp_path / "t.json")
-    assert Thresholds.load(tmp_path / "t.json", "abaw10") == best
-    assert best.tuned_on == fingerprint([au_pair(1)]) != fingerprint([au_pair(2)])
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        "{}",
-        '{"thresholds": 3}',
-        '{"thresholds": {"AU1": 0.5}}',
-        json.dumps({"thresholds": dict.fromkeys(ACTION_UNITS, 1.5)}),
-        json.dumps({"thresholds": dict.fromkeys(ACTION_UNITS, "x")}),
-        json.dumps({"thresholds": dict.fromkeys(ACTION_UNITS, None)}),
-        '{"thresholds": ' + json.dumps(dict.fromkeys(ACTION_UNITS, float("nan"))) + "}",
-    ],
-)
-def test_what_holds_no_thresholds_is_refused(tmp_path: Path, text: str):
-    (tmp_path / "t.json").write_text(text)
-    with pytest.raises(FormatError, match="holds no thresholds"):
-        Thresholds.load(tmp_path / "t.json", "abaw10")
-    with pytest.raises(InputNotFoundError):
-        Thresholds.load(tmp_path / "none.json", "abaw10")
 
 
 def test_probabilities_are_read_beside_the_predictions(tmp_path: Path):

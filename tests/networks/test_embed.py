@@ -27,7 +27,7 @@ from avaffect.predicting.run import predict
 from avaffect.preprocessing.run import preprocess
 from avaffect.progress import Progress
 from avaffect.recipes.encoders import Backbone
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
 from avaffect.store.provenance import provenance
 from avaffect.store.subject import SubjectFeatures
 from avaffect.store.writing import replace_arrays
@@ -60,7 +60,7 @@ def beside(root, name):
     (root / "features" / name / "provenance.json").write_text(
         json.dumps(facts | {"subject": name})
     )
-    Folder(root).write_record(Folder(root).record() | {"subjects": ["gap", name]})
+    Prepared(root).update(subjects=["gap", name])
 
 
 def test_the_encoder_alone_looks_at_each_picture(copy, looking):
@@ -70,7 +70,7 @@ def test_the_encoder_alone_looks_at_each_picture(copy, looking):
     place = looking()
     done = embed(copy, load_backbone(place), on_event=events.append)
     assert (done.name, done.subjects, done.done) == (NAME, ("gap",), ("gap",))
-    assert (done.frames, done.faces, done.folder) == (40, 30, Folder(copy))
+    assert (done.frames, done.faces, done.folder) == (40, 30, Prepared(copy))
     found = stored(copy)
     values = found.array(NAME)
     assert (values.shape, values.dtype) == ((40, 1280), np.float16)
@@ -211,7 +211,7 @@ def test_folders_without_all_pictures(copy, looking):
 
 
 def test_an_unfinished_exchange_of_pictures(copy, looking):
-    Folder(copy).write_record(Folder(copy).record() | {"crops": None})
+    Prepared(copy).update(crops=None)
     with pytest.raises(FeatureError, match=r"lacks pictures.*preprocess the video again"):
         embed(copy, load_backbone(looking()))
 
@@ -304,9 +304,9 @@ def test_the_array_must_be_there_and_by_the_same_backbone(copy, reader, whole, l
     with pytest.raises(FeatureError, match=rf'lack {NAME}.*name="{NAME}"'):
         predict(whole.folder.root, "va", checkpoint=reader, device="cpu")
     beside(copy, "other")
-    Folder(copy).write_record(Folder(copy).record() | {"subjects": ["other"]})
+    Prepared(copy).update(subjects=["other"])
     embed(copy, load_backbone(looking("second", seed=1)))
-    Folder(copy).write_record(Folder(copy).record() | {"subjects": ["gap", "other"]})
+    Prepared(copy).update(subjects=["gap", "other"])
     with pytest.raises(FeatureError, match=rf"'{NAME}' was made by another backbone .*:eye:"):
         predict(copy, "va", checkpoint=reader, device="cpu")
     embed(copy, load_backbone(looking()))

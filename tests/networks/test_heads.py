@@ -8,6 +8,7 @@ import torch
 from avaffect.networks.blocks import MaskedBatchNorm
 from avaffect.networks.heads import POOLS, TaskHead
 from avaffect.recipes.recipe import Head
+from avaffect.tasks.va import VA
 
 # By pool, what comes out of 5 features.
 SIZES = {"mean": 5, "attention": 5, "statistics": 15, "attentive_statistics": 10}
@@ -65,14 +66,14 @@ def test_pools_of_nothing_are_small_numbers(kind, frames):
 
 def test_a_pooled_window_holds_for_all_its_frames(frames):
     for kind in SIZES:
-        out = TaskHead(5, 3, Head(pool=kind), bounded=False)(*frames)
+        out = TaskHead(5, 3, Head(pool=kind))(*frames)
         assert out.shape == (4, 6, 3)
         assert (out == out[:, :1]).all()
 
 
 def test_values_are_bounded_and_logits_are_not(frames):
     x, seen = frames
-    bounded, free = TaskHead(5, 2, Head(), bounded=True), TaskHead(5, 2, Head(), bounded=False)
+    bounded, free = TaskHead(5, 2, Head(), squash=VA.squash), TaskHead(5, 2, Head())
     free.load_state_dict(bounded.state_dict())
     torch.testing.assert_close(bounded(x, seen), torch.tanh(free(x, seen)))
     assert bounded(x * 1000, seen).abs().max() <= 1
@@ -83,7 +84,7 @@ def test_values_are_bounded_and_logits_are_not(frames):
 def test_layers_of_a_head(frames):
     x, seen = frames
     config = Head(units=(4, 3), activation="prelu", dropout=0.25, norm="batch")
-    head = TaskHead(5, 2, config, bounded=True)
+    head = TaskHead(5, 2, config, squash=VA.squash)
     assert [tuple(one.weight.shape) for one in head.layers.layers] == [(4, 5), (3, 4)]
     assert [one.dropout.p for one in head.layers.after] == [0.25, 0.25]
     assert all(isinstance(one.batch, MaskedBatchNorm) for one in head.layers.after)
@@ -101,7 +102,7 @@ def test_layers_of_a_head(frames):
 
 def test_dropout_and_norm_behind_the_pool(frames):
     x, seen = frames
-    head = TaskHead(5, 2, Head(pool="mean", out_norm="layer", out_dropout=0.5), bounded=False)
+    head = TaskHead(5, 2, Head(pool="mean", out_norm="layer", out_dropout=0.5))
     assert not torch.allclose(head(x, seen), head(x, seen))
     mean = POOLS["mean"](5)(x, seen)
     head.eval()
@@ -111,7 +112,7 @@ def test_dropout_and_norm_behind_the_pool(frames):
 
 def test_the_last_layer_is_in_full_precision(frames):
     x, seen = frames
-    head = TaskHead(5, 2, Head(pool="mean"), bounded=False)
+    head = TaskHead(5, 2, Head(pool="mean"))
     with torch.autocast("cpu", torch.bfloat16):
         out = head(x, seen)
     assert out.dtype == torch.float32

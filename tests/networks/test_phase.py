@@ -13,7 +13,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,7 +23,6 @@ from avaffect.networks.phase import (
     phase_differences,
     shrink,
     smooth,
-    unwrap,
     wrap,
 )
 from avaffect.networks.steerable import oriented_bands
@@ -81,15 +79,6 @@ def test_wrap_takes_jumps_of_both_signs() -> None:
     assert wrap(angles).tolist() == pytest.approx(expected)
 
 
-@given(
-    values=arrays(np.float64, (3, 7), elements=st.integers(-4000, 4000).map(lambda n: n / 100)),
-    dim=st.sampled_from([0, 1, -1]),
-)
-def test_unwrap_as_numpy_does(values: np.ndarray, dim: int) -> None:
-    ours = unwrap(torch.from_numpy(values), dim).numpy()
-    np.testing.assert_allclose(ours, np.unwrap(values, axis=dim), atol=1e-9)
-
-
 # Motion
 
 
@@ -117,12 +106,6 @@ def test_velocity_of_a_grating(
         blurred[:, :, direction], torch.full_like(found, expected), atol=2e-2, rtol=0
     )
     assert blurred[:, :, 1 - direction].abs().max() < 2e-2
-
-
-def test_motion_is_the_difference_of_unwrapped_phases() -> None:
-    ((real, imag),) = oriented_bands(_texture(2, 9, 16, 16), 3, [1])
-    phase = unwrap(torch.atan2(imag, real), dim=1)
-    torch.testing.assert_close(local_motion(real, imag)[0], phase.diff(dim=1), atol=1e-4, rtol=0)
 
 
 def test_blur_is_weighted() -> None:

@@ -1,10 +1,12 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from avaffect.challenge.text import read_annotations
 from avaffect.config import PredictConfig
@@ -18,15 +20,24 @@ from avaffect.errors import (
     UsageError,
 )
 from avaffect.files import temporaries
+from avaffect.media.probe import video_hash
+from avaffect.media.source import Header, Source
+from avaffect.media.tracks import Tracks
+from avaffect.models.zoo import ZOO
+from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
 from avaffect.predicting import batch as module
 from avaffect.predicting import outputs
 from avaffect.predicting.batch import PredictBatch
 from avaffect.predicting.run import Result
-from avaffect.predicting.settings import with_features
-from avaffect.predicting.sources import find_sources, require_distinct
+from avaffect.predicting.settings import with_checkpoint, with_features
+from avaffect.predicting.sources import find_sources
+from avaffect.predicting.writers import parquet_table
 from avaffect.predictions.prediction import Prediction
+from avaffect.preprocessing.names import names_of
 from avaffect.preprocessing.video_pass import Nets
 from avaffect.progress import Notice
+from avaffect.recipes.library import parse_recipe
+from avaffect.store import provenance
 
 CONFIG = with_features(PredictConfig())
 
@@ -43,21 +54,24 @@ def no_nets_at_all(monkeypatch):
 def acted(monkeypatch):
     """Videos are text files: the subjects that are "predicted" in them, one a line."""
 
-    def predict_video(
-        video, config, predictor, nets, work, *, sha256=None, store=None, on_event=None
-    ):
+    def predict_video(source, config, predictor, nets, work, *, store=None, on_event=None):
         work.mkdir(parents=True)
+        video = source.path
         subjects = video.read_text().split()
         predictions = tuple(invented(subject) for subject in subjects)
         about = {
-            "video": {"name": video.name, "sha256": module.video_hash(video)},
+            "video": {"name": video.name, "sha256": source.sha256},
             "model": "acted",
         }
         return Result(video, predictions, (), about, 3, 3)
 
     monkeypatch.setattr(module, "predict_video", predict_video)
-    monkeypatch.setattr(module, "probe", lambda path, config: None)
-    monkeypatch.setattr(module, "is_voice", lambda path, config: False)
+    monkeypatch.setattr(module, "open_source", opened)
+
+
+def opened(path, config):
+    """A text file as a video."""
+    return Source(path, Header(path, Tracks(None)), video_hash(path))
 
 
 def invented(subject, frames=3):
@@ -245,6 +259,62 @@ def test_changed_settings_and_overwrite_predict_again(acted, tmp_path):
         assert batch(clip).subjects == ("a", "a_2")
 
 
+def model(folder, seed=0, **window):
+    """A checkpoint that listens; its weights follow ``seed``."""
+    branch = {"modality": "audio", "features": ["audio"], "layers": [{"kind": "gru"}]}
+    tree = {"name": "ear", "branches": {"b": branch}, "tasks": {"va": {"terms": {"ccc": 1}}},
+            "window": {"length": 9, **window}}  # fmt: skip
+    checkpoint = Checkpoint(parse_recipe(tree, ""), {"va": ("valence", "arousal")}, {"b": 168})
+    torch.manual_seed(seed)
+    save_checkpoint(folder, checkpoint, checkpoint.build())
+    return with_features(with_checkpoint(PredictConfig(), folder))
+
+
+def test_a_model_that_moved_or_another_version_redoes_nothing(acted, tmp_path, monkeypatch):
+    clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
+    with PredictBatch(out, model(tmp_path / "m")) as batch:
+        assert not batch(clip).again
+    (tmp_path / "m").rename(tmp_path / "moved")
+    facts = json.loads((tmp_path / "moved/checkpoint.json").read_text())
+    facts["versions"] = {"avaffect": "99"}
+    (tmp_path / "moved/checkpoint.json").write_text(json.dumps(facts))
+    moved = with_features(with_checkpoint(PredictConfig(), tmp_path / "moved"))
+    with PredictBatch(out, moved) as batch:
+        assert batch(clip).again
+    # Of a video below another folder too.
+    (tmp_path / "other").mkdir()
+    with PredictBatch(out, moved) as batch:
+        assert batch(clip.rename(tmp_path / "other/a.mp4")).again
+
+
+def test_what_changes_the_values_is_predicted_again(acted, tmp_path, monkeypatch):
+    clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
+
+    def again(config):
+        with PredictBatch(out, config) as batch:
+            return batch(clip).again
+
+    assert not again(model(tmp_path / "m"))
+    # Other weights, and the same weights used otherwise.
+    for changed in ({"seed": 1}, {"seed": 1, "overlap": 4}):
+        config = model(tmp_path / "m", **changed)
+        assert not again(config)
+        assert again(config)
+    assert not again(CONFIG)
+    assert again(CONFIG)
+    net = ZOO["starter-1-face"]
+    other = replace(net, check=replace(net.check, digest="0" * 64))
+    with monkeypatch.context() as patch:
+        patch.setitem(ZOO, "starter-1-face", other)
+        assert not again(CONFIG)
+    for owner, name in ((outputs, "OUTPUT_VERSION"), (provenance, "STORE_VERSION")):
+        assert not again(CONFIG)
+        assert again(CONFIG)
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, 99)
+            assert not again(CONFIG)
+
+
 def test_person_who_is_no_longer_found_loses_the_files(acted, tmp_path):
     clip, out = video(tmp_path, "a.mp4", "a_left", "a_right"), tmp_path / "out"
     with PredictBatch(out, CONFIG) as batch:
@@ -291,7 +361,7 @@ def test_folder_and_its_video_have_the_same_name(heard, gap_clip, tmp_path, no_n
     labels = read_annotations(tmp_path / "VA_Estimation_Challenge/gap.txt", "va")
     assert labels.shape == (40, 2)
     with pytest.raises(UsageError, match="both be called 'gap'"):
-        require_distinct([heard.folder.root, gap_clip])
+        names_of([heard.folder.root, gap_clip])
 
 
 def test_settings_that_do_not_go_together_are_refused_at_once(tmp_path):
@@ -328,15 +398,6 @@ def test_find_sources(tmp_path, monkeypatch):
     for nothing in (str(tmp_path), str(tmp_path / "gone"), str(tmp_path / "*.avi"), ""):
         with pytest.raises(InputNotFoundError):
             find_sources([nothing])
-
-
-def test_require_distinct(tmp_path):
-    a, b = tmp_path / "1/clip.mp4", tmp_path / "2/clip.mov"
-    require_distinct([a, tmp_path / "other.mp4"])
-    with pytest.raises(UsageError, match="both be called 'clip'"):
-        require_distinct([a, b])
-    # Refused one by one when their turn comes, not here.
-    require_distinct([Path("a\n.mp4"), Path("b\n.mp4")])
 
 
 def test_name_that_is_not_utf8_is_refused(acted, tmp_path):
@@ -415,15 +476,17 @@ def test_dropping_a_person_leaves_what_is_not_ours(acted, tmp_path):
     assert not (out / "tables/a_2.parquet").exists()
 
 
-@pytest.mark.parametrize("at", ["write_table", "write_json"])
-def test_what_a_killed_run_had_claimed_is_ours(at, acted, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("where", "at"), [(parquet_table, "write_table"), (outputs, "write_json")]
+)
+def test_what_a_killed_run_had_claimed_is_ours(where, at, acted, tmp_path, monkeypatch):
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
 
     def stop(*args):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(outputs, at, stop)
+        patch.setattr(where, at, stop)
         with PredictBatch(out, CONFIG) as batch:
             batch(clip)
     assert (out / "VA_Estimation_Challenge/a.txt").exists()
@@ -439,7 +502,7 @@ def test_a_second_run_on_one_video_is_refused_and_one_on_another_is_not(acted, t
     act = module.predict_video
 
     def meanwhile(*args, **kwargs):
-        if args[0] == clip:
+        if args[0].path == clip:
             with PredictBatch(out, CONFIG) as second:
                 with pytest.raises(BusyError, match=f"working on '{out / 'a'}'"):
                     second(clip)

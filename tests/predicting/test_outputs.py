@@ -15,7 +15,7 @@ from avaffect.predicting.run import Result
 from avaffect.predictions.missing import fill, marked
 from avaffect.predictions.prediction import Prediction
 from avaffect.preprocessing.run import _drop_others
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
 
 
 def made(prediction: Prediction) -> Result:
@@ -46,7 +46,7 @@ def test_the_policy_is_for_text_and_the_table_names_it(tmp_path, policy, row, fi
     assert about["missing"] == policy
     # For a single file they are read back and filled again.
     (back,) = outputs.read("a", outputs.record("a"))
-    assert labels_of(back, "va")[1].tolist() == [float(one) for one in row.split(",")]
+    assert labels_of(back.filled, "va")[1].tolist() == [float(one) for one in row.split(",")]
 
 
 def test_an_earlier_table_is_filled_already(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_an_earlier_table_is_filled_already(tmp_path: Path) -> None:
     about = {"model": "m", "configuration": {"missing": "nearest"}}
     write_table(tmp_path / "tables/a.parquet", earlier.columns(), about)
     (back,) = outputs.read("a", {"subjects": ["a"]})
-    np.testing.assert_array_equal(back.va, earlier.va)
+    np.testing.assert_array_equal(back.filled.va, earlier.va)
 
 
 def test_an_interval_is_in_the_table_and_nowhere_else(tmp_path: Path) -> None:
@@ -71,9 +71,9 @@ def test_an_interval_is_in_the_table_and_nowhere_else(tmp_path: Path) -> None:
         texts[name] = [path.read_bytes() for path in paths if path.suffix == ".txt"]
         (back,) = outputs.read("a", outputs.record("a"))
         if prediction.va_interval is None:
-            assert back.va_interval is None
+            assert back.filled.va_interval is None
         else:
-            np.testing.assert_array_equal(back.va_interval, prediction.va_interval)
+            np.testing.assert_array_equal(back.filled.va_interval, prediction.va_interval)
     assert len(texts["plain"]) == 1
     assert texts["plain"] == texts["surer"]
     table = pandas.read_parquet(tmp_path / "surer/tables/a.parquet")
@@ -95,9 +95,9 @@ def test_a_record_names_nothing_outside_its_folder(name, tmp_path):
             look()
     write_json(tmp_path / "preprocess.json", {"video": video, "subjects": [name]})
     with pytest.raises(FeatureError, match="names a subject that cannot be a file"):
-        Folder(tmp_path).subjects()
+        Prepared(tmp_path).subjects()
     with pytest.raises(FeatureError, match="names a subject"):
-        _drop_others(Folder(tmp_path), set())
+        _drop_others(Prepared(tmp_path), set())
 
 
 def test_a_record_that_may_not_be_read_is_not_damaged(tmp_path, monkeypatch):
@@ -108,6 +108,9 @@ def test_a_record_that_may_not_be_read_is_not_damaged(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "open", forbidden)
-    for look in (lambda: Outputs(tmp_path).record("a"), Folder(tmp_path).record):
-        with pytest.raises(FormatError, match=r"\(permission denied\): check its permissions"):
+    for kind, look in (
+        (FormatError, lambda: Outputs(tmp_path).record("a")),
+        (FeatureError, lambda: Prepared(tmp_path).record),
+    ):
+        with pytest.raises(kind, match=r"\(permission denied\): check its permissions"):
             look()

@@ -14,8 +14,8 @@ from avaffect.predicting.batch import PredictBatch
 from avaffect.predicting.run import predict
 from avaffect.predicting.settings import with_checkpoint, with_features
 from avaffect.preprocessing.run import NetsLoader, preprocess
-from avaffect.store.folder import Folder
 from avaffect.store.pictures import PictureFolder
+from avaffect.store.prepared import Prepared
 from avaffect.store.provenance import relevant_settings
 
 LIGHT = AnalysisConfig(encoders=("starter-1-face",))
@@ -129,7 +129,7 @@ def test_other_pictures_are_predicted_anew(looking, gap_clip, copy, tmp_path, no
         with PredictBatch(tmp_path / f"out-{place.name}", configured(place)) as batch:
             batch(copy)
             assert batch(copy).again
-            Folder(copy).write_record(Folder(copy).record() | {"crops": "others"})
+            Prepared(copy).update(crops="others")
             assert batch(copy).again is again
     preprocess(gap_clip, copy, big, nets=no_nets)
     with pytest.raises(FeatureError, match="those of 'gap' have 128"):

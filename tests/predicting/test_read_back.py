@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fixtures.single import write_single
 
 from avaffect.challenge.mtl import MtlSubject, write_mtl
-from avaffect.challenge.text import write_annotations, write_challenge, write_single
+from avaffect.challenge.text import write_annotations, write_challenge
 from avaffect.errors import FormatError, InputNotFoundError, UsageError
 from avaffect.files.table import write_table
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS

@@ -1,20 +1,26 @@
-import shutil
+import hashlib
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from avaffect.config import AnalysisConfig, AudioConfig, PredictConfig
 from avaffect.errors import FeatureError, NotMediaError, UnknownNameError, UsageError
-from avaffect.predicting.run import predict_video
+from avaffect.media import probe as probes
+from avaffect.media.source import open_source
+from avaffect.predicting.batch import PredictBatch
+from avaffect.predicting.run import predict, predict_video
 from avaffect.predicting.settings import with_features
 from avaffect.predictors.build import build_predictor
 from avaffect.predictors.starter.starter1 import Starter1
 from avaffect.preprocessing import video_pass as analyse
 from avaffect.preprocessing.run import preprocess
 from avaffect.progress import Notice
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
+from avaffect.store.record import Record
 from avaffect.store.subject import GEOMETRY, SubjectFeatures
 
 LIGHT = AnalysisConfig(encoders=("starter-1-face",))
@@ -53,13 +59,13 @@ def test_the_library_in_three_lines(sample):
     assert frame["valence"].isna().all()
 
 
-def test_settings_by_keyword_are_those_of_a_configuration(starter_0_folder):
+def test_settings_by_keyword_are_those_of_a_configuration(whole):
     from avaffect import PredictConfig, predict
 
-    folder = starter_0_folder
-    config = PredictConfig(model="starter-0", missing="invalid", smooth="box:1")
+    folder = whole.folder.root
+    config = PredictConfig(missing="invalid", smooth="box:1")
     by_config = predict(folder, "va", config=config)
-    by_keyword = predict(folder, "va", model="starter-0", missing="invalid", smooth="box:1")
+    by_keyword = predict(folder, "va", missing="invalid", smooth="box:1")
     assert by_keyword == by_config
     # A keyword takes the place of the configuration's own, and of nothing else.
     changed = predict(folder, "va", config=config, smooth="off")
@@ -72,7 +78,7 @@ def test_settings_by_keyword_are_those_of_a_configuration(starter_0_folder):
 def test_subjects_by_keyword(gap_clip):
     from avaffect import predict
 
-    everyone = predict(gap_clip, "va", model="starter-0", subjects="all")
+    everyone = predict(gap_clip, "va", subjects="all")
     assert everyone.about["configuration"]["analysis"]["faces"]["subjects"] == "all"
 
 
@@ -144,30 +150,6 @@ def test_the_smoothing_is_that_of_the_model_unless_another_is_asked_for(result, 
     assert steps["off"] > steps["auto"] == steps["gaussian:0.5"] > steps["box:1"]
 
 
-def test_starter_0_is_smoothed_only_if_asked(starter_0_folder):
-    from avaffect import predict
-
-    config = PredictConfig(model="starter-0")
-    raw = predict(starter_0_folder, config=config)
-    kept = raw["gap"].present
-    assert raw.about["smoothing"] == "off"
-    off = predict(starter_0_folder, config=replace(config, smooth="off"))
-    assert_same(raw, off)
-    smooth = predict(starter_0_folder, config=replace(config, smooth="box:0.2"))["gap"]
-    steps = np.abs(np.diff(smooth.va[kept], axis=0)).sum()
-    assert steps < np.abs(np.diff(raw["gap"].va[kept], axis=0)).sum()
-
-
-@pytest.fixture
-def starter_0_folder(whole, gap_clip, tmp_path):
-    """The gap clip with what starter-0 reads, and nothing that starter-1 does."""
-    root = shutil.copytree(whole.folder.root, tmp_path / "copy")
-    preprocess(gap_clip, root, AnalysisConfig(encoders=("fer",)))
-    arrays = Folder(root).features("gap")
-    assert set(SubjectFeatures.open(arrays).names) >= {"fer", "face_pose"}
-    return root
-
-
 def test_missing_frames_are_filled_by_the_policy_in_text_alone(whole):
     from avaffect import predict
 
@@ -223,10 +205,10 @@ def test_interrupted_pass_goes_on_to_the_same_result(
     config = with_features(PredictConfig())
     predictor = build_predictor(PredictConfig())
     with pytest.raises(KeyboardInterrupt):
-        predict_video(gap_clip, config, predictor, nets, tmp_path,
+        predict_video(open_source(gap_clip), config, predictor, nets, tmp_path,
                       on_event=interrupt_at(tmp_path, 34, 0))  # fmt: skip
     del tracked[:]
-    again = predict_video(gap_clip, config, predictor, nets, tmp_path)
+    again = predict_video(open_source(gap_clip), config, predictor, nets, tmp_path)
     assert tracked == list(range(34, FRAMES))
     assert_same(again, result)
 
@@ -234,9 +216,11 @@ def test_interrupted_pass_goes_on_to_the_same_result(
 def test_features_can_be_kept_as_preprocess_would(result, heard, gap_clip, nets, tmp_path):
     light = with_features(PredictConfig())
     config = replace(light, analysis=replace(light.analysis, audio=AudioConfig()))
-    store = Folder(tmp_path / "kept")
+    store = Prepared(tmp_path / "kept")
     predictor = build_predictor(config)
-    kept = predict_video(gap_clip, config, predictor, nets, tmp_path / "work", store=store)
+    kept = predict_video(
+        open_source(gap_clip), config, predictor, nets, tmp_path / "work", store=store
+    )
     assert_same(kept, result)
     mine = SubjectFeatures.open(store.features("gap"))
     theirs = SubjectFeatures.open(heard.folder.features("gap"))
@@ -258,7 +242,7 @@ def test_damaged_video_is_used_as_far_as_it_goes_and_says_so(gap_clip, nets, tmp
     told = []
     config = with_features(PredictConfig())
     predictor = build_predictor(config)
-    result = predict_video(broken, config, predictor, nets, tmp_path / "work",
+    result = predict_video(open_source(broken), config, predictor, nets, tmp_path / "work",
                            on_event=told.append)  # fmt: skip
     (notice,) = [one for one in told if isinstance(one, Notice)]
     assert notice.warning
@@ -329,22 +313,72 @@ def test_a_folder_of_an_earlier_version_may_not_know_the_zero(late_clip, nets, t
     from avaffect import predict
 
     folder = preprocess(late_clip, tmp_path, LIGHT, nets=nets).folder
-    record = folder.record()
+    record = folder.record.to_dict()
     media = PredictConfig(clock="media")
     older = {key: one for key, one in record.items() if key != "media"}
-    folder.write_record(older)  # it noted the first time alone
+    folder.write(Record.model_validate(older))  # it noted the first time alone
     assert predict(folder.root, "va", config=media).times[0] == record["first_time_s"]
     del older["first_time_s"]
-    folder.write_record(older)
+    folder.write(Record.model_validate(older))
     assert predict(folder.root, "va").times[0] == 0
     with pytest.raises(FeatureError, match="when the first frame is") as caught:
         predict(folder.root, "va", config=media)
     assert "preprocess" in caught.value.hint
     # As the hint says; nothing is looked at again.
     assert preprocess(late_clip, tmp_path, LIGHT, nets=nets).done == ()
-    assert folder.record()["media"] == record["media"]
+    assert Prepared(folder.root).record.to_dict()["media"] == record["media"]
 
 
 def test_a_clock_that_does_not_exist():
     with pytest.raises(ValueError, match="frame or media"):
         PredictConfig(clock="wall")
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """How often files are opened by PyAV, probed and hashed: by name and what was done."""
+    found = Counter()
+
+    def counted(owner, name, what, of):
+        call = getattr(owner, name)
+
+        def count(*arguments, **options):
+            found[Path(of(*arguments)).name, what] += 1
+            return call(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, count)
+
+    # ffmpeg's pipes and what avaffect wrote itself are named otherwise than the file.
+    counted(av, "open", "open", lambda file, *_: str(getattr(file, "name", file)))
+    counted(probes, "_video_info", "probe", lambda container, stream, path, *_: path)
+    counted(hashlib, "file_digest", "hash", lambda file, *_: file.name)
+    return found
+
+
+@pytest.mark.parametrize("by", ["function", "batch", "batch for pictures"])
+def test_a_video_is_probed_and_hashed_once(by, gap_clip, tmp_path, reads, monkeypatch):
+    """Two openings more: one decodes the picture, one finds the first sound for ffmpeg."""
+    config = with_features(PredictConfig())
+    if by == "function":
+        predict(gap_clip, config=config)
+    else:
+        with PredictBatch(tmp_path, config) as batch:
+            if by == "batch for pictures":  # which go by way of a preprocessed folder
+                batch.predictor.needs += ("faces",)
+                monkeypatch.setattr(batch.predictor, "_require", lambda subject: None)
+            assert not batch(gap_clip).sound_only
+    mine = {what: count for (name, what), count in reads.items() if name == gap_clip.name}
+    assert mine == {"open": 3, "probe": 1, "hash": 1}
+
+
+def test_a_sound_file_is_hashed_once_and_not_probed(gap_clip, ffmpeg, tmp_path, reads):
+    """Two openings more: each finds the first sound, for ffmpeg and for the record."""
+    voice = tmp_path / "voice.wav"
+    ffmpeg("-i", gap_clip, voice)
+    with PredictBatch(tmp_path / "out", with_features(PredictConfig())) as batch:
+        assert batch(voice).sound_only
+        mine = {what: count for (name, what), count in reads.items() if name == voice.name}
+        assert mine == {"open": 3, "hash": 1}
+        # What is there is known by its hash.
+        assert batch(voice).again
+        assert (reads[voice.name, "open"], reads[voice.name, "hash"]) == (4, 2)

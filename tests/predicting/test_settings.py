@@ -41,15 +41,15 @@ def test_choice_of_features():
     assert (full.audio, full.voice) == (config.analysis.audio, auto.voice)
     deaf = with_features(replace(config, noncommercial=False)).analysis
     assert (deaf.encoders, deaf.voice) == (auto.encoders, None)
-    old = with_features(replace(config, model="starter-0")).analysis
-    assert (old.encoders, old.audio, old.voice) == (("fer",), None, None)
+    other = with_features(replace(config, frame_model="fer")).analysis
+    assert (other.encoders, other.voice) == (("fer",), auto.voice)
     with pytest.raises(UnknownNameError, match="did you mean 'full'"):
         with_features(config, "ful")
 
 
 def test_more_features_leave_out_nothing_that_was_asked_for():
     asked = AnalysisConfig(encoders=("fer",), voice="starter-1-voice")
-    more = with_features(PredictConfig(model="starter-0", analysis=asked), "more").analysis
+    more = with_features(PredictConfig(frame_model="fer", analysis=asked), "more").analysis
     assert more == asked
     plain = PredictConfig(analysis=AnalysisConfig(encoders=("fer",), audio=None))
     more = with_features(plain, "more").analysis
@@ -62,7 +62,7 @@ def test_light_refuses_a_model_that_reads_embeddings(monkeypatch):
         name = "deep"
         needs = ("face_pose", "efficientnet-lite0")
 
-    monkeypatch.setattr(choices, "build_predictor", lambda *names: Deep())
+    monkeypatch.setattr(choices, "facts_of", lambda config: Deep())
     with pytest.raises(UsageError, match="reads deep embeddings"):
         with_features(PredictConfig(), "light")
     assert with_features(PredictConfig()).analysis.encoders == ("efficientnet-lite0",)

@@ -6,7 +6,8 @@ import pytest
 from avaffect.challenge.editions import edition_named
 from avaffect.challenge.text import read_annotations
 from avaffect.files.table import read_table
-from avaffect.labels import ACTION_UNITS, TASKS
+from avaffect.labels import ACTION_UNITS
+from avaffect.tasks.registry import TASKS
 
 CLIPS = ("one_person.mp4", "two_people.mp4", "vfr_rotated.mov", "no_face.mp4")
 

@@ -14,9 +14,11 @@ from avaffect.datasets.clip import Clip
 from avaffect.errors import CheckpointError, FeatureError, UsageError
 from avaffect.files.tensors import ArraySpec
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
+from avaffect.networks import checkpoint as checkpoints
 from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
-from avaffect.predicting.settings import with_checkpoint
-from avaffect.predictors.build import build_predictor
+from avaffect.predicting.batch import PredictBatch
+from avaffect.predicting.settings import with_checkpoint, with_features
+from avaffect.predictors.build import build_predictor, facts_of
 from avaffect.predictors.ensemble import Ensemble, join_values, mean_values
 from avaffect.predictors.joined import Joined, is_ensemble
 from avaffect.predictors.stacking import OpinionFeatures, stacked_names, stacked_values
@@ -260,6 +262,45 @@ def test_it_is_built_like_any_checkpoint(folder, subject):
     joined = Joined.load(folder)
     replace(joined, weights=(1, 2)).save(folder)
     assert with_checkpoint(PredictConfig(), folder).weights != config.weights
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """Files of weights that were opened."""
+    opened = []
+
+    def counted(path, *arguments, call=checkpoints.safe_open):
+        opened.append(path.parent.relative_to(path.parents[3]).as_posix())
+        return call(path, *arguments)
+
+    monkeypatch.setattr(checkpoints, "safe_open", counted)
+    return opened
+
+
+def test_predicting_loads_each_model_once(folder, loads, tmp_path):
+    config = with_features(with_checkpoint(PredictConfig(), folder))
+    # What it reads and predicts is in its JSON.
+    assert (config.analysis.encoders, config.tasks, loads) == ((), ("va", "expr", "au"), [])
+    with PredictBatch(tmp_path / "out", config) as batch:
+        assert isinstance(batch.predictor, Ensemble)
+    assert loads == [f"members/{voter}/{i}" for voter in "ab" for i in range(2)]
+
+
+def test_facts_are_what_the_loaded_predictor_says(folder, subject, loads):
+    width = 2 * (2 + 8 + 12)
+    for stack in ({}, {"stage2/x/best": save(folder / "stage2/x/best", 9, "opinions", width,
+                                             ("va",))}):  # fmt: skip
+        replace(Joined.load(folder), stack=stack).save(folder)
+        for place in (folder, folder / "members/a/0"):
+            config = PredictConfig(checkpoint=str(place))
+            facts, before = facts_of(config), len(loads)
+            loaded = build_predictor(config)
+            assert (facts.name, facts.tasks, facts.needs) == (
+                loaded.name, loaded.tasks, loaded.needs)  # fmt: skip
+            assert before < len(loads)
+    save(folder / "members/a/0", 77)
+    with pytest.raises(CheckpointError, match=r"is not the model that 'joined\.json' means"):
+        facts_of(PredictConfig(checkpoint=str(folder)))
 
 
 def test_features_made_otherwise_are_refused(folder, subject):

@@ -7,7 +7,7 @@ from avaffect.preprocessing.people import notices, record
 
 
 def seen(track, frames, size, x, still=False):
-    return TrackSummary(track, frames, 0, size * frames, x * frames, still)
+    return TrackSummary(track, frames, size * frames, x * frames, still)
 
 
 def told(tracks, which="main"):

@@ -22,13 +22,14 @@ from avaffect.errors import (
 )
 from avaffect.faces.align import AFFWILD2
 from avaffect.faces.encoders import ENCODERS, EncoderSpec
+from avaffect.media.source import open_source
 from avaffect.preprocessing import again as redo
 from avaffect.preprocessing import run as module
 from avaffect.preprocessing import video_pass as analyse
 from avaffect.preprocessing.recorder import Recorder
 from avaffect.preprocessing.run import preprocess
 from avaffect.progress import Progress
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
 from avaffect.store.subject import SubjectFeatures
 
 LIGHT = AnalysisConfig(encoders=("starter-1-face",))
@@ -135,7 +136,7 @@ def test_the_store_has_a_row_for_every_frame(whole):
 
 
 def test_records_say_what_it_was_made_of(whole, gap_clip):
-    record = whole.folder.record()
+    record = whole.folder.record.to_dict()
     assert record["video"]["name"] == gap_clip.name
     assert record["damage"] == {"decoding_errors": 0, "first_error": None, "repaired_times": 0}
     provenance = features(whole.folder.root).provenance
@@ -265,11 +266,11 @@ def test_what_came_after_the_record_is_not_ours(copy, gap_clip, no_nets, nets):
 
 
 def test_records_of_earlier_versions_name_what_is_ours(copy, gap_clip, nets):
-    record = Folder(copy).record()
+    record = Prepared(copy).record.to_dict()
     ours = record.pop("files")
     assert ours == ["audio.wav", "cropped_aligned/gap", "features/gap"]
     (copy / "preprocess.json").write_text(json.dumps(record))
-    assert Folder(copy).ours() == set(ours)
+    assert Prepared(copy).ours() == set(ours)
     other = replace(LIGHT, faces=replace(LIGHT.faces, detect_every=5))
     assert preprocess(gap_clip, copy, other, nets=nets).done == ("faces", "crops", "audio")
 
@@ -324,7 +325,7 @@ def test_run_cut_off_before_its_record_is_not_taken_for_finished(
 ):
     other = replace(LIGHT, faces=replace(LIGHT.faces, detect_every=5), audio=None)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Folder, "write_record", ctrl_c)
+        patch.setattr(Prepared, "write", ctrl_c)
         preprocess(gap_clip, copy, other, nets=nets)
     # The features are new, the record of who was found is old.
     assert preprocess(gap_clip, copy, other, nets=nets).done == ("faces", "crops")
@@ -430,8 +431,7 @@ def test_changed_choice_of_subjects_makes_the_faces_again_and_drops_the_others(
     # As if an earlier choice had named one more.
     for kind in ("features", "cropped_aligned"):
         shutil.copytree(copy / kind / "gap", copy / kind / "gap_2")
-    record = Folder(copy).record()
-    Folder(copy).write_record({**record, "subjects": ["gap", "gap_2"]})
+    Prepared(copy).update(subjects=["gap", "gap_2"])
     everyone = replace(LIGHT, faces=replace(LIGHT.faces, subjects="all"))
     done = preprocess(gap_clip, copy, everyone, nets=nets)
     assert done.done == ("faces", "crops", "audio")
@@ -443,11 +443,11 @@ def test_changed_choice_of_subjects_makes_the_faces_again_and_drops_the_others(
 def test_store_of_another_length_than_the_video_stays_as_it_is(copy, sample):
     # As if a new decoder counted otherwise.
     small = replace(LIGHT, faces=replace(LIGHT.faces, crop_size=64))
-    stored = Folder(copy).subjects()
+    stored = Prepared(copy).subjects()
     before = crops(copy)
     for name in ("no_face.mp4", "two_people.mp4"):
         with pytest.raises(FeatureError, match="frames where 40 were stored"):
-            redo.crop_again(sample(name), small, Folder(copy), stored)
+            redo.crop_again(open_source(sample(name)), small, Prepared(copy), stored)
     assert crops(copy) == before
     assert leftovers(copy) == []
 

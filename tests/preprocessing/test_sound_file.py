@@ -6,15 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
+from fixtures.sounds import by_librosa
 
 from avaffect.config import AnalysisConfig, AudioConfig, MediaConfig
 from avaffect.errors import MediaError, NoVideoStreamError, UsageError
+from avaffect.media.source import open_source
 from avaffect.preprocessing import sound_file as module
-from avaffect.preprocessing.run import preprocess
-from avaffect.preprocessing.sound_file import is_voice
+from avaffect.preprocessing.run import NetsLoader, preprocess
 from avaffect.progress import Notice, Progress
-from avaffect.sound.mfcc import reference_features
-from avaffect.store.folder import Folder
+from avaffect.sound import mfcc
+from avaffect.sound.mfcc import by_torchaudio
+from avaffect.store.prepared import Prepared
 from avaffect.store.subject import SubjectFeatures
 
 SECONDS = 1.3
@@ -63,12 +65,28 @@ def test_rows_on_a_regular_clock_with_the_features_of_their_moment(tone, tmp_pat
     sound, _ = soundfile.read(tone, dtype="float64")
     row, half = rows // 2, round(RATE / rate)
     at = round(row / rate * RATE)
-    expected = reference_features(sound[at - half : at + half], AudioConfig())
+    expected = by_librosa(sound[at - half : at + half])
     np.testing.assert_allclose(found.array("audio", row, row + 1)[0], expected, atol=0.02)
     assert soundfile.info(tmp_path / "audio.wav").frames == len(sound)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "audio.wav", "features", "preprocess.json"
     ]  # fmt: skip
+
+
+def test_a_gpu_makes_the_features_by_torchaudio(tone, tmp_path, monkeypatch):
+    used = []
+
+    def on_cpu(config, length, n_fft, device):
+        used.append(device)
+        return by_torchaudio(config, length, n_fft, "cpu")
+
+    monkeypatch.setattr(mfcc, "by_torchaudio", on_cpu)
+    config = AnalysisConfig()
+    preprocess(tone, tmp_path / "a", config, nets=NetsLoader(config, "cuda:0"))
+    assert used == ["cuda:0"]
+    preprocess(tone, tmp_path / "b", config, nets=NetsLoader(config, "cpu"))
+    found = [stored(tmp_path / name).array("audio") for name in "ab"]
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +115,7 @@ def test_a_cover_picture_makes_no_video(convert, sample, ffmpeg, tmp_path):
     cover = ["-i", tmp_path / "cover.jpg", "-map", "0", "-map", "1"]
     song = convert("song.mp3", *cover, "-disposition:v", "attached_pic")
     assert preprocess(song, tmp_path / "out").sound_only
-    assert not is_voice(song, MediaConfig(video_stream=0))
+    assert open_source(song, MediaConfig(video_stream=0)).kind == "video"
 
 
 def test_a_cover_that_is_not_marked_makes_no_video(convert, sample, ffmpeg, tmp_path):
@@ -112,12 +130,7 @@ def test_a_cover_that_is_not_marked_makes_no_video(convert, sample, ffmpeg, tmp_
     assert done.frames > 150
     texts = [one.text for one in events if isinstance(one, Notice)]
     assert any("shows a still picture beside its sound" in text for text in texts)
-    assert not is_voice(path, MediaConfig(video_stream=0))
-
-
-def test_a_video_is_none(sample):
-    assert not is_voice(sample("one_person.mp4"), MediaConfig())
-    assert not is_voice(sample("no_face.mp4"), MediaConfig())
+    assert open_source(path, MediaConfig(video_stream=0)).kind == "video"
 
 
 def test_again_does_nothing_and_a_changed_setting_everything(tone, tmp_path, monkeypatch):
@@ -178,8 +191,8 @@ def test_another_file_into_the_same_folder(tone, convert, tmp_path):
 def test_subjects_of_a_video_that_had_the_name_before_are_dropped(tone, tmp_path):
     preprocess(tone, tmp_path)
     shutil.copytree(tmp_path / "features/tone", tmp_path / "features/tone_left")
-    folder = Folder(tmp_path)
-    folder.write_record({**folder.record(), "made_with": "?", "subjects": ["tone_left"]})
+    folder = Prepared(tmp_path)
+    folder.update(made_with="?", subjects=["tone_left"])
     assert preprocess(tone, tmp_path).done == ("audio",)
     assert [path.name for path in (tmp_path / "features").iterdir()] == ["tone"]
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from avaffect.config import AnalysisConfig, MediaConfig
+from avaffect.media.source import open_source
 from avaffect.preprocessing.run import preprocess
 from avaffect.preprocessing.sound import SoundReader, make_wav
 from avaffect.progress import Notice
-from avaffect.store.folder import Folder
+from avaffect.store.prepared import Prepared
 from avaffect.store.subject import SubjectFeatures
 
 GAP_S = 3 * 3600
@@ -32,7 +33,7 @@ def arrays(video, times, tmp_path):
     """What is made of the sound for frames at ``times``, the wav's bytes, and the notices."""
     events = []
     wav = tmp_path / f"{video.stem}.wav"
-    sound = make_wav(video, wav, MediaConfig(), events.append)
+    sound = make_wav(open_source(video), wav, MediaConfig(), events.append)
     reader = SoundReader(wav, sound, CONFIG, ("audio", "has_sound", "voice"))
     chunks = list(reader.chunks(times))
     found = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in reader.specs}
@@ -74,7 +75,7 @@ def test_nothing_is_heard_within_the_gap(videos, tmp_path):
 def test_the_record_and_a_store_that_is_made_anew(videos, tmp_path):
     config = AnalysisConfig(encoders=(), audio=CONFIG.audio)
     done = preprocess(videos[1], tmp_path / "out", config)
-    sound = done.folder.record()["sound"]
+    sound = done.folder.record.to_dict()["sound"]
     ((at, left),) = sound["cuts"]
     assert at < 10
     assert left > GAP_S - 10
@@ -94,7 +95,7 @@ def test_a_gap_in_sound_alone_is_closed(ffmpeg, videos, tmp_path):
     done = preprocess(tmp_path / "gap.mka", tmp_path / "out", config, on_event=events.append)
     assert done.sound_only
     assert done.frames == pytest.approx((4 + 6) * 25, abs=2)
-    record = Folder(tmp_path / "out").record()["sound"]
+    record = Prepared(tmp_path / "out").record.to_dict()["sound"]
     assert record["cuts"] == []
     assert record["closed_gaps"][0][1] == pytest.approx(GAP_S - 6, abs=0.1)
     texts = [one.text for one in events if isinstance(one, Notice)]

@@ -14,7 +14,7 @@ from avaffect.predicting.batch import PredictBatch
 from avaffect.predicting.run import predict
 from avaffect.predicting.settings import with_features
 from avaffect.predictions.prediction import Prediction
-from avaffect.predictors import interface as predictors
+from avaffect.predictors import build as predictors
 from avaffect.predictors.interface import require_arrays
 from avaffect.preprocessing import sound as module
 from avaffect.preprocessing.run import preprocess
@@ -232,6 +232,7 @@ class Listener:
     name = "listener"
     tasks = ("expr",)
     notes = ()
+    fingerprint = "1"
     needs = ("face_pose", "voice")
     optional = ("face_pose",)
     smooth = "off"

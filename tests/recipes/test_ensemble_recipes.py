@@ -128,7 +128,7 @@ def test_weights_are_of_members():
         (PAIR + "join: {kind: vote, priority: [8]}", "less than or equal to 7"),
         (PAIR + "join: {kind: stack, recipe: top.yaml}", "a stack needs folds"),
         (PAIR + "folds: 1", "folds: .*2"),
-        (PAIR + "fold: 2", "fold: "),
+        (PAIR + "fold: 2", "there is no setting .fold."),
         (STACK.replace("top", "small"), r"reads features: \[opinions\]"),
     ],
 )

@@ -5,7 +5,6 @@ import pytest
 from avaffect.errors import FormatError, UnknownNameError, UsageError
 from avaffect.recipes.blocks import Recurrent
 from avaffect.recipes.library import (
-    DEFAULT_LOSSES,
     change_recipe,
     choose,
     load_recipe,
@@ -14,6 +13,7 @@ from avaffect.recipes.library import (
     recipe_path,
     to_yaml,
 )
+from avaffect.recipes.training import Loss
 
 GRU = "abaw1-av-gru"
 SMALL = """
@@ -314,8 +314,8 @@ def test_choosing_tasks():
     chosen = choose(recipe, tasks=["au", "va"])
     assert chosen.task_names == ("va", "au")
     assert chosen.tasks["va"] == recipe.tasks["va"]
-    assert chosen.tasks["au"] == DEFAULT_LOSSES["au"]
-    assert choose(chosen, tasks=["expr"]).tasks == {"expr": DEFAULT_LOSSES["expr"]}
+    assert chosen.tasks["au"] == Loss({"bce": 1.0})
+    assert choose(chosen, tasks=["expr"]).tasks == {"expr": Loss({"cross_entropy": 1.0})}
     with pytest.raises(UnknownNameError, match="did you mean 'expr'"):
         choose(recipe, tasks=["exp"])
     with pytest.raises(UsageError, match="no task is chosen"):

@@ -8,12 +8,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avaffect.config import AudioConfig
 from avaffect.errors import ModelError, UnknownNameError
 from avaffect.labels import EXPRESSIONS
 from avaffect.progress import Progress
 from avaffect.sound import voice as module
-from avaffect.sound.mfcc import audio_features
+from avaffect.sound.front_end import speech_features
 from avaffect.sound.speech import STEP_S, Speech
 from avaffect.sound.voice import VOICE, Voice, VoiceNet, VoiceSettings, hear
 
@@ -60,8 +59,7 @@ def test_each_window_is_judged_by_the_rows_within_it(seconds, monkeypatch, tmp_p
     voice = hear(wav, net)
     # All rows of the sound, with digital silence around.
     rows = np.arange(-150, math.ceil(seconds * 50) + 150)
-    chunks = audio_features(wav, rows / 50, AudioConfig())
-    values = np.concatenate([chunk.values for chunk in chunks])
+    values = np.concatenate(list(speech_features(wav, rows / 50)))
     assert (sum(net.batches), max(net.batches) <= 32) == (len(voice.centres), True)
     for centre, opinion in zip(voice.centres, voice.opinions, strict=True):
         first = round(centre * 50 - 74.5) + 150
@@ -74,11 +72,11 @@ def test_nothing_is_computed_where_nobody_speaks(monkeypatch, tmp_path):
     talk(monkeypatch, 30, (4, 5), (20, 20.4), (29, 29.2))
     rows = []
 
-    def counted(wav, times, config):
+    def counted(wav, times):
         rows.extend(np.rint(times * 50).astype(int))
-        return audio_features(wav, times, config)
+        return speech_features(wav, times)
 
-    monkeypatch.setattr(module, "audio_features", counted)
+    monkeypatch.setattr(module, "speech_features", counted)
     events = []
     voice = hear(wav, net, events.append)
     says = np.isfinite(voice.opinions[:, 0])

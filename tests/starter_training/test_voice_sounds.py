@@ -155,14 +155,13 @@ def test_the_degraded_test_take_keeps_its_time():
 
 
 def test_mel_rows_are_the_toolkits():
-    from avaffect.config import AudioConfig
-    from avaffect.sound.mfcc import audio_features
+    from avaffect.sound.front_end import speech_features
 
     take = voice()
     rows = sounds.mel_rows(take)
     assert rows.shape == (-(-len(take) // 320), 128)
-    (chunk,) = audio_features([take], np.arange(len(rows)) / 50, AudioConfig())
-    assert np.allclose(rows, chunk.values[:, 40:], atol=0.06)
+    (values,) = speech_features([take], np.arange(len(rows)) / 50)
+    assert np.allclose(rows, values[:, 40:], atol=0.06)
 
 
 def test_takes_are_read_at_any_rate(tmp_path):

@@ -191,18 +191,6 @@ def test_unwritable_folder(tmp_path):
         Spool.create(tmp_path / "file" / "spool", ARRAYS, "k")
 
 
-def test_delete(tmp_path):
-    spool = Spool.create(tmp_path / "a", ARRAYS, "k")
-    run(spool, 0, 60)
-    spool.checkpoint(None)
-    spool.delete()
-    assert not (tmp_path / "a").exists()
-    kept = Spool.create(tmp_path, ARRAYS, "k")
-    (tmp_path / "notes.txt").write_text("mine")
-    kept.delete()
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-
-
 @pytest.mark.parametrize(
     "change",
     [

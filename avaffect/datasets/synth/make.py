@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.challenge.editions import edition_named
+from avaffect.challenge.editions import TRACKS, edition_named
 from avaffect.challenge.mtl import MtlSubject, write_mtl
 from avaffect.challenge.places import files_in
 from avaffect.challenge.text import write_annotations
@@ -29,8 +29,8 @@ from avaffect.files.atomic import write_json, write_text
 from avaffect.files.lock import LOCK, alone_in
 from avaffect.files.ours import read_claims, relative, write_claims
 from avaffect.files.temporaries import remove_abandoned
-from avaffect.labels import INVALID, TASKS
 from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.tasks.registry import TASKS, VA
 
 EDITION = "abaw5"
 _SPLIT_FOLDERS = {"train": "Train_Set", "val": "Validation_Set"}
@@ -184,7 +184,7 @@ def _write_annotations(folder: Path, takes: Iterable[Take]) -> None:
         for place, role in enumerate(take.film.roles):
             rows = take.annotations(place)
             for task, values in rows.items():
-                split = folder / edition.folders[task] / _SPLIT_FOLDERS[take.split]
+                split = folder / edition.folder(task) / _SPLIT_FOLDERS[take.split]
                 write_annotations(split / f"{role.subject}.txt", values, task, EDITION)
             one = _listed(role.subject, rows, take.film.frames)
             listed.setdefault(take.split, []).append(one)
@@ -194,11 +194,11 @@ def _write_annotations(folder: Path, takes: Iterable[Take]) -> None:
 
 def _listed(subject: str, rows: dict[str, NDArray[Any]], frames: int) -> MtlSubject:
     """A subject's part of the multi-task file: frames with any label."""
-    length = min(len(rows["va"]), frames)
+    length = min(len(rows[VA.name]), frames)
     labelled = np.zeros(length, bool)
     for task, values in rows.items():
-        labelled |= (values[:length] != INVALID[task]).reshape(length, -1).any(axis=1)
-    va, expr, au = (rows[task][:length][labelled] for task in TASKS)
+        labelled |= (values[:length] != TASKS[task].invalid).reshape(length, -1).any(axis=1)
+    va, expr, au = (rows[task][:length][labelled] for task in TRACKS)
     return MtlSubject(subject, 1 + np.flatnonzero(labelled), va, expr, au)
 
 

@@ -28,7 +28,7 @@ from avaffect.datasets.synth.script import (
 )
 from avaffect.datasets.synth.voice import Voice, random_voice
 from avaffect.errors import UsageError
-from avaffect.labels import INVALID, TASKS
+from avaffect.tasks.registry import AU, EXPR, TASKS, VA
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 2.0, 600.0
 # From this many videos on there are a pair, a silent one and one that shows nobody for a while.
@@ -53,7 +53,7 @@ _BARE_NAMES = 135 / 624  # videos called `12`, not `12-30-1920x1080`
 _DURATION_SPREAD = 0.6
 # Largest share of a track's frames that is invalid; shares are even from 0 on. EXPR: quartiles
 # .20, .40 and .63 in the true set.
-INVALID_SHARE = {"va": 0.04, "expr": 0.87, "au": 0.04}
+INVALID_SHARE = {VA.name: 0.04, EXPR.name: 0.87, AU.name: 0.04}
 _INVALID_SECONDS = 1.5
 _SIZES = ((192, 192), (208, 176), (176, 208), (224, 168))
 _PAIR_SIZE = (320, 176)
@@ -88,12 +88,12 @@ class Take:
             np.arange(self.film.frames + self.surplus[place]), None, self.film.frames - 1
         )
         found: dict[str, NDArray[Any]] = {}
-        for task in TASKS:
+        for task in INVALID_SHARE:
             values = _coded(labels, task)
             share = self.invalid[place][task]
-            values[_spans(rng, len(values), share, float(self.film.fps))] = INVALID[task]
-            if task != "va":
-                values[~visible] = INVALID[task]
+            values[_spans(rng, len(values), share, float(self.film.fps))] = TASKS[task].invalid
+            if task != VA.name:
+                values[~visible] = TASKS[task].invalid
             found[task] = values[rows]
         return found
 
@@ -239,7 +239,7 @@ def _invalid_shares(rng: np.random.Generator, subjects: int) -> list[dict[str, f
         task: largest * (rng.permutation(subjects) + 0.5) / subjects
         for task, largest in INVALID_SHARE.items()
     }
-    return [{task: float(columns[task][i]) for task in TASKS} for i in range(subjects)]
+    return [{task: float(columns[task][i]) for task in INVALID_SHARE} for i in range(subjects)]
 
 
 def _spans(rng: np.random.Generator, frames: int, share: float, fps: float) -> NDArray[np.bool_]:
@@ -258,4 +258,4 @@ def _spans(rng: np.random.Generator, frames: int, share: float, fps: float) -> N
 
 def _coded(labels: Labels, task: str) -> NDArray[Any]:
     # True labels have three decimals.
-    return np.round(labels.va, 3) if task == "va" else getattr(labels, task).copy()
+    return np.round(labels.va, 3) if task == VA.name else getattr(labels, task).copy()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,13 +31,6 @@ def iou(a: Floats, b: Floats) -> Floats:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def cover(a: Floats, b: Floats) -> Floats:
-    """Intersection over the smaller box's area [N, M]: 1 where one box lies in the other."""
-    shared = intersections(a, b)
-    smaller = np.minimum(areas(a)[:, None], areas(b)[None, :])
-    return np.divide(shared, smaller, out=np.zeros_like(shared), where=smaller > 0)
-
-
 def best_pairs(score: Floats) -> list[tuple[int, int]]:
     """The one-to-one pairs of rows and columns of ``score`` [N, M] with the greatest sum.
 
@@ -57,12 +48,7 @@ def best_pairs(score: Floats) -> list[tuple[int, int]]:
     return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
-def groups(
-    boxes: Floats,
-    scores: Floats,
-    threshold: float,
-    overlap: Callable[[Floats, Floats], Floats] = iou,
-) -> list[NDArray[np.intp]]:
+def groups(boxes: Floats, scores: Floats, threshold: float) -> list[NDArray[np.intp]]:
     """Group boxes as greedy non-maximum suppression does.
 
     Memory grows with the number of boxes, not with its square.
@@ -71,7 +57,6 @@ def groups(
         boxes: [N, 4].
         scores: [N].
         threshold: boxes that overlap a better one by more than this belong to it.
-        overlap: :func:`iou` or :func:`cover`.
 
     Returns:
         Index arrays, best first within and among the groups: the first of each is the box that
@@ -80,7 +65,7 @@ def groups(
     left = np.argsort(-scores, kind="stable")
     found = []
     while len(left):
-        same = overlap(boxes[left[:1]], boxes[left])[0] > threshold
+        same = iou(boxes[left[:1]], boxes[left])[0] > threshold
         # A box of no area overlaps nothing, not even itself.
         same[0] = True
         found.append(left[same])
@@ -88,14 +73,9 @@ def groups(
     return found
 
 
-def best(
-    boxes: Floats,
-    scores: Floats,
-    threshold: float,
-    overlap: Callable[[Floats, Floats], Floats] = iou,
-) -> NDArray[np.intp]:
+def best(boxes: Floats, scores: Floats, threshold: float) -> NDArray[np.intp]:
     """Indices of the boxes that greedy non-maximum suppression keeps; see :func:`groups`."""
-    kept = [group[0] for group in groups(boxes, scores, threshold, overlap)]
+    kept = [group[0] for group in groups(boxes, scores, threshold)]
     return np.array(kept, np.intp)
 
 

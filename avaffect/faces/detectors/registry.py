@@ -55,12 +55,6 @@ def _centerface(min_score: float, device: str) -> Detector:
     return build_centerface(min_score, device)
 
 
-def _mtcnn(min_score: float, device: str) -> Detector:
-    from avaffect.faces.detectors.mtcnn import build_mtcnn
-
-    return build_mtcnn(min_score, device)
-
-
 def _s3fd(min_score: float, device: str) -> Detector:
     from avaffect.faces.detectors.s3fd import build_s3fd
 
@@ -71,7 +65,6 @@ DETECTORS: dict[str, DetectorEntry] = {
     "blazeface-full": DetectorEntry(("blazeface-full",), _blazeface_full),
     "blazeface-back": DetectorEntry(("blazeface-back",), _blazeface_back),
     "centerface": DetectorEntry(("centerface",), _centerface),
-    "mtcnn": DetectorEntry(("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet"), _mtcnn),
     "s3fd": DetectorEntry(("s3fd",), _s3fd),
 }
 

@@ -20,8 +20,6 @@ _PROTOTYPES: dict[str, dict[str, float]] = {
     "Surprise": {"AU1": 0.3, "AU2": 0.3, "AU26": 0.4},
 }
 _SHARPNESS = 6.0
-# How much the frame model's opinion weighs (a geometric mean; the rest is the prototypes').
-_FRAME_MODEL_WEIGHT = 0.5
 # How much they count beside starter-1's face net, and what keeps them from a veto.
 UNITS_POWER = 0.25
 _PROTOTYPE_FLOOR = 1e-4
@@ -63,7 +61,7 @@ def with_other(probabilities: Values) -> Values:
 def with_units(opinion: Values, active: Values) -> Values:
     """A face net's opinion with what the subject's action units say, which counts a quarter.
 
-    starter-1's way. On FER2013's single pictures, where a subject's neutral face is not known, it
+    On FER2013's single pictures, where a subject's neutral face is not known, it
     changes the accuracy by less than .003 and makes the labels likelier; over a video it is.
 
     Args:
@@ -75,21 +73,3 @@ def with_units(opinion: Values, active: Values) -> Values:
     """
     odds = opinion * (prototype_opinion(active) + _PROTOTYPE_FLOOR) ** UNITS_POWER
     return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
-
-
-def blend(frame_model: Values, active: Values) -> Values:
-    """Expression probabilities of frames.
-
-    Args:
-        frame_model: float32 [N, 8], the frame model's probabilities, Other 0; NaN rows stay NaN.
-        active: float32 [N, 12], activations 0..1 in the order of ``ACTION_UNITS``.
-
-    Returns:
-        float32 [N, 8], summing to 1 a row.
-    """
-    floor = 1e-3
-    mixed = (frame_model + floor) ** _FRAME_MODEL_WEIGHT * (prototype_opinion(active) + floor) ** (
-        1 - _FRAME_MODEL_WEIGHT
-    )
-    mixed[:, 7] = 0
-    return with_other((mixed / mixed.sum(1, keepdims=True)).astype(np.float32))

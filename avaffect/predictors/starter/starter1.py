@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.config import fingerprint
 from avaffect.errors import UnknownNameError
 from avaffect.faces.encoders import FRAME_MODELS, encoder_spec
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.interface import prediction_of, require_arrays
 from avaffect.predictors.starter.expressions import with_units
+from avaffect.predictors.starter.figures import figures_fingerprint
 from avaffect.predictors.starter.joining import VOICE, Estimate, join
 from avaffect.predictors.starter.neutral import seconds_each
 from avaffect.predictors.starter.reading import active_units, read_net, read_pose
@@ -32,6 +34,7 @@ from avaffect.predictors.starter.resting import resting_people, resting_shift, s
 from avaffect.predictors.starter.unit_proxies import unit_proxies
 from avaffect.predictors.starter.valence_arousal import va_of_face
 from avaffect.store.subject import SubjectFeatures
+from avaffect.tasks.registry import AU, EXPR, VA
 
 Values = NDArray[np.float32]
 
@@ -62,7 +65,7 @@ class Starter1:
         UnknownNameError: if there is no frame model of that name.
     """
 
-    tasks: tuple[str, ...] = ("va", "expr", "au")
+    tasks: tuple[str, ...] = (VA.name, EXPR.name, AU.name)
     smooth: str = "gaussian:0.5"
 
     def __init__(self, frame_model: str = FACE_NET, voice: bool = True) -> None:
@@ -75,6 +78,11 @@ class Starter1:
         self.optional: tuple[str, ...] = self.needs if voice else ()
         self.name = "starter-1" if frame_model == FACE_NET else f"starter-1+{frame_model}"
         self.notes: tuple[str, ...] = (*NOTES, LISTENS if voice else "the voice was left out")
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`avaffect.predictors.interface.Predictor`; nets count with the features."""
+        return fingerprint([self.name, figures_fingerprint()])
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """Any settings will do."""
@@ -95,11 +103,11 @@ class Starter1:
         return prediction_of(
             subject,
             self.name,
-            va=va if "va" in tasks else None,
-            va_interval=interval if "va" in tasks and not self._frame_model.gives_va else None,
-            expr=expr if "expr" in tasks else None,
-            au=unit_proxies().presence(active) if "au" in tasks else None,
-            au_intensity=unit_proxies().intensity(active) if "au" in tasks else None,
+            va=va if VA.name in tasks else None,
+            va_interval=interval if VA.name in tasks and not self._frame_model.gives_va else None,
+            expr=expr if EXPR.name in tasks else None,
+            au=unit_proxies().presence(active) if AU.name in tasks else None,
+            au_intensity=unit_proxies().intensity(active) if AU.name in tasks else None,
             heard=heard,
         )
 

@@ -25,10 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.config import fingerprint
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.interface import prediction_of, require_arrays
 from avaffect.predictors.starter.expressions import prototype_opinion
+from avaffect.predictors.starter.figures import figures_fingerprint
 from avaffect.predictors.starter.joining import VOICE, Estimate, join
 from avaffect.predictors.starter.neutral import seconds_each
 from avaffect.predictors.starter.reading import active_units, read_net, read_pose
@@ -36,12 +38,13 @@ from avaffect.predictors.starter.resting import rest_offset, resting_shift, shif
 from avaffect.predictors.starter.unit_proxies import unit_proxies
 from avaffect.predictors.starter.valence_arousal import va_of_face
 from avaffect.store.subject import SubjectFeatures
+from avaffect.tasks.registry import AU, EXPR, VA
 
 Values = NDArray[np.float32]
 
 FACE_NET = "starter-2-face"
 # What the face net gives: probabilities of the expressions, valence and arousal, of the units.
-EXPR, VA, UNITS = slice(0, 8), slice(8, 10), slice(10, 22)
+_EXPRESSIONS, _VALUES, _UNITS = slice(0, 8), slice(8, 10), slice(10, 22)
 SIZE = 22
 FIGURES = Path(__file__).with_name("starter2.json")
 _FLOOR = 1e-4
@@ -94,7 +97,7 @@ class Starter2:
         nets: False leaves out the nets that are for research only.
     """
 
-    tasks: tuple[str, ...] = ("va", "expr", "au")
+    tasks: tuple[str, ...] = (VA.name, EXPR.name, AU.name)
     smooth: str = "gaussian:0.5"
     name: str = "starter-2"
 
@@ -104,6 +107,11 @@ class Starter2:
         # Of a sound file there are no faces, and a folder may have been made without the voice.
         self.optional: tuple[str, ...] = self.needs if nets else ()
         self.notes: tuple[str, ...] = (*NOTES, FOR_RESEARCH if nets else FREE)
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`avaffect.predictors.interface.Predictor`."""
+        return fingerprint([self.name, self._nets, figures_fingerprint()])
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """Any settings will do."""
@@ -118,8 +126,8 @@ class Starter2:
         if self._nets:
             said = read_net(subject, FACE_NET, SIZE)
             seconds, by = seconds_each(times), rest()
-            shift = resting_shift(said[:, EXPR], active, seconds, by.expression)
-            units = _units(said[:, UNITS], active, seconds, by)
+            shift = resting_shift(said[:, _EXPRESSIONS], active, seconds, by.expression)
+            units = _units(said[:, _UNITS], active, seconds, by)
             presence = np.where(by.from_net, units, presence)
             intensity = np.where(by.from_net, units * np.float32(5), intensity)
 
@@ -127,19 +135,19 @@ class Starter2:
             if not self._nets:
                 expr = prototype_opinion(active[rows])
                 return Estimate(expr, *va_of_face(expr))
-            expr = shifted(said[rows, EXPR], shift)
-            va = said[rows, VA]
+            expr = shifted(said[rows, _EXPRESSIONS], shift)
+            va = said[rows, _VALUES]
             return Estimate(expr, va, _around(va, va_of_face(expr)[1]))
 
         expr, va, interval, heard = join(subject, pose, face, self._nets)
         return prediction_of(
             subject,
             self.name,
-            va=va if "va" in tasks else None,
-            va_interval=interval if "va" in tasks else None,
-            expr=expr if "expr" in tasks else None,
-            au=presence if "au" in tasks else None,
-            au_intensity=intensity if "au" in tasks else None,
+            va=va if VA.name in tasks else None,
+            va_interval=interval if VA.name in tasks else None,
+            expr=expr if EXPR.name in tasks else None,
+            au=presence if AU.name in tasks else None,
+            au_intensity=intensity if AU.name in tasks else None,
             heard=heard,
         )
 

@@ -1,13 +1,9 @@
 """Valence and arousal from the probabilities of expressions.
 
-Both formulas rest on human ratings: 25 people gave each of 1,600 AffectNet pictures an expression,
-a valence and an arousal (AffectNet-C25).
-
-* :func:`va_from_expression` (starter-0) is a regression on how people voted. It is made by
-  ``starter_training/fit_starter_va.py``, its figures are in ``starter_va.json``.
-* :func:`va_of_face` (starter-1) takes a net's calibrated probabilities, which say how sure the net
-  is and not how people would vote, and adds an interval. It is made by
-  ``starter_training/valence_arousal.py``, its figures are in ``starter1_va.json``.
+The formula rests on human ratings: 25 people gave each of 1,600 AffectNet pictures an expression,
+a valence and an arousal (AffectNet-C25). It takes a net's calibrated probabilities, which say how
+sure the net is and not how people would vote, and adds an interval. It is made by
+``starter_training/valence_arousal.py``, its figures are in ``starter1_va.json``.
 
 The scale is the raters': a calm, neutral face has valence 0 and arousal -0.4 to -0.5, not 0.
 """
@@ -26,8 +22,6 @@ from avaffect.arrays import ArrayRecord, require_shape
 from avaffect.errors import UsageError
 from avaffect.labels import EXPRESSIONS
 
-COEFFICIENTS = Path(__file__).with_name("starter_va.json")
-FEATURES = (*EXPRESSIONS, "sqrt(Neutral)")
 FACE = Path(__file__).with_name("starter1_va.json")
 DIMENSIONS = ("valence", "arousal")
 LEVEL = 0.9
@@ -35,42 +29,6 @@ LEVEL = 0.9
 GRID = np.linspace(-1.0, 1.0, 41)
 
 _CHUNK = 8192
-
-
-def features(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """What the regression is linear in: the probabilities and the root of Neutral's.
-
-    The root is there for arousal, since even a few votes for Neutral go with a much lower one.
-    Valence does without: there it gains 2 % and would let a smile's valence fall at its end.
-
-    Args:
-        probabilities: [N, 8] in the order of ``EXPRESSIONS``.
-
-    Returns:
-        float64 [N, 9] in the order of ``FEATURES``.
-    """
-    values = np.asarray(probabilities, dtype=np.float64)
-    require_shape("probabilities", values, (None, len(EXPRESSIONS)))
-    return np.hstack([values, np.sqrt(values[:, :1])])
-
-
-@cache
-def _weights() -> NDArray[np.float64]:
-    """float64 [9, 2] for valence and arousal."""
-    table = json.loads(COEFFICIENTS.read_text(encoding="utf-8"))["coefficients"]
-    return np.array([[table[d].get(name, 0.0) for d in DIMENSIONS] for name in FEATURES])
-
-
-def va_from_expression(probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Valence and arousal that raters would give a face with these expressions.
-
-    Args:
-        probabilities: [N, 8], rows sum to one or are NaN, in the order of ``EXPRESSIONS``.
-
-    Returns:
-        float32 [N, 2] in [-1, 1], NaN where the row is.
-    """
-    return np.clip(features(probabilities) @ _weights(), -1.0, 1.0).astype(np.float32)
 
 
 def terms(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from avaffect.datasets.synth.plan import LONGEST_SECONDS, QUIRKY_VIDEOS, Take, plan
 from avaffect.errors import UsageError
-from avaffect.labels import INVALID, TASKS
+from avaffect.tasks.registry import TASKS
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_all_tasks_have_as_many_rows(large) -> None:
 @pytest.mark.parametrize(("task", "share"), [("va", 0.02), ("expr", 0.437), ("au", 0.02)])
 def test_invalid_frames(large, task, share) -> None:
     normal = [take for take in large if take.film.faceless is None]
-    invalid = [(v == INVALID[task]).reshape(len(v), -1) for v in rows(normal, task)]
+    invalid = [(v == TASKS[task].invalid).reshape(len(v), -1) for v in rows(normal, task)]
     for track in invalid:
         np.testing.assert_array_equal(track.all(axis=1), track.any(axis=1))
     assert np.concatenate([track.any(axis=1) for track in invalid]).mean() == pytest.approx(

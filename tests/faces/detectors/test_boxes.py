@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from avaffect.faces.detectors.boxes import areas, best, best_pairs, cover, detections, groups, iou
+from avaffect.faces.detectors.boxes import areas, best, best_pairs, detections, groups, iou
 
 corners = arrays(np.float64, (6, 2), elements=st.floats(-500, 500))
 sizes = arrays(np.float64, (6, 2), elements=st.floats(0.5, 300))
@@ -16,7 +16,6 @@ def test_iou_of_known_boxes():
     a = np.array([[0, 0, 10, 10], [0, 0, 0, 10]], float)
     b = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10], [2, 2, 4, 4]], float)
     assert np.allclose(iou(a, b), [[1, 1 / 3, 0, 0.04], [0, 0, 0, 0]])
-    assert np.allclose(cover(a, b), [[1, 0.5, 0, 1], [0, 0, 0, 0]])
 
 
 @given(corners, sizes)
@@ -26,7 +25,6 @@ def test_iou_is_symmetric_and_within_bounds(low, size):
     assert np.allclose(table, table.T)
     assert np.allclose(np.diag(table), 1)
     assert (table >= 0).all() and (table <= 1 + 1e-9).all()
-    assert (cover(boxes, boxes) >= table - 1e-9).all()
 
 
 @given(corners, sizes, arrays(np.float64, 6, elements=st.floats(0, 1)), st.floats(0.05, 0.95))

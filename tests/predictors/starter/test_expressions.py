@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS
-from avaffect.predictors.starter.expressions import SURE, blend, prototype_opinion, with_other
+from avaffect.predictors.starter.expressions import SURE, prototype_opinion, with_other, with_units
 
 
 def active(**units: float) -> np.ndarray:
@@ -45,10 +45,11 @@ def test_prototypes_speak_for_their_expression(units, expected):
 
 
 def test_the_opinion_and_the_units_are_both_heard():
-    happy, anger = opinion(Happiness=1), opinion(Anger=1)
+    unsure = opinion(Happiness=0.5, Anger=0.5)
     smiling = active(AU12=1, AU6=1)
-    assert blend(happy, smiling)[0, 4] > blend(happy, active())[0, 4]
-    assert blend(happy, smiling)[0, 4] > blend(anger, smiling)[0, 4]
+    assert with_units(unsure, smiling)[0, 4] > with_units(unsure, active())[0, 4]
+    anger = opinion(Happiness=0.1, Anger=0.9)
+    assert with_units(unsure, smiling)[0, 4] > with_units(anger, smiling)[0, 4]
 
 
 def test_other_takes_over_where_nothing_is_sure():
@@ -72,11 +73,11 @@ activations = hnp.arrays(
 def test_probabilities_sum_to_one(raw, units):
     given_opinion = np.zeros((len(raw), 8), np.float32)
     given_opinion[:, :7] = raw / raw.sum(1, keepdims=True)
-    out = blend(given_opinion, units[: len(raw)])
+    out = with_other(with_units(given_opinion, units[: len(raw)]))
     assert ((out >= 0) & (out <= 1)).all()
     np.testing.assert_allclose(out.sum(1), 1, atol=1e-5)
 
 
 def test_a_frame_without_a_face_stays_without():
     nothing = np.full((1, 8), np.nan, np.float32)
-    assert np.isnan(blend(nothing, np.full((1, 12), np.nan, np.float32))).all()
+    assert np.isnan(with_units(nothing, np.full((1, 12), np.nan, np.float32))).all()

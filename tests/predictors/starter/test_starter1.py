@@ -342,3 +342,10 @@ def test_its_notes_say_what_it_is():
     said = ("not trained on Aff-Wild2", "RAVDESS", "90 %", "AU are proxies", "no probabilities")
     for phrase in said:
         assert phrase in text
+
+
+@pytest.mark.parametrize("model", ["starter-0", "starter-9"])
+def test_a_model_that_is_gone_or_never_was_is_refused_in_one_line(model):
+    with pytest.raises(UnknownNameError, match="did you mean 'starter-1'") as caught:
+        build_predictor(PredictConfig(model=model))
+    assert "\n" not in str(caught.value)

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from avaffect.errors import CheckpointError
 from avaffect.labels import EXPRESSIONS
-from avaffect.predictions.classes import to_expressions
+from avaffect.tasks.expr import EXPR
 
 RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 CREMA = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 
 
 def test_the_challenges_own_stay_as_they_are():
-    np.testing.assert_array_equal(to_expressions(EXPRESSIONS), np.eye(8))
-    np.testing.assert_array_equal(to_expressions(EXPRESSIONS[:7]), np.eye(8)[:7])
+    np.testing.assert_array_equal(EXPR.meanings(EXPRESSIONS), np.eye(8))
+    np.testing.assert_array_equal(EXPR.meanings(EXPRESSIONS[:7]), np.eye(8)[:7])
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_the_challenges_own_stay_as_they_are():
     ],
 )
 def test_what_they_mean(classes, expected):
-    matrix = to_expressions(classes)
+    matrix = EXPR.meanings(classes)
     assert matrix.shape == (len(classes), 8)
     assert [EXPRESSIONS[i] for i in matrix.argmax(1)] == expected.split()
     np.testing.assert_array_equal(matrix.sum(1), 1)
@@ -36,7 +36,7 @@ def test_what_they_mean(classes, expected):
 @given(st.lists(st.floats(0.01, 1), min_size=8, max_size=8))
 def test_nothing_of_a_probability_is_lost(values):
     p = np.array(values, np.float32) / np.float32(sum(values))
-    summed = p @ to_expressions(RAVDESS)
+    summed = p @ EXPR.meanings(RAVDESS)
     assert summed.sum() == pytest.approx(1, abs=1e-5)
     assert summed[EXPRESSIONS.index("Neutral")] == pytest.approx(p[0] + p[1])
 
@@ -44,4 +44,4 @@ def test_nothing_of_a_probability_is_lost(values):
 @pytest.mark.parametrize("name", ["Wut", "", "0"])
 def test_a_class_that_means_none_of_them(name):
     with pytest.raises(CheckpointError, match=f"class '{name}' is none of.*Neutral, Anger"):
-        to_expressions(["happy", name])
+        EXPR.meanings(["happy", name])
