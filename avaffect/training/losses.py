@@ -271,8 +271,8 @@ class TaskLoss(nn.Module):
         self.config = config
         ours = task_named(task)
         self.terms = {name: LOSSES[name][ours.kind] for name in config.terms}
-        per_target = weights.classes if ours.flat else weights.units
-        bins = weights.bins
+        per_target = {"classes": weights.classes, "units": weights.units}.get(ours.kind)
+        bins = weights.bins if ours.kind == "values" else None
         edges = None if bins is None else bin_edges(bins.shape[1], ours.low, ours.high)[1:-1]
         for name, value in {"weights": per_target, "bins": bins, "edges": edges}.items():
             buffer = None if value is None else torch.from_numpy(value.copy())

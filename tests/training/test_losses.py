@@ -28,7 +28,8 @@ from avaffect.training.losses import (
     multi_task_loss,
 )
 
-PAIRS = [(name, task) for name, tasks in LOSSES.items() for task in tasks]
+TASK_OF = {"values": "va", "classes": "expr", "units": "au"}
+PAIRS = [(name, TASK_OF[kind]) for name, kinds in LOSSES.items() for kind in kinds]
 WIDTH = {"va": 2, "expr": 4, "au": 3}
 ALIKE = LabelWeights()
 WEIGHTS = LabelWeights(
