@@ -2,15 +2,21 @@
 
     python starter_training/face_figures.py --faces work/faces --onnx work/face/starter-2-face.onnx
 
-On the validation parts of FER+ and AffectNet, which the net did not learn from. Writes
-``avaffect/predictors/starter/starter2.json``: what the net says of neutral faces on average, and
-for each unit how well the net and the blendshapes tell the expression that shows it from a
-neutral face. ``starter-2`` reads a unit from the better of the two. Minutes on one core.
+On validation parts, which the net did not learn from. Writes
+``avaffect/predictors/starter/starter2.json``:
+
+* what the net says of neutral faces on average (FER+, AffectNet; the values: RAF-DB, AffectNet);
+* how far the mean valence of each expression lies from that of 25 people (RAF-DB, AffectNet);
+* for each unit how well the net and the blendshapes tell the expression that shows it from a
+  neutral face (FER+, AffectNet). ``starter-2`` reads a unit from the better of the two.
+
+Minutes on one core.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +35,9 @@ from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 OUT = Path(__file__).parents[1] / "avaffect" / "predictors" / "starter" / "starter2.json"
 # The sets whose pictures show whole faces, on which units can be read.
 SETS = ("ferplus", "affectnet8")
+# Those in colour, whose values are known.
+VALUED = ("rafdb", "affectnet8")
+NEUTRAL = EXPRESSIONS.index("Neutral")
 SIDE = 112
 FLOOR = 1e-4
 
@@ -63,14 +72,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     areas: dict[str, Any] = {}
-    resting = []
-    for name in SETS:
+    resting, values = [], []
+    for name in dict.fromkeys((*SETS, *VALUED)):
         faces = load_faces(options.faces, name)
         rows = faces.rows("validation")
         crops = (upright(faces.pictures[row], faces.matrices[row], SIDE) for row in rows)
-        said = says(options.onnx, crops)
-        areas[name] = measure(faces, said, rows, blendshapes(options.faces, name)[rows])
-        resting.append(said[faces.labels.label[rows] == EXPRESSIONS.index("Neutral")])
+        said, labels = says(options.onnx, crops), faces.labels.label[rows]
+        if name in SETS:
+            areas[name] = measure(faces, said, rows, blendshapes(options.faces, name)[rows])
+            resting.append(said[labels == NEUTRAL])
+        if name in VALUED:
+            values.append([said[labels == at, 8:10].mean(axis=0) for at in range(7)])
     # Each set counts alike.
     means = [
         (np.log(np.maximum(each[:, :8], FLOOR)).mean(axis=0), logits(each[:, 10:]).mean(axis=0))
@@ -79,6 +91,9 @@ def main() -> None:
     expression, units = (
         np.mean(column, axis=0, dtype=np.float64) for column in zip(*means, strict=True)
     )
+    value = np.mean(values, axis=0, dtype=np.float64)
+    people = np.array(json.loads((options.faces / "values.json").read_text())["people"])
+    shift = (people[:7, 0] - value[:, 0]).round(4).tolist()
     table = {}
     for unit in ACTION_UNITS:
         row = {
@@ -90,12 +105,12 @@ def main() -> None:
         options.out,
         {
             "resting": {
-                "log_probability": dict(
-                    zip(EXPRESSIONS, expression, strict=True)
-                ),
+                "log_probability": dict(zip(EXPRESSIONS, expression, strict=True)),
                 "unit_logit": dict(zip(ACTION_UNITS, units, strict=True)),
+                "values": value[NEUTRAL].round(4).tolist(),
                 "pictures": sum(len(each) for each in resting),
             },
+            "valence_shift": dict(zip(EXPRESSIONS[:7], shift, strict=True)),
             "units": table,
             "by_set": areas,
             "made_by": "starter_training/face_figures.py, on validation parts",

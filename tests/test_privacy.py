@@ -96,7 +96,7 @@ def weights() -> None:
 AVAFFECT = [sys.executable, "-m", "avaffect"]
 
 
-@pytest.mark.parametrize("command", ["predict", "preprocess --encoder starter-1-face"])
+@pytest.mark.parametrize("command", ["predict", "preprocess --encoder starter-2-face"])
 def test_a_video(weights, clip, tmp_path, namespace, command):
     whole = [*AVAFFECT, *command.split(), "--offline", str(clip), "-o", str(tmp_path / "out")]
     tried, files = alone(tmp_path / "home", *whole, namespace=namespace)

@@ -343,7 +343,7 @@ def _require_listener(predictor: Predictor, sound: Path) -> None:
     if not set(predictor.needs) & set(SOUND):
         raise UsageError(
             f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
-            'use model="starter-1" without noncommercial=False, or checkpoint=... of a model '
+            "leave out noncommercial=False, or use checkpoint=... of a model "
             'trained with modalities=["audio"]',
         )
     if set(predictor.needs) - {*SOUND, *predictor.optional}:

@@ -64,7 +64,7 @@ def test_sound_for_a_model_that_only_looks(speechless, run, tmp_path):
     assert done.code == 2
     assert "nothing but sound" in done.error
     assert "looks at faces only" in done.error
-    assert "--model starter-1 without --no-nc, or --checkpoint" in done.error
+    assert "leave out --no-nc, or --checkpoint" in done.error
     assert not (tmp_path / "out").exists()
     # The same of what was made of it before.
     assert run("preprocess", speechless, "-o", tmp_path / "made").code == 0
@@ -264,7 +264,7 @@ def test_one_of_several_fails_and_the_others_are_done(run, clip, tmp_path, files
 
 def test_damaged_folder_of_features(run, clip, tmp_path):
     out = tmp_path / "out"
-    run("preprocess", clip, "-o", out, "--encoder", "starter-1-face", "--no-audio")
+    run("preprocess", clip, "-o", out, "--encoder", "starter-2-face", "--no-audio")
     arrays = out / "features/face/arrays.safetensors"
     arrays.write_bytes(arrays.read_bytes()[:-1])
     done = run("predict", out, "-o", tmp_path / "predicted")

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-COMMAND = ("preprocess", "--encoder", "starter-1-face", "--no-voice")
+COMMAND = ("preprocess", "--encoder", "starter-2-face", "--no-voice")
 
 
 @pytest.fixture(scope="module")

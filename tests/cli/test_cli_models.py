@@ -152,9 +152,9 @@ def test_help_of_fetch_names_the_defaults():
     assert "Packaged ones are there anyway" in text
 
 
-@pytest.mark.parametrize("name", [None, "starter-1"])
+@pytest.mark.parametrize("name", [None, "starter-1", "starter-2"])
 def test_card(name):
-    assert run("card", *([name] if name else [])) == f"{card(name or 'starter-1').rstrip()}\n"
+    assert run("card", *([name] if name else [])) == f"{card(name or 'starter-2').rstrip()}\n"
 
 
 def test_card_of_what_has_none():

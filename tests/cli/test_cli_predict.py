@@ -86,12 +86,12 @@ def test_without_non_commercial_nets_the_face_alone_is_judged(run, clip, tmp_pat
     assert done.code == 0
     assert "note: the voice was left out" in done.err
     columns, about = read_table(tmp_path / "out/tables/face.parquet")
-    assert about["model"] == "starter-1"
+    assert about["model"] == "starter-2"
     assert columns["present"].all()
     assert not columns["heard"].any()
     record = json.loads((tmp_path / "out/records/face.json").read_text())
     assert record["models"].keys() == {
-        "blazeface-back", "blazeface-full", "face-landmarker", "starter-1-face"
+        "blazeface-back", "blazeface-full", "face-landmarker", "starter-2-face"
     }  # fmt: skip
 
 
@@ -130,14 +130,14 @@ def test_folder_that_was_made_for_another_model(run, clip, tmp_path):
     done = run("predict", made, "-o", out)
     assert done.code == 1
     assert done.error == (
-        "avaffect: the features of 'face' lack starter-1-face, needed by starter-1: "
-        "preprocess again with --encoder starter-1-face"
+        "avaffect: the features of 'face' lack starter-2-face, needed by starter-2: "
+        "preprocess again with --encoder starter-2-face"
     )
     assert len(done.err.splitlines()) == 2  # the device, and this
     assert not out.exists()
     assert run("predict", made, "-o", out, "--frame-model", "fer").code == 0
     # What the line says is enough.
-    again = ("preprocess", clip, "-o", made, "--encoder", "starter-1-face", "--no-audio")
+    again = ("preprocess", clip, "-o", made, "--encoder", "starter-2-face", "--no-audio")
     assert run(*again).code == 0
     assert run("predict", made, "-o", tmp_path / "new").code == 0
 
@@ -248,8 +248,8 @@ def test_features_full_keeps_them(run, clip, tmp_path, monkeypatch):
     monkeypatch.setattr("avaffect.predicting.settings.EMBEDDING", "fer")
     assert run("predict", clip, "-o", tmp_path, "--features", "full").code == 0
     names = SubjectFeatures.open(tmp_path / "features/face").names
-    assert set(names) == {"audio", "face_pose", "fer", "has_sound", "starter-1-face", "voice"}
-    encoders = ("--encoder", "fer", "--encoder", "starter-1-face")
+    assert set(names) == {"audio", "face_pose", "fer", "has_sound", "starter-2-face", "voice"}
+    encoders = ("--encoder", "fer", "--encoder", "starter-2-face")
     done = run("preprocess", clip, "-o", tmp_path, *encoders)
     assert "ok (audio, crops in" in done.out  # the wav file; the features are there
 
@@ -342,7 +342,7 @@ def test_the_default_model_listens_to_a_sound_file(run, sample, ffmpeg, tmp_path
     assert done.code == 0, done.err
     assert done.out.splitlines()[1].split()[:5] == ["spoken.wav", "50", "0", "spoken", "ok"]
     columns, about = read_table(out / "tables/spoken.parquet")
-    assert about["model"] == "starter-1"
+    assert about["model"] == "starter-2"
     assert columns["heard"].any() and not columns["present"].any()
     assert np.isfinite(columns["valence"][columns["heard"]]).all()
     assert (read_annotations(out / "AU_Detection_Challenge/spoken.txt", "au") == -1).all()

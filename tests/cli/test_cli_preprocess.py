@@ -9,8 +9,8 @@ from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.subject import SubjectFeatures
 
 # The deep embedding would take most of the time.
-LIGHT = ("--encoder", "starter-1-face")
-ENCODERS = ("starter-1-face",)
+LIGHT = ("--encoder", "starter-2-face")
+ENCODERS = ("starter-2-face",)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-LIGHT = ("--encoder", "starter-1-face", "--no-audio")
+LIGHT = ("--encoder", "starter-2-face", "--no-audio")
 
 
 @pytest.fixture

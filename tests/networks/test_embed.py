@@ -33,7 +33,7 @@ from avaffect.store.subject import SubjectFeatures
 from avaffect.store.writing import replace_arrays
 from avaffect.training.facts import feature_settings
 
-LIGHT = AnalysisConfig(encoders=("starter-1-face",))
+LIGHT = AnalysisConfig(encoders=("starter-2-face",))
 NAME = "mobilenet_v2"
 SEEN = np.array([not 14 <= frame < 24 for frame in range(40)])
 
@@ -112,7 +112,7 @@ def test_preprocessing_again_keeps_it(copy, looking, gap_clip, nets):
     assert preprocess(gap_clip, copy, LIGHT, nets=nets).done == ()
     more = replace(LIGHT, encoders=("fer",))
     assert preprocess(gap_clip, copy, more).done == ("fer",)
-    assert set(stored(copy).names) >= {"fer", "starter-1-face", NAME}
+    assert set(stored(copy).names) >= {"fer", "starter-2-face", NAME}
     np.testing.assert_array_equal(stored(copy).array(NAME), values)
     assert embed(copy, load_backbone(looking())).done == ()
 
@@ -271,7 +271,7 @@ def test_training_knows_which_backbone(copy, looking):
     clip = Clip("gap", "gap", stored(copy))
     model = f"{NAME}:eye:{weights}"
     assert feature_settings([clip], pytest.fail, (NAME,))["backbones"] == {NAME: model}
-    assert "backbones" not in feature_settings([clip], pytest.fail, ("starter-1-face",))
+    assert "backbones" not in feature_settings([clip], pytest.fail, ("starter-2-face",))
 
 
 @pytest.fixture

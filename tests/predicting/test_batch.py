@@ -302,10 +302,10 @@ def test_what_changes_the_values_is_predicted_again(acted, tmp_path, monkeypatch
         assert again(config)
     assert not again(CONFIG)
     assert again(CONFIG)
-    net = ZOO["starter-1-face"]
+    net = ZOO["starter-2-face"]
     other = replace(net, check=replace(net.check, digest="0" * 64))
     with monkeypatch.context() as patch:
-        patch.setitem(ZOO, "starter-1-face", other)
+        patch.setitem(ZOO, "starter-2-face", other)
         assert not again(CONFIG)
     for owner, name in ((outputs, "OUTPUT_VERSION"), (provenance, "STORE_VERSION")):
         assert not again(CONFIG)

@@ -18,7 +18,7 @@ from avaffect.store.pictures import PictureFolder
 from avaffect.store.prepared import Prepared
 from avaffect.store.provenance import relevant_settings
 
-LIGHT = AnalysisConfig(encoders=("starter-1-face",))
+LIGHT = AnalysisConfig(encoders=("starter-2-face",))
 SEEN = np.array([not 14 <= frame < 24 for frame in range(40)])
 
 

@@ -23,7 +23,7 @@ from avaffect.store.prepared import Prepared
 from avaffect.store.record import Record
 from avaffect.store.subject import GEOMETRY, SubjectFeatures
 
-LIGHT = AnalysisConfig(encoders=("starter-1-face",))
+LIGHT = AnalysisConfig(encoders=("starter-2-face",))
 FRAMES = 40
 FACELESS = slice(14, 24)
 
@@ -114,12 +114,12 @@ def test_result_says_what_it_is(result, gap_clip):
     assert "not trained on Aff-Wild2" in " ".join(result.notes)
     assert result.about["video"]["name"] == gap_clip.name
     assert result.about["frames"] == FRAMES
-    assert result.about["model"] == "starter-1"
+    assert result.about["model"] == "starter-2"
     assert result.about["configuration"]["missing"] == "linear"
     assert result.about["device"] in ("cpu", "cuda")
     assert result.about["versions"]["imageio-ffmpeg"]
     assert result.about["models"].keys() == {
-        "blazeface-back", "blazeface-full", "face-landmarker", "silero-vad", "starter-1-face",
+        "blazeface-back", "blazeface-full", "face-landmarker", "silero-vad", "starter-2-face",
         "starter-1-voice"
     }  # fmt: skip
 

@@ -33,11 +33,11 @@ def test_unknown_and_missing_tasks(given):
 def test_choice_of_features():
     config = PredictConfig()
     auto = with_features(config, "auto").analysis
-    assert (auto.encoders, auto.audio) == (("starter-1-face",), None)
+    assert (auto.encoders, auto.audio) == (("starter-2-face",), None)
     assert auto.voice == "starter-1-voice"
     assert with_features(config, "light").analysis == auto
     full = with_features(config, "full").analysis
-    assert full.encoders == ("efficientnet-lite0", "starter-1-face")
+    assert full.encoders == ("efficientnet-lite0", "starter-2-face")
     assert (full.audio, full.voice) == (config.analysis.audio, auto.voice)
     deaf = with_features(replace(config, noncommercial=False)).analysis
     assert (deaf.encoders, deaf.voice) == (auto.encoders, None)
@@ -53,7 +53,7 @@ def test_more_features_leave_out_nothing_that_was_asked_for():
     assert more == asked
     plain = PredictConfig(analysis=AnalysisConfig(encoders=("fer",), audio=None))
     more = with_features(plain, "more").analysis
-    assert more.encoders == ("fer", "starter-1-face")
+    assert more.encoders == ("fer", "starter-2-face")
     assert (more.audio, more.voice) == (None, "starter-1-voice")
 
 

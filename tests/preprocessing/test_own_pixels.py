@@ -11,7 +11,7 @@ from avaffect.config import AnalysisConfig
 from avaffect.preprocessing.run import preprocess
 from avaffect.store.subject import SubjectFeatures
 
-LIGHT = AnalysisConfig(encoders=("starter-1-face",), audio=None)
+LIGHT = AnalysisConfig(encoders=("starter-2-face",), audio=None)
 POSITIONS = ["left", "top", "right", "bottom", "left_eye_x", "left_eye_y", "nose_x", "nose_y"]
 
 

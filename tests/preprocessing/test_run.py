@@ -32,7 +32,7 @@ from avaffect.progress import Progress
 from avaffect.store.prepared import Prepared
 from avaffect.store.subject import SubjectFeatures
 
-LIGHT = AnalysisConfig(encoders=("starter-1-face",))
+LIGHT = AnalysisConfig(encoders=("starter-2-face",))
 FRAMES = 40
 FACELESS = range(14, 24)
 SEEN = [frame for frame in range(FRAMES) if frame not in FACELESS]
@@ -128,10 +128,10 @@ def test_sound_is_16_khz_mono_on_the_pictures_clock(whole):
 def test_the_store_has_a_row_for_every_frame(whole):
     stored = features(whole.folder.root)
     assert stored.frames == FRAMES
-    assert stored.names == ("audio", "face_pose", "has_sound", "starter-1-face")
+    assert stored.names == ("audio", "face_pose", "has_sound", "starter-2-face")
     assert np.isnan(stored.array("face_pose")[FACELESS.start : FACELESS.stop]).all()
     assert np.isfinite(stored.array("face_pose")[SEEN]).all()
-    np.testing.assert_allclose(stored.array("starter-1-face")[SEEN].sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(stored.array("starter-2-face")[SEEN].sum(1), 1, atol=1e-5)
     np.testing.assert_allclose(stored.times, np.arange(FRAMES) / 25, atol=1e-3)
 
 
@@ -145,7 +145,7 @@ def test_records_say_what_it_was_made_of(whole, gap_clip):
         "blazeface-back",
         "blazeface-full",
         "face-landmarker",
-        "starter-1-face",
+        "starter-2-face",
     }
     assert provenance["versions"]["avaffect"]
 
@@ -369,7 +369,7 @@ def test_crops_whose_exchange_was_cut_off_are_not_taken_for_the_old_ones(
 
 
 def test_added_encoder_makes_only_its_array(copy, gap_clip, tmp_path, tiny_encoder, tracked):
-    both = replace(LIGHT, encoders=("starter-1-face", "tiny"))
+    both = replace(LIGHT, encoders=("starter-2-face", "tiny"))
     before = content(copy)
     pictures = stamps(copy / "cropped_aligned")
     done = preprocess(gap_clip, copy, both)
@@ -388,7 +388,7 @@ def test_added_encoder_makes_only_its_array(copy, gap_clip, tmp_path, tiny_encod
 def test_encoder_that_is_no_longer_asked_for_stays(copy, gap_clip, no_nets):
     none = replace(LIGHT, encoders=())
     assert preprocess(gap_clip, copy, none, nets=no_nets).done == ()
-    assert "starter-1-face" in features(copy).names
+    assert "starter-2-face" in features(copy).names
 
 
 def test_changed_audio_settings_make_only_the_audio(copy, gap_clip, no_nets):
@@ -405,7 +405,7 @@ def test_sound_can_be_added_later(gap_clip, nets, no_nets, tmp_path, whole):
     silent = replace(LIGHT, audio=None)
     assert preprocess(gap_clip, tmp_path, silent, nets=nets).done == ("faces", "crops")
     assert not (tmp_path / "audio.wav").exists()
-    assert features(tmp_path).names == ("face_pose", "starter-1-face")
+    assert features(tmp_path).names == ("face_pose", "starter-2-face")
     assert preprocess(gap_clip, tmp_path, LIGHT, nets=no_nets).done == ("audio",)
     assert_same(content(tmp_path), content(whole.folder.root))
 

@@ -21,7 +21,7 @@ from avaffect.preprocessing.run import preprocess
 from avaffect.progress import Progress
 from avaffect.store.subject import SubjectFeatures
 
-LIGHT = AnalysisConfig(encoders=("starter-1-face",))
+LIGHT = AnalysisConfig(encoders=("starter-2-face",))
 FRAMES = 40
 
 

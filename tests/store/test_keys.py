@@ -10,7 +10,7 @@ from avaffect.store.keys import all_models, keys, media_settings, pass_key
 from avaffect.store.provenance import array_key
 
 BASE = AnalysisConfig()
-PICTURES = {"faces", "crops", "face_pose", "efficientnet-lite0", "starter-1-face"}
+PICTURES = {"faces", "crops", "face_pose", "efficientnet-lite0", "starter-2-face"}
 EVERYTHING = PICTURES | {"wav", "audio", "has_sound"}
 
 
@@ -98,7 +98,7 @@ def test_the_weights_of_every_choice_are_in_the_zoo(detector, aligner):
 
 def test_another_format_does_not_go_on_with_a_pass(monkeypatch):
     wanted = keys("v1", BASE)
-    before = pass_key(wanted, ("faces", "starter-1-face"))
+    before = pass_key(wanted, ("faces", "starter-2-face"))
     assert before != pass_key(wanted, ("faces",))
     monkeypatch.setattr(module, "PASS_VERSION", module.PASS_VERSION + 1)
-    assert before != pass_key(wanted, ("faces", "starter-1-face"))
+    assert before != pass_key(wanted, ("faces", "starter-2-face"))

@@ -2,8 +2,9 @@
 
 * EXPR: a face net's opinion (``starter-2-face``), less what it says of the subject at rest
   (``resting``), and a voice net's, put together by ``joining``.
-* VA: the face net's, and the voice's; the interval is where raters' means lie for faces of such
-  expressions (``valence_arousal``).
+* VA: the face net's, less what it says of the subject at rest, so that the mean valence of each
+  expression is that of 25 people; and the voice's. The interval is where raters' means lie for
+  faces of such expressions (``valence_arousal``).
 * AU: of each unit the better of two, on pictures that neither learnt from: the face net, less what
   it says of the subject at rest, or the proxies from blendshapes (``unit_proxies``).
 
@@ -71,11 +72,16 @@ class Rest(ArrayRecord):
     Attributes:
         expression: float64 [8], mean logarithms of the expressions' probabilities.
         units: float64 [12], mean logits of the units.
+        values: float64 [2], mean valence and arousal.
+        valence_shift: float64 [8], what people's mean valence of each expression is above the
+            net's.
         from_net: bool [12], the units that the net reads better than the blendshapes do.
     """
 
     expression: NDArray[np.float64]
     units: NDArray[np.float64]
+    values: NDArray[np.float64]
+    valence_shift: NDArray[np.float64]
     from_net: NDArray[np.bool_]
 
 
@@ -86,6 +92,8 @@ def rest() -> Rest:
     return Rest(
         np.array([facts["resting"]["log_probability"][name] for name in EXPRESSIONS]),
         np.array([facts["resting"]["unit_logit"][name] for name in ACTION_UNITS]),
+        np.array(facts["resting"]["values"]),
+        np.array([facts["valence_shift"].get(name, 0.0) for name in EXPRESSIONS]),
         np.array([facts["units"][name]["read_from"] == "net" for name in ACTION_UNITS]),
     )
 
@@ -127,6 +135,7 @@ class Starter2:
             said = read_net(subject, FACE_NET, SIZE)
             seconds, by = seconds_each(times), rest()
             shift = resting_shift(said[:, _EXPRESSIONS], active, seconds, by.expression)
+            values = said[:, _VALUES] - rest_offset(said[:, _VALUES], active, seconds, by.values)
             units = _units(said[:, _UNITS], active, seconds, by)
             presence = np.where(by.from_net, units, presence)
             intensity = np.where(by.from_net, units * np.float32(5), intensity)
@@ -136,7 +145,8 @@ class Starter2:
                 expr = prototype_opinion(active[rows])
                 return Estimate(expr, *va_of_face(expr))
             expr = shifted(said[rows, _EXPRESSIONS], shift)
-            va = said[rows, _VALUES]
+            va = values[rows] + (expr @ by.valence_shift)[:, None] * [1, 0]
+            va = np.clip(va, -1, 1).astype(np.float32)
             return Estimate(expr, va, _around(va, va_of_face(expr)[1]))
 
         expr, va, interval, heard = join(subject, pose, face, self._nets)

@@ -15,7 +15,7 @@ from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.models.zoo import find_model
 from avaffect.predictors import interface as predictors
 from avaffect.predictors.build import build_predictor
-from avaffect.predictors.starter import fusion, starter1
+from avaffect.predictors.starter import fusion, reading, starter1
 from avaffect.predictors.starter.action_units import INNER_LIPS
 from avaffect.predictors.starter.expressions import with_other
 from avaffect.predictors.starter.starter1 import FACE_NET, Starter1
@@ -257,7 +257,7 @@ def test_chunks_change_nothing(tmp_path, monkeypatch, size):
 def test_a_long_clips_neutral_face_is_found_in_some_of_its_frames(tmp_path, monkeypatch):
     features = subject(tmp_path, poses=pose(lips_move=False))
     whole = Starter1().predict(features, ("au",))
-    monkeypatch.setattr(starter1, "NEUTRAL_FRAMES", 30)
+    monkeypatch.setattr(reading, "NEUTRAL_FRAMES", 30)
     monkeypatch.setattr(predictors, "CHUNK", 7)
     some = Starter1().predict(features, ("au",))
     np.testing.assert_array_equal(some.au_presence(), whole.au_presence())
