@@ -5,8 +5,8 @@
 * VA: the face net's, less what it says of the subject at rest, so that the mean valence of each
   expression is that of 25 people; and the voice's. The interval is where raters' means lie for
   faces of such expressions (``valence_arousal``).
-* AU: of each unit the better of two, on pictures that neither learnt from: the face net, less what
-  it says of the subject at rest, or the proxies from blendshapes (``unit_proxies``).
+* AU: the face net, less what it says of the subject at rest, and for most units the proxies from
+  blendshapes (``unit_proxies``) with an equal say.
 
 The face net was trained on FER+, RAF-DB and AffectNet, which are for research only. Without it
 (``noncommercial=False``) the expression follows from the action units by rules, and the rest from
@@ -49,6 +49,7 @@ _EXPRESSIONS, _VALUES, _UNITS = slice(0, 8), slice(8, 10), slice(10, 22)
 SIZE = 22
 FIGURES = Path(__file__).with_name("starter2.json")
 _FLOOR = 1e-4
+_SHARES = {"net": 0.0, "both": 0.5}
 
 NOTES = (
     "starter-2 was not trained on Aff-Wild2 nor on any video; its face net knows the pictures of "
@@ -75,14 +76,14 @@ class Rest(ArrayRecord):
         values: float64 [2], mean valence and arousal.
         valence_shift: float64 [8], what people's mean valence of each expression is above the
             net's.
-        from_net: bool [12], the units that the net reads better than the blendshapes do.
+        share: float64 [12], the blendshapes' share in each unit, the rest is the net's.
     """
 
     expression: NDArray[np.float64]
     units: NDArray[np.float64]
     values: NDArray[np.float64]
     valence_shift: NDArray[np.float64]
-    from_net: NDArray[np.bool_]
+    share: NDArray[np.float64]
 
 
 @cache
@@ -94,7 +95,7 @@ def rest() -> Rest:
         np.array([facts["resting"]["unit_logit"][name] for name in ACTION_UNITS]),
         np.array(facts["resting"]["values"]),
         np.array([facts["valence_shift"].get(name, 0.0) for name in EXPRESSIONS]),
-        np.array([facts["units"][name]["read_from"] == "net" for name in ACTION_UNITS]),
+        np.array([_SHARES[facts["units"][name]["read_from"]] for name in ACTION_UNITS]),
     )
 
 
@@ -136,17 +137,17 @@ class Starter2:
             seconds, by = seconds_each(times), rest()
             shift = resting_shift(said[:, _EXPRESSIONS], active, seconds, by.expression)
             values = said[:, _VALUES] - rest_offset(said[:, _VALUES], active, seconds, by.values)
-            units = _units(said[:, _UNITS], active, seconds, by)
-            presence = np.where(by.from_net, units, presence)
-            intensity = np.where(by.from_net, units * np.float32(5), intensity)
+            presence = _presence(said[:, _UNITS], presence, active, seconds, by)
+            intensity = np.where(by.share > 0, intensity, presence * np.float32(5))
 
         def face(rows: slice) -> Estimate:
             if not self._nets:
                 expr = prototype_opinion(active[rows])
                 return Estimate(expr, *va_of_face(expr))
             expr = shifted(said[rows, _EXPRESSIONS], shift)
-            va = values[rows] + (expr @ by.valence_shift)[:, None] * [1, 0]
-            va = np.clip(va, -1, 1).astype(np.float32)
+            va = values[rows].copy()
+            va[:, 0] += expr @ by.valence_shift
+            va = np.clip(va, -1, 1)
             return Estimate(expr, va, _around(va, va_of_face(expr)[1]))
 
         expr, va, interval, heard = join(subject, pose, face, self._nets)
@@ -169,12 +170,19 @@ class Starter2:
         require_arrays(self, subject, () if only_sound else faces)
 
 
-def _units(said: Values, active: Values, seconds: NDArray[np.float64], by: Rest) -> Values:
-    """float32 [N, 12], probabilities of units over the subject's own resting face."""
-    sure = np.clip(said.astype(np.float64), _FLOOR, 1 - _FLOOR)
-    logits = np.log(sure / (1 - sure))
+def _presence(
+    net: Values, proxies: Values, active: Values, seconds: NDArray[np.float64], by: Rest
+) -> Values:
+    """float32 [N, 12], presence of units by the net over the subject's rest, and the proxies."""
+    logits = _logits(net)
     logits -= rest_offset(logits, active, seconds, by.units)
-    return (1 / (1 + np.exp(-logits))).astype(np.float32)
+    mixed = (1 - by.share) * logits + by.share * _logits(proxies)
+    return (1 / (1 + np.exp(-mixed))).astype(np.float32)
+
+
+def _logits(probabilities: Values) -> NDArray[np.float64]:
+    sure = np.clip(probabilities.astype(np.float64), _FLOOR, 1 - _FLOOR)
+    return np.log(sure / (1 - sure))
 
 
 def _around(va: Values, interval: Values) -> Values:
