@@ -64,7 +64,7 @@ def test_sound_for_a_model_that_only_looks(speechless, run, tmp_path):
     assert done.code == 2
     assert "nothing but sound" in done.error
     assert "looks at faces only" in done.error
-    assert "leave out --no-nc, or --checkpoint" in done.error
+    assert "leave out --no-nc, or use --checkpoint" in done.error
     assert not (tmp_path / "out").exists()
     # The same of what was made of it before.
     assert run("preprocess", speechless, "-o", tmp_path / "made").code == 0

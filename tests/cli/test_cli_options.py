@@ -58,6 +58,7 @@ def test_every_choice_is_valid_in_the_settings():
 
 def test_defaults_are_the_librarys():
     from avaffect.challenge.editions import DEFAULT_EDITION
+    from avaffect.predicting.settings import with_features
     from avaffect.predictions.missing import DEFAULT_POLICY
     from avaffect.predictors.build import PREDICTORS
 
@@ -69,7 +70,8 @@ def test_defaults_are_the_librarys():
     assert default(predict, "smooth") == config.smooth
     assert default(predict, "clock") == config.clock
     assert default(predict, "edition") == DEFAULT_EDITION
-    assert default(preprocess, "encoders") == AnalysisConfig().encoders
+    full = with_features(config, "full").analysis
+    assert full.encoders == AnalysisConfig().encoders
 
 
 @pytest.mark.parametrize("command", [predict, preprocess])

@@ -69,7 +69,7 @@ def test_the_voice_can_be_left_out_and_added_later(run, clip, unheard, tmp_path)
 def test_the_voice_is_left_out_if_the_default_model_does_not_listen(
     run, clip, unheard, tmp_path, monkeypatch
 ):
-    def deaf(config):
+    def deaf(config, which="auto"):
         return replace(config, analysis=replace(config.analysis, voice=None))
 
     monkeypatch.setattr("avaffect.predicting.settings.with_features", deaf)
@@ -83,7 +83,6 @@ def test_the_voice_is_left_out_if_the_default_model_does_not_listen(
     [
         ([], True),
         (["--no-voice"], False),
-        (["--no-nc"], False),
         (["--no-audio"], False),
         (["--no-audio", "--voice"], True),
     ],
@@ -96,13 +95,21 @@ def test_the_voice_is_there_if_the_default_model_listens(
     assert ("voice" in SubjectFeatures.open(out / "features/face").names) is there
 
 
+def test_without_non_commercial_nets_the_default_is_what_is_free(run, clip, tmp_path):
+    assert run("preprocess", clip, "-o", tmp_path / "out", "--no-nc").code == 0
+    names = SubjectFeatures.open(tmp_path / "out/features/face").names
+    assert set(names) == {"audio", "efficientnet-lite0", "face_pose", "has_sound"}
+
+
 def test_a_non_commercial_net_that_is_both_asked_for_and_excluded(run, clip, voice_net, tmp_path):
     voice_net()
     done = run("preprocess", clip, "-o", tmp_path / "out", "--voice", "--no-nc")
     assert (done.code, "'starter-1-voice' is for non-commercial use" in done.error) == (2, True)
     assert not (tmp_path / "out").exists()
     voice_net(licence="MIT")
-    done = run("preprocess", clip, "-o", tmp_path / "out", *LIGHT, "--voice", "--no-nc")
+    done = run(
+        "preprocess", clip, "-o", tmp_path / "out", "--encoder", "fer", "--voice", "--no-nc"
+    )
     assert (done.code, "voice" in done.out) == (0, True)
 
 

@@ -40,7 +40,7 @@ def test_choice_of_features():
     assert full.encoders == ("efficientnet-lite0", "starter-2-face")
     assert (full.audio, full.voice) == (config.analysis.audio, auto.voice)
     deaf = with_features(replace(config, noncommercial=False)).analysis
-    assert (deaf.encoders, deaf.voice) == (auto.encoders, None)
+    assert (deaf.encoders, deaf.voice) == ((), None)
     other = with_features(replace(config, frame_model="fer")).analysis
     assert (other.encoders, other.voice) == (("fer",), auto.voice)
     with pytest.raises(UnknownNameError, match="did you mean 'full'"):

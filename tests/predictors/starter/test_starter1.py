@@ -186,9 +186,7 @@ def test_a_face_turned_away_leaves_the_word_to_the_voice(tmp_path):
         features = subject(folder, heard=voice(), poses=pose(yaw=yaw))
         return Starter1().predict(features, ("expr",)).expr[70, HAPPY]
 
-    ahead, aside, away = (
-        happy(tmp_path / str(yaw), yaw) for yaw in (starter1._TURNED[0], 60, -80)
-    )
+    ahead, aside, away = (happy(tmp_path / str(yaw), yaw) for yaw in (reading._TURNED[0], 60, -80))
     assert ahead > aside > away
     assert away < 0.2
 
@@ -332,7 +330,7 @@ def test_what_lies_in_the_cache_changes_nothing(
     monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path))
     (tmp_path / find_model(name).file).touch()
     auto = build_predictor(PredictConfig())
-    assert (auto.name, auto.needs[1]) == ("starter-1", FACE_NET)
+    assert (auto.name, auto.needs[1]) == ("starter-2", "starter-2-face")
     asked = build_predictor(PredictConfig(frame_model=name))
     assert (asked.name, asked.needs[1]) == (f"starter-1+{name}", name)
 
@@ -346,6 +344,6 @@ def test_its_notes_say_what_it_is():
 
 @pytest.mark.parametrize("model", ["starter-0", "starter-9"])
 def test_a_model_that_is_gone_or_never_was_is_refused_in_one_line(model):
-    with pytest.raises(UnknownNameError, match="did you mean 'starter-1'") as caught:
+    with pytest.raises(UnknownNameError, match="did you mean 'starter-2'") as caught:
         build_predictor(PredictConfig(model=model))
     assert "\n" not in str(caught.value)

@@ -1,0 +1,139 @@
+"""starter-2 on features made by hand: face, voice and units, with and without its nets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avaffect.config import PredictConfig
+from avaffect.errors import FeatureError
+from avaffect.faces.encoders import encoder_spec
+from avaffect.faces.face_pose import SIZE as POSE
+from avaffect.faces.face_pose import face_pose_names
+from avaffect.files.tensors import ArraySpec
+from avaffect.labels import ACTION_UNITS, EXPRESSIONS
+from avaffect.models.zoo import find_model
+from avaffect.predictors.build import build_predictor
+from avaffect.predictors.starter.starter2 import FACE_NET, SIZE, Starter2, rest
+from avaffect.sound.voice import VOICE
+from avaffect.store.spool import Spool
+from avaffect.store.subject import SpooledSubject
+
+FRAMES, FPS = 100, 25
+SMILES = slice(60, 95)
+NEUTRAL, HAPPY, SAD = (EXPRESSIONS.index(name) for name in ("Neutral", "Happiness", "Sadness"))
+AU12 = ACTION_UNITS.index("AU12")
+TASKS = ("va", "expr", "au")
+
+
+def net(expression: int, valence: float, smile: float) -> np.ndarray:
+    """float32 [22], what the face net gives of such a face."""
+    row = np.full(SIZE, 0.02, np.float32)
+    row[:8] = 0.3 / 7
+    row[expression] = 0.7
+    row[8:10] = valence, 0.1
+    row[10 + AU12] = smile
+    return row
+
+
+def faces() -> np.ndarray:
+    rows = np.stack([net(NEUTRAL, -0.22, 0.05)] * FRAMES)
+    rows[SMILES] = net(HAPPY, 0.6, 0.95)
+    return rows
+
+
+def poses() -> np.ndarray:
+    names = face_pose_names()
+    rows = np.zeros((FRAMES, POSE), np.float32)
+    for side in ("Left", "Right"):
+        rows[SMILES, names.index(f"mouthSmile{side}")] = 0.9
+    return rows
+
+
+def subject(folder, face=None, heard=None, net_name=FACE_NET, seen=range(5, 95)):
+    """A face in the frames ``seen``; ``heard``: the array voice."""
+    arrays = {"face_pose": ArraySpec((POSE,), "float32")}
+    arrays |= {net_name: ArraySpec((SIZE,), "float32")} if net_name else {}
+    spool = Spool.create(folder, arrays, "key")
+    face, pose = faces() if face is None else face, poses()
+    for frame in range(FRAMES):
+        spool.append_frame(frame / FPS)
+        if frame in seen:
+            values = {"face_pose": pose[frame]} | ({net_name: face[frame]} if net_name else {})
+            spool.append_face(
+                1, frame, box=np.zeros(4, np.float32), points=np.zeros((5, 2), np.float32),
+                pose=np.zeros(3, np.float32), confidence=1.0, arrays=values,
+            )  # fmt: skip
+    if heard is not None:
+        spool.write_rows({"voice": VOICE}, [{"voice": heard}])
+    return SpooledSubject("clip", spool, [1])
+
+
+def test_a_smile_is_happiness_with_valence_and_units(tmp_path):
+    out = Starter2().predict(subject(tmp_path), TASKS)
+    assert (out.expression_ids()[SMILES] == HAPPY).all()
+    assert (out.expression_ids()[10:55] == NEUTRAL).all()
+    assert out.va[SMILES, 0].min() > out.va[10:55, 0].max() + 0.3
+    assert (out.au[SMILES, AU12] > 0.5).all()
+    assert (out.au[10:55] < 0.5).all()
+    assert np.isnan(out.va[:5]).all()
+    assert np.isnan(out.au[95:]).all()
+    low, high = out.va_interval[SMILES, :, 0], out.va_interval[SMILES, :, 1]
+    assert ((low <= out.va[SMILES]) & (out.va[SMILES] <= high)).all()
+
+
+def test_who_looks_sad_at_rest_is_taken_for_neutral_the_longer_the_more(tmp_path):
+    face = faces()
+    face[:60] = net(NEUTRAL, -0.5, 0.05)
+    face[:60, :8] = 0.02
+    face[:60, SAD], face[:60, NEUTRAL] = 0.55, 0.33
+    out = Starter2().predict(subject(tmp_path, face), TASKS)
+    assert (out.expression_ids()[10:55] == NEUTRAL).all()
+    # Half of what is below resting people's valence, or more, is the subject's own.
+    assert out.va[30, 0] > -0.35
+
+
+def test_people_at_rest_have_the_valence_that_raters_give_them(tmp_path):
+    face = faces()
+    face[:, 8:10] = rest().values
+    out = Starter2().predict(subject(tmp_path, face), ("va",))
+    assert out.va[30, 0] == pytest.approx(-0.05, abs=0.06)
+
+
+def test_without_its_nets_the_rules_still_see_a_smile(tmp_path):
+    free = build_predictor(PredictConfig(noncommercial=False))
+    assert (free.needs, free.optional) == (("face_pose",), ())
+    out = free.predict(subject(tmp_path, net_name=""), TASKS)
+    assert (out.expression_ids()[SMILES] == HAPPY).all()
+    assert (out.expression_ids()[10:55] == NEUTRAL).all()
+    assert out.va[SMILES, 0].min() > out.va[10:55, 0].max() + 0.3
+    assert any("left out" in note for note in free.notes)
+
+
+def test_a_voice_has_a_say_where_there_is_one(tmp_path):
+    heard = np.full((FRAMES, 9), np.nan, np.float32)
+    heard[:, 8] = 0.02
+    heard[20:80, :8], heard[20:80, 8] = 0.02, 0.98
+    heard[20:80, SAD] = 0.86
+    out = Starter2().predict(subject(tmp_path, heard=heard, seen=range(5, 50)), ("expr",))
+    assert (out.expression_ids()[60:80] == SAD).all()
+    assert out.heard[60:80].all()
+
+
+def test_features_that_lack_the_net_are_refused(tmp_path):
+    with pytest.raises(FeatureError, match="lack starter-2-face, needed by starter-2"):
+        Starter2().predict(subject(tmp_path, net_name=""), TASKS)
+
+
+def test_the_net_is_in_the_package_small_and_for_research_only():
+    model = find_model(FACE_NET)
+    assert model.packaged
+    assert model.noncommercial
+    assert model.bytes < 10_000_000
+    assert encoder_spec(FACE_NET).size == SIZE
+
+
+def test_each_task_alone(tmp_path):
+    for task in TASKS:
+        out = Starter2().predict(subject(tmp_path / task), (task,))
+        assert out.tasks == (task,)
