@@ -94,7 +94,7 @@ EDITIONS = {
 }
 
 
-MTL_EDITIONS = tuple(name for name, one in EDITIONS.items() if "mtl" in one.formats)
+MTL_EDITIONS = tuple(name for name, edition in EDITIONS.items() if "mtl" in edition.formats)
 """Those with a multi-task track, the newest last."""
 
 

@@ -242,7 +242,7 @@ class TensorFile:
         A copy, or a read-only view if the file is mapped.
 
         Raises:
-            FeatureError: the file is damaged, as its hashes tell.
+            FeatureError: the file is damaged, by its hashes.
         """
         spec = self.specs[name]
         start, stop, _ = slice(start, stop).indices(self.rows)

@@ -31,7 +31,7 @@ def resampled(
     rng = np.random.default_rng(seed)
     videos = len(tallies)
     draws = rng.multinomial(videos, np.full(videos, 1 / videos), size=resamples)
-    return np.array([score(one, task, chosen)[0] for one in draws @ tallies])
+    return np.array([score(sums, task, chosen)[0] for sums in draws @ tallies])
 
 
 def interval(scores: NDArray[np.float64]) -> tuple[float, float]:
