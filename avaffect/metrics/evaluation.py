@@ -159,7 +159,8 @@ def score_pairs(
     for part, mine in (split_tally(total) if task == MTL and rows else {task: total}).items():
         if not mine.any():
             raise UsageError(
-                f"there is no frame with both a valid annotation and a prediction of task '{part}'",
+                "there is no frame with both a valid annotation and a prediction of task "
+                f"'{part}'",
                 "check that the files belong together and that the task is right",
             )
     official, parts = score(total, task, chosen)
