@@ -150,13 +150,13 @@ class Recorder:
         try:
             if isinstance(item, _Item):
                 self._pending.append(item)
-            waiting = sum(len(one.faces) for one in self._pending)
+            waiting = sum(len(item.faces) for item in self._pending)
             if (
                 item is None
                 or item.state is not None
                 or waiting >= self._batch
                 or len(self._pending) >= self._batch
-                or sum(one.frame.image.nbytes for one in self._pending) > MAX_WAITING_BYTES // 2
+                or sum(item.frame.image.nbytes for item in self._pending) > MAX_WAITING_BYTES // 2
             ):
                 self._write()
             if item is not None and item.state is not None:

@@ -1,4 +1,4 @@
-"""What features were made from and with: keys that tell when to make them again, and a record."""
+"""What features were made from and with: a record, and keys that change with it."""
 
 from __future__ import annotations
 
