@@ -92,7 +92,11 @@ def require_shape(name: str, array: NDArray[np.generic], shape: tuple[int | None
 
 
 def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
-    """float64 [N, K], rows that sum to one, of logits [N, K] divided by ``temperature``."""
+    """float64 [N, K], rows that sum to one, of logits [N, K] divided by ``temperature``.
+
+    >>> softmax(np.array([[0.0, 0.0]])).tolist()
+    [[0.5, 0.5]]
+    """
     scaled = np.asarray(logits, np.float64) / temperature
     odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return odds / odds.sum(axis=1, keepdims=True)

@@ -101,6 +101,9 @@ MTL_EDITIONS = tuple(name for name, edition in EDITIONS.items() if "mtl" in edit
 def edition_for(task: str, edition: str | None = None) -> str:
     """``edition``, or without one the newest that scores ``task`` (a task, or ``mtl``).
 
+    >>> edition_for("mtl", "abaw7")
+    'abaw7'
+
     Raises:
         UsageError: the edition has no multi-task track.
     """

@@ -75,7 +75,7 @@ def _known(name: str, task: str) -> str | None:
 
 def _check_classes(header: Sequence[str], classes: Sequence[str]) -> None:
     """Raise UsageError if the classes have other numbers than here."""
-    # Three letters tell expressions apart: Happy, Happiness, Sad, Sadness, Angry, Anger.
+    # Three letters distinguish expressions: Happy, Happiness, Sad, Sadness, Angry, Anger.
     short = {name[:3].lower(): name for name in classes}
     letters = 3 if len(short) == len(classes) else None
     known = short if letters else {name.lower(): name for name in classes}

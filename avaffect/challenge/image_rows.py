@@ -176,6 +176,9 @@ def is_image_list(path: Path) -> bool:
 def parse_image(image: str) -> tuple[str, int]:
     """Subject and image number (from 1 on) of ``<subject>/00001.jpg``.
 
+    >>> parse_image("video_left/00012.jpg")
+    ('video_left', 12)
+
     Raises:
         UsageError: it is something else.
     """

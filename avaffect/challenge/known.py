@@ -27,6 +27,9 @@ WAYS = {
 def ways(subject: str, clips: Mapping[str, Iterable[str]]) -> list[str]:
     """The ways in which a model knows ``subject``, or another person of the same video.
 
+    >>> ways("clip_left", {"trained": ["clip_right"], "tuned": ["other"]})
+    ['trained']
+
     Args:
         subject: its name.
         clips: by way, the names of the clips.

@@ -92,7 +92,11 @@ def is_annotation(path: Path) -> bool:
 
 
 def source_video(subject: str) -> str:
-    """The video that a subject was seen in: ``a`` for ``a_left``, ``a_right``, ``a_main``."""
+    """The video that a subject was seen in.
+
+    >>> [source_video(name) for name in ("a_left", "a_right", "a_main", "a")]
+    ['a', 'a', 'a', 'a']
+    """
     for suffix in ("_left", "_right", "_main"):
         if subject.endswith(suffix) and subject != suffix:
             return subject.removesuffix(suffix)

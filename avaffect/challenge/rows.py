@@ -70,7 +70,7 @@ class Fault:
     Attributes:
         file: its name in the submission.
         line: from 1 on; 0 where no single line is wrong.
-        kind: one of ``ADVICE``, which says what to do.
+        kind: one of ``ADVICE``, which has what to do.
         text: what is wrong, in plain words.
     """
 

@@ -45,6 +45,9 @@ def submission_form(edition: str, task: str) -> str:
     ``files``: one a track (ABAW1 to 3); ``single``: one ``predictions.txt`` (ABAW5 and later);
     ``mtl``: one ``MTL_predictions.txt``.
 
+    >>> submission_form("abaw3", "va"), submission_form("abaw6", "va")
+    ('files', 'single')
+
     Raises:
         UnknownNameError: no such edition or task.
         UsageError: the edition does not have the task.
@@ -125,7 +128,11 @@ class ImageKeys:
 
 
 def image_name(subject: str, frame: int) -> str:
-    """``<subject>/00001.jpg``."""
+    """The image of a frame, as lists name it.
+
+    >>> image_name("video_left", 12)
+    'video_left/00012.jpg'
+    """
     return f"{subject}/{frame:05d}.jpg"
 
 

@@ -68,6 +68,10 @@ def fill_gaps(values: Values, times: Times, policy: str) -> Values:
 
     Each column is filled from its own known values; one without any stays empty.
 
+    >>> values = np.array([[0.0], [np.nan], [1.0]], np.float32)
+    >>> fill_gaps(values, np.array([0.0, 1.0, 2.0]), "linear").tolist()
+    [[0.0], [0.5], [1.0]]
+
     Args:
         values: float [N, K], NaN for none.
         times: float64 [N], seconds, on any clock.

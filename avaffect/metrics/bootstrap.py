@@ -10,7 +10,7 @@ from avaffect.metrics.tallies import Tally, score
 
 RESAMPLES = 2000
 # Of fewer videos no interval and no p are given: draws of them with repetition are too much alike,
-# so that an interval of 95 % holds the score of new videos far less often than it says.
+# so that an interval of 95 % holds the score of new videos far less often than that.
 MIN_VIDEOS = 10
 CONFIDENCE = 0.95
 
