@@ -67,7 +67,7 @@ class FaceConfig:
         max_faces: at most this many faces are followed at a time, largest first.
         aligner: where the five points come from: ``mesh`` (Face Landmarker) or ``fan`` (the
             face-alignment package's 2DFAN-4).
-        crop_size: side of the aligned picture in pixels (Aff-Wild2: 112).
+        crop_size: side of a crop in pixels (Aff-Wild2: 112).
         subjects: ``main`` (one subject, or two as left and right), ``all`` (everyone).
     """
 
@@ -118,7 +118,7 @@ class AnalysisConfig:
     """Everything the streaming pass over a video depends on.
 
     Attributes:
-        encoders: names from ``faces.encoders.ENCODERS``, the nets run on each aligned face.
+        encoders: names from ``faces.encoders.ENCODERS``, the nets run on each crop.
         audio: None leaves the sound features out.
         voice: net that predicts expressions from the voice, such as
             ``sound.voice.DEFAULT_VOICE``; None leaves it out.

@@ -1,4 +1,4 @@
-"""Encoders: nets that turn an aligned face into a vector.
+"""Encoders: nets that turn a crop (an aligned face) into a vector.
 
 Two kinds share one interface: embeddings (``efficientnet-lite0``) and frame models
 (``starter-1-face``, ``fer`` and EmotiEffLib's), whose vector is a prediction: 8
@@ -241,7 +241,7 @@ def _emotiefflib(model: str, mean: Sequence[float], std: Sequence[float]) -> Bui
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-# The aligned face as it is. Enlarging it to ImageNet's 224 pixels costs three to four times as
+# The crop as it is. Enlarging it to ImageNet's 224 pixels costs three to four times as
 # much and gains nothing: a linear probe on FER2013 (1,029 test faces) gets .422 right at 112
 # pixels, .431 at 160 and .425 at 224, with a standard error of .015.
 _LITE0_CROP = AFFWILD2

@@ -57,8 +57,8 @@ class VideoInfo:
         pix_fmt: FFmpeg's name, e.g. ``"yuv420p10le"``.
         bit_depth: bits a colour component.
         interlaced: the first frame is made of two fields.
-        header_frames: number of frames, None if the header does not say.
-        fps: nominal frames a second, None if the header does not say.
+        header_frames: number of frames, None if the header has none.
+        fps: nominal frames a second, None if the header has none.
         first_time_s: container time of the first frame, seconds; all frame times count from it.
         regular: frames have no times of their own and are taken to be ``1 / fps`` apart.
     """
@@ -118,7 +118,7 @@ class MediaInfo:
         path: the file.
         bytes: its size.
         container: FFmpeg's name of the format, e.g. ``"matroska,webm"``.
-        duration_s: what the header claims in seconds, None if it does not say.
+        duration_s: what the header claims in seconds, None if it has none.
         start_s: the earliest time of any stream on the file's own clock, None if unknown.
         clock_restarts: timestamps of this kind of container may jump (MPEG streams).
         video: the video stream that is decoded.

@@ -56,7 +56,7 @@ class SoundInfo:
         errors: complaints of the decoder, at most 20.
         stream: which audio stream of the file this is, counted from 0.
         streams: how many it has.
-        channels: of this stream, as the header says.
+        channels: of this stream, by the header.
         mix: how the channels became one, see :class:`avaffect.media.channels.Mix`.
         cuts: long silences that are not in the file: from when, and how many seconds of it.
     """

@@ -41,7 +41,7 @@ class Track:
         index: among all streams of the file.
         ordinal: among its audio streams.
         streams: how many audio streams the file has.
-        channels: of this one, as the header says.
+        channels: of this one, by the header.
         varies: the number of channels may change in mid-stream.
     """
 

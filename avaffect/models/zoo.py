@@ -321,7 +321,7 @@ _MODELS = (
 
 ZOO: dict[str, ModelFile] = {model.name: model for model in _MODELS}
 
-# What `preprocess` and `predict` need unless told otherwise.
+# What `preprocess` and `predict` need by default.
 DEFAULT_MODELS = (
     "blazeface-full",
     "face-landmarker",

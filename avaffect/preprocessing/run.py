@@ -1,4 +1,4 @@
-"""``preprocess``: a video becomes aligned faces, a wav file and a feature store.
+"""``preprocess``: a video becomes crops, a wav file and a feature store.
 
 A file of nothing but sound becomes a wav file and a feature store, see
 ``preprocessing.sound_file``.
@@ -95,7 +95,7 @@ def preprocess(
     name: str | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Preprocessed:
-    """Write aligned faces, sound and features of a video; do only what is not there already.
+    """Write crops, sound and features of a video; do only what is not there already.
 
     A file of sound without a picture gets sound features on a clock of
     ``config.sound_rate`` rows a second.

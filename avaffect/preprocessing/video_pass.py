@@ -148,7 +148,7 @@ def analyse(
         nets: loaded for ``config``.
         folder: where the spool lies; kept when interrupted, to go on later.
         key: fingerprint of all that the records depend on; a spool of another key is started anew.
-        crops: a folder for aligned pictures, a subfolder a track; None writes none.
+        crops: a folder for crops, a subfolder a track; None writes none.
         on_event: progress in frames, and notices about damage.
 
     Raises:

@@ -135,7 +135,7 @@ class Voice(ArrayRecord):
     Attributes:
         speech: where somebody speaks.
         centres: float64 [W], the windows' centres in seconds.
-        opinions: float32 [W, 8], probabilities, NaN for windows with too little speech.
+        probabilities: float32 [W, 8], of each expression, NaN for windows with too little speech.
     """
 
     speech: Speech

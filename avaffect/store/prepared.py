@@ -72,7 +72,7 @@ class Prepared:
         return self.root / ".work"
 
     def crops(self, subject: str) -> Path:
-        """The aligned pictures of a subject."""
+        """The folder of a subject's crops."""
         return self.root / CROPS / subject
 
     def features(self, subject: str) -> Path:

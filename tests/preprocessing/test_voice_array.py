@@ -27,7 +27,7 @@ FRAMES = 40
 
 @pytest.fixture
 def config(voice_net):
-    """LIGHT with the opinion of a voice net."""
+    """LIGHT with the prediction of a voice net."""
     return replace(LIGHT, voice=voice_net())
 
 
@@ -88,7 +88,7 @@ def test_added_later_it_is_what_it_would_have_been_at_once(
     assert stamps(copy) == before
 
 
-def test_a_changed_net_makes_its_opinion_again_and_nothing_else(
+def test_a_changed_net_makes_its_prediction_again_and_nothing_else(
     copy, gap_clip, config, voice_net, no_nets
 ):
     preprocess(gap_clip, copy, config, nets=no_nets)
@@ -119,7 +119,7 @@ def test_two_people_are_listened_to_once(sample, ffmpeg, config, nets, tmp_path,
     assert np.isfinite(left).any()
 
 
-def test_a_silent_video_has_no_opinion(sample, config, nets, no_nets, tmp_path):
+def test_a_silent_video_has_no_prediction(sample, config, nets, no_nets, tmp_path):
     clip = sample("no_face.mp4")
     preprocess(clip, tmp_path, config, nets=nets)
     voice = arrays(tmp_path, "no_face")["voice"]
@@ -229,7 +229,7 @@ def test_a_sound_file(spoken, config, voice_net, tmp_path):
 
 
 class Listener:
-    """A predictor of the voice's opinion, and of Neutral where it has none."""
+    """A predictor of the voice's prediction, and of Neutral where it has none."""
 
     name = "listener"
     tasks = ("expr",)

@@ -1,4 +1,4 @@
-"""The array ``voice``: windows of sound given to a net, its opinions put on the frames' clock."""
+"""The array ``voice``: a net predicts for windows of sound, and frames get its values by time."""
 
 import math
 
@@ -21,7 +21,7 @@ SETTINGS = VoiceSettings(50, 3.0, 0.5, EXPRESSIONS, 1.0)
 
 
 class Tell:
-    """Stands for a net: its opinion is a few numbers of the window's first and last row."""
+    """Stands for a net: its prediction is a few numbers of the window's first and last row."""
 
     settings = SETTINGS
 
@@ -122,7 +122,7 @@ def test_windows_cover_the_sound_and_stay_within_it(seconds, hop, window):
 
 
 def predictions(*classes):
-    """Sure opinions of windows; None has none."""
+    """Sure predictions of windows; None has none."""
     out = np.zeros((len(classes), 8), np.float32)
     for row, label in zip(out, classes, strict=True):
         row[:] = np.nan if label is None else np.eye(8)[label]
@@ -133,7 +133,7 @@ def always(seconds):
     return Speech(np.ones(math.ceil(seconds / STEP_S), np.float32), round(seconds * RATE))
 
 
-def test_between_windows_opinions_are_interpolated_and_at_the_ends_they_hold():
+def test_between_windows_predictions_are_interpolated_and_at_the_ends_they_hold():
     voice = Voice(always(6), np.array([1.5, 2.0, 2.5]), predictions(4, 5, None))
     rows = voice.at(np.array([0.0, 1.5, 1.6, 2.0, 2.4, 2.5, 5.0]), (0.0, 6.0))
     expected = [[1, 0], [1, 0], [0.8, 0.2], [0, 1], [0, 1], [np.nan] * 2, [np.nan] * 2]
@@ -142,7 +142,7 @@ def test_between_windows_opinions_are_interpolated_and_at_the_ends_they_hold():
     assert rows.shape[1:] == VOICE.shape
 
 
-def test_an_opinion_holds_for_a_second_around_speech():
+def test_a_prediction_holds_for_a_second_around_speech():
     speech = Speech(np.zeros(300, np.float32), 300 * 512)
     speech.probability[100:120] = 0.95  # 3.2 to 3.84 s
     voice = Voice(speech, np.array([1.5, 8.0]), predictions(3, 3))
