@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from avaffect.challenge.editions import DEFAULT_EDITION, TRACKS
-from avaffect.challenge.known import WAYS, told_ways
+from avaffect.challenge.known import WAYS, ways_of
 from avaffect.challenge.places import files_in, mirrored
 from avaffect.config import fingerprint
 from avaffect.errors import UsageError, boundary
@@ -236,7 +236,7 @@ def _read(
         path = one.files[subject]
         inputs.append({"table": str(path), "sha256": file_sha256(path)})
         about = read_table(path)[1]
-        known_ways |= set(told_ways(about, subject))
+        known_ways |= set(ways_of(about, subject))
         # The result's times are those of the first table.
         known = {key: about[key] for key in ("video", "media", "clock") if key in about}
         video = video or {key: one for key, one in known.items() if one}

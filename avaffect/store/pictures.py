@@ -1,7 +1,7 @@
 """Aligned faces as an array of a clip, decoded from picture files when they are asked for.
 
 ``faces`` is uint8 [N, S, S, 3] RGB, zeros where there is no picture; its companion ``has_face``,
-bool [N], says where there is one. Pictures of other sizes are brought to S.
+bool [N], is true where there is one. Pictures of other sizes are brought to S.
 """
 
 from __future__ import annotations
