@@ -199,7 +199,7 @@ def read_any(path: Path) -> Table:
 
     Raises:
         InputNotFoundError: there is no such file.
-        FormatError: another suffix, a file that is not what its suffix says, or no row in it.
+        FormatError: another suffix, a file that does not fit its suffix, or no row in it.
     """
     with _reading(path):
         if not path.is_file():

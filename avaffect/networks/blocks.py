@@ -229,7 +229,7 @@ class TcnBlock(nn.Module):
 
 
 class UpDownBlock(nn.Module):
-    """Two dense layers with ReLU, wider and back again: F_ec of seed paper 003, equation 8.
+    """Two dense layers with ReLU, wider and back again: F_ec of Nguyen et al. (ABAW3), equation 8.
 
     Attributes:
         size: width of what it gives, that of the input.

@@ -175,9 +175,9 @@ def _from_checkpoint(place: Path, branch: str | None, device: torch.device) -> T
 
     checkpoint, network = load_checkpoint(place)
     nets = {
-        name: one.encoder
-        for name, one in checkpoint.recipe.roots.items()
-        if isinstance(one.encoder, Backbone)
+        name: root.encoder
+        for name, root in checkpoint.recipe.roots.items()
+        if isinstance(root.encoder, Backbone)
     }
     if not nets:
         raise CheckpointError(
@@ -263,16 +263,16 @@ def _embed(
     whole: Prepared, backbone: TrainedBackbone, name: str, on_event: EventCallback
 ) -> Embedded:
     stored = whole.subjects()
-    for one in stored:
-        if name in one.specs and name not in backbones_in(one.keys):
+    for subject in stored:
+        if name in subject.specs and name not in backbones_in(subject.keys):
             raise UsageError(
-                f"'{one.folder}' has an array '{name}' that no backbone made",
+                f"'{subject.folder}' has an array '{name}' that no backbone made",
                 "choose another one with name=...",
             )
     pictured = whole.pictured()
     _require_fit(backbone, stored[0], pictured[0])
     key = backbone_key(backbone.model, str(whole.record.crops))
-    todo = [at for at, one in enumerate(stored) if not one.has(name, key)]
+    todo = [at for at, subject in enumerate(stored) if not subject.has(name, key)]
     total, before = len(todo) * stored[0].frames, 0
     for at in todo:
         old = stored[at]
@@ -290,10 +290,10 @@ def _embed(
     return Embedded(
         whole,
         name,
-        tuple(one.name for one in stored),
+        tuple(subject.name for subject in stored),
         tuple(stored[at].name for at in todo),
         stored[0].frames,
-        max(int(one.present.sum()) for one in stored),
+        max(int(subject.present.sum()) for subject in stored),
     )
 
 

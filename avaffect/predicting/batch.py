@@ -212,7 +212,7 @@ class PredictBatch:
                     on_event=self._on_event,
                 )
         result = result.on(self._device)
-        subjects = tuple(one.subject for one in result.predictions)
+        subjects = tuple(prediction.subject for prediction in result.predictions)
         with self._outputs.writing():
             # Another process may have written other sources' meanwhile.
             self._owners |= self._outputs.owners(but=set(self._owners.values()))
@@ -274,6 +274,6 @@ class PredictBatch:
         if not self._opened:
             self._stack.enter_context(writer.open())
             self._opened = True
-        for one in subjects:
-            self._earlier.discard(one.prediction.subject)
-            writer.write(one)
+        for subject in subjects:
+            self._earlier.discard(subject.prediction.subject)
+            writer.write(subject)

@@ -101,12 +101,12 @@ class Result:
     @property
     def faces(self) -> tuple[int, ...]:
         """Of each subject the number of frames with a face."""
-        return tuple(int(one.present.sum()) for one in self.predictions)
+        return tuple(int(prediction.present.sum()) for prediction in self.predictions)
 
     @property
     def written(self) -> tuple[Prediction, ...]:
         """The predictions as the challenge's text files hold them: filled."""
-        return tuple(fill(one, self.missing) for one in self.predictions)
+        return tuple(fill(prediction, self.missing) for prediction in self.predictions)
 
     def __getitem__(self, subject: str) -> Prediction:
         """The prediction of the subject of this name."""
@@ -131,7 +131,7 @@ class Result:
     @property
     def subjects(self) -> tuple[str, ...]:
         """The subjects' names."""
-        return tuple(one.subject for one in self.predictions)
+        return tuple(prediction.subject for prediction in self.predictions)
 
     def on(self, device: str) -> Result:
         """The same, with a note of the device that it was made on: rounding differs."""
@@ -141,7 +141,10 @@ class Result:
         """All subjects as one DataFrame with a column ``subject``, see ``Prediction.to_frame``."""
         import pandas as pd
 
-        parts = [one.to_frame().assign(subject=one.subject) for one in self.predictions]
+        parts = [
+            prediction.to_frame().assign(subject=prediction.subject)
+            for prediction in self.predictions
+        ]
         return pd.concat(parts, ignore_index=True)
 
 
@@ -171,7 +174,7 @@ def predict(
     Args:
         source: a video or sound file, or a folder that ``preprocess`` wrote.
         task: ``va``, ``expr``, ``au``, several of them, or ``all``.
-        model: a built-in model, ``starter-1`` unless told otherwise.
+        model: a built-in model, ``starter-1`` by default.
         checkpoint: folder that ``train`` wrote, to predict with that model instead.
         missing: what `Result.written` and the challenge's files hold in frames without a value:
             ``linear``, ``nearest``, ``previous`` or ``invalid``.
@@ -301,8 +304,8 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
     if sound_only(stored):
         _require_listener(predictor, folder)
     first = stored[0].provenance
-    for one in stored:
-        backbones = backbones_in(one.keys)
+    for store in stored:
+        backbones = backbones_in(store.keys)
         predictor.require_settings({**first["configuration"], "backbones": backbones})
     subjects: Sequence[SubjectFeatures] = stored
     if PICTURES in predictor.needs:
@@ -382,9 +385,9 @@ def _result(
             raw = without_lone_voice(raw)
         # Once marked, a frame that was only heard counts as filled: its units are, in the text.
         valued = max(valued, raw.valued)
-        one = marked(apply(raw, smoothing), config.missing)
-        predictions.append(replace(one, start=start))
-    seen = max(int(one.present.sum()) for one in predictions)
+        prediction = marked(apply(raw, smoothing), config.missing)
+        predictions.append(replace(prediction, start=start))
+    seen = max(int(prediction.present.sum()) for prediction in predictions)
     about = {
         **about,
         "model": predictor.name,
@@ -392,7 +395,8 @@ def _result(
         "missing": config.missing,
         "clock": config.clock,
         "known": {
-            one.subject: ways(one.subject, getattr(predictor, "clips", {})) for one in predictions
+            prediction.subject: ways(prediction.subject, getattr(predictor, "clips", {}))
+            for prediction in predictions
         },
         "notes": list(predictor.notes),
     }

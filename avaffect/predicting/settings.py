@@ -103,7 +103,7 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
 
     if is_ensemble(Path(place)):
         joined = Joined.load(Path(place))
-        for models in joined.voters.values():
+        for models in joined.members.values():
             # Those of other folds read the same.
             config = with_checkpoint(config, Path(place) / next(iter(models)))
         return replace(config, checkpoint=str(place), weights=joined.fingerprint, postprocess=None)

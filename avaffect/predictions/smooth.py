@@ -159,7 +159,7 @@ def parse_smoothing(text: str, auto: str = "off") -> Smoothing | TaskSmoothing:
         return _parse_one(chosen)
     tasks: dict[str, Smoothing] = {}
     for part in chosen.split(","):
-        task, equals, rest = (one.strip() for one in part.partition("="))
+        task, equals, rest = (word.strip() for word in part.partition("="))
         if not equals or task in tasks:
             raise UsageError(
                 f"'{text}' does not say once of each task how it is smoothed",

@@ -98,7 +98,7 @@ def require_arrays(
 
 
 def prediction_of(subject: SubjectFeatures, model: str, **values: Any) -> Prediction:
-    """What ``model`` says of ``subject``: ``values`` on the subject's own frames.
+    """The prediction of ``model`` for ``subject``: ``values`` on the subject's own frames.
 
     Units of a part of the face that cannot be seen are missing, whatever the model.
     """

@@ -1,4 +1,4 @@
-"""What recipes say of encoders: nets on aligned faces (``networks.frame_encoders``)."""
+"""Settings of encoders in a recipe: nets on crops (``networks.frame_encoders``)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Backbone:
     Attributes:
         net: a key of ``networks.backbones.BACKBONES``.
         pretrained: whether training starts from ImageNet's weights; without them at hand it starts
-            at random, and says so.
+            at random, with a notice.
         frozen: stages that are not trained, by name; their batch statistics stay too.
         size: pixels that faces are brought to.
         checkpointing: whether activations are computed again in the backward pass, which saves
@@ -38,7 +38,7 @@ class Backbone:
 @dataclass(frozen=True, config=STRICT)
 class PhaseDifference:
     """How each frame's face moves: differences of local phase between neighbouring frames, and a
-    small convolutional net on them (seed paper 002, after MIMAMO-Net, Deng et al. 2020).
+    small convolutional net on them (Xie et al., ABAW2, after MIMAMO-Net, Deng et al. 2020).
 
     Attributes:
         size: pixels that grey faces are brought to.

@@ -68,7 +68,7 @@ def label_weights(task: str, config: Loss, labels: Iterable[Labels], width: int)
         )
     if not regression and config.lds != "none":
         fitting = " or ".join(
-            f"'{name}'" for name, one in TASKS.items() if isinstance(one, Values)
+            f"'{name}'" for name, kind in TASKS.items() if isinstance(kind, Values)
         )
         raise UsageError(
             f"label distribution smoothing is for {fitting}, not '{task}'",

@@ -61,7 +61,7 @@ class History:
 
     Args:
         out: the run's folder.
-        recipe: says when to stop.
+        recipe: when to stop.
         tensorboard: write TensorBoard's event files too.
 
     Attributes:

@@ -187,7 +187,7 @@ def test_two_stages(settings, data, here):
     assert summary["joined"] == result.joined == {
         name: value for name, value in top.metrics.items() if name != "score"
     }  # fmt: skip
-    assert list(result.voters) == list(summary["members"]) == ["one-0", "one-1"]
+    assert list(result.members) == list(summary["members"]) == ["one-0", "one-1"]
     assert summary["average"] == result.average
     each = [one["validation"]["va"] for one in summary["members"].values()]
     assert summary["mean_of_members"]["va"] == pytest.approx(np.mean(each))
@@ -221,8 +221,8 @@ def test_a_weighted_average(settings, data, here):
     np.testing.assert_allclose(said, (one + 3 * two) / 4, atol=1e-6)
     assert result.joined["va CCC valence"] == pytest.approx(ccc(said, told), abs=1e-6)
     assert result.joined == result.average
-    assert result.voters["two"]["va CCC valence"] == pytest.approx(ccc(two, told), abs=1e-6)
-    assert result.mean["va"] == pytest.approx(np.mean([v["va"] for v in result.voters.values()]))
+    assert result.members["two"]["va CCC valence"] == pytest.approx(ccc(two, told), abs=1e-6)
+    assert result.mean["va"] == pytest.approx(np.mean([v["va"] for v in result.members.values()]))
     assert Joined.load(out).weights == (1, 3)
     files = names(out / "validation/VA_Estimation_Challenge")
     assert files == ["clip10.txt", "clip8.txt", "clip9.txt"]
@@ -424,7 +424,7 @@ def test_processes_of_their_own(settings, data):
     assert "device: CPU" in log
     done = [one for one in events if isinstance(one, Progress) and one.stage == "models"]
     assert [(one.done, one.finished) for one in done] == [(1, False), (2, True)]
-    assert set(result.voters) == {"one"}
+    assert set(result.members) == {"one"}
     assert (data / "out/joined.json").is_file()
 
 

@@ -82,7 +82,7 @@ class Labels:
 
 
 def label(actions: Floats, pitch: Floats, energy: Floats) -> Labels:
-    """The labels of N frames, as :data:`LABELS` says.
+    """The labels of N frames, as :data:`LABELS` sets them.
 
     Args:
         actions: float [N, 6] in 0..1, columns as :data:`ACTIONS`.
