@@ -95,7 +95,7 @@ def ensemble(out: str, **options: Any) -> None:
     """
     from avaffect.cli.report import Reporter
     from avaffect.ensemble.run import EnsembleConfig, run_ensemble
-    from avaffect.recipes.ensemble import load_ensemble
+    from avaffect.recipes.ensemble_recipe import load_ensemble
 
     recipe = load_ensemble(
         options["recipe"],

@@ -136,7 +136,7 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
 
 def _config(options: dict[str, Any]) -> RunConfig:
     from avaffect.predicting.settings import parse_tasks
-    from avaffect.recipes.ensemble import ensemble_names
+    from avaffect.recipes.ensemble_recipe import ensemble_names
     from avaffect.training.run import run_config
 
     if options["recipe"] in ensemble_names():

@@ -49,7 +49,7 @@ from avaffect.networks.network import planned_shapes
 from avaffect.predictors.ensemble import join_values, require_rules
 from avaffect.predictors.joined import SETTINGS, Joined, Rule
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.recipes.ensemble import Average, EnsembleRecipe, Stack
+from avaffect.recipes.ensemble_recipe import Average, EnsembleRecipe, Stack
 from avaffect.training.facts import data_facts
 from avaffect.training.run import FOLDS, DataConfig, RunConfig, is_run, load_dataset
 from avaffect.training.setup import targets_of

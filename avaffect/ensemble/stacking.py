@@ -27,7 +27,7 @@ from avaffect.files.table import write_table
 from avaffect.predictors.joined import Values
 from avaffect.predictors.stacking import StackFeatures, stacked_names, stacked_values
 from avaffect.progress import EventCallback, ignore_events
-from avaffect.recipes.ensemble import MEMBER_PREDICTIONS
+from avaffect.recipes.ensemble_recipe import MEMBER_PREDICTIONS
 from avaffect.recipes.recipe import Recipe
 from avaffect.training.loop import Trained, train
 
@@ -55,7 +55,7 @@ def train_stack(
     validation clip it is the mean of the member's models.
 
     Args:
-        recipe: of the network; it reads :data:`~avaffect.recipes.ensemble.MEMBER_PREDICTIONS`.
+        recipe: of the network; it reads ``ensemble_recipe.MEMBER_PREDICTIONS``.
         dataset: where the clips come from.
         targets: by task of the members, the names of what they predict.
         predictions: by member.

@@ -25,7 +25,7 @@ from avaffect.files.tensors import Array, ArraySpec
 from avaffect.models.zoo import find_model
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.sound.mfcc import SOUND
-from avaffect.store.pictures import FACES, HAS_FACE, WithPictures, side_of
+from avaffect.store.pictures import FACE_PICTURES, HAS_FACE, WithPictures, side_of
 from avaffect.store.prepared import Prepared
 from avaffect.store.provenance import backbone_key, backbones_in
 from avaffect.store.subject import StoredSubject
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from avaffect.networks.frame_encoders import FrameEncoder
 
 # Arrays that are made, or read, under their own names.
-_RESERVED = ("face_pose", *SOUND, FACES, HAS_FACE, *ENCODERS)
+_RESERVED = ("face_pose", *SOUND, FACE_PICTURES, HAS_FACE, *ENCODERS)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}", re.ASCII)
 # Of pictures in memory at a time: some 400 of 112 pixels.
 _BYTES = 1 << 24
@@ -327,9 +327,9 @@ def _embedded(
     total: int,
     on_event: EventCallback,
 ) -> Iterator[dict[str, Array]]:
-    rows = max(1, _BYTES // math.prod(subject.specs[FACES].shape))
+    rows = max(1, _BYTES // math.prod(subject.specs[FACE_PICTURES].shape))
     for start in range(0, subject.frames, rows):
         stop = min(start + rows, subject.frames)
         seen = subject.array(HAS_FACE, start, stop)
-        yield {name: backbone(subject.array(FACES, start, stop), seen)}
+        yield {name: backbone(subject.array(FACE_PICTURES, start, stop), seen)}
         on_event(Progress("embed", before + stop, total))

@@ -51,7 +51,7 @@ class FrameEncoder(nn.Module):
         return torch.cat([self.net(part) for part in pictures.split(step)])
 
 
-ENCODERS: dict[str, Callable[[Any], nn.Module]] = {
+FRAME_ENCODERS: dict[str, Callable[[Any], nn.Module]] = {
     "backbone": lambda config: FrameEncoder(BackboneEncoder(config)),
     "phase": PhaseEncoder,
 }
@@ -59,4 +59,4 @@ ENCODERS: dict[str, Callable[[Any], nn.Module]] = {
 
 def build_encoder(config: Encoder) -> nn.Module:
     """The encoder that ``config`` describes, with random weights."""
-    return ENCODERS[config.kind](config)
+    return FRAME_ENCODERS[config.kind](config)

@@ -24,7 +24,7 @@ from avaffect.predictors.build import build_predictor
 from avaffect.preprocessing.run import NetsLoader
 from avaffect.preprocessing.sound_file import voice_keys
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.recipes.encoders import FACES as PICTURES
+from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.store.keys import keys
 from avaffect.store.prepared import Prepared, is_preprocessed, sound_only, source_name
 
@@ -157,7 +157,7 @@ class PredictBatch:
         opened: Source | Prepared
         if is_preprocessed(source):
             opened = Prepared(source)
-            pictures = PICTURES in self.predictor.needs
+            pictures = FACE_PICTURES in self.predictor.needs
             made_with, video = opened.made_with(pictures), opened.video
             no_picture = sound_only(opened.subjects())
         else:

@@ -45,7 +45,7 @@ from avaffect.preprocessing.sound import SoundReader, make_wav, sound_arrays
 from avaffect.preprocessing.sound_file import preprocess_voice
 from avaffect.preprocessing.video_pass import Analysis, analyse
 from avaffect.progress import EventCallback, ignore_events
-from avaffect.recipes.encoders import FACES as PICTURES
+from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.sound.mfcc import SOUND
 from avaffect.store.keys import all_models, keys, model_hashes, pass_key
 from avaffect.store.pictures import HAS_FACE
@@ -255,7 +255,7 @@ def predict_video(
     analysis_config = config.analysis
     _require_made(predictor)
     predictor.require_settings(analysis_config.to_dict())
-    if PICTURES in predictor.needs:
+    if FACE_PICTURES in predictor.needs:
         folder = store or Prepared(work / "preprocessed")
         preprocess_source(video, folder.root, analysis_config, nets, name, on_event)
         result = predict_folder(folder.root, config, predictor)
@@ -308,7 +308,7 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
         backbones = backbones_in(store.keys)
         predictor.require_settings({**first["configuration"], "backbones": backbones})
     subjects: Sequence[SubjectFeatures] = stored
-    if PICTURES in predictor.needs:
+    if FACE_PICTURES in predictor.needs:
         subjects = prepared.pictured()
     about = {key: first[key] for key in ("video", "models", "versions")}
     about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}
@@ -360,7 +360,7 @@ def _require_made(predictor: Predictor) -> None:
     """Raise UsageError if ``predictor`` reads what a trained backbone made of the faces."""
     from avaffect.faces.encoders import ENCODERS
 
-    made = ("face_pose", *SOUND, PICTURES, HAS_FACE, *ENCODERS)
+    made = ("face_pose", *SOUND, FACE_PICTURES, HAS_FACE, *ENCODERS)
     if own := [name for name in predictor.needs if name not in made]:
         raise UsageError(
             f"'{predictor.name}' reads '{own[0]}', which is not made from a video in one go",

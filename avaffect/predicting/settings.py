@@ -14,7 +14,7 @@ from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import reading
 from avaffect.models.zoo import require_commercial
 from avaffect.predictors.build import facts_of
-from avaffect.recipes.encoders import FACES as PICTURES
+from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.sound.mfcc import SOUND
 from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.keys import all_models
@@ -116,7 +116,7 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
             f"'{place}' does not predict {', '.join(config.tasks)}",
             f"it predicts {', '.join(knows)}",
         )
-    made = (*ENCODERS, "face_pose", *SOUND, PICTURES, *trained_backbones(checkpoint.features))
+    made = (*ENCODERS, "face_pose", *SOUND, FACE_PICTURES, *trained_backbones(checkpoint.features))
     if own := [name for name in checkpoint.recipe.features if name not in made]:
         raise CheckpointError(
             f"'{place}' was trained on features of your own ('{own[0]}'), which cannot be made "

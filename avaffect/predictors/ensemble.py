@@ -30,7 +30,7 @@ from avaffect.predictors.interface import prediction_of
 from avaffect.predictors.joined import Joined, Rule, Values
 from avaffect.predictors.stacking import StackFeatures, stacked_values
 from avaffect.predictors.trained import Trained
-from avaffect.recipes.ensemble import Vote
+from avaffect.recipes.ensemble_recipe import Vote
 from avaffect.store.subject import SubjectFeatures
 from avaffect.tasks.kinds import Units
 from avaffect.tasks.registry import EXPR, TASKS
@@ -46,7 +46,7 @@ def join_values(
 
     Args:
         members: by task, float32 [N, K] of each member.
-        rule: see ``recipes.ensemble``.
+        rule: see ``recipes.ensemble_recipe``.
         weights: of the members in averages.
         targets: by task, the names of the K targets.
 

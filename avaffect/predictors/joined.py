@@ -16,7 +16,7 @@ from avaffect.errors import CheckpointError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.names import JOINED
 from avaffect.files.outside import read_json, reading
-from avaffect.recipes.ensemble import Average, Vote
+from avaffect.recipes.ensemble_recipe import Average, Vote
 
 SETTINGS = "ensemble.json"
 

@@ -15,7 +15,7 @@ from avaffect.predictions.voting import average
 from avaffect.predictors.joined import (
     Values,
 )
-from avaffect.recipes.ensemble import MEMBER_PREDICTIONS
+from avaffect.recipes.ensemble_recipe import MEMBER_PREDICTIONS
 from avaffect.tasks.registry import TASKS
 
 

@@ -65,5 +65,5 @@ class PhaseDifference:
 
 
 Encoder = Annotated[Backbone | PhaseDifference, Field(discriminator="kind")]
-FACES = "faces"
+FACE_PICTURES = "faces"
 """The array of aligned faces, uint8 [N, S, S, 3] RGB, which ``store.pictures`` reads."""

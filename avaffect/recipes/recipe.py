@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from avaffect.checked import STRICT
 from avaffect.recipes.blocks import Block, Tcn
-from avaffect.recipes.encoders import FACES, Encoder
+from avaffect.recipes.encoders import FACE_PICTURES, Encoder
 from avaffect.recipes.training import Loss, Train, Window
 from avaffect.recipes.values import (
     Activation,
@@ -61,10 +61,10 @@ class Branch:
     def _check(self) -> Branch:
         if self.input is not None and (self.features or self.encoder):
             raise ValueError("a branch with an input has neither features nor an encoder")
-        if self.encoder is not None and self.features != (FACES,):
-            raise ValueError(f"an encoder reads features: [{FACES}]")
-        if self.encoder is None and FACES in self.features:
-            raise ValueError(f"'{FACES}' are pictures, which want an encoder")
+        if self.encoder is not None and self.features != (FACE_PICTURES,):
+            raise ValueError(f"an encoder reads features: [{FACE_PICTURES}]")
+        if self.encoder is None and FACE_PICTURES in self.features:
+            raise ValueError(f"'{FACE_PICTURES}' are pictures, which want an encoder")
         if self.input is None and not self.features:
             raise ValueError("a branch reads features or has an input")
         kinds = [layer.kind for layer in self.layers]

@@ -15,7 +15,7 @@ from avaffect.datasets.clip import Clip, FeatureSource
 from avaffect.errors import FeatureError, UsageError
 from avaffect.files.tensors import Array
 from avaffect.moments import Moments
-from avaffect.recipes.encoders import FACES
+from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.recipes.recipe import Branch, Recipe
 from avaffect.tasks.registry import TASKS
 from avaffect.windows.batch import Batch
@@ -23,7 +23,7 @@ from avaffect.windows.cut import Windows, cut
 
 _CHUNK = 4096
 # The bool array that marks where an array of numbers without NaN is meaningful.
-COMPANIONS = {"audio": "has_sound", FACES: "has_face"}
+COMPANIONS = {"audio": "has_sound", FACE_PICTURES: "has_face"}
 _HINTS = {"opinions": "they are what the ensemble abaw3-va makes on its way"}
 
 
@@ -89,8 +89,8 @@ class BranchReader:
     def _read(self, start: int, stop: int) -> tuple[Array, NDArray[np.bool_]]:
         stop = min(stop, self.frames)
         if self.dtype == np.uint8:
-            pictures = self._features.array(FACES, start, stop)
-            return pictures, self._features.array(COMPANIONS[FACES], start, stop)
+            pictures = self._features.array(FACE_PICTURES, start, stop)
+            return pictures, self._features.array(COMPANIONS[FACE_PICTURES], start, stop)
         parts, seen = [], np.ones(stop - start, bool)
         for name in self._names:
             part = self._features.array(name, start, stop).reshape(stop - start, -1)

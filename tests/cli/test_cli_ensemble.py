@@ -9,7 +9,7 @@ import pytest
 from avaffect.cli.ensemble import DEFAULT_ENSEMBLE
 from avaffect.ensemble import run as module
 from avaffect.networks.checkpoint import load_checkpoint
-from avaffect.recipes.ensemble import ensemble_names
+from avaffect.recipes.ensemble_recipe import ensemble_names
 from avaffect.training import run as training
 from avaffect.training.history import History
 from avaffect.training.run import read_run

@@ -36,7 +36,7 @@ from avaffect.networks.checkpoint import load_checkpoint, read_checkpoint
 from avaffect.predicting.settings import with_checkpoint
 from avaffect.predictors.joined import Joined
 from avaffect.progress import Notice, Progress
-from avaffect.recipes.ensemble import load_ensemble
+from avaffect.recipes.ensemble_recipe import load_ensemble
 from avaffect.training import run as training
 from avaffect.training.history import History
 from avaffect.training.run import DataConfig, load_dataset, read_run

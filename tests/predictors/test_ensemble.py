@@ -23,7 +23,7 @@ from avaffect.predictors.ensemble import Ensemble, join_values, mean_values
 from avaffect.predictors.joined import Joined, is_ensemble
 from avaffect.predictors.stacking import StackFeatures, stacked_names, stacked_values
 from avaffect.predictors.trained import Trained
-from avaffect.recipes.ensemble import Average, Vote
+from avaffect.recipes.ensemble_recipe import Average, Vote
 from avaffect.recipes.library import parse_recipe
 from avaffect.store.spool import Spool
 from avaffect.store.subject import SpooledSubject

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError
-from avaffect.recipes.ensemble import (
+from avaffect.recipes.ensemble_recipe import (
     Average,
     Stack,
     Vote,
