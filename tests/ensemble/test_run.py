@@ -231,7 +231,7 @@ def test_a_weighted_average(settings, data, here):
 def test_without_a_split_some_groups_are_held_out_from_all(settings, data, here):
     events = []
     run_ensemble(settings(split=False), data / "out", device="cpu", on_event=events.append)
-    assert any("held out" in one.text for one in events if isinstance(one, Notice))
+    assert any("held out" in event.text for event in events if isinstance(event, Notice))
     validated = {path.stem for path in (data / "out/validation/tables").iterdir()}
     assert validated
     for path in (data / "out/members").glob("*/fold-*"):
@@ -422,7 +422,7 @@ def test_processes_of_their_own(settings, data):
     assert sorted(trained) == [("one/fold-0", 1), ("one/fold-1", 1)]
     log = (data / "out/members/one/fold-0/train.log").read_text()
     assert "device: CPU" in log
-    done = [one for one in events if isinstance(one, Progress) and one.stage == "models"]
+    done = [event for event in events if isinstance(event, Progress) and event.stage == "models"]
     assert [(one.done, one.finished) for one in done] == [(1, False), (2, True)]
     assert set(result.members) == {"one"}
     assert (data / "out/joined.json").is_file()

@@ -29,8 +29,8 @@ FACELESS = slice(14, 24)
 
 
 def assert_same(first, second):
-    assert [one.subject for one in first.predictions] == [
-        one.subject for one in second.predictions
+    assert [prediction.subject for prediction in first.predictions] == [
+        prediction.subject for prediction in second.predictions
     ]
     for one, other in zip(first.predictions, second.predictions, strict=True):
         for name in ("times", "present", "filled", "heard", "confidence", "va", "va_interval",

@@ -75,8 +75,8 @@ def test_the_papers_votes():
     for name in ("abaw5-expr-vote", "abaw5-expr-threshold-vote"):
         faces = load_ensemble(name)
         assert faces.join.priority == (2, 3, 5, 1)
-        nets = [one.recipe.branches["face"].encoder.net for one in faces.members]
-        assert nets == [one.name for one in faces.members]
+        nets = [member.recipe.branches["face"].encoder.net for member in faces.members]
+        assert nets == [member.name for member in faces.members]
         assert len(set(nets)) == 5
         threshold = faces.members[0].recipe.tasks["expr"].other_threshold
         assert (threshold is not None) == ("threshold" in name)
@@ -85,7 +85,7 @@ def test_the_papers_votes():
 def test_a_users_file(user):
     found = load_ensemble(user(PAIR))
     assert (found.name, found.tasks, found.folds, found.repeats) == ("mine", ("va",), None, 1)
-    assert [one.recipe.train.lr for one in found.members] == [1e-3, 0.5]
+    assert [member.recipe.train.lr for member in found.members] == [1e-3, 0.5]
     assert found.weights == (1, 1)
 
 

@@ -106,7 +106,7 @@ def test_without_a_split_whole_groups_are_held_out(settings, data):
     assert not people[0] & people[1]
     assert len(people[1]) == 1
     assert len(clips["train"]) + len(clips["val"]) == CLIPS
-    notes = [one.text for one in events if isinstance(one, Notice)]
+    notes = [event.text for event in events if isinstance(event, Notice)]
     assert any("2 of 10 clips are held out, whole groups of them" in text for text in notes)
     assert (data / "run/folds.json").is_file()
     again = run(config, data / "again", device="cpu")
@@ -130,8 +130,8 @@ def test_folds(folds, count, settings, data):
     held = [part.checkpoint.data["clips"]["val"] for part in result.parts]
     assert sorted(name for some in held for name in some) == [f"clip{i}" for i in range(CLIPS)]
     for part in result.parts:
-        people = [{int(name[4:]) % 5 for name in one}
-                  for one in part.checkpoint.data["clips"].values()]  # fmt: skip
+        people = [{int(name[4:]) % 5 for name in value}
+                  for value in part.checkpoint.data["clips"].values()]  # fmt: skip
         assert not people[0] & people[1]
     if folds == "given":
         assert {int(name[4:]) % 5 % 3 for name in held[1]} == {1}
@@ -139,7 +139,7 @@ def test_folds(folds, count, settings, data):
     scores = [part.checkpoint.metrics["score"] for part in result.parts]
     assert summary["mean"]["score"] == pytest.approx(mean(scores)) == result.scores["score"]
     assert summary["sd"]["score"] == pytest.approx(stdev(scores)) == result.spread["score"]
-    assert [one["score"] for one in summary["folds"].values()] == scores
+    assert [value["score"] for value in summary["folds"].values()] == scores
     told, said = [], []
     for path in sorted((data / "run").glob("fold-*/validation/tables/*.parquet")):
         table, _ = read_table(path)
