@@ -7,7 +7,7 @@ import sys
 import click
 import pytest
 
-from avaffect.cli import main as module
+from avaffect.cli import commands
 from avaffect.cli.commands import COMMANDS
 from avaffect.errors import UsageError
 
@@ -99,7 +99,7 @@ def failing(monkeypatch, error):
         raise error
 
     monkeypatch.setitem(COMMANDS, "fail", "tests.fail:fail")
-    monkeypatch.setattr(module, "import_module", lambda name: type("Module", (), {"fail": fail}))
+    monkeypatch.setattr(commands, "import_module", lambda name: type("Module", (), {"fail": fail}))
 
 
 @pytest.mark.parametrize(

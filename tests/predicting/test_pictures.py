@@ -105,7 +105,7 @@ def test_a_picture_that_is_gone_is_a_frame_without_a_face(looking, copy):
     assert np.isnan(va[2])
     assert np.isfinite(va).sum() == 29
     shutil.rmtree(copy / "cropped_aligned/gap")
-    with pytest.raises(FeatureError, match=r"lacks pictures.*preprocess VIDEO -o .*copy"):
+    with pytest.raises(FeatureError, match=r"lacks pictures.*preprocess the video again"):
         predict(copy, "va", config=config, device="cpu")
 
 

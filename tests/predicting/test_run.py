@@ -330,7 +330,7 @@ def test_a_folder_of_an_earlier_version_may_not_know_the_zero(late_clip, nets, t
 
 
 def test_a_clock_that_does_not_exist():
-    with pytest.raises(ValueError, match="frame or media"):
+    with pytest.raises(ValueError, match="'frame' or 'media'"):
         PredictConfig(clock="wall")
 
 

@@ -193,7 +193,7 @@ def test_several_processes_do_not_share_one_gpu(monkeypatch):
     pretend_gpus(monkeypatch)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with (
-        pytest.raises(UsageError, match="cuda:1 names one GPU for 2 processes"),
+        pytest.raises(UsageError, match='"cuda:1" names one GPU for 2 processes'),
         processes("cuda:1"),
     ):
         pass

@@ -75,7 +75,9 @@ def test_a_form_that_is_added_is_written_recorded_and_replaced(tmp_path: Path) -
 def test_each_form_of_files_of_its_own_has_a_key_of_its_own(tmp_path: Path) -> None:
     from avaffect.config import PredictConfig
 
-    keys = {form: Outputs(tmp_path, form=form).key("x", PredictConfig()) for form in WRITERS}
+    keys = {
+        form: Outputs(tmp_path, form=form).key("x", "model", PredictConfig()) for form in WRITERS
+    }
     # Files for all subjects are made of the tables, whichever they are.
     assert keys["single"] == keys["mtl"]
     assert len(set(keys.values())) == len(WRITERS) - 1
