@@ -46,7 +46,7 @@ class TransformerBlock(nn.Module):
 class EncoderDecoderBlock(nn.Module):
     """A whole transformer: the encoder reads the block's input, the decoder the target.
 
-    Both see the seen frames only. (The authors' code (ABAW1, ABAW3) has its padding mask the wrong
+    Both see the seen frames only. (The code of Nguyen et al. (ABAW3) has its padding mask the wrong
     way round, so that self-attention there sees the first frame and padding; not copied.)
 
     Args:
