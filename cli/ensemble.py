@@ -133,7 +133,7 @@ def _close(reporter: Reporter, kind: str, result: EnsembleResult, out: str) -> N
 
     rows = [*result.members.items(), ("mean of these scores", result.mean)]
     if kind != "average":
-        rows.append(("average of opinions", result.average))
+        rows.append(("average of predictions", result.average))
     rows.append((f"joined by {kind}", result.joined))
     # Those of single units and classes are in summary.json.
     shown = [name for name in result.joined if " F1 " not in name]

@@ -1,4 +1,4 @@
-"""What the commands print: progress, notices, and a closing table."""
+"""The output of the commands: progress, notices, and a closing table."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Reporter:
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one input.
+    """The outcome of one input.
 
     Attributes:
         source: its name.

@@ -131,7 +131,7 @@ def far_off(rows: int, frames: int) -> bool:
 
 
 def targets_of(edition: Edition, tasks: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """What the labels of each task mean, see `Dataset`."""
+    """The targets of each task, see `Dataset`."""
     return {task: edition.targets(task) for task in tasks}
 
 

@@ -90,7 +90,7 @@ class RowCheck:
 
 @dataclass(frozen=True)
 class Report:
-    """What there is, and what is wrong with it.
+    """The contents of a data set, and its faults.
 
     Attributes:
         root: the data set.
@@ -188,7 +188,7 @@ class _WrongLines:
 
 
 class _Survey:
-    """What is gathered while looking at a data set; the fields are those of `Report`."""
+    """The findings while looking at a data set; the fields are those of `Report`."""
 
     def __init__(self, root: Path, edition: str, on_event: EventCallback) -> None:
         self.reasons: list[str] = []
@@ -428,7 +428,7 @@ class _Survey:
 def _values(
     labels: NDArray[Any], task: str, targets: Iterable[str]
 ) -> dict[str, dict[str, float | None]]:
-    """What is known of each target, see `Part`; ``labels`` are coded as in a `Clip`."""
+    """The figures of each target, see `Part`; ``labels`` are coded as in a `Clip`."""
     found: dict[str, dict[str, float | None]] = {}
     for at, target in enumerate(targets):
         flat = TASKS[task].flat

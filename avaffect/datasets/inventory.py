@@ -1,4 +1,4 @@
-"""What lies beside the annotations of a data set: videos, aligned pictures, features.
+"""The files beside the annotations of a data set: videos, crops, features.
 
 Each function looks at one of them, gives the frames that it found, what it counted, and tells
 ``warn`` what should be looked at.

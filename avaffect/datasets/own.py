@@ -294,7 +294,7 @@ class _Opener:
 
 
 def _clip_name(text: str, known: Collection[str]) -> str:
-    """What a path or name in a table calls a clip; a name may hold a dot."""
+    """The clip's name in a path or name of a table; a name may hold a dot."""
     last = re.split(r"[/\\]", text)[-1]
     return last if last in known else last.rpartition(".")[0] or last
 

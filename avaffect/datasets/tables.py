@@ -246,7 +246,7 @@ def _lines(file: TextIO) -> Iterator[str]:
 
 
 def _delimiter(header: str) -> str:
-    """What parts the columns: of comma, semicolon and tab the most frequent."""
+    """The separator of the columns: of comma, semicolon and tab the most frequent."""
     return max(",;\t", key=header.count)
 
 

@@ -64,7 +64,7 @@ class Model:
 
     @property
     def command(self) -> list[str]:
-        """What trains it, or goes on with it, but for the device."""
+        """The command that trains it or goes on with it, without the device."""
         fold = [] if self.fold is None else ["--fold", str(self.fold)]
         # -P: a folder called avaffect where the user stands is not this package.
         train = [sys.executable, "-P", "-m", "avaffect.cli.watched", "train", "--resume"]

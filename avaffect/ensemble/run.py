@@ -86,7 +86,7 @@ class EnsembleConfig:
 
 @dataclass(frozen=True)
 class EnsembleResult:
-    """What an ensemble has come to, all on the same validation clips.
+    """The scores of an ensemble, all on the same validation clips.
 
     Attributes:
         folder: to predict with.

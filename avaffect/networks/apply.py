@@ -86,7 +86,7 @@ def apply_network(
 
 
 class _Gathered:
-    """What is known of a clip of so many frames while its windows come in."""
+    """The predictions for a clip of so many frames while its windows come in."""
 
     def __init__(self, frames: int) -> None:
         self._frames = frames
@@ -109,7 +109,7 @@ class _Gathered:
             merger.add(start, some[row])
 
     def result(self, clip: int) -> ClipPrediction:
-        """What it comes to."""
+        """The whole clip's prediction."""
         anything = np.any(list(self._seen.values()), axis=0)
         merged = {task: merger.result() for task, merger in self._mergers.items()}
         for values in merged.values():
@@ -118,6 +118,6 @@ class _Gathered:
 
 
 def probabilities(task: str, output: torch.Tensor) -> torch.Tensor:
-    """What a network gives ([..., K]) as values (``va``) or probabilities."""
+    """A network's output ([..., K]) as values (``va``) or probabilities."""
     values: torch.Tensor = TASKS[task].activate(output)
     return values

@@ -75,7 +75,7 @@ class MaskedBatchNorm(nn.BatchNorm1d):
 
 
 class After(nn.Module):
-    """What follows a layer: activation, dropout, norm."""
+    """The modules behind a layer: activation, dropout, norm."""
 
     def __init__(self, size: int, activation: str, dropout: float, norm: str) -> None:
         super().__init__()

@@ -156,7 +156,7 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
 
 @boundary()
 def read_checkpoint(place: Path | str) -> Checkpoint:
-    """What is known of the network in a folder; its weights are not looked at.
+    """Read the facts of the network in a folder, without its weights.
 
     Bounds: `outside.read_json`, and those of a recipe (``recipes.library.load_recipe``).
 

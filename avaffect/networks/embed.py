@@ -1,4 +1,4 @@
-"""``features``: what a trained backbone makes of the aligned faces, into the feature store."""
+"""``features``: a trained backbone's features of the crops, into the feature store."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class TrainedBackbone:
 
     @property
     def model(self) -> str:
-        """What tells it from every other one."""
+        """What distinguishes it from every other backbone."""
         return f"{self.net}:{self.branch}:{self.weights}"
 
     def __call__(self, pictures: Array, seen: Array) -> Array:
@@ -101,7 +101,7 @@ class TrainedBackbone:
 
 @dataclass(frozen=True)
 class Embedded:
-    """What became of a preprocessed folder.
+    """The outcome of a preprocessed folder.
 
     Attributes:
         folder: which.
@@ -233,7 +233,7 @@ def embed(
     *,
     on_event: EventCallback = ignore_events,
 ) -> Embedded:
-    """Write what a backbone makes of each aligned face into the feature store.
+    """Write a backbone's features of each crop into the feature store.
 
     The array is float16 [N, size], NaN in frames without a face. A subject whose array this
     backbone made of the same pictures is left as it is; another backbone's is replaced. Memory
@@ -306,7 +306,7 @@ def _require_fit(backbone: TrainedBackbone, stored: StoredSubject, pictured: Wit
     side = side_of(pictured)
     if backbone.side is not None and side != backbone.side:
         raise FeatureError(
-            f"the aligned faces of '{stored.name}' have {side} pixels, '{backbone.net}' was "
+            f"the crops of '{stored.name}' have {side} pixels, '{backbone.net}' was "
             f"trained on {backbone.side}",
             f"preprocess again with crop_size={backbone.side}",
         )

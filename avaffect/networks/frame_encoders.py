@@ -1,4 +1,4 @@
-"""Encoders: from the aligned faces of a window to features of its frames.
+"""Encoders: from the crops of a window to features of its frames.
 
 An encoder takes pictures, uint8 or float [B, T, S, S, 3] RGB in 0..255, and bool [B, T], where
 there is a face; it gives float [B, T, size], zeros elsewhere.

@@ -110,7 +110,7 @@ class BranchNetwork(nn.Module):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NetworkOutputs(ArrayRecord):
-    """What a network gives in training.
+    """The outputs of a network in training.
 
     Attributes:
         main: by task, float32 [B, T, K]: values of ``va``, else logits.
@@ -125,7 +125,7 @@ class NetworkOutputs(ArrayRecord):
 
 
 class AffectNetwork(nn.Module):
-    """What a :class:`Recipe` describes.
+    """The network that a :class:`Recipe` describes.
 
     Args:
         recipe: the recipe.
@@ -244,7 +244,7 @@ class AffectNetwork(nn.Module):
         return self.final(self.outputs(features, seen, exists))
 
     def final(self, outputs: NetworkOutputs) -> dict[str, Tensor]:
-        """What :meth:`forward` gives, of what training has losses for."""
+        """The output of :meth:`forward`, from that which training has losses for."""
         main = dict(outputs.main)
         if outputs.polarity is not None:
             main[VA.name] = decided(main[VA.name], outputs.polarity)

@@ -31,7 +31,7 @@ from avaffect.store.prepared import Prepared, is_preprocessed, sound_only, sourc
 
 @dataclass(frozen=True)
 class Predicted:
-    """What became of a source.
+    """The outcome of a source.
 
     Attributes:
         frames: rows of every file.

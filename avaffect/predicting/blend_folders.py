@@ -36,7 +36,7 @@ RECORD = "blend.json"
 
 @dataclass(frozen=True)
 class Blended:
-    """What was blended.
+    """The result of blending.
 
     Attributes:
         subjects: who is in the output folder, sorted.

@@ -1,4 +1,4 @@
-"""What ``predict`` leaves behind: files of the chosen form, a parquet a subject, a record a video.
+"""The output of ``predict``: files of the chosen form, a parquet a subject, a record a video.
 
 The record names the files; what no record names is not touched, see ``files.ours``. A source
 whose name has folders, as ``P01/session1``, has its files there, see ``challenge.places``.
@@ -110,7 +110,7 @@ class Outputs:
         return fingerprint([OUTPUT_VERSION, made_with, model, settings, self.edition, own])
 
     def record(self, name: str) -> dict[str, Any]:
-        """What is known of the files of the source ``name``; empty if nothing is.
+        """The record of the source ``name``; empty if there is none.
 
         Bounds: as `outside.read_json`.
 
@@ -179,7 +179,7 @@ class Outputs:
             remove_abandoned(folder)
 
     def ours(self) -> set[str]:
-        """What avaffect wrote here or is about to, relative to the folder."""
+        """The files that avaffect wrote here or is about to, relative to the folder."""
         found: set[str] = set()
         for name in self.sources():
             found |= _named(self.record(name))
@@ -315,7 +315,7 @@ class Outputs:
         return [*self._tables.files(place), *self.writer.files(place)]
 
     def _ours_of(self, name: str, subjects: Iterable[str], sha256: str) -> set[str]:
-        """What is ours of a source: its record names it, or a table itself does."""
+        """Our files of a source: its record names them, or a table itself does."""
         found = _named(self.record(name)) | read_claims(self._claims_path(name))
         for subject in subjects:
             # A table tells its own story, which stands for a record that was lost.

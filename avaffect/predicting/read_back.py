@@ -200,7 +200,7 @@ class Labels:
 def _label_files(
     root: Path, task: str, edition: Edition
 ) -> Mapping[str, Callable[[], FrameLabels]]:
-    """What reads each subject's labels of a task, [N, 12] for units."""
+    """Readers of each subject's labels of a task, [N, 12] for units."""
     place = root / edition.folder(task)
     files = annotations_in(place)
     if files:

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """What was predicted for one video.
+    """The predictions for one video.
 
     Attributes:
         source: the video or folder.

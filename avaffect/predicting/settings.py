@@ -1,4 +1,4 @@
-"""What a user asks for, as settings: tasks, features, licences, a trained model."""
+"""The user's choices as settings: tasks, features, licences, a trained model."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
 
 
 def _crop_size(checkpoint: Checkpoint) -> int | None:
-    """Pixels of the aligned faces that it was trained beside, or on; None if nothing tells.
+    """Pixels of the crops that it was trained beside, or on; None if nothing tells.
 
     Raises:
         CheckpointError: it is no size that faces can have.
@@ -159,7 +159,7 @@ def _crop_size(checkpoint: Checkpoint) -> int | None:
         return None if side is None else FaceConfig(crop_size=side).crop_size
     except (TypeError, ValueError) as error:
         raise CheckpointError(
-            f"'{checkpoint.recipe.name}' was trained on aligned faces of {side} pixels, which "
+            f"'{checkpoint.recipe.name}' was trained on crops of {side} pixels, which "
             "are not made",
             "train again on what `avaffect preprocess` writes",
         ) from error

@@ -68,7 +68,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What was chosen.
+    """The result of tuning.
 
     Attributes:
         postprocess: the settings, without a network's hash.

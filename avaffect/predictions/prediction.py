@@ -211,7 +211,7 @@ class Prediction(ArrayRecord):
         return self.values.get(AU.name)
 
     def labels(self, task: str, targets: Sequence[str] | None = None) -> NDArray[Any]:
-        """What the values come to, see `tasks.task.Task.decide`.
+        """The decisions that the values lead to, see `tasks.task.Task.decide`.
 
         Args:
             task: one of ``tasks``.

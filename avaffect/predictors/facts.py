@@ -1,4 +1,4 @@
-"""What is known of a predictor before anything of it is loaded: no network is built for it."""
+"""Facts of a predictor, known before it is loaded: no network is built for them."""
 
 from __future__ import annotations
 

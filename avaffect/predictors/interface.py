@@ -77,7 +77,7 @@ def require_arrays(
     missing = [name for name in required if name not in subject.names]
     if FACE_PICTURES in missing:
         raise FeatureError(
-            f"'{subject.name}' has no pictures of aligned faces, which {predictor.name} looks at",
+            f"'{subject.name}' has no crops, which {predictor.name} looks at",
             "predict on the video, or on a folder that `avaffect preprocess` wrote",
         )
     if own := [name for name in missing if name not in (*_MADE, *ENCODERS)]:

@@ -1,4 +1,4 @@
-"""What the network of a stack reads: the predictions of its members, as features."""
+"""The input of a stack's network: the members' predictions, as features."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from avaffect.tasks.registry import TASKS
 
 
 def stacked_values(members: Sequence[Values]) -> NDArray[np.float32]:
-    """What the network of a stack reads of each frame.
+    """The input of a stack's network, frame by frame.
 
     Args:
         members: predictions of M members, over the same tasks with T targets in all.

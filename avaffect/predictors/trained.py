@@ -195,7 +195,7 @@ def _clips(checkpoint: Checkpoint, after: Postprocess) -> dict[str, tuple[str, .
 
 
 def notes(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """What a reader of a checkpoint's predictions must know."""
+    """Notes for whoever reads a checkpoint's predictions."""
     clips = checkpoint.data.get("clips", {})
     count = len(clips.get("train", ()))
     found = [

@@ -13,7 +13,7 @@ from avaffect.recipes.values import Count, Fraction, Layers, Sizes
 
 @dataclass(frozen=True, config=STRICT)
 class Backbone:
-    """A convolutional net on each frame's aligned face.
+    """A convolutional net on each frame's crop.
 
     Attributes:
         net: a key of ``networks.backbones.BACKBONES``.
@@ -66,4 +66,4 @@ class PhaseDifference:
 
 Encoder = Annotated[Backbone | PhaseDifference, Field(discriminator="kind")]
 FACE_PICTURES = "faces"
-"""The array of aligned faces, uint8 [N, S, S, 3] RGB, which ``store.pictures`` reads."""
+"""The array of crops, uint8 [N, S, S, 3] RGB, which ``store.pictures`` reads."""

@@ -146,7 +146,7 @@ class EnsembleRecipe:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What the members predict."""
+        """The tasks that the members predict."""
         return self.members[0].recipe.task_names
 
     @property

@@ -33,7 +33,7 @@ MOST_LAYERS = 512
 
 @dataclass(frozen=True, config=STRICT)
 class Branch:
-    """What becomes of the features of one modality, or of another branch, before fusion.
+    """The way of one modality's (or another branch's) features to the fusion.
 
     Attributes:
         modality: ``audio`` or ``video``, what ``modalities`` chooses by; of a branch that goes
@@ -117,7 +117,7 @@ class Fusion:
 
 @dataclass(frozen=True, config=STRICT)
 class Head:
-    """What each task has on top of the fusion: these layers, then one dense layer.
+    """The head of each task on top of the fusion: these layers, then one dense layer.
 
     Attributes:
         units: sizes of dense layers, may be empty.

@@ -33,7 +33,7 @@ _LDS_LIMITS = (0.05, 10.0)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LabelWeights(ArrayRecord):
-    """What a task's loss weights its cells by; None weights alike.
+    """The weights in a task's loss; None weights alike.
 
     Attributes:
         classes: float32 [C], of each expression, mean 1 over those that occur.

@@ -26,7 +26,7 @@ _POLARITY = f"{VA.name}_polarity"
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """The exported files and facts.
 
     Attributes:
         path: the file.

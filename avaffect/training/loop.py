@@ -46,7 +46,7 @@ _SAVE_EVERY_S = 600.0
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run has come to.
+    """The result of a run.
 
     Attributes:
         folder: of the checkpoint to predict with.

@@ -194,7 +194,7 @@ def load_dataset(
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run has come to.
+    """The result of a run.
 
     Attributes:
         parts: one :class:`~avaffect.training.loop.Trained` a fold; one in all without folds.

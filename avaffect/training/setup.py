@@ -1,4 +1,4 @@
-"""What is made once, before a run's first step."""
+"""The parts of a run that are made once, before its first step."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ class Setup:
         )
 
     def checkpoint(self, metrics: Mapping[str, float], epoch: int) -> Checkpoint:
-        """What is known of the network now."""
+        """The checkpoint of the network as it is now."""
         return Checkpoint(
             recipe=self.recipe,
             targets=self.targets,

@@ -1,4 +1,4 @@
-"""What resuming needs beside the checkpoint."""
+"""The state that resuming needs beside the checkpoint."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_from_tables_to_a_table(run, data):
     head, *rows = done.out.splitlines()
     assert head.split() == ["model", "va", "va", "CCC", "valence", "va", "CCC", "arousal"]
     assert [row.split("  ")[0] for row in rows] == [
-        "one-0", "one-1", "mean of these scores", "average of opinions", "joined by stack"
+        "one-0", "one-1", "mean of these scores", "average of predictions", "joined by stack"
     ]  # fmt: skip
     summary = json.loads((data / "out/summary.json").read_text())
     assert rows[-1].split()[-3:] == [f"{value:.4f}" for value in summary["joined"].values()]

@@ -67,7 +67,7 @@ synthetic.json lists the videos, with what is odd about each.
 
 @dataclass(frozen=True)
 class Synthetic:
-    """What was made.
+    """The result: the data set that was made.
 
     Attributes:
         folder: where.
@@ -142,7 +142,7 @@ def _clear_unfinished(out: Path) -> None:
 
 
 def _files(takes: tuple[Take, ...]) -> set[str]:
-    """What is written, relative to the folder."""
+    """The names of the files and folders, relative to the folder."""
     found = {"README.txt", "synthetic.json"}
     for take in takes:
         found.add(f"videos/{take.film.name}.mp4")

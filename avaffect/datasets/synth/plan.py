@@ -118,7 +118,7 @@ class Take:
 
 
 def plan(*, videos: int, seconds: float, seed: int) -> tuple[Take, ...]:
-    """What `synthesise` makes, before anything is drawn.
+    """The plan of `synthesise`, before anything is drawn.
 
     Raises:
         UsageError: a number out of range.

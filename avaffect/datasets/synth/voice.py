@@ -61,7 +61,7 @@ class SynthVoice:
 
 @dataclass(frozen=True, eq=False)
 class Speech:
-    """What a voice does, :data:`CONTROL_RATE` times a second.
+    """The state of a voice, :data:`CONTROL_RATE` times a second.
 
     Attributes:
         pitch: float64 [K], -1 (low and dull) to 1 (high and bright).
@@ -78,7 +78,7 @@ class Speech:
             raise UsageError("pitch, energy and speaking differ in length")
 
     def at(self, times: Floats) -> tuple[Floats, Floats]:
-        """What is to be heard at some times (seconds).
+        """Pitch and energy at some times (seconds).
 
         Returns:
             float64 [N], the pitch, -1..1 (0 in a pause), and float64 [N], the energy, 0..1 (0 in

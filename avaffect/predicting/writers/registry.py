@@ -19,7 +19,7 @@ Build = Callable[[Path, str, tuple[str, ...]], "Writer"]
 
 @dataclass(frozen=True)
 class WriterEntry:
-    """What the registry knows of a form.
+    """An entry of the registry: a form of output.
 
     Attributes:
         about: what is written, in a few words for the help.
