@@ -139,8 +139,8 @@ def says(folder, clip):
     """What the model in ``folder`` says of a clip."""
     checkpoint, network = load_checkpoint(folder)
     reader = whole_clips([clip], checkpoint.recipe, {})
-    (opinion,) = apply_network(network, reader, torch.device("cpu"))
-    return opinion.values["va"]
+    (predicted,) = apply_network(network, reader, torch.device("cpu"))
+    return predicted.values["va"]
 
 
 def test_two_stages(settings, data, here):
@@ -201,12 +201,12 @@ def test_two_stages(settings, data, here):
 
 def written(out, column):
     """The values and the labels of a column in the tables of the validation clips."""
-    said, told = [], []
+    predicted, true = [], []
     for path in sorted((out / "validation/tables").iterdir()):
         table, _ = read_table(path)
-        said.append(table[column])
-        told.append(table[f"label_{column}"])
-    return np.concatenate(said), np.concatenate(told)
+        predicted.append(table[column])
+        true.append(table[f"label_{column}"])
+    return np.concatenate(predicted), np.concatenate(true)
 
 
 def test_a_weighted_average(settings, data, here):
@@ -217,11 +217,11 @@ def test_a_weighted_average(settings, data, here):
     assert "best" in names(out / "members/one")
     assert read_run(out / "members/two").recipe.train.lr == 0.1
     one, two = (written(out / "members" / name, "valence")[0] for name in ("one", "two"))
-    said, told = written(out, "valence")
-    np.testing.assert_allclose(said, (one + 3 * two) / 4, atol=1e-6)
-    assert result.joined["va CCC valence"] == pytest.approx(ccc(said, told), abs=1e-6)
+    predicted, true = written(out, "valence")
+    np.testing.assert_allclose(predicted, (one + 3 * two) / 4, atol=1e-6)
+    assert result.joined["va CCC valence"] == pytest.approx(ccc(predicted, true), abs=1e-6)
     assert result.joined == result.average
-    assert result.members["two"]["va CCC valence"] == pytest.approx(ccc(two, told), abs=1e-6)
+    assert result.members["two"]["va CCC valence"] == pytest.approx(ccc(two, true), abs=1e-6)
     assert result.mean["va"] == pytest.approx(np.mean([v["va"] for v in result.members.values()]))
     assert Joined.load(out).weights == (1, 3)
     files = names(out / "validation/VA_Estimation_Challenge")
@@ -270,7 +270,7 @@ def test_only_what_is_missing_is_done_again(settings, data, here):
     }
 
 
-def test_stage_two_begins_anew_with_other_opinions(settings, data, here):
+def test_stage_two_begins_anew_with_other_predictions(settings, data, here):
     out = data / "out"
     run_ensemble(settings(), out, device="cpu")
     key = (out / "stage2/opinions.json").read_text()

@@ -73,7 +73,7 @@ def test_it_is_the_literal_average(fusion, pool, setting):
     predictions = list(apply_network(network, reader, CPU, batch_size=3))
     assert [predicted.clip for predicted in predictions] == [0, 1, 2]
     assert not network.training
-    said = {}
+    windows = {}
     for i in range(len(reader)):
         batch = reader[[i]]
         with torch.no_grad():
@@ -83,8 +83,8 @@ def test_it_is_the_literal_average(fusion, pool, setting):
             for task, row in out.items():
                 kinds = {"va": lambda x: x, "expr": lambda x: x.softmax(0)}
                 value = kinds.get(task, torch.sigmoid)(row[0, t])
-                said.setdefault((task, *frame), []).append(value.numpy())
-    assert max(len(rows) for rows in said.values()) == 3
+                windows.setdefault((task, *frame), []).append(value.numpy())
+    assert max(len(rows) for rows in windows.values()) == 3
     for predicted in predictions:
         clip = CLIPS[predicted.clip]
         seen = {n: ~np.isnan(a).all(axis=1) for n, a in clip.features.arrays.items()}
@@ -98,7 +98,7 @@ def test_it_is_the_literal_average(fusion, pool, setting):
             assert values.dtype == np.float32
             for t in range(clip.frames):
                 if anything[t]:
-                    expected = np.mean(said[task, predicted.clip, t], axis=0)
+                    expected = np.mean(windows[task, predicted.clip, t], axis=0)
                     np.testing.assert_allclose(values[t], expected, rtol=1e-4, atol=1e-6)
                 else:
                     assert np.isnan(values[t]).all()

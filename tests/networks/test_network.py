@@ -235,13 +235,15 @@ def test_late_fusion_is_the_mean_of_those_that_see(pool, small_network, small_wi
     kinds = {"va": lambda x: x, "expr": lambda x: x.softmax(-1), "au": lambda x: x.sigmoid()}
     counts = set()
     for task, kind in kinds.items():
-        said = [
+        predicted = [
             kind(head(network.branches[name](features[name], exists, seen[name]), seen[name]))
             for name, head in zip(WIDTHS, network.heads[task], strict=True)
         ]
         for b in range(4):
             for t in range(9):
-                mine = [x[b, t] for x, name in zip(said, WIDTHS, strict=True) if seen[name][b, t]]
+                mine = [
+                    x[b, t] for x, name in zip(predicted, WIDTHS, strict=True) if seen[name][b, t]
+                ]
                 counts.add(len(mine))
                 if mine:
                     found = kind(out[task][b, t])
@@ -380,7 +382,7 @@ def test_every_recipe_is_a_network(name):
 
 
 def test_half_precision_gives_whole_numbers(small_network, small_windows, half_precision):
-    """Under autocast the opinions are float32, close to those without."""
+    """Under autocast the predictions are float32, close to those without."""
     bf16 = half_precision("bf16")
     for block, fusion, pool in KINDS[::5]:
         network = warmed(small_network(block, fusion, pool), small_windows).eval()

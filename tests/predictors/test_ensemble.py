@@ -1,4 +1,4 @@
-"""Joining opinions, and an ensemble's folder as a predictor."""
+"""Joining predictions, and an ensemble's folder as a predictor."""
 
 import json
 from dataclasses import replace
@@ -59,7 +59,7 @@ def certain(classes, width=8):
 
 @pytest.mark.parametrize("width", [7, 8])
 def test_the_meta_classifier_decides(width):
-    # Frame 0: 2 goes before 5; frame 1: the majority; frame 2: a single opinion; frame 3: none.
+    # Frame 0: 2 goes before 5; frame 1: the majority; frame 2: a single prediction; frame 3: none.
     predicted = [[5, 4, -1, -1], [2, 4, 6, -1], [5, 0, -1, -1]]
     members = [{"expr": certain(one, width)} for one in predicted]
     joined = join_values(members, Vote(), (1, 1, 1), {"expr": EXPRESSIONS[:width]})["expr"]
@@ -201,7 +201,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def opinions(folder, subject):
+def member_predictions(folder, subject):
     return {
         member: [Trained(folder / path).predict(subject, TARGETS) for path in models]
         for member, models in Joined.load(folder).members.items()
@@ -211,7 +211,7 @@ def opinions(folder, subject):
 def test_a_prediction_is_what_its_models_say(folder, subject):
     out = Ensemble(folder).predict(subject, ("va", "expr", "au"))
     assert (out.subject, out.model, out.tasks) == ("clip", "both", ("va", "expr", "au"))
-    each = opinions(folder, subject)
+    each = member_predictions(folder, subject)
     for task in TARGETS:
         a, b = (np.mean([getattr(one, task) for one in each[name]], axis=0) for name in "ab")
         np.testing.assert_allclose(getattr(out, task), (a + 3 * b) / 4, atol=1e-6)
@@ -223,14 +223,14 @@ def test_a_prediction_is_what_its_models_say(folder, subject):
 def test_a_vote(folder, subject):
     replace(Joined.load(folder), rule=Vote(at_least=2)).save(folder)
     out = Ensemble(folder).predict(subject, ("expr", "au"))
-    each = opinions(folder, subject)
+    each = member_predictions(folder, subject)
     both = [np.mean([one.au for one in each[name]], axis=0) >= 0.5 for name in "ab"]
     np.testing.assert_array_equal(out.au[SEEN], np.logical_and(*both)[SEEN])
     assert set(np.unique(out.expr[SEEN])) == {0, 1}
 
 
 def test_a_stack(folder, subject):
-    each = opinions(folder, subject)
+    each = member_predictions(folder, subject)
     width = 2 * (2 + 8 + 12)
     sha = save(folder / "stage2/best", 9, "opinions", width, ("va",))
     replace(Joined.load(folder), stack={"stage2/best": sha}).save(folder)

@@ -93,7 +93,7 @@ def test_clips_without_a_tasks_labels_do_not_count_in_it(made):
     assert scores["au"] != whole["au"]
 
 
-def test_whole_clips_are_scored_by_their_mean_opinion():
+def test_whole_clips_are_scored_by_their_mean_prediction():
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [np.nan, np.nan]], np.float32)
     predicted = ClipPrediction(0, {"expr": probabilities}, {})
     # Frame by frame class 1 has more votes; the mean is for class 0? (.467, .533): no, for 1.

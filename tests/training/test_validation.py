@@ -73,7 +73,7 @@ def made(tmp_path):
         network = checkpoint.build()
         with torch.no_grad():
             for head in network.heads.values():
-                head[0].out.weight.mul_(6)  # opinions that differ from frame to frame
+                head[0].out.weight.mul_(6)  # predictions that differ from frame to frame
         save_checkpoint(tmp_path / "c", checkpoint, network)
         dataset = Dataset(tuple(clips), targets, per_clip)
         trained = Trained(tmp_path / "c", checkpoint, (), False)
@@ -146,9 +146,9 @@ def test_seven_classes_for_the_editions_that_have_them(made, tmp_path):
     scores = made(clips, targets, "abaw1")
     folder = edition_named("abaw1").folders["expr"]
     rows = read_annotations(tmp_path / "run/validation" / folder / "a.txt", "expr", "abaw1")
-    told, seen = clips[0].labels["expr"], np.arange(25) != 4
-    use = seen & (told >= 0)
-    assert np.mean(rows[use] == told[use]) == pytest.approx(scores["expr accuracy"])
+    true, seen = clips[0].labels["expr"], np.arange(25) != 4
+    use = seen & (true >= 0)
+    assert np.mean(rows[use] == true[use]) == pytest.approx(scores["expr accuracy"])
     assert (rows >= 0).all()
 
 
