@@ -35,8 +35,7 @@ from avaffect.files.ours import (
 )
 from avaffect.files.outside import reading
 from avaffect.media.sound import SoundInfo
-from avaffect.store.pictures import FACES as PICTURES
-from avaffect.store.pictures import WithPictures
+from avaffect.store.pictures import FACE_PICTURES, WithPictures
 from avaffect.store.record import Record
 from avaffect.store.subject import FACES, StoredSubject, SubjectFeatures
 
@@ -258,7 +257,7 @@ class Prepared:
         for subject in self.subjects():
             found = WithPictures(subject, self.crops(subject.name))
             nobody = not subject.present.any()
-            if PICTURES not in found.specs or (self.record.crops is None and not nobody):
+            if FACE_PICTURES not in found.specs or (self.record.crops is None and not nobody):
                 raise FeatureError(
                     f"'{self.root}' lacks pictures of the aligned faces",
                     "preprocess the video again, into the same folder",
