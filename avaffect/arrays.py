@@ -51,18 +51,24 @@ def _is_array(value: Any) -> bool:
     return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
-def _same(one: Any, other: Any) -> bool:
-    if _is_array(one) or _is_array(other):
-        if type(one) is not type(other) or one.shape != other.shape or one.dtype != other.dtype:
+def _same(first: Any, second: Any) -> bool:
+    if _is_array(first) or _is_array(second):
+        if (
+            type(first) is not type(second)
+            or first.shape != second.shape
+            or first.dtype != second.dtype
+        ):
             return False
-        return bool(((one == other) | ((one != one) & (other != other))).all())
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        if type(one) is not type(other) or len(one) != len(other):
+        return bool(((first == second) | ((first != first) & (second != second))).all())
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        return first.keys() == second.keys() and all(
+            _same(first[key], second[key]) for key in first
+        )
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        if type(first) is not type(second) or len(first) != len(second):
             return False
-        return all(map(_same, one, other))
-    return bool(one == other) or (one != one and other != other)
+        return all(map(_same, first, second))
+    return bool(first == second) or (first != first and second != second)
 
 
 def _text(value: Any) -> str:
@@ -70,7 +76,7 @@ def _text(value: Any) -> str:
         size = ", ".join(map(str, value.shape))
         return f"{str(value.dtype).removeprefix('torch.')}[{size}]"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key!r}: {_text(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{key!r}: {_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple) and any(map(_is_array, value)):
         return f"{len(value)} arrays"
     text = repr(value)
@@ -86,7 +92,11 @@ def require_shape(name: str, array: NDArray[np.generic], shape: tuple[int | None
 
 
 def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
-    """float64 [N, K], rows that sum to one, of logits [N, K] divided by ``temperature``."""
+    """float64 [N, K], rows that sum to one, of logits [N, K] divided by ``temperature``.
+
+    >>> softmax(np.array([[0.0, 0.0]])).tolist()
+    [[0.5, 0.5]]
+    """
     scaled = np.asarray(logits, np.float64) / temperature
     odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return odds / odds.sum(axis=1, keepdims=True)

@@ -22,7 +22,7 @@ _LONGEST = 60
 def checked(kind: type[T]) -> type[T]:
     """A pydantic dataclass that raises a `UsageError` of one line where a value does not fit."""
     make = kind.__init__
-    names = [one.name for one in fields(kind) if one.init]  # type: ignore[arg-type]
+    names = [each.name for each in fields(kind) if each.init]  # type: ignore[arg-type]
 
     @wraps(make)
     def checking(self: T, *args: Any, **values: Any) -> None:
@@ -43,7 +43,7 @@ def fault(error: ValidationError) -> str:
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == _UNKNOWN:
         return f"there is no setting '{place}'"
-    # What a validator of ours says stands alone.
+    # The message of a validator of ours stands alone.
     if first["type"] == "value_error":
         reason = str(first["msg"]).removeprefix("Value error, ")
         return f"{place}: {reason}" if place else reason

@@ -41,9 +41,9 @@ class MediaConfig:
             that is not mute.
         channel: the only channel of the sound that is heard, counted from 0; None mixes them.
         fps: frames a second of a stream that has no times of its own, such as a bare .h264; None
-            takes what the stream says, else 25. Files with times keep theirs.
+            takes the stream's own, else 25. Files with times keep theirs.
         rotate: degrees clockwise (0, 90, 180, 270) by which the stored picture is turned, in
-            place of what the file says; None obeys the file.
+            place of the file's own; None obeys the file.
     """
 
     video_stream: int | None = None
@@ -67,7 +67,7 @@ class FaceConfig:
         max_faces: at most this many faces are followed at a time, largest first.
         aligner: where the five points come from: ``mesh`` (Face Landmarker) or ``fan`` (the
             face-alignment package's 2DFAN-4).
-        crop_size: side of the aligned picture in pixels (Aff-Wild2: 112).
+        crop_size: side of a crop in pixels (Aff-Wild2: 112).
         subjects: ``main`` (one subject, or two as left and right), ``all`` (everyone).
     """
 
@@ -85,7 +85,7 @@ class FaceConfig:
 @checked
 @dataclass(frozen=True, config=STRICT)
 class AudioConfig:
-    """The sound features of seed paper 004 (section I-B.1).
+    """The sound features of ABAW1 (Rasipuram et al., section I-B.1).
 
     One window a video frame, centred on the frame's time, twice the frame step long (50 %
     overlap). From each: MFCC and mel-spectrogram coefficients.
@@ -118,9 +118,9 @@ class AnalysisConfig:
     """Everything the streaming pass over a video depends on.
 
     Attributes:
-        encoders: names from ``faces.encoders.ENCODERS``, the nets run on each aligned face.
+        encoders: names from ``faces.encoders.ENCODERS``, the nets run on each crop.
         audio: None leaves the sound features out.
-        voice: net whose opinion of the voice is wanted, such as
+        voice: net that predicts expressions from the voice, such as
             ``sound.voice.DEFAULT_VOICE``; None leaves it out.
         sound_rate: rows a second for a file that holds sound and no picture; elsewhere the
             picture's frames are the clock.
@@ -148,7 +148,7 @@ class PredictConfig:
         checkpoint: folder of a trained model, None for a built-in one.
         weights: the checkpoint's SHA-256, which ``predicting.run.with_checkpoint`` fills in.
         postprocess: that of its ``postprocess.json``, likewise; None without one.
-        frame_model: the net whose opinion on single frames the model uses, a name from
+        frame_model: the net whose prediction for single frames the model uses, a name from
             ``faces.encoders.FRAME_MODELS``; ``auto`` takes the model's own, whatever lies in
             the cache.
         tasks: of ``va``, ``expr``, ``au``, or what ``tasks.registry`` has besides.

@@ -38,7 +38,7 @@ from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-# What torch, OpenCV and ONNX Runtime say, which have no error of their own for it.
+# The messages of torch, OpenCV and ONNX Runtime, which have no error of their own for it.
 _MEMORY_WORDS = ("can't allocate memory", "insufficient memory", "bad_alloc", "bad allocation",
                  "failed to allocate", "cannot allocate memory", "out of memory",
                  "can't start new thread", "failed to map segment")  # fmt: skip
@@ -180,12 +180,12 @@ def explained(
     path: Path | str | None = None,
     kind: type[AvaffectError] = AvaffectError,
 ) -> AvaffectError | None:
-    """What the system refused, as one of ours; None if ``error`` says nothing of the system.
+    """What the system refused, as one of ours; None if ``error`` does not come from the system.
 
     Args:
         error: what was raised.
         path: of the file that was read; None for the one that ``error`` names.
-        kind: what a file that cannot be read is to be told by.
+        kind: the class of error for a file that cannot be read.
     """
     if isinstance(error, MemoryError) or _speaks_of_memory(error):
         what = "" if path is None else f" for '{path}'"

@@ -24,9 +24,9 @@ def raise_on_signals() -> None:
 
     SIGHUP stays ignored where it is, as ``nohup`` wants it.
     """
-    for one in SIGNALS:
-        if signal.getsignal(one) is not signal.SIG_IGN:
-            signal.signal(one, _raise)
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _raise)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
@@ -51,15 +51,15 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         self._before: dict[signal.Signals, Any] = {}
         if threading.current_thread() is threading.main_thread():
-            for one in SIGNALS:
-                if one != signal.SIGINT and signal.getsignal(one) is signal.SIG_IGN:
+            for number in SIGNALS:
+                if number != signal.SIGINT and signal.getsignal(number) is signal.SIG_IGN:
                     continue
-                self._before[one] = signal.signal(one, self._note)
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *error: object) -> None:
-        for one, handler in self._before.items():
-            signal.signal(one, handler)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         global _last

@@ -1,7 +1,7 @@
-"""What the library tells its caller while it works.
+"""How the library reports to its caller while it works.
 
 The library never prints. Long functions take ``on_event``, a callback that gets a
-:class:`Progress` now and then and a :class:`Notice` when there is something to tell.
+:class:`Progress` now and then and a :class:`Notice` when there is something to report.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ def tested(folder: Path, data: DataConfig) -> tuple[np.ndarray, np.ndarray, int]
     clips = load_dataset(data, ["expr"]).of("test")
     reader = whole_clips(clips, checkpoint.recipe, {})
     said = np.full(len(clips), -1)
-    for opinion in apply_network(network, reader, torch.device("cpu")):
-        said[opinion.clip] = opinion.values["expr"][0].argmax()
+    for predicted in apply_network(network, reader, torch.device("cpu")):
+        said[predicted.clip] = predicted.values["expr"][0].argmax()
     true = np.array([clip.labels["expr"][0] for clip in clips])
     return said, true, len(checkpoint.targets["expr"])
 

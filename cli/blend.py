@@ -34,15 +34,15 @@ EXPRESSION_RULES = ("average", "vote")
     type=NameChoice(EXPRESSION_RULES, "way to blend expressions"),
     default="average",
     show_default=True,
-    help="average: of the probabilities; vote: a class in {1,2,3,5} that any model says, 2 before "
-    "3, 5 and 1, else what most say.",
+    help="average: of the probabilities; vote: a class in {1,2,3,5} that any model predicts, 2 "
+    "before 3, 5 and 1, else the most frequent.",
 )
 @click.option(
     "--units",
     default="average",
     show_default=True,
     metavar="average|vote:K",
-    help="average: of the probabilities; vote:K: present where at least K models say so.",
+    help="average: of the probabilities; vote:K: present where at least K models predict it.",
 )
 @click.option(
     "--other-below",

@@ -173,7 +173,7 @@ def _label(part: Part) -> str:
 
 
 def _value(part: Part, target: str) -> str:
-    """What is known of a target: a count and its share, or mean, spread and range."""
+    """The figures of a target: a count and its share, or mean, spread and range."""
     of = {name: value for name, value in part.values[target].items() if value is not None}
     if len(of) < len(part.values[target]):
         return "-"

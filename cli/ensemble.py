@@ -81,7 +81,7 @@ def ensemble(out: str, **options: Any) -> None:
 
     Each member is an ordinary run of `avaffect train` in a process of its own, in OUT/members.
     Folds are made of the training clips; the whole is scored on the validation split, or on
-    groups that are held out. What a network on top learns from are opinions of models on clips
+    groups that are held out. What a network on top learns from are predictions of models for clips
     that they never saw. Ctrl-C saves everything; the same command again goes on.
 
     OUT is then a model: avaffect predict VIDEO --checkpoint OUT
@@ -95,7 +95,7 @@ def ensemble(out: str, **options: Any) -> None:
     """
     from avaffect.cli.report import Reporter
     from avaffect.ensemble.run import EnsembleConfig, run_ensemble
-    from avaffect.recipes.ensemble import load_ensemble
+    from avaffect.recipes.ensemble_recipe import load_ensemble
 
     recipe = load_ensemble(
         options["recipe"],
@@ -131,15 +131,16 @@ def ensemble(out: str, **options: Any) -> None:
 def _close(reporter: Reporter, kind: str, result: EnsembleResult, out: str) -> None:
     from avaffect.cli.report import print_table
 
-    rows = [*result.voters.items(), ("mean of these scores", result.mean)]
+    rows = [*result.members.items(), ("mean of these scores", result.mean)]
     if kind != "average":
-        rows.append(("average of opinions", result.average))
+        rows.append(("average of predictions", result.average))
     rows.append((f"joined by {kind}", result.joined))
     # Those of single units and classes are in summary.json.
     shown = [name for name in result.joined if " F1 " not in name]
     cells = [
-        (name, *(f"{one.get(part, float('nan')):.4f}" for part in shown)) for name, one in rows
+        (name, *(f"{scores.get(part, float('nan')):.4f}" for part in shown))
+        for name, scores in rows
     ]
     print_table(reporter, ("model", *shown), cells)
-    reporter.say(f"what it says of the validation clips is in {Path(out) / 'validation'}")
+    reporter.say(f"the predictions for the validation clips are in {Path(out) / 'validation'}")
     reporter.say(f"predict with it: avaffect predict VIDEO --checkpoint {out}")

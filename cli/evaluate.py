@@ -197,7 +197,7 @@ def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> N
             f"warning: {report['unpredicted']} valid frames have no prediction and were left out; "
             "the challenge would count them as wrong (predict with --missing linear)"
         )
-    longer = [one for one in subjects if one.rows]
+    longer = [subject for subject in subjects if subject.rows]
     if longer:
         reporter.say(f"{len(longer)} subjects have more or fewer rows than annotated")
     click.echo("")
@@ -226,14 +226,14 @@ def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> N
             ("subject", "frames", "invalid", "unpredicted", "rows +-", "score"),
             [
                 (
-                    one.subject,
-                    str(one.frames),
-                    str(one.invalid),
-                    str(one.unpredicted),
-                    f"{one.rows:+d}",
-                    f"{one.score:.4f}",
+                    subject.subject,
+                    str(subject.frames),
+                    str(subject.invalid),
+                    str(subject.unpredicted),
+                    f"{subject.rows:+d}",
+                    f"{subject.score:.4f}",
                 )
-                for one in subjects
+                for subject in subjects
             ],
         )
 
@@ -279,7 +279,7 @@ def _videos(count: int) -> str:
 
 def _facts(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as JSON holds it."""
-    subjects = [asdict(one) for one in evaluation.subjects]
+    subjects = [asdict(subject) for subject in evaluation.subjects]
     facts = {
         "task": evaluation.task,
         "edition": evaluation.edition,
@@ -288,8 +288,8 @@ def _facts(evaluation: Evaluation) -> dict[str, Any]:
         "high": evaluation.high,
         "videos": len(evaluation.videos),
         "frames": evaluation.frames,
-        "invalid": sum(one["invalid"] for one in subjects),
-        "unpredicted": sum(one["unpredicted"] for one in subjects),
+        "invalid": sum(subject["invalid"] for subject in subjects),
+        "unpredicted": sum(subject["unpredicted"] for subject in subjects),
         "parts": evaluation.parts,
         "absent": list(evaluation.absent),
         "subjects": subjects,
@@ -303,7 +303,7 @@ def _facts(evaluation: Evaluation) -> dict[str, Any]:
 def _clean(value: Any) -> Any:
     """JSON has no NaN: a score that does not exist is null."""
     if isinstance(value, dict):
-        return {key: _clean(one) for key, one in value.items()}
+        return {key: _clean(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_clean(one) for one in value]
+        return [_clean(item) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value

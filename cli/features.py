@@ -56,11 +56,11 @@ def features(
     if offline:
         os.environ["AVAFFECT_OFFLINE"] = "1"
     sources: list[Path] = []
-    for one in folders:
-        found = preprocessed_in(Path(one)) if one else []
+    for folder in folders:
+        found = preprocessed_in(Path(folder)) if folder else []
         if not found:
             raise InputNotFoundError(
-                f"'{one}' holds nothing preprocessed", "run `avaffect preprocess VIDEO` first"
+                f"'{folder}' holds nothing preprocessed", "run `avaffect preprocess VIDEO` first"
             )
         sources += found
     chosen = choose_device(device)

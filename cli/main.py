@@ -47,7 +47,7 @@ def main() -> None:
     ours = given[: given.index("--")] if "--" in given else given
     # The flag may stand anywhere, also behind the subcommand.
     debug = "--debug" in ours
-    arguments = [one for one in ours if one != "--debug"] + given[len(ours) :]
+    arguments = [argument for argument in ours if argument != "--debug"] + given[len(ours) :]
     _open_streams()
     try:
         code = avaffect.main(
@@ -56,8 +56,8 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort) as error:
         kept = "what was finished is kept, the same command goes on from there"
         # click hides what was raised behind its own Abort.
-        said = str(error) or str(error.__cause__ or "")
-        say_error(f"interrupted; {said or kept}")
+        reason = str(error) or str(error.__cause__ or "")
+        say_error(f"interrupted; {reason or kept}")
         code = exit_code()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

@@ -90,7 +90,7 @@ def format_option(function: F) -> F:
         type=NameChoice(WRITERS, "format"),
         default=DEFAULT_FORM,
         show_default=True,
-        help="; ".join(f"{name}: {entry.says}" for name, entry in WRITERS.items()) + ".",
+        help="; ".join(f"{name}: {entry.about}" for name, entry in WRITERS.items()) + ".",
     )
     return option(function)
 

@@ -49,7 +49,7 @@ from avaffect.errors import UsageError
     type=NameChoice(("auto", *FRAME_MODELS), "frame model"),
     default="auto",
     show_default=True,
-    help="Net whose opinion on single faces the model uses. auto: the model's own.",
+    help="Net whose predictions for single faces the model uses. auto: the model's own.",
 )
 @format_option
 @click.option(
@@ -64,7 +64,7 @@ from avaffect.errors import UsageError
     type=NameChoice(POLICIES, "policy for missing frames"),
     default="linear",
     show_default=True,
-    help="What the challenge's text files say in frames without a face; invalid writes -5 / -1. "
+    help="What the challenge's text files hold in frames without a face; invalid writes -5 / -1. "
     "Tables stay empty there.",
 )
 @click.option(
@@ -100,7 +100,7 @@ def predict(
     """Predict valence/arousal, expression and action units of every frame.
 
     Takes videos, or folders that `avaffect preprocess` wrote (by default ./avaffect_out). Writes
-    the challenge's file for each subject and task (or what --format says), tables/SUBJECT.parquet
+    the challenge's file for each subject and task (or as --format names), tables/SUBJECT.parquet
     with everything, and records/VIDEO.json with the whole configuration; of videos of one name in
     several folders, in these folders (tables/P01/session1.parquet).
 

@@ -44,7 +44,8 @@ from avaffect.config import AnalysisConfig, FaceConfig
 @click.option(
     "--voice/--no-voice",
     default=None,
-    help="The opinion of the voice, by a net.  [default: if `predict`'s default model listens]",
+    help="The expressions that a net hears in the voice.  "
+    "[default: if `predict`'s default model listens]",
 )
 @click.option(
     "--sound-rate",

@@ -23,7 +23,7 @@ def recipes() -> None:
 @recipes.command("list")
 def list_recipes() -> None:
     """Name, modalities, tasks and what each recipe is; then the ensembles of several."""
-    from avaffect.recipes.ensemble import ensemble_names, load_ensemble
+    from avaffect.recipes.ensemble_recipe import ensemble_names, load_ensemble
     from avaffect.recipes.library import load_recipe, recipe_names
 
     for name in recipe_names():
@@ -41,7 +41,7 @@ def list_recipes() -> None:
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
 def show(name: str, changes: tuple[str, ...]) -> None:
     """Print a whole recipe, defaults too, as YAML; of an ensemble, its file."""
-    from avaffect.recipes.ensemble import ensemble_names, ensemble_path
+    from avaffect.recipes.ensemble_recipe import ensemble_names, ensemble_path
     from avaffect.recipes.library import load_recipe, to_yaml
 
     if name in ensemble_names():

@@ -1,4 +1,4 @@
-"""What the commands print: progress, notices, and a closing table."""
+"""The output of the commands: progress, notices, and a closing table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from avaffect.progress import Event, Notice, Progress
 _LINE_EVERY_S = 10.0
 # What the last column of a table gets at the least, and the others.
 _LAST, _OTHERS = 26, 8
-# Failures in the closing sentence, where it does not say them as the table does.
+# Failures in the closing sentence, where its words differ from the table's.
 _KINDS = {
     "no face": "without a face",
     "no voice": "without a voice",
@@ -116,7 +116,7 @@ class Reporter:
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one input.
+    """The outcome of one input.
 
     Attributes:
         source: its name.
@@ -166,7 +166,7 @@ class Row:
             frames: of it.
             faces: frames with a face.
             subjects: who was found.
-            outcome: what to say.
+            outcome: the words for it.
             valued: frames with a value, where values are wanted; None where faces are.
             faces_of: by subject, frames with a face; None where it does not matter.
             only_sound: there is no picture.
@@ -174,9 +174,9 @@ class Row:
         """
         code, text = 0, ""
         voices = 0 if valued is None else valued - faces
-        verdict, told = lacking(frames, faces_of or {}, voices, only_sound)
+        verdict, lacks = lacking(frames, faces_of or {}, voices, only_sound)
         lying = "" if rotate is None else f"faces are not upright: --rotate {rotate}"
-        outcome = f"{verdict} ({'; '.join(filter(None, (lying, told, outcome)))})"
+        outcome = f"{verdict} ({'; '.join(filter(None, (lying, lacks, outcome)))})"
         if not (faces if valued is None else valued):
             if faces:
                 outcome = "no value"
@@ -236,15 +236,15 @@ def lacking(
         return "ok", ""
     if len(faces) == 1:
         (count,) = without.values()
-        said = f"{count} of {frames} rows without a {what}"
+        text = f"{count} of {frames} rows without a {what}"
         if voices > 0 and not only_sound:
-            said += f", a voice in {voices} of them"
+            text += f", a voice in {voices} of them"
     else:
-        said = ", ".join(
+        text = ", ".join(
             f"{count} of {frames} rows without a {what} of {name}"
             for name, count in without.items()
         )
-    return few if max(without.values()) > frames / 2 else "ok", said
+    return few if max(without.values()) > frames / 2 else "ok", text
 
 
 def run_all(
@@ -342,7 +342,7 @@ def _cut(cell: str, width: int) -> str:
 
 
 def explain(error: Exception) -> AvaffectError:
-    """``error`` as one that says what to do about it."""
+    """``error`` as one with a hint what to do."""
     if isinstance(error, AvaffectError):
         return error
     text = " ".join(str(error).split())

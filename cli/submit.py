@@ -144,8 +144,8 @@ def _print_report(report: Report, out: str | None) -> None:
     what = f"{report.file} with " if report.file else ""
     like = HELD[report.held]
     tracks = f"{report.tracks:,} track{'s' * (report.tracks != 1)}"
-    said = f"{what}{report.rows:,} rows of {tracks}, {like}"
-    click.echo(printable(f"no faults: {said}" if out is None else f"wrote {out}: {said}"))
+    text = f"{what}{report.rows:,} rows of {tracks}, {like}"
+    click.echo(printable(f"no faults: {text}" if out is None else f"wrote {out}: {text}"))
     if report.raw:
         click.echo("not in the edition's form yet: `avaffect submit -o` makes the zip")
     if report.repeated:

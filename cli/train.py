@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RECIPE = "abaw1-av-gru"
 DEFAULT_RUN = "avaffect_run"
-# What a resumed run may be told anew; everything else comes from its run.json.
+# The options that a resumed run may get anew; everything else comes from its run.json.
 _FREE = ("out", "device", "workers", "resume", "tensorboard", "quiet", "fold")
 
 
@@ -136,7 +136,7 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
 
 def _config(options: dict[str, Any]) -> RunConfig:
     from avaffect.predicting.settings import parse_tasks
-    from avaffect.recipes.ensemble import ensemble_names
+    from avaffect.recipes.ensemble_recipe import ensemble_names
     from avaffect.training.run import run_config
 
     if options["recipe"] in ensemble_names():
@@ -148,7 +148,9 @@ def _config(options: dict[str, Any]) -> RunConfig:
     return run_config(
         options["recipe"],
         data_config(options),
-        modalities=None if modalities is None else [one.strip() for one in modalities.split(",")],
+        modalities=None
+        if modalities is None
+        else [name.strip() for name in modalities.split(",")],
         tasks=None if task is None else parse_tasks(task),
         changes=options["changes"],
         folds=options["folds"],
@@ -172,7 +174,7 @@ class EpochTable:
     """The live table of losses and scores on stdout.
 
     Args:
-        reporter: says whether to be quiet.
+        reporter: also knows whether to be quiet.
     """
 
     def __init__(self, reporter: Reporter) -> None:
@@ -234,7 +236,7 @@ def _close(reporter: Reporter, config: RunConfig, result: RunResult, out: str) -
     checkpoint = result.parts[0].folder if alone else Path(out) / "fold-N"
     if "table" in config.recipe.features:
         folder = checkpoint.parent if alone else checkpoint
-        reporter.say(f"what it says of the validation clips is in {folder / 'validation'}")
+        reporter.say(f"the predictions for the validation clips are in {folder / 'validation'}")
     else:
         kind = "SOUND" if config.recipe.modalities == ("audio",) else "VIDEO"
         reporter.say(f"predict with it: avaffect predict {kind} --checkpoint {checkpoint}")

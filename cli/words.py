@@ -48,17 +48,17 @@ def _as_option(found: re.Match[str]) -> str:
     option = options().get(f"no_{name}" if value in ("False", "None") else name)
     if option is None:
         return found[0]
-    said = _SHORT.get(option.opts[-1], option.opts[-1])
+    flag = _SHORT.get(option.opts[-1], option.opts[-1])
     if option.is_flag or value == "...":
-        return said
+        return flag
     if value == "N":
-        return f"{said} N"
+        return f"{flag} N"
     given: Any = ast.literal_eval(value)
     if isinstance(given, str | int | float):
-        return f"{said} {shlex.quote(str(given))}"
+        return f"{flag} {shlex.quote(str(given))}"
     if option.multiple:
-        return " ".join(f"{said} {shlex.quote(one)}" for one in given)
-    return f"{said} {shlex.quote(','.join(given))}"
+        return " ".join(f"{flag} {shlex.quote(each)}" for each in given)
+    return f"{flag} {shlex.quote(','.join(given))}"
 
 
 @cache
@@ -74,7 +74,7 @@ def options() -> dict[str, click.Option]:
 
 
 def _options_of(command: click.Command) -> Iterator[click.Option]:
-    yield from (one for one in command.params if isinstance(one, click.Option))
+    yield from (parameter for parameter in command.params if isinstance(parameter, click.Option))
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):

@@ -57,7 +57,7 @@ from avaffect.predicting.settings import with_checkpoint
 from avaffect.predictions.postprocess import Postprocess, load_postprocess
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.joined import Joined
-from avaffect.recipes.ensemble import Average, load_ensemble
+from avaffect.recipes.ensemble_recipe import Average, load_ensemble
 from avaffect.recipes.library import change_recipe, load_recipe, parse_recipe, to_yaml
 from avaffect.sound.mfcc import audio_features
 from avaffect.store.prepared import Prepared, source_name

@@ -94,12 +94,15 @@ EDITIONS = {
 }
 
 
-MTL_EDITIONS = tuple(name for name, one in EDITIONS.items() if "mtl" in one.formats)
+MTL_EDITIONS = tuple(name for name, edition in EDITIONS.items() if "mtl" in edition.formats)
 """Those with a multi-task track, the newest last."""
 
 
 def edition_for(task: str, edition: str | None = None) -> str:
     """``edition``, or without one the newest that scores ``task`` (a task, or ``mtl``).
+
+    >>> edition_for("mtl", "abaw7")
+    'abaw7'
 
     Raises:
         UsageError: the edition has no multi-task track.

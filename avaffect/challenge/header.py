@@ -2,7 +2,7 @@
 
 The challenge's files are read by position. A header whose names are known and stand elsewhere
 means other columns than those: they are put in order where that is certain, else refused. Names
-that nobody knows (``labels``, ``aus``) say nothing, and the position counts.
+that nobody knows (``labels``, ``aus``) mean nothing, and the position counts.
 """
 
 from __future__ import annotations
@@ -67,15 +67,15 @@ def _wanted(task: str, edition: Edition) -> tuple[str, ...]:
 
 def _known(name: str, task: str) -> str | None:
     """What a column is called here, None for a name that is not known."""
-    each = (
-        one.target_named(name) for one in ((VA, AU, EXPR) if task == MTL else (task_named(task),))
-    )
-    return next((one for one in each if one is not None), None)
+    for each in (VA, AU, EXPR) if task == MTL else (task_named(task),):
+        if (target := each.target_named(name)) is not None:
+            return target
+    return None
 
 
 def _check_classes(header: Sequence[str], classes: Sequence[str]) -> None:
     """Raise UsageError if the classes have other numbers than here."""
-    # Three letters tell expressions apart: Happy, Happiness, Sad, Sadness, Angry, Anger.
+    # Three letters distinguish expressions: Happy, Happiness, Sad, Sadness, Angry, Anger.
     short = {name[:3].lower(): name for name in classes}
     letters = 3 if len(short) == len(classes) else None
     known = short if letters else {name.lower(): name for name in classes}

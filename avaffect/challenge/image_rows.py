@@ -31,7 +31,7 @@ class ImageRows:
     Attributes:
         frames: int64 [N], image numbers from 1 on, strictly increasing; gaps are usual.
         values: float64 [N, W].
-        repeated: how many more rows of the file said the same as one of these.
+        repeated: how many more rows of the file repeat one of these.
     """
 
     frames: NDArray[np.int64]
@@ -56,7 +56,7 @@ def read_rows(
 ) -> dict[str, ImageRows]:
     """Read a list of images.
 
-    Rows that say the same of the same image are one, counted in `ImageRows.repeated`. Blank lines
+    Equal rows of one image count once, see `ImageRows.repeated`. Blank lines
     at the end are no rows.
 
     Bounds: `outside.MOST_ROWS` lines of at most `outside.LONGEST_LINE` bytes, and
@@ -118,7 +118,7 @@ def read_rows(
 
 
 def _order(header: str, order_of: Callable[[list[str]], list[int] | None]) -> list[int] | None:
-    """What ``order_of`` says of line 1; UsageError if that is no header, or not of such a file."""
+    """``order_of`` line 1; UsageError if that is no header, or not of such a file."""
     image, _, names = header.partition(",")
     if _IMAGE.fullmatch(image.strip()):
         raise UsageError("a row of data where the header is expected")
@@ -132,7 +132,7 @@ def _collect(
     order: list[int] | None,
     collected: dict[str, _Collected],
 ) -> None:
-    """Add what a line says; UsageError if it does not fit."""
+    """Add a line's values; UsageError if they do not fit."""
     image, comma, rest = text.partition(",")
     if not comma:
         raise UsageError(f"'{text[:60]}' is no row of an image and its values")
@@ -175,6 +175,9 @@ def is_image_list(path: Path) -> bool:
 
 def parse_image(image: str) -> tuple[str, int]:
     """Subject and image number (from 1 on) of ``<subject>/00001.jpg``.
+
+    >>> parse_image("video_left/00012.jpg")
+    ('video_left', 12)
 
     Raises:
         UsageError: it is something else.

@@ -16,7 +16,7 @@ from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.table import read_about
 from avaffect.progress import EventCallback, Notice, ignore_events
 
-# In the order in which they are told, and what each means for a score.
+# In the order in which messages name them, and what each means for a score.
 WAYS = {
     "trained": "the model was trained on: their score is no test of it",
     "tuned": "its smoothing and thresholds were tuned on: optimistic",
@@ -27,31 +27,36 @@ WAYS = {
 def ways(subject: str, clips: Mapping[str, Iterable[str]]) -> list[str]:
     """The ways in which a model knows ``subject``, or another person of the same video.
 
+    >>> ways("clip_left", {"trained": ["clip_right"], "tuned": ["other"]})
+    ['trained']
+
     Args:
         subject: its name.
         clips: by way, the names of the clips.
     """
     video = source_video(subject)
-    return [way for way in WAYS if video in {source_video(str(one)) for one in clips.get(way, ())}]
+    return [
+        way for way in WAYS if video in {source_video(str(clip)) for clip in clips.get(way, ())}
+    ]
 
 
-def told_ways(about: Mapping[str, Any], subject: str) -> list[str]:
-    """What the metadata ``about`` of a table says of ``subject``, see `ways`."""
+def ways_of(about: Mapping[str, Any], subject: str) -> list[str]:
+    """The `ways` in which the model knows ``subject``, by the metadata ``about`` of a table."""
     known = about.get("known")
-    told = known.get(subject) if isinstance(known, Mapping) else None
-    return [way for way in WAYS if way in told] if isinstance(told, list) else []
+    found = known.get(subject) if isinstance(known, Mapping) else None
+    return [way for way in WAYS if way in found] if isinstance(found, list) else []
 
 
 def known_subjects(
     tables: Path, subjects: Iterable[str], on_event: EventCallback = ignore_events
 ) -> dict[str, list[str]]:
-    """By way, those of ``subjects`` whose tables say that the model knows them.
+    """By way, those of ``subjects`` that the model knows by their tables.
 
     Args:
         tables: the folder of tables; it may be missing, as those of some subjects may.
         subjects: their names.
-        on_event: gets a warning about tables that cannot be read: what they would have said of
-            their subjects is not known.
+        on_event: gets a warning about tables that cannot be read: whether the model knows their
+            subjects stays unknown.
 
     Raises:
         UsageError: two tables of one subject.
@@ -69,7 +74,7 @@ def known_subjects(
         except FormatError as error:
             unread.append(error)
             continue
-        for way in told_ways(about, subject):
+        for way in ways_of(about, subject):
             found[way].append(subject)
     if unread:
         count = "1 table" if len(unread) == 1 else f"{len(unread)} tables"

@@ -42,7 +42,7 @@ _TASK_WORDS = {
     ("mtl",): "mtl",
     ("multi", "task"): "mtl",
 }
-# What may stand behind the word that says the task or the split.
+# What may stand behind the name of the task or the split.
 _MORE_WORDS = {
     *("set", "sets", "split", "data", "challenge", "track", "annotation", "annotations"),
     *("estimation", "classification", "recognition", "detection", "learning"),
@@ -69,7 +69,7 @@ class SplitFolder:
         task: ``va``, ``expr`` or ``au``.
         split: ``train``, ``val`` or ``test``.
         path: where it is.
-        set_path: the folder of the whole task: ``path`` without the part that says the split.
+        set_path: the folder of the whole task: ``path`` without the part that names the split.
     """
 
     task: str
@@ -92,7 +92,11 @@ def is_annotation(path: Path) -> bool:
 
 
 def source_video(subject: str) -> str:
-    """The video that a subject was seen in: ``a`` for ``a_left``, ``a_right``, ``a_main``."""
+    """The video that a subject was seen in.
+
+    >>> [source_video(name) for name in ("a_left", "a_right", "a_main", "a")]
+    ['a', 'a', 'a', 'a']
+    """
     for suffix in ("_left", "_right", "_main"):
         if subject.endswith(suffix) and subject != suffix:
             return subject.removesuffix(suffix)
@@ -128,7 +132,7 @@ def split_folders(root: Path) -> list[SplitFolder]:
             )
             if folder.files():
                 found.append(folder)
-    return sorted(found, key=lambda one: one.path)
+    return sorted(found, key=lambda folder: folder.path)
 
 
 @boundary()
@@ -138,8 +142,8 @@ def annotation_files(root: Path, task: str, edition: str) -> dict[str, dict[str,
     Args:
         root: the data set, its annotations, or the folder of the task.
         task: ``va``, ``expr`` or ``au``.
-        edition: an edition of ``challenge.editions``. It says what the files hold; the folders may
-            be called as in any other edition.
+        edition: an edition of ``challenge.editions``. It fixes what the files hold; the folders
+            may be called as in any other edition.
 
     Returns:
         by split (``train``, ``val``, ``test``; those that are there), by subject.
@@ -151,7 +155,7 @@ def annotation_files(root: Path, task: str, edition: str) -> dict[str, dict[str,
     """
     edition_named(edition)
     task_named(task)
-    folders = [one for one in split_folders(root) if one.task == task]
+    folders = [folder for folder in split_folders(root) if folder.task == task]
     if not folders:
         raise InputNotFoundError(
             f"there are no annotations of task '{task}' in '{root}'",
@@ -161,9 +165,9 @@ def annotation_files(root: Path, task: str, edition: str) -> dict[str, dict[str,
         if other.set_path != folders[0].set_path:
             raise _ambiguous(task, folders[0].set_path, other.set_path)
     by_split: dict[str, SplitFolder] = {}
-    for one in folders:
-        if by_split.setdefault(one.split, one) is not one:
-            raise _ambiguous(task, by_split[one.split].path, one.path)
+    for folder in folders:
+        if by_split.setdefault(folder.split, folder) is not folder:
+            raise _ambiguous(task, by_split[folder.split].path, folder.path)
     found = {split: by_split[split].files() for split in SPLITS if split in by_split}
     owner: dict[str, Path] = {}
     for files in found.values():
@@ -226,7 +230,7 @@ _Part = tuple[str | None, str | None]
 def _walk(root: Path) -> Iterator[tuple[Path, tuple[_Part, ...]]]:
     """``root`` and the folders in it that may lead to annotations.
 
-    With each, the task and the split that the names of its path say, ``root``'s own name first.
+    With each, the task and the split by the names in its path, ``root``'s own name first.
     Below the first level only folders are looked into whose names speak of annotations, so that
     the hundreds of folders of pictures cost nothing. What avaffect itself has written is left out.
     """
@@ -279,22 +283,22 @@ def _folder(root: Path) -> Path:
 
 
 def _visible_folders(folder: Path) -> list[Path]:
-    return [Path(one.path) for one in _entries(folder) if one.is_dir()]
+    return [Path(entry.path) for entry in _entries(folder) if entry.is_dir()]
 
 
 def _visible_files(folder: Path) -> list[Path]:
-    return [Path(one.path) for one in _entries(folder) if one.is_file()]
+    return [Path(entry.path) for entry in _entries(folder) if entry.is_file()]
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            visible = [one for one in entries if not one.name.startswith((".", "__MACOSX"))]
+            visible = [entry for entry in entries if not entry.name.startswith((".", "__MACOSX"))]
     except OSError as error:
         raise InputNotFoundError(
             f"'{folder}' cannot be read ({error.strerror})", "check the permissions"
         ) from error
-    return sorted(visible, key=lambda one: one.name)
+    return sorted(visible, key=lambda entry: entry.name)
 
 
 def _ambiguous(task: str, first: Path, second: Path) -> UsageError:

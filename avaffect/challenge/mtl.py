@@ -2,7 +2,7 @@
 
 One header line, then ``<subject>/00001.jpg,valence,arousal,expression,AU1,...,AU26`` a row. It is
 read by position: the header's names differ between editions (annotations name every column,
-submissions say ``image,valence,arousal,expression,aus``). Only some frames of a video are listed.
+submissions have ``image,valence,arousal,expression,aus``). Only some frames of a video are listed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class MtlSubject:
         va: float64 [N, 2] valence and arousal in [-1, 1]; rows of -5 where invalid.
         expr: int64 [N], class 0 to 7, -1 where invalid.
         au: int64 [N, 12] of 0 and 1, -1 where invalid.
-        repeated: how many rows of the file were dropped since they said the same as another.
+        repeated: how many rows of the file were dropped since they repeat another.
 
     Raises:
         UsageError: values of a wrong shape, type or range, or a row with only one value of -5.
@@ -79,7 +79,7 @@ def read_mtl(path: Path) -> dict[str, MtlSubject]:
 
     Bounds: as in `image_rows.read_rows`.
 
-    Rows may stand in any order. Rows that say the same of the same image are one (counted in
+    Rows may stand in any order. Equal rows of one image count once (see
     `MtlSubject.repeated`). Where one of valence and arousal is -5, both become -5: the challenge
     counts such a frame as invalid.
 
@@ -133,18 +133,20 @@ def write_mtl(path: Path, subjects: Iterable[MtlSubject]) -> None:
         temporary.open("w", encoding="utf-8", newline="\n") as file,
     ):
         file.write(",".join(COLUMNS) + "\n")
-        for one in subjects:
+        for listed in subjects:
             try:
-                check_subject(one.subject)
+                check_subject(listed.subject)
             except UsageError as error:
                 raise UsageError(error.problem, "rename the subject") from error
-            if one.subject in written:
-                raise UsageError(f"two subjects are called '{one.subject}'", "rename one of them")
-            written.add(one.subject)
-            columns = (VA.text(one.va), EXPR.text(one.expr), AU.text(one.au))
+            if listed.subject in written:
+                raise UsageError(
+                    f"two subjects are called '{listed.subject}'", "rename one of them"
+                )
+            written.add(listed.subject)
+            columns = (VA.text(listed.va), EXPR.text(listed.expr), AU.text(listed.au))
             file.writelines(
-                f"{one.subject}/{frame:05d}.jpg,{','.join(row)}\n"
-                for frame, *row in zip(one.frames.tolist(), *columns, strict=True)
+                f"{listed.subject}/{frame:05d}.jpg,{','.join(row)}\n"
+                for frame, *row in zip(listed.frames.tolist(), *columns, strict=True)
             )
         # Before the rename, so that a full disk is noticed in time.
         file.flush()

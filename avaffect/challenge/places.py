@@ -1,7 +1,7 @@
 """Where the files of a subject lie: below the folders that its video had below the input.
 
 The file ``P01/session1.txt`` is of the subject ``P01_session1``. A subject is called so in every
-file, whether that lies in folders or not: the name alone says who it is, the folders say where.
+file, whether that lies in folders or not: the name alone is the subject's, the folders are places.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def files_in(folder: Path, deep: bool = True) -> Iterator[tuple[PurePath, Path]]
     for count, (parent, folders, names) in enumerate(os.walk(folder)):
         if count > MOST_SUBJECTS:
             raise UsageError(f"'{folder}' holds more than {MOST_SUBJECTS:,} folders", "split it")
-        folders[:] = sorted(one for one in folders if deep and not one.startswith("."))
-        for name in sorted(one for one in names if not one.startswith(".")):
+        folders[:] = sorted(each for each in folders if deep and not each.startswith("."))
+        for name in sorted(file for file in names if not file.startswith(".")):
             path = Path(parent, name)
             yield path.relative_to(folder), path
 

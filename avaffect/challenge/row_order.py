@@ -25,16 +25,16 @@ MAX_REPEATED = 2
 
 
 def check_missing(rows: Rows, faults: Faults) -> None:
-    """Add a fault for each run of rows that say that there is no prediction."""
+    """Add a fault for each run of rows without a prediction."""
     at = np.flatnonzero(rows.missing)
     for start, end in _runs(at, places_of(rows.keys[at])):
         first, last = int(at[start]), int(at[end])
-        said = _span(rows, rows.keys[first], rows.keys[last], end - start + 1, "says", "say")
+        span = _span(rows, rows.keys[first], rows.keys[last], end - start + 1, "says", "say")
         faults.add(
             "no prediction",
             rows.file(place_of(rows.keys[first])),
             int(rows.lines[first]),
-            f"{said} -5 or -1 (no prediction), and every row is scored",
+            f"{span} -5 or -1 (no prediction), and every row is scored",
         )
 
 
@@ -53,9 +53,9 @@ def check_order(rows: Rows, wanted: NDArray[np.int64], tracks: int, faults: Faul
     extra = np.flatnonzero(~np.isin(rows.keys, wanted))
     for start, end in _runs(extra, places_of(rows.keys[extra])):
         first, last = int(extra[start]), int(extra[end])
-        said = _span(rows, rows.keys[first], rows.keys[last], end - start + 1, "is", "are")
+        span = _span(rows, rows.keys[first], rows.keys[last], end - start + 1, "is", "are")
         place = place_of(rows.keys[first])
-        text = f"{said} not in the template"
+        text = f"{span} not in the template"
         if place >= tracks:
             text += ", nor is the track"
         faults.add("unexpected rows", rows.file(place), int(rows.lines[first]), text)
@@ -86,8 +86,8 @@ def check_complete(rows: Rows, wanted: NDArray[np.int64], tracks: int, faults: F
     at = np.flatnonzero(lacking)
     for start, end in _runs(at, places_of(wanted[at])):
         first, last = wanted[at[start]], wanted[at[end]]
-        said = _span(rows, first, last, end - start + 1, "is", "are")
-        faults.add("missing rows", rows.file(place_of(first)), 0, f"{said} missing")
+        span = _span(rows, first, last, end - start + 1, "is", "are")
+        faults.add("missing rows", rows.file(place_of(first)), 0, f"{span} missing")
 
 
 def check_repeats(rows: Rows, wanted: NDArray[np.int64], faults: Faults) -> None:
@@ -117,8 +117,8 @@ def check_gaps(rows: Rows, faults: Faults) -> None:
     for at in np.flatnonzero(before > 1).tolist():
         last, place = keys[at] - 1, place_of(keys[at])
         count = int(before[at]) - 1
-        said = _span(rows, keys[at] - count, last, count, "is", "are")
-        faults.add("missing rows", rows.file(place), 0, f"{said} missing")
+        span = _span(rows, keys[at] - count, last, count, "is", "are")
+        faults.add("missing rows", rows.file(place), 0, f"{span} missing")
     check_repeats(rows, np.zeros(0, np.int64), faults)
     _check_sequence(rows, keys[np.argsort(_places_as_seen(rows, keys), kind="stable")], faults)
 
@@ -143,7 +143,7 @@ def sources(rows: Rows, wanted: NDArray[np.int64]) -> tuple[NDArray[np.int64], N
     beyond = wanted - near
     repeated = (at >= 0) & ~found & is_last & (places_of(near) == places_of(wanted))
     repeated &= beyond <= MAX_REPEATED
-    # The first of rows that say the same image.
+    # The first of the rows of an image.
     at = np.searchsorted(keys, near)
     return np.where(found | repeated, order[at], -1), repeated
 
@@ -159,11 +159,11 @@ def _check_sequence(rows: Rows, wanted: NDArray[np.int64], faults: Faults) -> No
     if len(differ):
         row = int(mine[differ[0]])
         place = place_of(rows.keys[row])
-        said, meant = (
+        image, right = (
             image_name(rows.subjects[place_of(key)], frame_of(key))
             for key in (rows.keys[row], theirs[differ[0]])
         )
-        text = f"'{said}' stands where '{meant}' should ({len(differ):,} rows are out of order)"
+        text = f"'{image}' stands where '{right}' should ({len(differ):,} rows are out of order)"
         faults.add("order", rows.file(place), int(rows.lines[row]), text)
 
 
@@ -182,12 +182,12 @@ def _runs(at: NDArray[np.int64], places: NDArray[np.int64]) -> Iterator[tuple[in
         yield from zip([0, *(cuts + 1).tolist()], [*cuts.tolist(), len(at) - 1], strict=True)
 
 
-def _span(rows: Rows, first: int, last: int, count: int, one: str, many: str) -> str:
+def _span(rows: Rows, first: int, last: int, count: int, singular: str, plural: str) -> str:
     """``video_left rows 101 to 120 are``."""
     subject = rows.subjects[place_of(first)]
     # Lists may run backwards.
     start, end = sorted((frame_of(first), frame_of(last)))
     if count == 1:
-        return f"{subject} row {start} {one}"
+        return f"{subject} row {start} {singular}"
     number = "" if count == end - start + 1 else f" ({count:,} rows)"
-    return f"{subject} rows {start} to {end}{number} {many}"
+    return f"{subject} rows {start} to {end}{number} {plural}"

@@ -70,7 +70,7 @@ class Fault:
     Attributes:
         file: its name in the submission.
         line: from 1 on; 0 where no single line is wrong.
-        kind: one of ``ADVICE``, which says what to do.
+        kind: one of ``ADVICE``, which has what to do.
         text: what is wrong, in plain words.
     """
 
@@ -135,9 +135,9 @@ def value_check(task: str, edition: str) -> ValueCheck:
     width = columns(edition, task)
     chosen = edition_named(edition)
     ranges = {
-        name: range(len(chosen.targets(name)) if one.flat else 2)
-        for name, one in TASKS.items()
-        if not isinstance(one, Values)
+        name: range(len(chosen.targets(name)) if each.flat else 2)
+        for name, each in TASKS.items()
+        if not isinstance(each, Values)
     }
     # Few classes and patterns of action units in a million rows; only good ones are kept.
     known: dict[tuple[str, str], bool] = {}
@@ -152,7 +152,7 @@ def value_check(task: str, edition: str) -> ValueCheck:
         if text.count(",") != width - 1 or not text.strip(", "):
             raise BadValuesError("columns", _why_columns(text, task, width))
 
-    def check_one(text: str) -> bool:
+    def check_single(text: str) -> bool:
         missing = known.get((task, text))
         if missing is None:
             check_columns(text)
@@ -172,15 +172,15 @@ def value_check(task: str, edition: str) -> ValueCheck:
     if task == MTL:
         return check_mtl
     values = task_named(task)
-    return check_values if isinstance(values, Values) else check_one
+    return check_values if isinstance(values, Values) else check_single
 
 
 def _check_values(text: str, task: Task) -> bool:
     """Whether one of the numbers is the marker for no prediction."""
     fields = text.split(",")
-    for one in fields:
-        if not _ONE.fullmatch(one):
-            raise _no_number(one)
+    for number in fields:
+        if not _ONE.fullmatch(number):
+            raise _no_number(number)
     missing = False
     for value in map(float, fields):
         if not task.low <= value <= task.high:
@@ -195,16 +195,16 @@ def _check_values(text: str, task: Task) -> bool:
 def _check_whole(text: str, allowed: range) -> bool:
     """Whether one of the numbers is -1."""
     missing = False
-    for one in text.split(","):
-        if one == "-1":
+    for number in text.split(","):
+        if number == "-1":
             missing = True
-        elif not _ONE.fullmatch(one):
-            raise _no_number(one)
-        elif float(one) not in allowed:
+        elif not _ONE.fullmatch(number):
+            raise _no_number(number)
+        elif float(number) not in allowed:
             what = "neither 0 nor 1" if len(allowed) == 2 else f"no class from 0 to {allowed[-1]}"
-            raise BadValuesError("range", f"{one[:40]} is {what}")
-        elif one != str(int(float(one))):
-            raise BadValuesError("value", f"'{one[:40]}' is not written as a whole number")
+            raise BadValuesError("range", f"{number[:40]} is {what}")
+        elif number != str(int(float(number))):
+            raise BadValuesError("value", f"'{number[:40]}' is not written as a whole number")
     return missing
 
 
@@ -239,7 +239,7 @@ class Rows:
         files: the file that each track is in, by place.
         keys: int64 [N], the images, numbered as in `templates.ImageKeys`.
         lines: int64 [N], where each stands in its file.
-        missing: bool [N], the row says that there is no prediction.
+        missing: bool [N], the row marks that there is no prediction.
     """
 
     subjects: tuple[str, ...]
@@ -403,7 +403,7 @@ class RowReader:
                         empty = 0
                     rows += 1
                     if not self._strict and (" " in text or "\t" in text):
-                        text = ",".join(one.strip() for one in text.split(","))
+                        text = ",".join(value.strip() for value in text.split(","))
                     yield number, text
         except ValueError as error:
             self._faults.add("row", name, number + 1, str(error))
@@ -457,4 +457,4 @@ class RowReader:
 
 
 def _all_numbers(line: str) -> bool:
-    return all(_ONE.fullmatch(one.strip()) for one in line.split(","))
+    return all(_ONE.fullmatch(value.strip()) for value in line.split(","))

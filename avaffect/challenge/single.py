@@ -31,7 +31,7 @@ class SingleSubject:
         frames: int64 [N], image numbers from 1 on, strictly increasing.
         labels: coded as in `challenge.text.labels_of`: va float64 [N, 2], rows of -5 where there
             is none; expr int64 [N], -1 for none; au int64 [N, K], -1 for none.
-        repeated: how many rows of the file were dropped since they said the same as another.
+        repeated: how many rows of the file were dropped since they repeat another.
     """
 
     subject: str

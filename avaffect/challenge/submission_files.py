@@ -51,7 +51,7 @@ class Wish:
         task: ``va``, ``expr``, ``au`` or ``mtl``.
         edition: an edition of ``challenge.editions``.
         template: what the organisers ask for, if it is known.
-        allow_missing: whether rows may say that there is no prediction.
+        allow_missing: whether rows may have no prediction.
 
     Raises:
         UsageError: the edition does not have the task.
@@ -77,7 +77,7 @@ class Wish:
 
     @property
     def holds(self) -> str:
-        """What the template says of: ``rows``, ``tracks`` alone, or nothing if there is none."""
+        """What the template lists: ``rows``, ``tracks`` alone, or nothing if there is none."""
         if self.template is None:
             return ""
         return "rows" if len(self.template.keys) or self.template.counts else "tracks"
@@ -145,7 +145,7 @@ def find_predictions(path: Path, wish: Wish) -> tuple[bool, dict[str, Path]]:
     folders = ["MTL_Challenge"]
     if wish.task != MTL:
         own = edition_named(wish.edition).folder(wish.task)
-        folders = [own, *(one.folder(wish.task) for one in EDITIONS.values())]
+        folders = [own, *(edition.folder(wish.task) for edition in EDITIONS.values())]
     names = (
         [SINGLE_FILE["mtl"], SINGLE_FILE["single"]] if wish.task == MTL else ["predictions.txt"]
     )
@@ -173,7 +173,7 @@ def _tracks(folder: Path) -> dict[str, Path]:
 
     In the challenge's folders they may lie in folders, see `challenge.places`.
     """
-    names = {name for one in EDITIONS.values() for name in one.folders.values()}
+    names = {name for edition in EDITIONS.values() for name in edition.folders.values()}
     found: dict[str, Path] = {}
     for place, path in files_in(folder, deep=folder.absolute().name in names):
         if path.suffix.lower() not in (".txt", ".csv"):
@@ -193,7 +193,7 @@ def _is_track(path: Path) -> bool:
         file.readline(_START)
         second = file.readline(_START).decode("utf-8", "replace").strip()
     try:
-        return bool([float(one) for one in second.split(",")])
+        return bool([float(value) for value in second.split(",")])
     except ValueError:
         return False
 
@@ -229,7 +229,7 @@ def _read_tracks(
 ) -> None:
     subjects = wish.subjects if wish.template else sorted({plain_name(name) for name in openers})
     about_names = Faults()
-    matched = match_names(openers, [f"{one}.txt" for one in subjects], about_names)
+    matched = match_names(openers, [f"{subject}.txt" for subject in subjects], about_names)
     for fault in about_names.kept:
         # Where a submission is made, what nobody asks for is left out.
         if strict or fault.kind != "unexpected file":

@@ -48,7 +48,7 @@ class Report:
         file: the name of the single file, empty for ``files``.
         tracks, rows: how much was submitted.
         held: what it was held against: ``rows`` of a template, its ``tracks`` alone, or nothing.
-        marked: rows that say that there is no prediction.
+        marked: rows without a prediction, marked as such.
         repeated: by track, how often its last row was repeated since the template lists more.
         left_out: rows that were not taken since the template does not list them.
         raw: True if what was checked is no submission yet, so that the faults are those of what
@@ -93,7 +93,7 @@ def submit(
         task: ``va``, ``expr``, ``au`` or ``mtl``.
         edition: an edition of ``challenge.editions``.
         template: the organisers' list of images or names; None to take what is there.
-        allow_missing: let rows pass that say -5 or -1 for "no prediction".
+        allow_missing: let rows pass that have -5 or -1 for "no prediction".
         on_event: gets a warning if there is no template.
 
     Returns:
@@ -196,7 +196,7 @@ def _hold(rows: Rows, wish: Wish, faults: Faults) -> None:
     """Hold the rows of a submission against the template, as strictly as can be."""
     if not wish.allow_missing:
         check_missing(rows, faults)
-    # Of a file without rows more need not be said.
+    # A file without rows needs no more faults.
     if not len(rows) and faults.counts:
         return
     if wish.template is not None:

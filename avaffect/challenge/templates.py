@@ -45,6 +45,9 @@ def submission_form(edition: str, task: str) -> str:
     ``files``: one a track (ABAW1 to 3); ``single``: one ``predictions.txt`` (ABAW5 and later);
     ``mtl``: one ``MTL_predictions.txt``.
 
+    >>> submission_form("abaw3", "va"), submission_form("abaw6", "va")
+    ('files', 'single')
+
     Raises:
         UnknownNameError: no such edition or task.
         UsageError: the edition does not have the task.
@@ -125,7 +128,11 @@ class ImageKeys:
 
 
 def image_name(subject: str, frame: int) -> str:
-    """``<subject>/00001.jpg``."""
+    """The image of a frame, as lists name it.
+
+    >>> image_name("video_left", 12)
+    'video_left/00012.jpg'
+    """
     return f"{subject}/{frame:05d}.jpg"
 
 
@@ -188,13 +195,13 @@ class Template:
     """What a submission must have.
 
     Attributes:
-        path: the file that says so.
+        path: the template's file.
         form: ``files``, ``single`` or ``mtl``, see `submission_form`.
         subjects: the tracks, in order.
         header: the first line of the submitted file.
         keys: int64 [N], for lists of images: all rows in order, the subjects' places being those
             in ``subjects``. Empty for lists of names.
-        counts: for lists of names that say it: the number of rows by subject.
+        counts: the number of rows by subject, where a list of names has it.
     """
 
     path: Path
@@ -292,10 +299,10 @@ def _check_task(path: Path, header: str, row: str, task: str, edition: str) -> N
     values = row.partition(",")[2].strip(", ")
     width = len(values.split(",")) if values else 0
     by_width = {columns(edition, name): name for name in (*TASKS, MTL, task)}
-    says = _task_of(header) or by_width.get(width, "") or ("something else" if width else "")
-    if says and says != task:
+    theirs = _task_of(header) or by_width.get(width, "") or ("something else" if width else "")
+    if theirs and theirs != task:
         raise UsageError(
-            f"'{path}' is a template of task '{says}', not '{task}'",
+            f"'{path}' is a template of task '{theirs}', not '{task}'",
             "choose the other task, or give the template of this one",
         )
     if width not in (0, columns(edition, task)):
@@ -311,7 +318,7 @@ def _task_of(header: str) -> str:
     names = {name.strip() for name in header.split(",")}
     if "valence" in names and names & {"expression", "aus"}:
         return MTL
-    return next((task for task, one in TASKS.items() if names & {*one.targets}), "")
+    return next((name for name, task in TASKS.items() if names & {*task.targets}), "")
 
 
 def _read_images(file: BinaryIO, *, skip: bool) -> tuple[tuple[str, ...], NDArray[np.int64]]:
@@ -336,7 +343,7 @@ def _read_images(file: BinaryIO, *, skip: bool) -> tuple[tuple[str, ...], NDArra
 
 def _read_names(file: BinaryIO) -> dict[str, int | None]:
     lines: list[tuple[int, str]] = []
-    for number, line in enumerate((one for batch in line_batches(file) for one in batch), 1):
+    for number, line in enumerate((line for batch in line_batches(file) for line in batch), 1):
         if line.strip():
             lines.append((number, line.strip().removeprefix("\ufeff")))
         if max(len(lines), number // 100) > MOST_SUBJECTS:

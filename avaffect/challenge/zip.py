@@ -45,7 +45,7 @@ def write_zip(path: Path, files: Iterable[tuple[str, Iterable[str]]]) -> None:
 
 
 def is_own_zip(path: Path) -> bool:
-    """Whether ``path`` is such a zip as :func:`write_zip` makes, as its list says.
+    """Whether ``path`` is such a zip as :func:`write_zip` makes, by its list of files.
 
     Bounds: ``MAX_DIRECTORY_BYTES`` of directory.
 
@@ -57,10 +57,10 @@ def is_own_zip(path: Path) -> bool:
             _check_directory(file)
             with zipfile.ZipFile(file) as archive:
                 return all(
-                    one.date_time == _TIME
-                    and one.external_attr == _ATTRIBUTES
-                    and one.filename.endswith(".txt")
-                    for one in archive.infolist()
+                    member.date_time == _TIME
+                    and member.external_attr == _ATTRIBUTES
+                    and member.filename.endswith(".txt")
+                    for member in archive.infolist()
                 )
     except FormatError as error:
         if isinstance(error.__cause__, OSError | MemoryError):
@@ -130,7 +130,7 @@ def usable_members(archive: zipfile.ZipFile, faults: Faults, top: str = "") -> d
         from the file's own name to that in the zip; empty if nothing should be read.
     """
     members = archive.infolist()
-    size = sum(one.file_size for one in members)
+    size = sum(member.file_size for member in members)
     name = Path(str(archive.filename)).name
     if size > MAX_BYTES or len(members) > MAX_FILES:
         text = f"{len(members):,} files of {size / 1e6:,.0f} MB when unpacked: far too much"
@@ -138,30 +138,30 @@ def usable_members(archive: zipfile.ZipFile, faults: Faults, top: str = "") -> d
         return {}
     found: dict[str, str] = {}
     folders: set[str] = set()
-    for one in members:
-        path = PurePosixPath(one.filename)
-        shown = one.filename.encode("ascii", "backslashreplace").decode()[:120]
-        if _hostile(one):
+    for member in members:
+        path = PurePosixPath(member.filename)
+        shown = member.filename.encode("ascii", "backslashreplace").decode()[:120]
+        if _hostile(member):
             text = "the name leads out of the folder it is unpacked in, or it is a link"
             faults.add("zip path", shown, 0, text)
         elif any(_JUNK.fullmatch(part) for part in path.parts):
             faults.add("zip junk", shown, 0, "the operating system has added this file")
-        elif one.flag_bits & 1:
+        elif member.flag_bits & 1:
             faults.add("zip", shown, 0, "the file is encrypted")
-        elif one.compress_type not in _METHODS:
+        elif member.compress_type not in _METHODS:
             faults.add("zip", shown, 0, "the file is packed in an unusual way")
         else:
-            folder = str(path if one.is_dir() else path.parent)
+            folder = str(path if member.is_dir() else path.parent)
             if folder not in (".", top) and folder not in folders:
                 folders.add(folder)
                 text = f"there is a folder '{folder}' in the zip"
                 faults.add("zip folder", shown, 0, text)
-            if one.is_dir():
+            if member.is_dir():
                 continue
             if path.name in found:
                 faults.add("unexpected file", shown, 0, f"'{path.name}' is in the zip twice")
             else:
-                found[path.name] = one.filename
+                found[path.name] = member.filename
     return found
 
 
@@ -199,13 +199,13 @@ def plain_name(name: str) -> str:
     return _SUFFIXES.sub("", name.strip())
 
 
-def _hostile(one: zipfile.ZipInfo) -> bool:
-    path = PurePosixPath(one.filename)
+def _hostile(member: zipfile.ZipInfo) -> bool:
+    path = PurePosixPath(member.filename)
     return (
         path.is_absolute()
         or ".." in path.parts
-        or "\\" in one.filename
-        or bool(re.match(r"[A-Za-z]:", one.filename))
-        or not one.filename.isprintable()
-        or stat.S_ISLNK(one.external_attr >> 16)
+        or "\\" in member.filename
+        or bool(re.match(r"[A-Za-z]:", member.filename))
+        or not member.filename.isprintable()
+        or stat.S_ISLNK(member.external_attr >> 16)
     )

@@ -66,7 +66,7 @@ def find_stores(features: Path) -> dict[str, Path]:
             stores += _subfolders(deeper, "features/*")
     pictures = () if stores else _subfolders(features, f"{CROPS}/*", "*")
     found: dict[str, Path] = {}
-    for path in stores or [one for one in pictures if PictureFolder(one).exist]:
+    for path in stores or [folder for folder in pictures if PictureFolder(folder).exist]:
         if path.name in found:
             raise FeatureError(
                 f"'{path.name}' has features in both '{found[path.name]}' and '{path}'",
@@ -95,12 +95,12 @@ def store_for(subject: str, stored: Collection[str], annotated: Collection[str])
     """Which of the ``stored`` subjects is the annotated ``subject``; None if none is.
 
     Of a video in which preprocessing saw one person and of which one is annotated, that person is
-    meant, whatever side the name says.
+    meant, whatever side the name gives.
     """
     if subject in stored:
         return subject
     video = source_video(subject)
-    alone = [one for one in annotated if source_video(one) == video] == [subject]
+    alone = [name for name in annotated if source_video(name) == video] == [subject]
     return video if alone and video in stored else None
 
 
@@ -131,7 +131,7 @@ def far_off(rows: int, frames: int) -> bool:
 
 
 def targets_of(edition: Edition, tasks: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """What the labels of each task mean, see `Dataset`."""
+    """The targets of each task, see `Dataset`."""
     return {task: edition.targets(task) for task in tasks}
 
 
@@ -156,13 +156,13 @@ def load_affwild(
     Row *i* of a label file is frame *i*. Rows behind the last frame are dropped; frames without a
     row are invalid. Annotated subjects without features are left out. All this is counted in the
     notes of the data set, which ``on_event`` gets too. Of pictures alone nobody knows how many
-    frames the video has: there are as many as rows, or as the last picture's number says.
+    frames the video has: there are as many as rows, or as the last picture's number tells.
 
     Args:
         root: the data set, or its annotations; see `challenge.layout.annotation_files`.
         features: the output folder of ``avaffect preprocess``; see `find_stores`.
         tasks: some of ``va``, ``expr`` and ``au``.
-        edition: an edition of ``challenge.editions``, which says what the label files hold.
+        edition: an edition of ``challenge.editions``, which fixes what the label files hold.
         on_event: progress and notices.
 
     Returns:
@@ -401,7 +401,7 @@ def _histogram(counts: Mapping[int, int]) -> str:
 
 
 def _fingerprint(clips: Sequence[Clip]) -> str:
-    """SHA-256 of everything the clips' labels say, 64 hexadecimal digits."""
+    """SHA-256 of all the clips' labels, 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for clip in clips:
         digest.update(repr((clip.name, clip.split, clip.frames)).encode(errors="replace"))

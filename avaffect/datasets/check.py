@@ -90,7 +90,7 @@ class RowCheck:
 
 @dataclass(frozen=True)
 class Report:
-    """What there is, and what is wrong with it.
+    """The contents of a data set, and its faults.
 
     Attributes:
         root: the data set.
@@ -188,7 +188,7 @@ class _WrongLines:
 
 
 class _Survey:
-    """What is gathered while looking at a data set; the fields are those of `Report`."""
+    """The findings while looking at a data set; the fields are those of `Report`."""
 
     def __init__(self, root: Path, edition: str, on_event: EventCallback) -> None:
         self.reasons: list[str] = []
@@ -246,15 +246,15 @@ class _Survey:
                 self._errors.append(error.problem)
                 continue
             for task in TRACKS:
-                labels = [coded(getattr(one, task), task) for one in subjects.values()]
+                labels = [coded(getattr(subject, task), task) for subject in subjects.values()]
                 self._add("mtl", task, split, list(subjects), labels)
-            repeated = sum(one.repeated for one in subjects.values())
+            repeated = sum(subject.repeated for subject in subjects.values())
             if repeated:
                 self.remarks.append(
                     f"'{path}' lists {repeated} images twice, with the same labels"
                 )
-            for name, one in subjects.items():
-                self._listed[name] = int(one.frames[-1])
+            for name, subject in subjects.items():
+                self._listed[name] = int(subject.frames[-1])
                 if splits.setdefault(name, split) != split:
                     self.reasons.append(f"'{name}' is listed for both {splits[name]} and {split}")
         self._splits["mtl"] = splits
@@ -322,8 +322,8 @@ class _Survey:
         )
 
     def _judge(self, kind: str) -> None:
-        """What the labels of one kind say about whether training can start."""
-        parts = {(one.task, one.split): one for one in self._parts if one.kind == kind}
+        """Whether the labels of one kind are enough to start training."""
+        parts = {(part.task, part.split): part for part in self._parts if part.kind == kind}
         for task in dict.fromkeys(task for task, _ in parts):
             what = task if kind == task else f"{kind} {task}"
             train = parts.get((task, "train"))
@@ -348,7 +348,11 @@ class _Survey:
         """Tell where the first line is that of another edition."""
         mine = edition_named(self._edition).header(task).lower()
         for header, count in headers.items():
-            others = [name for name, one in EDITIONS.items() if one.header(task).lower() == header]
+            others = [
+                name
+                for name, edition in EDITIONS.items()
+                if edition.header(task).lower() == header
+            ]
             if header != mine and others:
                 self.warnings.append(
                     f"{task}: {count} files have the header of another edition, but are "
@@ -415,14 +419,16 @@ class _Survey:
                 f"{len(far)} label files are far from their number of frames: {some(far)}"
             )
         # A row more or less is usual.
-        worst = sorted((one for one in off if abs(one[1]) > 1), key=lambda x: (-abs(x[1]), x[0]))
+        worst = sorted(
+            (file for file in off if abs(file[1]) > 1), key=lambda x: (-abs(x[1]), x[0])
+        )
         return RowCheck(against, counts, tuple((path, by) for path, by, _ in worst[:WORST]))
 
 
 def _values(
     labels: NDArray[Any], task: str, targets: Iterable[str]
 ) -> dict[str, dict[str, float | None]]:
-    """What is known of each target, see `Part`; ``labels`` are coded as in a `Clip`."""
+    """The figures of each target, see `Part`; ``labels`` are coded as in a `Clip`."""
     found: dict[str, dict[str, float | None]] = {}
     for at, target in enumerate(targets):
         flat = TASKS[task].flat

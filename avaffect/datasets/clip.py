@@ -22,7 +22,7 @@ class FeatureSource(Protocol):
     """Features of one clip, read in slices; `store.subject.SubjectFeatures` is one.
 
     A frame whose row is NaN throughout has no features of that array (no face). The array
-    ``audio`` has a companion ``has_sound`` (bool [N]) that says the same of the sound.
+    ``audio`` has a companion ``has_sound`` (bool [N]) that is the same for the sound.
     """
 
     @property
@@ -51,8 +51,8 @@ class Clip(ArrayRecord):
         labels: by task, a row for each of the N frames: ``va`` float32 [N, V], NaN where invalid;
             ``expr`` int64 [N], -1 where invalid; ``au`` int8 [N, U] of 0, 1, and -1 where invalid.
             A task that the clip is not annotated with is absent.
-        split: ``train``, ``val``, ``test``, or empty if the data does not say.
-        fold: the fold that the data puts the clip in, None if it does not say.
+        split: ``train``, ``val``, ``test``, or empty if the data has none.
+        fold: the fold that the data puts the clip in, None if it has none.
 
     Raises:
         UsageError: labels of a wrong shape, type or range.

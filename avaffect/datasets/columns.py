@@ -1,4 +1,4 @@
-"""What the columns of a user's tables mean."""
+"""The meaning of the columns of a user's tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies beside the annotations of a data set: videos, aligned pictures, features.
+"""The files beside the annotations of a data set: videos, crops, features.
 
 Each function looks at one of them, gives the frames that it found, what it counted, and tells
 ``warn`` what should be looked at.
@@ -242,21 +242,21 @@ def check_crops(
     on_event(Progress("crops", len(annotated), len(annotated), "subjects", finished=True))
     if without:
         warn(f"{len(without)} subjects have no crops: {some(without)}")
-    gaps.sort(key=lambda one: (-one[1], one[0]))
+    gaps.sort(key=lambda gap: (-gap[1], gap[0]))
     return CropCheck(
         str(folder),
         len(annotated) - len(without),
         tuple(without),
         images,
         sum(missing for _, missing, _ in gaps),
-        tuple(one for one in gaps[:WORST] if one[1]),
+        tuple(gap for gap in gaps[:WORST] if gap[1]),
         odd,
     )
 
 
 def _child(root: Path, name: str) -> Path | None:
     """The folder in ``root`` of this name, whatever its case."""
-    return next((one for one in sorted(root.iterdir()) if one.name.lower() == name), None)
+    return next((child for child in sorted(root.iterdir()) if child.name.lower() == name), None)
 
 
 def _images(folder: Path) -> tuple[set[int], int]:

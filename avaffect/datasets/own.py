@@ -54,7 +54,7 @@ def load_own(
     others must have them. Rows of features and labels are matched by position. Where their
     counts differ they are matched by time if both have times (the nearest label within half the
     labels' median step), else the shorter counts. What has no partner is left out; all this is
-    told in ``Dataset.notes``.
+    listed in ``Dataset.notes``.
 
     Args:
         features: a folder of ``<clip>.csv``, ``.parquet`` or ``.npy`` with a row a frame, also in
@@ -113,14 +113,14 @@ def load_own(
             opened = opened.lasting(table.rows)
             rows, by_time = _match(opened, table, columns)
         more = 0 if whole else table.rows - opened.features.frames
-        told = _told(name, columns, facts, whole, table)
-        matched.append(_Clip(name, opened.features, own, rows, told, more, by_time))
+        where = _place(name, columns, facts, whole, table)
+        matched.append(_Clip(name, opened.features, own, rows, where, more, by_time))
         on_event(Progress("clips", number, len(names), "clips", number == len(names)))
 
     notes += _differences(matched)
     targets = _targets(matched, columns, labels)
     return Dataset(
-        tuple(one.finish(targets) for one in matched),
+        tuple(clip.finish(targets) for clip in matched),
         targets,
         per_clip=whole is not None,
         about={
@@ -141,7 +141,7 @@ class _Clip:
 
     Attributes:
         rows: of ``labels``, for each row of features that counts; -1 for none.
-        told: group, split and fold.
+        place: group, split and fold.
         more: by how many the labels are more than the rows of features.
         by_time: whether they were matched by time.
     """
@@ -150,12 +150,12 @@ class _Clip:
     features: FeatureSource
     labels: TableLabels
     rows: NDArray[np.int64]
-    told: tuple[str, str, int | None]
+    place: tuple[str, str, int | None]
     more: int
     by_time: bool
 
     def finish(self, targets: Mapping[str, Sequence[str]]) -> Clip:
-        group, split, fold = self.told
+        group, split, fold = self.place
         shorter = len(self.rows) < self.features.frames
         source = _FirstRows(self.features, len(self.rows)) if shorter else self.features
         return Clip(self.name, group, source, self.labels.at(self.rows, targets), split, fold)
@@ -164,7 +164,7 @@ class _Clip:
 def _differences(found: Sequence[_Clip]) -> list[str]:
     text = "{} with more or fewer labels than rows of features, "
     timed, cut = (
-        [f"{one.name} ({one.more:+d})" for one in found if one.more and one.by_time == yes]
+        [f"{clip.name} ({clip.more:+d})" for clip in found if clip.more and clip.by_time == yes]
         for yes in (True, False)
     )
     return [
@@ -183,7 +183,7 @@ def _targets(
             targets |= {name: tuple(mapped)} if mapped else {}
             continue
         for what, column in mapped.items():
-            texts = {text for one in found for text in one.labels.classes[name].texts}
+            texts = {text for clip in found for text in clip.labels.classes[name].texts}
             targets[name] = class_names(texts, columns, task)
             if not texts:
                 raise FormatError(
@@ -267,7 +267,7 @@ class _Opener:
     """Opens features, such that all clips have what the first one has.
 
     Args:
-        columns: says which columns of tables are features.
+        columns: which columns of tables are features.
 
     Attributes:
         inputs: these, once a table was opened.
@@ -294,13 +294,13 @@ class _Opener:
 
 
 def _clip_name(text: str, known: Collection[str]) -> str:
-    """What a path or name in a table calls a clip; a name may hold a dot."""
+    """The clip's name in a path or name of a table; a name may hold a dot."""
     last = re.split(r"[/\\]", text)[-1]
     return last if last in known else last.rpartition(".")[0] or last
 
 
-def _same_file(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
+def _same_file(path: Path, other: Path) -> bool:
+    return path.resolve() == other.resolve()
 
 
 def _match(opened: _Opened, table: Table, columns: ColumnMap) -> tuple[NDArray[np.int64], bool]:
@@ -362,7 +362,7 @@ def _reach(have: NDArray[np.float64]) -> float:
     return float(np.median(np.diff(have))) / 2 + 1e-6
 
 
-def _told(
+def _place(
     name: str,
     columns: ColumnMap,
     facts: _ClipTable | None,
@@ -389,12 +389,12 @@ def _fact(
     whole: _ClipTable | None,
     table: Table,
 ) -> tuple[str, str]:
-    """What is told of a clip in ``column``, and where: in the table of clips, else the labels."""
+    """A clip's fact in ``column``, and where it stands: the table of clips, else the labels."""
     if not column:
         return "", ""
-    for one in (facts, whole):
-        if one and column in one.table.names:
-            return one.text(name, column), one.table.where(one.rows[name])
+    for source in (facts, whole):
+        if source and column in source.table.names:
+            return source.text(name, column), source.table.where(source.rows[name])
     if whole or column not in table.names:
         raise UnknownNameError(
             f"column of '{(facts.table if facts else table).path}'",

@@ -18,7 +18,7 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class FeatureFiles:
-    """What a folder holds that could be features.
+    """The files of a folder that could be features.
 
     Attributes:
         folder: the folder.
@@ -66,7 +66,7 @@ class FeatureFiles:
 
     @property
     def names(self) -> set[str]:
-        """What clips may be called."""
+        """The possible names of clips."""
         if self.stores:
             return {path.name for path in self.stores}
         stems = {name.rpartition(".")[0] for names in self.pictures.values() for name in names}

@@ -199,7 +199,7 @@ def read_any(path: Path) -> Table:
 
     Raises:
         InputNotFoundError: there is no such file.
-        FormatError: another suffix, a file that is not what its suffix says, or no row in it.
+        FormatError: another suffix, a file that does not fit its suffix, or no row in it.
     """
     with _reading(path):
         if not path.is_file():
@@ -246,7 +246,7 @@ def _lines(file: TextIO) -> Iterator[str]:
 
 
 def _delimiter(header: str) -> str:
-    """What parts the columns: of comma, semicolon and tab the most frequent."""
+    """The separator of the columns: of comma, semicolon and tab the most frequent."""
     return max(",;\t", key=header.count)
 
 

@@ -64,7 +64,7 @@ class Model:
 
     @property
     def command(self) -> list[str]:
-        """What trains it, or goes on with it, but for the device."""
+        """The command that trains it or goes on with it, without the device."""
         fold = [] if self.fold is None else ["--fold", str(self.fold)]
         # -P: a folder called avaffect where the user stands is not this package.
         train = [sys.executable, "-P", "-m", "avaffect.cli.watched", "train", "--resume"]
@@ -113,8 +113,8 @@ def _gpus() -> list[str]:
     import torch
 
     count = torch.cuda.device_count()
-    named = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
-    return named[:count] if named[0] and len(named) >= count else [str(i) for i in range(count)]
+    names = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    return names[:count] if names[0] and len(names) >= count else [str(i) for i in range(count)]
 
 
 def train_models(
@@ -132,7 +132,8 @@ def train_models(
         on_model: called with each model that gets finished.
 
     Raises:
-        TrainingError: one could not be trained; those that were running are finished all the same.
+        TrainingError: a model could not be trained; those that were running are finished all
+            the same.
         BusyError: another process trains one of them.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
@@ -153,27 +154,27 @@ def train_models(
                 time.sleep(_LOOK_EVERY_S)
                 if interrupts.asked:
                     raise KeyboardInterrupt
-                for place, one in list(running.items()):
-                    if (code := one.process.poll()) is None:
+                for place, process in list(running.items()):
+                    if (code := process.process.poll()) is None:
                         continue
                     del running[place]
-                    one.close()
+                    process.close()
                     if code:
-                        failed.append(one.model)
+                        failed.append(process.model)
                         on_event(
                             Notice(
-                                f"{one.model.name}: {_reason(one.model.folder / LOG)}",
+                                f"{process.model.name}: {_reason(process.model.folder / LOG)}",
                                 warning=True,
                             )
                         )
                         continue
-                    checkpoint = read_checkpoint(one.model.folder)
+                    checkpoint = read_checkpoint(process.model.folder)
                     score = checkpoint.metrics.get("score")
                     facts = {"sha256": checkpoint.sha256, "score": score}
-                    write_json(one.model.folder / DONE, facts)
+                    write_json(process.model.folder / DONE, facts)
                     done += 1
                     on_event(Progress("models", done, total, "models", finished=done == total))
-                    on_model(one.model, checkpoint)
+                    on_model(process.model, checkpoint)
         finally:
             _stop(list(running.values()))
     if failed:
@@ -214,20 +215,20 @@ class _Running:
 
 def _stop(running: Sequence[_Running]) -> None:
     """Ask processes to save and stop, as Ctrl-C does; a second Ctrl-C kills them."""
-    for one in running:
-        if one.process.poll() is None:
-            one.process.send_signal(signal.SIGINT)
+    for process in running:
+        if process.process.poll() is None:
+            process.process.send_signal(signal.SIGINT)
     end = time.monotonic() + SAVING_S
     try:
-        for one in running:
-            one.process.wait(max(0.0, end - time.monotonic()))
+        for process in running:
+            process.process.wait(max(0.0, end - time.monotonic()))
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        for one in running:
-            one.process.kill()
-            one.process.wait()
+        for process in running:
+            process.process.kill()
+            process.process.wait()
     finally:
-        for one in running:
-            one.close()
+        for process in running:
+            process.close()
 
 
 def _reason(log: Path) -> str:
@@ -236,5 +237,5 @@ def _reason(log: Path) -> str:
         lines = read_end(log, _LONGEST_REASON).decode("utf-8", "replace").splitlines()
     except OSError:
         lines = []
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1].removeprefix("avaffect: ") if said else "it printed nothing"
+    printed = [line.strip() for line in lines if line.strip()]
+    return printed[-1].removeprefix("avaffect: ") if printed else "it printed nothing"

@@ -1,11 +1,11 @@
 """``ensemble``: several models trained and joined, from a dataset on disk to one predictor.
 
 <out>/ensemble.json        every setting, and a fingerprint of the data
-<out>/members/<voter>/     a run of ``train``; with folds, ``fold-N`` in it; see `members`
+<out>/members/<member>/   a run of ``train``; with folds, ``fold-N`` in it; see `members`
 <out>/opinions/            what the network of a stack reads: a table a clip, training clips by
                            models that never saw them
 <out>/stage2/              the run of that network
-<out>/validation/          what the whole says of the validation clips, see `validation`
+<out>/validation/          the predictions for the validation clips, see `validation`
 <out>/summary.json         the scores of each part, on the same validation clips
 <out>/joined.json          what ``predict`` reads as a ``checkpoint``; written last
 """
@@ -23,8 +23,15 @@ from typing import Any
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.datasets.split import labelled_clips, own_split
+from avaffect.ensemble.member_predictions import (
+    ByClip,
+    MemberPredictions,
+    Scores,
+    as_clip_predictions,
+    predict_member,
+    score,
+)
 from avaffect.ensemble.members import SAVING_S, Model, places, train_models
-from avaffect.ensemble.opinions import ByClip, Said, Scores, as_opinions, said_by, score
 from avaffect.ensemble.stacking import train_stack
 from avaffect.errors import FeatureError, UsageError, boundary
 from avaffect.files.atomic import write_json
@@ -42,11 +49,11 @@ from avaffect.networks.network import planned_shapes
 from avaffect.predictors.ensemble import join_values, require_rules
 from avaffect.predictors.joined import SETTINGS, Joined, Rule
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.recipes.ensemble import Average, EnsembleRecipe, Stack
+from avaffect.recipes.ensemble_recipe import Average, EnsembleRecipe, Stack
 from avaffect.training.facts import data_facts
 from avaffect.training.run import FOLDS, DataConfig, RunConfig, is_run, load_dataset
 from avaffect.training.setup import targets_of
-from avaffect.training.validation import scores_of, write_opinions, write_validation
+from avaffect.training.validation import scores_of, write_predictions, write_validation
 
 SUMMARY = "summary.json"
 VERSION = 1
@@ -79,25 +86,25 @@ class EnsembleConfig:
 
 @dataclass(frozen=True)
 class EnsembleResult:
-    """What an ensemble has come to, all on the same validation clips.
+    """The scores of an ensemble, all on the same validation clips.
 
     Attributes:
         folder: to predict with.
-        voters: by name, the scores of each voter (the mean of its folds' models).
-        average: scores of the mean of all voters.
+        members: by name, the scores of each member (the mean of its folds' models).
+        average: scores of the mean of all members.
         joined: scores of the whole.
     """
 
     folder: Path
-    voters: dict[str, Scores]
+    members: dict[str, Scores]
     average: Scores
     joined: Scores
 
     @property
     def mean(self) -> Scores:
-        """The mean of the voters' scores."""
-        every = list(self.voters.values())
-        return {name: fmean(one[name] for one in every) for name in every[0]}
+        """The mean of the members' scores."""
+        every = list(self.members.values())
+        return {name: fmean(scores[name] for scores in every) for name in every[0]}
 
 
 @boundary()
@@ -111,11 +118,11 @@ def run_ensemble(
     on_event: EventCallback = ignore_events,
     on_model: Callable[[Model, Checkpoint], None] = lambda model, checkpoint: None,
 ) -> EnsembleResult:
-    """Train what ``config`` says, join it, and score it on clips that no part has learned from.
+    """Train the members that ``config`` names, join them and score them on unseen clips.
 
-    Those are the data's own validation split, or some groups that are held out. Folds are made of
-    the training clips alone. So many models are trained as there are members times repeats times
-    folds: 25 of ``abaw3-va``, and 5 with one repeat.
+    Unseen clips are the data's own validation split, or some groups that are held out. Folds are
+    made of the training clips alone. As many models are trained as there are members times
+    repeats times folds: 25 of ``abaw3-va``, and 5 with one repeat.
 
     What is in ``out`` already is not done again: models that are finished stay, one that was
     interrupted goes on.
@@ -146,8 +153,8 @@ def run_ensemble(
     split = _split(config, dataset, on_event)
     with alone_in(out):
         _begin(config, dataset, out, overwrite)
-        voters = _set_up(config, split, out)
-        models = [model for some in voters.values() for model in some]
+        members = _set_up(config, split, out)
+        models = [model for fold_models in members.values() for model in fold_models]
         if not all(model.finished for model in models):
             (out / JOINED).unlink(missing_ok=True)
         on_event(
@@ -157,18 +164,18 @@ def run_ensemble(
             )
         )
         train_models(models, where, on_event, on_model)
-        said = {
-            name: said_by(
-                [model.folder for model in some],
+        predictions = {
+            name: predict_member(
+                [model.folder for model in fold_models],
                 dataset,
                 split.val,
                 {clip.name: clip for clip in split.train if stacked},
                 where.device,
                 on_event,
             )
-            for name, some in voters.items()
+            for name, fold_models in members.items()
         }
-        average = _joined(recipe, Average(), said, split.val, targets)
+        average = _joined(recipe, Average(), predictions, split.val, targets)
         edition = config.data.edition
         stack = {}
         if isinstance(recipe.join, Stack):
@@ -176,7 +183,7 @@ def run_ensemble(
                 recipe.join.recipe,
                 dataset,
                 targets,
-                said,
+                predictions,
                 split.train,
                 split.val,
                 out,
@@ -187,18 +194,18 @@ def run_ensemble(
             pairs = write_validation(out, trained, dataset, val, edition, where.device, on_event)
             stack[trained.folder.relative_to(out).as_posix()] = trained.checkpoint.sha256
         else:
-            values = _joined(recipe, recipe.join, said, split.val, targets)
-            opinions = as_opinions(values, split.val)
-            pairs = write_opinions(
-                out, opinions, recipe.name, targets, dataset, split.val, edition, on_event
+            values = _joined(recipe, recipe.join, predictions, split.val, targets)
+            by_clip = as_clip_predictions(values, split.val)
+            pairs = write_predictions(
+                out, by_clip, recipe.name, targets, dataset, split.val, edition, on_event
             )
         result = EnsembleResult(
             out,
-            {name: one.scores for name, one in said.items()},
+            {name: member.scores for name, member in predictions.items()},
             score(average, split.val, dataset),
             scores_of(pairs, targets),
         )
-        _finish(config, result, voters, said, stack, len(split.val), out)
+        _finish(config, result, members, predictions, stack, len(split.val), out)
         return result
 
 
@@ -237,7 +244,7 @@ def _begin(config: EnsembleConfig, dataset: Dataset, out: Path, overwrite: bool)
         raise UsageError(f"'{out}' holds a run of `avaffect train`", "choose another folder")
     found = read_kept(path)
     begun = (isinstance(found, dict) and wanted.keys() <= found.keys()) or (
-        path.is_file() and any(is_run(one) for one in out.glob("members/*"))
+        path.is_file() and any(is_run(run) for run in out.glob("members/*"))
     )
     require_ours(out, [out / name for name in _OURS], _OURS if begun else ())
     if begun and overwrite:
@@ -269,10 +276,10 @@ def _difference(found: Any, wanted: Any, key: str = "") -> str:
 
 
 def _set_up(config: EnsembleConfig, split: _Split, out: Path) -> dict[str, list[Model]]:
-    """Write the runs of all voters; by voter, its models."""
+    """Write the runs of all members; by member, its models."""
     recipe = config.recipe
     models: dict[str, list[Model]] = {}
-    for name, (member, repeat) in recipe.voters.items():
+    for name, (member, repeat) in recipe.all_members.items():
         run, seed = out / "members" / name, config.seed + repeat
         folds = split.held
         numbers: tuple[int, ...] = (0,)
@@ -283,8 +290,8 @@ def _set_up(config: EnsembleConfig, split: _Split, out: Path) -> dict[str, list[
             folds = replace(folds, apart=apart)
         elif folds is not None:
             folds = replace(folds, apart=split.rest)
-        one = RunConfig(member.recipe, config.data, FOLDS if folds else "none", seed)
-        write_json(run / RUN, one.to_dict())
+        settings = RunConfig(member.recipe, config.data, FOLDS if folds else "none", seed)
+        write_json(run / RUN, settings.to_dict())
         if folds is not None:
             folds.save(run / FOLDS)
         models[name] = [Model(run, i) for i in numbers] if folds else [Model(run)]
@@ -292,7 +299,7 @@ def _set_up(config: EnsembleConfig, split: _Split, out: Path) -> dict[str, list[
 
 
 def _require_networks(recipe: EnsembleRecipe, targets: Mapping[str, Sequence[str]]) -> None:
-    """Build each member on pictures once: what fits no net is told before any work."""
+    """Build each member on pictures once: what fits no net is refused before any work."""
     outputs = {task: len(names) for task, names in targets.items()}
     for member in recipe.members:
         roots = member.recipe.roots
@@ -301,21 +308,24 @@ def _require_networks(recipe: EnsembleRecipe, targets: Mapping[str, Sequence[str
 
 
 def _rule(recipe: EnsembleRecipe) -> Rule:
-    """How voters are joined without a network."""
+    """How members are joined without a network."""
     return Average() if isinstance(recipe.join, Stack) else recipe.join
 
 
 def _joined(
     recipe: EnsembleRecipe,
     rule: Rule,
-    said: Mapping[str, Said],
+    predictions: Mapping[str, MemberPredictions],
     clips: Sequence[Clip],
     targets: Mapping[str, tuple[str, ...]],
 ) -> ByClip:
-    """By validation clip, what all voters say by ``rule``."""
+    """By validation clip, the predictions of all members, joined by ``rule``."""
     return {
         clip.name: join_values(
-            [one.val[clip.name] for one in said.values()], rule, recipe.weights, targets
+            [member.val[clip.name] for member in predictions.values()],
+            rule,
+            recipe.weights,
+            targets,
         )
         for clip in clips
     }
@@ -324,17 +334,17 @@ def _joined(
 def _finish(
     config: EnsembleConfig,
     result: EnsembleResult,
-    voters: Mapping[str, Sequence[Model]],
-    said: Mapping[str, Said],
+    members: Mapping[str, Sequence[Model]],
+    predictions: Mapping[str, MemberPredictions],
     stack: Mapping[str, str],
     validation: int,
     out: Path,
 ) -> None:
     """Write the summary, and what `Ensemble` predicts with."""
-    members, paths = {}, {}
-    for name, models in voters.items():
+    summaries, paths = {}, {}
+    for name, models in members.items():
         each, place = {}, {}
-        for model, scores in zip(models, said[name].models, strict=True):
+        for model, scores in zip(models, predictions[name].models, strict=True):
             folder = checkpoint_folder(model.folder)
             checkpoint = read_checkpoint(folder)
             place[folder.relative_to(out).as_posix()] = checkpoint.sha256
@@ -344,13 +354,13 @@ def _finish(
                 "validation": finite(scores),
             }
         paths[name] = place
-        members[name] = {"models": each, "validation": finite(said[name].scores)}
+        summaries[name] = {"models": each, "validation": finite(predictions[name].scores)}
     summary = {
         "join": config.recipe.join.kind,
         "joined": finite(result.joined),
         "average": finite(result.average),
         "mean_of_members": finite(result.mean),
-        "members": members,
+        "members": summaries,
     }
     write_json(out / SUMMARY, summary)
     recipe = config.recipe

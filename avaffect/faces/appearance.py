@@ -1,4 +1,4 @@
-"""What a face looks like: a small vector to tell people of one video apart.
+"""What a face looks like: a small vector to distinguish people of one video.
 
 Not face recognition: it compares people within one video, over seconds to minutes, in the same
 clothes and light. Four parts that weigh the same: the aligned face as a small grey picture, and

@@ -1,7 +1,7 @@
-"""Encoders: nets that turn an aligned face into a vector.
+"""Encoders: nets that turn a crop (an aligned face) into a vector.
 
 Two kinds share one interface: embeddings (``efficientnet-lite0``) and frame models
-(``starter-1-face``, ``fer`` and EmotiEffLib's), whose vector is an opinion: 8
+(``starter-1-face``, ``fer`` and EmotiEffLib's), whose vector is a prediction: 8
 expression probabilities in the order of ``labels.EXPRESSIONS``, followed for some by
 valence and arousal.
 """
@@ -187,11 +187,11 @@ def _fer(device: str) -> Encode:
     order = [6, 0, 1, 2, 3, 4, 5]
 
     def encode(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        opinions = np.zeros((len(crops), len(EXPRESSIONS)), np.float32)
+        probabilities = np.zeros((len(crops), len(EXPRESSIONS)), np.float32)
         for at, crop in enumerate(crops):
             grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32) / 127.5 - 1
-            opinions[at, :7] = net(grey[None, :, :, None])[0].reshape(-1)[order]
-        return opinions
+            probabilities[at, :7] = net(grey[None, :, :, None])[0].reshape(-1)[order]
+        return probabilities
 
     return encode
 
@@ -211,9 +211,9 @@ def _starter1_face(device: str) -> Encode:
 
     def run(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         grey = np.stack([stretched(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)) for crop in crops])
-        opinions = np.zeros((len(crops), len(EXPRESSIONS)), np.float32)
-        opinions[:, :7] = net(grey[:, None])[0]
-        return opinions
+        probabilities = np.zeros((len(crops), len(EXPRESSIONS)), np.float32)
+        probabilities[:, :7] = net(grey[:, None])[0]
+        return probabilities
 
     return _chunked(run, 1) if device == "cpu" else run
 
@@ -250,7 +250,7 @@ def _emotiefflib(model: str, mean: Sequence[float], std: Sequence[float]) -> Bui
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-# The aligned face as it is. Enlarging it to ImageNet's 224 pixels costs three to four times as
+# The crop as it is. Enlarging it to ImageNet's 224 pixels costs three to four times as
 # much and gains nothing: a linear probe on FER2013 (1,029 test faces) gets .422 right at 112
 # pixels, .431 at 160 and .425 at 224, with a standard error of .015.
 _LITE0_CROP = AFFWILD2

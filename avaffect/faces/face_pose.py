@@ -1,4 +1,4 @@
-"""The face pose vector: what OpenFace gives seed paper 004, from the mesh.
+"""The face pose vector: what OpenFace gives ABAW1 (Rasipuram et al.), from the mesh.
 
 The paper (section I-B.2) feeds OpenFace's output to its second visual branch: landmarks, head
 pose, gaze, action unit intensities. This vector holds the same kinds of things, 263 values:

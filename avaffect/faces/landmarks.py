@@ -122,7 +122,7 @@ class Landmarker:
             roi: where to look.
 
         Returns:
-            The face; its ``confidence`` says how sure the net is that there is one, and it can
+            The face; its ``confidence`` is how sure the net is that there is one, and it can
             be aligned. None where the region lies outside the picture or is none at all, or the
             points are not usable.
         """

@@ -3,7 +3,7 @@
 A product: the landmark net's presence, and for size, turn, sharpness, light and covered parts one
 factor each, which is 1 where nothing is wrong. Where each begins to fall was set by hand, so that
 sharp, lit faces of 80 pixels and more that look at the camera lose nothing. It is no probability.
-What it cannot tell: a cartoon or a photograph from a face, and whose face it is.
+What it cannot distinguish: a cartoon or a photograph from a face, and whose face it is.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def in_frame(detect: Detect, image: Picture, times: float) -> list[Detection]:
     frame = np.zeros((side, side, 3), np.uint8)
     frame[top : top + small.shape[0], left : left + small.shape[1]] = small
     ratio = np.array([width / small.shape[1], height / small.shape[0]], np.float32)
-    return [_moved(one, np.array([left, top], np.float32), ratio) for one in detect(frame)]
+    return [_moved(each, np.array([left, top], np.float32), ratio) for each in detect(frame)]
 
 
 def in_parts(detect: Detect, image: Picture) -> list[Detection]:
@@ -67,7 +67,7 @@ def in_parts(detect: Detect, image: Picture) -> list[Detection]:
     for x, y in corners[:_MOST_PARTS]:
         part = np.ascontiguousarray(image[y : y + side, x : x + side])
         shift = np.array([-x, -y], np.float32)
-        found += [_moved(one, shift, np.ones(2, np.float32)) for one in detect(part)]
+        found += [_moved(each, shift, np.ones(2, np.float32)) for each in detect(part)]
     return found
 
 
@@ -76,13 +76,13 @@ def _starts(length: int, side: int) -> list[int]:
     return [int(start) for start in np.linspace(0, length - side, count)]
 
 
-def _side(one: Detection) -> float:
-    return float(max(one.box[2] - one.box[0], one.box[3] - one.box[1]))
+def _side(found: Detection) -> float:
+    return float(max(found.box[2] - found.box[0], found.box[3] - found.box[1]))
 
 
-def _moved(one: Detection, shift: NDArray[np.float32], ratio: NDArray[np.float32]) -> Detection:
-    box = ((one.box.reshape(2, 2) - shift) * ratio).reshape(4)
-    return replace(one, box=box, points=(one.points - shift) * ratio)
+def _moved(found: Detection, shift: NDArray[np.float32], ratio: NDArray[np.float32]) -> Detection:
+    box = ((found.box.reshape(2, 2) - shift) * ratio).reshape(4)
+    return replace(found, box=box, points=(found.points - shift) * ratio)
 
 
 @dataclass(slots=True)
@@ -113,7 +113,7 @@ class Search:
         )
         for look in others:
             found = look(image)
-            yield [one for one in found if one.score >= SURE or _side(one) >= least]
+            yield [each for each in found if each.score >= SURE or _side(each) >= least]
 
     def due(self, frame: int) -> bool:
         """Whether to search at ``frame`` (0-based index)."""

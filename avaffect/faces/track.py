@@ -1,13 +1,13 @@
 """Following faces through a video, with an identity each.
 
-Between detections a face is followed from its own landmarks: the mesh of one frame tells where
+Between detections a face is followed from its own landmarks: the mesh of one frame shows where
 to look in the next, so that a frame costs one run of the landmark net a face. The detector looks
 at the whole picture every ``detect_every`` frames, at every frame while nobody is followed or
 somebody was just lost, and then less and less often. Where nobody is found, it is looked for
 harder (``faces.search``). Found faces are assigned to tracks by overlap
 (Hungarian assignment); those left over are compared with the people seen before by position and
 appearance, so that a face that leaves and comes back keeps its number. Faces that come near each
-other are told apart by appearance; after a cut nothing else counts.
+other are distinguished by appearance; after a cut nothing else counts.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ REMEMBERED = 64  # people kept in mind, or twice as many as may be followed
 
 @dataclass(frozen=True, slots=True)
 class TrackedFace:
-    """A face and the number of the track (one person, as far as one can tell) it belongs to."""
+    """A face and the number of the track (one person, as far as is known) it belongs to."""
 
     track: int
     face: Face
@@ -205,7 +205,7 @@ class Tracker:
         return face
 
     def _look_twice(self, frame: Frame, roi: Roi) -> Face | None:
-        """As `_look_at`, and there must be a face where the first look says that it is."""
+        """As `_look_at`, and a second look must find a face at the place of the first."""
         first = self._look_at(frame, roi)
         face = first and self._look_at(frame, roi_from_mesh(first.mesh))
         return face if first and face and _is_continuous(first.box, face.box) else None
@@ -254,15 +254,15 @@ class Tracker:
         self, frame: Frame, faces: dict[int, Face], found: list[Detection], look_at: LookAt
     ) -> None:
         fresh: list[Face] = []
-        found = self._unfollowed(sorted(found, key=lambda one: -_side(one.box)), faces)
+        found = self._unfollowed(sorted(found, key=lambda detection: -_side(detection.box)), faces)
         many = self.config.max_faces
-        for one in found:
+        for detection in found:
             full = len(fresh) >= many or (
-                len(faces) >= many and _side(one.box) <= LARGER * _smallest(faces)
+                len(faces) >= many and _side(detection.box) <= LARGER * _smallest(faces)
             )
             if full and self.limits.crowded_s is not None:
                 break
-            face = look_at(frame, roi_from_detection(one))
+            face = look_at(frame, roi_from_detection(detection))
             known = [*faces.values(), *fresh]
             if face and all(_overlap(face.box, other.box) <= SAME_FACE for other in known):
                 if full:
@@ -294,11 +294,12 @@ class Tracker:
         if not found or not faces:
             return found
         overlap = iou(
-            np.stack([one.box for one in found]), np.stack([face.box for face in faces.values()])
+            np.stack([detection.box for detection in found]),
+            np.stack([face.box for face in faces.values()]),
         )
         pairs = best_pairs(overlap)
         taken = {row for row, column in pairs if overlap[row, column] > SAME_PLACE}
-        return [one for row, one in enumerate(found) if row not in taken]
+        return [detection for row, detection in enumerate(found) if row not in taken]
 
     def _make_room(self, frame: Frame, faces: dict[int, Face], fresh: list[Face]) -> None:
         """Leave the largest ``max_faces``; those that are followed are preferred."""

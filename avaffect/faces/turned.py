@@ -65,7 +65,7 @@ class TurnedLook:
         self._kept.append((number, image))
         if len(self._kept) >= 2 * SAMPLES:
             self._every *= 2
-            self._kept = [one for one in self._kept if one[0] % self._every == 0]
+            self._kept = [picture for picture in self._kept if picture[0] % self._every == 0]
 
     def turn(self, detect: Detect, landmarks: FindLandmarks) -> int | None:
         """The turn in degrees clockwise by which faces come upright; None if there is none.
@@ -85,10 +85,10 @@ class TurnedLook:
 
 
 def _has_upright_face(image: NDArray[np.uint8], detect: Detect, landmarks: FindLandmarks) -> bool:
-    for one in detect(image):
-        if one.score < MIN_SCORE:
+    for detection in detect(image):
+        if detection.score < MIN_SCORE:
             continue
-        face = landmarks(image, roi_from_detection(one))
+        face = landmarks(image, roi_from_detection(detection))
         if face is None or face.confidence < MIN_PRESENCE:
             continue
         x, y = (float(value) for value in face.points[1] - face.points[0])

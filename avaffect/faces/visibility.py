@@ -1,8 +1,8 @@
 """Which parts of a face can be seen: brows, eyes, mouth.
 
 The landmark net draws lips on a surgical mask and lids on dark glasses, and is as sure of them as
-of real ones. So the picture is asked: five small grey patches at the places where the mesh says
-that brows, eyes and mouth are, and for each a linear classifier on histograms of gradients (Dalal
+of real ones. So the picture decides: five small grey patches at the places where the mesh has
+brows, eyes and mouth, and for each a linear classifier on histograms of gradients (Dalal
 & Triggs, CVPR 2005), taught by ``starter_training/visibility.py`` with faces that things were
 painted on. What it misses, and how often it is wrong on bare faces, stands in ``docs/formats.md``.
 """

@@ -61,7 +61,7 @@ def atomic_path(path: Path | str, *, bulk: bool = False) -> Iterator[Path]:
         raise output_error(path, error) from error
     finally:
         # After the rename there is nothing left under this name; if this fails as well, the
-        # first error is the one to tell.
+        # first error is the one to raise.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         release(held)

@@ -1,6 +1,6 @@
 """What stands in a gap of the challenge's text files: rows without a value, and how they get one.
 
-The challenge wants a row for every frame, with or without a face, and does not say what to write.
+The challenge wants a row for every frame, with or without a face, and does not fix what to write.
 Published systems differ: all four rules here have been used. Tables are never filled: they name
 the policy of the text files beside them.
 """
@@ -20,7 +20,7 @@ Times = NDArray[np.float64]
 
 
 def _previous(values: Values, times: Times, known: NDArray[np.int64]) -> Values:
-    """The last value before; leading frames stay missing (seed paper 002's rule)."""
+    """The last value before; leading frames stay missing (the rule of ABAW2, Xie et al.)."""
     last = np.searchsorted(known, np.arange(len(values)), side="right") - 1
     filled = values[known[np.maximum(last, 0)]]
     filled[last < 0] = np.nan
@@ -44,7 +44,7 @@ def _linear(values: Values, times: Times, known: NDArray[np.int64]) -> Values:
 
 
 def _invalid(values: Values, times: Times, known: NDArray[np.int64]) -> Values:
-    """Nothing: the files say -5 (valence, arousal) or -1 (expression, action units)."""
+    """No value: the files have -5 (valence, arousal) or -1 (expression, action units)."""
     return values
 
 
@@ -67,6 +67,10 @@ def fill_gaps(values: Values, times: Times, policy: str) -> Values:
     """``values`` with those made by ``policy`` where there are none.
 
     Each column is filled from its own known values; one without any stays empty.
+
+    >>> values = np.array([[0.0], [np.nan], [1.0]], np.float32)
+    >>> fill_gaps(values, np.array([0.0, 1.0, 2.0]), "linear").tolist()
+    [[0.0], [0.5], [1.0]]
 
     Args:
         values: float [N, K], NaN for none.

@@ -99,7 +99,7 @@ def holds(*marks: bytes) -> Callable[[Path], bool]:
 
 def _named(path: Path, root: Path, ours: Collection[str]) -> bool:
     name = PurePath(relative(path, root))
-    return any(one.as_posix() in ours for one in (name, *name.parents))
+    return any(place.as_posix() in ours for place in (name, *name.parents))
 
 
 def _is_empty(path: Path) -> bool:

@@ -17,6 +17,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,7 +61,7 @@ def reading(
 
     Args:
         path: the file, for the message.
-        kind: what it is told by.
+        kind: the class of error to raise.
         what: what is wrong with the file, behind its name: ``"is damaged"``.
         hint: what to do about it.
         missing: what to raise if it is not there; None for an `InputNotFoundError`.
@@ -184,17 +185,17 @@ def fits(value: Any, shape: Any) -> bool:
     True
     """
     if isinstance(shape, tuple):
-        return any(fits(value, one) for one in shape)
+        return any(fits(value, each) for each in shape)
     if isinstance(shape, list):
-        return isinstance(value, list) and all(fits(one, shape[0]) for one in value)
+        return isinstance(value, list) and all(fits(item, shape[0]) for item in value)
     if isinstance(shape, dict):
         if not isinstance(value, dict):
             return False
         if str in shape:
-            return all(fits(one, shape[str]) for one in value.values())
+            return all(fits(item, shape[str]) for item in value.values())
         return all(
-            fits(value[name], one) if (name := key.removesuffix("?")) in value else name != key
-            for key, one in shape.items()
+            fits(value[name], part) if (name := key.removesuffix("?")) in value else name != key
+            for key, part in shape.items()
         )
     if shape is None or value is None:
         return shape is value
@@ -295,8 +296,8 @@ def _nodes(node: Any, known: dict[int, int]) -> int:
     if not known[id(node)]:
         known[id(node)] = -1
         parts = node.value if isinstance(node.value, list) else []
-        below = [one for part in parts for one in (part if isinstance(part, tuple) else (part,))]
-        known[id(node)] = 1 + sum(_nodes(one, known) for one in below)
+        below = chain.from_iterable(part if isinstance(part, tuple) else (part,) for part in parts)
+        known[id(node)] = 1 + sum(_nodes(child, known) for child in below)
     return known[id(node)]
 
 

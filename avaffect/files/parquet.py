@@ -34,7 +34,7 @@ def open_parquet(path: Path, reads: int | None = None) -> Iterator[pq.ParquetFil
 
     Raises:
         UsageError: it is larger, its parts contradict each other, or it holds lists.
-        Exception: whatever Arrow says of a damaged file.
+        Exception: whatever error Arrow raises for a damaged file.
     """
     meta = pq.read_metadata(path)
     schema = meta.schema.to_arrow_schema()
@@ -43,11 +43,11 @@ def open_parquet(path: Path, reads: int | None = None) -> Iterator[pq.ParquetFil
         raise UsageError(f"it has {meta.num_columns:,} columns")
     if meta.num_columns != len(schema):
         raise UsageError("it has columns of lists")
-    if sum(one.num_rows for one in groups) != meta.num_rows:
+    if sum(group.num_rows for group in groups) != meta.num_rows:
         raise UsageError("its numbers of rows contradict each other")
     size = path.stat().st_size
     require_rows(meta.num_rows, 8 * (meta.num_columns if reads is None else reads), size)
-    unpacked = sum(max(0, one.total_byte_size) for one in groups)
+    unpacked = sum(max(0, group.total_byte_size) for group in groups)
     if unpacked > max(MOST_VALUES_BYTES, 16 * size):
         raise UsageError(f"it has {unpacked / 1e9:,.1f} GB when unpacked")
     texts = [field.name for field in schema if _is_text(field.type)]
@@ -61,7 +61,7 @@ def read_column(file: pq.ParquetFile, name: str) -> NDArray[Any]:
     Raises:
         UsageError: there is no such column, it holds something else, or a text is longer than
             `LONGEST_TEXT`.
-        Exception: whatever Arrow says of a damaged file.
+        Exception: whatever error Arrow raises for a damaged file.
     """
     kind = file.schema_arrow.field(name).type
     if not readable(kind):

@@ -1,4 +1,4 @@
-"""Picture files of faces: JPEG and PNG, told by their content, up to 33 million pixels.
+"""Picture files of faces: JPEG and PNG, recognised by their content, up to 33 million pixels.
 
 The header is looked at before anything is decoded: a file of some bytes may claim to hold more
 pixels than there is memory.

@@ -57,7 +57,7 @@ def remove_abandoned(folder: Path) -> None:
     _looked.add(folder)
     with suppress(OSError):
         with os.scandir(folder) as entries:
-            found = [Path(one.path) for one in entries if _OURS.fullmatch(one.name)]
+            found = [Path(entry.path) for entry in entries if _OURS.fullmatch(entry.name)]
         for path in found:
             with suppress(OSError):
                 if not path.is_symlink() and path.is_file():
@@ -106,11 +106,11 @@ def _remove_abandoned_folders(parent: Path, label: str) -> None:
     with suppress(OSError):
         with os.scandir(parent) as entries:
             found = [
-                Path(one.path)
-                for one in entries
-                if one.name.startswith(f".{label}.")
-                and _OURS.fullmatch(one.name)
-                and one.is_dir(follow_symlinks=False)
+                Path(entry.path)
+                for entry in entries
+                if entry.name.startswith(f".{label}.")
+                and _OURS.fullmatch(entry.name)
+                and entry.is_dir(follow_symlinks=False)
             ]
         for path in found:
             with suppress(OSError):
@@ -129,7 +129,7 @@ def _remove_unused(path: Path) -> None:
     access = os.O_RDONLY if path.is_dir() else os.O_RDWR
     handle = os.open(path, access | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        # Raises where another process writes it, or nobody can tell.
+        # Raises where another process writes it, or that is unknown.
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         remove(path)
     finally:

@@ -242,7 +242,7 @@ class TensorFile:
         A copy, or a read-only view if the file is mapped.
 
         Raises:
-            FeatureError: the file is damaged, as its hashes tell.
+            FeatureError: the file is damaged, by its hashes.
         """
         spec = self.specs[name]
         start, stop, _ = slice(start, stop).indices(self.rows)
@@ -292,7 +292,7 @@ class TensorFile:
 # Each map keeps a file open, of which a process may have some thousand; a dataset has more clips.
 @lru_cache(maxsize=256)
 def _file_map(path: Path, version: tuple[int, int]) -> Array:
-    """A file's bytes; ``version`` tells it from a later file of the same name."""
+    """A file's bytes; ``version`` distinguishes it from a later file of the same name."""
     with path.open("rb") as file:
         if _version(file) != version:
             raise UsageError("another file of that name")

@@ -62,6 +62,9 @@ def square_size(
     The side that is too short grows, so that nothing is lost; beyond the limits the other one
     shrinks instead.
 
+    >>> square_size(720, 576, Fraction(64, 45), max_side=4096, max_pixels=1 << 24)
+    (1024, 576)
+
     Args:
         width: of the stored picture.
         height: likewise.

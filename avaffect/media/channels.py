@@ -27,13 +27,13 @@ DOWNMIX = "downmix"
 
 _WINDOW_S = 0.25
 _BAND_HZ = (300.0, 3400.0)
-# Windows whose loudest channel is weaker than this (power, full scale is 1) say nothing.
+# Windows whose loudest channel is weaker than this (power, full scale is 1) do not count.
 _QUIET = 1e-7
 # A mix has cancelled where it is weaker than a quarter of what its strongest channel gives alone.
 _CANCELLED = 0.25
 # A channel that is left out counts where it has a tenth of the power of the loudest of the others.
 _SPEAKS = 0.1
-# What is so in one of twenty windows that say something decides for the file.
+# What is so in one of twenty windows that count decides for the file.
 _SHARE = 0.05
 # A channel with less than this of the loudest channel's power in all is silent.
 _SILENT = 1e-4
@@ -78,7 +78,7 @@ def choose_mix(
 ) -> Mix:
     """Listen to a track of several channels and decide how they become one.
 
-    Decodes the track once, in bounded memory. A Notice tells of everything but the downmix.
+    Decodes the track once, in bounded memory. A Notice names everything but the downmix.
 
     Args:
         path: the file.
@@ -99,7 +99,7 @@ def choose_mix(
     if all(verdict is None for verdict in decided.values()):
         return Mix()
     # What most of the sound is.
-    main = max((one for one in decided if decided[one]), key=lambda one: one.active)
+    main = max((layout for layout in decided if decided[layout]), key=lambda layout: layout.active)
     name, reason = decided[main] or (DOWNMIX, "")
     on_event(
         Notice(
@@ -109,8 +109,8 @@ def choose_mix(
         )
     )
     # Only one layout a number of channels: the one that is heard most.
-    by_activity = sorted(decided, key=lambda one: one.active)
-    return Mix(name, {one.count: tuple(one.weights()) for one in by_activity})
+    by_activity = sorted(decided, key=lambda layout: layout.active)
+    return Mix(name, {layout.count: tuple(layout.weights()) for layout in by_activity})
 
 
 class _Layout:
@@ -196,11 +196,11 @@ def _downmix(layout: str, count: int) -> Doubles | None:
     """FFmpeg's own weights; None if it has none for this layout."""
     mono = AudioResampler(format="flt", layout="mono", rate=48_000)
     try:
-        one_each = AudioFrame.from_ndarray(
+        frame = AudioFrame.from_ndarray(
             np.eye(count, dtype=np.float32).reshape(1, -1), format="flt", layout=layout
         )
-        one_each.sample_rate = 48_000
-        (mixed,) = mono.resample(one_each)
+        frame.sample_rate = 48_000
+        (mixed,) = mono.resample(frame)
     except (av.FFmpegError, ValueError):
         return None
     weights = np.asarray(mixed.to_ndarray(), np.float64).ravel()

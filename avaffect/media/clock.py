@@ -16,7 +16,7 @@ FORWARD_BREAK_S = 10.0
 TICK_S = 1e-6
 # Frames a second that may be meant. What claims more, or less than one an hour, has no times.
 MAX_FPS, MIN_FPS = 1000, 1 / 3600
-# For a stream that does not say how fast it is.
+# For a stream without a frame rate.
 DEFAULT_FPS = 25.0
 
 

@@ -46,11 +46,11 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A frame, and what its stream said when it was decoded.
+    """A frame, and its stream's properties when it was decoded.
 
     Attributes:
         frame: as the decoder gave it.
-        aspect: width of its pixels over their height, None if nothing tells.
+        aspect: width of its pixels over their height, None if it is not known.
         transfer: its transfer function, AVCOL_TRC_*.
         primaries: AVCOL_PRI_*.
     """
@@ -96,13 +96,13 @@ def decoded_frames(path: Path, config: MediaConfig, damage: Damage) -> Iterator[
 
 def _fast(container: InputContainer, stream: VideoStream, threads: int) -> Iterator[Decoded]:
     _prepare(container, stream, threads)
-    told = _Told(stream)
+    described = _Described(stream)
     packets = frames = 0
     for packet in container.demux(stream):
         packets += bool(packet.size) and not packet.is_discard
         decoded = stream.decode(packet)
         frames += len(decoded)
-        yield from map(told, decoded)
+        yield from map(described, decoded)
     # At the end of the file PyAV hides an error and all frames after it.
     if frames < packets:
         raise _Unsure
@@ -120,7 +120,7 @@ def careful_frames(
         begun: packets that were read of ``container`` already, of whatever stream.
     """
     _prepare(container, stream, 1)
-    told = _Told(stream)
+    described = _Described(stream)
     frames = 0
     read = (packet for packet in begun if packet.stream_index == stream.index)
     for packet in chain(read, _packets(container, stream, damage)):
@@ -130,19 +130,19 @@ def careful_frames(
             damage.add(f"{error.strerror} after frame {frames}")
             continue
         frames += len(decoded)
-        yield from map(told, decoded)
+        yield from map(described, decoded)
 
 
-class _Told:
-    """Puts beside each frame what its stream says: the container first, then the codec.
+class _Described:
+    """Puts the stream's properties beside each frame: the container's first, then the codec's.
 
-    The codec's word may change in mid-stream, as in broadcasts; it is some frames early where
+    The codec's may change in mid-stream, as in broadcasts; it is some frames early where
     the decoder gives frames out in another order.
     """
 
     def __init__(self, stream: VideoStream) -> None:
         self._codec = codec = stream.codec_context
-        container, first = (positive(one.sample_aspect_ratio) for one in (stream, codec))
+        container, first = (positive(each.sample_aspect_ratio) for each in (stream, codec))
         self._aspect = container if container != first else None
         self._transfer, self._primaries = codec.color_trc, codec.color_primaries
 
@@ -151,12 +151,12 @@ class _Told:
         return Decoded(
             frame,
             self._aspect or positive(codec.sample_aspect_ratio),
-            _said(codec.color_trc, self._transfer),
-            _said(codec.color_primaries, self._primaries),
+            _specified(codec.color_trc, self._transfer),
+            _specified(codec.color_primaries, self._primaries),
         )
 
 
-def _said(now: int, at_first: int) -> int:
+def _specified(now: int, at_first: int) -> int:
     return at_first if now == UNSPECIFIED else now
 
 

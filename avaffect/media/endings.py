@@ -72,7 +72,7 @@ _PICTURES = (
 
 
 def _endings(formats: dict[str, str]) -> frozenset[str]:
-    return frozenset(f".{one}" for names in formats.values() for one in names.split())
+    return frozenset(f".{ending}" for names in formats.values() for ending in names.split())
 
 
 EXTENSIONS = _endings(_VIDEO)

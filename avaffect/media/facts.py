@@ -30,7 +30,7 @@ class MediaFacts:
             for a single frame.
         duration_s: seconds from the first decoded frame to the end of the last.
         width, height: pixels of the upright picture; None without one.
-        header_fps, header_duration_s: what the header claims, None where it does not say.
+        header_fps, header_duration_s: what the header claims, None where it has none.
         start_s: the earliest time of any stream on the file's own clock, None if unknown. 0 in
             most files; broadcast streams begin anywhere. Many players count from here.
     """

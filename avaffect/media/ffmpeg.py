@@ -70,7 +70,7 @@ def pipe_from(graph: Any, on_message: Callable[[str], None]) -> Iterator[BinaryI
     """Run an ffmpeg-python graph whose output is ``pipe:1``; the block reads that output.
 
     The block may leave some of it unread; ffmpeg is ended then. It goes on after damage in its
-    input, so what it complains of is told and not raised.
+    input, so its complaints become a Notice, not an error.
 
     Args:
         on_message: gets the lines of ffmpeg's error output when the block was left without an

@@ -168,7 +168,7 @@ class FrameReader:
         info: what :func:`avaffect.media.probe.probe` found; None does it now.
 
     Attributes:
-        info: what the header and the first frame say.
+        info: facts from the header and the first frame.
 
     Raises:
         InputNotFoundError, MediaError: as :func:`avaffect.media.probe.probe`; MediaError also in

@@ -83,7 +83,7 @@ def _expand(argument: str, recursive: bool, sound: bool, on_event: EventCallback
 
 
 def _no_media(folder: Path, recursive: bool, sound: bool) -> InputNotFoundError:
-    pictures = sorted(one.suffix for one in _walk(folder, recursive) if _ends(one, PICTURES))
+    pictures = sorted(path.suffix for path in _walk(folder, recursive) if _ends(path, PICTURES))
     what = _what(sound).removeprefix("a ")
     if len(pictures) > 1:
         pattern = f"{folder}/*{pictures[0]}"
@@ -106,7 +106,7 @@ def _what(sound: bool) -> str:
 
 
 def _media_in(folder: Path, recursive: bool, sound: bool, on_event: EventCallback) -> list[Path]:
-    """The videos, or else the sound files, of a folder, sorted; what else is there is told."""
+    """The videos, or else the sound files, of a folder, sorted; a Notice names the rest."""
     found: dict[str, list[Path]] = {"video": [], "sound": []}
     others: Counter[str] = Counter()
     for path in _walk(folder, recursive):

@@ -86,13 +86,13 @@ def orientation(frame: VideoFrame) -> Orientation:
 class RgbConverter:
     """Converts decoded frames of any pixel format and size to upright RGB of square pixels.
 
-    The frame's own matrix (BT.601, BT.709, BT.2020) and range are used. Where the stream does not
-    say, BT.709 is taken for HD (at least 1280 wide or 720 high) and BT.601 below, as video
+    The frame's own matrix (BT.601, BT.709, BT.2020) and range are used. Where the stream
+    names none, BT.709 is taken for HD (at least 1280 wide or 720 high) and BT.601 below, as video
     players do. HDR (PQ, HLG) becomes SDR, see :mod:`avaffect.media.hdr`. Pixels that are not
     square are made so, see :func:`avaffect.media.aspect.square_size`.
 
     Args:
-        turn: degrees clockwise by which all pictures are turned; None takes what each says.
+        turn: degrees clockwise by which all pictures are turned; None takes each one's own.
     """
 
     def __init__(self, turn: int | None = None) -> None:
@@ -151,7 +151,7 @@ def deinterlaced(frames: Iterable[Decoded]) -> Iterator[Decoded]:
 
     Progressive frames come through as they are, and at once until the first interlaced frame.
     Afterwards frames come a little later, since the filter (bwdif) looks at the next one.
-    Timestamps and everything else that the decoder said are kept.
+    Timestamps and everything else from the decoder are kept.
     """
     graph: Any = None
     layout: tuple[int, int, str] | None = None

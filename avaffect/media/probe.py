@@ -57,8 +57,8 @@ class VideoInfo:
         pix_fmt: FFmpeg's name, e.g. ``"yuv420p10le"``.
         bit_depth: bits a colour component.
         interlaced: the first frame is made of two fields.
-        header_frames: number of frames, None if the header does not say.
-        fps: nominal frames a second, None if the header does not say.
+        header_frames: number of frames, None if the header has none.
+        fps: nominal frames a second, None if the header has none.
         first_time_s: container time of the first frame, seconds; all frame times count from it.
         regular: frames have no times of their own and are taken to be ``1 / fps`` apart.
     """
@@ -118,7 +118,7 @@ class MediaInfo:
         path: the file.
         bytes: its size.
         container: FFmpeg's name of the format, e.g. ``"matroska,webm"``.
-        duration_s: what the header claims in seconds, None if it does not say.
+        duration_s: what the header claims in seconds, None if it has none.
         start_s: the earliest time of any stream on the file's own clock, None if unknown.
         clock_restarts: timestamps of this kind of container may jump (MPEG streams).
         video: the video stream that is decoded.
@@ -302,10 +302,10 @@ def _pace(
     decoded: list[Decoded],
     config: MediaConfig,
 ) -> tuple[float | None, bool, str | None]:
-    """Frames a second, whether they are all there is to go by, and what to say of it.
+    """Frames a second, whether they are all there is to go by, and the text of a Notice.
 
     Args:
-        own_rate: what the codec itself says.
+        own_rate: the codec's own rate.
         decoded: the first frames.
     """
     name = Path(container.name).name
@@ -328,9 +328,9 @@ def _pace(
         unused = f"'{name}' has times of its own: fps=... is not used for it"
         return claimed, False, unused if config.fps is not None and not lone else None
     fps = config.fps or claimed or DEFAULT_FPS
-    said = lone or config.fps is not None or claimed is not None
+    known = lone or config.fps is not None or claimed is not None
     guess = f"'{name}' {why}: {fps:g} are assumed, say how many it has with fps=..."
-    return fps, True, None if said else guess
+    return fps, True, None if known else guess
 
 
 def _without_times(container: InputContainer) -> bool:
@@ -341,7 +341,7 @@ def _without_times(container: InputContainer) -> bool:
 
 def _pace_of_times(decoded: list[Decoded]) -> float | None:
     """Frames a second by the median step between ``decoded``; None without times."""
-    times = [one.frame.time for one in decoded if one.frame.time is not None]
+    times = [each.frame.time for each in decoded if each.frame.time is not None]
     steps = sorted(later - earlier for earlier, later in pairwise(times) if later > earlier)
     return 1 / steps[len(steps) // 2] if steps else None
 

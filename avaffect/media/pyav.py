@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 _MAJOR = int(av.__version__.split(".")[0])
-# Up to 18 a tag that is not UTF-8 is an error unless one says otherwise; 19 has no such setting.
+# Up to 18 a tag that is not UTF-8 is an error unless set otherwise; 19 has no such setting.
 _TAGS: dict[str, Any] = {"metadata_errors": "replace"} if _MAJOR < 19 else {}
 # Before 17 PyAV frees memory that is not its own where a decoder gets options too and streams turn
 # up while the file is opened, as in MPEG-TS.

@@ -56,7 +56,7 @@ class SoundInfo:
         errors: complaints of the decoder, at most 20.
         stream: which audio stream of the file this is, counted from 0.
         streams: how many it has.
-        channels: of this stream, as the header says.
+        channels: of this stream, by the header.
         mix: how the channels became one, see :class:`avaffect.media.channels.Mix`.
         cuts: long silences that are not in the file: from when, and how many seconds of it.
     """
@@ -115,8 +115,8 @@ def extract_sound(
     preceded by silence, and silence fills gaps; most of a gap of more than ten minutes is left out
     (``cuts``), so that a file grows with the sound and not with the gaps. Sound is placed by its
     own timestamps. Any number of channels becomes one, see :mod:`avaffect.media.channels`. In
-    damaged sound all that can be decoded is used. Notices tell of damage, of what was left out, of
-    the choice among several streams, and of channels that are not simply mixed. The file ends with
+    damaged sound all that can be decoded is used. Notices name damage, what was left out,
+    the choice among several streams, and channels that are not simply mixed. The file ends with
     the sound, after 36 hours in any case. Memory does not grow with the length.
 
     Args:
@@ -241,7 +241,7 @@ def _pieces(pipe: BinaryIO, begin: int) -> Iterator[tuple[int, bytes]]:
                     shift = begin - place if shift is None else shift
                     yield place + shift, bytes(packet)
     except (av.FFmpegError, IndexError):
-        # Nothing was decoded, or ffmpeg ended early, which its messages tell.
+        # Nothing was decoded, or ffmpeg ended early, as its messages show.
         return
 
 

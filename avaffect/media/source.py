@@ -1,4 +1,4 @@
-"""A file to work on: what its header says, and its hash. Both are found once and passed on."""
+"""A file to work on: its header, and its hash. Both are found once and passed on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from avaffect.media.tracks import Tracks, read_tracks
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file says at its beginning.
+    """The header of a file.
 
     Attributes:
         media: the file and its picture; None where nothing but the sound is used.
@@ -83,7 +83,7 @@ def open_source(path: Path | str, config: MediaConfig = DEFAULTS) -> Source:
 
 
 def read_header(path: Path, config: MediaConfig = DEFAULTS) -> Header:
-    """What a file says at its beginning; for the arguments and errors see `open_source`."""
+    """The header of a file; for the arguments and errors see `open_source`."""
     unusable = reading(path, MediaError, "cannot be used", "convert it to MP4")
     with unusable, open_container(path) as container:
         stills: int | None = None

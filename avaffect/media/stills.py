@@ -1,4 +1,4 @@
-"""Sound whose picture is a cover or a few slides, though nothing in the file says so."""
+"""Sound whose picture is a cover or a few slides, though the file does not mark it so."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def stills(path: Path) -> int | None:
 def count_stills(container: InputContainer) -> tuple[int | None, list[Packet]]:
     """See :func:`stills`, of a file that was just opened; and the pictures' packets that were
     read for it, in their order: some ten a stream."""
-    pictures = [one for one in container.streams.video if not one.disposition & COVER]
+    pictures = [stream for stream in container.streams.video if not stream.disposition & COVER]
     sounds = list(container.streams.audio)
     begun: list[Packet] = []
     if not pictures or not sounds:
         return None, begun
-    counts = {one.index: 0 for one in pictures}
+    counts = {stream.index: 0 for stream in pictures}
     times: list[float] = []
     try:
         for packet in container.demux(*pictures, *sounds):

@@ -41,7 +41,7 @@ class Track:
         index: among all streams of the file.
         ordinal: among its audio streams.
         streams: how many audio streams the file has.
-        channels: of this one, as the header says.
+        channels: of this one, by the header.
         varies: the number of channels may change in mid-stream.
     """
 
@@ -93,9 +93,9 @@ def read_tracks(container: InputContainer, path: Path, ordinal: int | None) -> T
     varies = bool(Flags(container.format.flags) & Flags.ts_discont)
     streams = list(container.streams.audio)
     tracks = {
-        one.index: Track(one.index, number, len(streams), one.channels, varies)
-        for number, one in enumerate(streams)
-        if one.codec_context is not None and plausible_sound(one)
+        stream.index: Track(stream.index, number, len(streams), stream.channels, varies)
+        for number, stream in enumerate(streams)
+        if stream.codec_context is not None and plausible_sound(stream)
     }
     return Tracks(tracks.pop(default.index), tuple(tracks.values()))
 
@@ -109,7 +109,7 @@ def choose_track(
     """The audio stream to hear; None if the file has none that can be decoded.
 
     Without ``config.audio_stream`` it is the file's default one, else the first; if that is mute
-    (silent, or nothing of it can be decoded), the first that is not. A Notice tells which of
+    (silent, or nothing of it can be decoded), the first that is not. A Notice names which of
     several was taken. Streams of one channel each, as cameras write them to MXF, are no exception.
 
     Args:
@@ -180,8 +180,8 @@ def pieces(path: Path, track: Track) -> Iterator[Piece]:
                 kind = now
             count = frame.layout.nb_channels
             try:
-                for one in packed.resample(frame):
-                    samples = np.asarray(one.to_ndarray(), np.float32)
+                for part in packed.resample(frame):
+                    samples = np.asarray(part.to_ndarray(), np.float32)
                     yield Piece(now[1], now[2], samples.reshape(-1, count))
             except (av.FFmpegError, ValueError):
                 packed = None

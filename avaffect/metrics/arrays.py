@@ -43,13 +43,15 @@ def score_arrays(
     ours, width = task_named(task), len(targets)
     shape = ours.shape(-1, width)
     predicted, labels = [np.empty((0, *shape[1:]))], [np.empty((0, *shape[1:]))]
-    for said, told in pairs:
-        if said.shape != told.shape or told.ndim != len(shape) or told.shape[1:] != shape[1:]:
+    for prediction, label in pairs:
+        fits = label.ndim == len(shape) and label.shape[1:] == shape[1:]
+        if not fits or prediction.shape != label.shape:
             raise UsageError(
-                f"predictions {said.shape} and labels {told.shape} for {width} targets of {task}"
+                f"predictions {prediction.shape} and labels {label.shape} for {width} targets of "
+                f"{task}"
             )
-        predicted.append(said.astype(np.float64))
-        labels.append(told.astype(np.float64))
+        predicted.append(prediction.astype(np.float64))
+        labels.append(label.astype(np.float64))
     x, y = np.concatenate(predicted), np.concatenate(labels)
     use = ours.known(x) & ours.known(y)
     if isinstance(ours, Values):

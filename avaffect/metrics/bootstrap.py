@@ -10,7 +10,7 @@ from avaffect.metrics.tallies import Tally, score
 
 RESAMPLES = 2000
 # Of fewer videos no interval and no p are given: draws of them with repetition are too much alike,
-# so that an interval of 95 % holds the score of new videos far less often than it says.
+# so that an interval of 95 % holds the score of new videos far less often than that.
 MIN_VIDEOS = 10
 CONFIDENCE = 0.95
 
@@ -31,7 +31,7 @@ def resampled(
     rng = np.random.default_rng(seed)
     videos = len(tallies)
     draws = rng.multinomial(videos, np.full(videos, 1 / videos), size=resamples)
-    return np.array([score(one, task, chosen)[0] for one in draws @ tallies])
+    return np.array([score(sums, task, chosen)[0] for sums in draws @ tallies])
 
 
 def interval(scores: NDArray[np.float64]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: temperature, calibration error, reliability."""
+"""Whether probabilities match how often a class is right: temperature, error, reliability."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def negative_log_likelihood(
     temperature: float = 1.0,
     weight: NDArray[np.floating] | None = None,
 ) -> float:
-    """Mean surprise at the labels, in nats; ``weight`` [N] says how much each row counts."""
+    """Mean surprise at the labels, in nats; each row counts by its ``weight`` [N]."""
     chosen = softmax(logits, temperature)[np.arange(len(labels)), labels]
     return float(np.average(-np.log(np.maximum(chosen, 1e-300)), weights=weight))
 
@@ -100,8 +100,8 @@ def calibration_error(
     The expected calibration error of Guo et al., ICML 2017.
     """
     found = reliability(probabilities, labels, bins)
-    total = sum(one.count for one in found)
-    return sum(one.count * abs(one.confidence - one.accuracy) for one in found) / total
+    total = sum(each.count for each in found)
+    return sum(each.count * abs(each.confidence - each.accuracy) for each in found) / total
 
 
 def _check(values: NDArray[np.floating], labels: NDArray[np.integer]) -> None:

@@ -94,7 +94,9 @@ def _parts(axes: Axes, evaluation: Evaluation, tuned: Evaluation | None) -> None
 
 def _subjects(axes: Axes, evaluation: Evaluation) -> None:
     """How the subjects' own scores are distributed."""
-    scores = np.sort([one.score for one in evaluation.subjects if np.isfinite(one.score)])
+    scores = np.sort(
+        [subject.score for subject in evaluation.subjects if np.isfinite(subject.score)]
+    )
     shares = np.arange(1, len(scores) + 1) / max(len(scores), 1)
     axes.plot(scores, shares, drawstyle="steps-post", marker=".")
     axes.axvline(evaluation.score, color="tab:red", linestyle="--", label="all together")

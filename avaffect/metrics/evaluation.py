@@ -83,7 +83,7 @@ class Evaluation(ArrayRecord):
         subjects: a row a subject.
         tallies: float64 [V, S], the sums behind it, a row a video; see `tallies.tally`.
         videos: the videos' names, in the order of ``tallies``.
-        absent: the parts that say nothing, since no frame is annotated with the class or unit, or
+        absent: the parts without meaning, since no frame is annotated with the class or unit, or
             all with the same valence or arousal. They count in the score all the same.
     """
 
@@ -102,7 +102,7 @@ class Evaluation(ArrayRecord):
     @property
     def frames(self) -> int:
         """Frames scored."""
-        return sum(one.frames for one in self.subjects)
+        return sum(subject.frames for subject in self.subjects)
 
 
 @dataclass(frozen=True)
@@ -156,10 +156,11 @@ def score_pairs(
         sums[pair.video] = sums[pair.video] + mine if pair.video in sums else mine
     tallies = np.stack(list(sums.values())) if sums else np.empty((0, 0))
     total = tallies.sum(0)
-    for one, mine in (split_tally(total) if task == MTL and rows else {task: total}).items():
+    for part, mine in (split_tally(total) if task == MTL and rows else {task: total}).items():
         if not mine.any():
             raise UsageError(
-                f"there is no frame with both a valid annotation and a prediction of task '{one}'",
+                "there is no frame with both a valid annotation and a prediction of task "
+                f"'{part}'",
                 "check that the files belong together and that the task is right",
             )
     official, parts = score(total, task, chosen)
@@ -215,11 +216,11 @@ def _counted(pair: Pair, task: str, edition: Edition) -> tuple[Tally, VideoScore
     rows = min(len(pair.predicted), len(pair.annotated))
     used, valid, lacking = np.zeros((3, rows), bool)
     sums = []
-    for one, predicted, annotated in _tasks(pair, task, rows):
-        told, known = ~_invalid(annotated, one), ~_invalid(predicted, one)
-        use = told & known
-        sums.append(tally(predicted[use], annotated[use], one, edition))
-        used, valid, lacking = used | use, valid | told, lacking | (told & ~known)
+    for name, predicted, annotated in _tasks(pair, task, rows):
+        labelled, known = ~_invalid(annotated, name), ~_invalid(predicted, name)
+        use = labelled & known
+        sums.append(tally(predicted[use], annotated[use], name, edition))
+        used, valid, lacking = used | use, valid | labelled, lacking | (labelled & ~known)
     mine = np.concatenate(sums)
     row = VideoScore(
         subject=pair.subject,
@@ -237,7 +238,7 @@ def _tasks(pair: Pair, task: str, rows: int) -> list[tuple[str, Labels, Labels]]
     if task != MTL:
         return [(task, predicted, annotated)]
     mine, theirs = split_mtl(predicted), split_mtl(annotated)
-    return [(one, mine[one], theirs[one]) for one in TRACKS]
+    return [(name, mine[name], theirs[name]) for name in TRACKS]
 
 
 def _invalid(labels: Labels, task: str) -> NDArray[np.bool_]:

@@ -235,8 +235,8 @@ def _file(path: Path, task: str, edition: Edition) -> Source:
     if not is_image_list(path):
         return _subject_files({path.stem: path}, task, edition)
     return {
-        subject: bound(FrameLabels, one.labels, one.frames)
-        for subject, one in read_single(path, task, edition.name).items()
+        subject: bound(FrameLabels, rows.labels, rows.frames)
+        for subject, rows in read_single(path, task, edition.name).items()
     }
 
 
@@ -249,8 +249,8 @@ def _subject_files(files: Mapping[str, Path], task: str, edition: Edition) -> So
 
 def _mtl(path: Path) -> Source:
     return {
-        subject: bound(FrameLabels, join_mtl(one.va, one.expr, one.au), one.frames)
-        for subject, one in read_mtl(path).items()
+        subject: bound(FrameLabels, join_mtl(rows.va, rows.expr, rows.au), rows.frames)
+        for subject, rows in read_mtl(path).items()
     }
 
 
@@ -260,7 +260,7 @@ def _three_tasks(path: Path, edition: Edition) -> Source:
 
     def read(subject: str) -> FrameLabels:
         each = {task: sources[task][subject]() for task in TRACKS}
-        frames = np.unique(np.concatenate([one.numbers for one in each.values()]))
+        frames = np.unique(np.concatenate([labels.numbers for labels in each.values()]))
         return FrameLabels(
             join_mtl(*(each[task].at(frames, _none(task)) for task in TRACKS)), frames
         )

@@ -21,6 +21,11 @@ def ccc(predicted: ArrayLike, annotated: ArrayLike) -> float:
 
     ``2 cov / (var + var + (mean - mean)^2)`` with population moments.
 
+    >>> round(ccc([0.1, 0.2, 0.6], [0.1, 0.2, 0.6]), 6)
+    1.0
+    >>> round(ccc([-1, 0, 1], [1, 0, -1]), 6)
+    -1.0
+
     Args:
         predicted: [N] values, finite.
         annotated: [N] values, finite.
@@ -41,6 +46,9 @@ def ccc(predicted: ArrayLike, annotated: ArrayLike) -> float:
 
 def confusion(predicted: ArrayLike, annotated: ArrayLike, classes: int) -> Counts:
     """Count pairs of classes.
+
+    >>> confusion([0, 1, 1], [0, 1, 0], classes=2).tolist()
+    [[1, 1], [0, 1]]
 
     Args:
         predicted: int [N], each 0..classes-1.
@@ -66,7 +74,11 @@ def f1_per_class(counts: Counts) -> Floats:
 
 
 def macro_f1(counts: Counts) -> float:
-    """Mean F1 over all classes, also over those that never occur."""
+    """Mean F1 over all classes, also over those that never occur.
+
+    >>> round(macro_f1(confusion([0, 1, 1], [0, 1, 0], classes=2)), 3)
+    0.667
+    """
     return float(f1_per_class(counts).mean())
 
 
@@ -78,6 +90,9 @@ def accuracy(counts: Counts) -> float:
 
 def binary_counts(predicted: ArrayLike, annotated: ArrayLike) -> Counts:
     """Count hits and misses of K units.
+
+    >>> binary_counts([[1], [1], [0]], [[1], [0], [0]]).tolist()
+    [[1, 1, 0, 1]]
 
     Args:
         predicted: [N, K] of 0 and 1.

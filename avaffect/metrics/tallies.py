@@ -89,11 +89,11 @@ def score(sums: Tally, task: str, edition: Edition) -> tuple[float, Parts]:
         return value, parts
     parts = {}
     details: Parts = {}
-    for one, mine in split_tally(sums).items():
-        value, more = score(mine, one, edition)
-        parts[f"{one} {task_named(one).measure}"] = value
+    for task_name, mine in split_tally(sums).items():
+        value, more = score(mine, task_name, edition)
+        parts[f"{task_name} {task_named(task_name).measure}"] = value
         details |= {
-            (name if name.startswith(("CCC", "F1")) else f"{one} {name}"): part
+            (name if name.startswith(("CCC", "F1")) else f"{task_name} {name}"): part
             for name, part in more.items()
             if name not in ("macro F1", "mean F1")
         }
@@ -113,14 +113,16 @@ def confusion_of(sums: Tally, task: str) -> NDArray[np.int64] | None:
 
 
 def absent_parts(sums: Tally, task: str, edition: Edition) -> tuple[str, ...]:
-    """Names of the parts of `score` that the annotations say nothing of.
+    """Names of the parts of `score` that the annotations cannot test.
 
     A class or unit that no frame is annotated with has an F1 of 0 whatever is predicted; valence
     or arousal that is annotated the same in all frames has a CCC of 0 (or 1).
     """
     if task == MTL:
         each = split_tally(sums).items()
-        return tuple(name for one, mine in each for name in absent_parts(mine, one, edition))
+        return tuple(
+            part for task_name, mine in each for part in absent_parts(mine, task_name, edition)
+        )
     ours = task_named(task)
     if ours.flat:
         missing = _square(sums).sum(axis=1) == 0
@@ -168,7 +170,7 @@ def _values_parts(sums: Tally, names: Sequence[str]) -> tuple[float, Parts]:
         concordance = np.where(spread > 1e-12, 2 * (xy / n - mean_x * mean_y) / spread, 1.0)
     each = np.where(n > 0, concordance, np.nan)
     return float(each.mean()), {
-        f"CCC {name}": float(one) for name, one in zip(names, each, strict=True)
+        f"CCC {name}": float(value) for name, value in zip(names, each, strict=True)
     }
 
 

@@ -102,10 +102,10 @@ def tune(pairs: Sequence[Pair], edition: str) -> dict[str, float]:
     scores, labels = [np.empty((0, len(names)))], [np.empty((0, len(names)), np.int64)]
     for pair in pairs:
         rows = min(len(pair.predicted), len(pair.annotated))
-        said, told = pair.predicted[:rows], pair.annotated[:rows]
-        use = ~np.isnan(said).any(axis=1) & (told != -1).all(axis=1)
-        scores.append(said[use].astype(np.float64))
-        labels.append(told[use].astype(np.int64))
+        predicted, annotated = pair.predicted[:rows], pair.annotated[:rows]
+        use = ~np.isnan(predicted).any(axis=1) & (annotated != -1).all(axis=1)
+        scores.append(predicted[use].astype(np.float64))
+        labels.append(annotated[use].astype(np.int64))
     x, y = np.concatenate(scores), np.concatenate(labels)
     return {name: best_threshold(x[:, at], y[:, at]) for at, name in enumerate(names)}
 
@@ -125,9 +125,9 @@ def best_threshold(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> fl
     cuts = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
     limits = np.append((scores[cuts[:-1]] + scores[cuts[:-1] + 1]) / 2, scores[-1])
     f1 = 2 * hits[cuts] / (cuts + 1 + hits[-1])
-    said = int((scores >= UNTUNED).sum())
+    called = int((scores >= UNTUNED).sum())
     limits = np.append(limits, UNTUNED)
-    f1 = np.append(f1, 2 * (hits[said - 1] if said else 0) / (said + hits[-1]))
+    f1 = np.append(f1, 2 * (hits[called - 1] if called else 0) / (called + hits[-1]))
     best = limits[f1 == f1.max()]
     return float(best[np.abs(best - UNTUNED).argmin()])
 
@@ -135,14 +135,14 @@ def best_threshold(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> fl
 def _probabilities(path: Path, edition: Edition) -> NDArray[np.float64]:
     columns, about = read_table(path)
     wanted = [f"{unit}_p" for unit in edition.action_units]
-    missing = [one for one in wanted if one not in columns]
+    missing = [name for name in wanted if name not in columns]
     if missing:
         raise FormatError(
             f"'{path}' has no column {missing[0]}",
             'thresholds are tuned on probabilities of action units: predict them with task="au"',
         )
     with reading(path, FormatError, "holds no probabilities", 'predict again with task="au"'):
-        values: NDArray[Any] = np.column_stack([columns[one] for one in wanted])
+        values: NDArray[Any] = np.column_stack([columns[name] for name in wanted])
         # As in the text files, which the decisions that are scored elsewhere come from.
         times = columns.get("time", np.arange(len(values), dtype=np.float64))
         return fill_gaps(values, times, policy_of(about)).astype(np.float64)

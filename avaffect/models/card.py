@@ -11,7 +11,7 @@ _PLACE = "avaffect.models.cards"
 
 def cards() -> tuple[str, ...]:
     """Names of the models that have a card."""
-    found = (one.name for one in resources.files(_PLACE).iterdir())
+    found = (entry.name for entry in resources.files(_PLACE).iterdir())
     return tuple(sorted(name.removesuffix(".md") for name in found if name.endswith(".md")))
 
 

@@ -38,7 +38,7 @@ def device_kind(name: str) -> str:
 
 
 def device_index(name: str) -> int | None:
-    """Which GPU a :class:`Device`'s name says, counted from 0; None if it does not."""
+    """Which GPU a :class:`Device`'s name has, counted from 0; None if it has none."""
     number = name.partition(":")[2]
     return int(number) if number else None
 
@@ -74,7 +74,7 @@ def choose_device(choice: str = "auto") -> Device:
 
 
 def has_nvidia_driver(root: Path = Path("/")) -> bool:
-    """Whether NVIDIA's driver is loaded, told by the files it makes."""
+    """Whether NVIDIA's driver is loaded, judged by the files it makes."""
     return any((root / trace).exists() for trace in _DRIVER_TRACES)
 
 

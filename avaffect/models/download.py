@@ -55,7 +55,7 @@ def download(
         url: http or https.
         part: the file to write; its folder exists.
         most_bytes: longer answers are refused.
-        on_bytes: told the bytes in ``part`` and the total (None if unknown), again and again.
+        on_bytes: called with the bytes in ``part`` and the total (None if unknown), repeatedly.
 
     Raises:
         ModelUnavailableError: nothing, or not all of it, is to be had there.
@@ -82,8 +82,8 @@ def _attempt(
         done = 0
     response = _open(url, done)
     if response is None:
-        # The server has no bytes after these: the file is whole, or it is another one. The
-        # check of the whole file tells.
+        # The server has no bytes after these: the file is whole, or it is another one, which
+        # the check of the whole file finds.
         return
     with response:
         if response.status == 206:

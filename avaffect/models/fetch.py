@@ -49,7 +49,7 @@ def model_path(
 
     Args:
         name: a name from ``zoo.ZOO``.
-        offline: True never touches the network; None does as ``AVAFFECT_OFFLINE`` says.
+        offline: True never touches the network; None follows ``AVAFFECT_OFFLINE``.
         on_event: gets :class:`Progress` in bytes while fetching.
 
     Raises:

@@ -111,7 +111,7 @@ class ModelFile:
         file: its name in the cache folder and on a mirror.
         bytes: exact length, None if unknown.
         check: how the content is recognised.
-        licence: of the weights; ``unstated`` where their makers do not say.
+        licence: of the weights; ``unstated`` where their makers name none.
         task: what it is for, one line.
         sources: where it is to be had, tried in this order; a packaged file has no other.
         about_bytes: rough length, where the exact one is unknown; None if not even that is known.
@@ -129,7 +129,9 @@ class ModelFile:
     @property
     def packaged(self) -> PackagedSource | None:
         """Where in the package it is; None if it has to be fetched."""
-        return next((one for one in self.sources if isinstance(one, PackagedSource)), None)
+        return next(
+            (source for source in self.sources if isinstance(source, PackagedSource)), None
+        )
 
     @property
     def noncommercial(self) -> bool:
@@ -164,7 +166,7 @@ _MOST_BYTES = 512 * _MIB
 def _imagenet(name: str, file: str, mib: float, width: int) -> ModelFile:
     """A net of torchvision with the weights IMAGENET1K_V1, which ``pretrained=True`` used to mean.
 
-    torchvision is BSD-3-Clause, but says of its weights that they may have terms of their own
+    torchvision is BSD-3-Clause, but warns that its weights may have terms of their own
     "derived from the dataset used for training".
     """
     return ModelFile(
@@ -180,7 +182,7 @@ def _imagenet(name: str, file: str, mib: float, width: int) -> ModelFile:
 
 
 def _face_alignment(name: str, file: str, mib: float, task: str) -> ModelFile:
-    """A net of the face-alignment package, which is BSD-3-Clause but says nothing of its nets."""
+    """A net of the face-alignment package, which is BSD-3-Clause; its nets have no licence."""
     return ModelFile(
         name=name,
         file=file,
@@ -329,7 +331,7 @@ _MODELS = (
 
 ZOO: dict[str, ModelFile] = {model.name: model for model in _MODELS}
 
-# What `preprocess` and `predict` need unless told otherwise.
+# What `preprocess` and `predict` need by default.
 DEFAULT_MODELS = (
     "blazeface-full",
     "face-landmarker",

@@ -1,4 +1,4 @@
-"""Applying a network to whole clips: windows in, one opinion a frame out."""
+"""Applying a network to whole clips: windows in, one prediction a frame out."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _PICTURES = 2048
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Opinion(ArrayRecord):
-    """What a network says of one clip of N frames.
+class ClipPrediction(ArrayRecord):
+    """A network's prediction for one clip of N frames.
 
     Attributes:
         clip: its index in the reader.
@@ -42,7 +42,7 @@ def apply_network(
     *,
     batch_size: int = 256,
     clips: Sequence[int] | None = None,
-) -> Iterator[Opinion]:
+) -> Iterator[ClipPrediction]:
     """Apply ``network`` to clips, each frame once: overlapping windows are averaged.
 
     Args:
@@ -82,11 +82,11 @@ def apply_network(
             gathered[clip].add(start, row, values, seen)
             left[clip] -= 1
             if not left[clip]:
-                yield gathered.pop(clip).opinion(clip)
+                yield gathered.pop(clip).result(clip)
 
 
 class _Gathered:
-    """What is known of a clip of so many frames while its windows come in."""
+    """The predictions for a clip of so many frames while its windows come in."""
 
     def __init__(self, frames: int) -> None:
         self._frames = frames
@@ -108,16 +108,16 @@ class _Gathered:
             merger = self._mergers.setdefault(task, Merger(self._frames, some.shape[2]))
             merger.add(start, some[row])
 
-    def opinion(self, clip: int) -> Opinion:
-        """What it comes to."""
+    def result(self, clip: int) -> ClipPrediction:
+        """The whole clip's prediction."""
         anything = np.any(list(self._seen.values()), axis=0)
         merged = {task: merger.result() for task, merger in self._mergers.items()}
-        for one in merged.values():
-            one[~anything] = np.nan
-        return Opinion(clip, merged, self._seen)
+        for values in merged.values():
+            values[~anything] = np.nan
+        return ClipPrediction(clip, merged, self._seen)
 
 
 def probabilities(task: str, output: torch.Tensor) -> torch.Tensor:
-    """What a network gives ([..., K]) as values (``va``) or probabilities."""
+    """A network's output ([..., K]) as values (``va``) or probabilities."""
     values: torch.Tensor = TASKS[task].activate(output)
     return values

@@ -28,7 +28,7 @@ class Attention(nn.Module):
     def forward(
         self, x: Tensor, keys: Tensor, ignored: Tensor, apart: Tensor | None = None
     ) -> Tensor:
-        """What each frame of ``x`` [B, T, size] gathers from ``keys`` [B, S, size].
+        """The values that each frame of ``x`` [B, T, size] gathers from ``keys`` [B, S, size].
 
         Args:
             x: queries.

@@ -255,7 +255,7 @@ def _whole(spec: BackboneSpec) -> nn.Module:
 
 
 def _checkpointed(stage: nn.Module, x: Tensor) -> Tensor:
-    """What the stage gives; only its input is kept for the backward pass."""
+    """The stage's output; only its input is kept for the backward pass."""
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), _recomputing(stage)

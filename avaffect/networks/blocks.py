@@ -75,7 +75,7 @@ class MaskedBatchNorm(nn.BatchNorm1d):
 
 
 class After(nn.Module):
-    """What follows a layer: activation, dropout, norm."""
+    """The modules behind a layer: activation, dropout, norm."""
 
     def __init__(self, size: int, activation: str, dropout: float, norm: str) -> None:
         super().__init__()
@@ -229,7 +229,7 @@ class TcnBlock(nn.Module):
 
 
 class UpDownBlock(nn.Module):
-    """Two dense layers with ReLU, wider and back again: F_ec of seed paper 003, equation 8.
+    """Two dense layers with ReLU, wider and back again: F_ec of Nguyen et al. (ABAW3), equation 8.
 
     Attributes:
         size: width of what it gives, that of the input.

@@ -52,7 +52,7 @@ class Checkpoint:
         targets: by task, the names of its outputs: dimensions, classes, units.
         widths: by branch, features a frame.
         per_clip: whether it was trained on labels of whole clips.
-        features: the settings that the features were made with, as far as the store says.
+        features: the settings that the features were made with, as far as the store knows.
         data: where the training data came from, which clips, and their fingerprint.
         metrics: of the validation, see ``training.score``; empty without one.
         epoch: epochs trained.
@@ -114,7 +114,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, network: AffectNetwork
 def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
     """The trained network in a folder, on the CPU, ready to predict.
 
-    Bounds: ``networks.network.MOST_VALUES``; what the facts say is held against the shapes that
+    Bounds: ``networks.network.MOST_VALUES``; the facts are held against the shapes that
     the file of weights has before anything of that size is made. See :func:`read_checkpoint`.
 
     Args:
@@ -156,7 +156,7 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
 
 @boundary()
 def read_checkpoint(place: Path | str) -> Checkpoint:
-    """What is known of the network in a folder; its weights are not looked at.
+    """Read the facts of the network in a folder, without its weights.
 
     Bounds: `outside.read_json`, and those of a recipe (``recipes.library.load_recipe``).
 
@@ -226,7 +226,7 @@ def checkpoint_folder(place: Path) -> Path:
         raise UsageError(f"'{place}' holds a model a fold", f"name one, e.g. {folds[0]}")
     if not place.exists():
         raise InputNotFoundError(f"there is no checkpoint '{place}'", "check the path")
-    pickles = [one.name for one in place.glob("*") if one.suffix.lower() in _PICKLES]
+    pickles = [path.name for path in place.glob("*") if path.suffix.lower() in _PICKLES]
     extra = f"; '{pickles[0]}' would need unpickling, which can run any code" if pickles else ""
     raise CheckpointError(
         f"'{place}' holds no checkpoint of avaffect's{extra}",

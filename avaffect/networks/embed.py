@@ -1,4 +1,4 @@
-"""``features``: what a trained backbone makes of the aligned faces, into the feature store."""
+"""``features``: a trained backbone's features of the crops, into the feature store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from avaffect.files.tensors import Array, ArraySpec
 from avaffect.models.zoo import find_model
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.sound.mfcc import SOUND
-from avaffect.store.pictures import FACES, HAS_FACE, WithPictures, side_of
+from avaffect.store.pictures import FACE_PICTURES, HAS_FACE, WithPictures, side_of
 from avaffect.store.prepared import Prepared
 from avaffect.store.provenance import backbone_key, backbones_in
 from avaffect.store.subject import StoredSubject
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from avaffect.networks.frame_encoders import FrameEncoder
 
 # Arrays that are made, or read, under their own names.
-_RESERVED = ("face_pose", *SOUND, FACES, HAS_FACE, *ENCODERS)
+_RESERVED = ("face_pose", *SOUND, FACE_PICTURES, HAS_FACE, *ENCODERS)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}", re.ASCII)
 # Of pictures in memory at a time: some 400 of 112 pixels.
 _BYTES = 1 << 24
@@ -67,7 +67,7 @@ class TrainedBackbone:
 
     @property
     def model(self) -> str:
-        """What tells it from every other one."""
+        """What distinguishes it from every other backbone."""
         return f"{self.net}:{self.branch}:{self.weights}"
 
     def __call__(self, pictures: Array, seen: Array) -> Array:
@@ -101,7 +101,7 @@ class TrainedBackbone:
 
 @dataclass(frozen=True)
 class Embedded:
-    """What became of a preprocessed folder.
+    """The outcome of a preprocessed folder.
 
     Attributes:
         folder: which.
@@ -175,9 +175,9 @@ def _from_checkpoint(place: Path, branch: str | None, device: torch.device) -> T
 
     checkpoint, network = load_checkpoint(place)
     nets = {
-        name: one.encoder
-        for name, one in checkpoint.recipe.roots.items()
-        if isinstance(one.encoder, Backbone)
+        name: root.encoder
+        for name, root in checkpoint.recipe.roots.items()
+        if isinstance(root.encoder, Backbone)
     }
     if not nets:
         raise CheckpointError(
@@ -233,7 +233,7 @@ def embed(
     *,
     on_event: EventCallback = ignore_events,
 ) -> Embedded:
-    """Write what a backbone makes of each aligned face into the feature store.
+    """Write a backbone's features of each crop into the feature store.
 
     The array is float16 [N, size], NaN in frames without a face. A subject whose array this
     backbone made of the same pictures is left as it is; another backbone's is replaced. Memory
@@ -263,16 +263,16 @@ def _embed(
     whole: Prepared, backbone: TrainedBackbone, name: str, on_event: EventCallback
 ) -> Embedded:
     stored = whole.subjects()
-    for one in stored:
-        if name in one.specs and name not in backbones_in(one.keys):
+    for subject in stored:
+        if name in subject.specs and name not in backbones_in(subject.keys):
             raise UsageError(
-                f"'{one.folder}' has an array '{name}' that no backbone made",
+                f"'{subject.folder}' has an array '{name}' that no backbone made",
                 "choose another one with name=...",
             )
     pictured = whole.pictured()
     _require_fit(backbone, stored[0], pictured[0])
     key = backbone_key(backbone.model, str(whole.record.crops))
-    todo = [at for at, one in enumerate(stored) if not one.has(name, key)]
+    todo = [at for at, subject in enumerate(stored) if not subject.has(name, key)]
     total, before = len(todo) * stored[0].frames, 0
     for at in todo:
         old = stored[at]
@@ -290,10 +290,10 @@ def _embed(
     return Embedded(
         whole,
         name,
-        tuple(one.name for one in stored),
+        tuple(subject.name for subject in stored),
         tuple(stored[at].name for at in todo),
         stored[0].frames,
-        max(int(one.present.sum()) for one in stored),
+        max(int(subject.present.sum()) for subject in stored),
     )
 
 
@@ -306,7 +306,7 @@ def _require_fit(backbone: TrainedBackbone, stored: StoredSubject, pictured: Wit
     side = side_of(pictured)
     if backbone.side is not None and side != backbone.side:
         raise FeatureError(
-            f"the aligned faces of '{stored.name}' have {side} pixels, '{backbone.net}' was "
+            f"the crops of '{stored.name}' have {side} pixels, '{backbone.net}' was "
             f"trained on {backbone.side}",
             f"preprocess again with crop_size={backbone.side}",
         )
@@ -327,9 +327,9 @@ def _embedded(
     total: int,
     on_event: EventCallback,
 ) -> Iterator[dict[str, Array]]:
-    rows = max(1, _BYTES // math.prod(subject.specs[FACES].shape))
+    rows = max(1, _BYTES // math.prod(subject.specs[FACE_PICTURES].shape))
     for start in range(0, subject.frames, rows):
         stop = min(start + rows, subject.frames)
         seen = subject.array(HAS_FACE, start, stop)
-        yield {name: backbone(subject.array(FACES, start, stop), seen)}
+        yield {name: backbone(subject.array(FACE_PICTURES, start, stop), seen)}
         on_event(Progress("embed", before + stop, total))

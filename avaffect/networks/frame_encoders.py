@@ -1,4 +1,4 @@
-"""Encoders: from the aligned faces of a window to features of its frames.
+"""Encoders: from the crops of a window to features of its frames.
 
 An encoder takes pictures, uint8 or float [B, T, S, S, 3] RGB in 0..255, and bool [B, T], where
 there is a face; it gives float [B, T, size], zeros elsewhere.
@@ -51,7 +51,7 @@ class FrameEncoder(nn.Module):
         return torch.cat([self.net(part) for part in pictures.split(step)])
 
 
-ENCODERS: dict[str, Callable[[Any], nn.Module]] = {
+FRAME_ENCODERS: dict[str, Callable[[Any], nn.Module]] = {
     "backbone": lambda config: FrameEncoder(BackboneEncoder(config)),
     "phase": PhaseEncoder,
 }
@@ -59,4 +59,4 @@ ENCODERS: dict[str, Callable[[Any], nn.Module]] = {
 
 def build_encoder(config: Encoder) -> nn.Module:
     """The encoder that ``config`` describes, with random weights."""
-    return ENCODERS[config.kind](config)
+    return FRAME_ENCODERS[config.kind](config)

@@ -1,7 +1,7 @@
 """Fusion: several branches become one.
 
 A fusion takes the branches' outputs, a list of float [B, T, F_i], and where each is seen, a list
-of bool [B, T]; it gives float [B, T, size]. A branch says nothing where it is not seen.
+of bool [B, T]; it gives float [B, T, size]. A branch adds nothing where it is not seen.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class CrossAttention(nn.Module):
         return torch.cat(parts, dim=-1)
 
 
-# `late` joins opinions and not branches: see `networks.network`.
+# `late` joins predictions and not branches: see `networks.network`.
 FUSIONS: dict[str, Callable[[Sequence[int], Fusion], nn.Module]] = {
     "concat": Concatenate,
     "gated": Gated,

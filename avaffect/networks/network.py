@@ -109,14 +109,14 @@ class BranchNetwork(nn.Module):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Outputs(ArrayRecord):
-    """What a network gives in training.
+class NetworkOutputs(ArrayRecord):
+    """The outputs of a network in training.
 
     Attributes:
         main: by task, float32 [B, T, K]: values of ``va``, else logits.
         auxiliary: likewise, by branch.
         polarity: logits of -1, other, +1, float32 [B, T, V, 3]; ``va`` of ``main`` is then what
-            the regression says, also where they say an extreme.
+            the regression predicts, also where they choose an extreme.
     """
 
     main: dict[str, Tensor]
@@ -125,7 +125,7 @@ class Outputs(ArrayRecord):
 
 
 class AffectNetwork(nn.Module):
-    """What a :class:`Recipe` describes.
+    """The network that a :class:`Recipe` describes.
 
     Args:
         recipe: the recipe.
@@ -150,11 +150,11 @@ class AffectNetwork(nn.Module):
             )
         sizes: dict[str, int] = {}
         self.branches = nn.ModuleDict()
-        for name, one in recipe.branches.items():
-            width = widths[name] if one.input is None else sizes[one.input]
-            target = None if one.target is None else sizes[one.target]
+        for name, branch in recipe.branches.items():
+            width = widths[name] if branch.input is None else sizes[branch.input]
+            target = None if branch.target is None else sizes[branch.target]
             try:
-                self.branches[name] = BranchNetwork(width, one, target)
+                self.branches[name] = BranchNetwork(width, branch, target)
             except KeyError as error:  # torch keeps some names for itself
                 raise UsageError(
                     f"a branch has a name that cannot be used: {error}", "give it another name"
@@ -198,10 +198,10 @@ class AffectNetwork(nn.Module):
 
     def set_statistics(self, statistics: Mapping[str, Statistics]) -> None:
         """Standardise the named branches by these from now on."""
-        for name, one in statistics.items():
+        for name, figures in statistics.items():
             branch = self.branches[name]
-            branch.mean.copy_(torch.from_numpy(one.mean))  # type: ignore[operator]
-            branch.deviation.copy_(torch.from_numpy(one.deviation))  # type: ignore[operator]
+            branch.mean.copy_(torch.from_numpy(figures.mean))  # type: ignore[operator]
+            branch.deviation.copy_(torch.from_numpy(figures.deviation))  # type: ignore[operator]
 
     def standardise(
         self, inputs: Mapping[str, Tensor], seen: Mapping[str, Tensor]
@@ -243,8 +243,8 @@ class AffectNetwork(nn.Module):
         """As :meth:`forward`, from standardised features."""
         return self.final(self.outputs(features, seen, exists))
 
-    def final(self, outputs: Outputs) -> dict[str, Tensor]:
-        """What :meth:`forward` gives, of what training has losses for."""
+    def final(self, outputs: NetworkOutputs) -> dict[str, Tensor]:
+        """The output of :meth:`forward`, from that which training has losses for."""
         main = dict(outputs.main)
         if outputs.polarity is not None:
             main[VA.name] = decided(main[VA.name], outputs.polarity)
@@ -255,7 +255,7 @@ class AffectNetwork(nn.Module):
 
     def outputs(
         self, features: Mapping[str, Tensor], seen: Mapping[str, Tensor], exists: Tensor
-    ) -> Outputs:
+    ) -> NetworkOutputs:
         """Everything that training has losses for, from standardised features."""
         whole = self.seen(seen)
         ups: dict[str, Tensor] = {}
@@ -275,20 +275,20 @@ class AffectNetwork(nn.Module):
                 name: self._heads(heads, 0, ups[name], whole[name])[0]  # type: ignore[arg-type]
                 for name, heads in self.auxiliary.items()
             }
-            return Outputs(main, auxiliary, polarity)
-        said = {
+            return NetworkOutputs(main, auxiliary, polarity)
+        predicted = {
             name: self._heads(self.heads, i, ups[name], whole[name])[0]
             for i, name in enumerate(fused)
         }
         main = {}
         for task in self.heads:
-            opinions = [said[name][task] for name in fused]
+            each = [predicted[name][task] for name in fused]
             if task in self.stack:
-                silent = [x * one[..., None] for x, one in zip(opinions, there, strict=True)]
+                silent = [x * mask[..., None] for x, mask in zip(each, there, strict=True)]
                 main[task] = self.stack[task](torch.cat(silent, dim=-1), anything)
             else:
-                main[task] = _average(task, torch.stack(opinions), torch.stack(there))
-        return Outputs(main, {name: said[name] for name in self.recipe.auxiliary})
+                main[task] = _average(task, torch.stack(each), torch.stack(there))
+        return NetworkOutputs(main, {name: predicted[name] for name in self.recipe.auxiliary})
 
     def seen(self, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """By every branch, bool [B, T], from those that read features."""
@@ -301,13 +301,13 @@ class AffectNetwork(nn.Module):
     def _heads(
         heads: nn.ModuleDict, which: int, x: Tensor, seen: Tensor
     ) -> tuple[dict[str, Tensor], Tensor | None]:
-        """What the heads of that number say, by task, and the logits of the polarity."""
-        polarity, said = None, {}
+        """The predictions of the heads of that number, by task, and the logits of the polarity."""
+        polarity, predicted = None, {}
         for task, some in heads.items():
-            said[task] = some[which](x, seen)  # type: ignore[index]
-            if isinstance(said[task], tuple):
-                said[task], polarity = said[task]
-        return said, polarity
+            predicted[task] = some[which](x, seen)  # type: ignore[index]
+            if isinstance(predicted[task], tuple):
+                predicted[task], polarity = predicted[task]
+        return predicted, polarity
 
     def drop_modalities(
         self, seen: Mapping[str, Tensor], chance: float, generator: torch.Generator | None = None
@@ -331,16 +331,18 @@ class AffectNetwork(nn.Module):
             dim=1,
         )
         keep = ~drop | ~(has & ~drop).any(1, keepdim=True)
-        return {name: one & keep[:, names.index(of[name])][:, None] for name, one in seen.items()}
+        return {
+            name: mask & keep[:, names.index(of[name])][:, None] for name, mask in seen.items()
+        }
 
 
-def _average(task: str, opinions: Tensor, seen: Tensor) -> Tensor:
-    """The mean of the opinions [M, B, T, K] of the branches that see the frame, seen [M, B, T]."""
+def _average(task: str, predictions: Tensor, seen: Tensor) -> Tensor:
+    """The mean of the predictions [M, B, T, K] of branches that see the frame, seen [M, B, T]."""
     weights = seen[..., None].float()
     total = weights.sum(0).clamp(min=1)
     # Probabilities are averaged, and given back as logits.
     ours = TASKS[task]
-    mean: Tensor = ours.deactivate((ours.activate(opinions) * weights).sum(0) / total)
+    mean: Tensor = ours.deactivate((ours.activate(predictions) * weights).sum(0) / total)
     return mean
 
 
@@ -356,7 +358,7 @@ def planned_shapes(
     """
     with torch.device("meta"):
         network = AffectNetwork(recipe, widths, outputs)
-    shapes = {name: tuple(one.shape) for name, one in network.state_dict().items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     values = sum(math.prod(shape) for shape in shapes.values())
     if values > MOST_VALUES:
         raise UsageError(

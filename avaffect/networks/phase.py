@@ -1,7 +1,7 @@
 """How a face moves: differences of local phase between frames, and a small net on them.
 
-Seed paper 002, section III-A, names MIMAMO-Net (Deng et al. 2020) for its phase differences and
-says no more than that one convolution block of its three is left. Where the paper is silent this
+Xie et al. (ABAW2), section III-A, name MIMAMO-Net (Deng et al. 2020) for its phase differences and
+tells no more than that one convolution block of its three is left. Where the paper is silent this
 follows MIMAMO-Net's code (wtomin/MIMAMO-Net): grey faces of 48 pixels, mirrored to 96 so that they
 go on periodically, a complex steerable pyramid of two directions and two levels, 12 differences
 around each frame, weighted by amplitude and blurred (11 taps, deviation 2), less their mean over
@@ -41,7 +41,7 @@ from avaffect.recipes.encoders import PhaseDifference
 TAPS = 11
 DEVIATION = 2.0
 FLOOR = 0.1
-"""Amplitude, in grey levels of 0..255, that halves what is said of motion."""
+"""Amplitude, in grey levels of 0..255, that halves the motion that is seen."""
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 # Frames at a time where no gradient is wanted: a CPU's cache holds few, a GPU wants many.
@@ -150,7 +150,7 @@ def _resizing(old: int, new: int, device: torch.device) -> Tensor:
 
 
 class PhaseEncoder(nn.Module):
-    """From the faces of a window to what their motion around each frame says.
+    """From the faces of a window to features of their motion around each frame.
 
     The finest level goes into the first block of convolutions, which halves the maps; a coarser
     one comes in where the maps have its size. Frames without a face, and differences from or to
@@ -192,7 +192,7 @@ class PhaseEncoder(nn.Module):
         self.out = nn.Dropout(config.out_dropout)
 
     def forward(self, pictures: Tensor, seen: Tensor) -> Tensor:
-        """What each frame's surroundings say.
+        """The features of each frame's surroundings.
 
         Args:
             pictures: [B, T, S, S, 3] RGB, uint8 or float in 0..255.
@@ -229,8 +229,8 @@ class PhaseEncoder(nn.Module):
         half = config.differences // 2
         ends = (0, 0) * 3 + (half - 1, half)
         return [
-            functional.pad(one.masked_fill(~both, 0.0), ends).flatten(0, 1)
-            for one in phase_differences(grey, config.bands, self.levels)
+            functional.pad(difference.masked_fill(~both, 0.0), ends).flatten(0, 1)
+            for difference in phase_differences(grey, config.bands, self.levels)
         ]
 
     def _encode(self, every: list[Tensor], rows: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Valence and arousal with classifiers of their extremes (seed paper 001, section 2)."""
+"""Valence and arousal with classifiers of their extremes (Wang et al., ABAW5, section 2)."""
 
 from __future__ import annotations
 
@@ -56,16 +56,16 @@ class PolarityHead(nn.Module):
                 for i, layer in enumerate(self.values)
             ]
             logits = [
-                layer(one.float()) for layer, one in zip(self.classifiers, looks, strict=True)
+                layer(look.float()) for layer, look in zip(self.classifiers, looks, strict=True)
             ]
             return torch.tanh(torch.cat(values, dim=-1)), torch.stack(logits, dim=-2)
 
 
 def decided(values: Tensor, logits: Tensor) -> Tensor:
-    """``values`` [..., V], but -1 or 1 where the classifiers (logits [..., V, 3]) say so."""
-    said = logits.argmax(-1)
-    extreme = (said - BETWEEN).to(values.dtype)
-    return torch.where(said == BETWEEN, values, extreme)
+    """``values`` [..., V], but -1 or 1 where classifiers (logits [..., V, 3]) choose it."""
+    chosen = logits.argmax(-1)
+    extreme = (chosen - BETWEEN).to(values.dtype)
+    return torch.where(chosen == BETWEEN, values, extreme)
 
 
 def polarity_of(target: Tensor) -> Tensor:

@@ -68,8 +68,8 @@ def oriented_bands(pictures: Tensor, bands: int, levels: Sequence[int]) -> list[
     for level in levels:
         rows, columns = _kept(size, level, device)
         real, imag = (
-            one.index_select(-2, rows).index_select(-1, columns)[..., None, :, :]
-            for one in spectrum_pair
+            picture.index_select(-2, rows).index_select(-1, columns)[..., None, :, :]
+            for picture in spectrum_pair
         )
         mask = _oriented(size, bands, level)
         a, b = constant(mask.real, device), constant(mask.imag, device)

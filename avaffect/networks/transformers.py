@@ -46,8 +46,8 @@ class TransformerBlock(nn.Module):
 class EncoderDecoderBlock(nn.Module):
     """A whole transformer: the encoder reads the block's input, the decoder the target.
 
-    Both see the seen frames only. (The code of seed papers 000/003 has its padding mask the wrong
-    way round, so that self-attention there sees the first frame and padding; not copied.)
+    Both see the seen frames only. (The code of Nguyen et al., ABAW3, inverts its padding mask, so
+    that self-attention there sees the first frame and padding; not copied.)
 
     Args:
         width: of the input.

@@ -24,14 +24,14 @@ from avaffect.predictors.build import build_predictor
 from avaffect.preprocessing.run import NetsLoader
 from avaffect.preprocessing.sound_file import voice_keys
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.recipes.encoders import FACES as PICTURES
+from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.store.keys import keys
 from avaffect.store.prepared import Prepared, is_preprocessed, sound_only, source_name
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """What became of a source.
+    """The outcome of a source.
 
     Attributes:
         frames: rows of every file.
@@ -157,7 +157,7 @@ class PredictBatch:
         opened: Source | Prepared
         if is_preprocessed(source):
             opened = Prepared(source)
-            pictures = PICTURES in self.predictor.needs
+            pictures = FACE_PICTURES in self.predictor.needs
             made_with, video = opened.made_with(pictures), opened.video
             no_picture = sound_only(opened.subjects())
         else:
@@ -212,7 +212,7 @@ class PredictBatch:
                     on_event=self._on_event,
                 )
         result = result.on(self._device)
-        subjects = tuple(one.subject for one in result.predictions)
+        subjects = tuple(prediction.subject for prediction in result.predictions)
         with self._outputs.writing():
             # Another process may have written other sources' meanwhile.
             self._owners |= self._outputs.owners(but=set(self._owners.values()))
@@ -274,6 +274,6 @@ class PredictBatch:
         if not self._opened:
             self._stack.enter_context(writer.open())
             self._opened = True
-        for one in subjects:
-            self._earlier.discard(one.prediction.subject)
-            writer.write(one)
+        for subject in subjects:
+            self._earlier.discard(subject.prediction.subject)
+            writer.write(subject)

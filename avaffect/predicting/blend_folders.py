@@ -1,4 +1,4 @@
-"""``blend``: folders of several models' predictions become one folder of the same kind."""
+"""``blend``: join folders of several models' predictions into one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from avaffect.challenge.editions import DEFAULT_EDITION, TRACKS
-from avaffect.challenge.known import WAYS, told_ways
+from avaffect.challenge.known import WAYS, ways_of
 from avaffect.challenge.places import files_in, mirrored
 from avaffect.config import fingerprint
 from avaffect.errors import UsageError, boundary
@@ -36,7 +36,7 @@ RECORD = "blend.json"
 
 @dataclass(frozen=True)
 class Blended:
-    """What was blended.
+    """The result of blending.
 
     Attributes:
         subjects: who is in the output folder, sorted.
@@ -125,8 +125,8 @@ def blend_folders(
         with ExitStack() as stack:
             for done, subject in enumerate(subjects, start=1):
                 each, inputs, video = _read(opened, subject)
-                for folder, one in zip(folders, each, strict=True):
-                    models[str(folder)][one.model] = None
+                for folder, prediction in zip(folders, each, strict=True):
+                    models[str(folder)][prediction.model] = None
                 raw = blend(each, how)
                 blended = marked(apply(raw, smoothing), missing)
                 about = {
@@ -166,14 +166,14 @@ def _subjects(
     opened: Sequence[Predictions], *, common: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Whom to blend, and whom to leave out."""
-    shared = frozenset.intersection(*(one.subjects for one in opened))
-    odd = sorted(frozenset.union(*(one.subjects for one in opened)) - shared)
+    shared = frozenset.intersection(*(folder.subjects for folder in opened))
+    odd = sorted(frozenset.union(*(folder.subjects for folder in opened)) - shared)
     if not shared:
         raise UsageError(
             "no subject is in all of the folders", "predict the same videos with all models"
         )
     if odd and not common:
-        lacking = next(one.root for one in opened if odd[0] not in one.subjects)
+        lacking = next(folder.root for folder in opened if odd[0] not in folder.subjects)
         raise UsageError(
             f"{len(odd)} subjects are in some of the folders only ({first_few(odd)}; '{lacking}' "
             f"lacks '{odd[0]}')",
@@ -184,12 +184,12 @@ def _subjects(
 
 def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) -> None:
     """Refuse an output folder that is read from, or that holds other predictions."""
-    places = {one.root.resolve() for one in opened}
-    for one in opened:
-        if isinstance(one, Tables):
+    places = {source.root.resolve() for source in opened}
+    for source in opened:
+        if isinstance(source, Tables):
             tables = (
                 path.parents[len(mirrored(path.with_suffix(""), subject).parts) - 1]
-                for subject, path in one.files.items()
+                for subject, path in source.files.items()
             )
             places |= {folder.parent.resolve() for folder in tables}
     if out.resolve() in places:
@@ -210,12 +210,12 @@ def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) 
 def _is_begun(out: Path) -> bool:
     """Whether all predictions in ``out`` are those of a blend."""
     records = [path for place, path in files_in(out / RECORDS) if place.suffix == ".json"]
-    return bool(records) and all(holds(b'"blend"', b'"inputs"')(one) for one in records)
+    return bool(records) and all(holds(b'"blend"', b'"inputs"')(record) for record in records)
 
 
 def _place(opened: Sequence[Predictions], subject: str) -> str:
-    """What the files of a subject are called, with the folders of the first table of it."""
-    tables = (one.files[subject] for one in opened if isinstance(one, Tables))
+    """The name of a subject's files, with the folders of the first table of it."""
+    tables = (source.files[subject] for source in opened if isinstance(source, Tables))
     place = next((mirrored(path.with_suffix(""), subject) for path in tables), PurePath(subject))
     return place.as_posix()
 
@@ -223,22 +223,22 @@ def _place(opened: Sequence[Predictions], subject: str) -> str:
 def _read(
     opened: Sequence[Predictions], subject: str
 ) -> tuple[list[Prediction], list[dict[str, str]], dict[str, Any]]:
-    """Each folder's prediction, what it is read from, and how the first table tells the file."""
-    clocks = (one.times(subject) for one in opened)
+    """Each folder's prediction, its source, and the video's description in the first table."""
+    clocks = (folder.times(subject) for folder in opened)
     times = next((clock for clock in clocks if clock is not None), None)
     inputs: list[dict[str, str]] = []
     video: dict[str, Any] = {}
     known_ways: set[str] = set()
-    for one in opened:
-        if not isinstance(one, Tables):
-            inputs.append({"folder": str(one.root)})
+    for folder in opened:
+        if not isinstance(folder, Tables):
+            inputs.append({"folder": str(folder.root)})
             continue
-        path = one.files[subject]
+        path = folder.files[subject]
         inputs.append({"table": str(path), "sha256": file_sha256(path)})
         about = read_table(path)[1]
-        known_ways |= set(told_ways(about, subject))
+        known_ways |= set(ways_of(about, subject))
         # The result's times are those of the first table.
         known = {key: about[key] for key in ("video", "media", "clock") if key in about}
-        video = video or {key: one for key, one in known.items() if one}
+        video = video or {key: value for key, value in known.items() if value}
     video["known"] = {subject: [way for way in WAYS if way in known_ways]}
-    return [one.read(subject, times) for one in opened], inputs, video
+    return [folder.read(subject, times) for folder in opened], inputs, video

@@ -94,7 +94,7 @@ def halves(groups: Sequence[str]) -> tuple[list[int], list[int]]:
         mine = int(sizes[1] < sizes[0])
         side[str(names[at])] = mine
         sizes[mine] += int(counts[at])
-    first, second = ([at for at, one in enumerate(groups) if side[one] == s] for s in (0, 1))
+    first, second = ([at for at, group in enumerate(groups) if side[group] == s] for s in (0, 1))
     return first, second
 
 
@@ -105,11 +105,11 @@ def best_of(candidates: Iterable[T], score: Callable[[T], float]) -> T:
         UsageError: no candidates.
     """
     best: tuple[float, T] | None = None
-    for one in candidates:
-        value = score(one)
+    for candidate in candidates:
+        value = score(candidate)
         value = float("-inf") if np.isnan(value) else value
         if best is None or value > best[0]:
-            best = (value, one)
+            best = (value, candidate)
     if best is None:
         raise UsageError("there is nothing to choose from")
     return best[1]

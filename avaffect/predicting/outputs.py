@@ -1,4 +1,4 @@
-"""What ``predict`` leaves behind: files of the chosen form, a parquet a subject, a record a video.
+"""The output of ``predict``: files of the chosen form, a parquet a subject, a record a video.
 
 The record names the files; what no record names is not touched, see ``files.ours``. A source
 whose name has folders, as ``P01/session1``, has its files there, see ``challenge.places``.
@@ -110,7 +110,7 @@ class Outputs:
         return fingerprint([OUTPUT_VERSION, made_with, model, settings, self.edition, own])
 
     def record(self, name: str) -> dict[str, Any]:
-        """What is known of the files of the source ``name``; empty if nothing is.
+        """The record of the source ``name``; empty if there is none.
 
         Bounds: as `outside.read_json`.
 
@@ -173,13 +173,13 @@ class Outputs:
         Once a process, see ``files.temporaries``.
         """
         place = checked(name)
-        paths = [path for one in self._known for path in (*one.shared, *one.files(place))]
+        paths = [path for writer in self._known for path in (*writer.shared, *writer.files(place))]
         paths.append(self._record_path(name))
         for folder in {self.root, *(path.parent for path in paths)}:
             remove_abandoned(folder)
 
     def ours(self) -> set[str]:
-        """What avaffect wrote here or is about to, relative to the folder."""
+        """The files that avaffect wrote here or is about to, relative to the folder."""
         found: set[str] = set()
         for name in self.sources():
             found |= _named(self.record(name))
@@ -232,8 +232,15 @@ class Outputs:
             columns, about = read_table(table)
             with reading(table, FormatError, "is no longer what was written"):
                 limits = about.get("au_thresholds")
-                one = Prediction.from_columns(columns, subject, about["model"], limits)
-                found.append(Ready(one, fill(one, policy_of(about)), about, _place(subject, name)))
+                prediction = Prediction.from_columns(columns, subject, about["model"], limits)
+                found.append(
+                    Ready(
+                        prediction,
+                        fill(prediction, policy_of(about)),
+                        about,
+                        _place(subject, name),
+                    )
+                )
         return found
 
     def write(self, name: str, result: Result, key: str) -> list[Path]:
@@ -245,8 +252,8 @@ class Outputs:
             ForeignFileError: if something is in the way that avaffect did not write.
             OutputError: if a file cannot be written.
         """
-        subjects = [one.subject for one in result.predictions]
-        planned = [path for one in subjects for path in self._planned(one, name)]
+        subjects = [prediction.subject for prediction in result.predictions]
+        planned = [path for subject in subjects for path in self._planned(subject, name)]
         video = result.about.get("video")
         sha256 = str(video.get("sha256", "")) if isinstance(video, dict) else ""
         ours = self._ours_of(name, subjects, sha256)
@@ -254,10 +261,10 @@ class Outputs:
         claims = self._claims_path(name)
         write_claims(claims, ours | {relative(path, self.root) for path in planned})
         paths: list[Path] = []
-        for one in ready(name, result):
+        for subject in ready(name, result):
             if not self.writer.shared:
-                paths += self.writer.write(one)
-            paths += self._tables.write(one)
+                paths += self.writer.write(subject)
+            paths += self._tables.write(subject)
         self.drop(name, set(self.record(name).get("subjects", ())) - set(subjects))
         write_json(
             self._record_path(name),
@@ -300,7 +307,7 @@ class Outputs:
     def _files(self, subject: str, name: str) -> list[Path]:
         """The files that a subject of the source ``name`` may have, of whatever form."""
         place = _place(subject, name)
-        return [path for one in self._known for path in one.files(place)]
+        return [path for writer in self._known for path in writer.files(place)]
 
     def _planned(self, subject: str, name: str) -> list[Path]:
         """The files of a subject that are written or replaced."""
@@ -308,7 +315,7 @@ class Outputs:
         return [*self._tables.files(place), *self.writer.files(place)]
 
     def _ours_of(self, name: str, subjects: Iterable[str], sha256: str) -> set[str]:
-        """What is ours of a source: its record names it, or a table itself says so."""
+        """Our files of a source: its record names them, or a table itself does."""
         found = _named(self.record(name)) | read_claims(self._claims_path(name))
         for subject in subjects:
             # A table tells its own story, which stands for a record that was lost.
@@ -355,7 +362,7 @@ def _named(record: Mapping[str, Any]) -> set[str]:
     if "single" in record:
         return found | set(record["single"])
     # Records of earlier versions do not name the files for all subjects.
-    if found and all(one.startswith(f"{TABLES}/") for one in found):
+    if found and all(file.startswith(f"{TABLES}/") for file in found):
         with suppress(AvaffectError):
             edition = str(record.get("edition"))
             places = [single_path(Path(), kind, edition) for kind in (*TASKS, "mtl")]

@@ -167,14 +167,15 @@ class Labels:
         """See `Predictions`."""
         found = {task: some[subject]() for task, some in self.files.items() if subject in some}
         frames = max(
-            (int(one.numbers[-1]) for one in found.values() if len(one.numbers)), default=0
+            (int(labels.numbers[-1]) for labels in found.values() if len(labels.numbers)),
+            default=0,
         )
         if times is None:
             times = np.arange(frames) / ASSUMED_FPS
-        for task, one in found.items():
+        for task, labels in found.items():
             # A list may leave out frames; a subject's own file has a row for each.
-            last = int(one.numbers[-1]) if len(one.numbers) else 0
-            if last > len(times) or (one.frames is None and last != len(times)):
+            last = int(labels.numbers[-1]) if len(labels.numbers) else 0
+            if last > len(times) or (labels.frames is None and last != len(times)):
                 raise FormatError(
                     f"'{subject}' has {last} rows of task '{task}' in '{self.root}' for "
                     f"{len(times)} frames",
@@ -182,10 +183,10 @@ class Labels:
                 )
         numbers = np.arange(1, len(times) + 1)
         values: dict[str, Any] = {
-            task: TASKS[task].certain(one.at(numbers, np.array(TASKS[task].invalid)))
-            for task, one in found.items()
+            task: TASKS[task].certain(labels.at(numbers, np.array(TASKS[task].invalid)))
+            for task, labels in found.items()
         }
-        known = np.any([~np.isnan(one).all(axis=1) for one in values.values()], axis=0)
+        known = np.any([~np.isnan(array).all(axis=1) for array in values.values()], axis=0)
         return Prediction(
             subject,
             f"files of {self.root.name}",
@@ -199,21 +200,23 @@ class Labels:
 def _label_files(
     root: Path, task: str, edition: Edition
 ) -> Mapping[str, Callable[[], FrameLabels]]:
-    """What reads each subject's labels of a task, [N, 12] for units."""
+    """Readers of each subject's labels of a task, [N, 12] for units."""
     place = root / edition.folder(task)
     files = annotations_in(place)
     if files:
         return {name: partial(_read_file, path, task, edition) for name, path in files.items()}
     if (place / "predictions.txt").is_file():
         return {
-            subject: partial(FrameLabels, _all_units(one.labels, task, edition), one.frames)
-            for subject, one in read_single(place / "predictions.txt", task, edition.name).items()
+            subject: partial(FrameLabels, _all_units(listed.labels, task, edition), listed.frames)
+            for subject, listed in read_single(
+                place / "predictions.txt", task, edition.name
+            ).items()
         }
     for path in (root / name for name in MTL_FILES):
         if path.is_file() and task in TRACKS:
             return {
-                subject: partial(FrameLabels, getattr(one, task), one.frames)
-                for subject, one in read_mtl(path).items()
+                subject: partial(FrameLabels, getattr(listed, task), listed.frames)
+                for subject, listed in read_mtl(path).items()
             }
     return {}
 
@@ -243,7 +246,7 @@ def _validated(
     values: dict[str, Any] = {}
     for name, task in TASKS.items():
         if targets := task.targets_in(columns):
-            found = np.stack([columns[task.value_column(one)] for one in targets], axis=1)
+            found = np.stack([columns[task.value_column(target)] for target in targets], axis=1)
             values[name] = task.coded(targets, found)
     return Prediction(
         subject,

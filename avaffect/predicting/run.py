@@ -45,7 +45,7 @@ from avaffect.preprocessing.sound import SoundReader, make_wav, sound_arrays
 from avaffect.preprocessing.sound_file import preprocess_voice
 from avaffect.preprocessing.video_pass import Analysis, analyse
 from avaffect.progress import EventCallback, ignore_events
-from avaffect.recipes.encoders import FACES as PICTURES
+from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.sound.mfcc import SOUND
 from avaffect.store.keys import all_models, keys, model_hashes, pass_key
 from avaffect.store.pictures import HAS_FACE
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """What was predicted for one video.
+    """The predictions for one video.
 
     Attributes:
         source: the video or folder.
@@ -101,12 +101,12 @@ class Result:
     @property
     def faces(self) -> tuple[int, ...]:
         """Of each subject the number of frames with a face."""
-        return tuple(int(one.present.sum()) for one in self.predictions)
+        return tuple(int(prediction.present.sum()) for prediction in self.predictions)
 
     @property
     def written(self) -> tuple[Prediction, ...]:
         """The predictions as the challenge's text files hold them: filled."""
-        return tuple(fill(one, self.missing) for one in self.predictions)
+        return tuple(fill(prediction, self.missing) for prediction in self.predictions)
 
     def __getitem__(self, subject: str) -> Prediction:
         """The prediction of the subject of this name."""
@@ -131,7 +131,7 @@ class Result:
     @property
     def subjects(self) -> tuple[str, ...]:
         """The subjects' names."""
-        return tuple(one.subject for one in self.predictions)
+        return tuple(prediction.subject for prediction in self.predictions)
 
     def on(self, device: str) -> Result:
         """The same, with a note of the device that it was made on: rounding differs."""
@@ -141,7 +141,10 @@ class Result:
         """All subjects as one DataFrame with a column ``subject``, see ``Prediction.to_frame``."""
         import pandas as pd
 
-        parts = [one.to_frame().assign(subject=one.subject) for one in self.predictions]
+        parts = [
+            prediction.to_frame().assign(subject=prediction.subject)
+            for prediction in self.predictions
+        ]
         return pd.concat(parts, ignore_index=True)
 
 
@@ -171,7 +174,7 @@ def predict(
     Args:
         source: a video or sound file, or a folder that ``preprocess`` wrote.
         task: ``va``, ``expr``, ``au``, several of them, or ``all``.
-        model: a built-in model, ``starter-2`` unless told otherwise.
+        model: a built-in model, ``starter-2`` by default.
         checkpoint: folder that ``train`` wrote, to predict with that model instead.
         missing: what `Result.written` and the challenge's files hold in frames without a value:
             ``linear``, ``nearest``, ``previous`` or ``invalid``.
@@ -252,7 +255,7 @@ def predict_video(
     analysis_config = config.analysis
     _require_made(predictor)
     predictor.require_settings(analysis_config.to_dict())
-    if PICTURES in predictor.needs:
+    if FACE_PICTURES in predictor.needs:
         folder = store or Prepared(work / "preprocessed")
         preprocess_source(video, folder.root, analysis_config, nets, name, on_event)
         result = predict_folder(folder.root, config, predictor)
@@ -301,11 +304,11 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
     if sound_only(stored):
         _require_listener(predictor, folder)
     first = stored[0].provenance
-    for one in stored:
-        backbones = backbones_in(one.keys)
+    for store in stored:
+        backbones = backbones_in(store.keys)
         predictor.require_settings({**first["configuration"], "backbones": backbones})
     subjects: Sequence[SubjectFeatures] = stored
-    if PICTURES in predictor.needs:
+    if FACE_PICTURES in predictor.needs:
         subjects = prepared.pictured()
     about = {key: first[key] for key in ("video", "models", "versions")}
     about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}
@@ -357,7 +360,7 @@ def _require_made(predictor: Predictor) -> None:
     """Raise UsageError if ``predictor`` reads what a trained backbone made of the faces."""
     from avaffect.faces.encoders import ENCODERS
 
-    made = ("face_pose", *SOUND, PICTURES, HAS_FACE, *ENCODERS)
+    made = ("face_pose", *SOUND, FACE_PICTURES, HAS_FACE, *ENCODERS)
     if own := [name for name in predictor.needs if name not in made]:
         raise UsageError(
             f"'{predictor.name}' reads '{own[0]}', which is not made from a video in one go",
@@ -382,9 +385,9 @@ def _result(
             raw = without_lone_voice(raw)
         # Once marked, a frame that was only heard counts as filled: its units are, in the text.
         valued = max(valued, raw.valued)
-        one = marked(apply(raw, smoothing), config.missing)
-        predictions.append(replace(one, start=start))
-    seen = max(int(one.present.sum()) for one in predictions)
+        prediction = marked(apply(raw, smoothing), config.missing)
+        predictions.append(replace(prediction, start=start))
+    seen = max(int(prediction.present.sum()) for prediction in predictions)
     about = {
         **about,
         "model": predictor.name,
@@ -392,7 +395,8 @@ def _result(
         "missing": config.missing,
         "clock": config.clock,
         "known": {
-            one.subject: ways(one.subject, getattr(predictor, "clips", {})) for one in predictions
+            prediction.subject: ways(prediction.subject, getattr(predictor, "clips", {}))
+            for prediction in predictions
         },
         "notes": list(predictor.notes),
     }

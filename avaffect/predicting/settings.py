@@ -1,4 +1,4 @@
-"""What a user asks for, as settings: tasks, features, licences, a trained model."""
+"""The user's choices as settings: tasks, features, licences, a trained model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import reading
 from avaffect.models.zoo import require_commercial
 from avaffect.predictors.build import facts_of
-from avaffect.recipes.encoders import FACES as PICTURES
+from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.sound.mfcc import SOUND
 from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.keys import all_models
@@ -103,7 +103,7 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
 
     if is_ensemble(Path(place)):
         joined = Joined.load(Path(place))
-        for models in joined.voters.values():
+        for models in joined.members.values():
             # Those of other folds read the same.
             config = with_checkpoint(config, Path(place) / next(iter(models)))
         return replace(config, checkpoint=str(place), weights=joined.fingerprint, postprocess=None)
@@ -116,7 +116,7 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
             f"'{place}' does not predict {', '.join(config.tasks)}",
             f"it predicts {', '.join(knows)}",
         )
-    made = (*ENCODERS, "face_pose", *SOUND, PICTURES, *trained_backbones(checkpoint.features))
+    made = (*ENCODERS, "face_pose", *SOUND, FACE_PICTURES, *trained_backbones(checkpoint.features))
     if own := [name for name in checkpoint.recipe.features if name not in made]:
         raise CheckpointError(
             f"'{place}' was trained on features of your own ('{own[0]}'), which cannot be made "
@@ -145,7 +145,7 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
 
 
 def _crop_size(checkpoint: Checkpoint) -> int | None:
-    """Pixels of the aligned faces that it was trained beside, or on; None if nothing tells.
+    """Pixels of the crops that it was trained beside, or on; None if nothing tells.
 
     Raises:
         CheckpointError: it is no size that faces can have.
@@ -159,7 +159,7 @@ def _crop_size(checkpoint: Checkpoint) -> int | None:
         return None if side is None else FaceConfig(crop_size=side).crop_size
     except (TypeError, ValueError) as error:
         raise CheckpointError(
-            f"'{checkpoint.recipe.name}' was trained on aligned faces of {side} pixels, which "
+            f"'{checkpoint.recipe.name}' was trained on crops of {side} pixels, which "
             "are not made",
             "train again on what `avaffect preprocess` writes",
         ) from error

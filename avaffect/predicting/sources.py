@@ -40,7 +40,7 @@ def preprocessed_in(path: Path) -> list[Path]:
     if is_preprocessed(path):
         return [path]
     try:
-        found = [one for one in path.iterdir() if is_preprocessed(one)]
+        found = [folder for folder in path.iterdir() if is_preprocessed(folder)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -53,7 +53,7 @@ def preprocessed_in(path: Path) -> list[Path]:
 def _deeper(path: Path, every: bool = False) -> list[Path]:
     """Preprocessed folders in folders: all, or those that have folders in their names."""
     found = prepared_in(path)
-    return [one for one in found if every or _has_name(one)]
+    return [folder for folder in found if every or _has_name(folder)]
 
 
 def _has_name(folder: Path) -> bool:

@@ -68,7 +68,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What was chosen.
+    """The result of tuning.
 
     Attributes:
         postprocess: the settings, without a network's hash.
@@ -144,7 +144,7 @@ def tune(
         choices = {"smoothing": chooser.smoothing()}
         if task == AU.name and thresholds:
             choices["with thresholds"] = chooser.thresholds()
-        what = max(choices, key=lambda one: choices[one].cross_validated)
+        what = max(choices, key=lambda key: choices[key].cross_validated)
         for name, choice in choices.items():
             kept = choice.holds and name == what
             steps.append(_step(task, name, targets, choice, kept=kept))
@@ -191,7 +191,9 @@ def _read(subject: str, path: Path, targets: Mapping[str, Sequence[str]]) -> _Cl
     with reading(path, FormatError, "is no validation table", hint):
         for task, names in targets.items():
             ours = TASKS[task]
-            values[task] = np.stack([columns[ours.value_column(one)] for one in names], axis=1)
+            values[task] = np.stack(
+                [columns[ours.value_column(target)] for target in names], axis=1
+            )
             if (found := ours.labels_in(columns, names)) is not None:
                 labels[task] = found
         assumed = "time" not in columns
@@ -243,7 +245,7 @@ class _Chooser:
                         Progress(stage, done, total, "settings", finished=done == total)
                     )
 
-            return best_of(settings(), lambda one: self._score(self._decide(one, numbers)))
+            return best_of(settings(), lambda setting: self._score(self._decide(setting, numbers)))
 
         return choose((OFF, None), self._groups, fit, self._decide, self._score)
 
@@ -251,29 +253,29 @@ class _Chooser:
         values = np.concatenate([self._smoothed(how, at) for at in numbers])
         labels = np.concatenate([self._clips[at].labels[self._task] for at in numbers])
         limits = []
-        for said, told in zip(values.T, labels.T, strict=True):
-            use = ~np.isnan(said) & (told != -1)
-            limits.append(best_threshold(said[use].astype(np.float64), told[use].astype(int)))
+        for column, true in zip(values.T, labels.T, strict=True):
+            use = ~np.isnan(column) & (true != -1)
+            limits.append(best_threshold(column[use].astype(np.float64), true[use].astype(int)))
         return tuple(limits)
 
     def _decide(self, setting: Setting, numbers: Sequence[int]) -> Iterator[Pair]:
         how, limits = setting
         for at in numbers:
             if limits is None:
-                said = self._plain(how, at)
+                decided = self._plain(how, at)
             else:
                 values = self._smoothed(how, at)
                 present = (values >= np.array(limits)).astype(np.int8)
-                said = np.where(np.isnan(values), -1, present)
-            yield said, self._clips[at].labels[self._task]
+                decided = np.where(np.isnan(values), -1, present)
+            yield decided, self._clips[at].labels[self._task]
 
     def _plain(self, how: Smoothing, at: int) -> NDArray[Any]:
         """Decisions of a clip by the usual thresholds."""
         if (how, at) not in self._known:
             values = self._smoothed(how, at)
-            said = decisions(self._task, values, ~np.isnan(values[:, 0]))
+            decided = decisions(self._task, values, ~np.isnan(values[:, 0]))
             small = np.float32 if isinstance(TASKS[self._task], Values) else np.int16
-            self._known[how, at] = said.astype(small)
+            self._known[how, at] = decided.astype(small)
         return self._known[how, at]
 
     def _smoothed(self, how: Smoothing, at: int) -> NDArray[np.float32]:
@@ -295,7 +297,7 @@ def _step(
     how, limits = choice.chosen
     parts = [
         str(how),
-        *(f"{name} {one:.2f}" for name, one in zip(targets, limits or (), strict=False)),
+        *(f"{name} {limit:.2f}" for name, limit in zip(targets, limits or (), strict=False)),
     ]
     scores = (choice.without, choice.optimistic, choice.cross_validated)
     return Step(task, what, ", ".join(parts), *scores, kept)

@@ -1,4 +1,4 @@
-"""Predictions of several models for the same subject, made one."""
+"""Join the predictions of several models for the same subject."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from avaffect.predictions.voting import (
     average,
     certain,
     meta_classifier,
-    said_classes,
+    predicted_classes,
     threshold_other,
     units_vote,
 )
@@ -43,7 +43,7 @@ class Blending:
         expression: ``average`` of the probabilities, or ``vote``: the meta-classifier of seed
             paper 001, see `voting.meta_classifier`.
         units: ``average`` of the probabilities, or ``vote:K``: present where at least K models
-            say so, see `voting.units_vote`. Where fewer than K predict units at all, all of
+            predict it, see `voting.units_vote`. Where fewer than K predict units at all, all of
             them must.
         other_below: a frame whose largest probability of the seven other classes is below it is
             Other, see `voting.threshold_other`; None leaves Other to the models.
@@ -96,7 +96,7 @@ class Blending:
 
 
 def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Prediction:
-    """One prediction of a subject from several models'.
+    """Join several models' predictions for a subject.
 
     A model counts in the tasks that it predicts, and in the frames where it has a value of its
     own: what only stands in for a missing one (``filled``, and nobody was heard either) does not
@@ -122,16 +122,18 @@ def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Pre
     how = how or Blending()
     how.require_fits(len(predictions))
     _require_same_frames(predictions)
-    models = [_own_values(one) for one in predictions]
-    weights = np.array(how.weights or [1.0] * len(models))
+    own = [_own_values(prediction) for prediction in predictions]
+    weights = np.array(how.weights or [1.0] * len(own))
 
-    every = [parts(one, intervals=True) for one in models]
+    every = [parts(prediction, intervals=True) for prediction in own]
 
     def averaged(name: str) -> Values | None:
-        having = [name in one for one in every]
+        having = [name in arrays for arrays in every]
         if not any(having):
             return None
-        return average(np.stack([one[name] for one in every if name in one]), weights[having])
+        return average(
+            np.stack([arrays[name] for arrays in every if name in arrays]), weights[having]
+        )
 
     values: dict[str, Any] = {
         name: found if name in _BY_UNIT else _whole_rows(found)
@@ -141,32 +143,35 @@ def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Pre
     extra: dict[str, Any] = {}
     for name in values:
         if name == EXPR.name:
-            values[name] = _expressions(models, values[name], how)
+            values[name] = _expressions(own, values[name], how)
         elif name in TASKS and isinstance(TASKS[name], Classes):
             values[name] = values[name] / values[name].sum(axis=1, keepdims=True)
     if AU.name in values and how.at_least is not None:
-        voters = [one for one in models if one.au is not None]
-        values[AU.name] = _voted_units(voters, how.at_least)
-    elif any(one.au_thresholds is not None for one in models):
-        known = [one.au is not None for one in models]
-        limits = [_limits(one) for one in models if one.au is not None]
+        with_units = [prediction for prediction in own if prediction.au is not None]
+        values[AU.name] = _voted_units(with_units, how.at_least)
+    elif any(prediction.au_thresholds is not None for prediction in own):
+        known = [prediction.au is not None for prediction in own]
+        limits = [_limits(prediction) for prediction in own if prediction.au is not None]
         extra["au_thresholds"] = average(np.stack(limits), weights[known])
-    if all(one.va is None or one.va_interval is not None for one in models) and VA.name in values:
+    if (
+        all(prediction.va is None or prediction.va_interval is not None for prediction in own)
+        and VA.name in values
+    ):
         interval = averaged("va_interval")
         assert interval is not None  # noqa: S101 - all that have va have one
         interval[np.isnan(values[VA.name])] = np.nan
         extra["va_interval"] = interval
-    confidence = average(np.stack([one.confidence for one in models]), weights)
-    extra["geometry"] = _first_known([one.geometry for one in models])
-    first = models[0]
-    names = dict.fromkeys(one.model for one in models)
+    confidence = average(np.stack([prediction.confidence for prediction in own]), weights)
+    extra["geometry"] = _first_known([prediction.geometry for prediction in own])
+    first = own[0]
+    names = dict.fromkeys(prediction.model for prediction in own)
     return Prediction(
         first.subject,
         f"blend of {', '.join(names)}",
         first.times,
-        np.any([one.present for one in models], axis=0),
+        np.any([prediction.present for prediction in own], axis=0),
         confidence,
-        heard=np.any([one.heard for one in models], axis=0),
+        heard=np.any([prediction.heard for prediction in own], axis=0),
         start=first.start,
         **values,
         **extra,
@@ -175,35 +180,35 @@ def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Pre
 
 def _first_known(each: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
     """Of several [N, K] with rows of NaN, each row as the first that has it; None without any."""
-    known = [one for one in each if one is not None]
+    known = [array for array in each if array is not None]
     if not known:
         return None
     found = known[0].copy()
-    for one in known[1:]:
-        found = np.where(np.isnan(found).all(axis=1, keepdims=True), one, found)
+    for array in known[1:]:
+        found = np.where(np.isnan(found).all(axis=1, keepdims=True), array, found)
     return found
 
 
 def _require_same_frames(predictions: Sequence[Prediction]) -> None:
     first = predictions[0]
-    for one in predictions[1:]:
-        if one.subject != first.subject:
+    for other in predictions[1:]:
+        if other.subject != first.subject:
             raise FormatError(
-                f"'{first.subject}' and '{one.subject}' are not the same subject",
+                f"'{first.subject}' and '{other.subject}' are not the same subject",
                 "blend predictions of one subject",
             )
-        if len(one) != len(first):
+        if len(other) != len(first):
             raise FormatError(
-                f"'{first.subject}' has {len(first)} frames by {first.model} and {len(one)} by "
-                f"{one.model}",
+                f"'{first.subject}' has {len(first)} frames by {first.model} and {len(other)} by "
+                f"{other.model}",
                 "predict the same video with all models",
             )
-        apart = np.abs(one.times - first.times)
+        apart = np.abs(other.times - first.times)
         if apart.size and apart.max() > _SAME_TIME:
             at = int(apart.argmax())
             raise FormatError(
                 f"frame {at + 1} of '{first.subject}' is at {first.times[at]:.3f} s by "
-                f"{first.model} and at {one.times[at]:.3f} s by {one.model}",
+                f"{first.model} and at {other.times[at]:.3f} s by {other.model}",
                 "predict the same video with all models",
             )
 
@@ -235,12 +240,14 @@ def _whole_rows(values: Values) -> Values:
     return np.where(missing[:, known].any(axis=1, keepdims=True), np.nan, values)
 
 
-def _expressions(models: Sequence[Prediction], mean: Values, how: Blending) -> Values:
+def _expressions(predictions: Sequence[Prediction], mean: Values, how: Blending) -> Values:
     """Probabilities [N, 8], certain ones where they were voted on."""
     if how.expression == "vote":
-        opinions = np.stack([one.expr for one in models if one.expr is not None])
-        votes = np.stack([_classes(one, how) for one in opinions])
-        return certain(meta_classifier(votes, opinions))
+        probabilities = np.stack(
+            [prediction.expr for prediction in predictions if prediction.expr is not None]
+        )
+        votes = np.stack([_classes(expr, how) for expr in probabilities])
+        return certain(meta_classifier(votes, probabilities))
     if how.other_below is None:
         return mean / mean.sum(axis=1, keepdims=True)
     classes = threshold_other(mean, how.other_below)
@@ -251,15 +258,15 @@ def _expressions(models: Sequence[Prediction], mean: Values, how: Blending) -> V
 
 
 def _classes(expr: NDArray[np.float32], how: Blending) -> NDArray[np.int64]:
-    """int64 [N], the class that one model says, -1 for none."""
+    """int64 [N], the class that one model predicts, -1 for none."""
     if how.other_below is not None:
         return threshold_other(expr, how.other_below)
-    return said_classes(expr)
+    return predicted_classes(expr)
 
 
-def _voted_units(models: Sequence[Prediction], at_least: int) -> Values:
-    votes = np.stack([one.au_presence() for one in models])
-    present = units_vote(votes, min(at_least, len(models)))
+def _voted_units(predictions: Sequence[Prediction], at_least: int) -> Values:
+    votes = np.stack([prediction.au_presence() for prediction in predictions])
+    present = units_vote(votes, min(at_least, len(predictions)))
     return np.where(present < 0, np.nan, present)
 
 

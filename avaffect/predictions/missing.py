@@ -1,4 +1,4 @@
-"""Frames without a value: what the challenge's text files say there.
+"""Frames without a value: what the challenge's text files hold there.
 
 Predictions and tables keep such frames empty. `fill` makes what is written as text, by a policy of
 `files.gaps`.
@@ -44,11 +44,11 @@ def alike(values: Values) -> list[NDArray[np.int64]]:
     """The columns of ``values`` [N, K], those together that are missing in the same rows."""
     _, group = np.unique(np.isnan(values), axis=1, return_inverse=True)
     group = group.reshape(-1)
-    return [np.flatnonzero(group == one) for one in range(group.max(initial=-1) + 1)]
+    return [np.flatnonzero(group == number) for number in range(group.max(initial=-1) + 1)]
 
 
 def parts(prediction: Prediction, *, intervals: bool = False) -> dict[str, NDArray[np.float32]]:
-    """All that a prediction says, by the name that ``Prediction`` takes it by.
+    """All values of a prediction, by the name that ``Prediction`` takes it by.
 
     Args:
         prediction: the values of its tasks, and the intensity of action units.
@@ -70,7 +70,7 @@ def fill(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
     filling, so that made-up values do not leak into seen ones.
 
     The interval of a filled value of ``va`` holds the intervals of both its neighbours, under
-    every policy. Nothing was seen there, so that it says what would fit the neighbours, and no
+    every policy. Nothing was seen there, so that it holds what would fit the neighbours, and no
     more: over a long absence it promises nothing.
 
     Raises:
@@ -102,7 +102,7 @@ def marked(prediction: Prediction, policy: str = DEFAULT_POLICY) -> Prediction:
 
 
 def without_lone_voice(prediction: Prediction) -> Prediction:
-    """``prediction`` without what only a voice says while the subject is not seen.
+    """``prediction`` without what rests on a voice alone while the subject is not seen.
 
     For videos of several people: a voice that is heard while one of them is away may be anyone's.
     """

@@ -1,4 +1,4 @@
-"""What happens behind a trained network: smoothing and thresholds, chosen on validation data.
+"""Postprocessing of a trained network: smoothing and thresholds, chosen on validation data.
 
 <checkpoint>/postprocess.json, which ``avaffect tune`` writes.
 """
@@ -69,7 +69,7 @@ class Postprocess:
 
 
 def load_postprocess(checkpoint: Path) -> Postprocess | None:
-    """What `Postprocess.save` wrote into the folder of a checkpoint, None if nothing is there.
+    """Read `Postprocess.save`'s file in the folder of a checkpoint; None if there is none.
 
     Bounds: as `outside.read_json`.
 

@@ -1,4 +1,4 @@
-"""What a model says of one subject, frame by frame."""
+"""The prediction of a model for one subject, frame by frame."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Prediction(ArrayRecord):
     A model that does not know a task leaves it out; one that knows only some columns of
     ``va`` or ``au`` leaves the others NaN throughout. A row without a value (nothing seen or
     heard) is NaN in all columns: nothing is made up here. Units of a part of the face that cannot
-    be seen are NaN alone. What the challenge's text files say in such rows, `missing.fill` makes.
+    be seen are NaN alone. What the challenge's text files hold in such rows, `missing.fill` makes.
     Arrays are converted to the given types. The values of a task are given by its name, as
     ``va=``, or all by ``values=``.
 
@@ -63,7 +63,7 @@ class Prediction(ArrayRecord):
             its end. Not FACS' A to E, which people code.
         filled: bool [N], True where the challenge's text files hold a value that a policy for
             missing frames made up, and that is not here (behind `missing.fill`: that is).
-        heard: bool [N], True where the voice had a say. Where ``present`` is False and this is
+        heard: bool [N], True where the voice counted. Where ``present`` is False and this is
             True, the value comes from the voice alone.
         va_interval: float32 [N, 2, 2], for valence and arousal the lower and the upper bound of
             the interval around ``va``, in [-1, 1]; NaN where ``va`` is. None of a model that does
@@ -132,11 +132,11 @@ class Prediction(ArrayRecord):
             "geometry": geometry,
             "start": start,
         }
-        for name, one in given.items():
-            object.__setattr__(self, name, one)
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
         # What is given by the task's name counts: `replace` hands over the old values too.
         tasks |= {VA.name: va, EXPR.name: expr, AU.name: au}
-        named = {name: one for name, one in tasks.items() if one is not _NOT_GIVEN}
+        named = {name: array for name, array in tasks.items() if array is not _NOT_GIVEN}
         self._check({**(values or {}), **named})
 
     def _check(self, values: Mapping[str, ArrayLike | None]) -> None:
@@ -152,9 +152,9 @@ class Prediction(ArrayRecord):
         for name in values:
             task_named(name)
         checked = {
-            name: _values(task, one, frames)
+            name: _values(task, array, frames)
             for name, task in TASKS.items()
-            if (one := values.get(name)) is not None
+            if (array := values.get(name)) is not None
         }
         object.__setattr__(self, "values", checked)
         self._convert("au_intensity", np.float32, (frames, len(ACTION_UNITS)), 0.0, 5.0)
@@ -211,7 +211,7 @@ class Prediction(ArrayRecord):
         return self.values.get(AU.name)
 
     def labels(self, task: str, targets: Sequence[str] | None = None) -> NDArray[Any]:
-        """What the values come to, see `tasks.task.Task.decide`.
+        """The decisions that the values lead to, see `tasks.task.Task.decide`.
 
         Args:
             task: one of ``tasks``.
@@ -305,7 +305,7 @@ class Prediction(ArrayRecord):
     ) -> Prediction:
         """The inverse of `columns`, e.g. for a table read back from a file.
 
-        Decisions are made anew, so that what ``au_thresholds`` were must be said.
+        Decisions are made anew, so that the ``au_thresholds`` must be given.
 
         Raises:
             UsageError: columns that a prediction must have are missing, or do not fit.

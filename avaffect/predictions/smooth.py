@@ -159,10 +159,10 @@ def parse_smoothing(text: str, auto: str = "off") -> Smoothing | TaskSmoothing:
         return _parse_one(chosen)
     tasks: dict[str, Smoothing] = {}
     for part in chosen.split(","):
-        task, equals, rest = (one.strip() for one in part.partition("="))
+        task, equals, rest = (word.strip() for word in part.partition("="))
         if not equals or task in tasks:
             raise UsageError(
-                f"'{text}' does not say once of each task how it is smoothed",
+                f"'{text}' must name each task once, with its smoothing",
                 "write for example va=box:3.4,expr=box:3.4,au=box:0.2",
             )
         task_named(task)
@@ -177,7 +177,7 @@ def _parse_one(text: str) -> Smoothing:
             width = float(seconds)
         except ValueError:
             raise UsageError(
-                f"'{text}' does not say how many seconds to smooth over",
+                f"'{text}' gives no seconds to smooth over",
                 f"write the window's width after a colon, for example {kind}:0.5",
             ) from None
         return Smoothing(kind, width)

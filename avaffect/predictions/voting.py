@@ -1,8 +1,8 @@
-"""What several models say of the same frames, made one: votes and averages.
+"""Votes and averages of several models' predictions for the same frames.
 
 Sources: the meta-classifier of the expression challenge and the second treatment of its class 7
-are seed paper 001's (sections 3.4.2 and 3.2); that two of four models make a unit present is seed
-paper 003's.
+are of Wang et al. (USTC, ABAW5; sections 3.4.2 and 3.2); that two of four models make a unit
+present is of Nguyen et al. (ABAW3).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PRIORITY = (2, 3, 5, 1)
 NOBODY = -1
 
 
-def said_classes(probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
+def predicted_classes(probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
     """int64 [...], the likeliest class of each row [..., C]; -1 where a row has a NaN."""
     missing = np.isnan(probabilities).any(axis=-1)
     likeliest = np.nan_to_num(probabilities).argmax(axis=-1)
@@ -40,21 +40,21 @@ def meta_classifier(
     probabilities: NDArray[np.floating] | None = None,
     priority: Sequence[int] = PRIORITY,
 ) -> NDArray[np.int64]:
-    """Seed paper 001's rules: if any sub-classifier says a rare class, it is that; else most win.
+    """Vote as in Wang et al. (ABAW5): a rare class wins with one vote, else the majority wins.
 
-    1. Of the classes of ``priority`` that at least one sub-classifier says, the first one wins.
-    2. Where none of them is said, the class that most say wins.
+    1. Of the classes of ``priority`` that at least one sub-classifier predicts, the first wins.
+    2. Where nobody predicts any of them, the class with most votes wins.
     3. The paper does not say what becomes of a tie: here the tied class wins that has the higher
        mean probability, and where these are the same, or not given, the lower number.
 
     Args:
-        votes: int [M, N], what each of M sub-classifiers says of N frames: a class 0..7, or -1 for
-            no opinion, which does not count.
+        votes: int [M, N], the predictions of M sub-classifiers for N frames: a class 0..7, or -1
+            for none, which does not count.
         probabilities: float [M, N, 8] for ties; NaN rows do not count. None without.
         priority: classes, the first goes first. Empty leaves the majority alone.
 
     Returns:
-        int64 [N], a class, or -1 where nobody has an opinion.
+        int64 [N], a class, or -1 where nobody has a prediction.
 
     Raises:
         UsageError: shapes that do not go together, or a class that does not exist.
@@ -63,9 +63,9 @@ def meta_classifier(
     require_shape("votes", votes, (None, None))
     if votes.size and not (votes.min() >= NOBODY and votes.max() < classes):
         raise UsageError(f"votes must lie between {NOBODY} and {classes - 1}")
-    if not all(0 <= one < classes for one in priority):
+    if not all(0 <= rare < classes for rare in priority):
         raise UsageError(f"priority must name classes from 0 to {classes - 1}")
-    counts = np.stack([(votes == one).sum(axis=0) for one in range(classes)], axis=1)
+    counts = np.stack([(votes == number).sum(axis=0) for number in range(classes)], axis=1)
     tied = counts == counts.max(axis=1, keepdims=True)
     if probabilities is None:
         winner = tied.argmax(axis=1)
@@ -74,24 +74,24 @@ def meta_classifier(
         # The first of equal ones is the one with the lowest number.
         likely = np.nan_to_num(average(probabilities, np.ones(len(votes))))
         winner = np.where(tied, likely, -1.0).argmax(axis=1)
-    for one in reversed(priority):
-        winner[counts[:, one] > 0] = one
+    for rare in reversed(priority):
+        winner[counts[:, rare] > 0] = rare
     winner[~counts.any(axis=1)] = NOBODY
     return winner.astype(np.int64)
 
 
 def units_vote(votes: NDArray[np.integer], at_least: int) -> NDArray[np.int64]:
-    """A unit is present if at least so many models say so (seed paper 003: 2 of 4).
+    """A unit is present if at least so many models predict it (Nguyen et al., ABAW3: 2 of 4).
 
-    Models without an opinion do not count. Where fewer than ``at_least`` have one, all of those
-    must say so: otherwise a frame that a single model has seen could never be positive.
+    Models without a prediction do not count. Where fewer than ``at_least`` have one, all of those
+    must predict it: otherwise a frame that a single model has seen could never be positive.
 
     Args:
-        votes: int [M, N, U] of 1, 0, and -1 for no opinion.
+        votes: int [M, N, U] of 1, 0, and -1 for no prediction.
         at_least: from 1 to M.
 
     Returns:
-        int64 [N, U] of 1, 0, and -1 where nobody has an opinion.
+        int64 [N, U] of 1, 0, and -1 where nobody has a prediction.
 
     Raises:
         UsageError: another shape or value.
@@ -133,7 +133,7 @@ def average(values: NDArray[np.floating], weights: NDArray[np.floating]) -> NDAr
 def threshold_other(probabilities: NDArray[np.floating], threshold: float) -> NDArray[np.int64]:
     """Classes of a model that was trained without Other: it is what none of the seven is likely.
 
-    Seed paper 001's second treatment of class 7 (section 3.2).
+    Source: Wang et al. (ABAW5), second treatment of class 7 (section 3.2).
 
     Args:
         probabilities: [N, 7], or [N, 8] of which the last, Other, is not looked at.

@@ -18,42 +18,48 @@ from avaffect.datasets.clip import Clip
 from avaffect.errors import CheckpointError, UsageError
 from avaffect.labels import AU_THRESHOLD, EXPRESSIONS
 from avaffect.predictions.prediction import Prediction
-from avaffect.predictions.voting import average, certain, meta_classifier, said_classes, units_vote
+from avaffect.predictions.voting import (
+    average,
+    certain,
+    meta_classifier,
+    predicted_classes,
+    units_vote,
+)
 from avaffect.predictors.facts import require_same
 from avaffect.predictors.interface import prediction_of
 from avaffect.predictors.joined import Joined, Rule, Values
-from avaffect.predictors.stacking import OpinionFeatures, stacked_values
+from avaffect.predictors.stacking import StackFeatures, stacked_values
 from avaffect.predictors.trained import Trained
-from avaffect.recipes.ensemble import Vote
+from avaffect.recipes.ensemble_recipe import Vote
 from avaffect.store.subject import SubjectFeatures
 from avaffect.tasks.kinds import Units
 from avaffect.tasks.registry import EXPR, TASKS
 
 
 def join_values(
-    voters: Sequence[Values], rule: Rule, weights: Sequence[float], targets: Mapping[str, Any]
+    members: Sequence[Values], rule: Rule, weights: Sequence[float], targets: Mapping[str, Any]
 ) -> dict[str, NDArray[np.float32]]:
-    """What several voters say of the same frames, made one.
+    """Join several members' predictions for the same frames.
 
-    A voter counts where it has an opinion. A vote leaves decisions: the winning expression has
+    A member counts where it has a prediction. A vote leaves decisions: the winning expression has
     probability 1, and units have 0 or 1. Valence and arousal are always averaged.
 
     Args:
-        voters: the voters.
-        rule: see ``recipes.ensemble``.
-        weights: of the voters in averages.
+        members: by task, float32 [N, K] of each member.
+        rule: see ``recipes.ensemble_recipe``.
+        weights: of the members in averages.
         targets: by task, the names of the K targets.
 
     Returns:
-        as the voters' values.
+        as the members' values.
 
     Raises:
         UsageError: a vote on classes that it has no rules for.
     """
     require_rules(rule, targets)
     joined = {}
-    for task in voters[0]:
-        each = np.stack([one[task] for one in voters])
+    for task in members[0]:
+        each = np.stack([member[task] for member in members])
         mean = average(each, np.asarray(weights))
         if isinstance(rule, Vote) and task == EXPR.name:
             mean = _elected(each, rule.priority)
@@ -66,7 +72,7 @@ def join_values(
 
 
 def require_rules(rule: Rule, targets: Mapping[str, Sequence[str]]) -> None:
-    """Raise UsageError if ``rule`` has nothing to say of these classes."""
+    """Raise UsageError if ``rule`` does not fit these classes."""
     classes = tuple(targets.get(EXPR.name, ()))
     if not isinstance(rule, Vote) or not classes:
         return
@@ -86,14 +92,14 @@ def _elected(each: NDArray[np.float32], priority: Sequence[int]) -> NDArray[np.f
     classes, most = each.shape[2], len(EXPRESSIONS)
     wide = np.pad(each, ((0, 0), (0, 0), (0, most - classes)))
     wide[np.isnan(each).any(axis=2)] = np.nan
-    return certain(meta_classifier(said_classes(wide), wide, priority))[:, :classes]
+    return certain(meta_classifier(predicted_classes(wide), wide, priority))[:, :classes]
 
 
 def mean_values(models: Sequence[Values]) -> dict[str, NDArray[np.float32]]:
-    """What the models of several folds say on average, each where it has an opinion."""
+    """The mean of several models' predictions; a model counts where it has one."""
     ones = np.ones(len(models))
     return {
-        task: average(np.stack([one[task] for one in models]), ones).astype(np.float32)
+        task: average(np.stack([model[task] for model in models]), ones).astype(np.float32)
         for task in models[0]
     }
 
@@ -121,14 +127,14 @@ class Ensemble:
         folder = Path(place)
         joined = Joined.load(folder)
         self._joined = joined
-        self._voters = [
+        self._members = [
             [_model(folder, path, sha256, device) for path, sha256 in some.items()]
-            for some in joined.voters.values()
+            for some in joined.members.values()
         ]
-        self._models = [one for some in self._voters for one in some]
+        self._models = [model for some in self._members for model in some]
         first = self._models[0]
         self._targets = first.checkpoint.targets
-        if any(one.checkpoint.targets != self._targets for one in self._models):
+        if any(model.checkpoint.targets != self._targets for model in self._models):
             raise CheckpointError(
                 f"the models in '{folder}' do not predict the same targets", "train again"
             )
@@ -142,18 +148,19 @@ class Ensemble:
             raise CheckpointError(error.problem, error.hint) from error
         self.name = joined.name
         self.tasks: tuple[str, ...] = (self._stack or first).tasks
-        self.needs = tuple(dict.fromkeys(name for one in self._models for name in one.needs))
+        self.needs = tuple(dict.fromkeys(name for model in self._models for name in model.needs))
         self.notes: tuple[str, ...] = self._notes()
         every = [*self._models, *([self._stack] if self._stack else [])]
         self.clips = {
-            way: tuple({name for one in every for name in one.clips.get(way, ())}) for way in WAYS
+            way: tuple({name for model in every for name in model.clips.get(way, ())})
+            for way in WAYS
         }
 
     @property
     def fingerprint(self) -> str:
         """See :class:`avaffect.predictors.interface.Predictor`."""
         every = [*self._models, *([self._stack] if self._stack else [])]
-        return fingerprint([self._joined.fingerprint, [one.fingerprint for one in every]])
+        return fingerprint([self._joined.fingerprint, [model.fingerprint for model in every]])
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """See :class:`avaffect.predictors.interface.Predictor`."""
@@ -163,13 +170,13 @@ class Ensemble:
     def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
         """See :class:`avaffect.predictors.interface.Predictor`."""
         heard = np.zeros(subject.frames, bool)
-        voters = []
-        for models in self._voters:
-            opinions = [model.opinion(subject) for model in models]
-            for model, opinion in zip(models, opinions, strict=True):
-                heard |= model.heard(opinion)
-            voters.append(mean_values([opinion.values for opinion in opinions]))
-        values = self.joined(subject.name, voters)
+        members = []
+        for models in self._members:
+            predictions = [model.network_prediction(subject) for model in models]
+            for model, predicted in zip(models, predictions, strict=True):
+                heard |= model.heard(predicted)
+            members.append(mean_values([predicted.values for predicted in predictions]))
+        values = self.joined(subject.name, members)
         coder = self._stack or self._models[0]
         coded: dict[str, Any] = {
             task: coder.coded(task, values[task]) for task in self.tasks if task in tasks
@@ -181,16 +188,16 @@ class Ensemble:
             **coded,
         )
 
-    def joined(self, name: str, voters: Sequence[Values]) -> Values:
-        """What the voters say of the frames of the subject ``name``, made one."""
+    def joined(self, name: str, members: Sequence[Values]) -> Values:
+        """The members' predictions for the subject ``name``, joined."""
         if self._stack is None:
-            return join_values(voters, self._joined.rule, self._joined.weights, self._targets)
-        features = OpinionFeatures(stacked_values(voters))
+            return join_values(members, self._joined.rule, self._joined.weights, self._targets)
+        features = StackFeatures(stacked_values(members))
         return self._stack.apply(Clip(name, name, features)).values
 
     def _require_stack(self, folder: Path, stack: Trained) -> None:
-        """Raise CheckpointError if the network on top does not read what the voters say."""
-        width = len(self._voters) * sum(map(len, self._targets.values()))
+        """Raise CheckpointError if the network on top does not read the members' predictions."""
+        width = len(self._members) * sum(map(len, self._targets.values()))
         targets = stack.checkpoint.targets.items()
         known = all(self._targets.get(task) == names for task, names in targets)
         if not known or set(stack.checkpoint.widths.values()) != {width}:
@@ -210,7 +217,7 @@ class Ensemble:
             f"{self.name} joins {count} models ({how})",
             f"validation on {self._joined.validation} other clips: {shown or 'no score'}",
         ]
-        if any(one.checkpoint.data.get("synthetic") for one in self._models):
+        if any(model.checkpoint.data.get("synthetic") for model in self._models):
             notes.append("ARTIFICIAL training data: its predictions mean nothing on real people")
         return tuple(notes)
 

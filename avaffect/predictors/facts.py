@@ -1,4 +1,4 @@
-"""What is known of a predictor before anything of it is loaded: no network is built for it."""
+"""Facts of a predictor, known before it is loaded: no network is built for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from avaffect.windows.reader import COMPANIONS
 
 @dataclass(frozen=True)
 class Facts:
-    """Some of what a `predictors.interface.Predictor` says of itself.
+    """Some facts of a `predictors.interface.Predictor`.
 
     Attributes:
         name: how it is called.
@@ -40,7 +40,7 @@ def checkpoint_facts(checkpoint: Checkpoint) -> Facts:
     for task, targets in checkpoint.targets.items():
         task_named(task).coded(targets, np.zeros((0, len(targets))))  # refuses other classes
     recipe = checkpoint.recipe
-    companions = (COMPANIONS[one] for one in recipe.features if one in COMPANIONS)
+    companions = (COMPANIONS[name] for name in recipe.features if name in COMPANIONS)
     return Facts(recipe.name, recipe.task_names, (*recipe.features, *companions))
 
 
@@ -51,9 +51,11 @@ def ensemble_facts(folder: Path) -> Facts:
         CheckpointError: it is not finished, or one of its models is damaged or another one.
     """
     joined = Joined.load(folder)
-    voters = [one for some in joined.voters.values() for one in member_facts(folder, some)]
-    tasks = (member_facts(folder, joined.stack) or voters)[0].tasks
-    needs = tuple(dict.fromkeys(name for one in voters for name in one.needs))
+    members = [
+        facts for models in joined.members.values() for facts in member_facts(folder, models)
+    ]
+    tasks = (member_facts(folder, joined.stack) or members)[0].tasks
+    needs = tuple(dict.fromkeys(name for facts in members for name in facts.needs))
     return Facts(joined.name, tasks, needs)
 
 

@@ -14,7 +14,7 @@ from avaffect.errors import FeatureError
 from avaffect.faces.encoders import ENCODERS
 from avaffect.predictions.hidden import without_hidden
 from avaffect.predictions.prediction import Prediction
-from avaffect.recipes.encoders import FACES as PICTURES
+from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.subject import SubjectFeatures
 
@@ -75,9 +75,9 @@ def require_arrays(
     if required is None:
         required = [name for name in predictor.needs if name not in predictor.optional]
     missing = [name for name in required if name not in subject.names]
-    if PICTURES in missing:
+    if FACE_PICTURES in missing:
         raise FeatureError(
-            f"'{subject.name}' has no pictures of aligned faces, which {predictor.name} looks at",
+            f"'{subject.name}' has no crops, which {predictor.name} looks at",
             "predict on the video, or on a folder that `avaffect preprocess` wrote",
         )
     if own := [name for name in missing if name not in (*_MADE, *ENCODERS)]:
@@ -98,7 +98,7 @@ def require_arrays(
 
 
 def prediction_of(subject: SubjectFeatures, model: str, **values: Any) -> Prediction:
-    """What ``model`` says of ``subject``: ``values`` on the subject's own frames.
+    """The prediction of ``model`` for ``subject``: ``values`` on the subject's own frames.
 
     Units of a part of the face that cannot be seen are missing, whatever the model.
     """

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from avaffect.config import fingerprint
 from avaffect.errors import CheckpointError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.names import JOINED
 from avaffect.files.outside import read_json, reading
-from avaffect.recipes.ensemble import Average, Vote
+from avaffect.recipes.ensemble_recipe import Average, Vote
 
 SETTINGS = "ensemble.json"
 
@@ -24,7 +25,8 @@ _VERSION = 1
 
 
 Values = Mapping[str, NDArray[np.float32]]
-"""By task, float32 [N, K], NaN where there is no opinion; see ``networks.apply.Opinion``."""
+"""By task, float32 [N, K], NaN where there is no prediction; see
+``networks.apply.ClipPrediction``."""
 
 
 Rule = Average | Vote
@@ -32,21 +34,21 @@ Rule = Average | Vote
 
 @dataclass(frozen=True)
 class Joined:
-    """What ``joined.json`` says.
+    """The content of ``joined.json``.
 
     Attributes:
         name: of the ensemble.
-        voters: by name, the checkpoints whose mean it says: path within the folder to the SHA-256
-            of its weights.
-        rule: how voters are joined; with a stack, how its input would be without it.
-        weights: of the voters.
-        stack: the checkpoint of the network on top, as in ``voters``; empty without one.
+        members: by name, the checkpoints whose mean it predicts: path within the folder to the
+            SHA-256 of the weights. The file calls them ``voters``.
+        rule: how members are joined; with a stack, how its input would be without it.
+        weights: of the members.
+        stack: the checkpoint of the network on top, as in ``members``; empty without one.
         metrics: on the validation clips.
         validation: how many clips these are.
     """
 
     name: str
-    voters: Mapping[str, Mapping[str, str]]
+    members: Annotated[Mapping[str, Mapping[str, str]], Field(alias="voters")]
     rule: Rule
     weights: tuple[float, ...]
     stack: Mapping[str, str] = field(default_factory=dict)
@@ -56,11 +58,11 @@ class Joined:
     @property
     def fingerprint(self) -> str:
         """Changes whenever a model or the way they are joined does."""
-        return fingerprint(TypeAdapter(Joined).dump_python(self, mode="json"))
+        return fingerprint(TypeAdapter(Joined).dump_python(self, mode="json", by_alias=True))
 
     def save(self, folder: Path) -> None:
         """Write ``joined.json`` into ``folder``."""
-        plain = TypeAdapter(Joined).dump_python(self, mode="json")
+        plain = TypeAdapter(Joined).dump_python(self, mode="json", by_alias=True)
         write_json(folder / JOINED, {"version": _VERSION, **plain})
 
     @classmethod
@@ -82,10 +84,10 @@ class Joined:
             if tree.pop("version") != _VERSION:
                 raise UsageError("version")
             found = TypeAdapter(cls).validate_python(tree)
-        models = [model for some in found.voters.values() for model in some]
-        whole = models and all(found.voters.values()) and len(found.stack) <= 1
-        whole = whole and all(0 < one < float("inf") for one in found.weights)
-        if not whole or len(found.weights) != len(found.voters):
+        models = [model for some in found.members.values() for model in some]
+        whole = models and all(found.members.values()) and len(found.stack) <= 1
+        whole = whole and all(0 < weight < float("inf") for weight in found.weights)
+        if not whole or len(found.weights) != len(found.members):
             raise CheckpointError(f"'{path}' is damaged or not written by avaffect", "train again")
         for model in (*models, *found.stack):
             _require_inside(folder, model)

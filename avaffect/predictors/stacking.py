@@ -1,4 +1,4 @@
-"""What the network of a stack reads: the predictions of its members, as features."""
+"""The input of a stack's network: the members' predictions, as features."""
 
 from __future__ import annotations
 
@@ -15,39 +15,41 @@ from avaffect.predictions.voting import average
 from avaffect.predictors.joined import (
     Values,
 )
-from avaffect.recipes.ensemble import OPINIONS
+from avaffect.recipes.ensemble_recipe import MEMBER_PREDICTIONS
 from avaffect.tasks.registry import TASKS
 
 
-def stacked_values(voters: Sequence[Values]) -> NDArray[np.float32]:
-    """What the network of a stack reads of each frame.
+def stacked_values(members: Sequence[Values]) -> NDArray[np.float32]:
+    """The input of a stack's network, frame by frame.
 
     Args:
-        voters: of M voters, over the same tasks with T targets in all.
+        members: predictions of M members, over the same tasks with T targets in all.
 
     Returns:
-        float32 [N, T * M]: of the first target what each voter says, then of the next one; for
-        ``va`` the M valences and the M arousals (seed paper 003's F_j). Where a voter has no
-        opinion it says what the others say on average; where nobody has one, the row is NaN.
+        float32 [N, T * M]: each member's prediction of the first target, then of the next one; for
+        ``va`` the M valences and the M arousals (F_j of Nguyen et al., ABAW3). Where a member has
+        no prediction, the mean of the others stands; where nobody has one, the row is NaN.
     """
     columns = []
-    for task in sorted(voters[0], key=[*TASKS].index):
-        each = np.stack([one[task] for one in voters])  # [M, N, K]
-        mean = average(each, np.ones(len(voters)))
+    for task in sorted(members[0], key=[*TASKS].index):
+        each = np.stack([member[task] for member in members])  # [M, N, K]
+        mean = average(each, np.ones(len(members)))
         each = np.where(np.isnan(each), mean, each)
-        voter, frames, target = each.shape
-        columns.append(each.transpose(1, 2, 0).reshape(frames, target * voter))
+        count, frames, width = each.shape
+        columns.append(each.transpose(1, 2, 0).reshape(frames, width * count))
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
-def stacked_names(voters: Sequence[str], targets: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """What the columns of :func:`stacked_values` are called, e.g. ``valence stage1-0``."""
+def stacked_names(members: Sequence[str], targets: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The names of the columns of :func:`stacked_values`, e.g. ``valence stage1-0``."""
     tasks = sorted(targets, key=[*TASKS].index)
-    return tuple(f"{name} {voter}" for task in tasks for name in targets[task] for voter in voters)
+    return tuple(
+        f"{name} {member}" for task in tasks for name in targets[task] for member in members
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class OpinionFeatures(ArrayRecord):
+class StackFeatures(ArrayRecord):
     """A clip's :func:`stacked_values` as a ``datasets.clip.FeatureSource``.
 
     Attributes:
@@ -66,10 +68,10 @@ class OpinionFeatures(ArrayRecord):
     @property
     def specs(self) -> dict[str, ArraySpec]:
         """``opinions`` and nothing else."""
-        return {OPINIONS: ArraySpec((self.values.shape[1],), "float32")}
+        return {MEMBER_PREDICTIONS: ArraySpec((self.values.shape[1],), "float32")}
 
     def array(self, name: str, start: int = 0, stop: int | None = None) -> Array:
         """Rows ``start`` to ``stop`` of ``opinions``."""
-        if name != OPINIONS:
-            raise UnknownNameError("array", name, [OPINIONS])
+        if name != MEMBER_PREDICTIONS:
+            raise UnknownNameError("array", name, [MEMBER_PREDICTIONS])
         return self.values[start:stop]

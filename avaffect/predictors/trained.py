@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip
 from avaffect.errors import FeatureError
-from avaffect.networks.apply import Opinion, apply_network
+from avaffect.networks.apply import ClipPrediction, apply_network
 from avaffect.networks.checkpoint import Checkpoint, checkpoint_folder, load_checkpoint
 from avaffect.predictions.postprocess import FILE, Postprocess, load_postprocess
 from avaffect.predictions.prediction import Prediction
@@ -82,7 +82,7 @@ class Trained:
 
         Args:
             configuration: of the feature store, or of the pass over the video; ``backbones``
-                says by which backbone an array was made.
+                names the backbone that made each array.
         """
         theirs = trained_backbones(configuration)
         for array, backbone in trained_backbones(self.checkpoint.features).items():
@@ -108,20 +108,20 @@ class Trained:
 
     def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
         """See :class:`avaffect.predictors.interface.Predictor`."""
-        opinion = self.opinion(subject)
+        predicted = self.network_prediction(subject)
         values: dict[str, Any] = {
-            task: self.coded(task, opinion.values[task]) for task in self.tasks if task in tasks
+            task: self.coded(task, predicted.values[task]) for task in self.tasks if task in tasks
         }
         return prediction_of(
             subject,
             self.name,
-            heard=self.heard(opinion),
+            heard=self.heard(predicted),
             au_thresholds=self._au_thresholds if AU.name in values else None,
             **values,
         )
 
-    def opinion(self, subject: SubjectFeatures) -> Opinion:
-        """What the network says, in the targets that it was trained on.
+    def network_prediction(self, subject: SubjectFeatures) -> ClipPrediction:
+        """Apply the network; the targets are those that it was trained on.
 
         Raises:
             FeatureError: ``subject`` lacks an array, or its features are others than in training.
@@ -130,8 +130,8 @@ class Trained:
         self._require_rate(subject)
         return self.apply(Clip(subject.name, subject.name, subject))
 
-    def apply(self, clip: Clip) -> Opinion:
-        """What the network says of a clip with features of any source.
+    def apply(self, clip: Clip) -> ClipPrediction:
+        """Apply the network to a clip with features of any source.
 
         Raises:
             FeatureError: it lacks an array, or one is not as wide as in training.
@@ -151,17 +151,17 @@ class Trained:
                     f"'{clip.name}' has {reader.widths[branch]}",
                     "make the features with the settings of the training",
                 )
-        (opinion,) = apply_network(self._network, reader, self._device)
-        return opinion
+        (predicted,) = apply_network(self._network, reader, self._device)
+        return predicted
 
-    def heard(self, opinion: Opinion) -> NDArray[np.bool_]:
-        """bool [N], where an opinion comes from the voice, alone or among others."""
+    def heard(self, predicted: ClipPrediction) -> NDArray[np.bool_]:
+        """bool [N], where a prediction comes from the sound, alone or with the face."""
         heard = [
-            opinion.seen[name]
+            predicted.seen[name]
             for name, config in self.checkpoint.recipe.roots.items()
             if config.modality == "audio"
         ]
-        silent = np.zeros(len(next(iter(opinion.seen.values()))), bool)
+        silent = np.zeros(len(next(iter(predicted.seen.values()))), bool)
         return np.asarray(np.any([silent, *heard], axis=0))
 
     def _require_rate(self, subject: SubjectFeatures) -> None:
@@ -195,7 +195,7 @@ def _clips(checkpoint: Checkpoint, after: Postprocess) -> dict[str, tuple[str, .
 
 
 def notes(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """What a reader of a checkpoint's predictions must know."""
+    """Notes for whoever reads a checkpoint's predictions."""
     clips = checkpoint.data.get("clips", {})
     count = len(clips.get("train", ()))
     found = [

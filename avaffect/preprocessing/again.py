@@ -112,7 +112,7 @@ def crop_again(
     stored: list[StoredSubject],
     on_event: EventCallback = ignore_events,
 ) -> None:
-    """Write the aligned pictures of every stored subject anew."""
+    """Write the crops of every stored subject anew."""
     points = {subject.name: face_points(subject) for subject in stored}
     fresh = folder.work / "crops-again"
     try:

@@ -32,8 +32,9 @@ def names_of(sources: Sequence[Path], arguments: Iterable[str] = ()) -> dict[Pat
     names = {source: _plain(source) for source in sources}
     arguments = list(arguments)
     if arguments and len(set(names.values())) < len(names):
-        files = [one for one in sources if not is_preprocessed(one)]
-        for file, root in _roots(files, [Path(one) for one in arguments if one]).items():
+        files = [source for source in sources if not is_preprocessed(source)]
+        given = [Path(argument) for argument in arguments if argument]
+        for file, root in _roots(files, given).items():
             names[file] = _absolute(file.parent).relative_to(root) / names[file]
     seen: dict[str, Path] = {}
     for source, name in names.items():
@@ -58,7 +59,7 @@ def _plain(source: Path) -> PurePath:
 def _roots(files: Sequence[Path], arguments: Sequence[Path]) -> dict[Path, Path]:
     """By file, the folder in which its name begins."""
     found: dict[Path, Path] = {}
-    for root in (_absolute(one) for one in arguments if one.is_dir()):
+    for root in (_absolute(argument) for argument in arguments if argument.is_dir()):
         found |= {
             file: root
             for file in files

@@ -1,4 +1,4 @@
-"""Who was seen in a video: a summary a track, and what is to be said of those left out."""
+"""Who was seen in a video: a summary a track, and notices about those left out."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def record(tracks: Sequence[TrackSummary], limits: Limits, frames: int) -> dict[
     return {
         "seen": len(there) - len(pictures),
         "portraits": [
-            {"track": one.track, "x": round(one.x, 3), "frames": one.frames} for one in pictures
+            {"track": track.track, "x": round(track.x, 3), "frames": track.frames}
+            for track in pictures
         ],
         "limits": limits.to_json(),
     }
@@ -67,7 +68,7 @@ def notices(
     frames: int,
     config: FaceConfig,
 ) -> list[Notice]:
-    """What is to be said of a video's people, most of all of those who get no file.
+    """Notices about a video's people, most of all about those who get no file.
 
     Args:
         name: of the video's file.
@@ -79,24 +80,24 @@ def notices(
     """
     there = counting(tracks, frames)
     pictures = portraits(there)
-    taken = {one.track for one in subjects}
-    told = limits.notices(name, config)
-    for one in pictures:
-        where = "left" if one.x < 1 / 3 else "right" if one.x > 2 / 3 else "middle"
-        file = next((s.name for s in subjects if s.track == one.track), None)
+    taken = {subject.track for subject in subjects}
+    notes = limits.notices(name, config)
+    for track in pictures:
+        where = "left" if track.x < 1 / 3 else "right" if track.x > 2 / 3 else "middle"
+        file = next((s.name for s in subjects if s.track == track.track), None)
         fate = "left out" if file is None else f"called '{file}'"
-        told.append(
+        notes.append(
             Notice(
                 f"'{name}': the face in the {where} of the picture never moves: it is taken for "
                 f"a portrait and {fate}"
             )
         )
-    more = sum(one.track not in taken for one in there if one not in pictures)
+    more = sum(track.track not in taken for track in there if track not in pictures)
     if more:
         people = "1 more person was" if more == 1 else f"{more} more people were"
-        told.append(Notice(f"'{name}': {people} seen: subjects=\"all\""))
+        notes.append(Notice(f"'{name}': {people} seen: subjects=\"all\""))
     passing = len(tracks) - len(there)
     if config.subjects == "all" and passing:
         faces = "1 face was" if passing == 1 else f"{passing} faces were"
-        told.append(Notice(f"'{name}': {faces} seen too briefly to get a file"))
-    return told
+        notes.append(Notice(f"'{name}': {faces} seen too briefly to get a file"))
+    return notes

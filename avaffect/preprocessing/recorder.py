@@ -52,14 +52,14 @@ class _Save:
 
 
 def crop_file(folder: Path, frame: int) -> Path:
-    """Where the aligned picture of a frame (0-based) lies: numbered from 1, as in Aff-Wild2."""
+    """Where the crop of a frame (0-based) lies: numbered from 1, as in Aff-Wild2."""
     return folder / f"{frame + 1:05d}.jpg"
 
 
 def write_crop(
     image: NDArray[np.uint8], points: NDArray[np.float32], size: int, path: Path
 ) -> None:
-    """Write the aligned face at ``points`` of ``image`` (RGB) as a JPEG of ``size`` pixels."""
+    """Write the crop at ``points`` of ``image`` (RGB) as a JPEG of ``size`` pixels."""
     crop = align(image, points, replace(AFFWILD2, size=size))
     done, data = cv2.imencode(
         ".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
@@ -79,7 +79,7 @@ class Recorder:
         spool: where records go.
         encoders: nets to run on each face; with ``face_pose``, their names are the spool's arrays.
         shapes: reads pose and blendshapes.
-        crops: a folder for aligned pictures, one subfolder a track; None writes none.
+        crops: a folder for crops, a subfolder a track; None writes none.
         crop_size: their side in pixels.
         batch: frames that wait for this thread, and as many faces are encoded together.
     """
@@ -150,13 +150,13 @@ class Recorder:
         try:
             if isinstance(item, _Item):
                 self._pending.append(item)
-            waiting = sum(len(one.faces) for one in self._pending)
+            waiting = sum(len(item.faces) for item in self._pending)
             if (
                 item is None
                 or item.state is not None
                 or waiting >= self._batch
                 or len(self._pending) >= self._batch
-                or sum(one.frame.image.nbytes for one in self._pending) > MAX_WAITING_BYTES // 2
+                or sum(item.frame.image.nbytes for item in self._pending) > MAX_WAITING_BYTES // 2
             ):
                 self._write()
             if item is not None and item.state is not None:

@@ -1,4 +1,4 @@
-"""``preprocess``: a video becomes aligned faces, a wav file and a feature store.
+"""``preprocess``: a video becomes crops, a wav file and a feature store.
 
 A file of nothing but sound becomes a wav file and a feature store, see
 ``preprocessing.sound_file``.
@@ -95,7 +95,7 @@ def preprocess(
     name: str | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Preprocessed:
-    """Write aligned faces, sound and features of a video; do only what is not there already.
+    """Write crops, sound and features of a video; do only what is not there already.
 
     A file of sound without a picture gets sound features on a clock of
     ``config.sound_rate`` rows a second.
@@ -187,16 +187,18 @@ def _preprocess(
         store_sound(folder, stored, config, unheard, wanted, about, on_event, nets.device)
     done += stages(heard)
     stale = [
-        name for name in config.encoders if not all(one.has(name, wanted[name]) for one in stored)
+        name
+        for name in config.encoders
+        if not all(subject.has(name, wanted[name]) for subject in stored)
     ]
     if stale:
-        encoders = [one for one in nets(on_event).encoders if one.spec.name in stale]
+        encoders = [encoder for encoder in nets(on_event).encoders if encoder.spec.name in stale]
         encode_again(video, config, folder, stored, encoders, wanted, about, on_event)
         done += stale
     if folder.record.crops != wanted[CROPS]:
         # No key while they are exchanged: a run cut off in between makes them again.
         folder.update(crops=None)
-        folder.claim(folder.crops(one.name) for one in stored)
+        folder.claim(folder.crops(subject.name) for subject in stored)
         crop_again(video, config, folder, stored, on_event)
         for subject in stored:
             replace_configuration(subject.folder, faces=asdict(config.faces))
@@ -242,7 +244,7 @@ def _everything(
     subjects = analysis.spooled(config.faces, name)
     # The pictures last: a run cut off in between makes them again from the stored points.
     keep_subjects(folder, analysis, subjects, wanted, about)
-    folder.claim(folder.crops(one.name) for one in subjects)
+    folder.claim(folder.crops(subject.name) for subject in subjects)
     if all(_take_crops(crops, subject, folder.crops(subject.name)) for subject in subjects):
         sync_all()
         folder.update(crops=wanted[CROPS])
@@ -270,7 +272,7 @@ def keep_subjects(
     Raises:
         ForeignFileError: features that avaffect did not write are in the way.
     """
-    folder.claim(folder.features(one.name) for one in subjects)
+    folder.claim(folder.features(subject.name) for subject in subjects)
     for subject in subjects:
         array_keys = {name: wanted[name] for name in (FACES, *subject.names)}
         write_subject(folder.features(subject.name), subject, about, array_keys)

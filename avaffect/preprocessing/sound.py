@@ -183,7 +183,7 @@ def stale_arrays(
     stale = [
         name
         for name in sound_arrays(config)
-        if not all(one.has(name, wanted[name]) for one in stored)
+        if not all(subject.has(name, wanted[name]) for subject in stored)
     ]
     # These two are made together.
     again = AUDIO if set(stale) & set(AUDIO) else ()

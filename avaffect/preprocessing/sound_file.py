@@ -2,7 +2,7 @@
 
 What takes the place of the picture's frames is a regular clock: row i of the feature store lies at
 i / ``AnalysisConfig.sound_rate`` seconds, t = 0 being the first sound that can be decoded. Nobody
-is in the picture, so the frame table says ``present`` nowhere, and the only arrays are those made
+is in the picture, so ``present`` is false in all rows, and the only arrays are those made
 of sound.
 """
 

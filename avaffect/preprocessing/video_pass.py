@@ -88,7 +88,7 @@ class Analysis:
     """What the pass over a video found.
 
     Attributes:
-        info: what the header said.
+        info: what the header holds.
         report: what decoding met; counts of a resumed pass are of all its parts.
         spool: the records on disk.
         tracks: a summary a track.
@@ -116,8 +116,10 @@ class Analysis:
     def spooled(self, faces: FaceConfig, name: str | None = None) -> list[SpooledSubject]:
         """Their features; see :meth:`subjects`."""
         return [
-            SpooledSubject(one.name, self.spool, () if one.track is None else (one.track,))
-            for one in self.subjects(faces, name)
+            SpooledSubject(
+                subject.name, self.spool, () if subject.track is None else (subject.track,)
+            )
+            for subject in self.subjects(faces, name)
         ]
 
     def people(self) -> dict[str, Any]:
@@ -146,13 +148,13 @@ def analyse(
         nets: loaded for ``config``.
         folder: where the spool lies; kept when interrupted, to go on later.
         key: fingerprint of all that the records depend on; a spool of another key is started anew.
-        crops: a folder for aligned pictures, a subfolder a track; None writes none.
+        crops: a folder for crops, a subfolder a track; None writes none.
         on_event: progress in frames, and notices about damage.
 
     Raises:
         MediaError: if the file is no readable video.
         FeatureError: something else wrote into ``folder`` meanwhile.
-        KeyboardInterrupt: after Ctrl-C; it says how far the pass is saved.
+        KeyboardInterrupt: after Ctrl-C; its message has how far the pass is saved.
     """
     path = video.path
     arrays = {"face_pose": ArraySpec((FACE_POSE_SIZE,), "float32")}
@@ -260,7 +262,7 @@ def _follow(
 
 
 def _saved(path: Path, spool: Spool) -> str:
-    """What to say of a pass that was stopped."""
+    """The message of a pass that was stopped."""
     if not spool.saved:
         return f"nothing of '{path.name}' was saved yet, the same command begins it anew"
     return f"'{path.name}' is saved up to frame {spool.saved}, the same command goes on from there"

@@ -1,4 +1,4 @@
-"""What recipes say of blocks: what a branch is made of (``networks.blocks``)."""
+"""Settings of blocks in a recipe: what a branch is made of (``networks.blocks``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What recipes say of encoders: nets on aligned faces (``networks.frame_encoders``)."""
+"""Settings of encoders in a recipe: nets on crops (``networks.frame_encoders``)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from avaffect.recipes.values import Count, Fraction, Layers, Sizes
 
 @dataclass(frozen=True, config=STRICT)
 class Backbone:
-    """A convolutional net on each frame's aligned face.
+    """A convolutional net on each frame's crop.
 
     Attributes:
         net: a key of ``networks.backbones.BACKBONES``.
         pretrained: whether training starts from ImageNet's weights; without them at hand it starts
-            at random, and says so.
+            at random, with a notice.
         frozen: stages that are not trained, by name; their batch statistics stay too.
         size: pixels that faces are brought to.
         checkpointing: whether activations are computed again in the backward pass, which saves
@@ -38,7 +38,7 @@ class Backbone:
 @dataclass(frozen=True, config=STRICT)
 class PhaseDifference:
     """How each frame's face moves: differences of local phase between neighbouring frames, and a
-    small convolutional net on them (seed paper 002, after MIMAMO-Net, Deng et al. 2020).
+    small convolutional net on them (Xie et al., ABAW2, after MIMAMO-Net, Deng et al. 2020).
 
     Attributes:
         size: pixels that grey faces are brought to.
@@ -65,5 +65,5 @@ class PhaseDifference:
 
 
 Encoder = Annotated[Backbone | PhaseDifference, Field(discriminator="kind")]
-FACES = "faces"
-"""The array of aligned faces, uint8 [N, S, S, 3] RGB, which ``store.pictures`` reads."""
+FACE_PICTURES = "faces"
+"""The array of crops, uint8 [N, S, S, 3] RGB, which ``store.pictures`` reads."""

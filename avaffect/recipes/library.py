@@ -27,11 +27,11 @@ _HERE = Path(__file__).parent
 # Every key that a recipe can have somewhere.
 _KEYS = sorted(
     {
-        one.name
+        field.name
         for module in (blocks, encoders, recipe_types, training)
         for kind in vars(module).values()
         if isinstance(kind, type) and is_dataclass(kind)
-        for one in fields(kind)
+        for field in fields(kind)
     }
 )
 
@@ -130,13 +130,15 @@ def choose(
         UsageError: the recipe has no branch for a modality, or there is no such task.
     """
     if modalities is not None:
-        unknown = [one for one in modalities if one not in recipe.modalities]
+        unknown = [modality for modality in modalities if modality not in recipe.modalities]
         if unknown or not modalities:
             raise UsageError(
                 f"recipe '{recipe.name}' has no branch for '{', '.join(unknown) or 'nothing'}'",
                 f"choose of {', '.join(recipe.modalities)}",
             )
-        kept = {n: one for n, one in recipe.branches.items() if recipe.modality(n) in modalities}
+        kept = {
+            n: branch for n, branch in recipe.branches.items() if recipe.modality(n) in modalities
+        }
         auxiliary = tuple(name for name in recipe.auxiliary if name in kept)
         recipe = _replaced(recipe, branches=kept, auxiliary=auxiliary)
     if tasks is not None:

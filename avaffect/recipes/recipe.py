@@ -1,4 +1,4 @@
-"""What a recipe says: the network, its losses, windows and training, typed and checked.
+"""A recipe: the network, its losses, windows and training, typed and checked.
 
 A recipe is a YAML file of this package (`recipes.library`) or of the user. Everything has a
 default except the branches and the tasks; a key that does not exist is an error.
@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from avaffect.checked import STRICT
 from avaffect.recipes.blocks import Block, Tcn
-from avaffect.recipes.encoders import FACES, Encoder
+from avaffect.recipes.encoders import FACE_PICTURES, Encoder
 from avaffect.recipes.training import Loss, Train, Window
 from avaffect.recipes.values import (
     Activation,
@@ -33,7 +33,7 @@ MOST_LAYERS = 512
 
 @dataclass(frozen=True, config=STRICT)
 class Branch:
-    """What becomes of the features of one modality, or of another branch, before fusion.
+    """The way of one modality's (or another branch's) features to the fusion.
 
     Attributes:
         modality: ``audio`` or ``video``, what ``modalities`` chooses by; of a branch that goes
@@ -61,16 +61,16 @@ class Branch:
     def _check(self) -> Branch:
         if self.input is not None and (self.features or self.encoder):
             raise ValueError("a branch with an input has neither features nor an encoder")
-        if self.encoder is not None and self.features != (FACES,):
-            raise ValueError(f"an encoder reads features: [{FACES}]")
-        if self.encoder is None and FACES in self.features:
-            raise ValueError(f"'{FACES}' are pictures, which want an encoder")
+        if self.encoder is not None and self.features != (FACE_PICTURES,):
+            raise ValueError(f"an encoder reads features: [{FACE_PICTURES}]")
+        if self.encoder is None and FACE_PICTURES in self.features:
+            raise ValueError(f"'{FACE_PICTURES}' are pictures, which want an encoder")
         if self.input is None and not self.features:
             raise ValueError("a branch reads features or has an input")
-        kinds = [one.kind for one in self.layers]
+        kinds = [layer.kind for layer in self.layers]
         if self.target is not None and "encoder_decoder" not in kinds:
             raise ValueError("only the block encoder_decoder reads a target")
-        pools = [isinstance(one, Tcn) and one.pool > 1 for one in self.layers]
+        pools = [isinstance(layer, Tcn) and layer.pool > 1 for layer in self.layers]
         if self.target is not None and any(pools[: kinds.index("encoder_decoder")]):
             raise ValueError("a block that pools cannot stand before one that reads a target")
         return self
@@ -88,8 +88,8 @@ class Fusion:
     Attributes:
         kind: ``concat``; ``gated`` (branches brought to ``size``, weighted by a softmax gate over
             those that are there); ``cross_attention`` (each branch attends to the others,
-            ``size`` wide); ``late`` (a head a branch, opinions averaged over those that are
-            there); ``stacked`` (a head a branch, all that they say into dense layers).
+            ``size`` wide); ``late`` (a head a branch, predictions averaged over those that are
+            there); ``stacked`` (a head a branch, all predictions into dense layers).
         size: width, of ``gated`` and ``cross_attention``.
         heads: attention heads, must divide ``size``.
         units: sizes of the dense layers of ``stacked`` before its last one.
@@ -110,14 +110,14 @@ class Fusion:
             raise ValueError("size must be a multiple of heads")
         if self.layers and self.kind in ("late", "stacked"):
             raise ValueError(f"there is nothing for layers to stand on in the fusion {self.kind}")
-        if any(isinstance(one, Tcn) and one.pool > 1 for one in self.layers):
+        if any(isinstance(layer, Tcn) and layer.pool > 1 for layer in self.layers):
             raise ValueError("layers behind the fusion cannot pool")
         return self
 
 
 @dataclass(frozen=True, config=STRICT)
 class Head:
-    """What each task has on top of the fusion: these layers, then one dense layer.
+    """The head of each task on top of the fusion: these layers, then one dense layer.
 
     Attributes:
         units: sizes of dense layers, may be empty.
@@ -140,10 +140,10 @@ class Head:
 
 @dataclass(frozen=True, config=STRICT)
 class Polarity:
-    """Classifiers of the extremes of valence and arousal: -1, other, +1 (seed paper 001).
+    """Classifiers of the extremes of valence and arousal: -1, other, +1 (Wang et al., ABAW5).
 
-    They are trained first. Where one of them says an extreme, that is the value; the regression
-    learns from the other frames, and its arousal reads the features of its valence too.
+    They are trained first. Where one of them predicts an extreme, that is the value; the
+    regression learns from the other frames, and its arousal reads the features of its valence too.
 
     Attributes:
         epochs: in which they are trained alone.
@@ -188,7 +188,10 @@ class Recipe:
     @model_validator(mode="after")
     def _check(self) -> Recipe:
         earlier: list[str] = []
-        blocks = [*self.fusion.layers, *(b for one in self.branches.values() for b in one.layers)]
+        blocks = [
+            *self.fusion.layers,
+            *(block for branch in self.branches.values() for block in branch.layers),
+        ]
         if sum(_depth(block) for block in blocks) > MOST_LAYERS:
             raise ValueError(f"branches: more than {MOST_LAYERS} layers in all")
         for name, branch in self.branches.items():
@@ -198,7 +201,7 @@ class Recipe:
             earlier.append(name)
         if not any(branch.fused for branch in self.branches.values()):
             raise ValueError("branches: none is fused")
-        read = {one for b in self.branches.values() for one in (b.input, b.target)}
+        read = {source for b in self.branches.values() for source in (b.input, b.target)}
         for name, branch in self.branches.items():
             if not branch.fused and name not in read and name not in self.auxiliary:
                 raise ValueError(f"branches.{name}: is neither fused nor read by another branch")
@@ -222,12 +225,12 @@ class Recipe:
     @property
     def roots(self) -> dict[str, Branch]:
         """The branches that read features, by name."""
-        return {name: one for name, one in self.branches.items() if one.input is None}
+        return {name: branch for name, branch in self.branches.items() if branch.input is None}
 
     @property
     def fused(self) -> tuple[str, ...]:
         """The branches that the fusion joins, in order."""
-        return tuple(name for name, one in self.branches.items() if one.fused)
+        return tuple(name for name, branch in self.branches.items() if branch.fused)
 
     def modality(self, name: str) -> str:
         """That of a branch, or of the one that it goes on from."""

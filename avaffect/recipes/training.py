@@ -1,4 +1,4 @@
-"""What recipes say of losses, windows and the loop."""
+"""Settings of losses, windows and the loop in a recipe."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Loss:
         lds_kernel: bins of the Gaussian kernel, odd.
         lds_sigma: its deviation in bins.
         smoothing: label smoothing of the cross-entropy.
-        other_threshold: of expressions, trains without the frames of the class Other, and says
-            Other where no other class reaches this probability (seed paper 001, section 3.2);
+        other_threshold: of expressions, trains without the frames of the class Other, and predicts
+            Other where no other class reaches this probability (Wang et al., ABAW5, section 3.2);
             None trains it as a class.
     """
 

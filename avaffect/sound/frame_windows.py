@@ -52,7 +52,11 @@ def window_samples(times: NDArray[np.float64]) -> int:
 
 
 def fft_size(length: int, least: int) -> int:
-    """The FFT for windows of ``length`` samples: ``least``, or the next power of two."""
+    """The FFT for windows of ``length`` samples: ``least``, or the next power of two.
+
+    >>> fft_size(1280, least=2048), fft_size(3200, least=2048)
+    (2048, 4096)
+    """
     return max(least, 1 << (length - 1).bit_length())
 
 

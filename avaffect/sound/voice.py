@@ -1,9 +1,9 @@
-"""What the voice says of every frame: expression probabilities, and whether somebody speaks.
+"""Expression probabilities of every frame by the voice, and how likely somebody speaks.
 
 A net for emotion in speech sees windows of sound features (``sound.front_end``) at a rate of its
-own. Its opinion of a window belongs to the window's centre; between centres opinions are
+own. Its prediction for a window belongs to the window's centre; between centres predictions are
 interpolated by time, so that the rate of the video's frames does not matter. Where there is too
-little speech to go by (silence, noise, music) there is no opinion: NaN, not neutral.
+little speech to go by (silence, noise, music) there is no prediction: NaN, not neutral.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ Times = NDArray[np.float64]
 DEFAULT_VOICE = "starter-1-voice"
 VOICE = ArraySpec((len(EXPRESSIONS) + 1,), "float32")
 """The array ``voice``: probabilities in the order of ``EXPRESSIONS``, which are NaN where there is
-no opinion, and how likely somebody speaks (0..1, NaN where there is no sound)."""
+no prediction, and how likely somebody speaks (0..1, NaN where there is no sound)."""
 
-# A window with less speech in it says nothing of the voice.
+# A window with less speech in it gets no prediction.
 MIN_SPEECH_S = 0.3
-# An opinion holds for frames at most this far from speech: pauses between sentences, not more.
+# A prediction holds for frames at most this far from speech: pauses between sentences, not more.
 MAX_DISTANCE_S = 1.0
 # The speech probability of a frame is the mean over this long to both sides of it.
 HALF_S = 0.1
@@ -49,13 +49,13 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class VoiceSettings:
-    """What a voice net says of itself in its file's metadata, each value as JSON.
+    """The settings of a voice net, which its file's metadata holds, each value as JSON.
 
     Attributes:
         rate_hz: rows of sound features a second.
         window_s: length of its windows.
         hop_s: from one window to the next.
-        classes: for each logit the name of the expression that it speaks for; the probabilities
+        classes: for each logit the name of its expression; the probabilities
             of several logits of one expression add up.
         temperature: what the logits are divided by, so that probabilities are calibrated.
     """
@@ -94,7 +94,7 @@ class VoiceSettings:
 
 
 class VoiceNet:
-    """A net that tells expressions from windows of sound features.
+    """A net that predicts expressions from windows of sound features.
 
     Args:
         name: a name of ``models.zoo``: an ONNX file with an input ``features`` (float32
@@ -103,7 +103,7 @@ class VoiceNet:
         on_event: progress of fetching it.
 
     Attributes:
-        settings: what it says of itself.
+        settings: those in its file.
 
     Raises:
         UnknownNameError: there is no model of that name.
@@ -117,7 +117,8 @@ class VoiceNet:
                 raise UsageError("its input and output are not 'features' and 'logits'")
             self.settings = VoiceSettings.parse(self._net.metadata)
         self._classes = np.array(
-            [[name == one for one in EXPRESSIONS] for name in self.settings.classes], np.float64
+            [[name == label for label in EXPRESSIONS] for name in self.settings.classes],
+            np.float64,
         )
 
     def __call__(self, features: Floats) -> Floats:
@@ -129,17 +130,17 @@ class VoiceNet:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Voice(ArrayRecord):
-    """What was heard all through a sound; :meth:`at` puts it on a clock.
+    """Speech and predictions of a whole sound; :meth:`at` puts them on a clock.
 
     Attributes:
         speech: where somebody speaks.
         centres: float64 [W], the windows' centres in seconds.
-        opinions: float32 [W, 8], probabilities, NaN for windows with too little speech.
+        probabilities: float32 [W, 8], of each expression, NaN for windows with too little speech.
     """
 
     speech: Speech
     centres: Times
-    opinions: Floats
+    probabilities: Floats
 
     def at(self, times: Times, span: tuple[float, float]) -> Floats:
         """The rows of the array ``voice`` for frames.
@@ -156,17 +157,17 @@ class Voice(ArrayRecord):
         sound = (times > begin - HALF_S) & (times < end + HALF_S) & (begin < end)
         out[sound, -1] = self.speech.mean(times[sound] - HALF_S, times[sound] + HALF_S)
         near = sound & (self.speech.distance(times) <= MAX_DISTANCE_S)
-        out[near, :-1] = self._opinions(times[near])
+        out[near, :-1] = self._interpolated(times[near])
         return out
 
-    def _opinions(self, times: Times) -> Floats:
-        """float32 [n, 8]: between two windows of which one says nothing, what the other says."""
-        says = np.isfinite(self.opinions[:, 0])
-        if not says.any():
+    def _interpolated(self, times: Times) -> Floats:
+        """float32 [n, 8]: between a window with and one without a prediction, the prediction."""
+        known = np.isfinite(self.probabilities[:, 0])
+        if not known.any():
             return np.full((len(times), len(EXPRESSIONS)), np.nan, np.float32)
-        weight = np.interp(times, self.centres, says.astype(np.float64))
-        known = np.where(says[:, None], self.opinions, 0).astype(np.float64)
-        total = np.stack([np.interp(times, self.centres, one) for one in known.T], axis=1)
+        weight = np.interp(times, self.centres, known.astype(np.float64))
+        filled = np.where(known[:, None], self.probabilities, 0).astype(np.float64)
+        total = np.stack([np.interp(times, self.centres, column) for column in filled.T], axis=1)
         with np.errstate(invalid="ignore"):
             return (total / weight[:, None]).astype(np.float32)
 
@@ -198,13 +199,13 @@ def hear(wav: Path, net: VoiceNet, on_event: EventCallback = ignore_events) -> V
     centres: Times = (starts + (settings.rows - 1) / 2) / np.float64(settings.rate_hz)
     half = settings.window_s / 2
     chosen = speech.seconds(centres - half, centres + half) >= MIN_SPEECH_S
-    opinions = np.full((len(starts), len(EXPRESSIONS)), np.nan, np.float32)
+    probabilities = np.full((len(starts), len(EXPRESSIONS)), np.nan, np.float32)
     at = np.flatnonzero(chosen)
     for done, part in _judged(wav, starts[chosen], net):
-        opinions[at[done : done + len(part)]] = part
+        probabilities[at[done : done + len(part)]] = part
         on_event(Progress("voice", done + len(part), len(at), "windows"))
     on_event(Progress("voice", len(at), len(at), "windows", finished=True))
-    return Voice(speech, centres, opinions)
+    return Voice(speech, centres, probabilities)
 
 
 def _starts(duration_s: float, settings: VoiceSettings) -> NDArray[np.int64]:
@@ -220,7 +221,8 @@ def _starts(duration_s: float, settings: VoiceSettings) -> NDArray[np.int64]:
 
 
 def _judged(wav: Path, starts: NDArray[np.int64], net: VoiceNet) -> Iterator[tuple[int, Floats]]:
-    """The net's opinions of the windows at ``starts``, some at a time, with the first's number."""
+    """The net's probabilities for the windows at ``starts``, a batch at a time, each with the
+    number of its first window."""
     length = net.settings.rows
     if not len(starts):
         return

@@ -1,7 +1,7 @@
 """Aligned faces as an array of a clip, decoded from picture files when they are asked for.
 
 ``faces`` is uint8 [N, S, S, 3] RGB, zeros where there is no picture; its companion ``has_face``,
-bool [N], says where there is one. Pictures of other sizes are brought to S.
+bool [N], is true where there is one. Pictures of other sizes are brought to S.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from avaffect.files.names import CROPS
 from avaffect.files.outside import MOST_ROWS
 from avaffect.files.picture_file import picture_size, read_picture
 from avaffect.files.tensors import Array, ArraySpec
-from avaffect.recipes.encoders import FACES
+from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.store.subject import SubjectFeatures
 
 if TYPE_CHECKING:
@@ -93,12 +93,12 @@ class Pictures(ABC):
             FeatureError: a picture that cannot be decoded.
         """
         if name not in self.specs:
-            raise UnknownNameError("array of pictures", name, (FACES, HAS_FACE))
+            raise UnknownNameError("array of pictures", name, (FACE_PICTURES, HAS_FACE))
         start, stop, _ = slice(start, stop).indices(self.frames)
         stop = max(start, stop)
         if name == HAS_FACE:
             return self._there(start, stop)
-        spec = self.specs[FACES]
+        spec = self.specs[FACE_PICTURES]
         faces = spec.missing(stop - start)
         for row, path in enumerate(self._files(start, stop)):
             if path is not None:
@@ -294,7 +294,7 @@ class WithPictures(SubjectFeatures):
         return self._subject.chunks()
 
     def array(self, name: str, start: int = 0, stop: int | None = None) -> Array:
-        if name in (FACES, HAS_FACE):
+        if name in (FACE_PICTURES, HAS_FACE):
             return super().array(name, start, stop)
         return self._subject.array(name, start, stop)
 
@@ -305,7 +305,7 @@ class WithPictures(SubjectFeatures):
 
 
 def _specs_of(side: int) -> dict[str, ArraySpec]:
-    return {FACES: ArraySpec((side, side, 3), "uint8"), HAS_FACE: ArraySpec((), "bool")}
+    return {FACE_PICTURES: ArraySpec((side, side, 3), "uint8"), HAS_FACE: ArraySpec((), "bool")}
 
 
 def open_features(folder: Path, side: int | None = None) -> WithPictures | PictureFolder:
@@ -329,7 +329,7 @@ def open_features(folder: Path, side: int | None = None) -> WithPictures | Pictu
 
 def side_of(features: WithPictures | Pictures) -> int | None:
     """S, None where there are no pictures."""
-    spec = features.specs.get(FACES)
+    spec = features.specs.get(FACE_PICTURES)
     return None if spec is None else spec.shape[0]
 
 

@@ -35,8 +35,7 @@ from avaffect.files.ours import (
 )
 from avaffect.files.outside import reading
 from avaffect.media.sound import SoundInfo
-from avaffect.store.pictures import FACES as PICTURES
-from avaffect.store.pictures import WithPictures
+from avaffect.store.pictures import FACE_PICTURES, WithPictures
 from avaffect.store.record import Record
 from avaffect.store.subject import FACES, StoredSubject, SubjectFeatures
 
@@ -72,7 +71,7 @@ class Prepared:
         return self.root / ".work"
 
     def crops(self, subject: str) -> Path:
-        """The aligned pictures of a subject."""
+        """The folder of a subject's crops."""
         return self.root / CROPS / subject
 
     def features(self, subject: str) -> Path:
@@ -86,7 +85,7 @@ class Prepared:
 
     @property
     def record(self) -> Record:
-        """What ``preprocess.json`` says; nothing if there is none.
+        """The content of ``preprocess.json``; empty if there is none.
 
         Raises:
             FeatureError: as `Record.read`.
@@ -115,7 +114,7 @@ class Prepared:
         """What is known of :attr:`wav`; None without sound.
 
         Raises:
-            FeatureError: the record says what cannot be.
+            FeatureError: the record contradicts itself.
         """
         sound = self.record.sound
         with reading(self.path, FeatureError):
@@ -138,7 +137,7 @@ class Prepared:
             OutputError: the disk does not take it.
         """
         self.require_own_record()
-        ours = sorted(one for one in self.ours() if (self.root / one).exists())
+        ours = sorted(place for place in self.ours() if (self.root / place).exists())
         record = record.but(files=ours)
         self._kept.clear()
         record.write(self.path)
@@ -163,9 +162,9 @@ class Prepared:
         record = self.record
         found = set(record.files)
         # Records of earlier versions have no list of files; these are what they name.
-        found |= {f"{FEATURES}/{one}" for one in record.subjects}
+        found |= {f"{FEATURES}/{subject}" for subject in record.subjects}
         if record.crops is not None:
-            found |= {f"{CROPS}/{one}" for one in record.subjects}
+            found |= {f"{CROPS}/{subject}" for subject in record.subjects}
         # That of a sound file has no key of its own.
         if record.sound is not None and (record.wav is not None or not record.knows("wav")):
             found.add(WAV)
@@ -188,7 +187,7 @@ class Prepared:
         """
         paths = list(paths)
         self.require_ours(paths)
-        write_claims(self._claims, self.ours() | {relative(one, self.root) for one in paths})
+        write_claims(self._claims, self.ours() | {relative(path, self.root) for path in paths})
 
     def require_own_record(self) -> None:
         """Raise ForeignFileError if ``preprocess.json`` is no record of ours.
@@ -244,7 +243,7 @@ class Prepared:
             stored = self.subjects()
         except FeatureError:
             return None
-        return stored if all(one.has(FACES, key) for one in stored) else None
+        return stored if all(subject.has(FACES, key) for subject in stored) else None
 
     def pictured(self) -> list[WithPictures]:
         """The stored subjects with their pictures, as the arrays ``faces`` and ``has_face``.
@@ -258,7 +257,7 @@ class Prepared:
         for subject in self.subjects():
             found = WithPictures(subject, self.crops(subject.name))
             nobody = not subject.present.any()
-            if PICTURES not in found.specs or (self.record.crops is None and not nobody):
+            if FACE_PICTURES not in found.specs or (self.record.crops is None and not nobody):
                 raise FeatureError(
                     f"'{self.root}' lacks pictures of the aligned faces",
                     "preprocess the video again, into the same folder",
@@ -279,7 +278,7 @@ class Prepared:
 
 def sound_only(subjects: Sequence[StoredSubject]) -> bool:
     """Whether what is stored is of a file without a picture."""
-    return all("face_pose" not in one.names for one in subjects)
+    return all("face_pose" not in subject.names for subject in subjects)
 
 
 def is_preprocessed(path: Path) -> bool:
@@ -317,7 +316,7 @@ def prepared_in(root: Path) -> list[Path]:
     found = []
     for count, (parent, folders, names) in enumerate(os.walk(root)):
         inside = _INSIDE if RECORD in names else set()
-        folders[:] = [one for one in folders if one not in inside and not one.startswith(".")]
+        folders[:] = [name for name in folders if name not in inside and not name.startswith(".")]
         if inside and Path(parent) != root:
             found.append(Path(parent))
         if count > _MOST_FOLDERS:

@@ -1,4 +1,4 @@
-"""What features were made from and with: keys that tell when to make them again, and a record."""
+"""What features were made from and with: a record, and keys that change with it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def array_key(
 
 
 def backbone_key(model: str, crops: str) -> str:
-    """The key of an array that a trained backbone made of the aligned pictures.
+    """The key of an array that a trained backbone made of the crops.
 
     Args:
         model: which backbone: its net, branch and weights.

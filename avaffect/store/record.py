@@ -1,4 +1,4 @@
-"""What ``preprocess.json`` says: which video, which settings, who was found, what is ours."""
+"""The record ``preprocess.json``: which video, which settings, who was found, what is ours."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class Record(_Part):
         write_json(path, self.to_dict())
 
     def knows(self, name: str) -> bool:
-        """Whether it says anything of a field, be it that there is none."""
+        """Whether it has a field, even with the value "there is none"."""
         return name in self.model_fields_set
 
     def but(self, **changes: Any) -> Record:

@@ -108,11 +108,11 @@ class Spool:
     ) -> tuple[Spool, Any] | None:
         """The spool in ``folder`` as it was at its last checkpoint, and the state saved then.
 
-        Bounds: as `outside.read_json`; files that are as long as the checkpoint says.
+        Bounds: as `outside.read_json`; files that are as long as in the checkpoint.
 
         Returns:
             None where there is no checkpoint, or it was made with another key or other arrays,
-            or files are shorter than it says or hold something else.
+            or files are shorter than in the checkpoint or hold something else.
 
         Raises:
             OutputError: the files cannot be cut back to the checkpoint.

@@ -96,7 +96,7 @@ def replace_arrays(
 
 
 def replace_configuration(folder: Path, **settings: Any) -> None:
-    """Change settings that a stored subject's provenance tells of; its arrays stay.
+    """Change settings in a stored subject's provenance; its arrays stay.
 
     Raises:
         FeatureError: there is no whole store in ``folder``.

@@ -15,6 +15,9 @@ TASKS: dict[str, Task] = {task.name: task for task in (VA, EXPR, AU)}
 def task_named(name: str) -> Task:
     """The task of this name.
 
+    >>> task_named("va").targets
+    ('valence', 'arousal')
+
     Raises:
         UnknownNameError: there is none.
     """
@@ -24,6 +27,10 @@ def task_named(name: str) -> Task:
 
 
 def is_dimension(score: str) -> bool:
-    """Whether a score is that of one dimension of a task of values, e.g. ``va CCC valence``."""
+    """Whether a score is that of one dimension of a task of values.
+
+    >>> is_dimension("va CCC valence"), is_dimension("expr F1 Anger")
+    (True, False)
+    """
     name, _, part = score.partition(" ")
     return isinstance(TASKS.get(name), Values) and part.startswith(f"{Values.part} ")

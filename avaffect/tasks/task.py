@@ -35,7 +35,7 @@ class Task(ABC):
         kind: ``values``, ``classes`` or ``units``, see `tasks.kinds`.
         measure: what its score is called, e.g. ``mean CCC``.
         part: what the part of one target is called, e.g. ``CCC``.
-        loss: the term (``training.losses``) that it is trained with where no recipe says.
+        loss: the term (``training.losses``) that it is trained with where no recipe names one.
         invalid: stands in text files where there is no label.
         unknown: stands in a clip's labels where there is none.
         dtype: of a clip's labels.

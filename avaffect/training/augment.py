@@ -59,11 +59,12 @@ def stretch(batch: Batch, most: float) -> Batch:
         return {name: _frames(value, nearest) for name, value in values.items()}
 
     seen = {
-        name: _frames(one, low) & _frames(one, high) & exists for name, one in batch.seen.items()
+        name: _frames(mask, low) & _frames(mask, high) & exists
+        for name, mask in batch.seen.items()
     }
     valid = {
-        task: one & (exists if one.ndim == 2 else exists[..., None])
-        for task, one in picked(batch.valid).items()
+        task: mask & (exists if mask.ndim == 2 else exists[..., None])
+        for task, mask in picked(batch.valid).items()
     }
     return replace(
         batch,

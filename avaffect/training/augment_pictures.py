@@ -106,7 +106,8 @@ def _colour(count: int, config: Augment, device: torch.device) -> tuple[Tensor, 
         return None
     most = (config.brightness, config.contrast, config.saturation, 2 * math.pi * config.hue)
     light, contrast, strength, angle = (
-        _spread(count, one, device) if one else torch.zeros(count, device=device) for one in most
+        _spread(count, limit, device) if limit else torch.zeros(count, device=device)
+        for limit in most
     )
     yiq = torch.tensor(_YIQ)
     back, yiq = yiq.inverse().to(device), yiq.to(device)

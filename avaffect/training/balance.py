@@ -33,7 +33,7 @@ _LDS_LIMITS = (0.05, 10.0)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LabelWeights(ArrayRecord):
-    """What a task's loss weights its cells by; None weights alike.
+    """The weights in a task's loss; None weights alike.
 
     Attributes:
         classes: float32 [C], of each expression, mean 1 over those that occur.
@@ -68,7 +68,7 @@ def label_weights(task: str, config: Loss, labels: Iterable[Labels], width: int)
         )
     if not regression and config.lds != "none":
         fitting = " or ".join(
-            f"'{name}'" for name, one in TASKS.items() if isinstance(one, Values)
+            f"'{name}'" for name, kind in TASKS.items() if isinstance(kind, Values)
         )
         raise UsageError(
             f"label distribution smoothing is for {fitting}, not '{task}'",

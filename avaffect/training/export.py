@@ -26,7 +26,7 @@ _POLARITY = f"{VA.name}_polarity"
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """The exported files and facts.
 
     Attributes:
         path: the file.
@@ -60,12 +60,12 @@ class _Flat(nn.Module):
         network, count = self.network, len(self.names)
         given = dict(zip(self.names, inputs[:count], strict=True))
         seen = dict(zip(self.names, inputs[count : 2 * count], strict=True))
-        said = network.outputs(network.standardise(given, seen), seen, inputs[-1])
-        final = network.final(said)
+        outputs = network.outputs(network.standardise(given, seen), seen, inputs[-1])
+        final = network.final(outputs)
         values = tuple(probabilities(task, final[task]) for task in self.tasks)
-        if said.polarity is None:
+        if outputs.polarity is None:
             return values
-        return (*values, said.main[VA.name], said.polarity.softmax(-1))
+        return (*values, outputs.main[VA.name], outputs.polarity.softmax(-1))
 
 
 def export_onnx(place: Path | str, path: Path | str) -> Exported:
@@ -80,7 +80,7 @@ def export_onnx(place: Path | str, path: Path | str) -> Exported:
         path: the file to write.
 
     Raises:
-        CheckpointError: no checkpoint that can be used, or ONNX says something else than PyTorch.
+        CheckpointError: no checkpoint that can be used, or ONNX and PyTorch differ.
         ForeignFileError: a file is there that is no such network.
         OutputError: the file cannot be written.
     """
@@ -122,7 +122,7 @@ def _compare(
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    wanted = {one.name for one in session.get_inputs()}
+    wanted = {given.name for given in session.get_inputs()}
     worst = 0.0
     for round_ in range(_ROUNDS):
         # Other numbers of windows and frames than those that were traced.

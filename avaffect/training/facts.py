@@ -1,4 +1,4 @@
-"""What a checkpoint says of its data, features and libraries."""
+"""The facts in a checkpoint: its data, features and libraries."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def feature_settings(
         clips: the clips.
         on_event: gets a warning if they were made with different ones.
         reads: the arrays that are read of them. Of those that a trained backbone made,
-            ``backbones`` says by which.
+            ``backbones`` names which.
 
     Raises:
         FeatureError: different backbones made an array that is read: its values mean other things.
@@ -63,7 +63,7 @@ def feature_settings(
             # The frames of a video are the clock, whatever the setting.
             settings.pop("sound_rate", None)
         backbones = backbones_in(provenance.get("keys", {}))
-        if mine := {name: one for name, one in backbones.items() if name in reads}:
+        if mine := {name: backbone for name, backbone in backbones.items() if name in reads}:
             settings["backbones"] = mine
         if found and settings.get("backbones") != found.get("backbones"):
             raise FeatureError(

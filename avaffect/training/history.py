@@ -1,4 +1,4 @@
-"""What happened in a run, epoch by epoch: log, curves, early stopping."""
+"""The history of a run, epoch by epoch: log, curves, early stopping."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class History:
 
     Args:
         out: the run's folder.
-        recipe: says when to stop.
+        recipe: when to stop.
         tensorboard: write TensorBoard's event files too.
 
     Attributes:
@@ -164,7 +164,7 @@ class History:
             self._board.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """What :meth:`load_state_dict` wants."""
+        """The state for :meth:`load_state_dict`."""
         return {"epochs": [asdict(epoch) for epoch in self.epochs], "best": self.best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

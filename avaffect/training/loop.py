@@ -37,7 +37,7 @@ from avaffect.training.setup import Setup
 from avaffect.training.state import STATE, load_state, save_state
 from avaffect.windows.order import batch_count, epoch_order
 
-# What a run says that was asked to stop and has saved itself.
+# The notice of a run that was asked to stop and has saved itself.
 SAVED = "all is saved"
 EpochCallback = Callable[[Epoch], None]
 # A run that is killed loses at most this much.
@@ -46,7 +46,7 @@ _SAVE_EVERY_S = 600.0
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run has come to.
+    """The result of a run.
 
     Attributes:
         folder: of the checkpoint to predict with.
@@ -82,7 +82,7 @@ def train(
 
     Args:
         recipe: network, losses, windows and training; its tasks must be in ``dataset.targets``.
-        dataset: says what the labels mean.
+        dataset: of the clips; it names the targets.
         train_clips: of the dataset, to learn from.
         val_clips: to score after each epoch; may be empty, then the last epoch is selected.
         out: the run's folder.

@@ -208,7 +208,7 @@ def dice(output: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """Soft Dice of classes: 1 - mean of 2 TP / (2 TP + FP + FN) over the classes that occur.
 
     Counts are of probabilities (softmax), as a count of decisions has no gradient.
-    Source: seed paper 001 (USTC at ABAW5), expression loss.
+    Source: Wang et al. (USTC, ABAW5), expression loss.
 
     Args:
         output: logits [B, T, C].

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from avaffect.networks.network import AffectNetwork, Outputs
+from avaffect.networks.network import AffectNetwork, NetworkOutputs
 from avaffect.networks.polarity import BETWEEN, polarity_of
 from avaffect.tasks.registry import VA
 from avaffect.training.augment import augment, mixing, perturb_voice, stretch
@@ -53,14 +53,14 @@ class Objective(nn.Module):
             return self._loss(outputs, seen, batch.targets, valid)
         share, other = mixing(len(batch), train.augment.mixup)
         mixed = {name: share * x + (1 - share) * x[other] for name, x in features.items()}
-        both = {name: one | one[other] for name, one in seen.items()}
+        both = {name: mask | mask[other] for name, mask in seen.items()}
         outputs = network.outputs(mixed, both, batch.exists | batch.exists[other])
         loss, parts = self._loss(outputs, both, batch.targets, valid)
         second, _ = self._loss(
             outputs,
             both,
-            {task: one[other] for task, one in batch.targets.items()},
-            {task: one[other] for task, one in valid.items()},
+            {task: target[other] for task, target in batch.targets.items()},
+            {task: mask[other] for task, mask in valid.items()},
         )
         return share * loss + (1 - share) * second, parts
 
@@ -86,7 +86,7 @@ class Objective(nn.Module):
 
     def _loss(
         self,
-        outputs: Outputs,
+        outputs: NetworkOutputs,
         seen: Mapping[str, Tensor],
         targets: Mapping[str, Tensor],
         valid: Mapping[str, Tensor],
@@ -97,14 +97,14 @@ class Objective(nn.Module):
         if outputs.auxiliary:
             whole = self.network.seen(seen)
             every = [loss]
-            for name, said in outputs.auxiliary.items():
-                every.append(self._tasks(said, targets, _within(valid, whole[name]))[0])
+            for name, predicted in outputs.auxiliary.items():
+                every.append(self._tasks(predicted, targets, _within(valid, whole[name]))[0])
             loss = torch.stack(every).mean()
         return loss, parts
 
     def _polar_loss(
         self,
-        outputs: Outputs,
+        outputs: NetworkOutputs,
         seen: Mapping[str, Tensor],
         targets: Mapping[str, Tensor],
         valid: Mapping[str, Tensor],
@@ -124,7 +124,9 @@ class Objective(nn.Module):
             classes.flatten(1, 2),
             (nowhere if known is None else known).flatten(1, 2),
         )
-        loss, parts = self._loss(Outputs(outputs.main, outputs.auxiliary), seen, targets, valid)
+        loss, parts = self._loss(
+            NetworkOutputs(outputs.main, outputs.auxiliary), seen, targets, valid
+        )
         alone = self.epoch < config.epochs
         # Times nothing, and not left out: a distributed run waits for every gradient.
         loss = doubt + 0.0 * loss if alone else loss + config.weight * doubt
@@ -143,5 +145,6 @@ class Objective(nn.Module):
 def _within(valid: Mapping[str, Tensor], there: Tensor) -> dict[str, Tensor]:
     """``valid``, by task, where ``there`` (bool [B, T])."""
     return {
-        task: one & (there if one.ndim == 2 else there[..., None]) for task, one in valid.items()
+        task: mask & (there if mask.ndim == 2 else there[..., None])
+        for task, mask in valid.items()
     }

@@ -116,7 +116,7 @@ class Schedule:
         self.lr = float(self._optimiser.param_groups[0]["lr"])
 
     def state_dict(self) -> dict[str, Any]:
-        """What :meth:`load_state_dict` wants."""
+        """The state for :meth:`load_state_dict`."""
         return {"inner": self._inner.state_dict(), "lr": self.lr}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

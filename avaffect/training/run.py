@@ -194,7 +194,7 @@ def load_dataset(
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run has come to.
+    """The result of a run.
 
     Attributes:
         parts: one :class:`~avaffect.training.loop.Trained` a fold; one in all without folds.
@@ -275,7 +275,7 @@ def run(
         # Only now, so that neither a mistake in the settings nor in the data costs an earlier run.
         if first:
             # Folds can be trained by several commands at once, but each by one.
-            old = [one.name for one in out.glob("fold-*") if overwrite and one.is_dir()]
+            old = [fold.name for fold in out.glob("fold-*") if overwrite and fold.is_dir()]
             for name in sorted({*parts, *old} - {""}):
                 stack.callback(_remove_empty, out / name)
                 stack.enter_context(alone_in(out / name))
@@ -309,10 +309,11 @@ def run(
                 for task, some in pairs.items():
                     pooled.setdefault(task, []).extend(some)
         names = tuple(name for name in parts if name)
-        scores, spread = _summary([one.checkpoint.metrics for one in done])
+        scores, spread = _summary([trained.checkpoint.metrics for trained in done])
         if first and names and only_fold is None:
             each = {
-                name: finite(one.checkpoint.metrics) for name, one in zip(names, done, strict=True)
+                name: finite(trained.checkpoint.metrics)
+                for name, trained in zip(names, done, strict=True)
             }
             together = scores_of(pooled, dataset.targets)
             summary = {
@@ -351,9 +352,9 @@ def _begin(config: RunConfig, out: Path, overwrite: bool, folds: Folds | None) -
     if overwrite and begun:
         for path in there:
             # Locks are held in the folds' folders.
-            for one in path.iterdir() if path.is_dir() else (path,):
-                if one.name != LOCK:
-                    shutil.rmtree(one) if one.is_dir() else one.unlink()
+            for file in path.iterdir() if path.is_dir() else (path,):
+                if file.name != LOCK:
+                    shutil.rmtree(file) if file.is_dir() else file.unlink()
     write_json(out / RUN, config.to_dict())
     if folds is not None:
         folds.save(out / FOLDS)
@@ -367,7 +368,7 @@ def _remove_empty(folder: Path) -> None:
 def _is_output(path: Path) -> bool:
     """Whether it is called as something that a run writes, and holds something."""
     if re.fullmatch("fold-[0-9]+", path.name):
-        return not path.is_dir() or any(one.name != LOCK for one in path.iterdir())
+        return not path.is_dir() or any(file.name != LOCK for file in path.iterdir())
     return path.name in _OURS
 
 
@@ -376,7 +377,9 @@ def is_run(out: Path) -> bool:
     with suppress(OSError):
         if holds(b'"recipe"', b'"version"')(out / RUN):
             return True
-    return any((one / FACTS).is_file() for one in [*out.glob("last"), *out.glob("fold-*/last")])
+    return any(
+        (folder / FACTS).is_file() for folder in [*out.glob("last"), *out.glob("fold-*/last")]
+    )
 
 
 _OURS = (
@@ -424,7 +427,7 @@ def _folds(config: RunConfig, clips: tuple[Clip, ...], out: Path, resume: bool) 
 
 
 def _summary(metrics: Sequence[Any]) -> tuple[dict[str, float], dict[str, float]]:
-    names = [name for name in metrics[0] if all(one.get(name) is not None for one in metrics)]
-    values = {name: [float(one[name]) for one in metrics] for name in names}
+    names = [name for name in metrics[0] if all(fold.get(name) is not None for fold in metrics)]
+    values = {name: [float(fold[name]) for fold in metrics] for name in names}
     spread = {name: stdev(some) for name, some in values.items()} if len(metrics) > 1 else {}
     return {name: mean(some) for name, some in values.items()}, spread

@@ -1,4 +1,4 @@
-"""Validation: opinions on whole clips against their labels."""
+"""Validation: predictions for whole clips against their labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.metrics.arrays import score_arrays
-from avaffect.networks.apply import Opinion, apply_network
+from avaffect.networks.apply import ClipPrediction, apply_network
 from avaffect.networks.network import AffectNetwork
 from avaffect.tasks.registry import TASKS
 from avaffect.training.processes import Processes
@@ -39,18 +39,21 @@ def validate(
     """
     mine = range(processes.rank, len(reader.clips), processes.world)
     pairs: dict[str, list[tuple[int, NDArray[Any], NDArray[Any]]]] = {t: [] for t in targets}
-    for opinion in apply_network(network, reader, processes.device, clips=mine):
-        labels = reader.clips[opinion.clip].labels
+    for predicted in apply_network(network, reader, processes.device, clips=mine):
+        labels = reader.clips[predicted.clip].labels
         for task in targets:
             if task in labels:
-                pair = pair_of(task, opinion, labels[task], per_clip=per_clip)
-                pairs[task].append((opinion.clip, *pair))
+                pair = pair_of(task, predicted, labels[task], per_clip=per_clip)
+                pairs[task].append((predicted.clip, *pair))
     scores: dict[str, float] = {}
     total = 0.0
     for task in targets:
         # In the order of clips, so that sums do not depend on the number of processes.
-        every = sorted((one for some in processes.gather(pairs[task]) for one in some), key=_clip)
-        score, parts = score_arrays(task, [(said, told) for _, said, told in every], targets[task])
+        gathered = (pair for some in processes.gather(pairs[task]) for pair in some)
+        every = sorted(gathered, key=_clip)
+        score, parts = score_arrays(
+            task, [(decided, labels) for _, decided, labels in every], targets[task]
+        )
         scores[task] = score
         scores |= {f"{task} {name}": value for name, value in parts.items()}
         total += score
@@ -58,17 +61,17 @@ def validate(
 
 
 def pair_of(
-    task: str, opinion: Opinion, labels: NDArray[Any], *, per_clip: bool
+    task: str, predicted: ClipPrediction, labels: NDArray[Any], *, per_clip: bool
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Decisions and labels as ``metrics.arrays.score_arrays`` wants them."""
-    values = opinion.values[task]
+    values = predicted.values[task]
     if per_clip:
-        # One row: the mean opinion, and the label that all frames carry.
-        values, labels = mean_opinion(values), labels[:1]
+        # One row: the mean prediction, and the label that all frames carry.
+        values, labels = mean_prediction(values), labels[:1]
     return decisions(task, values, ~np.isnan(values[:, 0])), labels
 
 
-def mean_opinion(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def mean_prediction(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean [1, K] over the frames of [N, K] that have a value, NaN if none has."""
     known = values[~np.isnan(values[:, 0])]
     if not len(known):

@@ -1,4 +1,4 @@
-"""What is made once, before a run's first step."""
+"""The parts of a run that are made once, before its first step."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Setup:
 
     Args:
         recipe: the recipe.
-        dataset: says what the labels mean.
+        dataset: of the clips; it names the targets.
         train_clips: to learn from.
         val_clips: to score; may be empty.
         seed: of the weights.
@@ -123,8 +123,8 @@ class Setup:
         self.amp = choose_precision(recipe.train.amp, group.device, on_event)
         self._features = feature_settings((*train_clips, *val_clips), on_event, recipe.features)
         every = list(self.network.parameters())
-        count = sum(one.numel() for one in every)
-        frozen = sum(one.numel() for one in every if not one.requires_grad)
+        count = sum(parameter.numel() for parameter in every)
+        frozen = sum(parameter.numel() for parameter in every if not parameter.requires_grad)
         on_event(
             Notice(
                 f"device: {group.description}"
@@ -191,7 +191,7 @@ class Setup:
         )
 
     def checkpoint(self, metrics: Mapping[str, float], epoch: int) -> Checkpoint:
-        """What is known of the network now."""
+        """The checkpoint of the network as it is now."""
         return Checkpoint(
             recipe=self.recipe,
             targets=self.targets,

@@ -1,4 +1,4 @@
-"""What resuming needs beside the checkpoint."""
+"""The state that resuming needs beside the checkpoint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def save_state(folder: Path, parts: Mapping[str, Any], place: Mapping[str, Any])
         parts: what has a ``state_dict``.
         place: numbers, texts, lists and dicts of them.
     """
-    state = {"parts": {n: one.state_dict() for n, one in parts.items()}, "place": dict(place)}
+    state = {"parts": {n: part.state_dict() for n, part in parts.items()}, "place": dict(place)}
     with atomic_path(folder / STATE) as path:
         torch.save(state, path)
 
@@ -49,7 +49,7 @@ def load_state(folder: Path, parts: Mapping[str, Any]) -> dict[str, Any] | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["parts"].keys() != parts.keys():
             raise UsageError("other parts")
-        for name, one in parts.items():
-            one.load_state_dict(state["parts"][name])
+        for name, part in parts.items():
+            part.load_state_dict(state["parts"][name])
         place: dict[str, Any] = state["place"]
         return place

@@ -1,4 +1,4 @@
-"""What a trained network says of its validation clips, written as ``predict`` would.
+"""A trained network's predictions for its validation clips, written as ``predict`` would.
 
 <run>/validation/<the edition's folder>/<clip>.txt   challenge files, ready for ``evaluate``; only
                                                      if the targets are those of the edition
@@ -36,7 +36,7 @@ from avaffect.files.names import TABLES
 from avaffect.files.table import write_table
 from avaffect.metrics.arrays import score_arrays
 from avaffect.models.device import choose_device
-from avaffect.networks.apply import Opinion, apply_network
+from avaffect.networks.apply import ClipPrediction, apply_network
 from avaffect.networks.checkpoint import load_checkpoint
 from avaffect.predictions.missing import DEFAULT_POLICY, fill
 from avaffect.predictions.prediction import Prediction
@@ -44,7 +44,7 @@ from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.tasks.kinds import Classes
 from avaffect.tasks.registry import EXPR, TASKS
 from avaffect.training.loop import Trained
-from avaffect.training.score import decisions, mean_opinion, pair_of
+from avaffect.training.score import decisions, mean_prediction, pair_of
 from avaffect.windows.reader import whole_clips
 
 FOLDER = "validation"
@@ -67,7 +67,7 @@ def write_validation(
     Args:
         run: the run's folder.
         trained: the run's result.
-        dataset: says what the labels mean.
+        dataset: of the clips; it names the targets.
         clips: of the dataset.
         edition: of ``challenge.editions``, for the challenge files; one that has the multi-task
             file only gets the files of the default edition too, which hold the same.
@@ -84,14 +84,15 @@ def write_validation(
 
     checkpoint, network = load_checkpoint(trained.folder)
     where = torch.device(choose_device(device).name)
-    opinions = apply_network(network.to(where), whole_clips(clips, checkpoint.recipe, {}), where)
+    reader = whole_clips(clips, checkpoint.recipe, {})
+    predictions = apply_network(network.to(where), reader, where)
     name, targets = checkpoint.recipe.name, checkpoint.targets
-    return write_opinions(run, opinions, name, targets, dataset, clips, edition, on_event)
+    return write_predictions(run, predictions, name, targets, dataset, clips, edition, on_event)
 
 
-def write_opinions(
+def write_predictions(
     run: Path,
-    opinions: Iterable[Opinion],
+    predictions: Iterable[ClipPrediction],
     model: str,
     targets: Mapping[str, tuple[str, ...]],
     dataset: Dataset,
@@ -99,14 +100,14 @@ def write_opinions(
     edition: str,
     on_event: EventCallback = ignore_events,
 ) -> Pairs:
-    """Write opinions, one a clip, into ``run``; see :func:`write_validation`.
+    """Write predictions, one a clip, into ``run``; see :func:`write_validation`.
 
     Args:
         run: the run's folder.
-        opinions: of ``clips``, in any order.
-        model: who says so.
+        predictions: of ``clips``, in any order.
+        model: the name of the model that made them.
         targets: by task, the names of what is predicted.
-        dataset: says what the labels mean.
+        dataset: of the clips; it names the targets.
         clips: of the dataset.
         edition: see :func:`write_validation`.
         on_event: progress in clips.
@@ -125,18 +126,18 @@ def write_opinions(
         if set(tasks) == set(TRACKS) and "mtl" in edition_named(edition).formats:
             path = single_path(out, "mtl", edition)
             mtl = stack.enter_context(open_single(path, "mtl", edition))
-        for done, opinion in enumerate(opinions, start=1):
-            clip = clips[opinion.clip]
+        for done, predicted in enumerate(predictions, start=1):
+            clip = clips[predicted.clip]
             for task in targets:
                 if task in clip.labels:
                     labels = clip.labels[task]
-                    pairs[task].append(pair_of(task, opinion, labels, per_clip=dataset.per_clip))
+                    pairs[task].append(pair_of(task, predicted, labels, per_clip=dataset.per_clip))
             try:
                 table = out / TABLES / f"{subject_file_name(clip.name)[:-4]}.parquet"
             except UsageError:  # a name of the user's own that no file can have
                 skipped += 1
                 continue
-            columns = _columns(opinion, clip, targets)
+            columns = _columns(predicted, clip, targets)
             about = {
                 "clip": clip.name,
                 "group": clip.group,
@@ -146,13 +147,13 @@ def write_opinions(
             }
             write_table(table, columns, about)
             if tasks:
-                prediction = fill(_prediction(opinion, clip, model, tasks), DEFAULT_POLICY)
+                prediction = fill(_prediction(predicted, clip, model, tasks), DEFAULT_POLICY)
                 for task in tasks:
                     write_challenge(prediction, task, out, whole)
                 if mtl is not None:
                     mtl.add(prediction)
             if dataset.per_clip:
-                rows.append(_clip_row(opinion, clip, targets))
+                rows.append(_clip_row(predicted, clip, targets))
             on_event(
                 Progress(
                     "validation files", done, len(clips), "clips", finished=done == len(clips)
@@ -187,9 +188,11 @@ def is_challenge(task: str, targets: Sequence[str], edition: str) -> bool:
     return writable and tuple(targets) == wanted
 
 
-def _prediction(opinion: Opinion, clip: Clip, model: str, tasks: Sequence[str]) -> Prediction:
-    seen = np.any(list(opinion.seen.values()), axis=0)
-    values: dict[str, Any] = {task: opinion.values[task] for task in tasks}
+def _prediction(
+    predicted: ClipPrediction, clip: Clip, model: str, tasks: Sequence[str]
+) -> Prediction:
+    seen = np.any(list(predicted.seen.values()), axis=0)
+    values: dict[str, Any] = {task: predicted.values[task] for task in tasks}
     for task, some in values.items():
         if isinstance(TASKS[task], Classes) and some.shape[1] < len(TASKS[task].targets):
             # Editions of seven classes have no Other.
@@ -206,30 +209,30 @@ def _prediction(opinion: Opinion, clip: Clip, model: str, tasks: Sequence[str]) 
     )
 
 
-def _columns(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, NDArray[Any]]:
+def _columns(predicted: ClipPrediction, clip: Clip, targets: Any) -> dict[str, NDArray[Any]]:
     columns: dict[str, NDArray[Any]] = {"frame": np.arange(1, clip.frames + 1)}
     # Features in tables of the user's own may have no times.
     if (times := getattr(clip.features, "times", None)) is not None:
         columns["time"] = np.asarray(times, np.float64)
-    columns |= {f"seen_{branch}": seen for branch, seen in opinion.seen.items()}
+    columns |= {f"seen_{branch}": seen for branch, seen in predicted.seen.items()}
     for task, names in targets.items():
         for i, name in enumerate(names):
-            columns[TASKS[task].value_column(name)] = opinion.values[task][:, i]
+            columns[TASKS[task].value_column(name)] = predicted.values[task][:, i]
         if task in clip.labels:
             columns |= TASKS[task].label_table(clip.labels[task], names)
     return columns
 
 
-def _clip_row(opinion: Opinion, clip: Clip, targets: Any) -> dict[str, Any]:
+def _clip_row(predicted: ClipPrediction, clip: Clip, targets: Any) -> dict[str, Any]:
     row: dict[str, Any] = {"clip": clip.name, "group": clip.group}
     for task, names in targets.items():
-        average = mean_opinion(opinion.values[task])
+        average = mean_prediction(predicted.values[task])
         if TASKS[task].flat:
             suffix = "" if task == EXPR.name else f"_{task}"
             number = int(decisions(task, average, ~np.isnan(average[:, 0]))[0])
             row[f"predicted{suffix}"] = names[number] if number >= 0 else ""
-            told = int(clip.labels[task][0]) if task in clip.labels else -1
-            row[f"label{suffix}"] = names[told] if told >= 0 else ""
+            label = int(clip.labels[task][0]) if task in clip.labels else -1
+            row[f"label{suffix}"] = names[label] if label >= 0 else ""
         for i, name in enumerate(names):
             row[TASKS[task].value_column(name)] = round(float(average[0, i]), 5)
     return row

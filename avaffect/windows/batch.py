@@ -57,10 +57,10 @@ class Batch(ArrayRecord):
             return done[id(tensor)]
 
         changed: dict[str, Any] = {}
-        for one in fields(self):
-            value = getattr(self, one.name)
+        for field in fields(self):
+            value = getattr(self, field.name)
             if isinstance(value, Tensor):
-                changed[one.name] = once(value)
+                changed[field.name] = once(value)
             else:
-                changed[one.name] = {name: once(tensor) for name, tensor in value.items()}
+                changed[field.name] = {name: once(tensor) for name, tensor in value.items()}
         return Batch(**changed)

@@ -58,6 +58,6 @@ class Windows(ArrayRecord):
 def cut(frames: Sequence[int], length: int, overlap: int) -> Windows:
     """Windows over clips of so many frames each; see :func:`window_starts`."""
     starts = [window_starts(count, length, overlap) for count in frames]
-    clip = np.repeat(np.arange(len(frames)), [len(one) for one in starts])
+    clip = np.repeat(np.arange(len(frames)), [len(places) for places in starts])
     every = np.concatenate([np.zeros(0, np.int64), *starts])
     return Windows(length, clip.astype(np.int64), every)

@@ -1,4 +1,4 @@
-"""From windows back to frames: what overlapping windows say of a frame is averaged."""
+"""From windows back to frames: the values of overlapping windows are averaged by frame."""
 
 from __future__ import annotations
 

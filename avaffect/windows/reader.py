@@ -15,15 +15,15 @@ from avaffect.datasets.clip import Clip, FeatureSource
 from avaffect.errors import FeatureError, UsageError
 from avaffect.files.tensors import Array
 from avaffect.moments import Moments
-from avaffect.recipes.encoders import FACES
+from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.recipes.recipe import Branch, Recipe
 from avaffect.tasks.registry import TASKS
 from avaffect.windows.batch import Batch
 from avaffect.windows.cut import Windows, cut
 
 _CHUNK = 4096
-# Which bool array says where an array of numbers without NaN is meaningful.
-COMPANIONS = {"audio": "has_sound", FACES: "has_face"}
+# The bool array that marks where an array of numbers without NaN is meaningful.
+COMPANIONS = {"audio": "has_sound", FACE_PICTURES: "has_face"}
 _HINTS = {"opinions": "they are what the ensemble abaw3-va makes on its way"}
 
 
@@ -61,9 +61,9 @@ class BranchReader:
         self._names = config.features
         self.frames = features.frames
         specs = [features.specs[array] for array in config.features]
-        self.width = sum(math.prod(one.shape) for one in specs)
+        self.width = sum(math.prod(spec.shape) for spec in specs)
         self.shape: tuple[int, ...] = (self.width,)
-        half = {one.dtype for one in specs} == {"float16"}
+        half = {spec.dtype for spec in specs} == {"float16"}
         self.dtype = np.dtype(np.float16 if half and config.normalise != "clip" else np.float32)
         self._own: tuple[Array, Array] | None = None
         if config.encoder is not None:
@@ -89,8 +89,8 @@ class BranchReader:
     def _read(self, start: int, stop: int) -> tuple[Array, NDArray[np.bool_]]:
         stop = min(stop, self.frames)
         if self.dtype == np.uint8:
-            pictures = self._features.array(FACES, start, stop)
-            return pictures, self._features.array(COMPANIONS[FACES], start, stop)
+            pictures = self._features.array(FACE_PICTURES, start, stop)
+            return pictures, self._features.array(COMPANIONS[FACE_PICTURES], start, stop)
         parts, seen = [], np.ones(stop - start, bool)
         for name in self._names:
             part = self._features.array(name, start, stop).reshape(stop - start, -1)
@@ -105,7 +105,7 @@ class BranchReader:
 
 
 def _missing(rows: Array) -> NDArray[np.bool_]:
-    """bool [n], whether a row [n, F] is NaN throughout; mostly told by its first column."""
+    """bool [n], whether a row [n, F] is NaN throughout; mostly known from its first column."""
     missing: NDArray[np.bool_] = np.isnan(rows[:, 0])
     if missing.any():
         missing[missing] = np.isnan(rows[missing]).all(axis=1)
@@ -141,7 +141,9 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
         self._tasks = dict(tasks)
         # Branches that read the same read it once: by branch, the first that does.
         reads: dict[Any, str] = {}
-        self._same = {name: reads.setdefault(one.reads, name) for name, one in branches.items()}
+        self._same = {
+            name: reads.setdefault(branch.reads, name) for name, branch in branches.items()
+        }
         self._readers = {
             name: [BranchReader(clip.features, branches[name], clip.name) for clip in clips]
             for name in reads.values()
@@ -152,9 +154,9 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
         for name, readers in self._readers.items():
             found = {reader.width: clip.name for reader, clip in zip(readers, clips, strict=True)}
             if len(found) > 1:
-                says = " and ".join(f"{width} in '{clip}'" for width, clip in found.items())
+                widths = " and ".join(f"{width} in '{clip}'" for width, clip in found.items())
                 raise FeatureError(
-                    f"branch '{name}' has features of different widths: {says}",
+                    f"branch '{name}' has features of different widths: {widths}",
                     "make all features with the same settings",
                 )
             self._shapes[name] = readers[0].shape
@@ -175,8 +177,8 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
         shape = (len(rows), min(self.windows.length, int((np.array(frames) - start).max())))
         exists = np.zeros(shape, bool)
         inputs = {
-            name: np.zeros((*shape, *one), self._dtypes[name])
-            for name, one in self._shapes.items()
+            name: np.zeros((*shape, *size), self._dtypes[name])
+            for name, size in self._shapes.items()
         }
         seen = {name: np.zeros(shape, bool) for name in self._readers}
         for i, (c, s) in enumerate(zip(clip.tolist(), start.tolist(), strict=True)):
@@ -231,7 +233,7 @@ def whole_clips(clips: Sequence[Clip], recipe: Recipe, tasks: Mapping[str, int])
 
     Args:
         clips: the clips.
-        recipe: says how windows overlap, and what its branches read.
+        recipe: how windows overlap, and what its branches read.
         tasks: see :class:`WindowReader`.
     """
     window = recipe.window

@@ -42,7 +42,7 @@ def test_possible_choices_pass(edition: str, form: str, tasks: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize(
-    ("edition", "form", "tasks", "says"),
+    ("edition", "form", "tasks", "message"),
     [
         ("abaw1", "files", ("au",), "AU20"),
         ("abaw1", "single", ("va",), 'form="files"'),
@@ -52,9 +52,9 @@ def test_possible_choices_pass(edition: str, form: str, tasks: tuple[str, ...]) 
     ],
 )
 def test_impossible_choices_say_what_to_do(
-    edition: str, form: str, tasks: tuple[str, ...], says: str
+    edition: str, form: str, tasks: tuple[str, ...], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match=message):
         check_choice(edition, form, tasks)
 
 

@@ -55,7 +55,7 @@ def test_known_names_are_put_in_order(header: str, task: str, order: list[int]) 
 
 
 @pytest.mark.parametrize(
-    ("header", "task", "says"),
+    ("header", "task", "message"),
     [
         ("arousal,x", "va", "'arousal' where 'valence' is wanted"),
         ("valence,valence", "va", "'valence' where 'arousal' is wanted"),
@@ -69,8 +69,8 @@ def test_known_names_are_put_in_order(header: str, task: str, order: list[int]) 
         ("arousal,valence,expression,aus", "mtl", "'arousal' where 'valence' is wanted"),
     ],
 )
-def test_what_cannot_be_put_in_order_is_refused(header: str, task: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_what_cannot_be_put_in_order_is_refused(header: str, task: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         column_order(header.split(","), task, NEWEST)
 
 
@@ -105,8 +105,8 @@ def test_lists_of_images_are_put_in_order(tmp_path: Path) -> None:
     path.write_text(
         f"image,arousal,valence,expression,{UNITS}\nv/00001.jpg,0.1,0.9,3,1{',0' * 11}\n"
     )
-    (one,) = read_mtl(path).values()
-    assert (one.va.tolist(), one.expr.tolist(), one.au[0, 0]) == ([[0.9, 0.1]], [3], 1)
+    (subject,) = read_mtl(path).values()
+    assert (subject.va.tolist(), subject.expr.tolist(), subject.au[0, 0]) == ([[0.9, 0.1]], [3], 1)
 
 
 @pytest.mark.parametrize("end", ["\n", "\n\n", "\r\n \r\n\t\n", "\n\n\n\n"])
@@ -126,7 +126,7 @@ def test_blank_lines_in_the_middle_are_named(tmp_path: Path) -> None:
     found: list[FormatError] = []
     rows = read_annotations(path, "va", on_error=found.append)
     assert rows.tolist() == [[0, 0], [-5, -5], [-5, -5], [0, 0]]
-    assert [str(one).split("line ")[1][0] for one in found] == ["3", "4"]
+    assert [str(fault).split("line ")[1][0] for fault in found] == ["3", "4"]
     path.write_text("image_location,valence,arousal\nv/00001.jpg,0,0\n\nv/00002.jpg,0,0\n")
     with pytest.raises(FormatError, match="line 3: the line is empty"):
         read_single(path, "va", "abaw10")

@@ -19,22 +19,22 @@ def test_tables_say_who_is_known(tmp_path):
     for at, odd in enumerate(([], {"h0": 1}, {"h2": {"tuned": 1}}, {"h3": [[], {}]}, None)):
         write_table(tmp_path / f"h{at}.parquet", column, {"known": odd})
     odd = [f"h{at}" for at in range(5)]
-    told = []
-    found = known_subjects(tmp_path, ["a", "b", "nobody", *odd], told.append)
+    events = []
+    found = known_subjects(tmp_path, ["a", "b", "nobody", *odd], events.append)
     assert found == {"tuned": ["a"], "validated": ["a"]}
-    assert not told
+    assert not events
 
 
 def test_tables_that_cannot_be_read_are_told(tmp_path):
     write_table(tmp_path / "a.parquet", {"frame": np.arange(2)}, {"known": {"a": ["trained"]}})
     for name in "bc":
         (tmp_path / f"{name}.parquet").write_bytes(b"no table")
-    told = []
-    assert known_subjects(tmp_path, "abc", told.append) == {"trained": ["a"]}
-    (notice,) = told
+    events = []
+    assert known_subjects(tmp_path, "abc", events.append) == {"trained": ["a"]}
+    (notice,) = events
     assert notice.warning
     assert f"2 tables of '{tmp_path}' cannot be read" in notice.text
     # Those that nobody asks for do not matter.
-    known_subjects(tmp_path, "a", told.append)
-    assert len(told) == 1
+    known_subjects(tmp_path, "a", events.append)
+    assert len(events) == 1
     assert known_subjects(tmp_path / "nowhere", ["a"]) == {}

@@ -73,7 +73,7 @@ def test_root_may_be_data_set_annotations_or_task(tmp_path, monkeypatch) -> None
 def test_the_inner_folder_says_the_task_though_the_root_is_called_like_one(tmp_path) -> None:
     root = tmp_path / "VA"
     put(root / "annotations/EXPR_Set/Training_Set/1.txt", root / "MTL_Challenge/Train_Set/2.txt")
-    assert {one.task for one in split_folders(root)} == {"expr"}
+    assert {folder.task for folder in split_folders(root)} == {"expr"}
 
 
 def test_splits_stand_in_order_and_subjects_are_sorted(tmp_path) -> None:
@@ -94,8 +94,8 @@ def test_lists_templates_and_hidden_files_are_no_annotations(tmp_path) -> None:
     put(tmp_path / "annotations/.old/VA_Set/Training_Set/9.txt")
     put(tmp_path / "__MACOSX/annotations/VA_Set/Training_Set/9.txt")
     assert annotation_files(tmp_path, "va", "abaw1") == {"test": {"7": folder / "7.txt"}}
-    (one,) = split_folders(tmp_path)
-    assert [path.name for path in one.odd_files()] == sorted(odd)
+    (folder,) = split_folders(tmp_path)
+    assert [path.name for path in folder.odd_files()] == sorted(odd)
 
 
 @given(st.integers(1, 999), st.sampled_from(["", "_left", "_right", "_1", "-30-1280x720"]))

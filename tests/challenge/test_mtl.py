@@ -67,16 +67,16 @@ def test_round_trip_in_any_order(tmp_path_factory, made: list[MtlSubject], rando
     random.shuffle(rows)
     path.write_text("\n".join([header, *rows, *rows[:3]]) + "\n", encoding="utf-8")
     back = read_mtl(path)
-    assert set(back) == {one.subject for one in made if len(one.frames)}
-    assert sum(one.repeated for one in back.values()) == min(3, len(rows))
-    for one in made:
-        if len(one.frames):
-            other = back[one.subject]
-            assert np.array_equal(other.frames, one.frames)
-            assert np.array_equal(other.expr, one.expr)
-            assert np.array_equal(other.au, one.au)
-            assert np.array_equal(other.va == -5, one.va == -5)
-            assert np.abs(other.va - one.va).max() <= 0.5001e-4
+    assert set(back) == {each.subject for each in made if len(each.frames)}
+    assert sum(each.repeated for each in back.values()) == min(3, len(rows))
+    for each in made:
+        if len(each.frames):
+            read = back[each.subject]
+            assert np.array_equal(read.frames, each.frames)
+            assert np.array_equal(read.expr, each.expr)
+            assert np.array_equal(read.au, each.au)
+            assert np.array_equal(read.va == -5, each.va == -5)
+            assert np.abs(read.va - each.va).max() <= 0.5001e-4
 
 
 def test_what_predict_writes_is_read(tmp_path: Path) -> None:
@@ -102,23 +102,23 @@ def test_what_predict_writes_is_read(tmp_path: Path) -> None:
 def test_any_header_and_line_ends_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     path.write_bytes(f"\ufeffwhat, ever\r\nv/00002.jpg, 0.5,-1,3,{AU}\r\n".encode())
-    one = read_mtl(path)["v"]
-    assert (one.frames[0], *one.va[0], one.expr[0]) == (2, 0.5, -1, 3)
-    assert one.au[0].tolist() == [0, 1] + [0] * 9 + [1]
+    back = read_mtl(path)["v"]
+    assert (back.frames[0], *back.va[0], back.expr[0]) == (2, 0.5, -1, 3)
+    assert back.au[0].tolist() == [0, 1] + [0] * 9 + [1]
 
 
 @pytest.mark.parametrize("va", ["-5,0.5", "0.5,-5", "-5,-5", "-5.0,0"])
 def test_one_invalid_value_makes_both_invalid(tmp_path: Path, va: str) -> None:
-    one = read_mtl(written(tmp_path, f"v/00001.jpg,{va},2,{AU}"))["v"]
-    assert one.va.tolist() == [[-5, -5]]
-    assert one.expr.tolist() == [2]
+    back = read_mtl(written(tmp_path, f"v/00001.jpg,{va},2,{AU}"))["v"]
+    assert back.va.tolist() == [[-5, -5]]
+    assert back.expr.tolist() == [2]
 
 
-def test_rows_that_say_the_same_are_one(tmp_path: Path) -> None:
+def test_equal_rows_count_once(tmp_path: Path) -> None:
     rows = [f"v/00001.jpg,0.5,{a},2,{AU}" for a in ("0.10", "0.1", "0.1000")]
-    one = read_mtl(written(tmp_path, rows[0], f"w/00001.jpg,0,0,0,{AU}", *rows[1:]))["v"]
-    assert one.repeated == 2
-    assert one.frames.tolist() == [1]
+    back = read_mtl(written(tmp_path, rows[0], f"w/00001.jpg,0,0,0,{AU}", *rows[1:]))["v"]
+    assert back.repeated == 2
+    assert back.frames.tolist() == [1]
 
 
 def test_rows_that_contradict_each_other_are_an_error(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_rows_that_contradict_each_other_are_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "says"),
+    ("row", "message"),
     [
         ("v/00001.jpg,0,0,0", "4 values where 16"),
         (f"v/00001.jpg,0,0,0,{AU},0", "13 action units where 12"),
@@ -150,12 +150,12 @@ def test_rows_that_contradict_each_other_are_an_error(tmp_path: Path) -> None:
         ("x", "no row of an image"),
     ],
 )
-def test_bad_rows_are_named(tmp_path: Path, row: str, says: str) -> None:
+def test_bad_rows_are_named(tmp_path: Path, row: str, message: str) -> None:
     path = written(tmp_path, f"v/00005.jpg,0,0,0,{AU}", row)
     with pytest.raises(FormatError) as caught:
         read_mtl(path)
     assert caught.value.problem.startswith(f"'{path}' line 3: ")
-    assert says in caught.value.problem
+    assert message in caught.value.problem
 
 
 def test_a_first_line_of_data_is_an_error(tmp_path: Path) -> None:
@@ -178,9 +178,9 @@ def test_unreadable_files(tmp_path: Path) -> None:
 
 
 def test_doubles_and_odd_names_are_not_written(tmp_path: Path) -> None:
-    one = subject("a", [1, 2])
+    made = subject("a", [1, 2])
     with pytest.raises(UsageError, match="two subjects are called 'a'"):
-        write_mtl(tmp_path / "x.txt", [one, one])
+        write_mtl(tmp_path / "x.txt", [made, made])
     for name in ("a,b", "../a", "a\nb", " a"):
         with pytest.raises(UsageError):
             write_mtl(tmp_path / "x.txt", [subject(name, [1])])
@@ -188,7 +188,7 @@ def test_doubles_and_odd_names_are_not_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says"),
+    ("name", "value", "message"),
     [
         ("frames", np.array([0, 1]), "do not rise"),
         ("frames", np.array([2, 2]), "do not rise"),
@@ -200,7 +200,7 @@ def test_doubles_and_odd_names_are_not_written(tmp_path: Path) -> None:
         ("au", np.full((2, 12), 2), "not 0, 1 or -1"),
     ],
 )
-def test_subjects_are_checked(name: str, value: np.ndarray, says: str) -> None:
+def test_subjects_are_checked(name: str, value: np.ndarray, message: str) -> None:
     good = vars(subject("a", [1, 2]))
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         MtlSubject(**{**good, name: value})

@@ -76,7 +76,7 @@ def test_empty_folders_go_up_to_the_root(tmp_path):
     (tmp_path / "a/b/c").mkdir(parents=True)
     (tmp_path / "a/file").write_text("")
     remove_empty(tmp_path / "a/b/c", tmp_path)
-    assert sorted(one.name for one in tmp_path.rglob("*")) == ["a", "file"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "file"]
     (tmp_path / "a/file").unlink()
     remove_empty(tmp_path / "a", tmp_path)
     assert tmp_path.is_dir()

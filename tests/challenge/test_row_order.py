@@ -35,7 +35,7 @@ def order_faults(mine: list[tuple[str, int]], wanted: list[tuple[str, int]]) -> 
     subjects = tuple(dict.fromkeys(name for name, _ in wanted))
     faults = Faults()
     check_order(rows_of(mine, subjects), keys_of(wanted, subjects), len(subjects), faults)
-    return [(one.line, one.kind, one.text) for one in faults.kept]
+    return [(fault.line, fault.kind, fault.text) for fault in faults.kept]
 
 
 A = [("a", frame) for frame in range(1, 11)]
@@ -88,13 +88,13 @@ def test_any_change_of_the_rows_is_found(shuffled, data) -> None:
     kinds = {kind for _, kind, _ in order_faults(kept, wanted)}
     lost = set(wanted) - set(kept)
     assert bool(kinds & {"missing rows", "missing file"}) == bool(lost)
-    assert ("order" in kinds) == (kept != [one for one in wanted if one in kept])
+    assert ("order" in kinds) == (kept != [key for key in wanted if key in kept])
 
 
 def gap_faults(images: list[tuple[str, int]]) -> list[tuple[str, str]]:
     faults = Faults()
     check_gaps(rows_of(images), faults)
-    return [(one.kind, one.text) for one in faults.kept]
+    return [(fault.kind, fault.text) for fault in faults.kept]
 
 
 def test_gaps_are_found_without_a_template() -> None:
@@ -112,14 +112,14 @@ def test_runs_without_prediction() -> None:
     rows = rows_of(A + B, value=-1)
     faults = Faults()
     check_missing(rows, faults)
-    assert [(one.line, one.text.split(" (")[0]) for one in faults.kept] == [
+    assert [(fault.line, fault.text.split(" (")[0]) for fault in faults.kept] == [
         (2, "a rows 1 to 10 say -5 or -1"),
         (12, "b_left rows 1 to 5 say -5 or -1"),
     ]
     some = dataclasses.replace(rows, missing=np.arange(15) % 4 == 1)
     faults = Faults()
     check_missing(some, faults)
-    assert [one.line for one in faults.kept] == [3, 7, 11, 15]
+    assert [fault.line for fault in faults.kept] == [3, 7, 11, 15]
 
 
 def test_the_last_row_stands_in_for_two_more_at_most() -> None:

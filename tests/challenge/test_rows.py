@@ -47,7 +47,7 @@ def test_good_values(task: str, edition: str, text: str, marked: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "edition", "text", "kind", "says"),
+    ("task", "edition", "text", "kind", "message"),
     [
         ("va", "abaw6", "", "columns", "no value behind the image"),
         ("va", "abaw6", ",", "columns", "no value behind the image"),
@@ -77,13 +77,13 @@ def test_good_values(task: str, edition: str, text: str, marked: bool) -> None:
         ("mtl", "abaw7", f"0.5,2,3,{AU}", "range", "2 lies outside"),
     ],
 )
-def test_bad_values(task: str, edition: str, text: str, kind: str, says: str) -> None:
+def test_bad_values(task: str, edition: str, text: str, kind: str, message: str) -> None:
     check = value_check(task, edition)
     for _ in range(2):
         with pytest.raises(BadValuesError) as caught:
             check(text)
         assert caught.value.kind == kind
-        assert says in str(caught.value)
+        assert message in str(caught.value)
 
 
 @given(st.text(max_size=30), st.sampled_from(["va", "expr", "au", "mtl"]))
@@ -98,7 +98,7 @@ def listed(content: bytes, *, strict: bool = True, task: str = "va"):
     faults = Faults()
     reader = RowReader(task, "abaw6", faults, strict=strict)
     reader.read_list(BytesIO(content), "p.txt")
-    return reader.rows(), [(one.line, one.kind) for one in faults.kept], faults
+    return reader.rows(), [(fault.line, fault.kind) for fault in faults.kept], faults
 
 
 def test_a_right_list_is_read() -> None:
@@ -164,9 +164,9 @@ def test_tracks_are_numbered_by_their_rows() -> None:
     reader.read_track(BytesIO(b"3\n9\n"), "z.txt", "z")
     reader.read_track(BytesIO(header), "bad.txt", "..")
     rows = reader.rows()
-    assert [divmod(one, 1 << 32) for one in rows.keys.tolist()] == [(1, 1), (1, 2), (0, 1), (0, 2)]
+    assert [divmod(key, 1 << 32) for key in rows.keys.tolist()] == [(1, 1), (1, 2), (0, 1), (0, 2)]
     assert rows.lines.tolist() == [2, 3, 1, 2]
-    assert [(one.file, one.line, one.kind) for one in faults.kept] == [
+    assert [(fault.file, fault.line, fault.kind) for fault in faults.kept] == [
         ("z.txt", 1, "header"),
         ("z.txt", 2, "range"),
         ("bad.txt", 0, "file name"),
@@ -176,9 +176,9 @@ def test_tracks_are_numbered_by_their_rows() -> None:
 def test_a_wrong_header_says_what_is_wanted() -> None:
     content = f"image_location,expression\na/00001.jpg,{len(ACTION_UNITS) % 8}\n".encode()
     _, _, faults = listed(content, task="expr")
-    (one,) = faults.kept
-    assert "abaw6 wants 'image_location,Neutral,Anger" in one.text
-    assert "though a row has one value" in one.text
+    (fault,) = faults.kept
+    assert "abaw6 wants 'image_location,Neutral,Anger" in fault.text
+    assert "though a row has one value" in fault.text
 
 
 def test_faults_are_all_counted_and_some_kept() -> None:

@@ -27,8 +27,8 @@ def prediction(name: str, frames: int, seed: int) -> Prediction:
         "expr": rng.dirichlet(np.ones(8), frames),
         "au": rng.random((frames, 12)),
     }
-    for one in values.values():
-        one[~seen] = np.nan
+    for array in values.values():
+        array[~seen] = np.nan
     return Prediction(
         name, "m", np.arange(frames) / 30, seen, np.where(seen, 0.9, np.nan), **values
     )
@@ -40,12 +40,12 @@ def test_what_predict_writes_is_read(tmp_path: Path, task: str) -> None:
     write_single(made, task, tmp_path / "p.txt", "abaw5")
     back = read_single(tmp_path / "p.txt", task, "abaw5")
     assert list(back) == ["b_left", "a"]
-    for one in made:
-        wanted = labels_of(one, task, "abaw5")
-        assert back[one.subject].frames.tolist() == list(range(1, len(one) + 1))
-        assert back[one.subject].labels.shape == wanted.shape
-        assert back[one.subject].labels.dtype == wanted.dtype
-        assert np.abs(back[one.subject].labels - wanted).max() < 1e-4
+    for each in made:
+        wanted = labels_of(each, task, "abaw5")
+        assert back[each.subject].frames.tolist() == list(range(1, len(each) + 1))
+        assert back[each.subject].labels.shape == wanted.shape
+        assert back[each.subject].labels.dtype == wanted.dtype
+        assert np.abs(back[each.subject].labels - wanted).max() < 1e-4
 
 
 @settings(max_examples=40)
@@ -53,12 +53,12 @@ def test_what_predict_writes_is_read(tmp_path: Path, task: str) -> None:
 def test_gaps_and_order_do_not_matter(tmp_path_factory, classes: np.ndarray, data) -> None:
     frames = sorted(data.draw(st.sets(st.integers(1, 999), min_size=len(classes),
                                       max_size=len(classes))))  # fmt: skip
-    rows = [f"v/{frame:05d}.jpg,{one}\n" for frame, one in zip(frames, classes, strict=True)]
+    rows = [f"v/{frame:05d}.jpg,{label}\n" for frame, label in zip(frames, classes, strict=True)]
     path = tmp_path_factory.mktemp("single") / "predictions.txt"
     path.write_text("image_location,Neutral\n" + "".join(data.draw(st.permutations(rows))))
-    one = read_single(path, "expr", "abaw8")["v"]
-    assert one.frames.tolist() == frames
-    assert one.labels.tolist() == classes.tolist()
+    subject = read_single(path, "expr", "abaw8")["v"]
+    assert subject.frames.tolist() == frames
+    assert subject.labels.tolist() == classes.tolist()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_rows_of_templates(tmp_path: Path, task: str, row: str, wanted: object) 
 
 
 @pytest.mark.parametrize(
-    ("task", "row", "says"),
+    ("task", "row", "message"),
     [
         ("va", "v/00001.jpg,0.5", "1 values where valence and arousal"),
         ("va", "v/00001.jpg,0.5,7", "7 lies outside"),
@@ -90,13 +90,13 @@ def test_rows_of_templates(tmp_path: Path, task: str, row: str, wanted: object) 
         ("au", "v/00001.jpg" + ",3" * 12, "3 is none of"),
     ],
 )
-def test_bad_rows_are_named(tmp_path: Path, task: str, row: str, says: str) -> None:
+def test_bad_rows_are_named(tmp_path: Path, task: str, row: str, message: str) -> None:
     path = tmp_path / "p.txt"
     path.write_text(f"image_location,x\n{row}\n")
     with pytest.raises(FormatError) as caught:
         read_single(path, task, "abaw6")
     assert f"'{path}' line 2: " in caught.value.problem
-    assert says in caught.value.problem
+    assert message in caught.value.problem
 
 
 def test_unknown_tasks_and_lists_are_told_apart(tmp_path: Path) -> None:

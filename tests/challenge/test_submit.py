@@ -20,9 +20,9 @@ from avaffect.progress import Notice
 
 CASES = [
     (edition, task)
-    for edition, one in EDITIONS.items()
+    for edition, settings in EDITIONS.items()
     for task in ("va", "expr", "au", "mtl")
-    if ("mtl" in one.formats if task == "mtl" else one.formats != ("mtl",))
+    if ("mtl" in settings.formats if task == "mtl" else settings.formats != ("mtl",))
 ]
 DUMMY = {"va": "0.5,-0.5", "expr": "0", "au": "1,0,1,1,1,0,0,1,0,0,0,1"}
 FRAMES = {"a": 7, "b_left": 5, "14-30-1920x1080": 9}
@@ -32,7 +32,7 @@ Draw = Callable[[], str]
 def values_of(task: str, edition: str, rng: np.random.Generator) -> str:
     units = len(EDITIONS[edition].action_units)
     parts = {
-        "va": ",".join(f"{one:.5f}" for one in rng.uniform(-1, 1, 2)),
+        "va": ",".join(f"{value:.5f}" for value in rng.uniform(-1, 1, 2)),
         "expr": str(rng.integers(len(EDITIONS[edition].expressions))),
         "au": ",".join(map(str, rng.integers(0, 2, units))),
     }
@@ -44,17 +44,19 @@ def write_predictions(
 ) -> Path:
     rng = np.random.default_rng(1)
     root.mkdir()
-    said = {s: [values_of(task, edition, rng) for _ in range(n)] for s, n in frames.items()}
+    predicted = {s: [values_of(task, edition, rng) for _ in range(n)] for s, n in frames.items()}
     if listed:
         name = "MTL_predictions.txt" if task == "mtl" else "predictions.txt"
         rows = [
-            f"{s}/{i:05d}.jpg,{v}\n" for s, all_ in said.items() for i, v in enumerate(all_, 1)
+            f"{s}/{i:05d}.jpg,{v}\n"
+            for s, all_ in predicted.items()
+            for i, v in enumerate(all_, 1)
         ]
         (root / name).write_text("image_location,x\n" + "".join(rows))
         return root
     folder = root / EDITIONS[edition].folders[task]
     folder.mkdir()
-    for subject, rows in said.items():
+    for subject, rows in predicted.items():
         (folder / f"{subject}.txt").write_text("\n".join(["header", *rows]))
     return root
 
@@ -99,7 +101,7 @@ def test_what_is_made_has_no_faults(tmp_path: Path, edition: str, task: str) -> 
         first = archive.read(names[0]).decode().splitlines()
     assert first[0] == submission_header(edition, task)
     top = f"{EDITIONS[edition].folders[task]}/" if edition == "abaw1" else ""
-    wanted = [report.file] if report.file else [f"{top}{one}.txt" for one in frames]
+    wanted = [report.file] if report.file else [f"{top}{track}.txt" for track in frames]
     assert names == wanted
 
 
@@ -197,7 +199,7 @@ def test_what_was_written_is_read_again(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(submit_module, "write_zip", spoil)
     report = submit(mine, tmp_path / "o.zip", "va", "abaw6")
     assert report.counts == {"range": 1}
-    assert [one.name for one in tmp_path.iterdir()] == ["p"]
+    assert [path.name for path in tmp_path.iterdir()] == ["p"]
 
 
 def test_leading_markers_pass_only_if_allowed(tmp_path: Path) -> None:
@@ -206,7 +208,7 @@ def test_leading_markers_pass_only_if_allowed(tmp_path: Path) -> None:
     path.write_text("\n".join(["x", "-5,-5", "-5,-5", *["0.1,0.1"] * 5]))
     names = write_template(tmp_path / "t.txt", "va", "abaw2")
     report = submit(mine, tmp_path / "o.zip", "va", "abaw2", names)
-    assert [(one.file, one.line) for one in report.faults] == [("a.txt", 2)]
+    assert [(fault.file, fault.line) for fault in report.faults] == [("a.txt", 2)]
     assert report.counts == {"no prediction": 1}
     report = submit(mine, tmp_path / "o.zip", "va", "abaw2", names, allow_missing=True)
     assert (report.marked, report.counts) == (2, {})
@@ -221,13 +223,13 @@ def test_leading_markers_pass_only_if_allowed(tmp_path: Path) -> None:
 def test_without_a_template_it_says_so_and_finds_gaps(tmp_path: Path) -> None:
     mine = tmp_path / "p.txt"
     mine.write_text("image_location,valence,arousal\na/00001.jpg,0,0\na/00003.jpg,0,0\n")
-    told: list[object] = []
-    report = submit(mine, tmp_path / "o.zip", "va", "abaw6", on_event=told.append)
-    assert [one.warning for one in told if isinstance(one, Notice)] == [True]
+    events: list[object] = []
+    report = submit(mine, tmp_path / "o.zip", "va", "abaw6", on_event=events.append)
+    assert [event.warning for event in events if isinstance(event, Notice)] == [True]
     assert report.faults[0].text == "a row 2 is missing"
-    report = check_submission(mine, "va", "abaw6", on_event=told.append)
+    report = check_submission(mine, "va", "abaw6", on_event=events.append)
     assert report.counts == {"missing rows": 1}
-    assert len(told) == 2
+    assert len(events) == 2
 
 
 def test_predictions_in_another_form_are_checked_as_submit_would(tmp_path: Path) -> None:
@@ -300,7 +302,7 @@ def test_zips_of_other_makers(tmp_path: Path, files, kinds) -> None:
     template = write_template(tmp_path / "t.txt", "va", "abaw6")
     submit(mine, tmp_path / "o.zip", "va", "abaw6", template)
     good = ("\n".join(submitted(tmp_path / "o.zip"))).encode()
-    content = [(name, good if one is None else one) for name, one in files]
+    content = [(name, good if text is None else text) for name, text in files]
     report = check_submission(rezip(tmp_path / "z.zip", content), "va", "abaw6", template)
     assert set(report.counts) == kinds
 

@@ -108,7 +108,7 @@ def test_lists_of_names(tmp_path: Path, text: str, counts: dict[str, int]) -> No
 
 
 @pytest.mark.parametrize(
-    ("edition", "task", "text", "says"),
+    ("edition", "task", "text", "message"),
     [
         ("abaw3", "va", f"{VA}\na/00001.jpg,\n", "takes one file a track"),
         ("abaw6", "va", "a\nb\n", "no list of images"),
@@ -122,14 +122,14 @@ def test_lists_of_names(tmp_path: Path, text: str, counts: dict[str, int]) -> No
     ],
 )
 def test_a_template_of_something_else_is_wrong_use(
-    tmp_path: Path, edition: str, task: str, text: str, says: str
+    tmp_path: Path, edition: str, task: str, text: str, message: str
 ) -> None:
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match=message):
         read_template(file(tmp_path, text), task, edition)
 
 
 @pytest.mark.parametrize(
-    ("edition", "text", "says"),
+    ("edition", "text", "message"),
     [
         ("abaw6", "", "is empty"),
         ("abaw6", "\n\n", "is empty"),
@@ -142,9 +142,9 @@ def test_a_template_of_something_else_is_wrong_use(
         ("abaw2", "a 5\na 6\n", "line 2: 'a' has 5 rows and 6 rows"),
     ],
 )
-def test_what_is_no_template(tmp_path: Path, edition: str, text: str, says: str) -> None:
+def test_what_is_no_template(tmp_path: Path, edition: str, text: str, message: str) -> None:
     path = file(tmp_path, text)
-    with pytest.raises(FormatError, match=says) as caught:
+    with pytest.raises(FormatError, match=message) as caught:
         read_template(path, "va", edition)
     assert str(path) in caught.value.problem
 
@@ -164,7 +164,7 @@ def test_images_have_numbers(images: list[tuple[str, int]]) -> None:
     keys = ImageKeys(["known"])
     numbers = np.array([keys.key(image_name(*image)) for image in images], np.int64)
     subjects = list(keys.places)
-    assert [(subjects[place_of(one)], frame_of(one)) for one in numbers] == images
+    assert [(subjects[place_of(number)], frame_of(number)) for number in numbers] == images
     assert distinct(numbers).tolist() == sorted(set(numbers.tolist()))
     assert distinct_places(numbers).tolist() == sorted({keys.places[name] for name, _ in images})
     assert subjects[0] == "known"
@@ -188,7 +188,7 @@ def test_lines_do_not_depend_on_blocks(lines: list[str], block: int) -> None:
             return part
 
     text = "\n".join(lines)
-    found = [one for batch in line_batches(Dribble(text.encode())) for one in batch]
+    found = [line for batch in line_batches(Dribble(text.encode())) for line in batch]
     wanted = text.split("\n")
     # A file that ends with a line end has no further line.
     assert found == (wanted[:-1] if not wanted[-1] else wanted)

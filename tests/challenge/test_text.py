@@ -200,7 +200,7 @@ def test_line_ends_and_blanks_do_not_matter(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "text", "line", "says"),
+    ("task", "text", "line", "message"),
     [
         ("va", "0.1,0.2\n", 1, "numbers where the header is expected"),
         ("va", "valence,arousal\n0.1,0.2\n0.1\n", 3, "1 values where 2"),
@@ -215,12 +215,14 @@ def test_line_ends_and_blanks_do_not_matter(tmp_path: Path, text: str) -> None:
         ("au", "h\n" + ",".join("0" * 11) + ",2\n", 2, "2 is none of"),
     ],
 )
-def test_bad_lines_are_named(tmp_path: Path, task: str, text: str, line: int, says: str) -> None:
+def test_bad_lines_are_named(
+    tmp_path: Path, task: str, text: str, line: int, message: str
+) -> None:
     path = tmp_path / "x.txt"
     path.write_text(text)
     with pytest.raises(AvaffectError) as caught:
         read_annotations(path, task)
-    assert f"'{path}' line {line}: {says}" in caught.value.problem
+    assert f"'{path}' line {line}: {message}" in caught.value.problem
 
 
 def test_all_bad_lines_are_told_and_their_rows_are_invalid(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from avaffect.cli.ensemble import DEFAULT_ENSEMBLE
 from avaffect.ensemble import run as module
 from avaffect.networks.checkpoint import load_checkpoint
-from avaffect.recipes.ensemble import ensemble_names
+from avaffect.recipes.ensemble_recipe import ensemble_names
 from avaffect.training import run as training
 from avaffect.training.history import History
 from avaffect.training.run import read_run
@@ -74,7 +74,7 @@ def test_from_tables_to_a_table(run, data):
     head, *rows = done.out.splitlines()
     assert head.split() == ["model", "va", "va", "CCC", "valence", "va", "CCC", "arousal"]
     assert [row.split("  ")[0] for row in rows] == [
-        "one-0", "one-1", "mean of these scores", "average of opinions", "joined by stack"
+        "one-0", "one-1", "mean of these scores", "average of predictions", "joined by stack"
     ]  # fmt: skip
     summary = json.loads((data / "out/summary.json").read_text())
     assert rows[-1].split()[-3:] == [f"{value:.4f}" for value in summary["joined"].values()]

@@ -2,7 +2,7 @@
 
 import yaml
 
-from avaffect.recipes.ensemble import ensemble_names, load_ensemble
+from avaffect.recipes.ensemble_recipe import ensemble_names, load_ensemble
 from avaffect.recipes.library import load_recipe, parse_recipe, recipe_names
 
 GRU = "abaw1-av-gru"

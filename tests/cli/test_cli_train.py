@@ -70,7 +70,7 @@ def test_from_tables_to_an_evaluated_model(run, data):
     assert last.startswith(f"score {best:.4f} (epoch ")
     assert "device: CPU" in done.err
     assert "recipe: small (video)" in done.err
-    assert "what it says of the validation clips is in run/validation" in done.err
+    assert "the predictions for the validation clips are in run/validation" in done.err
     assert not set("\r\x1b") & set(done.err)
     # The files of the validation clips get the same score.
     done = run("evaluate", "run/validation", "annotations", "-t", "va", "--json", "e.json",

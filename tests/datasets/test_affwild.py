@@ -113,12 +113,12 @@ def test_notes_are_told_and_far_off_rows_are_loud(root, features) -> None:
         write_annotations(path, va(rows), "va")
         events = []
         data = load_affwild(root, features, ["va"], on_event=events.append)
-        warned = [one.text for one in events if isinstance(one, Notice) and one.warning]
+        warned = [event.text for event in events if isinstance(event, Notice) and event.warning]
         assert bool(warned) == loud
         if loud:
             assert f"video2.txt' has {rows} rows for 10 frames" in warned[0]
             assert data.notes[0] == f"warning: {warned[0]}"
-        progress = [one for one in events if isinstance(one, Progress)]
+        progress = [event for event in events if isinstance(event, Progress)]
         assert progress[-1].finished
         assert progress[-1].done == 4
 

@@ -97,7 +97,7 @@ def test_a_whole_set_is_ready_without_a_warning(whole) -> None:
     assert report.rows.counts == dict.fromkeys(BINS, 0) | {"0": 3, "+1": 3}
     assert report.features.found == 2
     assert report.features.arrays == {"audio": 2}
-    assert {one.stage for one in events if isinstance(one, Progress) and one.finished} == {
+    assert {event.stage for event in events if isinstance(event, Progress) and event.finished} == {
         "va labels", "expr labels", "au labels", "features",
     }  # fmt: skip
     json.dumps(asdict(report), allow_nan=False)
@@ -162,8 +162,10 @@ def test_labels_of_another_edition_are_noticed(made) -> None:
     made.labels("expr", "Train", "1", ALL_EXPR[:7], "abaw2")
     made.labels("expr", "Validation", "2", ALL_EXPR[:7], "abaw2")
     report = check(made.root, tasks=["expr"])
-    assert any("2 files have the header of another edition" in one for one in report.warnings)
-    assert any('edition="abaw1" or edition="abaw2"' in one for one in report.warnings)
+    assert any(
+        "2 files have the header of another edition" in warning for warning in report.warnings
+    )
+    assert any('edition="abaw1" or edition="abaw2"' in warning for warning in report.warnings)
     assert "expr: never seen in training: Other" in report.warnings
     assert check(made.root, "abaw2", tasks=["expr"]).warnings == ()
 
@@ -327,9 +329,9 @@ def test_multi_task_files(made) -> None:
     assert (part.kind, part.task, part.split, part.tracks) == ("mtl", "va", "train", 2)
     assert (part.labelled, part.invalid) == (2, 2)
     assert report.parts[1].values["Neutral"]["count"] == 2
-    assert any("lists 1 images twice" in one for one in report.remarks)
-    assert any("LEAKAGE: 1 videos" in one for one in report.warnings)
-    assert any("images behind the last frame: a_left" in one for one in report.warnings)
+    assert any("lists 1 images twice" in remark for remark in report.remarks)
+    assert any("LEAKAGE: 1 videos" in warning for warning in report.warnings)
+    assert any("images behind the last frame: a_left" in warning for warning in report.warnings)
     (at / "train_set.txt").write_text("h\nnonsense\n")
     report = check(made.root)
     assert report.reasons[0] == "1 lines of labels cannot be read"

@@ -41,28 +41,28 @@ def datasets(draw, least=2):
 def group_folds(folds, clips):
     """Of each group, the folds that its clips are in."""
     found = {}
-    for one in clips:
-        found.setdefault(one.group, set()).add(folds.folds[one.name])
+    for clip in clips:
+        found.setdefault(clip.group, set()).add(folds.folds[clip.name])
     return found
 
 
 @given(clips=datasets(), seed=st.integers(0, 99), data=st.data())
 def test_k_folds(clips, seed, data):
-    groups = {one.group for one in clips}
+    groups = {clip.group for clip in clips}
     k = data.draw(st.integers(2, len(groups)))
     folds = make_folds(clips, k, seed=seed)
     assert folds.numbers == tuple(range(k))
-    assert folds.folds.keys() == {one.name for one in clips}
+    assert folds.folds.keys() == {clip.name for clip in clips}
     assert all(len(numbers) == 1 for numbers in group_folds(folds, clips).values())
     sizes = [sum(one.frames for one in folds.split(clips, i)[1]) for i in range(k)]
-    largest = max(sum(one.frames for one in clips if one.group == group) for group in groups)
+    largest = max(sum(clip.frames for clip in clips if clip.group == group) for group in groups)
     assert max(sizes) - min(sizes) <= largest
     held = [one.name for i in range(k) for one in folds.split(clips, i)[1]]
-    assert sorted(held) == sorted(one.name for one in clips)
+    assert sorted(held) == sorted(clip.name for clip in clips)
     for i in range(k):
         train, val = folds.split(clips, i)
         assert not {one.group for one in train} & {one.group for one in val}
-        assert [one for one in clips if one in train or one in val] == clips
+        assert [clip for clip in clips if clip in train or clip in val] == clips
     shuffled = random.Random(seed).sample(clips, len(clips))
     assert make_folds(shuffled, k, seed=seed) == folds
     assert list(make_folds(shuffled, k, seed=seed).folds) == list(folds.folds)

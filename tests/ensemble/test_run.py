@@ -36,7 +36,7 @@ from avaffect.networks.checkpoint import load_checkpoint, read_checkpoint
 from avaffect.predicting.settings import with_checkpoint
 from avaffect.predictors.joined import Joined
 from avaffect.progress import Notice, Progress
-from avaffect.recipes.ensemble import load_ensemble
+from avaffect.recipes.ensemble_recipe import load_ensemble
 from avaffect.training import run as training
 from avaffect.training.history import History
 from avaffect.training.run import DataConfig, load_dataset, read_run
@@ -139,8 +139,8 @@ def says(folder, clip):
     """What the model in ``folder`` says of a clip."""
     checkpoint, network = load_checkpoint(folder)
     reader = whole_clips([clip], checkpoint.recipe, {})
-    (opinion,) = apply_network(network, reader, torch.device("cpu"))
-    return opinion.values["va"]
+    (predicted,) = apply_network(network, reader, torch.device("cpu"))
+    return predicted.values["va"]
 
 
 def test_two_stages(settings, data, here):
@@ -187,7 +187,7 @@ def test_two_stages(settings, data, here):
     assert summary["joined"] == result.joined == {
         name: value for name, value in top.metrics.items() if name != "score"
     }  # fmt: skip
-    assert list(result.voters) == list(summary["members"]) == ["one-0", "one-1"]
+    assert list(result.members) == list(summary["members"]) == ["one-0", "one-1"]
     assert summary["average"] == result.average
     each = [one["validation"]["va"] for one in summary["members"].values()]
     assert summary["mean_of_members"]["va"] == pytest.approx(np.mean(each))
@@ -201,12 +201,12 @@ def test_two_stages(settings, data, here):
 
 def written(out, column):
     """The values and the labels of a column in the tables of the validation clips."""
-    said, told = [], []
+    predicted, true = [], []
     for path in sorted((out / "validation/tables").iterdir()):
         table, _ = read_table(path)
-        said.append(table[column])
-        told.append(table[f"label_{column}"])
-    return np.concatenate(said), np.concatenate(told)
+        predicted.append(table[column])
+        true.append(table[f"label_{column}"])
+    return np.concatenate(predicted), np.concatenate(true)
 
 
 def test_a_weighted_average(settings, data, here):
@@ -217,12 +217,12 @@ def test_a_weighted_average(settings, data, here):
     assert "best" in names(out / "members/one")
     assert read_run(out / "members/two").recipe.train.lr == 0.1
     one, two = (written(out / "members" / name, "valence")[0] for name in ("one", "two"))
-    said, told = written(out, "valence")
-    np.testing.assert_allclose(said, (one + 3 * two) / 4, atol=1e-6)
-    assert result.joined["va CCC valence"] == pytest.approx(ccc(said, told), abs=1e-6)
+    predicted, true = written(out, "valence")
+    np.testing.assert_allclose(predicted, (one + 3 * two) / 4, atol=1e-6)
+    assert result.joined["va CCC valence"] == pytest.approx(ccc(predicted, true), abs=1e-6)
     assert result.joined == result.average
-    assert result.voters["two"]["va CCC valence"] == pytest.approx(ccc(two, told), abs=1e-6)
-    assert result.mean["va"] == pytest.approx(np.mean([v["va"] for v in result.voters.values()]))
+    assert result.members["two"]["va CCC valence"] == pytest.approx(ccc(two, true), abs=1e-6)
+    assert result.mean["va"] == pytest.approx(np.mean([v["va"] for v in result.members.values()]))
     assert Joined.load(out).weights == (1, 3)
     files = names(out / "validation/VA_Estimation_Challenge")
     assert files == ["clip10.txt", "clip8.txt", "clip9.txt"]
@@ -231,7 +231,7 @@ def test_a_weighted_average(settings, data, here):
 def test_without_a_split_some_groups_are_held_out_from_all(settings, data, here):
     events = []
     run_ensemble(settings(split=False), data / "out", device="cpu", on_event=events.append)
-    assert any("held out" in one.text for one in events if isinstance(one, Notice))
+    assert any("held out" in event.text for event in events if isinstance(event, Notice))
     validated = {path.stem for path in (data / "out/validation/tables").iterdir()}
     assert validated
     for path in (data / "out/members").glob("*/fold-*"):
@@ -270,7 +270,7 @@ def test_only_what_is_missing_is_done_again(settings, data, here):
     }
 
 
-def test_stage_two_begins_anew_with_other_opinions(settings, data, here):
+def test_stage_two_begins_anew_with_other_predictions(settings, data, here):
     out = data / "out"
     run_ensemble(settings(), out, device="cpu")
     key = (out / "stage2/opinions.json").read_text()
@@ -422,9 +422,9 @@ def test_processes_of_their_own(settings, data):
     assert sorted(trained) == [("one/fold-0", 1), ("one/fold-1", 1)]
     log = (data / "out/members/one/fold-0/train.log").read_text()
     assert "device: CPU" in log
-    done = [one for one in events if isinstance(one, Progress) and one.stage == "models"]
+    done = [event for event in events if isinstance(event, Progress) and event.stage == "models"]
     assert [(one.done, one.finished) for one in done] == [(1, False), (2, True)]
-    assert set(result.voters) == {"one"}
+    assert set(result.members) == {"one"}
     assert (data / "out/joined.json").is_file()
 
 

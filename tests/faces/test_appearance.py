@@ -23,10 +23,10 @@ def seen(sample):
             for frame in reader:
                 if frame.index % 10:
                     continue
-                for one in detect(frame.image):
-                    face = landmarks(frame.image, roi_from_detection(one))
+                for detection in detect(frame.image):
+                    face = landmarks(frame.image, roi_from_detection(detection))
                     who = {"one_person.mp4": "one", "vfr_rotated.mov": "phone"}.get(clip)
-                    who = who or ("left" if one.box[0] < 320 else "right")
+                    who = who or ("left" if detection.box[0] < 320 else "right")
                     found[who].append((frame.image, face))
     return found
 

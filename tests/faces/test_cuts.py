@@ -48,8 +48,8 @@ def test_a_shot_has_no_cut(shots, name):
     [("one", "coffee"), ("left", "right"), ("right", "left"), ("phone", "one")],
 )
 def test_a_new_shot_is_a_cut_and_so_is_the_way_back(shots, first, second):
-    one, two = shots[first][:20], shots[second][:20]
-    assert cuts([*one, *two, *one]) == [20, 40]
+    first_shot, second_shot = shots[first][:20], shots[second][:20]
+    assert cuts([*first_shot, *second_shot, *first_shot]) == [20, 40]
 
 
 def test_the_first_frame_is_no_cut(shots):

@@ -164,10 +164,10 @@ def test_points_of_a_mirrored_face_are_mirrored(picture, face, landmarker):
     mirror = np.ascontiguousarray(picture[:, ::-1])
     shifts = []
     for size in (0.9, 1.0, 1.1):
-        one = landmarker(picture, Roi(roi.x, roi.y, roi.size * size, roi.angle))
+        face = landmarker(picture, Roi(roi.x, roi.y, roi.size * size, roi.angle))
         two = landmarker(mirror, Roi(width - 1 - roi.x, roi.y, roi.size * size, -roi.angle))
         back = two.points[[1, 0, 2, 4, 3]] * [-1, 1] + [width - 1, 0]
-        shifts.append((one.points - back).mean(0) / 2)
+        shifts.append((face.points - back).mean(0) / 2)
     pixel = roi.size / CROP
     assert np.abs(np.mean(shifts, axis=0)[0]) < 0.25 * pixel
 

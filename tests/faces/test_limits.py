@@ -26,9 +26,9 @@ def test_nine_faces(sample, most, crowded):
 
 def test_each_limit_that_bound_is_a_warning():
     assert Limits().notices("a.mp4", FaceConfig()) == []
-    told = Limits(crowded_s=1.24, small_s=2.0, forgotten=3).notices("a.mp4", FaceConfig())
-    assert all(one.warning for one in told)
-    crowded, small, forgotten = (one.text for one in told)
+    notices = Limits(crowded_s=1.24, small_s=2.0, forgotten=3).notices("a.mp4", FaceConfig())
+    assert all(notice.warning for notice in notices)
+    crowded, small, forgotten = (notice.text for notice in notices)
     assert "more than 8 faces" in crowded and "1.2 s" in crowded and "max_faces=N" in crowded
     assert "less than 24 pixels" in small
     assert "3 of them" in forgotten

@@ -63,7 +63,7 @@ def test_points_come_back_into_the_picture():
     (found,) = in_frame(whole, image, 3.0)
     np.testing.assert_allclose(found.box, [0, 0, 500, 300], atol=6)
     parts = in_parts(whole, np.full((400, 700, 3), 200, np.uint8))
-    corners = np.array([one.box for one in parts])
+    corners = np.array([part.box for part in parts])
     assert corners[:, :2].min() == 0 and corners[:, 2:].max(0).tolist() == [700, 400]
 
 

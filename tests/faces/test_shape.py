@@ -30,7 +30,7 @@ def shapes():
 
 def test_the_mouth_opens_when_it_does(sample, truth, landmarker, shapes):
     events = truth["one_person.mp4"]["events"]
-    event = next(one for one in events if one["expression"] == "open_mouth")
+    event = next(event for event in events if event["expression"] == "open_mouth")
     middle = (event["apex_start"] + event["apex_end"]) / 2
     detect = build_detector("blazeface-full")
     jaw = BLENDSHAPE_NAMES.index("jawOpen")

@@ -25,7 +25,7 @@ def track(number, frames, size=100.0, x=0.5):
 
 
 def names(subjects):
-    return [one.name for one in subjects]
+    return [subject.name for subject in subjects]
 
 
 lengths = st.integers(1, 500)
@@ -40,7 +40,7 @@ def videos(draw):
             st.tuples(st.integers(0, frames), st.floats(1, 1000), st.floats(0, 1)), max_size=9
         )
     )
-    return [track(number, *one) for number, one in enumerate(seen, start=1)], frames
+    return [track(number, *values) for number, values in enumerate(seen, start=1)], frames
 
 
 whiches = st.sampled_from(["main", "all"])
@@ -50,8 +50,8 @@ whiches = st.sampled_from(["main", "all"])
 def test_names_are_unique_and_do_not_depend_on_the_order(video, which, rng: random.Random):
     tracks, frames = video
     subjects = name_subjects("talk", tracks, which, frames)
-    assert len({one.name for one in subjects}) == len(subjects) >= 1
-    assert len({one.track for one in subjects}) == len(subjects)
+    assert len({subject.name for subject in subjects}) == len(subjects) >= 1
+    assert len({subject.track for subject in subjects}) == len(subjects)
     rng.shuffle(tracks)
     assert name_subjects("talk", tracks, which, frames) == subjects
 
@@ -60,9 +60,9 @@ def test_names_are_unique_and_do_not_depend_on_the_order(video, which, rng: rand
 def test_left_is_left_of_right(video, which):
     tracks, frames = video
     by_name = {
-        one.name: next(track for track in tracks if track.track == one.track)
-        for one in name_subjects("talk", tracks, which, frames)
-        if one.track is not None
+        subject.name: next(track for track in tracks if track.track == subject.track)
+        for subject in name_subjects("talk", tracks, which, frames)
+        if subject.track is not None
     }
     assert ("talk_left" in by_name) == ("talk_right" in by_name)
     if "talk_left" in by_name:
@@ -79,9 +79,9 @@ def test_main_is_one_or_two_and_the_most_present_is_among_them(video):
         assert subjects == [Subject("talk", None)]
         return
     assert names(subjects) in (["talk"], ["talk_left", "talk_right"])
-    most = max(one.size_sum for one in count)
-    chosen = {one.track for one in subjects}
-    assert any(one.size_sum == most for one in count if one.track in chosen)
+    most = max(each.size_sum for each in count)
+    chosen = {subject.track for subject in subjects}
+    assert any(each.size_sum == most for each in count if each.track in chosen)
     assert (len(subjects) == 2) == (len(lasting(count)) == 2)
 
 
@@ -89,12 +89,12 @@ def test_main_is_one_or_two_and_the_most_present_is_among_them(video):
 def test_all_is_everyone_who_counts_and_keeps_the_names_of_main(video):
     tracks, frames = video
     everyone = name_subjects("talk", tracks, "all", frames)
-    count = {one.track for one in counting(tracks, frames)}
-    assert {one.track for one in everyone} == (count or {None})
+    count = {each.track for each in counting(tracks, frames)}
+    assert {subject.track for subject in everyone} == (count or {None})
     main = name_subjects("talk", tracks, "main", frames)
     assert everyone[: len(main)] == main
-    presence = {one.track: one.size_sum for one in tracks}
-    rest = [presence[one.track] for one in everyone[len(main) :]]
+    presence = {each.track: each.size_sum for each in tracks}
+    rest = [presence[subject.track] for subject in everyone[len(main) :]]
     if len(lasting(counting(tracks, frames))) <= 2:
         assert rest == sorted(rest, reverse=True)
 
@@ -103,11 +103,11 @@ def test_all_is_everyone_who_counts_and_keeps_the_names_of_main(video):
 def test_short_tracks_do_not_count_but_in_short_videos(video):
     tracks, frames = video
     count = counting(tracks, frames)
-    for one in tracks:
-        if one.frames >= SMALLEST_TRACK or one.frames > frames // 2:
-            assert one in count
-        if one.frames == 0 or one.frames < min(SMALLEST_TRACK, frames // 2):
-            assert one not in count
+    for each in tracks:
+        if each.frames >= SMALLEST_TRACK or each.frames > frames // 2:
+            assert each in count
+        if each.frames == 0 or each.frames < min(SMALLEST_TRACK, frames // 2):
+            assert each not in count
 
 
 @pytest.mark.parametrize("which", ["main", "all"])
@@ -147,7 +147,7 @@ def test_names_of_two_and_a_passer_by():
 def test_a_large_face_for_a_short_time_and_a_small_one_all_the_time():
     """The most present one lasts, whatever the others do."""
     tracks = [track(1, 100, 10), track(2, 20, 500)]
-    assert [one.track for one in lasting(tracks)] == [2]
+    assert [each.track for each in lasting(tracks)] == [2]
 
 
 @given(st.integers(5, 500), st.floats(10, 500), st.integers(5, 500), st.floats(10, 500))
@@ -188,7 +188,7 @@ def test_who_is_alone_or_among_still_ones_is_a_person():
     alone = seen(1, 75, 160, 0.3, still=True)
     assert name_subjects("v", [alone], "main", 75) == [Subject("v", 1)]
     other = seen(2, 75, 160, 0.8, still=True)
-    names = [one.name for one in name_subjects("v", [alone, other], "main", 75)]
+    names = [subject.name for subject in name_subjects("v", [alone, other], "main", 75)]
     assert names == ["v_left", "v_right"]
     passing = seen(3, 8, 160, 0.8)
     assert name_subjects("v", [alone, passing], "main", 75) == [Subject("v", 1)]

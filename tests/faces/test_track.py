@@ -161,9 +161,9 @@ class World:
         seen = []
         for at in range(frames):
             tracked = tracker.update(self.frame(at, backdrop(at)))
-            numbers = [one.track for one in tracked]
+            numbers = [each.track for each in tracked]
             assert len(set(numbers)) == len(numbers)
-            seen.append({self.who(one.face): one.track for one in tracked})
+            seen.append({self.who(each.face): each.track for each in tracked})
             assert len(seen[-1]) == len(tracked), "one face has two numbers"
         return seen
 
@@ -217,7 +217,7 @@ def test_low_confidence_calls_the_detector_at_once():
     world.actors[0].sure = 0.4
     assert [tracker.update(world.frame(at)) for at in (5, 6)] == [[], []]
     world.actors[0].sure = 0.9
-    assert [one.track for one in tracker.update(world.frame(7))] == [1]
+    assert [each.track for each in tracker.update(world.frame(7))] == [1]
     assert world.detector_runs == [0, 5, 6, 7]
 
 
@@ -426,11 +426,11 @@ def test_landmarks_that_swap_two_faces_do_not_swap_their_numbers():
         return world.face(1 - world.who(face))
 
     tracker = Tracker(world.detect, landmarks, FaceConfig())
-    expected = {world.who(one.face): one.track for one in tracker.update(world.frame(0))}
+    expected = {world.who(each.face): each.track for each in tracker.update(world.frame(0))}
     for at in range(1, 30):
         swapped["now"] = at == 10
         tracked = tracker.update(world.frame(at))
-        assert {world.who(one.face): one.track for one in tracked} == expected
+        assert {world.who(each.face): each.track for each in tracked} == expected
 
 
 def test_two_tracks_on_one_face_become_one_and_the_other_is_searched():
@@ -518,7 +518,7 @@ def test_in_a_crowd_memory_does_not_grow_and_nobody_important_is_forgotten():
 
 
 def everything(tracked):
-    return [(one.track, one.face.box.tolist(), one.face.confidence) for one in tracked]
+    return [(each.track, each.face.box.tolist(), each.face.confidence) for each in tracked]
 
 
 @settings(max_examples=10, deadline=None)
@@ -561,7 +561,7 @@ def follow(path, nets, part=np.s_[:, :]):
     with FrameReader(path) as reader:
         for frame in reader:
             frame = replace(frame, image=np.ascontiguousarray(frame.image[part]))
-            seen.append({one.track: one.face.box for one in tracker.update(frame)})
+            seen.append({each.track: each.face.box for each in tracker.update(frame)})
     return seen
 
 

@@ -91,8 +91,8 @@ def test_no_two_are_inside_at_once(tmp_path):
                 (tmp_path / "work").rmdir()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert most == 1

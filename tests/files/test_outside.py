@@ -29,7 +29,7 @@ from avaffect.files.outside import (
 
 
 @pytest.mark.parametrize(
-    ("raised", "says"),
+    ("raised", "message"),
     [
         (RecursionError("maximum recursion depth"), "(it is nested too deeply)"),
         (KeyError("a"), "(there is no 'a')"),
@@ -46,10 +46,10 @@ from avaffect.files.outside import (
         (StopIteration(), "'f' is damaged"),
     ],
 )  # fmt: skip
-def test_whatever_is_raised_is_the_files_fault(raised, says):
+def test_whatever_is_raised_is_the_files_fault(raised, message):
     with pytest.raises(CheckpointError) as caught, reading("f", CheckpointError):
         raise raised
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -38,7 +38,7 @@ def test_one_text_many_times(tmp_path):
     path = tmp_path / "texts.parquet"
     write_table(path, {"t": np.array(["x" * LONGEST_TEXT] * 5000, object)}, {})
     columns, _ = read_table(path)
-    assert len({id(one) for one in columns["t"]}) == 1
+    assert len({id(text) for text in columns["t"]}) == 1
     write_table(path, {"t": np.array(["x" * (LONGEST_TEXT + 1)] * 5000, object)}, {})
     with pytest.raises(FormatError, match="a text is 4,097 bytes long"):
         read_table(path)

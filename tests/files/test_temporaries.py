@@ -36,7 +36,7 @@ def nothing_looked_at(monkeypatch):
 
 
 def hidden(folder):
-    return sorted(one.name for one in folder.iterdir() if ".tmp" in one.name)
+    return sorted(path.name for path in folder.iterdir() if ".tmp" in path.name)
 
 
 def test_what_a_killed_process_left_goes_and_what_one_writes_stays(tmp_path):
@@ -48,7 +48,7 @@ def test_what_a_killed_process_left_goes_and_what_one_writes_stays(tmp_path):
         process.kill()
     temporaries._looked.clear()
     write_text(tmp_path / "b.txt", "b")
-    assert [one.name for one in tmp_path.iterdir()] == ["b.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["b.txt"]
 
 
 def test_only_names_of_ours_go(tmp_path):
@@ -90,7 +90,7 @@ def test_a_killed_process_folder_goes_and_that_of_a_live_one_stays(tmp_path):
     with temporary_folder(tmp_path, "other"):
         assert (tmp_path / name).is_dir()
     with temporary_folder(tmp_path, "work") as mine:
-        assert [one.name for one in tmp_path.iterdir()] == [mine.name]
+        assert [path.name for path in tmp_path.iterdir()] == [mine.name]
     assert not list(tmp_path.iterdir())
 
 
@@ -104,7 +104,7 @@ def test_only_folders_of_ours_go(tmp_path):
     (tmp_path / ".work.2-00000000.tmp").mkdir()
     with temporary_folder(tmp_path, "work"):
         pass
-    there = sorted(one.name for one in tmp_path.iterdir())
+    there = sorted(path.name for path in tmp_path.iterdir())
     assert there == sorted([*names, "mine", ".work.1-00000000.tmp"])
 
 

@@ -66,7 +66,7 @@ def test_lengths_of_every_kind():
     long = struct.pack(">I4sQ", 1, b"mdat", 20) + bytes(4)
     rest = struct.pack(">I4s", 0, b"free") + bytes(30)
     found = list(boxes(io.BytesIO(long + rest), 0, len(long + rest)))
-    assert [(one.kind, one.start, one.end, one.whole) for one in found] == [
+    assert [(box.kind, box.start, box.end, box.whole) for box in found] == [
         (b"mdat", 16, 20, True),
         (b"free", 28, 58, True),
     ]

@@ -35,7 +35,7 @@ def listen(path, channel: int | None = None):
     info = extract_sound(path, config, out, first_time_s=None, on_event=events.append)
     assert info is not None
     samples, _ = soundfile.read(out)
-    return samples, info, [one.text for one in events if isinstance(one, Notice)]
+    return samples, info, [event.text for event in events if isinstance(event, Notice)]
 
 
 def likeness(samples: np.ndarray, wanted: np.ndarray) -> float:

@@ -19,7 +19,7 @@ from avaffect.media.probe import probe
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"", "is empty"),
         (b"hello\nthis is text\n" * 50, "is not a video"),
@@ -27,10 +27,10 @@ from avaffect.media.probe import probe
         (b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom", "truncated"),
     ],
 )
-def test_what_is_no_video(tmp_path, content, says):
+def test_what_is_no_video(tmp_path, content, message):
     path = tmp_path / "x.mp4"
     path.write_bytes(content)
-    with pytest.raises(NotMediaError, match=says) as caught:
+    with pytest.raises(NotMediaError, match=message) as caught:
         probe(path)
     assert caught.value.hint
 

@@ -24,7 +24,7 @@ def test_what_ffmpeg_calls_its_files_is_taken():
         # Formats of FFmpeg's that only write, or that earlier versions lack.
         if name not in ("vob", "webp_anim"):
             theirs = av.ContainerFormat(name, "r").extensions - OF_OTHERS
-            assert {f".{one}" for one in theirs} <= ours, name
+            assert {f".{ending}" for ending in theirs} <= ours, name
 
 
 def test_no_ending_has_two_meanings():

@@ -61,26 +61,26 @@ def tone(seconds, fmt="s16le"):
 
 
 def test_output_is_streamed(make):
-    told = []
-    with pipe_from(tone(2), told.append) as pipe:
+    lines = []
+    with pipe_from(tone(2), lines.append) as pipe:
         assert len(pipe.read()) == 2 * 2 * 8000
-    assert told == []
+    assert lines == []
 
 
 def test_output_may_be_left_unread_without_complaint():
-    told = []
-    with pipe_from(tone(100_000), told.append) as pipe:
+    lines = []
+    with pipe_from(tone(100_000), lines.append) as pipe:
         assert len(pipe.read(1000)) == 1000
-    assert told == []
+    assert lines == []
 
 
 def test_complaints_are_told(tmp_path):
     (tmp_path / "x").write_bytes(b"no media" * 100)
-    told = []
+    lines = []
     graph = file_input(tmp_path / "x").output("pipe:1", format="s16le")
-    with pipe_from(graph, told.append) as pipe:
+    with pipe_from(graph, lines.append) as pipe:
         assert pipe.read() == b""
-    assert 0 < len(told) <= MESSAGES
+    assert 0 < len(lines) <= MESSAGES
 
 
 def test_an_exception_in_the_block_ends_ffmpeg(monkeypatch):

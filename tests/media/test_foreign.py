@@ -10,7 +10,7 @@ from avaffect.media.sound import extract_sound
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "message"),
     [
         ("list.txt", b"a.mp4\nb.mp4\n", "text: name the files themselves, e.g. xargs"),
         ("list.csv", "file,näme\n1.mp4,x\n".encode(), "text: name the files themselves"),
@@ -28,12 +28,12 @@ from avaffect.media.sound import extract_sound
         ("x.bin", bytes(range(256)) * 40, "damaged from its start"),
     ],
 )
-def test_what_it_is(tmp_path, name, content, says):
+def test_what_it_is(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(NotMediaError) as error:
         open_container(path)
-    assert says in str(error.value)
+    assert message in str(error.value)
 
 
 def sphere(folder, coding, data):

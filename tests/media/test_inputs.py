@@ -54,7 +54,7 @@ def test_arguments_keep_their_order_and_nothing_comes_twice(folder):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         ([], "no input"),
         ([""], "does not exist"),
@@ -65,8 +65,8 @@ def test_arguments_keep_their_order_and_nothing_comes_twice(folder):
         (["a.mkv", "none.mp4"], "does not exist"),
     ],
 )
-def test_what_is_not_there(folder, arguments, says):
-    with pytest.raises(InputNotFoundError, match=says):
+def test_what_is_not_there(folder, arguments, message):
+    with pytest.raises(InputNotFoundError, match=message):
         expand_inputs(arguments)
 
 
@@ -107,24 +107,24 @@ def test_a_broken_link_is_left_to_the_one_who_opens_it(folder):
     assert names(expand_inputs(["link.mp4"])) == ["link.mp4"]
 
 
-def told(folder, **options):
+def found_in(folder, **options):
     events = []
     found = expand_inputs([str(folder)], on_event=events.append, **options)
-    return [path.name for path in found], [one.text for one in events]
+    return [path.name for path in found], [event.text for event in events]
 
 
 def test_what_else_is_in_a_folder_is_counted(folder):
-    assert told(folder) == (
+    assert found_in(folder) == (
         ["a.mkv", "b.MP4"],
         [f"1 other file in '{folder}' left out (.txt)"],
     )
     for name in ("x.TXT", "s.wav", "p.jpg", "q.jpg", "noending", "r.csv"):
         (folder / name).touch()
-    (notice,) = told(folder, sound=True)[1]
+    (notice,) = found_in(folder, sound=True)[1]
     assert notice.startswith(f"7 other files in '{folder}' left out (.")
     assert notice.endswith(" ...)")
     assert ".jpg" in notice
-    assert told(folder / "in") == (["c.webm"], [])
+    assert found_in(folder / "in") == (["c.webm"], [])
 
 
 def test_everything_that_the_decoder_takes_is_found(folder):
@@ -133,10 +133,13 @@ def test_everything_that_the_decoder_takes_is_found(folder):
     place.mkdir()
     for name in (*names, "j.w64", "k.au", "l.AC3", "m.wv", "n.mp2"):
         (place / name).touch()
-    assert told(place)[0] == sorted(names)
+    assert found_in(place)[0] == sorted(names)
     for name in names:
         (place / name).unlink()
-    assert told(place, sound=True) == (["j.w64", "k.au", "l.AC3", "m.wv", "n.mp2"], [])
+    assert found_in(place, sound=True) == (
+        ["j.w64", "k.au", "l.AC3", "m.wv", "n.mp2"],
+        [],
+    )
 
 
 def test_own_outputs_are_left_out_in_silence(folder):
@@ -146,11 +149,11 @@ def test_own_outputs_are_left_out_in_silence(folder):
                  "in/run/log.txt"):  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    assert told(folder / "in", sound=True) == (["c.webm"], [])
+    assert found_in(folder / "in", sound=True) == (["c.webm"], [])
     (folder / "in/out/VA_Set").rename(folder / "in/out" / EDITIONS["abaw8"].folders["va"])
-    assert told(folder / "in", sound=True, recursive=True) == (["c.webm"], [])
+    assert found_in(folder / "in", sound=True, recursive=True) == (["c.webm"], [])
     (folder / "in/mine.wav").touch()
-    assert "1 other file" in told(folder / "in", sound=True)[1][0]
+    assert "1 other file" in found_in(folder / "in", sound=True)[1][0]
 
 
 def test_a_folder_of_frames_says_how_to_make_a_video_of_them(folder):

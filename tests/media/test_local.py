@@ -30,7 +30,7 @@ def by_path(name):
     return local_path(Path(name))
 
 
-@pytest.mark.parametrize(("name", "says"), REFUSED)
+@pytest.mark.parametrize(("name", "message"), REFUSED)
 @pytest.mark.parametrize(
     "how",
     [
@@ -42,12 +42,12 @@ def by_path(name):
         by_path,
     ],
 )
-def test_what_is_no_local_file(how, name, says, tmp_path, monkeypatch):
+def test_what_is_no_local_file(how, name, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputNotFoundError) as error:
         how(name)
     if how is not by_path:
-        assert re.search(says, str(error.value))
+        assert re.search(message, str(error.value))
     assert not list(tmp_path.iterdir())
 
 

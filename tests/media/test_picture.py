@@ -111,11 +111,11 @@ def test_each_frame_of_a_series_of_pictures_is_turned_by_its_own_exif(make, firs
     jpeg = jpeg_of_corners(make)
     orders = [first, 2, 3, 4, 1, 5, 6, 7, 8, 6, 5, 1]
     path = make.folder / "series.mjpeg"
-    path.write_bytes(b"".join(exif(jpeg, one) for one in orders))
+    path.write_bytes(b"".join(exif(jpeg, order) for order in orders))
     images = [frame.image for frame in FrameReader(path)]
     assert len(images) == len(orders)
-    for image, one in zip(images, orders, strict=True):
-        assert np.abs(image.astype(int) - EXIF_TURNS[one - 1](corners())).mean() < 4
+    for image, order in zip(images, orders, strict=True):
+        assert np.abs(image.astype(int) - EXIF_TURNS[order - 1](corners())).mean() < 4
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])

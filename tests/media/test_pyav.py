@@ -39,7 +39,9 @@ def test_a_display_matrix_beside_nameless_side_data_is_found(by_kind):
 def test_rates_and_ratios_of_every_version():
     assert pyav.positive(Fraction(4, 3)) == Fraction(4, 3)
     av19 = SimpleNamespace(numerator=0, denominator=1)
-    assert [pyav.positive(one) for one in (None, Fraction(0), Fraction(-1), av19)] == [None] * 4
+    assert [pyav.positive(ratio) for ratio in (None, Fraction(0), Fraction(-1), av19)] == [
+        None
+    ] * 4
     assert pyav.positive(SimpleNamespace(numerator=1, denominator=0)) is None
 
 

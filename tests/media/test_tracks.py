@@ -33,7 +33,11 @@ def heard(path, **config):
     samples, rate = soundfile.read(out)
     spectrum = np.abs(np.fft.rfft(samples))
     peak = np.fft.rfftfreq(len(samples), 1 / rate)[spectrum.argmax()]
-    return info, round(peak / 500) - 1, [one.text for one in events if isinstance(one, Notice)]
+    return (
+        info,
+        round(peak / 500) - 1,
+        [event.text for event in events if isinstance(event, Notice)],
+    )
 
 
 MUTE_FIRST = [

@@ -23,11 +23,11 @@ def test_va_is_the_mean_ccc_of_valid_cells(seed, clips, width, dtype):
     rng = np.random.default_rng(seed)
     pairs = []
     for _ in range(clips):
-        said, told = rng.uniform(-1, 1, (2, rng.integers(5, 40), width)).astype(dtype)
-        told[rng.random(told.shape) < 0.3] = np.nan
-        said[rng.random(said.shape) < 0.1] = np.nan
+        predicted, labels = rng.uniform(-1, 1, (2, rng.integers(5, 40), width)).astype(dtype)
+        labels[rng.random(labels.shape) < 0.3] = np.nan
+        predicted[rng.random(predicted.shape) < 0.1] = np.nan
         # One clip has enough of each dimension.
-        pairs.append((said, told))
+        pairs.append((predicted, labels))
     pairs.append(tuple(rng.uniform(-1, 1, (2, 5, width)).astype(dtype)))
     score, parts = score_arrays("va", pairs, NAMES[:width])
     x, y = (np.concatenate(side).astype(float) for side in zip(*pairs, strict=True))
@@ -66,8 +66,8 @@ def test_au_is_the_mean_f1_of_valid_cells(seed):
 
 
 def test_a_part_without_a_cell_stays_out_of_the_mean():
-    told = np.array([[0.1, np.nan], [0.5, np.nan]], np.float32)
-    score, parts = score_arrays("va", [(np.abs(np.nan_to_num(told)), told)], NAMES[:2])
+    labels = np.array([[0.1, np.nan], [0.5, np.nan]], np.float32)
+    score, parts = score_arrays("va", [(np.abs(np.nan_to_num(labels)), labels)], NAMES[:2])
     assert score == pytest.approx(1)
     assert np.isnan(parts["CCC b"])
     units = np.array([[1, -1], [0, -1]], np.int8)
@@ -87,9 +87,9 @@ def test_nothing_to_score_is_nan(task):
 def test_what_does_not_fit_is_refused():
     with pytest.raises(UnknownNameError):
         score_arrays("mtl", [], NAMES)
-    for said, told in [((3, 2), (3, 2)), ((3, 3), (4, 3)), ((3,), (3,))]:
+    for predicted, labels in [((3, 2), (3, 2)), ((3, 3), (4, 3)), ((3,), (3,))]:
         with pytest.raises(ValueError, match="targets of va"):
-            score_arrays("va", [(np.zeros(said), np.zeros(told))], NAMES)
+            score_arrays("va", [(np.zeros(predicted), np.zeros(labels))], NAMES)
     with pytest.raises(ValueError, match="between 0 and 2"):
         score_arrays("expr", [(np.array([3]), np.array([0]))], NAMES)
     with pytest.raises(ValueError, match="0 or 1"):

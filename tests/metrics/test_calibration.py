@@ -47,8 +47,8 @@ def test_the_error_of_a_net_that_is_always_sure_and_half_right_is_a_half():
 def test_reliability_bins_hold_every_prediction_once():
     logits, labels = net(1.0, 1000)
     bins = reliability(softmax(logits), labels)
-    assert sum(one.count for one in bins) == 1000
-    assert [one.confidence for one in bins] == sorted(one.confidence for one in bins)
+    assert sum(each.count for each in bins) == 1000
+    assert [each.confidence for each in bins] == sorted(each.confidence for each in bins)
 
 
 def test_chance_surprises_by_the_logarithm_of_the_number_of_classes():

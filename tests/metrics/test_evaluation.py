@@ -132,10 +132,10 @@ def test_a_better_prediction_is_found_better():
 
 
 def test_what_cannot_be_compared_is_refused():
-    one = score_pairs([va_pair("a", 1)], "va", "abaw10", resamples=100)
+    first = score_pairs([va_pair("a", 1)], "va", "abaw10", resamples=100)
     other = score_pairs([va_pair("b", 1)], "va", "abaw10", resamples=100)
     with pytest.raises(UsageError, match="different videos"):
-        compare(one, other)
+        compare(first, other)
 
 
 def test_nothing_to_score_is_an_error():
@@ -167,13 +167,13 @@ def test_what_the_annotations_say_nothing_of_is_absent():
     assert result.absent == tuple(f"F1 {name}" for name in absent)
     # The score is the challenge's all the same.
     assert result.score == pytest.approx(np.mean([1, 2 / 3, 0, 0, 0, 0, 0, 0]))
-    told = np.zeros((4, 12), int)
-    told[0, :3] = 1
-    units = score_pairs([Pair("a", np.ones((4, 12), int), told)], "au", "abaw10")
+    labelled = np.zeros((4, 12), int)
+    labelled[0, :3] = 1
+    units = score_pairs([Pair("a", np.ones((4, 12), int), labelled)], "au", "abaw10")
     assert units.absent == tuple(f"F1 {name}" for name in ACTION_UNITS[3:])
     va = np.column_stack([np.linspace(-1, 1, 4), np.full(4, 0.1)])
     assert score_pairs([Pair("a", va, va)], "va", "abaw10").absent == ("CCC arousal",)
-    labels = join_mtl(va, expr.annotated, told)
+    labels = join_mtl(va, expr.annotated, labelled)
     assert score_pairs([Pair("a", labels, labels)], "mtl", "abaw11").absent == (
         "CCC arousal", *(f"F1 {name}" for name in absent), *units.absent
     )  # fmt: skip
@@ -181,7 +181,7 @@ def test_what_the_annotations_say_nothing_of_is_absent():
 
 def mtl_pair(subject, seed, frames=60):
     rng = np.random.default_rng(seed)
-    told, said = (
+    labels, predicted = (
         join_mtl(
             rng.uniform(-1, 1, (frames, 2)),
             rng.integers(0, 8, frames),
@@ -189,8 +189,8 @@ def mtl_pair(subject, seed, frames=60):
         )
         for _ in range(2)
     )
-    said[: frames // 2] = told[: frames // 2]
-    return Pair(subject, said, told)
+    predicted[: frames // 2] = labels[: frames // 2]
+    return Pair(subject, predicted, labels)
 
 
 def test_mtl_masks_each_task_by_itself():
@@ -209,14 +209,14 @@ def test_mtl_masks_each_task_by_itself():
         )
         for task, at in columns.items()
     }  # fmt: skip
-    assert result.score == pytest.approx(sum(one.score for one in each.values()))
+    assert result.score == pytest.approx(sum(evaluation.score for evaluation in each.values()))
     assert np.array_equal(result.confusion, each["expr"].confusion)
     first = result.subjects[0]
     # Frames 8 and 9 are invalid in all three tasks.
     assert (first.frames, first.invalid, first.unpredicted) == (58, 2, 1)
     assert result.low <= result.score <= result.high
     assert result.subjects[1].score == pytest.approx(
-        sum(one.subjects[1].score for one in each.values())
+        sum(evaluation.subjects[1].score for evaluation in each.values())
     )
 
 

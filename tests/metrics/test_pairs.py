@@ -124,8 +124,8 @@ def test_mtl_files_on_both_sides(tmp_path: Path) -> None:
     assert pair.annotated[:, 3:].tolist() == truth[0].au.tolist()
     files = tmp_path / "out/MTL_Challenge/MTL_predictions.txt", tmp_path / "data/MTL_Challenge"
     assert len(read_pairs(*files, "mtl", "abaw7", split="all").pairs) == 3
-    (one,) = read_pairs(files[0], files[1] / "train_set.txt", "mtl", "abaw7").pairs
-    assert one.subject == "c"
+    (pair,) = read_pairs(files[0], files[1] / "train_set.txt", "mtl", "abaw7").pairs
+    assert pair.subject == "c"
     write_mtl(tmp_path / "data/MTL_Challenge/train_set.txt", truth)
     with pytest.raises(UsageError, match="'a' is in two splits"):
         read_pairs(*files, "mtl", "abaw7", split="all")

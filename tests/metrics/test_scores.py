@@ -59,12 +59,12 @@ def test_ccc_of_constants_and_of_nothing():
         ccc([1, 2], [1])
 
 
-def naive_f1(predicted, annotated, one):
-    hits = sum(p == a == one for p, a in zip(predicted, annotated, strict=True))
-    said, was = sum(p == one for p in predicted), sum(a == one for a in annotated)
-    if not said + was:
+def naive_f1(predicted, annotated, label):
+    hits = sum(p == a == label for p, a in zip(predicted, annotated, strict=True))
+    called, was = sum(p == label for p in predicted), sum(a == label for a in annotated)
+    if not called + was:
         return 0.0
-    precision, recall = hits / said if said else 0.0, hits / was if was else 0.0
+    precision, recall = hits / called if called else 0.0, hits / was if was else 0.0
     return 2 * precision * recall / (precision + recall) if hits else 0.0
 
 
@@ -73,7 +73,7 @@ def test_f1_and_accuracy_are_what_counting_gives(pairs):
     predicted, annotated = zip(*pairs, strict=True)
     counts = confusion(predicted, annotated, 8)
     assert counts.sum() == len(pairs)
-    expected = [naive_f1(predicted, annotated, one) for one in range(8)]
+    expected = [naive_f1(predicted, annotated, label) for label in range(8)]
     np.testing.assert_allclose(f1_per_class(counts), expected)
     assert macro_f1(counts) == pytest.approx(np.mean(expected))
     assert accuracy(counts) == pytest.approx(np.mean([p == a for p, a in pairs]))

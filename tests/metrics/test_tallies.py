@@ -26,47 +26,51 @@ def drawn(seed, skill, edition):
     for _ in range(3):
         n = int(rng.integers(2, 30))
         right = rng.random(n) < skill
-        told = {
+        labels = {
             "va": rng.uniform(-1, 1, (n, 2)),
             "expr": rng.integers(0, classes, n),
             "au": (rng.random((n, units)) < 0.3).astype(np.int64),
         }
-        said = {
+        predicted = {
             "va": rng.uniform(-1, 1, (n, 2)),
             "expr": rng.integers(0, classes, n),
             "au": (rng.random((n, units)) < 0.3).astype(np.int64),
         }
-        for task in told:
-            said[task][right] = told[task][right]
-        yield said, told
+        for task in labels:
+            predicted[task][right] = labels[task][right]
+        yield predicted, labels
 
 
-def wanted(task, edition, said, told):
+def wanted(task, edition, predicted, labels):
     early = edition.name in ("abaw1", "abaw2")
     if task == "va":
-        return np.mean([ccc_by_hand(said[:, d], told[:, d]) for d in (0, 1)])
+        return np.mean([ccc_by_hand(predicted[:, d], labels[:, d]) for d in (0, 1)])
     if task == "expr":
-        labels = range(len(edition.expressions))
-        macro = f1_score(told, said, average="macro", labels=labels, zero_division=0)
-        return 0.67 * macro + 0.33 * accuracy_score(told, said) if early else macro
-    each = [f1_score(told[:, u], said[:, u], zero_division=0) for u in range(told.shape[1])]
-    return 0.5 * np.mean(each) + 0.5 * (said == told).mean() if early else np.mean(each)
+        numbers = range(len(edition.expressions))
+        macro = f1_score(labels, predicted, average="macro", labels=numbers, zero_division=0)
+        return 0.67 * macro + 0.33 * accuracy_score(labels, predicted) if early else macro
+    each = [
+        f1_score(labels[:, u], predicted[:, u], zero_division=0) for u in range(labels.shape[1])
+    ]
+    return 0.5 * np.mean(each) + 0.5 * (predicted == labels).mean() if early else np.mean(each)
 
 
 @given(seeds, SKILL, st.sampled_from(sorted(EDITIONS)), st.sampled_from(["va", "expr", "au"]))
 def test_official_scores(seed, skill, name, task):
     edition = EDITIONS[name]
     videos = list(drawn(seed, skill, edition))
-    sums = sum(tally(said[task], told[task], task, edition) for said, told in videos)
-    said, told = (np.concatenate([one[side][task] for one in videos]) for side in (0, 1))
+    sums = sum(tally(predicted[task], labels[task], task, edition) for predicted, labels in videos)
+    predicted, labels = (
+        np.concatenate([video[side][task] for video in videos]) for side in (0, 1)
+    )
     got, parts = score(sums, task, edition)
-    assert got == pytest.approx(wanted(task, edition, said, told), abs=1e-9)
+    assert got == pytest.approx(wanted(task, edition, predicted, labels), abs=1e-9)
     if task == "expr":
-        labels = range(len(edition.expressions))
-        each = f1_score(told, said, average=None, labels=labels, zero_division=0)
-        np.testing.assert_allclose([parts[f"F1 {one}"] for one in edition.expressions], each)
+        numbers = range(len(edition.expressions))
+        each = f1_score(labels, predicted, average=None, labels=numbers, zero_division=0)
+        np.testing.assert_allclose([parts[f"F1 {name}"] for name in edition.expressions], each)
         assert np.array_equal(
-            confusion_of(sums, task), confusion_matrix(told, said, labels=labels)
+            confusion_of(sums, task), confusion_matrix(labels, predicted, labels=numbers)
         )
     else:
         assert confusion_of(sums, task) is None
@@ -77,11 +81,13 @@ def test_the_multi_task_score_is_the_sum_of_three(seed, skill):
     edition = EDITIONS["abaw7"]
     videos = list(drawn(seed, skill, edition))
     sums = {
-        task: sum(tally(said[task], told[task], task, edition) for said, told in videos)
+        task: sum(
+            tally(predicted[task], labels[task], task, edition) for predicted, labels in videos
+        )
         for task in ("va", "expr", "au")
     }
     got, parts = score(np.concatenate(list(sums.values())), "mtl", edition)
-    each = {task: score(one, task, edition)[0] for task, one in sums.items()}
+    each = {task: score(sums_of_task, task, edition)[0] for task, sums_of_task in sums.items()}
     assert got == pytest.approx(sum(each.values()))
     assert parts["va mean CCC"] == each["va"]
     assert parts["expr macro F1"] == each["expr"]

@@ -64,8 +64,8 @@ def test_probabilities_are_filled_as_the_text_files_are(tmp_path: Path):
         about = {"missing": policy}
         write_table(root / "tables/v.parquet", prediction.columns(), about)
         path = write_challenge(fill(prediction, policy), "au", root)
-        said = with_probabilities(root, pairs, "abaw10")
-        (decided,) = apply(dict.fromkeys(ACTION_UNITS, 0.5), said, "abaw10")
+        predicted = with_probabilities(root, pairs, "abaw10")
+        (decided,) = apply(dict.fromkeys(ACTION_UNITS, 0.5), predicted, "abaw10")
         np.testing.assert_array_equal(decided.predicted, read_annotations(path, "au"))
 
 
@@ -82,13 +82,13 @@ def test_tuning_raises_the_score_on_the_same_frames():
     plain = apply(dict.fromkeys(ACTION_UNITS, 0.5), pairs, "abaw10")
     best = tune(pairs, "abaw10")
     before, after = (
-        score_pairs(one, "au", "abaw10", resamples=100)
-        for one in (plain, apply(best, pairs, "abaw10"))
+        score_pairs(decided, "au", "abaw10", resamples=100)
+        for decided in (plain, apply(best, pairs, "abaw10"))
     )
     assert after.score > before.score + 0.2
     assert all(after.parts[f"F1 {u}"] >= before.parts[f"F1 {u}"] for u in ACTION_UNITS)
     assert after.frames == before.frames
-    assert sum(one.unpredicted for one in after.subjects) == 4
+    assert sum(subject.unpredicted for subject in after.subjects) == 4
 
 
 def test_probabilities_are_read_beside_the_predictions(tmp_path: Path):

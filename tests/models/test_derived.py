@@ -54,7 +54,7 @@ def test_one_whose_hash_is_damaged_is_made_again(seal, weights, make, made):
     path.with_name("net.onnx.sha256").write_bytes(seal)
     derived.derived_file("any", "net.onnx", make)
     assert len(made) == 2
-    assert sorted(one.name for one in path.parent.iterdir()) == ["net.onnx", "net.onnx.sha256"]
+    assert sorted(path.name for path in path.parent.iterdir()) == ["net.onnx", "net.onnx.sha256"]
 
 
 def test_other_weights_give_another_file(weights, make):

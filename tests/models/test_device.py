@@ -55,12 +55,12 @@ def test_one_of_several_gpus(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("gpus", "says"),
+    ("gpus", "message"),
     [(1, "there is no GPU 2: this machine has 1 GPU, cuda:0"), (2, "2 GPUs, cuda:0 to cuda:1")],
 )
-def test_a_gpu_beyond_the_last(monkeypatch, gpus, says):
+def test_a_gpu_beyond_the_last(monkeypatch, gpus, message):
     pretend(monkeypatch, built="13.0", works=True, gpus=gpus)
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match=message):
         choose_device("cuda:2")
 
 

@@ -56,11 +56,11 @@ def test_progress_counts_what_was_there_already(site, tmp_path):
     site.files["/x"] = b"0123456789"
     part = tmp_path / "x.part"
     part.write_bytes(b"0123")
-    told = []
-    download(f"{site.url}/x", part, 10, lambda *event: told.append(event))
+    events = []
+    download(f"{site.url}/x", part, 10, lambda *event: events.append(event))
     assert part.read_bytes() == b"0123456789"
-    assert told[0] == (4, 10)
-    assert told[-1] == (10, 10)
+    assert events[0] == (4, 10)
+    assert events[-1] == (10, 10)
 
 
 def test_an_unwritable_part_is_the_caller_s_error(site, tmp_path):

@@ -89,7 +89,7 @@ def build(widths, modalities=None, name="abaw1-av-gru"):
 
 
 def count(module):
-    return sum(one.numel() for one in module.parameters())
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def layers(network):

@@ -70,10 +70,10 @@ def setting(small_network):
 @pytest.mark.parametrize("pool", ["none", "attention"])
 def test_it_is_the_literal_average(fusion, pool, setting):
     network, reader = setting("bigru", fusion, pool)
-    opinions = list(apply_network(network, reader, CPU, batch_size=3))
-    assert [opinion.clip for opinion in opinions] == [0, 1, 2]
+    predictions = list(apply_network(network, reader, CPU, batch_size=3))
+    assert [predicted.clip for predicted in predictions] == [0, 1, 2]
     assert not network.training
-    said = {}
+    windows = {}
     for i in range(len(reader)):
         batch = reader[[i]]
         with torch.no_grad():
@@ -83,37 +83,37 @@ def test_it_is_the_literal_average(fusion, pool, setting):
             for task, row in out.items():
                 kinds = {"va": lambda x: x, "expr": lambda x: x.softmax(0)}
                 value = kinds.get(task, torch.sigmoid)(row[0, t])
-                said.setdefault((task, *frame), []).append(value.numpy())
-    assert max(len(rows) for rows in said.values()) == 3
-    for opinion in opinions:
-        clip = CLIPS[opinion.clip]
+                windows.setdefault((task, *frame), []).append(value.numpy())
+    assert max(len(rows) for rows in windows.values()) == 3
+    for predicted in predictions:
+        clip = CLIPS[predicted.clip]
         seen = {n: ~np.isnan(a).all(axis=1) for n, a in clip.features.arrays.items()}
         for name, there in seen.items():
-            assert opinion.seen[name].dtype == bool
-            np.testing.assert_array_equal(opinion.seen[name], there)
+            assert predicted.seen[name].dtype == bool
+            np.testing.assert_array_equal(predicted.seen[name], there)
         anything = np.any(list(seen.values()), axis=0)
-        assert opinion.values.keys() == OUTPUTS.keys()
-        for task, values in opinion.values.items():
+        assert predicted.values.keys() == OUTPUTS.keys()
+        for task, values in predicted.values.items():
             assert values.shape == (clip.frames, OUTPUTS[task])
             assert values.dtype == np.float32
             for t in range(clip.frames):
                 if anything[t]:
-                    expected = np.mean(said[task, opinion.clip, t], axis=0)
+                    expected = np.mean(windows[task, predicted.clip, t], axis=0)
                     np.testing.assert_allclose(values[t], expected, rtol=1e-4, atol=1e-6)
                 else:
                     assert np.isnan(values[t]).all()
-    assert np.isnan(opinions[2].values["va"][4:17]).all()
-    assert np.isnan(opinions[1].values["va"][3:]).all()
-    assert np.isfinite(opinions[0].values["va"]).any()
+    assert np.isnan(predictions[2].values["va"][4:17]).all()
+    assert np.isnan(predictions[1].values["va"][3:]).all()
+    assert np.isfinite(predictions[0].values["va"]).any()
 
 
 def test_values_are_values(setting):
-    for opinion in apply_network(*setting(), CPU):
-        known = ~np.isnan(opinion.values["va"][:, 0])
+    for predicted in apply_network(*setting(), CPU):
+        known = ~np.isnan(predicted.values["va"][:, 0])
         assert known.any()
-        assert np.abs(opinion.values["va"][known]).max() <= 1
-        np.testing.assert_allclose(opinion.values["expr"][known].sum(1), 1, rtol=1e-5)
-        au = opinion.values["au"][known]
+        assert np.abs(predicted.values["va"][known]).max() <= 1
+        np.testing.assert_allclose(predicted.values["expr"][known].sum(1), 1, rtol=1e-5)
+        au = predicted.values["au"][known]
         assert 0 <= au.min() <= au.max() <= 1
 
 
@@ -131,7 +131,7 @@ def test_some_clips_in_any_order(setting):
     network, reader = setting()
     whole = list(apply_network(network, reader, CPU))
     some = list(apply_network(network, reader, CPU, clips=[2, 0]))
-    assert [opinion.clip for opinion in some] == [2, 0]
+    assert [predicted.clip for predicted in some] == [2, 0]
     np.testing.assert_array_equal(some[0].values["va"], whole[2].values["va"])
     assert list(apply_network(network, reader, CPU, clips=[])) == []
 

@@ -139,7 +139,7 @@ def test_activation_then_dropout_then_norm():
 )
 def test_norms(norm, kind):
     block = build_block(3, Dense(units=(4,), norm=norm))
-    norms = {type(one) for one in block.modules()} & {MaskedBatchNorm, nn.LayerNorm}
+    norms = {type(module) for module in block.modules()} & {MaskedBatchNorm, nn.LayerNorm}
     assert norms == ({kind} if kind else set())
 
 

@@ -54,11 +54,11 @@ def saved(checkpoint, tmp_path):
     mean = torch.arange(3.0).numpy()
     network.set_statistics({"voice": Statistics(mean, mean + 1)})
     with torch.no_grad():
-        for one in network.parameters():
-            one += torch.randn_like(one)
-        for name, one in network.named_buffers():
+        for parameter in network.parameters():
+            parameter += torch.randn_like(parameter)
+        for name, parameter in network.named_buffers():
             if "running" in name:
-                one.uniform_(1, 2)
+                parameter.uniform_(1, 2)
     save_checkpoint(tmp_path / "c", checkpoint, network)
     return tmp_path / "c", network
 

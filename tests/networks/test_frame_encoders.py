@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from avaffect.networks.frame_encoders import ENCODERS, FrameEncoder, build_encoder
+from avaffect.networks.frame_encoders import FRAME_ENCODERS, FrameEncoder, build_encoder
 from avaffect.recipes.encoders import Backbone, PhaseDifference
 
 
@@ -76,4 +76,4 @@ def test_every_kind(config):
 
 
 def test_every_kind_has_a_builder():
-    assert set(ENCODERS) == {Backbone().kind, PhaseDifference().kind}
+    assert set(FRAME_ENCODERS) == {Backbone().kind, PhaseDifference().kind}

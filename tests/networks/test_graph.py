@@ -1,4 +1,4 @@
-"""Branches that go on from branches, heads beside the main ones, and opinions that are stacked."""
+"""Branches that go on from branches, heads beside the main ones, and stacked predictions."""
 
 import pytest
 import torch
@@ -73,17 +73,17 @@ def test_auxiliary_heads_are_of_their_branches_only():
 
 
 @pytest.mark.parametrize("units", [[], [8]])
-def test_stacked_opinions(units):
+def test_stacked_predictions(units):
     net = chain(fusion={"kind": "stacked", "units": units}, auxiliary=["second", "third"])
     inputs, seen, exists = windows()
     out = net.outputs(net.standardise(inputs, seen), seen, exists)
     assert out.auxiliary.keys() == {"second", "third"}
-    said = torch.cat([out.auxiliary[name]["au"] for name in ("second", "third")], dim=-1)
-    torch.testing.assert_close(out.main["au"], net.stack["au"](said, exists))
+    stacked = torch.cat([out.auxiliary[name]["au"] for name in ("second", "third")], dim=-1)
+    torch.testing.assert_close(out.main["au"], net.stack["au"](stacked, exists))
     assert out.main["va"].abs().max() <= 1
 
 
-def test_late_opinions_may_have_losses_of_their_own():
+def test_late_predictions_may_have_losses_of_their_own():
     net = chain(fusion={"kind": "late"}, auxiliary=["third"])
     out = net.outputs(*windows())
     assert out.auxiliary.keys() == {"third"}
@@ -170,11 +170,11 @@ def test_other_by_threshold():
     there = torch.ones(3, 50, dtype=torch.bool)
     inputs, seen = {"a": 6 * torch.randn(3, 50, 4)}, {"a": there}
     raw = net.outputs(net.standardise(inputs, seen), seen, there).main["expr"][..., :7].softmax(-1)
-    said = net(inputs, seen, there)["expr"].softmax(-1)
+    predicted = net(inputs, seen, there)["expr"].softmax(-1)
     doubt = raw.amax(-1) < 0.4
     assert 0 < doubt.sum() < doubt.numel()
-    assert torch.equal(said.argmax(-1) == 7, doubt)
-    assert torch.equal(said.argmax(-1)[~doubt], raw.argmax(-1)[~doubt])
-    torch.testing.assert_close(said.sum(-1), torch.ones(3, 50))
+    assert torch.equal(predicted.argmax(-1) == 7, doubt)
+    assert torch.equal(predicted.argmax(-1)[~doubt], raw.argmax(-1)[~doubt])
+    torch.testing.assert_close(predicted.sum(-1), torch.ones(3, 50))
     with pytest.raises(UsageError, match="wants the challenge's 8 expressions, the data has 7"):
         AffectNetwork(recipe, {"a": 4}, {"expr": 7})

@@ -62,18 +62,18 @@ def test_shapes_and_ranges(block, fusion, pool, small_network, small_windows):
         assert {task: tuple(one.shape) for task, one in out.items()} == {
             task: (4, 9, size) for task, size in OUTPUTS.items()
         }
-        assert all(one.dtype == torch.float32 for one in out.values())
-        assert all(torch.isfinite(one).all() for one in out.values())
+        assert all(value.dtype == torch.float32 for value in out.values())
+        assert all(torch.isfinite(value).all() for value in out.values())
         assert out["va"].abs().max() <= 1
         if pool != "none" and fusion != "late":
-            assert all((one == one[:, :1]).all() for one in out.values())
+            assert all((value == value[:, :1]).all() for value in out.values())
 
 
 @every_kind
 def test_gradients_reach_every_parameter(block, fusion, pool, small_network, small_windows):
     network = small_network(block, fusion, pool).train()
     out = network(*small_windows())
-    sum((one * torch.randn_like(one)).sum() for one in out.values()).backward()
+    sum((value * torch.randn_like(value)).sum() for value in out.values()).backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
@@ -140,10 +140,10 @@ def test_what_is_missing_is_no_number_fault(
     ]
     for case in cases:
         out = network(inputs, seen | case, exists)
-        assert all(torch.isfinite(one).all() for one in out.values())
+        assert all(torch.isfinite(value).all() for value in out.values())
         assert all(torch.isfinite(one).all() for one in running(network).values())
         network.zero_grad()
-        sum(one.square().sum() for one in out.values()).backward()
+        sum(value.square().sum() for value in out.values()).backward()
         for name, parameter in network.named_parameters():
             assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
 
@@ -172,7 +172,7 @@ def test_fewer_branches(fusion, branches, small_network, small_windows):
     names = list(WIDTHS)[:branches]
     out = network({n: inputs[n] for n in names}, {n: seen[n] for n in names}, exists)
     assert {task: one.shape[2] for task, one in out.items()} == OUTPUTS
-    assert all(torch.isfinite(one).all() for one in out.values())
+    assert all(torch.isfinite(value).all() for value in out.values())
     # More than it asks for is no harm.
     again = network(inputs, seen, exists)
     assert again.keys() == out.keys()
@@ -212,8 +212,8 @@ def test_a_norm_behind_the_pool_counts_windows(pool, training, small_network, sm
     network = warmed(network, small_windows).train(training)
     bare = copy.deepcopy(network)
     inputs, seen, exists = small_windows(windows=5, lengths=[6] * 5)
-    for one in seen.values():
-        one[4] = False
+    for value in seen.values():
+        value[4] = False
     out = network(inputs, seen, exists)
     short = ({n: x[:4, :6] for n, x in part.items()} for part in (inputs, seen))
     close({task: one[:4, :6] for task, one in out.items()}, bare(*short, exists[:4, :6]))
@@ -235,13 +235,15 @@ def test_late_fusion_is_the_mean_of_those_that_see(pool, small_network, small_wi
     kinds = {"va": lambda x: x, "expr": lambda x: x.softmax(-1), "au": lambda x: x.sigmoid()}
     counts = set()
     for task, kind in kinds.items():
-        said = [
+        predicted = [
             kind(head(network.branches[name](features[name], exists, seen[name]), seen[name]))
             for name, head in zip(WIDTHS, network.heads[task], strict=True)
         ]
         for b in range(4):
             for t in range(9):
-                mine = [x[b, t] for x, name in zip(said, WIDTHS, strict=True) if seen[name][b, t]]
+                mine = [
+                    x[b, t] for x, name in zip(predicted, WIDTHS, strict=True) if seen[name][b, t]
+                ]
                 counts.add(len(mine))
                 if mine:
                     found = kind(out[task][b, t])
@@ -374,13 +376,13 @@ def test_every_recipe_is_a_network(name):
         out = network(inputs, dict.fromkeys(inputs, there), there)
     assert {task: one.shape[2] for task, one in out.items()} == outputs
     assert not any(
-        isinstance(one, nn.BatchNorm1d) and not isinstance(one, MaskedBatchNorm)
-        for one in network.modules()
+        isinstance(module, nn.BatchNorm1d) and not isinstance(module, MaskedBatchNorm)
+        for module in network.modules()
     )
 
 
 def test_half_precision_gives_whole_numbers(small_network, small_windows, half_precision):
-    """Under autocast the opinions are float32, close to those without."""
+    """Under autocast the predictions are float32, close to those without."""
     bf16 = half_precision("bf16")
     for block, fusion, pool in KINDS[::5]:
         network = warmed(small_network(block, fusion, pool), small_windows).eval()

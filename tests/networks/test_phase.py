@@ -202,7 +202,7 @@ def test_parameters_of_the_defaults() -> None:
     encoder = PhaseEncoder(PhaseDifference())
     block = 24 * 64 * 9 + 2 * 64 + 64 * 64 * 9 + 2 * 64
     dense = (64 + 24) * 4 * 4 * 256 + 256
-    assert sum(one.numel() for one in encoder.parameters()) == block + dense == 411_648
+    assert sum(parameter.numel() for parameter in encoder.parameters()) == block + dense == 411_648
     assert encoder.size == 256
 
 
@@ -293,8 +293,8 @@ def test_hardly_anything_seen_in_training(faces: int, frames: int) -> None:
     seen[0, :faces] = True
     out = encoder(_film(2, frames), seen)
     out.sum().backward()
-    for one in encoder.parameters():
-        assert one.grad is not None and one.grad.isfinite().all()
+    for parameter in encoder.parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all()
     assert (out[~seen] == 0).all()
     assert all(one.isfinite().all() for one in encoder.buffers())
 

@@ -27,10 +27,10 @@ def test_arousal_reads_the_features_of_valence_and_not_the_other_way_round():
 
 @given(st.lists(st.floats(-1, 1), min_size=1), st.data())
 def test_extremes_are_decided_and_the_rest_is_the_regression(values, data):
-    said = data.draw(st.lists(st.integers(0, 2), min_size=len(values), max_size=len(values)))
-    logits = torch.nn.functional.one_hot(torch.tensor(said), 3).float()
+    chosen = data.draw(st.lists(st.integers(0, 2), min_size=len(values), max_size=len(values)))
+    logits = torch.nn.functional.one_hot(torch.tensor(chosen), 3).float()
     found = decided(torch.tensor(values, dtype=torch.float64), logits)
-    expected = np.where(np.array(said) == 1, values, np.array(said) - 1)
+    expected = np.where(np.array(chosen) == 1, values, np.array(chosen) - 1)
     np.testing.assert_array_equal(found.numpy(), expected)
 
 

@@ -158,7 +158,7 @@ def test_a_single_file_that_loses_subjects_says_so(acted, tmp_path):
         with PredictBatch(out, CONFIG, form="single", on_event=events.append) as batch:
             for path in sources:
                 batch(path)
-    warned = [one.text for one in events if isinstance(one, Notice) and one.warning]
+    warned = [event.text for event in events if isinstance(event, Notice) and event.warning]
     assert len(warned) == 1
     assert "not 2 subjects of earlier runs" in warned[0]
 

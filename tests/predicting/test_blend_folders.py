@@ -39,20 +39,25 @@ def made(subject, model, seed, frames=30):
     }
     seen = np.ones(frames, bool)
     seen[4:6] = False
-    for one in values.values():
-        one[~seen] = np.nan
+    for value in values.values():
+        value[~seen] = np.nan
     confidence = np.where(seen, 0.5, np.nan)
     return Prediction(subject, model, np.arange(frames) / 20, seen, confidence, **values)
 
 
 def keep(root, *predictions, tables=True):
     """As predict does, its challenge files filled."""
-    for one in predictions:
+    for prediction in predictions:
         if tables:
-            about = {"model": one.model, "video": {"name": f"{one.subject}.mp4", "sha256": "0"}}
-            write_table(root / f"tables/{one.subject}.parquet", fill(one).columns(), about)
-        for task in one.tasks:
-            write_challenge(fill(one), task, root)
+            about = {
+                "model": prediction.model,
+                "video": {"name": f"{prediction.subject}.mp4", "sha256": "0"},
+            }
+            write_table(
+                root / f"tables/{prediction.subject}.parquet", fill(prediction).columns(), about
+            )
+        for task in prediction.tasks:
+            write_challenge(fill(prediction), task, root)
 
 
 @pytest.fixture
@@ -132,7 +137,7 @@ def test_the_record_says_how_it_was_made(tmp_path, pair):
     _, about = read_table(out / "tables/a.parquet")
     assert about["model"] == "blend of m, n"
     assert about["video"]["name"] == "a.mp4"
-    assert [len(one["sha256"]) for one in about["blend"]["inputs"]] == [64, 64]
+    assert [len(input["sha256"]) for input in about["blend"]["inputs"]] == [64, 64]
 
 
 def test_folders_of_labels_count_with_their_labels(tmp_path, pair):

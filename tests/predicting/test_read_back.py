@@ -24,8 +24,8 @@ def made(subject="a", frames=5, seed=0, **changes):
         "expr": rng.dirichlet(np.ones(8), frames),
         "au": rng.random((frames, 12)),
     }
-    for one in values.values():
-        one[1] = np.nan
+    for value in values.values():
+        value[1] = np.nan
     seen = np.arange(frames) != 1
     given = {"confidence": np.where(seen, 0.5, np.nan), **values, **changes}
     return Prediction(subject, "m", np.arange(frames) / 20, seen, **given)

@@ -29,8 +29,8 @@ FACELESS = slice(14, 24)
 
 
 def assert_same(first, second):
-    assert [one.subject for one in first.predictions] == [
-        one.subject for one in second.predictions
+    assert [prediction.subject for prediction in first.predictions] == [
+        prediction.subject for prediction in second.predictions
     ]
     for one, other in zip(first.predictions, second.predictions, strict=True):
         for name in ("times", "present", "filled", "heard", "confidence", "va", "va_interval",
@@ -239,12 +239,12 @@ def test_damaged_video_is_used_as_far_as_it_goes_and_says_so(gap_clip, nets, tmp
     data[middle : middle + 400] = bytes(400)
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(data)
-    told = []
+    events = []
     config = with_features(PredictConfig())
     predictor = build_predictor(config)
     result = predict_video(open_source(broken), config, predictor, nets, tmp_path / "work",
-                           on_event=told.append)  # fmt: skip
-    (notice,) = [one for one in told if isinstance(one, Notice)]
+                           on_event=events.append)  # fmt: skip
+    (notice,) = [one for one in events if isinstance(one, Notice)]
     assert notice.warning
     assert "'broken.mp4' is damaged" in notice.text
     assert 0 < result.frames <= FRAMES

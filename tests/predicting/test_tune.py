@@ -57,16 +57,20 @@ def clip(path, seed, noise=0.6, time=True, group=None):
         table["time"] = np.arange(FRAMES) / FPS
     missing = rng.random(FRAMES) < 0.1
     va, classes, units = slow(rng, 2), slow(rng, 8).argmax(axis=1), slow(rng, 12) > 0.2
-    said = {"valence": va[:, 0], "arousal": va[:, 1]}
-    said = {name: np.clip(one + rng.normal(0, noise, FRAMES), -1, 1) for name, one in said.items()}
+    columns = {"valence": va[:, 0], "arousal": va[:, 1]}
+    columns = {
+        name: np.clip(one + rng.normal(0, noise, FRAMES), -1, 1) for name, one in columns.items()
+    }
     logits = np.eye(8)[classes] + rng.normal(0, 2 * noise, (FRAMES, 8))
     odds = np.exp(logits)
-    said |= {f"p_{name}": one for name, one in zip(
+    columns |= {f"p_{name}": one for name, one in zip(
         EXPRESSIONS, (odds / odds.sum(axis=1, keepdims=True)).T, strict=True)}  # fmt: skip
     # Present means .3 here.
-    said |= {f"{name}_p": np.clip(0.15 + 0.15 * units[:, at] + rng.normal(0, 0.05, FRAMES), 0, 1)
-             for at, name in enumerate(ACTION_UNITS)}  # fmt: skip
-    for name, one in said.items():
+    columns |= {
+        f"{name}_p": np.clip(0.15 + 0.15 * units[:, at] + rng.normal(0, 0.05, FRAMES), 0, 1)
+        for at, name in enumerate(ACTION_UNITS)
+    }
+    for name, one in columns.items():
         table[name] = np.where(missing, np.nan, one).astype(np.float32)
     table["label_valence"], table["label_arousal"] = va.T.astype(np.float32)
     table["label_valence"][:5] = np.nan
@@ -124,10 +128,12 @@ def test_scores_are_those_of_the_tables(run):
         pairs = []
         for path in sorted((run / "validation/tables").glob("*")):
             columns, _ = read_table(path)
-            said, told = (np.stack([columns[f"{kind}{name}"] for name in TARGETS["va"]], axis=1)
-                          for kind in ("", "label_"))  # fmt: skip
-            said = smooth(said, columns["time"], how.kind, how.seconds)
-            pairs.append((np.clip(said, -1, 1), told))
+            predicted, true = (
+                np.stack([columns[f"{kind}{name}"] for name in TARGETS["va"]], axis=1)
+                for kind in ("", "label_")
+            )
+            predicted = smooth(predicted, columns["time"], how.kind, how.seconds)
+            pairs.append((np.clip(predicted, -1, 1), true))
         scores.append(score_arrays("va", pairs, TARGETS["va"])[0])
     assert [va.without, va.optimistic] == pytest.approx(scores, abs=1e-6)
 

@@ -24,8 +24,8 @@ def made(seed, model="m", frames=FRAMES, missing=(), **changes):
         "au": rng.random((frames, 12)),
         "au_intensity": rng.uniform(0, 5, (frames, 12)),
     }
-    for one in values.values():
-        one[~seen] = np.nan
+    for value in values.values():
+        value[~seen] = np.nan
     given = {"confidence": np.where(seen, 0.8, np.nan), **values, **changes}
     return Prediction("clip", model, np.arange(frames) / 25, seen, **given)
 
@@ -143,8 +143,8 @@ def test_frames_like_none_of_the_seven_are_other():
     frames = expressions(2, 7, 4, None)
     frames[2] = expressions(4, sure=0.3)
     how = {name: Blending(expression=name, other_below=0.35) for name in ("average", "vote")}
-    for one in how.values():
-        out = blend([only(frames), only(frames)], one)
+    for value in how.values():
+        out = blend([only(frames), only(frames)], value)
         assert out.expression_ids().tolist() == [2, 7, 7, -1]
 
 

@@ -18,13 +18,13 @@ sizes = st.tuples(st.integers(1, 5), st.integers(0, 6))
 
 def slow_winner(votes, probabilities, priority):
     """One frame, as seed paper 001 words it."""
-    said = [int(vote) for vote in votes if vote != -1]
-    if not said:
+    given = [int(vote) for vote in votes if vote != -1]
+    if not given:
         return -1
     for rare in priority:
-        if rare in said:
+        if rare in given:
             return rare
-    counts = Counter(said)
+    counts = Counter(given)
     tied = [one for one in counts if counts[one] == max(counts.values())]
 
     def mean(one):
@@ -92,8 +92,8 @@ def test_units_need_so_many_votes(data):
     at_least = data.draw(st.integers(1, models))
     found = units_vote(votes, at_least)
     for cell in np.ndindex(frames, 3):
-        said = [vote for vote in votes[(slice(None), *cell)].tolist() if vote != -1]
-        wanted = -1 if not said else int(sum(said) >= min(at_least, len(said)))
+        counted = [vote for vote in votes[(slice(None), *cell)].tolist() if vote != -1]
+        wanted = -1 if not counted else int(sum(counted) >= min(at_least, len(counted)))
         assert found[cell] == wanted
 
 

@@ -1,4 +1,4 @@
-"""Joining opinions, and an ensemble's folder as a predictor."""
+"""Joining predictions, and an ensemble's folder as a predictor."""
 
 import json
 from dataclasses import replace
@@ -21,9 +21,9 @@ from avaffect.predicting.settings import with_checkpoint, with_features
 from avaffect.predictors.build import build_predictor, facts_of
 from avaffect.predictors.ensemble import Ensemble, join_values, mean_values
 from avaffect.predictors.joined import Joined, is_ensemble
-from avaffect.predictors.stacking import OpinionFeatures, stacked_names, stacked_values
+from avaffect.predictors.stacking import StackFeatures, stacked_names, stacked_values
 from avaffect.predictors.trained import Trained
-from avaffect.recipes.ensemble import Average, Vote
+from avaffect.recipes.ensemble_recipe import Average, Vote
 from avaffect.recipes.library import parse_recipe
 from avaffect.store.spool import Spool
 from avaffect.store.subject import SpooledSubject
@@ -41,11 +41,11 @@ def f4(rows):
 
 
 def test_averages_are_weighted_among_those_who_know():
-    voters = [
+    members = [
         {"va": f4([[1, 0], [NAN, NAN], [NAN, NAN]])},
         {"va": f4([[0, 1], [0.5, 1], [NAN] * 2])},
     ]
-    joined = join_values(voters, Average(), (3, 1), {"va": ("v", "a")})
+    joined = join_values(members, Average(), (3, 1), {"va": ("v", "a")})
     np.testing.assert_allclose(joined["va"], [[0.75, 0.25], [0.5, 1], [NAN, NAN]])
     assert joined["va"].dtype == np.float32
 
@@ -59,53 +59,53 @@ def certain(classes, width=8):
 
 @pytest.mark.parametrize("width", [7, 8])
 def test_the_meta_classifier_decides(width):
-    # Frame 0: 2 goes before 5; frame 1: the majority; frame 2: a single opinion; frame 3: none.
-    said = [[5, 4, -1, -1], [2, 4, 6, -1], [5, 0, -1, -1]]
-    voters = [{"expr": certain(one, width)} for one in said]
-    joined = join_values(voters, Vote(), (1, 1, 1), {"expr": EXPRESSIONS[:width]})["expr"]
+    # Frame 0: 2 goes before 5; frame 1: the majority; frame 2: a single prediction; frame 3: none.
+    predicted = [[5, 4, -1, -1], [2, 4, 6, -1], [5, 0, -1, -1]]
+    members = [{"expr": certain(one, width)} for one in predicted]
+    joined = join_values(members, Vote(), (1, 1, 1), {"expr": EXPRESSIONS[:width]})["expr"]
     expected = np.eye(width, dtype=np.float32)[[2, 4, 6, 0]]
     expected[3] = NAN
     np.testing.assert_array_equal(joined, expected)
-    majority = join_values(voters, Vote(priority=()), (1, 1, 1), {"expr": EXPRESSIONS[:width]})
+    majority = join_values(members, Vote(priority=()), (1, 1, 1), {"expr": EXPRESSIONS[:width]})
     assert majority["expr"][0].argmax() == 5
 
 
 def test_ties_go_to_the_likelier():
     a, b = certain([4]), certain([6])
     a[0, 4] = 0.6
-    voters = [{"expr": a}, {"expr": b}]
-    assert join_values(voters, Vote(), (1, 1), TARGETS)["expr"].argmax() == 6
+    members = [{"expr": a}, {"expr": b}]
+    assert join_values(members, Vote(), (1, 1), TARGETS)["expr"].argmax() == 6
 
 
 def test_two_units_of_four():
-    said = f4([[0.9, 0.1, 0.5], [0.6, 0.6, NAN], [0.1, 0.2, NAN], [0.2, 0.3, NAN]])[:, None]
-    voters = [{"au": one} for one in said]
-    joined = join_values(voters, Vote(at_least=2), (1,) * 4, {"au": ("AU1", "AU2", "AU4")})
+    predicted = f4([[0.9, 0.1, 0.5], [0.6, 0.6, NAN], [0.1, 0.2, NAN], [0.2, 0.3, NAN]])[:, None]
+    members = [{"au": one} for one in predicted]
+    joined = join_values(members, Vote(at_least=2), (1,) * 4, {"au": ("AU1", "AU2", "AU4")})
     # The last one has been seen by a single model.
     np.testing.assert_array_equal(joined["au"], [[1, 0, 1]])
 
 
 def test_a_vote_averages_valence():
-    voters = [{"va": f4([[1, 0]])}, {"va": f4([[0, 0]])}]
-    np.testing.assert_allclose(join_values(voters, Vote(), (1, 1), TARGETS)["va"], [[0.5, 0]])
+    members = [{"va": f4([[1, 0]])}, {"va": f4([[0, 0]])}]
+    np.testing.assert_allclose(join_values(members, Vote(), (1, 1), TARGETS)["va"], [[0.5, 0]])
 
 
 def test_classes_of_other_data():
-    voters = [{"expr": certain([1], 3)}] * 2
+    members = [{"expr": certain([1], 3)}] * 2
     targets = {"expr": ("calm", "cross", "sad")}
     with pytest.raises(UsageError, match="the challenge's expressions"):
-        join_values(voters, Vote(), (1, 1), targets)
-    assert join_values(voters, Vote(priority=()), (1, 1), targets)["expr"].argmax() == 1
+        join_values(members, Vote(), (1, 1), targets)
+    assert join_values(members, Vote(priority=()), (1, 1), targets)["expr"].argmax() == 1
     with pytest.raises(UsageError, match="9 classes cannot be voted on"):
-        join_values(voters, Vote(priority=()), (1, 1), {"expr": tuple("abcdefghi")})
-    join_values(voters, Average(), (1, 1), targets)
+        join_values(members, Vote(priority=()), (1, 1), {"expr": tuple("abcdefghi")})
+    join_values(members, Average(), (1, 1), targets)
 
 
 def test_the_vector_of_a_stack():
     """The paper's F_j: the valences, then the arousals."""
-    voters = [{"va": f4([[i / 10, -i / 10], [NAN, NAN]])} for i in range(1, 6)]
-    voters[3]["va"][0] = NAN
-    vector = stacked_values(voters)
+    members = [{"va": f4([[i / 10, -i / 10], [NAN, NAN]])} for i in range(1, 6)]
+    members[3]["va"][0] = NAN
+    vector = stacked_values(members)
     assert vector.dtype == np.float32
     # The fourth says what the others say on average.
     np.testing.assert_allclose(
@@ -118,23 +118,25 @@ def test_the_vector_of_a_stack():
 
 
 @given(
-    voters=st.integers(1, 4),
+    members=st.integers(1, 4),
     frames=st.integers(0, 5),
     widths=st.lists(st.integers(1, 3), min_size=1, max_size=3),
     seed=st.integers(0, 99),
 )
-def test_every_opinion_has_its_column(voters, frames, widths, seed):
+def test_every_opinion_has_its_column(members, frames, widths, seed):
     tasks = dict(zip(("au", "va", "expr"), widths, strict=False))
     rng = np.random.default_rng(seed)
-    said = [{t: f4(rng.normal(size=(frames, w))) for t, w in tasks.items()} for _ in range(voters)]
+    predicted = [
+        {t: f4(rng.normal(size=(frames, w))) for t, w in tasks.items()} for _ in range(members)
+    ]
     targets = {task: [f"{task}{i}" for i in range(width)] for task, width in tasks.items()}
-    names = [str(i) for i in range(voters)]
-    columns = dict(zip(stacked_names(names, targets), stacked_values(said).T, strict=True))
+    names = [str(i) for i in range(members)]
+    columns = dict(zip(stacked_names(names, targets), stacked_values(predicted).T, strict=True))
     for task, width in tasks.items():
         for i in range(width):
-            for voter in range(voters):
+            for member in range(members):
                 np.testing.assert_array_equal(
-                    columns[f"{task}{i} {voter}"], said[voter][task][:, i]
+                    columns[f"{task}{i} {member}"], predicted[member][task][:, i]
                 )
 
 
@@ -144,7 +146,7 @@ def test_folds_are_averaged():
 
 
 def test_opinions_as_features():
-    features = OpinionFeatures(f4([[1, 2], [3, 4]]))
+    features = StackFeatures(f4([[1, 2], [3, 4]]))
     assert (features.frames, features.specs) == (2, {"opinions": ArraySpec((2,), "float32")})
     np.testing.assert_array_equal(features.array("opinions", 1), [[3, 4]])
     with pytest.raises(KeyError):
@@ -188,28 +190,28 @@ def save(folder, seed, features="face_pose", width=3, tasks=("va", "expr", "au")
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two voters of two models each, averaged with weights."""
-    voters = {
-        voter: {f"members/{voter}/{i}": save(tmp_path / f"members/{voter}/{i}", 2 * v + i)
+    """Two members of two models each, averaged with weights."""
+    members = {
+        member: {f"members/{member}/{i}": save(tmp_path / f"members/{member}/{i}", 2 * v + i)
                 for i in range(2)}
-        for v, voter in enumerate("ab")
+        for v, member in enumerate("ab")
     }  # fmt: skip
-    joined = Joined("both", voters, Average(), (1, 3), metrics={"va": 0.25}, validation=7)
+    joined = Joined("both", members, Average(), (1, 3), metrics={"va": 0.25}, validation=7)
     joined.save(tmp_path)
     return tmp_path
 
 
-def opinions(folder, subject):
+def member_predictions(folder, subject):
     return {
-        voter: [Trained(folder / path).predict(subject, TARGETS) for path in models]
-        for voter, models in Joined.load(folder).voters.items()
+        member: [Trained(folder / path).predict(subject, TARGETS) for path in models]
+        for member, models in Joined.load(folder).members.items()
     }
 
 
 def test_a_prediction_is_what_its_models_say(folder, subject):
     out = Ensemble(folder).predict(subject, ("va", "expr", "au"))
     assert (out.subject, out.model, out.tasks) == ("clip", "both", ("va", "expr", "au"))
-    each = opinions(folder, subject)
+    each = member_predictions(folder, subject)
     for task in TARGETS:
         a, b = (np.mean([getattr(one, task) for one in each[name]], axis=0) for name in "ab")
         np.testing.assert_allclose(getattr(out, task), (a + 3 * b) / 4, atol=1e-6)
@@ -221,14 +223,14 @@ def test_a_prediction_is_what_its_models_say(folder, subject):
 def test_a_vote(folder, subject):
     replace(Joined.load(folder), rule=Vote(at_least=2)).save(folder)
     out = Ensemble(folder).predict(subject, ("expr", "au"))
-    each = opinions(folder, subject)
+    each = member_predictions(folder, subject)
     both = [np.mean([one.au for one in each[name]], axis=0) >= 0.5 for name in "ab"]
     np.testing.assert_array_equal(out.au[SEEN], np.logical_and(*both)[SEEN])
     assert set(np.unique(out.expr[SEEN])) == {0, 1}
 
 
 def test_a_stack(folder, subject):
-    each = opinions(folder, subject)
+    each = member_predictions(folder, subject)
     width = 2 * (2 + 8 + 12)
     sha = save(folder / "stage2/best", 9, "opinions", width, ("va",))
     replace(Joined.load(folder), stack={"stage2/best": sha}).save(folder)
@@ -240,7 +242,7 @@ def test_a_stack(folder, subject):
         {task: np.mean([getattr(one, task) for one in some], axis=0) for task in TARGETS}
         for some in each.values()
     ]
-    features = OpinionFeatures(stacked_values(raw))
+    features = StackFeatures(stacked_values(raw))
     expected = Trained(folder / "stage2").apply(Clip("c", "c", features))
     np.testing.assert_allclose(out.va, expected.values["va"], atol=1e-5)
     assert np.isnan(out.va[~out.present]).all()
@@ -283,7 +285,7 @@ def test_predicting_loads_each_model_once(folder, loads, tmp_path):
     assert (config.analysis.encoders, config.tasks, loads) == ((), ("va", "expr", "au"), [])
     with PredictBatch(tmp_path / "out", config) as batch:
         assert isinstance(batch.predictor, Ensemble)
-    assert loads == [f"members/{voter}/{i}" for voter in "ab" for i in range(2)]
+    assert loads == [f"members/{member}/{i}" for member in "ab" for i in range(2)]
 
 
 def test_facts_are_what_the_loaded_predictor_says(folder, subject, loads):
@@ -315,9 +317,9 @@ def test_features_made_otherwise_are_refused(folder, subject):
 def test_artificial_data_is_told(folder):
     sha = save(folder / "members/a/0", 0, data={"synthetic": True})
     joined = Joined.load(folder)
-    voters = {name: dict(some) for name, some in joined.voters.items()}
-    voters["a"]["members/a/0"] = sha
-    replace(joined, voters=voters).save(folder)
+    members = {name: dict(some) for name, some in joined.members.items()}
+    members["a"]["members/a/0"] = sha
+    replace(joined, members=members).save(folder)
     assert "ARTIFICIAL" in Ensemble(folder).notes[-1]
 
 
@@ -381,8 +383,8 @@ def test_another_model_in_a_members_place(folder):
 def test_models_of_different_targets(folder):
     sha = save(folder / "members/a/0", 0, tasks=("va",))
     joined = Joined.load(folder)
-    voters = {name: dict(some) for name, some in joined.voters.items()}
-    voters["a"]["members/a/0"] = sha
-    replace(joined, voters=voters).save(folder)
+    members = {name: dict(some) for name, some in joined.members.items()}
+    members["a"]["members/a/0"] = sha
+    replace(joined, members=members).save(folder)
     with pytest.raises(CheckpointError, match="do not predict the same targets"):
         Ensemble(folder)

@@ -342,8 +342,8 @@ def test_what_was_tuned_is_followed(saved, subject):
     tuned.save(folder)
     model = Trained(folder)
     assert model.smooth == "va=box:0.4"
-    said = "tuned on validation clips: smoothing va=box:0.4 and thresholds of units"
-    assert model.notes == (*plain.notes, said)
+    note = "tuned on validation clips: smoothing va=box:0.4 and thresholds of units"
+    assert model.notes == (*plain.notes, note)
     after = model.predict(subject, ("va", "au"))
     np.testing.assert_array_equal(after.va, before.va)  # who predicts smooths
     known = ~np.isnan(before.au[:, 0])

@@ -100,8 +100,8 @@ def voice(times: np.ndarray) -> np.ndarray:
     spoken = (times >= SPOKEN[0]) & (times <= SPOKEN[1])
     scores = np.zeros((len(times), 8))
     scores[:, 1] = 2 * np.sin(times)
-    opinion = np.where(spoken[:, None], softmax(scores), np.nan)
-    return np.column_stack([opinion, spoken]).astype(np.float32)
+    predicted = np.where(spoken[:, None], softmax(scores), np.nan)
+    return np.column_stack([predicted, spoken]).astype(np.float32)
 
 
 def regular(rate: float) -> np.ndarray:

@@ -26,18 +26,21 @@ def files(folder):
 
 
 def test_names_have_the_folders_below_the_input(study, monkeypatch):
-    wanted = [PurePath(one) for one in ("P01/s1", "P01/s2", "P02/s1", "P02/s2", "pilot")]
+    wanted = [PurePath(path) for path in ("P01/s1", "P01/s2", "P02/s1", "P02/s2", "pilot")]
     assert list(names_of(files(study), [str(study)]).values()) == wanted
     assert joined(wanted[0]) == "P01_s1"
     # However the input is written.
     monkeypatch.chdir(study)
-    here = sorted(one.relative_to(study) for one in files(study))
+    here = sorted(path.relative_to(study) for path in files(study))
     assert list(names_of(here, ["."]).values()) == wanted
     above = names_of(files(study), [str(study.parent)])
     assert above[study / "P01/s1.mp4"] == PurePath("study/P01/s1")
     # Files one by one: where their folders begin to differ.
     some = [study / "P01/s1.mp4", study / "P02/s1.mp4"]
-    assert [joined(one) for one in names_of(some, map(str, some)).values()] == ["P01_s1", "P02_s1"]
+    assert [joined(path) for path in names_of(some, map(str, some)).values()] == [
+        "P01_s1",
+        "P02_s1",
+    ]
 
 
 def test_no_name_leads_out_of_the_folder(study, monkeypatch):
@@ -45,7 +48,7 @@ def test_no_name_leads_out_of_the_folder(study, monkeypatch):
     monkeypatch.chdir(study / "P01")
     for given in (["../P02/s1.mp4", "s1.mp4"], ["..", "s1.mp4"]):
         some = [Path("../P02/s1.mp4"), Path("s1.mp4")]
-        parts = [part for one in names_of(some, given).values() for part in one.parts]
+        parts = [part for path in names_of(some, given).values() for part in path.parts]
         assert ".." not in parts
         assert {"P01", "P02"} & set(parts)
 
@@ -53,7 +56,7 @@ def test_no_name_leads_out_of_the_folder(study, monkeypatch):
 def test_where_stems_are_enough_names_stay_as_they_are(study):
     for unlike in ("P02/s1.mp4", "P02/s2.mp4"):
         (study / unlike).unlink()
-    assert {joined(one) for one in names_of(files(study), [str(study)]).values()} == {
+    assert {joined(path) for path in names_of(files(study), [str(study)]).values()} == {
         "s1", "s2", "pilot"
     }  # fmt: skip
 
@@ -84,5 +87,5 @@ def test_prepared_folders_lie_however_deep_and_not_in_each_others_features(tmp_p
     for place in ("a", "a/b", "c/d/e", "a/features/x", "features/y", ".hidden/z"):
         (tmp_path / place).mkdir(parents=True, exist_ok=True)
         (tmp_path / place / "preprocess.json").write_text("{}")
-    found = [one.relative_to(tmp_path).as_posix() for one in prepared_in(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in prepared_in(tmp_path)]
     assert found == ["a", "a/b", "c/d/e", "features/y"]

@@ -47,7 +47,7 @@ def test_features_are_those_of_the_square_copy(made):
     turned = square.table()[["yaw", "pitch", "roll"]] - wide.table()[["yaw", "pitch", "roll"]]
     assert np.abs(turned.to_numpy()).mean() < 1
     # Blendshapes, the last 52 values.
-    first, second = (one.array("face_pose")[:, -52:] for one in (square, wide))
+    first, second = (subject.array("face_pose")[:, -52:] for subject in (square, wide))
     assert np.abs(first - second).mean() < 0.01
 
 

@@ -10,28 +10,28 @@ def seen(track, frames, size, x, still=False):
     return TrackSummary(track, frames, size * frames, x * frames, still)
 
 
-def told(tracks, which="main"):
+def texts(tracks, which="main"):
     config = FaceConfig(subjects=which)
     subjects = name_subjects("v", tracks, which, 100)
-    return [one.text for one in notices("v.mp4", tracks, subjects, Limits(), 100, config)]
+    return [notice.text for notice in notices("v.mp4", tracks, subjects, Limits(), 100, config)]
 
 
 def test_one_person_needs_no_words():
-    assert told([seen(1, 100, 100, 0.5)]) == []
+    assert texts([seen(1, 100, 100, 0.5)]) == []
 
 
 def test_more_people_are_counted_once():
     crowd = [seen(number, 90, 50, 0.5) for number in range(1, 5)]
-    assert told(crowd) == ["'v.mp4': 3 more people were seen: subjects=\"all\""]
-    assert told(crowd, "all") == []
+    assert texts(crowd) == ["'v.mp4': 3 more people were seen: subjects=\"all\""]
+    assert texts(crowd, "all") == []
     assert record(crowd, Limits(), 100)["seen"] == 4
 
 
 def test_a_portrait_is_told_and_recorded():
     tracks = [seen(1, 100, 100, 0.4), seen(2, 100, 50, 0.9, still=True)]
-    (text,) = told(tracks)
+    (text,) = texts(tracks)
     assert "right of the picture never moves" in text and "left out" in text
-    (text,) = told(tracks, "all")
+    (text,) = texts(tracks, "all")
     assert "called 'v_2'" in text
     found = record(tracks, Limits(), 100)
     assert found["seen"] == 1
@@ -40,5 +40,5 @@ def test_a_portrait_is_told_and_recorded():
 
 def test_faces_that_passed_get_a_word_with_all():
     tracks = [seen(1, 100, 100, 0.4), seen(2, 2, 50, 0.9)]
-    assert told(tracks) == []
-    assert "1 face was seen too briefly" in told(tracks, "all")[0]
+    assert texts(tracks) == []
+    assert "1 face was seen too briefly" in texts(tracks, "all")[0]

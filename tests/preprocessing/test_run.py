@@ -182,8 +182,10 @@ def test_killed_run_goes_on_to_the_same_result(
         patch.setattr(Recorder, "save", lambda self, state: None)
         preprocess(gap_clip, tmp_path, LIGHT, nets=nets,
                    on_event=interrupt_at(tmp_path, stop, resumes_at))  # fmt: skip
-    said = f"saved up to frame {resumes_at}," if resumes_at else "nothing of 'gap.mp4' was saved"
-    assert said in str(caught.value)
+    message = (
+        f"saved up to frame {resumes_at}," if resumes_at else "nothing of 'gap.mp4' was saved"
+    )
+    assert message in str(caught.value)
     del tracked[:]
     preprocess(gap_clip, tmp_path, LIGHT, nets=nets)
     assert tracked == list(range(resumes_at, FRAMES))
@@ -246,7 +248,7 @@ def test_what_avaffect_did_not_write_is_refused_and_stays(name, gap_clip, no_net
     named = path if path.parent == tmp_path else path.parent
     with pytest.raises(ForeignFileError, match=str(named)):
         preprocess(gap_clip, tmp_path, LIGHT, nets=no_nets)
-    assert [one for one in tmp_path.rglob("*") if one.is_file()] == [path]
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
     assert path.read_text() == "theirs"
 
 

@@ -128,7 +128,7 @@ def test_a_cover_that_is_not_marked_makes_no_video(convert, sample, ffmpeg, tmp_
     done = preprocess(path, tmp_path / "out", on_event=events.append)
     assert done.sound_only
     assert done.frames > 150
-    texts = [one.text for one in events if isinstance(one, Notice)]
+    texts = [event.text for event in events if isinstance(event, Notice)]
     assert any("shows a still picture beside its sound" in text for text in texts)
     assert open_source(path, MediaConfig(video_stream=0)).kind == "video"
 

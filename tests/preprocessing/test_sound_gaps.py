@@ -37,7 +37,7 @@ def arrays(video, times, tmp_path):
     reader = SoundReader(wav, sound, CONFIG, ("audio", "has_sound", "voice"))
     chunks = list(reader.chunks(times))
     found = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in reader.specs}
-    return found, wav.stat().st_size, [one.text for one in events if isinstance(one, Notice)]
+    return found, wav.stat().st_size, [event.text for event in events if isinstance(event, Notice)]
 
 
 def test_rows_on_both_sides_of_a_gap(videos, tmp_path):
@@ -98,7 +98,7 @@ def test_a_gap_in_sound_alone_is_closed(ffmpeg, videos, tmp_path):
     record = Prepared(tmp_path / "out").record.to_dict()["sound"]
     assert record["cuts"] == []
     assert record["closed_gaps"][0][1] == pytest.approx(GAP_S - 6, abs=0.1)
-    texts = [one.text for one in events if isinstance(one, Notice)]
+    texts = [event.text for event in events if isinstance(event, Notice)]
     assert any("moved forward" in text for text in texts)
     stored = SubjectFeatures.open(done.folder.features("gap"))
     assert stored.array("has_sound").all()

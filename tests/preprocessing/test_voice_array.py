@@ -27,7 +27,7 @@ FRAMES = 40
 
 @pytest.fixture
 def config(voice_net):
-    """LIGHT with the opinion of a voice net."""
+    """LIGHT with the prediction of a voice net."""
     return replace(LIGHT, voice=voice_net())
 
 
@@ -51,7 +51,7 @@ def stored(root, name="gap"):
 
 def arrays(root, name="gap"):
     subject = stored(root, name)
-    return {one: subject.array(one) for one in subject.names}
+    return {name: subject.array(name) for name in subject.names}
 
 
 def assert_same(found, expected):
@@ -88,7 +88,7 @@ def test_added_later_it_is_what_it_would_have_been_at_once(
     assert stamps(copy) == before
 
 
-def test_a_changed_net_makes_its_opinion_again_and_nothing_else(
+def test_a_changed_net_makes_its_prediction_again_and_nothing_else(
     copy, gap_clip, config, voice_net, no_nets
 ):
     preprocess(gap_clip, copy, config, nets=no_nets)
@@ -119,7 +119,7 @@ def test_two_people_are_listened_to_once(sample, ffmpeg, config, nets, tmp_path,
     assert np.isfinite(left).any()
 
 
-def test_a_silent_video_has_no_opinion(sample, config, nets, no_nets, tmp_path):
+def test_a_silent_video_has_no_prediction(sample, config, nets, no_nets, tmp_path):
     clip = sample("no_face.mp4")
     preprocess(clip, tmp_path, config, nets=nets)
     voice = arrays(tmp_path, "no_face")["voice"]
@@ -149,7 +149,9 @@ def test_other_frame_rates_say_the_same(rate, gap_clip, config, nets, ffmpeg, tm
     assert len(b.times) == pytest.approx(FRAMES * rate / 25, abs=3)
     now = np.arange(0.1, 1.45, 0.1)
     for column in range(9):
-        mine, others = (np.interp(now, one.times, one.array("voice")[:, column]) for one in (a, b))
+        mine, others = (
+            np.interp(now, subject.times, subject.array("voice")[:, column]) for subject in (a, b)
+        )
         # The speech probability has corners between the frames of the slower clip.
         np.testing.assert_allclose(mine, others, atol=1e-3 if column < 8 else 0.1)
 
@@ -227,7 +229,7 @@ def test_a_sound_file(spoken, config, voice_net, tmp_path):
 
 
 class Listener:
-    """A predictor of the voice's opinion, and of Neutral where it has none."""
+    """A predictor of the voice's prediction, and of Neutral where it has none."""
 
     name = "listener"
     tasks = ("expr",)
@@ -256,10 +258,10 @@ def listener(monkeypatch, voice_net):
     voice_net()
 
     def make(noncommercial=True, **attributes):
-        one = Listener()
+        listener = Listener()
         for name, value in attributes.items():
-            setattr(one, name, value)
-        monkeypatch.setitem(predictors.PREDICTORS, "listener", lambda frame_model: one)
+            setattr(listener, name, value)
+        monkeypatch.setitem(predictors.PREDICTORS, "listener", lambda frame_model: listener)
         return with_features(PredictConfig(model="listener", noncommercial=noncommercial))
 
     return make
@@ -272,8 +274,8 @@ def test_a_model_that_listens(
     assert settings.analysis.voice == "starter-1-voice"
     assert (settings.analysis.audio, settings.analysis.encoders) == (None, ())
     result = predict(gap_clip, "expr", config=settings, device="cpu")
-    one = result["gap"]
-    assert one.heard.all()
+    first = result["gap"]
+    assert first.heard.all()
     assert result.about["models"].keys() >= {"silero-vad", "starter-1-voice"}
     # From a folder the same.
     folder = Path(shutil.copytree(whole.folder.root, tmp_path / "folder"))
@@ -282,7 +284,7 @@ def test_a_model_that_listens(
     assert 'preprocess again with voice="starter-1-voice"' in caught.value.hint
     preprocess(gap_clip, folder, config, nets=no_nets)
     again = predict(folder, "expr", config=settings, device="cpu")["gap"]
-    np.testing.assert_array_equal(again.expr, one.expr)
+    np.testing.assert_array_equal(again.expr, first.expr)
     # A video without sound, and sound without a video.
     silent = predict(sample("no_face.mp4"), "expr", config=settings, device="cpu")["no_face"]
     assert not silent.heard.any()

@@ -41,7 +41,7 @@ def outputs(recipe: Recipe) -> dict[str, int]:
 def small(name: str, *changes: str) -> Recipe:
     """The recipe on windows of five faces of 32 pixels."""
     encoders = [one for one, branch in load_recipe(name).roots.items() if branch.encoder]
-    sizes = [f"branches.{one}.encoder.size=32" for one in encoders]
+    sizes = [f"branches.{encoder}.encoder.size=32" for encoder in encoders]
     return load_recipe(name, [*sizes, "window.length=5", "window.overlap=0", *changes])
 
 

@@ -173,7 +173,9 @@ def outputs(recipe: Recipe) -> dict[str, int]:
 
 def build(recipe: Recipe) -> AffectNetwork:
     """For its shapes alone: without numbers, but where torchvision computes on a RegNet's."""
-    nets = [one.encoder.net for one in recipe.roots.values() if isinstance(one.encoder, Backbone)]
+    nets = [
+        value.encoder.net for value in recipe.roots.values() if isinstance(value.encoder, Backbone)
+    ]
     device = "cpu" if any("regnet" in net for net in nets) else "meta"
     with torch.device(device):
         return AffectNetwork(recipe, widths(recipe), outputs(recipe))
@@ -183,8 +185,10 @@ def build(recipe: Recipe) -> AffectNetwork:
 def test_parameters(name: str, net: str | None, expected: int) -> None:
     recipe = load_recipe(name, [f"branches.face.encoder.net={net}"] if net else [])
     network = build(recipe)
-    assert sum(one.numel() for one in network.parameters()) == expected
-    frozen = sum(one.numel() for one in network.parameters() if not one.requires_grad)
+    assert sum(parameter.numel() for parameter in network.parameters()) == expected
+    frozen = sum(
+        parameter.numel() for parameter in network.parameters() if not parameter.requires_grad
+    )
     assert frozen == FROZEN.get(name, 0)
     for branch_name, branch in recipe.roots.items():
         if isinstance(branch.encoder, Backbone):

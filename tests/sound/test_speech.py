@@ -34,7 +34,9 @@ def test_speech_is_where_the_sentences_are(spoken, truth):
     assert found.samples == soundfile.info(spoken).frames
     assert len(found.probability) == -(-found.samples // CHUNK)
     sentences = truth["one_person.mp4"]["speech"]
-    starts, stops = (np.array([one[end] for one in sentences]) for end in ("start", "end"))
+    starts, stops = (
+        np.array([sentence[end] for sentence in sentences]) for end in ("start", "end")
+    )
     # But for breaths, and the net's reaction time.
     assert (found.seconds(starts, stops) > 0.7 * (stops - starts)).all()
     assert found.seconds(np.zeros(1), starts[:1])[0] < 0.1
@@ -112,8 +114,8 @@ def test_answers_agree_with_sums_over_a_fine_grid(probability, stretches):
             assert abs(mean - values.mean()) <= 4 * (len(probability) + 2) / fine
         elif stop < 0 or start > speech.duration_s:
             assert np.isnan(mean)
-    said = np.flatnonzero(speech.probability > 0.5)
+    spoken = np.flatnonzero(speech.probability > 0.5)
     distance = speech.distance(starts)
     for start, far in zip(starts, distance, strict=True):
-        gaps = np.maximum(0, np.maximum(said * STEP_S - start, start - (said + 1) * STEP_S))
+        gaps = np.maximum(0, np.maximum(spoken * STEP_S - start, start - (spoken + 1) * STEP_S))
         assert far == pytest.approx(gaps.min(initial=np.inf), abs=1e-9)

@@ -1,4 +1,4 @@
-"""The array ``voice``: windows of sound given to a net, its opinions put on the frames' clock."""
+"""The array ``voice``: a net predicts for windows of sound, and frames get its values by time."""
 
 import math
 
@@ -21,7 +21,7 @@ SETTINGS = VoiceSettings(50, 3.0, 0.5, EXPRESSIONS, 1.0)
 
 
 class Tell:
-    """Stands for a net: its opinion is a few numbers of the window's first and last row."""
+    """Stands for a net: its prediction is a few numbers of the window's first and last row."""
 
     settings = SETTINGS
 
@@ -46,8 +46,8 @@ def noise(seconds, path):
 def talk(monkeypatch, seconds, *stretches):
     """Speech is heard in these stretches (seconds), whatever the sound."""
     at = (np.arange(math.ceil(seconds / STEP_S)) + 0.5) * STEP_S
-    says = np.any([(at >= start) & (at < stop) for start, stop in stretches], axis=0)
-    speech = Speech(np.where(says, 0.9, 0.1).astype(np.float32), round(seconds * RATE))
+    spoken = np.any([(at >= start) & (at < stop) for start, stop in stretches], axis=0)
+    speech = Speech(np.where(spoken, 0.9, 0.1).astype(np.float32), round(seconds * RATE))
     monkeypatch.setattr(module, "detect_speech", lambda wav, on_event: speech)
     return speech
 
@@ -61,10 +61,10 @@ def test_each_window_is_judged_by_the_rows_within_it(seconds, monkeypatch, tmp_p
     rows = np.arange(-150, math.ceil(seconds * 50) + 150)
     values = np.concatenate(list(speech_features(wav, rows / 50)))
     assert (sum(net.batches), max(net.batches) <= 32) == (len(voice.centres), True)
-    for centre, opinion in zip(voice.centres, voice.opinions, strict=True):
+    for centre, predicted in zip(voice.centres, voice.probabilities, strict=True):
         first = round(centre * 50 - 74.5) + 150
         expected = [*values[first, :4], *values[first + 149, :4]]
-        np.testing.assert_allclose(opinion, expected, atol=1e-3)
+        np.testing.assert_allclose(predicted, expected, atol=1e-3)
 
 
 def test_nothing_is_computed_where_nobody_speaks(monkeypatch, tmp_path):
@@ -79,16 +79,18 @@ def test_nothing_is_computed_where_nobody_speaks(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "speech_features", counted)
     events = []
     voice = hear(wav, net, events.append)
-    says = np.isfinite(voice.opinions[:, 0])
+    known = np.isfinite(voice.probabilities[:, 0])
     enough = [c for c in voice.centres if 2.8 <= c <= 6.2 or 18.8 <= c <= 21.6]
-    np.testing.assert_array_equal(voice.centres[says], enough)
+    np.testing.assert_array_equal(voice.centres[known], enough)
     assert sum(net.batches) == len(enough)
     assert rows == sorted(set(rows))
     assert len(rows) < 30 * 50 / 2
     assert events[-1] == Progress("voice", len(enough), len(enough), "windows", finished=True)
     # The same as when it hears everything.
     talk(monkeypatch, 30, (0, 30))
-    np.testing.assert_allclose(hear(wav, net).opinions[says], voice.opinions[says], atol=1e-4)
+    np.testing.assert_allclose(
+        hear(wav, net).probabilities[known], voice.probabilities[known], atol=1e-4
+    )
 
 
 def test_silence_and_no_sound_at_all(monkeypatch, tmp_path):
@@ -119,11 +121,11 @@ def test_windows_cover_the_sound_and_stay_within_it(seconds, hop, window):
         assert (np.diff(starts) <= settings.hop).all()
 
 
-def opinions(*classes):
-    """Sure opinions of windows; None has none."""
+def predictions(*classes):
+    """Sure predictions of windows; None has none."""
     out = np.zeros((len(classes), 8), np.float32)
-    for row, one in zip(out, classes, strict=True):
-        row[:] = np.nan if one is None else np.eye(8)[one]
+    for row, label in zip(out, classes, strict=True):
+        row[:] = np.nan if label is None else np.eye(8)[label]
     return out
 
 
@@ -131,8 +133,8 @@ def always(seconds):
     return Speech(np.ones(math.ceil(seconds / STEP_S), np.float32), round(seconds * RATE))
 
 
-def test_between_windows_opinions_are_interpolated_and_at_the_ends_they_hold():
-    voice = Voice(always(6), np.array([1.5, 2.0, 2.5]), opinions(4, 5, None))
+def test_between_windows_predictions_are_interpolated_and_at_the_ends_they_hold():
+    voice = Voice(always(6), np.array([1.5, 2.0, 2.5]), predictions(4, 5, None))
     rows = voice.at(np.array([0.0, 1.5, 1.6, 2.0, 2.4, 2.5, 5.0]), (0.0, 6.0))
     expected = [[1, 0], [1, 0], [0.8, 0.2], [0, 1], [0, 1], [np.nan] * 2, [np.nan] * 2]
     np.testing.assert_allclose(rows[:, 4:6], expected, atol=1e-6)
@@ -140,10 +142,10 @@ def test_between_windows_opinions_are_interpolated_and_at_the_ends_they_hold():
     assert rows.shape[1:] == VOICE.shape
 
 
-def test_an_opinion_holds_for_a_second_around_speech():
+def test_a_prediction_holds_for_a_second_around_speech():
     speech = Speech(np.zeros(300, np.float32), 300 * 512)
     speech.probability[100:120] = 0.95  # 3.2 to 3.84 s
-    voice = Voice(speech, np.array([1.5, 8.0]), opinions(3, 3))
+    voice = Voice(speech, np.array([1.5, 8.0]), predictions(3, 3))
     times = np.array([2.1, 2.19, 2.21, 3.5, 4.83, 4.85, 7.0])
     known = np.isfinite(voice.at(times, (0.0, 9.6))[:, 3])
     assert known.tolist() == [False, False, True, True, True, False, False]
@@ -160,7 +162,7 @@ def test_the_speech_probability_is_that_around_the_frame():
 
 
 def test_where_there_is_no_sound_there_is_nothing():
-    voice = Voice(always(9), np.array([1.5]), opinions(1))
+    voice = Voice(always(9), np.array([1.5]), predictions(1))
     rows = voice.at(np.arange(0, 9, 0.25), (2.0, 7.0))
     known = np.arange(0, 9, 0.25)
     inside = (known > 1.9) & (known < 7.1)
@@ -173,9 +175,9 @@ def test_where_there_is_no_sound_there_is_nothing():
 def test_a_moment_has_one_value_whatever_the_other_frames(times, seed):
     rng = np.random.default_rng(seed)
     speech = Speech(rng.uniform(0, 1, 625).astype(np.float32), 625 * 512)
-    said = rng.dirichlet(np.ones(8), 5).astype(np.float32)
-    said[rng.random(5) < 0.3] = np.nan
-    voice = Voice(speech, np.sort(rng.uniform(0, 20, 5)), said)
+    predicted = rng.dirichlet(np.ones(8), 5).astype(np.float32)
+    predicted[rng.random(5) < 0.3] = np.nan
+    voice = Voice(speech, np.sort(rng.uniform(0, 20, 5)), predicted)
     times = np.sort(times)
     together = voice.at(times, (1.0, 19.0))
     alone = np.concatenate([voice.at(times[i : i + 1], (1.0, 19.0)) for i in range(len(times))])

@@ -101,4 +101,4 @@ def test_folders_are_found_and_called_by_their_video(tmp_path):
         Prepared(tmp_path / place).write(RECORD if name is None else RECORD.but(name=name))
     assert prepared_in(tmp_path) == [tmp_path / "deep/y", tmp_path / "x"]
     assert not is_preprocessed(tmp_path)
-    assert [source_name(one) for one in prepared_in(tmp_path)] == ["deep_y", "a"]
+    assert [source_name(folder) for folder in prepared_in(tmp_path)] == ["deep_y", "a"]

@@ -65,7 +65,7 @@ def test_records_of_earlier_versions(tree, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("tree", "told"),
+    ("tree", "message"),
     [
         ({"frames": True}, r"frames: Input should be a valid integer"),
         ({"frames": "3"}, r"frames: "),
@@ -84,8 +84,8 @@ def test_records_of_earlier_versions(tree, tmp_path):
         ("theirs", "damaged"),
     ],
 )
-def test_what_is_no_record_is_told_in_a_line(tree, told, tmp_path):
-    with pytest.raises(FeatureError, match=told) as caught:
+def test_what_is_no_record_is_told_in_a_line(tree, message, tmp_path):
+    with pytest.raises(FeatureError, match=message) as caught:
         read(tmp_path, tree)
     assert "preprocess.json" in str(caught.value)
     assert "\n" not in str(caught.value)

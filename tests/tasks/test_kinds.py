@@ -32,7 +32,7 @@ def test_the_challenges_tasks_in_order():
 def test_text_and_back(task, rows, text):
     assert task.text(rows) == text
     width = len(task.targets)
-    back = np.array([task.parse(one.split(","), width) for one in text])
+    back = np.array([task.parse(row.split(","), width) for row in text])
     np.testing.assert_allclose(back.reshape(rows.shape), rows, atol=5e-5)
 
 

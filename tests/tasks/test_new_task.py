@@ -114,24 +114,24 @@ def test_a_value_is_learned_predicted_written_and_scored(
     )
     assert result.scores["engagement"] == pytest.approx(expected, abs=1e-5)
 
-    said = tmp_path / "said"
+    predicted = tmp_path / "said"
     options = ["--checkpoint", str(out), "--task", "engagement", "--device", "cpu"]
-    args = ["predict", str(tmp_path / "clip3.wav"), *options, "-o", str(said)]
+    args = ["predict", str(tmp_path / "clip3.wav"), *options, "-o", str(predicted)]
     avaffect.main(args=args, prog_name="avaffect", standalone_mode=False, obj=False)
-    (back,) = [open_predictions(said, EDITION).read("clip3")]
+    (back,) = [open_predictions(predicted, EDITION).read("clip3")]
     assert back.tasks == ("engagement",)
     values = back.values["engagement"][:, 0]
     assert values.min() >= 0
     assert values.max() <= 1
-    columns, _ = read_table(said / "tables/clip3.parquet")
+    columns, _ = read_table(predicted / "tables/clip3.parquet")
     np.testing.assert_array_equal(columns["engagement"], values)
-    text = said / "Engagement/clip3.txt"
+    text = predicted / "Engagement/clip3.txt"
     assert text.read_text().splitlines()[0] == "engagement"
     rows = read_annotations(text, "engagement", EDITION)
     assert rows.shape == (len(back), 1)
     np.testing.assert_allclose(rows[:, 0], fill(back).values["engagement"][:, 0], atol=5.1e-5)
 
-    scored = evaluate(said, tmp_path / "truth", "engagement", partial=True)
+    scored = evaluate(predicted, tmp_path / "truth", "engagement", partial=True)
     labels = read_annotations(truth / "clip3.txt", "engagement", EDITION)
     expected, parts = score_arrays("engagement", [(rows, labels)], ("engagement",))
     assert scored.score == pytest.approx(expected, abs=1e-9)
@@ -149,7 +149,7 @@ def test_a_task_of_any_kind_goes_to_table_and_text_and_back(
     if task.flat:
         values /= values.sum(axis=1, keepdims=True)
     values[3:5] = np.nan
-    one = Prediction(
+    prediction = Prediction(
         "clip",
         "m",
         np.arange(frames) / 30,
@@ -157,12 +157,12 @@ def test_a_task_of_any_kind_goes_to_table_and_text_and_back(
         np.ones(frames),
         values={task.name: values, "expr": np.eye(8)[np.arange(frames) % 8]},
     )
-    assert one.tasks == ("expr", task.name)
-    assert Prediction.from_columns(one.columns(), "clip", "m") == one
-    path = write_challenge(one, task.name, tmp_path, EDITION)
+    assert prediction.tasks == ("expr", task.name)
+    assert Prediction.from_columns(prediction.columns(), "clip", "m") == prediction
+    path = write_challenge(prediction, task.name, tmp_path, EDITION)
     assert path == tmp_path / task.folder / "clip.txt"
     rows = read_annotations(path, task.name, EDITION)
-    np.testing.assert_allclose(rows, task.to_rows(one.labels(task.name)), atol=5.1e-5)
+    np.testing.assert_allclose(rows, task.to_rows(prediction.labels(task.name)), atol=5.1e-5)
     assert (rows[3:5] == task.invalid).all()
     only = open_predictions(tmp_path, EDITION).read("clip")
     assert only.tasks == (task.name,)

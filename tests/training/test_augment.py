@@ -113,13 +113,13 @@ def test_stretched_windows_keep_features_and_labels_together():
         assert not heard[~exists].any()
         for task, valid in after.valid.items():
             valid = valid[i].numpy() if valid.ndim == 2 else valid[i, :, 0].numpy()
-            told = after.targets[task][i].numpy()
-            told = told if told.ndim == 1 else told[:, 0]
+            true = after.targets[task][i].numpy()
+            true = true if true.ndim == 1 else true[:, 0]
             assert valid.sum() > 5
             assert not valid[~exists].any()
-            assert (np.abs(told - np.arange(20) * speed)[valid] <= 0.5 + 1e-4).all()
-            assert 5 not in told[valid]
-            assert task == "va" or 8 not in told[valid]
+            assert (np.abs(true - np.arange(20) * speed)[valid] <= 0.5 + 1e-4).all()
+            assert 5 not in true[valid]
+            assert task == "va" or 8 not in true[valid]
     assert len(speeds) > 40
     assert min(speeds) < 0.8
     assert max(speeds) > 1.2

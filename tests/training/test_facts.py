@@ -98,12 +98,12 @@ def test_own_tables_have_none():
 
 
 def test_settings_that_differ_are_told_once():
-    told = []
+    events = []
     clips = [clip(Stored("audio"), "a"), clip(Stored("audio", audio=None), "b"),
              clip(Stored("audio", audio=None), "c")]  # fmt: skip
-    found = feature_settings(clips, told.append)
+    found = feature_settings(clips, events.append)
     assert found["audio"] is not None
-    (notice,) = told
+    (notice,) = events
     assert isinstance(notice, Notice)
     assert notice.warning
     assert "'b' were made with other settings" in notice.text

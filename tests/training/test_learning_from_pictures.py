@@ -134,7 +134,7 @@ def best_constant(task: str, clips: tuple[Clip, ...]) -> float:
     labels = [clip.labels[task] for clip in clips]
     classes = range(8) if task == "expr" else range(2)
     scores = [
-        score_arrays(task, [(np.full_like(one, c), one) for one in labels], TARGETS[task])
+        score_arrays(task, [(np.full_like(label, c), label) for label in labels], TARGETS[task])
         for c in classes
     ]
     if task == "expr":

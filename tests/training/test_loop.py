@@ -298,7 +298,7 @@ def test_half_precision_on_the_cpu(amp, recipe, fit, tmp_path, half_precision):
     full = fit(recipe("train.amp=none"), tmp_path / "full")
     assert done.epochs[0].losses["loss"] == pytest.approx(full.epochs[0].losses["loss"], abs=0.05)
     assert done.epochs[0].losses != full.epochs[0].losses
-    texts = [one.text for one in notices if isinstance(one, Notice)]
+    texts = [notice.text for notice in notices if isinstance(notice, Notice)]
     assert any(text.startswith("device: CPU") and amp[-2:] in text for text in texts)
 
 
@@ -310,7 +310,7 @@ def test_a_processor_without_half_precision_trains_in_float32(
     asked = fit(recipe("train.amp=bf16"), tmp_path / "asked", on_event=notices.append)
     full = fit(recipe("train.amp=none"), tmp_path / "full")
     assert same(weights(asked.folder), weights(full.folder))
-    warnings = [one.text for one in notices if isinstance(one, Notice) and one.warning]
+    warnings = [notice.text for notice in notices if isinstance(notice, Notice) and notice.warning]
     assert len([text for text in warnings if "float32" in text]) == 1
 
 

@@ -42,15 +42,15 @@ def test_the_loss_is_the_weighted_sum_over_valid_cells(made):
     objective, batch = made("tasks.va.weight=2", "tasks.va.terms={mse: 1}", "tasks.au.weight=0.5")
     loss, parts = objective(batch)
     outputs = objective.network(batch.inputs, batch.seen, batch.exists)
-    va, told = outputs["va"].detach().numpy(), batch.targets["va"].numpy()
+    va, true = outputs["va"].detach().numpy(), batch.targets["va"].numpy()
     valid = batch.valid["va"].numpy()
     assert 0 < valid.sum() < valid.size
-    per_dimension = [np.mean((va - told)[..., d][valid[..., d]] ** 2) for d in (0, 1)]
+    per_dimension = [np.mean((va - true)[..., d][valid[..., d]] ** 2) for d in (0, 1)]
     assert parts["va"] == pytest.approx(np.mean(per_dimension), rel=1e-2)
     assert loss.item() == pytest.approx(2 * parts["va"] + parts["expr"] + 0.5 * parts["au"])
     assert not any(part.requires_grad for part in parts.values())
     loss.backward()
-    grads = [one.grad for one in objective.network.parameters()]
+    grads = [parameter.grad for parameter in objective.network.parameters()]
     assert all(grad is not None and torch.isfinite(grad).all() for grad in grads)
 
 
@@ -165,8 +165,8 @@ def test_the_loss_is_the_mean_over_the_main_and_the_auxiliary_heads(fusion):
     out = network.outputs(features, batch.seen, batch.exists)
     every = [out.main["va"], out.auxiliary["second"]["va"], out.auxiliary["third"]["va"]]
     seen = batch.valid["va"]
-    errors = [(said - batch.targets["va"])[seen].square().mean() for said in every]
-    assert len({round(one.item(), 6) for one in errors}) == 3
+    errors = [(predicted - batch.targets["va"])[seen].square().mean() for predicted in every]
+    assert len({round(error.item(), 6) for error in errors}) == 3
     torch.testing.assert_close(loss, torch.stack(errors).mean())
     torch.testing.assert_close(parts["va"], errors[0].detach())
 
@@ -188,9 +188,9 @@ def test_polarity_is_trained_alone_at_first():
         torch.testing.assert_close(loss.detach(), expected)
         for part in ("hidden", "values"):
             # Zeros and not None: a distributed run waits for every gradient.
-            assert all((one == 0) == alone for one in gradients(objective, part))
+            assert all((gradient == 0) == alone for gradient in gradients(objective, part))
         for part in ("looks", "classifiers"):
-            assert all(one > 0 for one in gradients(objective, part))
+            assert all(gradient > 0 for gradient in gradients(objective, part))
 
 
 def test_polarity_by_hand():
@@ -234,7 +234,7 @@ def test_without_labels_polarity_has_gradients_of_zero():
         loss, _ = objective(batch)
         loss.backward()
         assert loss == 0
-        assert all((one.grad == 0).all() for one in objective.network.parameters())
+        assert all((parameter.grad == 0).all() for parameter in objective.network.parameters())
 
 
 def test_other_threshold_leaves_out_the_class_other():

@@ -15,11 +15,11 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 def test_a_cpu_computes_in_float32_unless_told_otherwise() -> None:
-    said: list[Any] = []
-    assert choose_precision("auto", CPU, said.append) is None
-    assert choose_precision("none", CPU, said.append) is None
-    assert choose_precision("none", CUDA, said.append) is None
-    assert not said
+    events: list[Any] = []
+    assert choose_precision("auto", CPU, events.append) is None
+    assert choose_precision("none", CPU, events.append) is None
+    assert choose_precision("none", CUDA, events.append) is None
+    assert not events
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -35,12 +35,12 @@ def test_a_cpu_that_cannot_trains_in_float32_and_it_is_said_once(
 ) -> None:
     for can in (True, False):
         monkeypatch.setattr(precision, "cpu_computes_in", lambda asked, can=can: can)
-        said: list[Any] = []
-        assert choose_precision(word, CPU, said.append) is (half if can else None)
-        assert [isinstance(one, Notice) and one.warning for one in said] == [True] * (not can)
-    assert word in said[0].text and "float32" in said[0].text
+        events: list[Any] = []
+        assert choose_precision(word, CPU, events.append) is (half if can else None)
+        assert [isinstance(one, Notice) and one.warning for one in events] == [True] * (not can)
+    assert word in events[0].text and "float32" in events[0].text
     # A CPU's probe says nothing of CUDA.
-    assert choose_precision(word, CUDA, said.append) is half
+    assert choose_precision(word, CUDA, events.append) is half
 
 
 def test_the_probe_tries_every_kind_of_layer_and_draws_nothing(monkeypatch: Any) -> None:

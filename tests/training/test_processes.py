@@ -46,9 +46,9 @@ rank = int(os.environ["RANK"])
 saw = {}
 pair_of, validate, add = score.pair_of, loop.validate, loop._Sums.add
 
-def spy_pair(task, opinion, labels, *, per_clip):
-    saw["scored"].append([task, opinion.clip])
-    return pair_of(task, opinion, labels, per_clip=per_clip)
+def spy_pair(task, predicted, labels, *, per_clip):
+    saw["scored"].append([task, predicted.clip])
+    return pair_of(task, predicted, labels, per_clip=per_clip)
 
 def spy_validate(network, *args, **kwargs):
     scores = validate(network, *args, **kwargs)

@@ -106,7 +106,7 @@ def test_without_a_split_whole_groups_are_held_out(settings, data):
     assert not people[0] & people[1]
     assert len(people[1]) == 1
     assert len(clips["train"]) + len(clips["val"]) == CLIPS
-    notes = [one.text for one in events if isinstance(one, Notice)]
+    notes = [event.text for event in events if isinstance(event, Notice)]
     assert any("2 of 10 clips are held out, whole groups of them" in text for text in notes)
     assert (data / "run/folds.json").is_file()
     again = run(config, data / "again", device="cpu")
@@ -130,8 +130,8 @@ def test_folds(folds, count, settings, data):
     held = [part.checkpoint.data["clips"]["val"] for part in result.parts]
     assert sorted(name for some in held for name in some) == [f"clip{i}" for i in range(CLIPS)]
     for part in result.parts:
-        people = [{int(name[4:]) % 5 for name in one}
-                  for one in part.checkpoint.data["clips"].values()]  # fmt: skip
+        people = [{int(name[4:]) % 5 for name in value}
+                  for value in part.checkpoint.data["clips"].values()]  # fmt: skip
         assert not people[0] & people[1]
     if folds == "given":
         assert {int(name[4:]) % 5 % 3 for name in held[1]} == {1}
@@ -139,16 +139,16 @@ def test_folds(folds, count, settings, data):
     scores = [part.checkpoint.metrics["score"] for part in result.parts]
     assert summary["mean"]["score"] == pytest.approx(mean(scores)) == result.scores["score"]
     assert summary["sd"]["score"] == pytest.approx(stdev(scores)) == result.spread["score"]
-    assert [one["score"] for one in summary["folds"].values()] == scores
-    told, said = [], []
+    assert [value["score"] for value in summary["folds"].values()] == scores
+    true, predicted = [], []
     for path in sorted((data / "run").glob("fold-*/validation/tables/*.parquet")):
         table, _ = read_table(path)
-        told.append(table["label_valence"])
-        said.append(table["valence"])
-    told, said = np.concatenate(told), np.concatenate(said)
-    known = ~np.isnan(told) & ~np.isnan(said)
+        true.append(table["label_valence"])
+        predicted.append(table["valence"])
+    true, predicted = np.concatenate(true), np.concatenate(predicted)
+    known = ~np.isnan(true) & ~np.isnan(predicted)
     pooled = summary["pooled"]["va CCC valence"]
-    assert pooled == pytest.approx(ccc(said[known], told[known]), abs=1e-6)
+    assert pooled == pytest.approx(ccc(predicted[known], true[known]), abs=1e-6)
     assert names(data / "run") == [*result.names, "folds.json", "run.json", "summary.json"]
     assert "validation" in names(data / "run/fold-0")
 
@@ -398,16 +398,16 @@ def test_two_runs_in_one_folder(settings, data):
 
 
 def test_two_commands_may_train_two_folds_but_not_the_same(settings, data):
-    out, told = data / "out", []
+    out, epochs = data / "out", []
 
     def second(epoch):
-        if not told:
-            told.append(epoch)
+        if not epochs:
+            epochs.append(epoch)
             with pytest.raises(BusyError, match=f"working on '{out / 'fold-0'}'"):
                 run(config, out, device="cpu", only_fold=0, resume=True)
             run(config, out, device="cpu", only_fold=1, resume=True)
 
     config = settings("group=person", folds="2")
     run(config, out, device="cpu", only_fold=0, on_epoch=second)
-    assert told
+    assert epochs
     assert (out / "fold-1/best").is_dir()

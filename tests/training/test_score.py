@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
-from avaffect.networks.apply import Opinion, apply_network
+from avaffect.networks.apply import ClipPrediction, apply_network
 from avaffect.networks.network import AffectNetwork
 from avaffect.training.processes import Processes
 from avaffect.training.score import decisions, pair_of, validate
@@ -42,26 +42,28 @@ def made(recipe, dataset):
 def test_scores_by_another_way(made):
     network, reader, targets = made
     scores = validate(network, reader, targets, group())
-    opinions = list(apply_network(network, reader, CPU))
-    said = {t: np.concatenate([one.values[t] for one in opinions]) for t in targets}
-    told = {t: np.concatenate([clip.labels[t] for clip in reader.clips]) for t in targets}
-    seen = ~np.isnan(said["va"][:, 0])
+    predictions = list(apply_network(network, reader, CPU))
+    decided = {
+        t: np.concatenate([predicted.values[t] for predicted in predictions]) for t in targets
+    }
+    true = {t: np.concatenate([clip.labels[t] for clip in reader.clips]) for t in targets}
+    seen = ~np.isnan(decided["va"][:, 0])
     assert 0 < seen.sum() < len(seen)
     for at, name in enumerate(targets["va"]):
-        use = seen & ~np.isnan(told["va"][:, at])
-        x, y = said["va"][use, at].astype(float), told["va"][use, at].astype(float)
+        use = seen & ~np.isnan(true["va"][:, at])
+        x, y = decided["va"][use, at].astype(float), true["va"][use, at].astype(float)
         ccc = 2 * np.cov(x, y, bias=True)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
         assert scores[f"va CCC {name}"] == pytest.approx(ccc)
     assert scores["va"] == pytest.approx((scores["va CCC valence"] + scores["va CCC arousal"]) / 2)
-    use = seen & (told["expr"] >= 0)
-    x, y = np.nan_to_num(said["expr"])[use].argmax(1), told["expr"][use]
+    use = seen & (true["expr"] >= 0)
+    x, y = np.nan_to_num(decided["expr"])[use].argmax(1), true["expr"][use]
     macro = f1_score(y, x, labels=range(3), average="macro", zero_division=0)
     assert scores["expr"] == scores["expr macro F1"] == pytest.approx(macro)
     assert scores["expr accuracy"] == pytest.approx(accuracy_score(y, x))
     units = []
     for at, name in enumerate(targets["au"]):
-        use = seen & (told["au"][:, at] >= 0)
-        units.append(f1_score(told["au"][use, at], said["au"][use, at] >= 0.5, zero_division=0))
+        use = seen & (true["au"][:, at] >= 0)
+        units.append(f1_score(true["au"][use, at], decided["au"][use, at] >= 0.5, zero_division=0))
         assert scores[f"au F1 {name}"] == pytest.approx(units[-1])
     assert scores["au"] == pytest.approx(np.mean(units))
     assert scores["score"] == pytest.approx(scores["va"] + scores["expr"] + scores["au"])
@@ -91,30 +93,32 @@ def test_clips_without_a_tasks_labels_do_not_count_in_it(made):
     assert scores["au"] != whole["au"]
 
 
-def test_whole_clips_are_scored_by_their_mean_opinion():
+def test_whole_clips_are_scored_by_their_mean_prediction():
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [np.nan, np.nan]], np.float32)
-    opinion = Opinion(0, {"expr": probabilities}, {})
+    predicted = ClipPrediction(0, {"expr": probabilities}, {})
     # Frame by frame class 1 has more votes; the mean is for class 0? (.467, .533): no, for 1.
-    said, told = pair_of("expr", opinion, np.array([0, 0, 0, 0]), per_clip=True)
-    assert (said.tolist(), told.tolist()) == ([1], [0])
+    decided, true = pair_of("expr", predicted, np.array([0, 0, 0, 0]), per_clip=True)
+    assert (decided.tolist(), true.tolist()) == ([1], [0])
     probabilities[1:3] = [0.4, 0.6]
-    said, _ = pair_of("expr", opinion, np.array([0, 0, 0, 0]), per_clip=True)
-    assert said.tolist() == [0]  # two frames of three are for 1, their mean is not
-    va = Opinion(0, {"va": np.array([[0.5, 0.1], [np.nan] * 2, [0.1, 0.3]], np.float32)}, {})
-    said, told = pair_of("va", va, np.full((3, 2), 0.25, np.float32), per_clip=True)
-    np.testing.assert_allclose(said, [[0.3, 0.2]])
-    np.testing.assert_array_equal(told, [[0.25, 0.25]])
+    decided, _ = pair_of("expr", predicted, np.array([0, 0, 0, 0]), per_clip=True)
+    assert decided.tolist() == [0]  # two frames of three are for 1, their mean is not
+    va = ClipPrediction(
+        0, {"va": np.array([[0.5, 0.1], [np.nan] * 2, [0.1, 0.3]], np.float32)}, {}
+    )
+    decided, true = pair_of("va", va, np.full((3, 2), 0.25, np.float32), per_clip=True)
+    np.testing.assert_allclose(decided, [[0.3, 0.2]])
+    np.testing.assert_array_equal(true, [[0.25, 0.25]])
 
 
 @pytest.mark.parametrize(("task", "width"), [("va", 2), ("expr", 3), ("au", 2)])
 def test_a_clip_of_which_nothing_is_known_has_no_decision(task, width):
-    opinion = Opinion(0, {task: np.full((4, width), np.nan, np.float32)}, {})
+    predicted = ClipPrediction(0, {task: np.full((4, width), np.nan, np.float32)}, {})
     labels = {"va": np.zeros((4, 2)), "expr": np.zeros(4, int), "au": np.zeros((4, 2), int)}[task]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        said, told = pair_of(task, opinion, labels, per_clip=True)
-    assert len(said) == len(told) == 1
-    missing = np.isnan(said) if task == "va" else said == -1
+        decided, true = pair_of(task, predicted, labels, per_clip=True)
+    assert len(decided) == len(true) == 1
+    missing = np.isnan(decided) if task == "va" else decided == -1
     assert missing.all()
 
 

@@ -73,13 +73,13 @@ def made(tmp_path):
         network = checkpoint.build()
         with torch.no_grad():
             for head in network.heads.values():
-                head[0].out.weight.mul_(6)  # opinions that differ from frame to frame
+                head[0].out.weight.mul_(6)  # predictions that differ from frame to frame
         save_checkpoint(tmp_path / "c", checkpoint, network)
         dataset = Dataset(tuple(clips), targets, per_clip)
         trained = Trained(tmp_path / "c", checkpoint, (), False)
         listen = (lambda event: None) if events is None else events.append
         write_validation(tmp_path / "run", trained, dataset, clips, edition, "cpu", listen)
-        windows = cut([one.frames for one in clips], 8, 3)
+        windows = cut([clip.frames for clip in clips], 8, 3)
         sizes = {task: len(names) for task, names in targets.items()}
         reader = WindowReader(clips, recipe.branches, windows, sizes)
         return validate(network, reader, targets, ONE, per_clip=per_clip)
@@ -88,10 +88,10 @@ def made(tmp_path):
 
 
 def annotate(folder, clips, task, edition="abaw8"):
-    for one in clips:
-        labels = one.labels[task]
+    for clip in clips:
+        labels = clip.labels[task]
         labels = np.nan_to_num(labels.astype(float), nan=-5) if task == "va" else labels
-        write_annotations(folder / f"{one.name}.txt", labels.astype(labels.dtype), task, edition)
+        write_annotations(folder / f"{clip.name}.txt", labels.astype(labels.dtype), task, edition)
 
 
 @pytest.mark.parametrize("task", ["va", "expr", "au"])
@@ -146,9 +146,9 @@ def test_seven_classes_for_the_editions_that_have_them(made, tmp_path):
     scores = made(clips, targets, "abaw1")
     folder = edition_named("abaw1").folders["expr"]
     rows = read_annotations(tmp_path / "run/validation" / folder / "a.txt", "expr", "abaw1")
-    told, seen = clips[0].labels["expr"], np.arange(25) != 4
-    use = seen & (told >= 0)
-    assert np.mean(rows[use] == told[use]) == pytest.approx(scores["expr accuracy"])
+    true, seen = clips[0].labels["expr"], np.arange(25) != 4
+    use = seen & (true >= 0)
+    assert np.mean(rows[use] == true[use]) == pytest.approx(scores["expr accuracy"])
     assert (rows >= 0).all()
 
 
@@ -197,8 +197,8 @@ def test_names_that_no_file_can_have(made, tmp_path):
     made([clip("../escaped", 1, 9), clip("ok", 2, 9)], events=events)
     assert not list(tmp_path.rglob("*escaped*"))
     assert [path.name for path in (tmp_path / "run/validation/tables").iterdir()] == ["ok.parquet"]
-    notes = [one for one in events if isinstance(one, Notice)]
-    assert [(one.text, one.warning) for one in notes] == [
+    notes = [event for event in events if isinstance(event, Notice)]
+    assert [(note.text, note.warning) for note in notes] == [
         ("1 clips have names that no file can have", True)
     ]
 

@@ -26,8 +26,8 @@ def test_its_size_is_the_number_of_windows():
 def test_moving_moves_everything():
     moved = make().to(torch.device("meta"))
     assert len(moved) == 3
-    for one in fields(Batch):
-        before, after = getattr(make(), one.name), getattr(moved, one.name)
+    for field in fields(Batch):
+        before, after = getattr(make(), field.name), getattr(moved, field.name)
         if isinstance(before, torch.Tensor):
             before, after = {"": before}, {"": after}
         assert before.keys() == after.keys()

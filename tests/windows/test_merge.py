@@ -16,16 +16,16 @@ from avaffect.windows.merge import Merger
 def test_each_frame_is_the_mean_of_its_windows(frames, shape, seed):
     rng = np.random.default_rng(seed)
     starts = window_starts(frames, *shape).tolist()
-    said = rng.normal(size=(len(starts), shape[0], 3)).astype(np.float32)
+    predicted = rng.normal(size=(len(starts), shape[0], 3)).astype(np.float32)
     merger = Merger(frames, 3)
     for i in rng.permutation(len(starts)):
-        merger.add(starts[i], said[i])
+        merger.add(starts[i], predicted[i])
     merged = merger.result()
     assert (merged.shape, merged.dtype) == ((frames, 3), np.float32)
     for t in range(frames):
-        opinions = [said[i, t - s] for i, s in enumerate(starts) if s <= t < s + shape[0]]
-        assert opinions
-        np.testing.assert_allclose(merged[t], np.mean(opinions, axis=0), rtol=1e-5, atol=1e-6)
+        values = [predicted[i, t - s] for i, s in enumerate(starts) if s <= t < s + shape[0]]
+        assert values
+        np.testing.assert_allclose(merged[t], np.mean(values, axis=0), rtol=1e-5, atol=1e-6)
 
 
 def test_windows_that_agree_change_nothing():

@@ -80,7 +80,7 @@ def test_clips_of_another_size():
 
 
 def test_opinions_go_on_over_the_ends_of_short_clips(monkeypatch):
-    """Single pictures are looked at many at a time, and still one opinion a clip comes out."""
+    """Single pictures are looked at many at a time, and still one prediction a clip comes out."""
     recipe = parse_recipe(
         {
             "name": "single",

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from avaffect.errors import FormatError
 
 ACTIONS = ("smile", "brow_raise", "open_mouth", "brow_lower", "lip_down", "lip_raise")
-"""What a face can do, in the order of every array of actions."""
+"""The actions of a face, in the order of every array of actions."""
 
 TRAITS = ("nose", "brows", "lips", "eyes", "jaw")
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avaffect.config import SAMPLE_RATE
 from avaffect.datasets.synth.face import FacePainter, Person, Picture, Pose
 from avaffect.datasets.synth.script import Labels, label, wander
-from avaffect.datasets.synth.voice import CONTROL_RATE, Floats, Speech, Voice, speak
+from avaffect.datasets.synth.voice import CONTROL_RATE, Floats, Speech, SynthVoice, speak
 from avaffect.files.atomic import atomic_path
 
 _NOISE_SHIFT = 32
@@ -59,7 +59,7 @@ class Film:
     size: tuple[int, int]
     scale: float
     roles: tuple[Role, ...]
-    voice: Voice | None
+    voice: SynthVoice | None
     speech: Speech
     faceless: tuple[float, float] | None
     seed: int

@@ -2,7 +2,7 @@
 
 Videos of one portrait bent into other persons and expressions, with voices made of harmonics, and
 annotations that are known functions of what is rendered (`synth_script.LABELS`). Numbers on such
-a set say whether a program works, and nothing of how well it reads people.
+a set tell whether a program works, and nothing of how well it reads people.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ synthetic.json lists the videos, with what is odd about each.
 
 @dataclass(frozen=True)
 class Synthetic:
-    """What was made.
+    """The result: the data set that was made.
 
     Attributes:
         folder: where.
@@ -142,7 +142,7 @@ def _clear_unfinished(out: Path) -> None:
 
 
 def _files(takes: tuple[Take, ...]) -> set[str]:
-    """What is written, relative to the folder."""
+    """The names of the files and folders, relative to the folder."""
     found = {"README.txt", "synthetic.json"}
     for take in takes:
         found.add(f"videos/{take.film.name}.mp4")
@@ -186,8 +186,8 @@ def _write_annotations(folder: Path, takes: Iterable[Take]) -> None:
             for task, values in rows.items():
                 split = folder / edition.folder(task) / _SPLIT_FOLDERS[take.split]
                 write_annotations(split / f"{role.subject}.txt", values, task, EDITION)
-            one = _listed(role.subject, rows, take.film.frames)
-            listed.setdefault(take.split, []).append(one)
+            subject = _listed(role.subject, rows, take.film.frames)
+            listed.setdefault(take.split, []).append(subject)
     for name, subjects in listed.items():
         write_mtl(folder / "MTL_Challenge" / _MTL_FILES[name], subjects)
 

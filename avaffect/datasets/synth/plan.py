@@ -26,7 +26,7 @@ from avaffect.datasets.synth.script import (
     random_speech,
     spread,
 )
-from avaffect.datasets.synth.voice import Voice, random_voice
+from avaffect.datasets.synth.voice import SynthVoice, random_voice
 from avaffect.errors import UsageError
 from avaffect.tasks.registry import AU, EXPR, TASKS, VA
 
@@ -118,7 +118,7 @@ class Take:
 
 
 def plan(*, videos: int, seconds: float, seed: int) -> tuple[Take, ...]:
-    """What `synthesise` makes, before anything is drawn.
+    """The plan of `synthesise`, before anything is drawn.
 
     Raises:
         UsageError: a number out of range.
@@ -191,7 +191,7 @@ class _Cast:
     def __init__(self, rng: np.random.Generator, splits: list[str]) -> None:
         self._turns: dict[str, Iterator[int]] = {}
         self.people: list[Person] = []
-        self.voices: list[Voice] = []
+        self.voices: list[SynthVoice] = []
         for split in dict.fromkeys(splits):
             first, count = len(self.people), math.ceil(0.7 * splits.count(split))
             self.people += [random_person(rng) for _ in range(count)]

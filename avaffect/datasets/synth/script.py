@@ -1,4 +1,4 @@
-"""What happens in an artificial video, and the labels that follow from it.
+"""The script of an artificial video, and the labels that follow from it.
 
 A subject goes through events of some seconds, each an expression that grows, stays and fades,
 while the voice wanders up and down, soft and loud, through phrases and pauses. Face and voice
@@ -82,7 +82,7 @@ class Labels:
 
 
 def label(actions: Floats, pitch: Floats, energy: Floats) -> Labels:
-    """The labels of N frames, as :data:`LABELS` says.
+    """The labels of N frames, as :data:`LABELS` sets them.
 
     Args:
         actions: float [N, 6] in 0..1, columns as :data:`ACTIONS`.
@@ -147,7 +147,7 @@ def expression_events(rng: np.random.Generator) -> Iterator[int]:
 
 
 def random_actions(rng: np.random.Generator, seconds: float, events: Iterator[int]) -> Floats:
-    """What a face does: float64 [K, 6] in 0..1, ``CONTROL_RATE`` rows a second.
+    """The actions of a face: float64 [K, 6] in 0..1, ``CONTROL_RATE`` rows a second.
 
     Args:
         rng: the source of chance.
@@ -172,7 +172,7 @@ def random_actions(rng: np.random.Generator, seconds: float, events: Iterator[in
 
 
 def random_speech(rng: np.random.Generator, seconds: float) -> Speech:
-    """What a voice does in a video of some seconds."""
+    """The speech in a video of some seconds."""
     times = control_times(seconds)
     speaking = np.zeros(len(times))
     start = -rng.uniform(0, 2)

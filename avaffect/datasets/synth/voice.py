@@ -2,7 +2,7 @@
 
 A source of harmonics that fall off with frequency, as a voice's do, goes through formants that
 glide from vowel to vowel, one a syllable (Klatt, "Software for a cascade/parallel formant
-synthesizer", JASA 1980, in its simplest form). It says nothing, and nobody said it.
+synthesizer", JASA 1980, in its simplest form). There are no words, and nobody spoke them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _RATE = (3.0, 6.0)
 
 
 @dataclass(frozen=True)
-class Voice:
+class SynthVoice:
     """How one artificial person sounds.
 
     Attributes:
@@ -61,7 +61,7 @@ class Voice:
 
 @dataclass(frozen=True, eq=False)
 class Speech:
-    """What a voice does, :data:`CONTROL_RATE` times a second.
+    """The state of a voice, :data:`CONTROL_RATE` times a second.
 
     Attributes:
         pitch: float64 [K], -1 (low and dull) to 1 (high and bright).
@@ -78,7 +78,7 @@ class Speech:
             raise UsageError("pitch, energy and speaking differ in length")
 
     def at(self, times: Floats) -> tuple[Floats, Floats]:
-        """What is to be heard at some times (seconds).
+        """Pitch and energy at some times (seconds).
 
         Returns:
             float64 [N], the pitch, -1..1 (0 in a pause), and float64 [N], the energy, 0..1 (0 in
@@ -89,10 +89,10 @@ class Speech:
         return pitch, np.interp(times, place, self.speaking * self.energy)
 
 
-def random_voice(rng: np.random.Generator) -> Voice:
+def random_voice(rng: np.random.Generator) -> SynthVoice:
     """Someone's voice, or other's."""
     high = rng.random()
-    return Voice(
+    return SynthVoice(
         hertz=round(105 * 2**high, 1),
         formants=round(0.92 + 0.18 * high + rng.uniform(-0.03, 0.03), 3),
         gain_db=round(rng.uniform(-28, -26), 1),
@@ -100,7 +100,7 @@ def random_voice(rng: np.random.Generator) -> Voice:
     )
 
 
-def speak(voice: Voice, speech: Speech, rng: np.random.Generator) -> NDArray[np.float32]:
+def speak(voice: SynthVoice, speech: Speech, rng: np.random.Generator) -> NDArray[np.float32]:
     """The sound.
 
     Args:

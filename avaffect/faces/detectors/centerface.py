@@ -74,7 +74,7 @@ class CenterFace:
 def with_free_shapes(path: Path) -> bytes:
     """The ONNX net in ``path`` without the fixed input size that its export left in it.
 
-    The net is fully convolutional; only its header says 10 pictures of 32 x 32.
+    The net is fully convolutional; only its header fixes 10 pictures of 32 x 32.
     """
     import onnx
 

@@ -33,16 +33,16 @@ class CsvTable(Writer):
     def files(self, place: PurePath) -> tuple[Path, ...]:
         return (self._root / FOLDER / f"{place}.csv",)
 
-    def write(self, one: Ready) -> tuple[Path, ...]:
-        (path,) = self.files(one.place)
-        columns = one.prediction.columns()
+    def write(self, ready: Ready) -> tuple[Path, ...]:
+        (path,) = self.files(ready.place)
+        columns = ready.prediction.columns()
         with (
             atomic_path(path) as temporary,
             temporary.open("w", encoding="utf-8", newline="") as file,
         ):
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(columns)
-            for start in range(0, len(one.prediction), _CHUNK):
+            for start in range(0, len(ready.prediction), _CHUNK):
                 part = slice(start, start + _CHUNK)
                 texts = (_texts(values[part]) for values in columns.values())
                 rows.writerows(zip(*texts, strict=True))

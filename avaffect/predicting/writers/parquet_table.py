@@ -26,7 +26,7 @@ class ParquetTable(Writer):
     def files(self, place: PurePath) -> tuple[Path, ...]:
         return (self.path(place),)
 
-    def write(self, one: Ready) -> tuple[Path, ...]:
-        path = self.path(one.place)
-        write_table(path, one.prediction.columns(), one.about)
+    def write(self, ready: Ready) -> tuple[Path, ...]:
+        path = self.path(ready.place)
+        write_table(path, ready.prediction.columns(), ready.about)
         return (path,)

@@ -19,16 +19,16 @@ Build = Callable[[Path, str, tuple[str, ...]], "Writer"]
 
 @dataclass(frozen=True)
 class WriterEntry:
-    """What the registry knows of a form.
+    """An entry of the registry: a form of output.
 
     Attributes:
-        says: what is written, in a few words for the help.
+        about: what is written, in a few words for the help.
         build: makes the writer, given output folder, edition and tasks. It imports what it needs
             when it is called.
         challenge: whether it is a form of the challenge, which not every edition has.
     """
 
-    says: str
+    about: str
     build: Build
     challenge: bool = False
 

@@ -33,7 +33,7 @@ class SharedText(Writer):
             ]
             yield
 
-    def write(self, one: Ready) -> tuple[Path, ...]:
+    def write(self, ready: Ready) -> tuple[Path, ...]:
         for writer in self._writers:
-            writer.add(one.filled)
+            writer.add(ready.filled)
         return ()

@@ -24,12 +24,12 @@ class SubjectText(Writer):
     def files(self, place: PurePath) -> tuple[Path, ...]:
         return tuple(self._path(place, task) for task in TASKS)
 
-    def write(self, one: Ready) -> tuple[Path, ...]:
-        tasks = one.filled.tasks
+    def write(self, ready: Ready) -> tuple[Path, ...]:
+        tasks = ready.filled.tasks
         for task in tasks:
-            labels = labels_of(one.filled, task, self._edition)
-            write_annotations(self._path(one.place, task), labels, task, self._edition)
-        return tuple(self._path(one.place, task) for task in tasks)
+            labels = labels_of(ready.filled, task, self._edition)
+            write_annotations(self._path(ready.place, task), labels, task, self._edition)
+        return tuple(self._path(ready.place, task) for task in tasks)
 
     def _path(self, place: PurePath, task: str) -> Path:
         return self._root / edition_named(self._edition).folder(task) / f"{place}.txt"

@@ -51,7 +51,7 @@ class Writer(Protocol):
         """A block for `write`. The shared files are whole when it ends; if it fails, not there."""
         return nullcontext()
 
-    def write(self, one: Ready) -> tuple[Path, ...]:
+    def write(self, ready: Ready) -> tuple[Path, ...]:
         """Write one subject; each file of its own is whole or not there.
 
         Returns:

@@ -1,9 +1,9 @@
 """Face and voice put together, frame by frame.
 
-Both say how likely each expression is. Opinions are pooled by their logarithms, each with a weight
-(Genest & Zidek, Statistical Science 1986): an unsure opinion is flat and hardly counts, whatever
-its weight. Valence and arousal are weighted means. The weights are set on RAVDESS by
-``starter_training/fusion.py``, with speech in noise, rooms and codecs, and lie in
+Both give each expression a probability. The probabilities are pooled by their logarithms, each
+with a weight (Genest & Zidek, Statistical Science 1986): an unsure prediction is flat and hardly
+counts, whatever its weight. Valence and arousal are weighted means. The weights are set on
+RAVDESS by ``starter_training/fusion.py``, with speech in noise, rooms and codecs, and lie in
 ``starter1_fusion.json``. Where one of the two is silent, the other speaks alone.
 """
 
@@ -24,7 +24,7 @@ from avaffect.labels import EXPRESSIONS
 Values = NDArray[np.float32]
 
 WEIGHTS = Path(__file__).with_name("starter1_fusion.json")
-# Opinions this sure of themselves are sure enough: an outright zero would be a veto.
+# Predictions this sure are sure enough: an outright zero would be a veto.
 FLOOR = 1e-4
 
 
@@ -33,8 +33,8 @@ class Weights:
     """How much face and voice count where both speak.
 
     Attributes:
-        face, voice: powers of the two opinions on expressions; they need not sum to one, since two
-            that agree may be surer than either.
+        face, voice: powers of the two predictions of expressions; they need not sum to one,
+            since two that agree may be surer than either.
         valence, arousal: the voice's share, 0..1; the rest is the face's.
     """
 
@@ -88,7 +88,7 @@ def pool(face: Values, voice: Values, trust: Trust, by: Weights) -> Values:
         (a class that has no probability in both) stays at 0.
     """
     _check(face, voice, trust)
-    seen, heard = (~np.isnan(one[:, 0]) for one in (face, voice))
+    seen, heard = (~np.isnan(values[:, 0]) for values in (face, voice))
     mixed = np.where(seen[:, None], face, voice).astype(np.float64)
     both = seen & heard
     known = (face[both] > 0) | (voice[both] > 0)
@@ -115,8 +115,8 @@ def blend(face: Values, voice: Values, trust: Trust, by: Weights) -> Values:
         float32, shaped like ``face``. Of intervals, the ends are averaged: as if face and voice
         erred together, which is the cautious case.
     """
-    flat_face, flat_voice = (one.reshape(len(one), -1) for one in (face, voice))
-    seen, heard = (~np.isnan(one[:, 0]) for one in (flat_face, flat_voice))
+    flat_face, flat_voice = (values.reshape(len(values), -1) for values in (face, voice))
+    seen, heard = (~np.isnan(values[:, 0]) for values in (flat_face, flat_voice))
     shares = np.array([by.valence, by.arousal]) * trust.voice[:, None]
     # [N, 2], the voice's part of what both have.
     rest = (1 - shares) * np.where(trust.voice > 0, trust.face, 1)[:, None]

@@ -1,7 +1,7 @@
 """Valence and arousal from the probabilities of expressions.
 
 The formula rests on human ratings: 25 people gave each of 1,600 AffectNet pictures an expression,
-a valence and an arousal (AffectNet-C25). It takes a net's calibrated probabilities, which say how
+a valence and an arousal (AffectNet-C25). It takes a net's calibrated probabilities, which tell how
 sure the net is and not how people would vote, and adds an interval. It is made by
 ``starter_training/valence_arousal.py``, its figures are in ``starter1_va.json``.
 

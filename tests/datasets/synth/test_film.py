@@ -13,7 +13,7 @@ from avaffect.config import SAMPLE_RATE
 from avaffect.datasets.synth.face import ACTIONS, Person
 from avaffect.datasets.synth.film import Film, Role, write_film
 from avaffect.datasets.synth.script import control_times
-from avaffect.datasets.synth.voice import Speech, Voice
+from avaffect.datasets.synth.voice import Speech, SynthVoice
 from avaffect.errors import OutputError
 from avaffect.media.frames import FrameReader
 from avaffect.media.probe import probe
@@ -33,7 +33,7 @@ FILM = Film(
     size=(176, 160),
     scale=0.85,
     roles=(role(smile=0.8),),
-    voice=Voice(),
+    voice=SynthVoice(),
     speech=Speech(np.full(STEPS, 0.5), np.full(STEPS, 0.5), np.ones(STEPS)),
     faceless=None,
     seed=5,

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from avaffect.config import SAMPLE_RATE
-from avaffect.datasets.synth.voice import CONTROL_RATE, Speech, Voice, random_voice, speak
+from avaffect.datasets.synth.voice import CONTROL_RATE, Speech, SynthVoice, random_voice, speak
 
 LENGTH = 200
 FLAT = np.zeros(LENGTH)
-VOICE = Voice(hertz=200.0, gain_db=-27.0, noise_db=-60.0)
+VOICE = SynthVoice(hertz=200.0, gain_db=-27.0, noise_db=-60.0)
 
 
 def said(pitch=0.0, energy=0.5, speaking=1.0, voice=VOICE):
@@ -67,7 +67,7 @@ def test_energy_is_loudness_and_rate() -> None:
 
 
 def test_a_pause_is_silent_but_for_the_room() -> None:
-    voice = Voice(gain_db=-20.0, noise_db=-30.0)
+    voice = SynthVoice(gain_db=-20.0, noise_db=-30.0)
     assert loudness(said(speaking=0.0, voice=voice)) == pytest.approx(-50, abs=0.5)
     assert loudness(said(voice=voice)) > -45
 

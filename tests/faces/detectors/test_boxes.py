@@ -70,7 +70,7 @@ def test_best_pairs_are_the_best_of_all_permutations(rows, columns, seed):
     short, long = sorted((rows, columns))
     turned = score if rows <= columns else score.T
     sums = [
-        sum(turned[at, one] for at, one in enumerate(chosen))
+        sum(turned[at, corner] for at, corner in enumerate(chosen))
         for chosen in permutations(range(long), short)
     ]
     assert sum(score[pair] for pair in pairs) == pytest.approx(max(sums))

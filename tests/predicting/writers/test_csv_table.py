@@ -27,8 +27,8 @@ def ready() -> Ready:
         "expr": rng.dirichlet(np.ones(8), FRAMES),
         "au": rng.random((FRAMES, 12)),
     }
-    for one in values.values():
-        one[~seen] = np.nan
+    for value in values.values():
+        value[~seen] = np.nan
     confidence = np.where(seen, 0.1, np.nan)
     made = Prediction("a, b", "m", np.arange(FRAMES) / 30, seen, confidence, **values)
     return Ready(made, fill(made), {}, PurePath("P01/a, b"))

@@ -1,4 +1,4 @@
-"""What an ensemble recipe says: which models are trained on which folds, and how they are joined.
+"""Ensemble recipes: which models are trained on which folds, and how they are joined.
 
 An ensemble recipe is a YAML file of this package (``recipes/ensembles``) or of the user. It names
 the members' recipes; once read, it holds them whole.
@@ -23,8 +23,8 @@ from avaffect.recipes.library import change_recipe, load_recipe, recipe_names
 from avaffect.recipes.recipe import Recipe
 from avaffect.recipes.values import BranchName, Count, Layers, Positive
 
-OPINIONS = "opinions"
-"""The array of the members' opinions, float32 [N, K], which the recipe of a stack reads."""
+MEMBER_PREDICTIONS = "opinions"
+"""The array of the members' predictions, float32 [N, K], which the recipe of a stack reads."""
 MOST_MEMBERS = 64
 _HERE = Path(__file__).parent / "ensembles"
 _SUFFIX = ".yaml"
@@ -62,10 +62,10 @@ class Vote:
     """Each member decides, then they vote; valence and arousal are averaged.
 
     Attributes:
-        priority: of expressions, classes of the challenge that win if a single member says them,
-            the first before the second; empty leaves the majority alone (``voting``, seed paper
-            001, section 3.4.2).
-        at_least: members that must call a unit present (seed paper 003: 2 of 4).
+        priority: of expressions, classes of the challenge that win if a single member predicts
+            them, the first before the second; empty leaves the majority alone (``voting``;
+            Wang et al., ABAW5, section 3.4.2).
+        at_least: members that must call a unit present (Nguyen et al., ABAW3: 2 of 4).
     """
 
     kind: Literal["vote"] = "vote"
@@ -75,11 +75,12 @@ class Vote:
 
 @dataclass(frozen=True, config=STRICT)
 class Stack:
-    """A network that reads what the members say; it learns from predictions for clips that the
+    """A network that reads the members' predictions; it learns from predictions for clips that the
     members never saw.
 
     Attributes:
-        recipe: of the network; its branches read :data:`OPINIONS`. In a YAML file as in `Member`.
+        recipe: of the network; its branches read :data:`MEMBER_PREDICTIONS`. In a YAML file as in
+            `Member`.
     """
 
     recipe: Recipe
@@ -87,8 +88,8 @@ class Stack:
 
     @model_validator(mode="after")
     def _check(self) -> Stack:
-        if self.recipe.features != (OPINIONS,):
-            raise ValueError(f"the recipe of a stack reads features: [{OPINIONS}]")
+        if self.recipe.features != (MEMBER_PREDICTIONS,):
+            raise ValueError(f"the recipe of a stack reads features: [{MEMBER_PREDICTIONS}]")
         return self
 
 
@@ -102,12 +103,12 @@ class EnsembleRecipe:
     Attributes:
         name: what it is called.
         members: the models.
-        join: how their opinions become one.
+        join: how their predictions become one.
         folds: each member is trained so many times, each time without another part of the training
-            clips (groups whole); what they say is averaged, but of a training clip only the one
-            counts that never saw it. None trains once, on all.
+            clips (groups whole); their predictions are averaged, but for a training clip only
+            the model counts that never saw it. None trains once, on all.
         repeats: how often all that is done, each time with another seed (so other folds). A repeat
-            is a voter, and gives a value a target to the network of a stack.
+            is a member of its own, and gives a value a target to the network of a stack.
         about: what it is, in a sentence or two.
         source: paper and section, or where it comes from.
     """
@@ -135,19 +136,21 @@ class EnsembleRecipe:
                 raise ValueError("join: the stack predicts a task that the members do not")
         if isinstance(self.join, Average) and len(self.join.weights) not in (0, len(names)):
             raise ValueError(f"join: give {len(names)} weights, one a member")
-        if isinstance(self.join, Vote) and self.join.at_least > len(self.voters):
-            raise ValueError(f"join: there are {len(self.voters)} voters, at_least asks for more")
-        if len(self.voters) * (self.folds or 1) < 2:
+        if isinstance(self.join, Vote) and self.join.at_least > len(self.all_members):
+            raise ValueError(
+                f"join: there are {len(self.all_members)} members, at_least asks for more"
+            )
+        if len(self.all_members) * (self.folds or 1) < 2:
             raise ValueError("members: a single model is no ensemble")
         return self
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What the members predict."""
+        """The tasks that the members predict."""
         return self.members[0].recipe.task_names
 
     @property
-    def voters(self) -> dict[str, tuple[Member, int]]:
+    def all_members(self) -> dict[str, tuple[Member, int]]:
         """By name of its folder, each member and the number of its repeat, in order."""
         return {
             member.name if self.repeats == 1 else f"{member.name}-{repeat}": (member, repeat)
@@ -157,7 +160,7 @@ class EnsembleRecipe:
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """Of each voter in an average."""
+        """Of each of ``all_members`` in an average."""
         given = self.join.weights if isinstance(self.join, Average) else ()
         by_member = given or (1.0,) * len(self.members)
         return tuple(weight for weight in by_member for _ in range(self.repeats))
@@ -226,7 +229,7 @@ def load_ensemble(
     if len(tree["members"]) > MOST_MEMBERS:
         raise FormatError(f"'{path}' has more than {MOST_MEMBERS} members", _SEEN)
     tree.setdefault("name", path.stem)
-    members = [_whole(one, path, changes) for one in tree["members"]]
+    members = [_whole(member, path, changes) for member in tree["members"]]
     tree = {**tree, "members": members}
     join = tree.get("join")
     if isinstance(join, dict) and join.get("kind") == "stack":

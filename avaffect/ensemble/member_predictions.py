@@ -1,4 +1,4 @@
-"""What trained models say of clips, kept beside each, and how good it is.
+"""Predictions of trained models for clips, kept beside each model, and their scores.
 
 <model>/opinions.safetensors   for the i-th clip and each task ``i/task``, float32 [N, K]
 """
@@ -20,7 +20,7 @@ from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.atomic import write_bytes
 from avaffect.files.outside import reading
-from avaffect.networks.apply import Opinion, apply_network
+from avaffect.networks.apply import ClipPrediction, apply_network
 from avaffect.networks.checkpoint import Checkpoint, load_checkpoint
 from avaffect.networks.network import AffectNetwork
 from avaffect.predictors.ensemble import mean_values
@@ -36,12 +36,12 @@ ByClip = dict[str, Values]
 
 
 @dataclass(frozen=True)
-class Said:
-    """What one voter, the models of several folds or a single one, says.
+class MemberPredictions:
+    """The predictions of one member: of the models of its folds, or of its single model.
 
     Attributes:
-        val: by name of a validation clip, the mean of the models.
-        unseen: by name of a training clip, the model's that never saw it.
+        val: by name of a validation clip, the mean of the models' predictions.
+        unseen: by name of a training clip, the prediction of the model that never saw it.
         scores: of ``val``.
         models: scores of each model on the same clips.
     """
@@ -52,44 +52,48 @@ class Said:
     models: tuple[Scores, ...]
 
 
-def said_by(
+def predict_member(
     models: Sequence[Path],
     dataset: Dataset,
     val: Sequence[Clip],
     train: Mapping[str, Clip],
     device: str,
     on_event: EventCallback = ignore_events,
-) -> Said:
-    """Let the models of a voter look at clips.
+) -> MemberPredictions:
+    """Apply the models of a member to clips.
 
     Args:
         models: their folders.
-        dataset: says what the labels mean.
+        dataset: of the clips; it names the targets.
         val: clips that none of them has seen.
-        train: by name, clips that each but one of them has learned from; empty if what that one
-            says does not matter.
+        train: by name, clips that each model but one has learned from; empty if the prediction
+            of that one is not needed.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress in clips.
     """
     unseen: ByClip = {}
-    said: list[ByClip] = []
+    each: list[ByClip] = []
     for model in models:
         checkpoint, network = load_checkpoint(model)
         # What it was validated on is what it never saw.
         held = [train[name] for name in checkpoint.data["clips"]["val"] if name in train]
-        found = opinions_of(checkpoint, network, [*val, *held], model / FILE, device, on_event)
-        said.append({clip.name: found[clip.name] for clip in val})
+        found = network_predictions(
+            checkpoint, network, [*val, *held], model / FILE, device, on_event
+        )
+        each.append({clip.name: found[clip.name] for clip in val})
         unseen |= {clip.name: found[clip.name] for clip in held}
-    mean: ByClip = {clip.name: mean_values([one[clip.name] for one in said]) for clip in val}
-    return Said(
+    mean: ByClip = {
+        clip.name: mean_values([by_clip[clip.name] for by_clip in each]) for clip in val
+    }
+    return MemberPredictions(
         mean,
         unseen,
         score(mean, val, dataset),
-        tuple(score(one, val, dataset) for one in said),
+        tuple(score(by_clip, val, dataset) for by_clip in each),
     )
 
 
-def opinions_of(
+def network_predictions(
     checkpoint: Checkpoint,
     network: AffectNetwork,
     clips: Sequence[Clip],
@@ -97,18 +101,18 @@ def opinions_of(
     device: str,
     on_event: EventCallback = ignore_events,
 ) -> ByClip:
-    """What a network says of each frame of ``clips``, by clip.
+    """A network's predictions for each frame of ``clips``, by clip.
 
     Args:
         checkpoint: what is known of the network.
         network: the network.
         clips: the clips.
-        path: where the answer is kept; an earlier one of the same network is read back.
+        path: where the predictions are kept; earlier ones of the same network are read back.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress in clips.
 
     Raises:
-        OutputError: the answer cannot be kept.
+        OutputError: the predictions cannot be written.
     """
     names = [clip.name for clip in clips]
     frames = [clip.frames for clip in clips]
@@ -120,10 +124,10 @@ def opinions_of(
     reader = whole_clips(clips, checkpoint.recipe, {})
     found: ByClip = {}
     tensors: dict[str, NDArray[np.float32]] = {}
-    for done, opinion in enumerate(apply_network(network.to(where), reader, where), start=1):
-        found[names[opinion.clip]] = opinion.values
-        tensors |= {f"{opinion.clip}/{task}": opinion.values[task] for task in tasks}
-        on_event(Progress("opinions", done, len(clips), "clips", finished=done == len(clips)))
+    for done, predicted in enumerate(apply_network(network.to(where), reader, where), start=1):
+        found[names[predicted.clip]] = predicted.values
+        tensors |= {f"{predicted.clip}/{task}": predicted.values[task] for task in tasks}
+        on_event(Progress("predictions", done, len(clips), "clips", finished=done == len(clips)))
     # A view would be written as what it is a view of.
     whole = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     write_bytes(path, save(whole, about))
@@ -133,7 +137,7 @@ def opinions_of(
 def _read(
     path: Path, about: Mapping[str, str], names: Sequence[str], tasks: Sequence[str]
 ) -> ByClip | None:
-    """What was kept in ``path``; None unless it is of the same model and clips."""
+    """The predictions kept in ``path``; None unless of the same model and clips."""
     try:
         with reading(path), safe_open(path, "np") as file:
             if file.metadata() != dict(about):
@@ -146,20 +150,22 @@ def _read(
         return None
 
 
-def as_opinions(values: Mapping[str, Values], clips: Iterable[Clip]) -> Iterator[Opinion]:
-    """Values by clip as opinions of the clips in their order."""
+def as_clip_predictions(
+    values: Mapping[str, Values], clips: Iterable[Clip]
+) -> Iterator[ClipPrediction]:
+    """Values by clip as predictions of the clips in their order."""
     for i, clip in enumerate(clips):
         mine = values[clip.name]
-        known = np.any([~np.isnan(one).all(axis=1) for one in mine.values()], axis=0)
-        yield Opinion(i, dict(mine), {"members": known})
+        known = np.any([~np.isnan(array).all(axis=1) for array in mine.values()], axis=0)
+        yield ClipPrediction(i, dict(mine), {"members": known})
 
 
 def score(values: Mapping[str, Values], clips: Sequence[Clip], dataset: Dataset) -> Scores:
     """Scores as of a validation, without their sum; see ``training.score.validate``."""
     pairs: Pairs = {task: [] for task in next(iter(values.values()))}
-    for opinion, clip in zip(as_opinions(values, clips), clips, strict=True):
+    for predicted, clip in zip(as_clip_predictions(values, clips), clips, strict=True):
         for task, some in pairs.items():
             if task in clip.labels:
                 labels = clip.labels[task]
-                some.append(pair_of(task, opinion, labels, per_clip=dataset.per_clip))
+                some.append(pair_of(task, predicted, labels, per_clip=dataset.per_clip))
     return scores_of(pairs, dataset.targets)

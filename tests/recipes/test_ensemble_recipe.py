@@ -5,7 +5,7 @@ import json
 import pytest
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError
-from avaffect.recipes.ensemble import (
+from avaffect.recipes.ensemble_recipe import (
     Average,
     Stack,
     Vote,
@@ -64,19 +64,19 @@ def test_the_papers_two_stages():
     assert found.members[0].recipe == load_recipe("abaw3-va-stage1")
     assert found.join == Stack(load_recipe("abaw3-va-stage2"))
     # Five valences and five arousals, each by five models.
-    assert (found.folds, list(found.voters)) == (5, [f"stage1-{i}" for i in range(5)])
+    assert (found.folds, list(found.all_members)) == (5, [f"stage1-{i}" for i in range(5)])
     assert load_ensemble("abaw3-va-average").join == Average()
 
 
 def test_the_papers_votes():
     units = load_ensemble("abaw3-au-vote")
     assert units.join == Vote(at_least=2)
-    assert list(units.voters) == ["full", "weighted-loss", "only-t1", "t1-as-target"]
+    assert list(units.all_members) == ["full", "weighted-loss", "only-t1", "t1-as-target"]
     for name in ("abaw5-expr-vote", "abaw5-expr-threshold-vote"):
         faces = load_ensemble(name)
         assert faces.join.priority == (2, 3, 5, 1)
-        nets = [one.recipe.branches["face"].encoder.net for one in faces.members]
-        assert nets == [one.name for one in faces.members]
+        nets = [member.recipe.branches["face"].encoder.net for member in faces.members]
+        assert nets == [member.name for member in faces.members]
         assert len(set(nets)) == 5
         threshold = faces.members[0].recipe.tasks["expr"].other_threshold
         assert (threshold is not None) == ("threshold" in name)
@@ -85,7 +85,7 @@ def test_the_papers_votes():
 def test_a_users_file(user):
     found = load_ensemble(user(PAIR))
     assert (found.name, found.tasks, found.folds, found.repeats) == ("mine", ("va",), None, 1)
-    assert [one.recipe.train.lr for one in found.members] == [1e-3, 0.5]
+    assert [member.recipe.train.lr for member in found.members] == [1e-3, 0.5]
     assert found.weights == (1, 1)
 
 
@@ -94,7 +94,7 @@ def test_recipes_of_the_package_and_changes(user):
     found = load_ensemble(path, ["train.epochs=3"], ["train.epochs=4"], folds=3, repeats=2)
     assert found.members[0].recipe.train.epochs == 3
     assert found.join.recipe.train.epochs == 4
-    assert (found.folds, list(found.voters)) == (3, ["one-0", "one-1"])
+    assert (found.folds, list(found.all_members)) == (3, ["one-0", "one-1"])
     text = "members: [{name: a, recipe: table-gru}]\nfolds: 2"
     assert load_ensemble(user(text)).members[0].recipe == load_recipe("table-gru")
 
@@ -124,7 +124,7 @@ def test_weights_are_of_members():
         (PAIR + "join: {weights: [1]}", "join: "),
         (PAIR + "join: {kind: average, weights: [1]}", "give 2 weights"),
         (PAIR + "join: {kind: average, weights: [1, -1]}", "greater than 0"),
-        (PAIR + "join: {kind: vote, at_least: 3}", "2 voters"),
+        (PAIR + "join: {kind: vote, at_least: 3}", "2 members"),
         (PAIR + "join: {kind: vote, priority: [8]}", "less than or equal to 7"),
         (PAIR + "join: {kind: stack, recipe: top.yaml}", "a stack needs folds"),
         (PAIR + "folds: 1", "folds: .*2"),
