@@ -107,7 +107,8 @@ def test_torchaudio_agrees_with_librosa_on_pure_tones(frequency, length):
     tone = np.sin(2 * np.pi * frequency * np.arange(length) / SAMPLE_RATE).astype(np.float32)
     n_fft = fft_size(length, CONFIG.n_fft)
     (values,) = by_torchaudio(CONFIG, length, n_fft, "cpu")(tone[None])
-    np.testing.assert_allclose(values, by_librosa(tone), **TORCHAUDIO)
+    # Single precision shows most there: 0.002 was seen of values up to hundreds.
+    np.testing.assert_allclose(values, by_librosa(tone), rtol=1e-5, atol=0.01)
 
 
 def test_a_click_is_loudest_in_the_frame_it_happens_in():
