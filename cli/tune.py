@@ -14,8 +14,8 @@ import click
 def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
     """Choose smoothing and AU thresholds of a training RUN on its validation clips.
 
-    For each task, means, Gaussians and medians over .1 to 6 seconds are tried on what the network
-    says of the validation clips (RUN/validation/tables; of folds, all held-out clips together),
+    For each task, means, Gaussians and medians over .1 to 6 seconds are tried on the network's
+    predictions for the validation clips (RUN/validation/tables; of folds, all held-out clips),
     and for action units a threshold each. Every choice is scored three ways: without it; with it,
     on the clips that it was chosen on (optimistic); and cross-validated, chosen on one half of
     the videos and scored on the other, both ways, which is the figure to report. What gains

@@ -348,11 +348,7 @@ class _Survey:
         """Tell where the first line is that of another edition."""
         mine = edition_named(self._edition).header(task).lower()
         for header, count in headers.items():
-            others = [
-                name
-                for name, edition in EDITIONS.items()
-                if edition.header(task).lower() == header
-            ]
+            others = [n for n, year in EDITIONS.items() if year.header(task).lower() == header]
             if header != mine and others:
                 self.warnings.append(
                     f"{task}: {count} files have the header of another edition, but are "
@@ -419,9 +415,7 @@ class _Survey:
                 f"{len(far)} label files are far from their number of frames: {some(far)}"
             )
         # A row more or less is usual.
-        worst = sorted(
-            (file for file in off if abs(file[1]) > 1), key=lambda x: (-abs(x[1]), x[0])
-        )
+        worst = sorted((row for row in off if abs(row[1]) > 1), key=lambda x: (-abs(x[1]), x[0]))
         return RowCheck(against, counts, tuple((path, by) for path, by, _ in worst[:WORST]))
 
 

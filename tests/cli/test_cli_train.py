@@ -98,7 +98,7 @@ def test_folds_are_summed_up(run, data):
     mean, sd = summary["mean"]["va"], summary["sd"]["va"]
     start = f"CCC: mean {mean:.4f}, sd {sd:.4f} over folds; all held-out clips together "
     assert [line for line in lines if line.startswith(start)]
-    assert "is in run/fold-N/validation" in done.err
+    assert "are in run/fold-N/validation" in done.err
     done = run("train", "--resume", "-o", "run", "--fold", 1)
     assert done.code == 0
     assert "epoch" not in done.out.splitlines()[0]
@@ -237,7 +237,7 @@ def test_folds_in_two_processes(run, data):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("fold-1: score") == 1  # the first process alone talks
-    assert done.stderr.count("what it says of") == 1
+    assert done.stderr.count("the predictions for") == 1
     scores = json.loads((data / "two/summary.json").read_text())["folds"]
     assert list(scores) == ["fold-0", "fold-1"]
     assert (data / "two/fold-1/validation/tables").is_dir()
