@@ -131,7 +131,7 @@ def test_the_store_has_a_row_for_every_frame(whole):
     assert stored.names == ("audio", "face_pose", "has_sound", "starter-2-face")
     assert np.isnan(stored.array("face_pose")[FACELESS.start : FACELESS.stop]).all()
     assert np.isfinite(stored.array("face_pose")[SEEN]).all()
-    np.testing.assert_allclose(stored.array("starter-2-face")[SEEN].sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(stored.array("starter-2-face")[SEEN, :8].sum(1), 1, atol=1e-5)
     np.testing.assert_allclose(stored.times, np.arange(FRAMES) / 25, atol=1e-3)
 
 

@@ -12,7 +12,7 @@ from avaffect.errors import FeatureError, UnknownNameError
 from avaffect.files.tensors import ArraySpec
 from avaffect.store import pictures
 from avaffect.store.pictures import (
-    FACES,
+    FACE_PICTURES,
     HAS_FACE,
     PictureFiles,
     PictureFolder,
@@ -56,7 +56,7 @@ def video(tmp_path):
 
 def values(features, *span):
     """Of pictures that are all of one colour, that; checked to be so."""
-    faces = features.array(FACES, *span)
+    faces = features.array(FACE_PICTURES, *span)
     assert faces.dtype == np.uint8
     assert (
         faces.min(initial=255, axis=(1, 2, 3)).tolist()
@@ -70,10 +70,10 @@ def test_a_stored_subject_with_its_pictures(video):
     alone = SubjectFeatures.open(video / "features/anna")
     assert isinstance(found, SubjectFeatures)
     assert found.specs == alone.specs | {
-        FACES: ArraySpec((4, 4, 3), "uint8"),
+        FACE_PICTURES: ArraySpec((4, 4, 3), "uint8"),
         HAS_FACE: ArraySpec((), "bool"),
     }
-    assert found.names == ("audio", FACES, HAS_FACE)
+    assert found.names == ("audio", FACE_PICTURES, HAS_FACE)
     assert (found.name, found.frames, side_of(found)) == ("anna", FRAMES, 4)
     assert found.provenance == alone.provenance
     np.testing.assert_array_equal(found.times, alone.times)
@@ -106,7 +106,7 @@ def test_a_subject_without_pictures(video):
     for folder in (video / "cropped_aligned/anna", video / "nothing", video / "preprocess.json"):
         found = WithPictures(SubjectFeatures.open(video / "features/anna"), folder)
         assert (found.names, side_of(found)) == (("audio",), None)
-        for name in (FACES, HAS_FACE):
+        for name in (FACE_PICTURES, HAS_FACE):
             with pytest.raises(FeatureError, match=rf"no features called '{name}' \(has audio\)"):
                 found.array(name)
 
@@ -160,7 +160,7 @@ def test_rows_are_those_of_the_numbers(tmp_path_factory, files, frames, span):
     if not files:
         assert found.specs == {}
         with pytest.raises(UnknownNameError, match="array of pictures"):
-            found.array(FACES)
+            found.array(FACE_PICTURES)
         return
     expected = [files.get(frame, 0) for frame in range(1, frames + 1)][span]
     assert values(found, span.start or 0, span.stop) == expected
@@ -189,10 +189,10 @@ def test_two_pictures_of_a_frame(tmp_path):
 def test_the_first_picture_gives_the_size_unless_it_is_given(tmp_path):
     files = [put(tmp_path / "00001.png", 10, side=6), put(tmp_path / "00002.png", 20, side=3)]
     for found in (PictureFolder(tmp_path), PictureFiles(files)):
-        assert found.specs[FACES].shape == (6, 6, 3)
+        assert found.specs[FACE_PICTURES].shape == (6, 6, 3)
         assert values(found) == [10, 20]
-    assert PictureFiles(files, 5).array(FACES).shape == (2, 5, 5, 3)
-    assert PictureFolder(tmp_path, side=5).specs[FACES].shape == (5, 5, 3)
+    assert PictureFiles(files, 5).array(FACE_PICTURES).shape == (2, 5, 5, 3)
+    assert PictureFolder(tmp_path, side=5).specs[FACE_PICTURES].shape == (5, 5, 3)
 
 
 def test_no_face_is_larger_than_encoders_take(tmp_path):
@@ -216,7 +216,7 @@ def test_a_damaged_picture_is_named_when_it_is_read(video):
     found = open_features(video / "features/anna")
     assert values(found, 0, 2) == [0, 20]
     with pytest.raises(FeatureError, match=r"00003\.png' is no picture that can be decoded"):
-        found.array(FACES)
+        found.array(FACE_PICTURES)
 
 
 def test_a_damaged_first_picture_is_named_at_once(video):
@@ -235,9 +235,9 @@ def test_a_subject_who_is_in_no_frame_has_no_faces_and_that_is_right(video, tmp_
     subject = SubjectFeatures.open(video / "features/anna")
     assert not subject.present.any()
     found = WithPictures(subject, tmp_path / "nothing", side=8)
-    assert found.specs[FACES] == ArraySpec((8, 8, 3), "uint8")
-    assert found.array(FACES).shape == (FRAMES, 8, 8, 3)
-    assert not found.array(FACES, 1, 3).any()
+    assert found.specs[FACE_PICTURES] == ArraySpec((8, 8, 3), "uint8")
+    assert found.array(FACE_PICTURES).shape == (FRAMES, 8, 8, 3)
+    assert not found.array(FACE_PICTURES, 1, 3).any()
     assert found.array(HAS_FACE).tolist() == [False] * FRAMES
     # Nothing says how large they would be.
-    assert FACES not in WithPictures(subject, tmp_path / "nothing").specs
+    assert FACE_PICTURES not in WithPictures(subject, tmp_path / "nothing").specs

@@ -1,4 +1,4 @@
-"""Expression probabilities from a frame model's opinion and action unit activations."""
+"""Expression probabilities from a frame model's prediction and action unit activations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PROTOTYPE_FLOOR = 1e-4
 SURE = 0.45
 
 
-def prototype_opinion(active: Values) -> Values:
+def prototype_probabilities(active: Values) -> Values:
     """float32 [N, 8], what the activations [N, 12] (0..1) alone say; Other is 0."""
     evidence = np.zeros((len(active), len(EXPRESSIONS)), np.float32)
     for name, units in _PROTOTYPES.items():
@@ -42,7 +42,7 @@ def prototype_opinion(active: Values) -> Values:
 
 
 def with_other(probabilities: Values) -> Values:
-    """Give Other what an unsure opinion lacks.
+    """Give Other what an unsure prediction lacks.
 
     Args:
         probabilities: float32 [N, 8], Other 0.
@@ -58,18 +58,18 @@ def with_other(probabilities: Values) -> Values:
     return mixed
 
 
-def with_units(opinion: Values, active: Values) -> Values:
-    """A face net's opinion with what the subject's action units say, which counts a quarter.
+def with_units(probabilities: Values, active: Values) -> Values:
+    """A face net's prediction with what the subject's action units say, which counts a quarter.
 
     On FER2013's single pictures, where a subject's neutral face is not known, it
     changes the accuracy by less than .003 and makes the labels likelier; over a video it is.
 
     Args:
-        opinion: float32 [N, 8], Other 0; NaN rows stay NaN.
-        active: float32 [N, 12], activations 0..1, NaN where ``opinion`` is.
+        probabilities: float32 [N, 8], Other 0; NaN rows stay NaN.
+        active: float32 [N, 12], activations 0..1, NaN where ``probabilities`` is.
 
     Returns:
         float32 [N, 8], rows that sum to one.
     """
-    odds = opinion * (prototype_opinion(active) + _PROTOTYPE_FLOOR) ** UNITS_POWER
+    odds = probabilities * (prototype_probabilities(active) + _PROTOTYPE_FLOOR) ** UNITS_POWER
     return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)

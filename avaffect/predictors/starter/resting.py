@@ -3,8 +3,8 @@
 Some people look friendly, stern or sad while they do nothing, and a net of single pictures says
 so in every frame. Over a video the resting face is known from its action units
 (``unit_proxies``): what the net says of it, beyond what it says of resting people in general, is
-the subject's and not the moment's. Opinions are shifted by their logarithms, the more the longer
-the face was seen at rest.
+the subject's and not the moment's. Predictions are shifted by their logarithms, the more the
+longer the face was seen at rest.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def rest_offset(
 
 
 def resting_shift(
-    opinion: Values,
+    probabilities: Values,
     active: Values,
     seconds: NDArray[np.floating],
     people: NDArray[np.float64],
@@ -70,23 +70,23 @@ def resting_shift(
 
     Of the first K classes, as ``people`` [K] knows them.
     """
-    require_shape("opinion", opinion, (None, len(EXPRESSIONS)))
-    return rest_offset(_logs(opinion[:, : len(people)]), active, seconds, people)
+    require_shape("probabilities", probabilities, (None, len(EXPRESSIONS)))
+    return rest_offset(_logs(probabilities[:, : len(people)]), active, seconds, people)
 
 
-def shifted(opinion: Values, shift: Values) -> Values:
-    """float32 [N, 8], ``opinion`` [N, 8] with ``shift`` [K] taken off; NaN rows stay NaN."""
+def shifted(probabilities: Values, shift: Values) -> Values:
+    """float32 [N, 8], ``probabilities`` [N, 8] with ``shift`` [K] taken off; NaN rows stay NaN."""
     classes = len(shift)
-    logs = _logs(opinion[:, :classes]) - shift
+    logs = _logs(probabilities[:, :classes]) - shift
     odds = np.exp(logs - logs.max(axis=1, keepdims=True))
-    out = np.zeros_like(opinion)
+    out = np.zeros_like(probabilities)
     out[:, :classes] = odds / odds.sum(axis=1, keepdims=True)
-    out[np.isnan(opinion[:, 0])] = np.nan
+    out[np.isnan(probabilities[:, 0])] = np.nan
     return out
 
 
-def _logs(opinion: Values) -> NDArray[np.float64]:
-    return np.log(np.maximum(opinion.astype(np.float64), _FLOOR))
+def _logs(probabilities: Values) -> NDArray[np.float64]:
+    return np.log(np.maximum(probabilities.astype(np.float64), _FLOOR))
 
 
 @cache

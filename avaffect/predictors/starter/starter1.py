@@ -1,6 +1,6 @@
 """``starter-1``: what avaffect says without being trained by the user.
 
-* EXPR: a face net's opinion (``faces.encoders``: ``starter-1-face``, less what it says of the
+* EXPR: a face net's prediction (``faces.encoders``: ``starter-1-face``, less what it says of the
   subject at rest, see ``resting``, and with a word from the action units; or one of EmotiEffLib's)
   and a voice net's (``sound.voice``), pooled by ``fusion`` where the lips move (``speaking``);
   what both are unsure of is *Other*.
@@ -92,12 +92,12 @@ class Starter1:
         self._require(subject)
         times = np.asarray(subject.times)
         pose = read_pose(subject)
-        opinion = read_net(subject, self._frame_model.name, self._frame_model.size)
+        face_net = read_net(subject, self._frame_model.name, self._frame_model.size)
         active = active_units(pose, times)
-        shift = self._resting_shift(opinion, active, seconds_each(times))
+        shift = self._resting_shift(face_net, active, seconds_each(times))
 
         def face(rows: slice) -> Estimate:
-            return self._face(opinion[rows], shift, active[rows])
+            return self._face(face_net[rows], shift, active[rows])
 
         expr, va, interval, heard = join(subject, pose, face, VOICE in self.needs)
         return prediction_of(
@@ -118,17 +118,17 @@ class Starter1:
         require_arrays(self, subject, () if only_sound else ("face_pose", self._frame_model.name))
 
     def _resting_shift(
-        self, opinion: Values, active: Values, seconds: NDArray[np.float64]
+        self, face_net: Values, active: Values, seconds: NDArray[np.float64]
     ) -> Values:
         """float32 [7], see ``resting``: for our own face net, whose neutral faces are known."""
         if self._frame_model.name != FACE_NET:
             return np.zeros(7, np.float32)
-        return resting_shift(opinion, active, seconds, resting_people())
+        return resting_shift(face_net, active, seconds, resting_people())
 
-    def _face(self, opinion: Values, shift: Values, active: Values) -> Estimate:
+    def _face(self, face_net: Values, shift: Values, active: Values) -> Estimate:
         if self._frame_model.gives_va:
             # Such a net's errors were never measured here: no interval would be honest.
-            unknown = np.full((len(opinion), 2, 2), np.nan, np.float32)
-            return Estimate(opinion[:, :8], opinion[:, 8:10], unknown)
-        opinion = with_units(shifted(opinion, shift), active)
-        return Estimate(opinion, *va_of_face(opinion))
+            unknown = np.full((len(face_net), 2, 2), np.nan, np.float32)
+            return Estimate(face_net[:, :8], face_net[:, 8:10], unknown)
+        expr = with_units(shifted(face_net, shift), active)
+        return Estimate(expr, *va_of_face(expr))

@@ -1,6 +1,6 @@
 """``starter-2``: what avaffect says without being trained by the user.
 
-* EXPR: a face net's opinion (``starter-2-face``), less what it says of the subject at rest
+* EXPR: a face net's prediction (``starter-2-face``), less what it says of the subject at rest
   (``resting``), and a voice net's, put together by ``joining``.
 * VA: the face net's, less what it says of the subject at rest, so that the mean valence of each
   expression is that of 25 people; and the voice's. The interval is where raters' means lie for
@@ -30,7 +30,7 @@ from avaffect.config import fingerprint
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.interface import prediction_of, require_arrays
-from avaffect.predictors.starter.expressions import prototype_opinion
+from avaffect.predictors.starter.expressions import prototype_probabilities
 from avaffect.predictors.starter.figures import figures_fingerprint
 from avaffect.predictors.starter.joining import VOICE, Estimate, join
 from avaffect.predictors.starter.neutral import seconds_each
@@ -133,18 +133,18 @@ class Starter2:
         active = active_units(pose, times)
         presence, intensity = unit_proxies().presence(active), unit_proxies().intensity(active)
         if self._nets:
-            said = read_net(subject, FACE_NET, SIZE)
+            net = read_net(subject, FACE_NET, SIZE)
             seconds, by = seconds_each(times), rest()
-            shift = resting_shift(said[:, _EXPRESSIONS], active, seconds, by.expression)
-            values = said[:, _VALUES] - rest_offset(said[:, _VALUES], active, seconds, by.values)
-            presence = _presence(said[:, _UNITS], presence, active, seconds, by)
+            shift = resting_shift(net[:, _EXPRESSIONS], active, seconds, by.expression)
+            values = net[:, _VALUES] - rest_offset(net[:, _VALUES], active, seconds, by.values)
+            presence = _presence(net[:, _UNITS], presence, active, seconds, by)
             intensity = np.where(by.share > 0, intensity, presence * np.float32(5))
 
         def face(rows: slice) -> Estimate:
             if not self._nets:
-                expr = prototype_opinion(active[rows])
+                expr = prototype_probabilities(active[rows])
                 return Estimate(expr, *va_of_face(expr))
-            expr = shifted(said[rows, _EXPRESSIONS], shift)
+            expr = shifted(net[rows, _EXPRESSIONS], shift)
             va = values[rows].copy()
             va[:, 0] += expr @ by.valence_shift
             va = np.clip(va, -1, 1)

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from avaffect.predictions.prediction import ACTION_UNITS, EXPRESSIONS
-from avaffect.predictors.starter.expressions import SURE, prototype_opinion, with_other, with_units
+from avaffect.predictors.starter.expressions import (
+    SURE,
+    prototype_probabilities,
+    with_other,
+    with_units,
+)
 
 
 def active(**units: float) -> np.ndarray:
@@ -39,7 +44,7 @@ def opinion(**shares: float) -> np.ndarray:
     ],
 )
 def test_prototypes_speak_for_their_expression(units, expected):
-    out = prototype_opinion(active(**units))[0]
+    out = prototype_probabilities(active(**units))[0]
     assert EXPRESSIONS[out.argmax()] == expected
     assert out[7] == 0
 
