@@ -40,7 +40,12 @@ class Joined(NamedTuple):
 
 
 def join(
-    subject: SubjectFeatures, pose: Pose, face: Callable[[slice], Estimate], listens: bool
+    subject: SubjectFeatures,
+    pose: Pose,
+    face: Callable[[slice], Estimate],
+    *,
+    listens: bool,
+    knows_other: bool = False,
 ) -> Joined:
     """Face and voice of all frames, pooled by ``fusion`` where the lips move.
 
@@ -49,6 +54,8 @@ def join(
         pose: of its face.
         face: what the face says in some rows.
         listens: False leaves the voice out.
+        knows_other: whether the face net knows the class *Other*; if not, what both are unsure
+            of is that.
     """
     frames, by = subject.frames, fusion.weights()
     expr = np.full((frames, len(EXPRESSIONS)), np.nan, np.float32)
@@ -62,7 +69,8 @@ def join(
     for rows in chunks(frames):
         seen, voice = face(rows), _voice(subject, rows, listens)
         kept = fusion.Trust(trust.face[rows], trust.voice[rows])
-        expr[rows] = with_other(fusion.pool(seen.expr, voice.expr, kept, by))
+        pooled = fusion.pool(seen.expr, voice.expr, kept, by)
+        expr[rows] = pooled if knows_other else with_other(pooled)
         va[rows] = fusion.blend(seen.va, voice.va, kept, by)
         interval[rows] = fusion.blend(seen.interval, voice.interval, kept, by)
         heeded = (kept.voice > 0) | np.isnan(seen.expr[:, 0])

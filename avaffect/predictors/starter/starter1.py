@@ -99,7 +99,7 @@ class Starter1:
         def face(rows: slice) -> Estimate:
             return self._face(face_net[rows], shift, active[rows])
 
-        expr, va, interval, heard = join(subject, pose, face, VOICE in self.needs)
+        expr, va, interval, heard = join(subject, pose, face, listens=VOICE in self.needs)
         return prediction_of(
             subject,
             self.name,

@@ -135,7 +135,9 @@ class Starter2:
         if self._nets:
             net = read_net(subject, FACE_NET, SIZE)
             seconds, by = seconds_each(times), rest()
-            shift = resting_shift(net[:, _EXPRESSIONS], active, seconds, by.expression)
+            shift = _towards_neutral(
+                resting_shift(net[:, _EXPRESSIONS], active, seconds, by.expression)
+            )
             values = net[:, _VALUES] - rest_offset(net[:, _VALUES], active, seconds, by.values)
             presence = _presence(net[:, _UNITS], presence, active, seconds, by)
             intensity = np.where(by.share > 0, intensity, presence * np.float32(5))
@@ -150,7 +152,9 @@ class Starter2:
             va = np.clip(va, -1, 1)
             return Estimate(expr, va, _around(va, va_of_face(expr)[1]))
 
-        expr, va, interval, heard = join(subject, pose, face, self._nets)
+        expr, va, interval, heard = join(
+            subject, pose, face, listens=self._nets, knows_other=self._nets
+        )
         return prediction_of(
             subject,
             self.name,
@@ -168,6 +172,15 @@ class Starter2:
         only_sound = listens and "face_pose" not in subject.names
         faces = ("face_pose", FACE_NET) if self._nets else ("face_pose",)
         require_arrays(self, subject, () if only_sound else faces)
+
+
+def _towards_neutral(shift: Values) -> Values:
+    """``shift`` [8] without what would make Neutral less likely, or another class likelier.
+
+    Who smiles at rest is not of any other expression for it.
+    """
+    neutral = np.arange(len(EXPRESSIONS)) == EXPRESSIONS.index("Neutral")
+    return np.where(neutral, np.minimum(shift, 0), np.maximum(shift, 0)).astype(np.float32)
 
 
 def _presence(
