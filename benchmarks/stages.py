@@ -108,19 +108,18 @@ def put_timers(clock: Clock) -> None:
     from avaffect.faces.encoders import Encoder
     from avaffect.faces.landmarks import Landmarker
     from avaffect.faces.pose import HeadModel
-    from avaffect.media import frames
+    from avaffect.media import frames, source
     from avaffect.models.session import TfliteNet
     from avaffect.predicting import outputs
     from avaffect.predicting import run as predict
-    from avaffect.predictors.starter.starter1 import Starter1
+    from avaffect.predictors.starter.starter2 import Starter2
     from avaffect.preprocessing import recorder
     from avaffect.preprocessing import sound as sounds
     from avaffect.preprocessing import video_pass as analyse
     from avaffect.store.spool import Spool
 
-    clock.around(predict, "video_hash", "hash of the video")
-    clock.around(predict, "probe", "probe")
-    clock.around(frames, "probe", "probe")
+    clock.around(source, "video_hash", "hash of the video")
+    clock.around(source, "read_header", "probe")
     clock.around(analyse.Nets, "load", "load nets")
 
     clock.around_steps(frames, "decoded_frames", "decode")
@@ -145,7 +144,7 @@ def put_timers(clock: Clock) -> None:
     clock.around(sounds, "extract_sound", "sound: decode")
     clock.around_steps(sounds, "audio_features", "sound: features")
     clock.around(predict, "keep_subjects", "write features")
-    clock.around(Starter1, "predict", "predict from features")
+    clock.around(Starter2, "predict", "predict from features")
     clock.around(outputs.Outputs, "write", "write predictions")
     clock.around(predict, "analyse", "wait, and all else in the pass")
 
