@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from avaffect.config import PredictConfig
 from avaffect.errors import UnknownNameError
-from avaffect.predictors.interface import Predictor
-
-if TYPE_CHECKING:
-    from avaffect.predictors.facts import Facts
+from avaffect.predictors.interface import Facts, Predictor
 
 
 def build_predictor(config: PredictConfig, device: str = "cpu") -> Predictor:
@@ -42,12 +38,12 @@ def facts_of(config: PredictConfig) -> Facts:
     Raises:
         UnknownNameError, CheckpointError: as :func:`build_predictor`.
     """
-    from avaffect.predictors.facts import Facts, checkpoint_facts, ensemble_facts
-
     if config.checkpoint is None:
         predictor = _own(config)
         return Facts(predictor.name, predictor.tasks, predictor.needs)
+    # These import torch, which takes seconds.
     from avaffect.networks.checkpoint import read_checkpoint
+    from avaffect.predictors.facts import checkpoint_facts, ensemble_facts
     from avaffect.predictors.joined import is_ensemble
 
     if is_ensemble(Path(config.checkpoint)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +10,10 @@ import numpy as np
 from avaffect.errors import CheckpointError
 from avaffect.files.names import JOINED
 from avaffect.networks.checkpoint import Checkpoint, read_checkpoint
+from avaffect.predictors.interface import Facts
 from avaffect.predictors.joined import Joined
 from avaffect.tasks.registry import task_named
 from avaffect.windows.reader import COMPANIONS
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Some facts of a `predictors.interface.Predictor`.
-
-    Attributes:
-        name: how it is called.
-        tasks: which of ``va``, ``expr``, ``au`` it predicts.
-        needs: arrays of a subject's features that it reads.
-    """
-
-    name: str
-    tasks: tuple[str, ...]
-    needs: tuple[str, ...]
 
 
 def checkpoint_facts(checkpoint: Checkpoint) -> Facts:

@@ -6,6 +6,7 @@ The built-in models and trained networks share this interface.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -60,6 +61,21 @@ class Predictor(Protocol):
             FeatureError: if ``subject`` lacks an array of ``needs``.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Some facts of a `Predictor`, known before anything of it is loaded.
+
+    Attributes:
+        name: how it is called.
+        tasks: which of ``va``, ``expr``, ``au`` it predicts.
+        needs: arrays of a subject's features that it reads.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    needs: tuple[str, ...]
 
 
 def require_arrays(

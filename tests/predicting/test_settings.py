@@ -1,5 +1,7 @@
 """What is asked for becomes settings."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -66,3 +68,14 @@ def test_light_refuses_a_model_that_reads_embeddings(monkeypatch):
     with pytest.raises(UsageError, match="reads deep embeddings"):
         with_features(PredictConfig(), "light")
     assert with_features(PredictConfig()).analysis.encoders == ("efficientnet-lite0",)
+
+
+def test_the_built_in_models_need_no_torch():
+    script = (
+        "import sys; from avaffect.config import PredictConfig; "
+        "from avaffect.predicting.batch import PredictBatch; "
+        "from avaffect.predicting.settings import with_features; "
+        "with_features(PredictConfig()); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "False\n"
