@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         MediaConfig,
         PredictConfig,
     )
+    from avaffect.drawing.render import Rendered, render
     from avaffect.errors import AvaffectError
     from avaffect.metrics.evaluation import Evaluation
     from avaffect.metrics.pairs import evaluate
@@ -54,6 +55,7 @@ _HOMES = {
     "Prediction": "avaffect.predictions.prediction:Prediction",
     "Preprocessed": "avaffect.preprocessing.run:Preprocessed",
     "Progress": "avaffect.progress:Progress",
+    "Rendered": "avaffect.drawing.render:Rendered",
     "Result": "avaffect.predicting.run:Result",
     "RunResult": "avaffect.training.run:RunResult",
     "blend": "avaffect.predicting.blend_folders:blend_folders",
@@ -62,6 +64,7 @@ _HOMES = {
     "export": "avaffect.training.export:export_onnx",
     "predict": "avaffect.predicting.run:predict",
     "preprocess": "avaffect.preprocessing.run:preprocess",
+    "render": "avaffect.drawing.render:render",
     "run_config": "avaffect.training.run:run_config",
     "submit": "avaffect.challenge.submit:submit",
     "train": "avaffect.training.run:run",
@@ -81,6 +84,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "Prediction",
     "Preprocessed",
     "Progress",
+    "Rendered",
     "Result",
     "RunResult",
     "blend",
@@ -89,6 +93,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "export",
     "predict",
     "preprocess",
+    "render",
     "run_config",
     "submit",
     "train",
