@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         MediaConfig,
         PredictConfig,
     )
+    from avaffect.drawing.plot import Plotted, plot
     from avaffect.drawing.render import Rendered, render
     from avaffect.errors import AvaffectError
     from avaffect.metrics.evaluation import Evaluation
@@ -52,6 +53,7 @@ _HOMES = {
     "MediaConfig": "avaffect.config:MediaConfig",
     "Notice": "avaffect.progress:Notice",
     "PredictConfig": "avaffect.config:PredictConfig",
+    "Plotted": "avaffect.drawing.plot:Plotted",
     "Prediction": "avaffect.predictions.prediction:Prediction",
     "Preprocessed": "avaffect.preprocessing.run:Preprocessed",
     "Progress": "avaffect.progress:Progress",
@@ -62,6 +64,7 @@ _HOMES = {
     "check_submission": "avaffect.challenge.submit:check_submission",
     "evaluate": "avaffect.metrics.pairs:evaluate",
     "export": "avaffect.training.export:export_onnx",
+    "plot": "avaffect.drawing.plot:plot",
     "predict": "avaffect.predicting.run:predict",
     "preprocess": "avaffect.preprocessing.run:preprocess",
     "render": "avaffect.drawing.render:render",
@@ -81,6 +84,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "MediaConfig",
     "Notice",
     "PredictConfig",
+    "Plotted",
     "Prediction",
     "Preprocessed",
     "Progress",
@@ -91,6 +95,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "check_submission",
     "evaluate",
     "export",
+    "plot",
     "predict",
     "preprocess",
     "render",

@@ -13,6 +13,7 @@ COMMANDS = {
     "features": "avaffect.cli.features:features",
     "predict": "avaffect.cli.predict:predict",
     "render": "avaffect.cli.render:render",
+    "plot": "avaffect.cli.plot:plot",
     "blend": "avaffect.cli.blend:blend",
     "train": "avaffect.cli.train:train",
     "ensemble": "avaffect.cli.ensemble:ensemble",
