@@ -12,6 +12,8 @@ COMMANDS = {
     "preprocess": "avaffect.cli.preprocess:preprocess",
     "features": "avaffect.cli.features:features",
     "predict": "avaffect.cli.predict:predict",
+    "render": "avaffect.cli.render:render",
+    "plot": "avaffect.cli.plot:plot",
     "blend": "avaffect.cli.blend:blend",
     "train": "avaffect.cli.train:train",
     "ensemble": "avaffect.cli.ensemble:ensemble",

@@ -136,7 +136,9 @@ class History:
         names = list(self.epochs[0].losses)
         # With one task the sum is that task's.
         for name in names if len(names) > 2 else names[:1]:
-            left.plot(at, [epoch.losses[name] for epoch in self.epochs], label=name)
+            # Dots, since an epoch alone has no line.
+            values = [epoch.losses[name] for epoch in self.epochs]
+            left.plot(at, values, marker=".", label=name)
         left.set(title="training loss", xlabel="epoch")
         tasks = [name for name in self.epochs[-1].scores if " " not in name and name != "score"]
         parts = [name for name in self.epochs[-1].scores if is_dimension(name)]
@@ -144,14 +146,21 @@ class History:
             right.plot(
                 at,
                 [epoch.scores.get(name, float("nan")) for epoch in self.epochs],
+                marker=".",
                 label=_label(name),
                 linewidth=2 if name in tasks else 1,
             )
         if self.best and tasks:
             right.axvline(self.best, color="0.6", linestyle=":", label=f"best: epoch {self.best}")
+        if not (tasks or parts):
+            right.set_yticks([])
+            right.text(0.5, 0.5, "not validated", transform=right.transAxes, ha="center")
         right.set(title=f"validation, {self._recipe.name}", xlabel="epoch")
         for axes in (left, right):
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.margins(y=0.05 if len(at) > 1 else 0.6)  # room for the legend
+            # Half an epoch of room, so that a single one stands in the middle and has its number.
+            axes.set_xlim(at[0] - 0.5, at[-1] + 0.5)
             axes.grid(alpha=0.3)
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(fontsize=8)

@@ -96,6 +96,43 @@ def test_curves_are_a_picture(scores, tmp_path, recipe):
         assert len(picture.convert("RGB").getcolors(1 << 20)) > 10
 
 
+@pytest.fixture
+def axes(monkeypatch):
+    """The axes of the figure that is drawn."""
+    from matplotlib.figure import Figure
+
+    found = []
+    make = Figure.subplots
+
+    def remembered(*args, **kwargs):
+        found.extend(make(*args, **kwargs))
+        return found
+
+    monkeypatch.setattr(Figure, "subplots", remembered)
+    return found
+
+
+def test_an_epoch_alone_is_a_dot_with_its_number(tmp_path, recipe, axes):
+    made, _ = history(tmp_path, recipe, [0.5])
+    made.plot()
+    for each in axes:
+        assert each.lines[0].get_marker() == "."
+        assert each.get_xlim() == (0.5, 1.5)
+        assert 1 in each.get_xticks()
+
+
+def test_a_score_between_two_that_are_none_is_a_dot(tmp_path, recipe, axes):
+    made, _ = history(tmp_path, recipe, [NAN, 0.2, NAN])
+    made.plot()
+    assert axes[1].lines[0].get_marker() == "."
+
+
+def test_a_run_without_validation_says_so(tmp_path, recipe, axes):
+    made, _ = history(tmp_path, recipe, [None, None])
+    made.plot()
+    assert [text.get_text() for text in axes[1].texts] == ["not validated"]
+
+
 def test_no_epoch_no_curves(tmp_path, recipe):
     History(tmp_path, recipe()).plot()
     assert not list(tmp_path.iterdir())
