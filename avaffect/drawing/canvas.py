@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -120,7 +119,6 @@ def width_of(text: str, size: Size) -> int:
     return tile(text, size.letters).shape[1]
 
 
-@lru_cache(maxsize=2048)
 def _coloured(text: str, letters: int, colour: Colour) -> tuple[Image, Image]:
     """A tile in a colour, and what it leaves of the picture below, both uint8 [H, W, 3]."""
     share = tile(text, letters)[:, :, None].astype(np.float32) / 255

@@ -132,7 +132,9 @@ def _write(
             raise _misfit(info.path, rows)
         while sound is not None and heard < last + step:
             heard, samples = next(blocks)
-            film.add_sound(samples, sound.rate, sound.layout)
+            # It ends with the picture.
+            more = max(0, round((heard - last - step) * sound.rate))
+            film.add_sound(samples[:, : samples.shape[1] - more], sound.rate, sound.layout)
     on_event(Progress("render", done, done, finished=True))
     return done, sound is not None
 

@@ -23,7 +23,7 @@ from avaffect.media.tracks import Track
 _RATES = (48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
 # Timestamps are rounded: steps below this are none.
 _TOLERANCE_S = 0.005
-_BLOCK_S = 1.0
+_BLOCK_S = 0.1
 
 Samples = NDArray[np.float32]
 

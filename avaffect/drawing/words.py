@@ -28,7 +28,6 @@ def plain(name: str, longest: int = LONGEST) -> str:
     return f"{shown[: longest - 1 - half]}…{shown[-half:]}"
 
 
-@lru_cache(maxsize=2048)
 def tile(text: str, size: int) -> NDArray[np.uint8]:
     """``text`` as a picture.
 
@@ -41,14 +40,20 @@ def tile(text: str, size: int) -> NDArray[np.uint8]:
     Returns:
         uint8 [H, W], 0 (nothing) to 255 (letter); all tiles of a size are as high.
     """
+    # Letters are kept and not texts: thousands of small arrays would stand between the places of
+    # large pictures, and memory would grow.
+    return np.concatenate([_letter(letter, size) for letter in text or " "], axis=1)
+
+
+@lru_cache(maxsize=512)
+def _letter(letter: str, size: int) -> NDArray[np.uint8]:
     from PIL import Image, ImageDraw
 
     font = _font(size)
     ascent, descent = font.getmetrics()
-    width = max(1, int(np.ceil(font.getlength(text))))
-    picture = Image.new("L", (width, ascent + descent))
-    ImageDraw.Draw(picture).text((0, 0), text, fill=255, font=font)
-    made: NDArray[np.uint8] = np.asarray(picture, np.uint8)
+    picture = Image.new("L", (max(1, round(font.getlength(letter))), ascent + descent))
+    ImageDraw.Draw(picture).text((0, 0), letter, fill=255, font=font)
+    made: NDArray[np.uint8] = np.array(picture, np.uint8)
     return made
 
 

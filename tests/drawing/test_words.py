@@ -17,3 +17,4 @@ def test_letters_have_tiles_of_one_height():
     assert len(heights) == 1
     assert tile("Ä", 14).max() > 200
     assert tile("", 14).max() == 0
+    assert tile("+0.12", 14).shape[1] == tile("+0.98", 14).shape[1]
