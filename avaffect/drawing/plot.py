@@ -133,19 +133,20 @@ def _each(paths: Mapping[str, Path], on_event: EventCallback) -> Figure:
     if len(paths) == 1:
         ((name, path),) = paths.items()
         return _one(name, load_table(name, path), path)
-    rows = -(-len(paths) // _ACROSS)
-    figure = _figure(10.5, 0.7 + 1.9 * rows)
-    axes = figure.subplots(rows, _ACROSS, squeeze=False, sharey=True).ravel()
+    across = min(_ACROSS, len(paths))
+    rows = -(-len(paths) // across)
+    figure = _figure(3.5 * across, 0.7 + 1.9 * rows)
+    axes = figure.subplots(rows, across, squeeze=False, sharey=True).ravel()
     # One after the other, so that many long tables are never in memory together.
     for at, (name, path) in enumerate(paths.items()):
         table = load_table(name, path)
         panels.both(axes[at], table)
         _span(axes[at], table)
         axes[at].set_title(plain(name, 40))
-        axes[at].tick_params(labelleft=at % _ACROSS == 0)
-        if at % _ACROSS == 0:
+        axes[at].tick_params(labelleft=at % across == 0)
+        if at % across == 0:
             axes[at].set_ylabel("value (−1 to 1)")
-        if at + _ACROSS >= len(paths):
+        if at + across >= len(paths):
             axes[at].set_xlabel(panels.TIME)
         on_event(Progress("tables", at + 1, len(paths), "tables", finished=at + 1 == len(paths)))
     for empty in axes[len(paths) :]:
