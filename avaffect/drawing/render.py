@@ -134,7 +134,8 @@ def _write(
             heard, samples = next(blocks)
             # It ends with the picture.
             more = max(0, round((heard - last - step) * sound.rate))
-            film.add_sound(samples[:, : samples.shape[1] - more], sound.rate, sound.layout)
+            kept = samples[:, : max(1, samples.shape[1] - more)]
+            film.add_sound(kept, sound.rate, sound.layout)
     on_event(Progress("render", done, done, finished=True))
     return done, sound is not None
 
