@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
+
 MOST_POINTS = 2000
 _GRID = 400
 
@@ -42,8 +44,8 @@ def edges_of(times: Floats) -> Floats:
     return np.concatenate([[first], middles, [last]])
 
 
-@dataclass(frozen=True)
-class Band:
+@dataclass(frozen=True, eq=False, repr=False)
+class Band(ArrayRecord):
     """A mean over subjects and how sure it is.
 
     Attributes:

@@ -125,7 +125,7 @@ def _loaded(paths: Mapping[str, Path], on_event: EventCallback) -> list[tuple[st
     found = []
     for done, (name, path) in enumerate(paths.items(), 1):
         found.append((name, load_table(name, path)))
-        on_event(Progress("tables", done, len(paths), "tables", finished=done == len(paths)))
+        on_event(Progress("subjects", done, len(paths), "subjects", finished=done == len(paths)))
     return found
 
 
@@ -148,7 +148,9 @@ def _each(paths: Mapping[str, Path], on_event: EventCallback) -> Figure:
             axes[at].set_ylabel("value (−1 to 1)")
         if at + across >= len(paths):
             axes[at].set_xlabel(panels.TIME)
-        on_event(Progress("tables", at + 1, len(paths), "tables", finished=at + 1 == len(paths)))
+        on_event(
+            Progress("subjects", at + 1, len(paths), "subjects", finished=at + 1 == len(paths))
+        )
     for empty in axes[len(paths) :]:
         empty.set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()

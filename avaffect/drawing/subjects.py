@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.config import MediaConfig
 from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError
 from avaffect.files.hashing import file_sha256
@@ -26,8 +27,8 @@ COLOURS = (
 _AGAIN = "predict the video again"
 
 
-@dataclass(frozen=True)
-class Table:
+@dataclass(frozen=True, eq=False, repr=False)
+class Table(ArrayRecord):
     """One subject's table.
 
     Attributes:
