@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from avaffect.files.atomic import write_json
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
+from avaffect.predictors.starter.resting import logits_of
 from avaffect.predictors.starter.unit_proxies import unit_proxies
 
 OUT = Path(__file__).parents[1] / "avaffect" / "predictors" / "starter" / "starter2.json"
@@ -53,18 +54,13 @@ def blendshapes(folder: Path, name: str) -> NDArray[np.float32]:
     return read_units(points, Path("nothing")).blendshapes
 
 
-def logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    sure = np.clip(probabilities.astype(np.float64), FLOOR, 1 - FLOOR)
-    return np.log(sure / (1 - sure))
-
-
 def measure(
     faces: Faces, said: NDArray[np.float32], rows: NDArray[np.int64], shapes: NDArray[np.float32]
 ) -> dict[str, Any]:
     """AUCs of a set by who is asked; ``said`` [n, 22] and ``shapes`` [n, 12] are of ``rows``."""
     read = np.isfinite(shapes).all(axis=1)
-    net = logits(said[read, 10:])
-    proxies = logits(unit_proxies().presence(shapes[read]))
+    net = logits_of(said[read, 10:])
+    proxies = logits_of(unit_proxies().presence(shapes[read]))
     return {
         "net": unit_aucs(faces, rows[read], net),
         "blendshapes": unit_aucs(faces, rows[read], proxies),
@@ -92,7 +88,7 @@ def main() -> None:
             values.append([said[labels == at, 8:10].mean(axis=0) for at in range(7)])
     # Each set counts alike.
     means = [
-        (np.log(np.maximum(each[:, :8], FLOOR)).mean(axis=0), logits(each[:, 10:]).mean(axis=0))
+        (np.log(np.maximum(each[:, :8], FLOOR)).mean(axis=0), logits_of(each[:, 10:]).mean(axis=0))
         for each in resting
     ]
     expression, units = (

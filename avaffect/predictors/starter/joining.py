@@ -12,14 +12,12 @@ from avaffect.labels import EXPRESSIONS
 from avaffect.predictors.interface import chunks
 from avaffect.predictors.starter import fusion
 from avaffect.predictors.starter.expressions import with_other
-from avaffect.predictors.starter.reading import Pose, face_trust
+from avaffect.predictors.starter.reading import VOICE, Pose, face_trust
 from avaffect.predictors.starter.speaking import lips_move
 from avaffect.predictors.starter.valence_arousal import va_of_face
 from avaffect.store.subject import SubjectFeatures
 
 Values = NDArray[np.float32]
-
-VOICE = "voice"
 
 
 class Estimate(NamedTuple):

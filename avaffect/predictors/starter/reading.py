@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from avaffect.faces.face_pose import LANDMARK_VALUES
 from avaffect.labels import ACTION_UNITS
-from avaffect.predictors.interface import chunks
+from avaffect.predictors.interface import Predictor, chunks, require_arrays
 from avaffect.predictors.starter.neutral import frontality, seconds_each
 from avaffect.predictors.starter.speaking import lip_gap
 from avaffect.predictors.starter.unit_proxies import unit_proxies
@@ -17,6 +18,7 @@ from avaffect.store.subject import SubjectFeatures
 
 Values = NDArray[np.float32]
 
+VOICE = "voice"
 # The neutral face is estimated from at most about this many frames, evenly spread.
 NEUTRAL_FRAMES = 20_000
 # A face turned this far (degrees of yaw) keeps its say beside a voice; that far, it has none.
@@ -51,6 +53,13 @@ def read_pose(subject: SubjectFeatures) -> Pose:
         absent = ~np.asarray(subject.present)
         signals[absent], gap[absent] = np.nan, np.nan
     return Pose(signals, frontal, gap, yaw)
+
+
+def require_seen(predictor: Predictor, subject: SubjectFeatures, faces: Sequence[str]) -> None:
+    """Raise FeatureError where an array of ``faces`` is missing and not for want of a picture."""
+    listens = VOICE in predictor.needs and VOICE in subject.names
+    only_sound = listens and "face_pose" not in subject.names
+    require_arrays(predictor, subject, () if only_sound else faces)
 
 
 def read_net(subject: SubjectFeatures, name: str, size: int) -> Values:

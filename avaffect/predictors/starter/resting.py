@@ -85,6 +85,12 @@ def shifted(probabilities: Values, shift: Values) -> Values:
     return out
 
 
+def logits_of(probabilities: Values) -> NDArray[np.float64]:
+    """The logarithms of the odds; of what is surer than 1 in 10,000 those of that."""
+    sure = np.clip(probabilities.astype(np.float64), _FLOOR, 1 - _FLOOR)
+    return np.log(sure / (1 - sure))
+
+
 def _logs(probabilities: Values) -> NDArray[np.float64]:
     return np.log(np.maximum(probabilities.astype(np.float64), _FLOOR))
 

@@ -24,12 +24,18 @@ from avaffect.config import fingerprint
 from avaffect.errors import UnknownNameError
 from avaffect.faces.encoders import FRAME_MODELS, encoder_spec
 from avaffect.predictions.prediction import Prediction
-from avaffect.predictors.interface import prediction_of, require_arrays
+from avaffect.predictors.interface import prediction_of
 from avaffect.predictors.starter.expressions import with_units
 from avaffect.predictors.starter.figures import figures_fingerprint
-from avaffect.predictors.starter.joining import VOICE, Estimate, join
+from avaffect.predictors.starter.joining import Estimate, join
 from avaffect.predictors.starter.neutral import seconds_each
-from avaffect.predictors.starter.reading import active_units, read_net, read_pose
+from avaffect.predictors.starter.reading import (
+    VOICE,
+    active_units,
+    read_net,
+    read_pose,
+    require_seen,
+)
 from avaffect.predictors.starter.resting import resting_people, resting_shift, shifted
 from avaffect.predictors.starter.unit_proxies import unit_proxies
 from avaffect.predictors.starter.valence_arousal import va_of_face
@@ -89,7 +95,7 @@ class Starter1:
 
     def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
         """See :class:`avaffect.predictors.interface.Predictor`."""
-        self._require(subject)
+        require_seen(self, subject, ("face_pose", self._frame_model.name))
         times = np.asarray(subject.times)
         pose = read_pose(subject)
         face_net = read_net(subject, self._frame_model.name, self._frame_model.size)
@@ -110,12 +116,6 @@ class Starter1:
             au_intensity=unit_proxies().intensity(active) if AU.name in tasks else None,
             heard=heard,
         )
-
-    def _require(self, subject: SubjectFeatures) -> None:
-        """Raise FeatureError where an array is missing and not for want of a picture or sound."""
-        listens = VOICE in self.needs and VOICE in subject.names
-        only_sound = listens and "face_pose" not in subject.names
-        require_arrays(self, subject, () if only_sound else ("face_pose", self._frame_model.name))
 
     def _resting_shift(
         self, face_net: Values, active: Values, seconds: NDArray[np.float64]

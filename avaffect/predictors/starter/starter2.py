@@ -29,13 +29,19 @@ from avaffect.arrays import ArrayRecord
 from avaffect.config import fingerprint
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.predictions.prediction import Prediction
-from avaffect.predictors.interface import prediction_of, require_arrays
+from avaffect.predictors.interface import prediction_of
 from avaffect.predictors.starter.expressions import prototype_probabilities
 from avaffect.predictors.starter.figures import figures_fingerprint
-from avaffect.predictors.starter.joining import VOICE, Estimate, join
+from avaffect.predictors.starter.joining import Estimate, join
 from avaffect.predictors.starter.neutral import seconds_each
-from avaffect.predictors.starter.reading import active_units, read_net, read_pose
-from avaffect.predictors.starter.resting import rest_offset, resting_shift, shifted
+from avaffect.predictors.starter.reading import (
+    VOICE,
+    active_units,
+    read_net,
+    read_pose,
+    require_seen,
+)
+from avaffect.predictors.starter.resting import logits_of, rest_offset, resting_shift, shifted
 from avaffect.predictors.starter.unit_proxies import unit_proxies
 from avaffect.predictors.starter.valence_arousal import va_of_face
 from avaffect.store.subject import SubjectFeatures
@@ -48,7 +54,6 @@ FACE_NET = "starter-2-face"
 _EXPRESSIONS, _VALUES, _UNITS = slice(0, 8), slice(8, 10), slice(10, 22)
 SIZE = 22
 FIGURES = Path(__file__).with_name("starter2.json")
-_FLOOR = 1e-4
 _SHARES = {"net": 0.0, "both": 0.5}
 
 NOTES = (
@@ -112,7 +117,8 @@ class Starter2:
 
     def __init__(self, nets: bool = True) -> None:
         self._nets = nets
-        self.needs: tuple[str, ...] = ("face_pose", FACE_NET, VOICE) if nets else ("face_pose",)
+        self._faces = ("face_pose", FACE_NET) if nets else ("face_pose",)
+        self.needs: tuple[str, ...] = (*self._faces, VOICE) if nets else self._faces
         # Of a sound file there are no faces, and a folder may have been made without the voice.
         self.optional: tuple[str, ...] = self.needs if nets else ()
         self.notes: tuple[str, ...] = (*NOTES, FOR_RESEARCH if nets else FREE)
@@ -127,7 +133,7 @@ class Starter2:
 
     def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
         """See :class:`avaffect.predictors.interface.Predictor`."""
-        self._require(subject)
+        require_seen(self, subject, self._faces)
         times = np.asarray(subject.times)
         pose = read_pose(subject)
         active = active_units(pose, times)
@@ -166,13 +172,6 @@ class Starter2:
             heard=heard,
         )
 
-    def _require(self, subject: SubjectFeatures) -> None:
-        """Raise FeatureError where an array is missing and not for want of a picture or sound."""
-        listens = VOICE in self.needs and VOICE in subject.names
-        only_sound = listens and "face_pose" not in subject.names
-        faces = ("face_pose", FACE_NET) if self._nets else ("face_pose",)
-        require_arrays(self, subject, () if only_sound else faces)
-
 
 def _towards_neutral(shift: Values) -> Values:
     """``shift`` [8] without what would make Neutral less likely, or another class likelier.
@@ -187,15 +186,10 @@ def _presence(
     net: Values, proxies: Values, active: Values, seconds: NDArray[np.float64], by: Rest
 ) -> Values:
     """float32 [N, 12], presence of units by the net over the subject's rest, and the proxies."""
-    logits = _logits(net)
+    logits = logits_of(net)
     logits -= rest_offset(logits, active, seconds, by.units)
-    mixed = (1 - by.share) * logits + by.share * _logits(proxies)
+    mixed = (1 - by.share) * logits + by.share * logits_of(proxies)
     return (1 / (1 + np.exp(-mixed))).astype(np.float32)
-
-
-def _logits(probabilities: Values) -> NDArray[np.float64]:
-    sure = np.clip(probabilities.astype(np.float64), _FLOOR, 1 - _FLOOR)
-    return np.log(sure / (1 - sure))
 
 
 def _around(va: Values, interval: Values) -> Values:
