@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -83,7 +83,7 @@ def plot(
         subjects: names of those to draw; None draws all, at most 60 if each one's own.
         group: draw what they have in common.
         overwrite: replace a figure that `plot` wrote before; other files are never replaced.
-        on_event: progress, stage ``tables``, and notices.
+        on_event: progress, stage ``subjects``, and notices.
 
     Raises:
         InputNotFoundError: there are no such predictions.
@@ -121,12 +121,11 @@ def plot(
     return Plotted(out, tuple(paths))
 
 
-def _loaded(paths: Mapping[str, Path], on_event: EventCallback) -> list[tuple[str, Table]]:
-    found = []
+def _loaded(paths: Mapping[str, Path], on_event: EventCallback) -> Iterator[tuple[str, Table]]:
+    """Each table when its turn comes, so that many long ones are never in memory together."""
     for done, (name, path) in enumerate(paths.items(), 1):
-        found.append((name, load_table(name, path)))
+        yield name, load_table(name, path)
         on_event(Progress("subjects", done, len(paths), "subjects", finished=done == len(paths)))
-    return found
 
 
 def _each(paths: Mapping[str, Path], on_event: EventCallback) -> Figure:
@@ -137,9 +136,7 @@ def _each(paths: Mapping[str, Path], on_event: EventCallback) -> Figure:
     rows = -(-len(paths) // across)
     figure = _figure(3.5 * across, 0.7 + 1.9 * rows)
     axes = figure.subplots(rows, across, squeeze=False, sharey=True).ravel()
-    # One after the other, so that many long tables are never in memory together.
-    for at, (name, path) in enumerate(paths.items()):
-        table = load_table(name, path)
+    for at, (name, table) in enumerate(_loaded(paths, on_event)):
         panels.both(axes[at], table)
         _span(axes[at], table)
         axes[at].set_title(plain(name, 40))
@@ -148,9 +145,6 @@ def _each(paths: Mapping[str, Path], on_event: EventCallback) -> Figure:
             axes[at].set_ylabel("value (−1 to 1)")
         if at + across >= len(paths):
             axes[at].set_xlabel(panels.TIME)
-        on_event(
-            Progress("subjects", at + 1, len(paths), "subjects", finished=at + 1 == len(paths))
-        )
     for empty in axes[len(paths) :]:
         empty.set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()
@@ -161,12 +155,12 @@ def _each(paths: Mapping[str, Path], on_event: EventCallback) -> Figure:
 def _one(name: str, table: Table, path: Path) -> Figure:
     """Whatever the table has of one subject, one panel upon the other."""
     parts: list[tuple[float, Callable[[Axes, Table], None]]] = []
-    if panels.has(table, *panels.DIMENSIONS) or not _knows_more(table):
-        parts += [(1.6, partial(panels.dimension, name=each)) for each in panels.DIMENSIONS]
     if panels.has(table, *(f"p_{each}" for each in EXPRESSIONS)):
         parts.append((1.8, panels.expressions))
     if panels.has(table, *(f"{each}_p" for each in ACTION_UNITS)):
         parts.append((2.6, panels.units))
+    if panels.has(table, *panels.DIMENSIONS) or not parts:
+        parts[:0] = [(1.6, partial(panels.dimension, name=each)) for each in panels.DIMENSIONS]
     if not any(name in table.columns for name in ("valence", "p_Neutral", "AU1_p")):
         raise FormatError(f"'{path}' holds nothing that can be drawn", "predict the video again")
     heights = [height for height, _ in parts]
@@ -179,11 +173,6 @@ def _one(name: str, table: Table, path: Path) -> Figure:
     axes[-1, 0].set_xlabel(panels.TIME)
     figure.align_ylabels()
     return figure
-
-
-def _knows_more(table: Table) -> bool:
-    rest = [*(f"p_{each}" for each in EXPRESSIONS), *(f"{each}_p" for each in ACTION_UNITS)]
-    return panels.has(table, *rest)
 
 
 def _group(paths: Mapping[str, Path], on_event: EventCallback) -> Figure:
