@@ -182,6 +182,17 @@ def data_config(options: dict[str, Any]) -> DataConfig:
     )
 
 
+def drawn_subjects(function: F) -> F:
+    """Who is drawn."""
+    return click.option(
+        "--subject",
+        "subjects",
+        multiple=True,
+        metavar="NAME",
+        help="Draw this subject only; give it again for another.  [default: all]",
+    )(function)
+
+
 def analysis_options(function: F) -> F:
     """How a video is decoded and its faces are found."""
     return _stack(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from avaffect.cli.options import drawn_subjects
+
 
 @click.command()
 @click.argument("predictions", type=click.Path())
@@ -16,13 +18,7 @@ import click
     required=True,
     help="The figure to write: .png, .pdf or .svg.",
 )
-@click.option(
-    "--subject",
-    "subjects",
-    multiple=True,
-    metavar="NAME",
-    help="Draw this subject only; give it again for another.  [default: all]",
-)
+@drawn_subjects
 @click.option(
     "--group",
     is_flag=True,

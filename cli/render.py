@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from avaffect.cli.options import drawn_subjects
+
 
 @click.command()
 @click.argument("video", type=click.Path())
@@ -17,13 +19,7 @@ import click
     required=True,
     help="The film to write: .mp4, .m4v, .mov or .mkv.",
 )
-@click.option(
-    "--subject",
-    "subjects",
-    multiple=True,
-    metavar="NAME",
-    help="Draw this subject only; give it again for another.  [default: all]",
-)
+@drawn_subjects
 @click.option("--overwrite", is_flag=True, help="Replace a film that `avaffect render` wrote.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def render(
