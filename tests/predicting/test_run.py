@@ -356,7 +356,7 @@ def reads(monkeypatch):
 
 
 @pytest.mark.parametrize("by", ["function", "batch", "batch for pictures"])
-def test_a_video_is_probed_and_hashed_once(by, gap_clip, tmp_path, reads, monkeypatch):
+def test_a_video_is_probed_and_hashed_once(by, gap_clip, tmp_path, reads):
     """Two openings more: one decodes the picture, one finds the first sound for ffmpeg."""
     config = with_features(PredictConfig())
     if by == "function":
@@ -365,7 +365,6 @@ def test_a_video_is_probed_and_hashed_once(by, gap_clip, tmp_path, reads, monkey
         with PredictBatch(tmp_path, config) as batch:
             if by == "batch for pictures":  # which go by way of a preprocessed folder
                 batch.predictor.needs += ("faces",)
-                monkeypatch.setattr(batch.predictor, "_require", lambda subject: None)
             assert not batch(gap_clip).sound_only
     mine = {what: count for (name, what), count in reads.items() if name == gap_clip.name}
     assert mine == {"open": 3, "probe": 1, "hash": 1}
