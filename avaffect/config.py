@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, field
+import math
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
-from pydantic.dataclasses import dataclass
+from annotated_types import Ge, Interval, Le
 
-from avaffect.checked import STRICT, checked
+from avaffect.checked import checked
 from avaffect.tasks.registry import TASKS
 
 SAMPLE_RATE = 16_000
@@ -25,12 +25,12 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-_Share = Annotated[float, Field(gt=0, lt=1)]
-_Count = Annotated[int, Field(ge=1)]
+_Share = Annotated[float, Interval(gt=0, lt=1)]
+_Count = Annotated[int, Ge(1)]
 
 
 @checked
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class MediaConfig:
     """How a file is decoded.
 
@@ -49,12 +49,12 @@ class MediaConfig:
     video_stream: int | None = None
     audio_stream: int | None = None
     channel: int | None = None
-    fps: Annotated[float, Field(gt=0, le=1000)] | None = None
+    fps: Annotated[float, Interval(gt=0, le=1000)] | None = None
     rotate: Literal[0, 90, 180, 270] | None = None
 
 
 @checked
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class FaceConfig:
     """How faces are found, followed and aligned.
 
@@ -75,15 +75,15 @@ class FaceConfig:
     detect_every: _Count = 15
     min_score: _Share = 0.5
     min_presence: _Share = 0.5
-    min_size: Annotated[float, Field(allow_inf_nan=False)] = 24.0
+    min_size: Annotated[float, Interval(gt=-math.inf, lt=math.inf)] = 24.0
     max_faces: _Count = 8
     aligner: Literal["mesh", "fan"] = "mesh"
-    crop_size: Annotated[int, Field(ge=16, le=1024)] = 112
+    crop_size: Annotated[int, Interval(ge=16, le=1024)] = 112
     subjects: Literal["main", "all"] = "main"
 
 
 @checked
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class AudioConfig:
     """The sound features of ABAW1 (Rasipuram et al., section I-B.1).
 
@@ -100,20 +100,18 @@ class AudioConfig:
     """
 
     n_mfcc: _Count = 40
-    n_mels: Annotated[int, Field(le=1 << 12)] = 128
-    n_fft: Annotated[int, Field(ge=256, le=1 << 20)] = 2048
+    n_mels: Annotated[int, Le(1 << 12)] = 128
+    n_fft: Annotated[int, Interval(ge=256, le=1 << 20)] = 2048
     mel_scale: Literal["log", "linear"] = "log"
     normalise: Literal["none", "clip"] = "none"
 
-    @model_validator(mode="after")
-    def _check(self) -> AudioConfig:
+    def __post_init__(self) -> None:
         if self.n_mfcc > self.n_mels:
             raise ValueError(f"n_mfcc must lie between 1 and n_mels, {self.n_mels}")
-        return self
 
 
 @checked
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class AnalysisConfig:
     """Everything the streaming pass over a video depends on.
 
@@ -131,7 +129,7 @@ class AnalysisConfig:
     audio: AudioConfig | None = field(default_factory=AudioConfig)
     voice: str | None = None
     encoders: tuple[str, ...] = ("efficientnet-lite0", "starter-2-face")
-    sound_rate: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] = 25.0
+    sound_rate: Annotated[float, Interval(ge=1, le=1000)] = 25.0
 
     def to_dict(self) -> dict[str, Any]:
         """The whole configuration as JSON-able values."""
@@ -139,7 +137,7 @@ class AnalysisConfig:
 
 
 @checked
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class PredictConfig:
     """Everything a prediction depends on.
 

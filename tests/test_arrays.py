@@ -27,31 +27,33 @@ class Record(ArrayRecord):
 
 def test_equal_where_the_arrays_are() -> None:
     values = np.array([[1.0, np.nan]], np.float32)
-    one = Record("a", values, {"x": values, "y": (values, 2)})
-    assert one == replace(one, values=values.copy(), more={"x": values.copy(), "y": (values, 2)})
+    record = Record("a", values, {"x": values, "y": (values, 2)})
+    assert record == replace(
+        record, values=values.copy(), more={"x": values.copy(), "y": (values, 2)}
+    )
     for other in (
-        replace(one, name="b"),
-        replace(one, values=None),
-        replace(one, values=values[0]),
-        replace(one, values=values.astype(np.float64)),
-        replace(one, values=np.array([[1.0, 2.0]], np.float32)),
-        replace(one, more={"x": values}),
-        replace(one, more={"x": values, "y": [values, 2]}),
-        replace(one, more={"x": values, "y": (values, 3)}),
+        replace(record, name="b"),
+        replace(record, values=None),
+        replace(record, values=values[0]),
+        replace(record, values=values.astype(np.float64)),
+        replace(record, values=np.array([[1.0, 2.0]], np.float32)),
+        replace(record, more={"x": values}),
+        replace(record, more={"x": values, "y": [values, 2]}),
+        replace(record, more={"x": values, "y": (values, 3)}),
     ):
-        assert one != other
-        assert other != one
-    assert one != "a"
+        assert record != other
+        assert other != record
+    assert record != "a"
     assert Record("a", more=(float("nan"),)) == Record("a", more=(float("nan"),))
     with pytest.raises(TypeError, match="unhashable"):
-        hash(one)
+        hash(record)
 
 
 def test_tensors_too() -> None:
-    one = Record("a", more=(torch.ones(2),))
-    assert one == Record("a", more=(torch.ones(2),))
-    assert one != Record("a", more=(torch.zeros(2),))
-    assert one != Record("a", more=(np.ones(2, np.float32),))
+    record = Record("a", more=(torch.ones(2),))
+    assert record == Record("a", more=(torch.ones(2),))
+    assert record != Record("a", more=(torch.zeros(2),))
+    assert record != Record("a", more=(np.ones(2, np.float32),))
 
 
 def test_arrays_are_shown_by_type_and_shape() -> None:
@@ -66,7 +68,7 @@ def test_arrays_are_shown_by_type_and_shape() -> None:
 
 def test_a_prediction_is_a_line() -> None:
     frames = 10_000
-    one = Prediction(
+    prediction = Prediction(
         "video_left",
         "starter-1",
         np.arange(frames) / 25,
@@ -74,11 +76,11 @@ def test_a_prediction_is_a_line() -> None:
         np.ones(frames, np.float32),
         va=np.zeros((frames, 2), np.float32),
     )
-    assert repr(one) == (
+    assert repr(prediction) == (
         "Prediction('video_left', va by 'starter-1', 10000 frames, 5000 with a face)"
     )
-    assert one == replace(one)
-    assert one != replace(one, va=np.full((frames, 2), 0.5, np.float32))
+    assert prediction == replace(prediction)
+    assert prediction != replace(prediction, va=np.full((frames, 2), 0.5, np.float32))
 
 
 def is_array(annotation: ast.expr) -> bool:
@@ -93,9 +95,9 @@ def test_every_record_with_arrays_can_be_compared() -> None:
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             made = [
-                one
-                for one in getattr(node, "decorator_list", [])
-                if ast.unparse(one).startswith("dataclass")
+                decorator
+                for decorator in getattr(node, "decorator_list", [])
+                if ast.unparse(decorator).startswith("dataclass")
             ]
             if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):
                 continue  # what is private is nobody's result

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,14 @@ def test_settings_that_make_no_sense_are_refused(kind, wrong):
         kind(**wrong)
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 250
+
+
+@pytest.mark.parametrize(
+    "kind", [MediaConfig, FaceConfig, AudioConfig, AnalysisConfig, PredictConfig]
+)
+def test_defaults_fit(kind: type[Any]) -> None:
+    """They are not checked where no value is given."""
+    assert kind(**asdict(kind())) == kind()
 
 
 def test_a_change_is_checked_as_well():

@@ -18,8 +18,8 @@ def full(times: np.ndarray, seen: np.ndarray) -> Prediction:
     va = np.where(times < 0.5, 1.0, -1.0)[:, None] * np.ones(2)
     values = {"va": va, "expr": np.full((n, 8), 1 / 8), "au": np.ones((n, 12)),
               "au_intensity": np.ones((n, 12)), "geometry": np.ones((n, 17))}  # fmt: skip
-    for one in values.values():
-        one[~seen] = np.nan
+    for column in values.values():
+        column[~seen] = np.nan
     interval = np.stack([va, va], axis=2)
     return Prediction("a", "m", times, seen, np.where(seen, 1, np.nan), va_interval=interval,
                       **values)  # fmt: skip

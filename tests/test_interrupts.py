@@ -11,10 +11,10 @@ from avaffect.interrupts import SIGNALS, Interrupts, exit_code, raise_on_signals
 @pytest.fixture(autouse=True)
 def as_before():
     """Signals mean in the end what they meant before."""
-    before = {one: signal.getsignal(one) for one in SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
-    for one, handler in before.items():
-        signal.signal(one, handler)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     module._last = signal.SIGINT
 
 

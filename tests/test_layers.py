@@ -83,7 +83,7 @@ def circles(root: Path) -> list[list[str]]:
         edges[name] = sorted((either & modules.keys()) - {name, "avaffect"})
     reached = {name: reachable(name, edges) for name in edges}
     groups = {
-        tuple(sorted({name, *(one for one in reached[name] if name in reached[one])}))
+        tuple(sorted({name, *(other for other in reached[name] if name in reached[other])}))
         for name in edges
         if name in reached[name]
     }

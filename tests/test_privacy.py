@@ -61,7 +61,7 @@ def alone(home: Path, *command: str, namespace: bool) -> tuple[int | None, set[s
     )
     assert done.returncode == 0, done.stderr
     tried = int(done.stdout.rpartition("tried:")[2]) if namespace else None
-    return tried, {str(one.relative_to(home)) for one in home.rglob("*") if one.is_file()}
+    return tried, {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_training_and_export(tmp_path, namespace):
     for i in range(4):
         for folder, names in (("features", "a,b,c"), ("labels", "valence,arousal")):
             rows = rng.uniform(-1, 1, (20, names.count(",") + 1))
-            text = "\n".join(",".join(f"{one:.3f}" for one in row) for row in rows)
+            text = "\n".join(",".join(f"{value:.3f}" for value in row) for row in rows)
             (tmp_path / folder / f"clip{i}.csv").write_text(f"{names}\n{text}\n")
     facts = [f"clip{i},p{i},{'train' if i < 3 else 'val'}" for i in range(4)]
     (tmp_path / "clips.csv").write_text("\n".join(["clip,person,part", *facts]) + "\n")
@@ -129,7 +129,7 @@ def test_training_and_export(tmp_path, namespace):
         tried, files = alone(tmp_path / "home", *whole, namespace=namespace)
         assert not tried
         # The curves' library keeps a list of the fonts that are installed.
-        assert {one for one in files if not one.startswith(".cache/matplotlib/")} == set()
+        assert {file for file in files if not file.startswith(".cache/matplotlib/")} == set()
 
 
 @pytest.mark.parametrize("first", ["avaffect.config", "avaffect.models.session"])
@@ -154,8 +154,8 @@ def test_whoever_imports_onnx_runtime_imports_ours_first():
     root = Path(__file__).parents[1]
     for folder in ("avaffect", "cli", "starter_training", "benchmarks", "sample_media"):
         for path in (root / folder).rglob("*.py"):
-            lines = [one.strip() for one in path.read_text("utf-8").splitlines()]
-            theirs = [i for i, one in enumerate(lines) if one.startswith("import onnxruntime")]
+            lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+            theirs = [i for i, line in enumerate(lines) if line.startswith("import onnxruntime")]
             inside = folder in ("avaffect", "cli")
-            ours = [i for i, one in enumerate(lines) if one.startswith("from avaffect")]
+            ours = [i for i, line in enumerate(lines) if line.startswith("from avaffect")]
             assert not theirs or inside or (ours and ours[0] < theirs[0]), path

@@ -137,8 +137,8 @@ def make_store(path: Path) -> None:
     spool = Spool.create(path.parent / "spool", {"net": ArraySpec((2,), "float32")}, "key")
     for frame in range(5):
         spool.append_frame(frame / 25)
-        one = np.ones
-        spool.append_face(0, frame, one(4), one((5, 2)), one(3), 0.5, {"net": one(2)})
+        ones = np.ones
+        spool.append_face(0, frame, ones(4), ones((5, 2)), ones(3), 0.5, {"net": ones(2)})
     about = provenance("a.mp4", "00ff", {"faces": {"crop_size": 112}}, {})
     subject = SpooledSubject("a", spool, [0])
     write_subject(path.parent, subject, about, {"faces": "k", "net": "k"})
@@ -186,7 +186,9 @@ def read_columns(path: Path) -> None:
         table.texts(name)
         if table.is_numeric(name):
             table.numbers(name)
-    TableFeatures(table, [one for one in table.names if table.is_numeric(one)]).array("table")
+    TableFeatures(table, [column for column in table.names if table.is_numeric(column)]).array(
+        "table"
+    )
 
 
 def parquet(path: Path) -> None:

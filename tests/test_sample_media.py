@@ -122,9 +122,9 @@ def test_two_people_swap_expressions() -> None:
         ]
         for subject in ("two_people_left", "two_people_right")
     }
-    (first, one), (second, two) = shown["two_people_left"]
-    assert shown["two_people_right"] == [(first, two), (second, one)]
-    assert one != two
+    (first, before), (second, after) = shown["two_people_left"]
+    assert shown["two_people_right"] == [(first, after), (second, before)]
+    assert before != after
 
 
 def test_the_rotated_clip_is_upright_after_turning() -> None:

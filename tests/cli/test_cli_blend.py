@@ -23,11 +23,11 @@ def folders(tmp_path):
             values = {"va": rng.uniform(-1, 1, (9, 2)), "au": rng.random((9, 12)),
                       "expr": rng.dirichlet(np.ones(8), 9)}  # fmt: skip
             seen = np.ones(9)
-            one = Prediction(subject, model, np.arange(9) / 25, seen, seen, **values)
+            prediction = Prediction(subject, model, np.arange(9) / 25, seen, seen, **values)
             table = tmp_path / model / f"tables/{subject}.parquet"
-            write_table(table, one.columns(), {"model": model})
-            for task in one.tasks:
-                write_challenge(one, task, tmp_path / model)
+            write_table(table, prediction.columns(), {"model": model})
+            for task in prediction.tasks:
+                write_challenge(prediction, task, tmp_path / model)
     return tmp_path
 
 

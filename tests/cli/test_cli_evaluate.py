@@ -22,12 +22,12 @@ def folders(tmp_path):
     rng = np.random.default_rng(0)
     for at in range(4):
         truth = rng.uniform(-1, 1, (40, 2))
-        said = np.clip(truth + rng.normal(0, 0.2, truth.shape), -1, 1)
+        predicted = np.clip(truth + rng.normal(0, 0.2, truth.shape), -1, 1)
         worse = np.clip(truth + rng.normal(0, 0.8, truth.shape), -1, 1)
         name = f"VA_Estimation_Challenge/v{at}.txt"
         truth[3] = -5
         write_annotations(tmp_path / f"val/v{at}.txt", truth, "va")
-        write_annotations(tmp_path / "good" / name, said, "va")
+        write_annotations(tmp_path / "good" / name, predicted, "va")
         write_annotations(tmp_path / "bad" / name, worse, "va")
     return tmp_path
 
@@ -97,13 +97,13 @@ def au_folder(tmp_path):
     for at in range(3):
         truth = (rng.random((60, 12)) < 0.4).astype(np.int64)
         scores = 0.35 * truth + 0.3 * rng.random(truth.shape)
-        columns = {f"{unit}_p": scores[:, one] for one, unit in enumerate(ACTION_UNITS)}
+        columns = {f"{unit}_p": scores[:, column] for column, unit in enumerate(ACTION_UNITS)}
         for split in ("Train_Set", "Validation_Set"):
             name = f"v{at}{split[0]}"
             where = tmp_path / f"data/AU_Detection_Challenge/{split}/{name}.txt"
             write_annotations(where, np.roll(truth, split == "Train_Set", axis=1), "au")
-            said = (scores >= 0.5).astype(np.int64)
-            write_annotations(tmp_path / f"out/AU_Detection_Challenge/{name}.txt", said, "au")
+            predicted = (scores >= 0.5).astype(np.int64)
+            write_annotations(tmp_path / f"out/AU_Detection_Challenge/{name}.txt", predicted, "au")
             write_table(tmp_path / f"out/tables/{name}.parquet", columns, {})
     return tmp_path
 
@@ -171,8 +171,8 @@ def test_predictions_txt_is_scored_like_the_files_it_lists(folders):
         lines = path.read_text().splitlines()[1:]
         rows += [f"{path.stem}/{at:05d}.jpg,{line}" for at, line in enumerate(lines, 1)]
     (folders / "predictions.txt").write_text("\n".join(rows) + "\n")
-    same = [run(folders / one, folders / "val", "-t", "va", "--seed", "3", "--per-video").output
-            for one in ("good", "predictions.txt")]  # fmt: skip
+    same = [run(folders / name, folders / "val", "-t", "va", "--seed", "3", "--per-video").output
+            for name in ("good", "predictions.txt")]  # fmt: skip
     assert same[0] == same[1]
 
 
@@ -184,8 +184,8 @@ def test_few_videos_claim_nothing(folders):
     assert "p = " not in out.output
     written = json.loads((folders / "a.json").read_text())
     assert (written["low"], written["comparison"]["p"]) == (None, None)
-    one = run(folders / "good/VA_Estimation_Challenge/v0.txt", folders / "val/v0.txt", "-t", "va")
-    assert "1 video, fewer than ten" in one.output
+    done = run(folders / "good/VA_Estimation_Challenge/v0.txt", folders / "val/v0.txt", "-t", "va")
+    assert "1 video, fewer than ten" in done.output
 
 
 def test_ten_videos_have_an_interval_and_p(tmp_path):
@@ -193,8 +193,8 @@ def test_ten_videos_have_an_interval_and_p(tmp_path):
     for at in range(10):
         truth = rng.uniform(-1, 1, (40, 2))
         for name, noise in (("val", 0), ("good", 0.1), ("bad", 0.8)):
-            said = np.clip(truth + rng.normal(0, noise, truth.shape), -1, 1)
-            write_annotations(tmp_path / name / f"v{at}.txt", said, "va")
+            predicted = np.clip(truth + rng.normal(0, noise, truth.shape), -1, 1)
+            write_annotations(tmp_path / name / f"v{at}.txt", predicted, "va")
     out = run(tmp_path / "good", tmp_path / "val", "-t", "va", "--against", tmp_path / "bad")
     assert "over 10 videos" in out.output
     assert "p = 0.000" in out.output

@@ -35,7 +35,7 @@ def test_a_checkpoint_becomes_onnx(run, saved, tmp_path):
     session = onnxruntime.InferenceSession(str(tmp_path / "models/va.onnx"))
     feeds = {"voice": np.zeros((2, 9, 3), "f4"), "voice_seen": np.ones((2, 9), bool),
              "exists": np.ones((2, 9), bool)}  # fmt: skip
-    wanted = {one.name for one in session.get_inputs()}
+    wanted = {tensor.name for tensor in session.get_inputs()}
     (va,) = session.run(["va"], {name: feeds[name] for name in wanted})
     assert va.shape == (2, 9, 1)
 

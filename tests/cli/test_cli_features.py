@@ -117,7 +117,7 @@ def test_pictures_are_predicted_from_a_video(run, run_folder, prepared, clip, tm
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "words"),
     [
         (["nowhere", "--backbone", "run"], 2, "'nowhere' holds nothing preprocessed"),
         (["", "--backbone", "run"], 2, "'' holds nothing preprocessed"),
@@ -130,9 +130,9 @@ def test_pictures_are_predicted_from_a_video(run, run_folder, prepared, clip, tm
         (["prepared", "--backbone", "run", "--device", "tpu"], 2, "no device is called 'tpu'"),
     ],
 )
-def test_wrong_use(arguments, code, said, run, run_folder, prepared, tmp_path, monkeypatch):
+def test_wrong_use(arguments, code, words, run, run_folder, prepared, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path / "cache"))
     done = run("features", *arguments)
-    assert (done.code, said in done.error) == (code, True), done.err
+    assert (done.code, words in done.error) == (code, True), done.err
     assert SubjectFeatures.open(prepared / "features/face").names == ("face_pose",)

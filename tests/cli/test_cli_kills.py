@@ -60,13 +60,13 @@ def test_three_kills_and_the_same_files(film, whole, tmp_path):
             while not (out / ".work/times.f8").exists() and process.poll() is None:
                 time.sleep(0.005)
             process.send_signal(number)
-            said = process.communicate()[1]
+            printed = process.communicate()[1]
         codes.append(process.returncode)
         if process.returncode > 0:
-            assert "Traceback" not in said
+            assert "Traceback" not in printed
             frames = saved(out)
             word = f"saved up to frame {frames}," if frames else "interrupted; "
-            assert word in said
+            assert word in printed
     assert set(codes) <= {143, -signal.SIGKILL, 129, 0}
     with start(film, out) as process:
         assert process.wait() == 0, process.stderr.read()
@@ -75,8 +75,8 @@ def test_three_kills_and_the_same_files(film, whole, tmp_path):
 
 def test_two_at_once(film, whole, tmp_path):
     with start(film, tmp_path) as first, start(film, tmp_path) as second:
-        ends = [(one.communicate()[1], one.returncode) for one in (first, second)]
-    for said, code in ends:
-        assert code == 0 or (code == 1 and f"working on '{tmp_path}'" in said)
+        ends = [(process.communicate()[1], process.returncode) for process in (first, second)]
+    for printed, code in ends:
+        assert code == 0 or (code == 1 and f"working on '{tmp_path}'" in printed)
     assert 0 in [code for _, code in ends]
     assert content(tmp_path) == whole

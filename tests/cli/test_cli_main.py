@@ -23,7 +23,7 @@ HELPS = [
     ["models"],
 ]
 HEAVY = ["torch", "cv2", "av", "pandas", "scipy", "onnxruntime", "ai_edge_litert", "librosa",
-         "pyarrow", "numpy"]  # fmt: skip
+         "pyarrow", "numpy", "pydantic"]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", HELPS)

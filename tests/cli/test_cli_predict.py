@@ -154,9 +154,9 @@ def test_no_face_is_one_line_and_files_all_the_same(run, faceless, tmp_path):
             "smaller ones (for close-ups) and parts of them (for small faces) were looked at, and "
             "all rows are marked missing; if there are faces, try --detector centerface"
         )
-        device, *told = done.err.splitlines()
+        device, *lines = done.err.splitlines()
         assert device.startswith("device: ")
-        assert told == [*notices, done.error]
+        assert lines == [*notices, done.error]
         assert done.out == ""
     assert (tmp_path / "VA_Estimation_Challenge/nobody.txt").read_text() == (
         "valence,arousal\n" + 8 * "-5,-5\n"
@@ -205,7 +205,7 @@ def test_rows_without_a_face_stay_empty_and_are_told(run, ffmpeg, clip, tmp_path
     assert gone.sum() == 16
     for name in ("valence", "p_Fear", "AU12", "AU12_p", "AU12_intensity", "box_left", "yaw"):
         assert (np.isnan(columns[name]) == gone).all()
-    assert [one is None for one in columns["expression"]] == gone.tolist()
+    assert [value is None for value in columns["expression"]] == gone.tolist()
     assert (columns["filled"] == gone).all()
     assert (about["missing"], about["clock"]) == ("linear", "media")
     record = json.loads((tmp_path / "out/records/leaves.json").read_text())

@@ -209,7 +209,7 @@ def test_the_table_fits_the_terminal(columns, capsys, monkeypatch):
 
 
 def test_what_follows_a_success_does_not_follow_a_failure(capsys):
-    for outcome, said in ((BAD, []), (None, ["note"])):
+    for outcome, expected in ((BAD, []), (None, ["note"])):
         notes = []
 
         def work(source, outcome=outcome):
@@ -218,7 +218,7 @@ def test_what_follows_a_success_does_not_follow_a_failure(capsys):
             return ok(source)
 
         run_all(SOURCES[:1], work, Reporter(), at_end=lambda notes=notes: notes.append("note"))
-        assert notes == said
+        assert notes == expected
 
 
 def test_names_cannot_move_the_cursor(capsys):
@@ -231,7 +231,7 @@ def test_names_cannot_move_the_cursor(capsys):
 
 
 @pytest.mark.parametrize(
-    ("faces", "voices", "sound", "verdict", "told"),
+    ("faces", "voices", "sound", "verdict", "reason"),
     [
         ({"v": 169}, 0, False, "ok", ""),
         ({}, 0, False, "ok", ""),
@@ -247,11 +247,11 @@ def test_names_cannot_move_the_cursor(capsys):
         ({"v": 0}, 9, True, "little speech", "160 of 169 rows without a voice"),
     ],
 )  # fmt: skip
-def test_rows_without_a_face_are_told(faces, voices, sound, verdict, told):
-    assert lacking(169, faces, voices, sound) == (verdict, told)
+def test_rows_without_a_face_are_told(faces, voices, sound, verdict, reason):
+    assert lacking(169, faces, voices, sound) == (verdict, reason)
     found = max(faces.values(), default=0)
     row = Row.done(Path("v.mp4"), 169, found, list(faces), "4 files", valued=found + voices or 1,
                    faces_of=faces, only_sound=sound)  # fmt: skip
     assert row.exit_code == 0
     if len(faces) == 1:
-        assert row.outcome == f"{verdict} ({told}{'; ' if told else ''}4 files)"
+        assert row.outcome == f"{verdict} ({reason}{'; ' if reason else ''}4 files)"

@@ -17,7 +17,9 @@ def study(clip, tmp_path):
 
 
 def names(folder):
-    return sorted(one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file())
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
 
 
 def test_results_lie_in_the_folders_and_are_found_again(run, study, tmp_path):

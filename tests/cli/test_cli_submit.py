@@ -38,7 +38,7 @@ def test_it_writes_the_zip_and_says_what_is_in_it(run, folder: Path) -> None:
     with zipfile.ZipFile(folder / "va.zip") as archive:
         lines = archive.read("predictions.txt").decode().splitlines()
     template = (folder / "t.txt").read_text().splitlines()
-    assert [line.split(",")[0] for line in lines] == [one.split(",")[0] for one in template]
+    assert [line.split(",")[0] for line in lines] == [row.split(",")[0] for row in template]
     again = run("submit", "--check", folder / "va.zip", *asked(folder))
     assert again.code == 0
     assert again.out.startswith("no faults: predictions.txt with 43 rows of 2 tracks")

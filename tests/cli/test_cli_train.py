@@ -60,12 +60,12 @@ SPLIT = [*OWN, "--column", "split=part"]
 def test_from_tables_to_an_evaluated_model(run, data):
     done = run("train", *SPLIT, "-o", "run")
     assert done.code == 0
-    head, one, two, last = done.out.splitlines()
+    head, first, second, last = done.out.splitlines()
     assert head.split() == ["epoch", "lr", "loss", "CCC", "CCC", "valence", "CCC", "arousal",
                             "windows/s"]  # fmt: skip
-    assert [line.split()[0] for line in (one, two)] == ["1", "2"]
+    assert [line.split()[0] for line in (first, second)] == ["1", "2"]
     log = [json.loads(line) for line in (data / "run/log.jsonl").read_text().splitlines()]
-    assert float(two.split()[3]) == pytest.approx(log[1]["scores"]["va"], abs=1e-4)
+    assert float(second.split()[3]) == pytest.approx(log[1]["scores"]["va"], abs=1e-4)
     best = max(row["scores"]["score"] for row in log)
     assert last.startswith(f"score {best:.4f} (epoch ")
     assert "device: CPU" in done.err
@@ -198,8 +198,8 @@ def test_ctrl_c_saves_and_the_run_goes_on(run, data, monkeypatch):
     assert "interrupted; all is saved, `avaffect train --resume -o" in done.error
     assert (data / "run/last/state.pt").is_file()
     assert run("train", "--resume", "-o", "run", "-q").code == 0
-    one, other = (data / name / "best/network.safetensors" for name in ("run", "whole"))
-    assert one.read_bytes() == other.read_bytes()
+    resumed, whole = (data / name / "best/network.safetensors" for name in ("run", "whole"))
+    assert resumed.read_bytes() == whole.read_bytes()
 
 
 def test_other_processes_are_silent(run, data, monkeypatch):
@@ -210,14 +210,14 @@ def test_other_processes_are_silent(run, data, monkeypatch):
 
 def test_the_module_is_the_command(data):
     done = subprocess.run(
-        [sys.executable, "-m", "avaffect", "train", "--set", "train.lrr=1"],
+        [sys.executable, "-m", "avaffect", "recipes", "show", "abaw1-av-gur"],
         capture_output=True,
         text=True,
         timeout=60,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("avaffect: there is no setting 'train.lrr'")
+    assert done.stderr.startswith("avaffect: no recipe is called 'abaw1-av-gur'")
 
 
 def test_every_option_has_a_help_text():

@@ -19,9 +19,9 @@ def finished(tmp_path):
     branch = {"modality": "video", "features": ["x"], "layers": [{"kind": "gru"}]}
     tasks = {"va": {"terms": {"mse": 1}}}
     recipe = parse_recipe({"name": "tiny", "branches": {"face": branch}, "tasks": tasks}, "")
-    one = Checkpoint(recipe, {"va": ("valence",)}, {"face": 4})
+    checkpoint = Checkpoint(recipe, {"va": ("valence",)}, {"face": 4})
     torch.manual_seed(0)
-    save_checkpoint(tmp_path / "best", one, one.build())
+    save_checkpoint(tmp_path / "best", checkpoint, checkpoint.build())
     for seed in range(2):
         at = np.arange(90)
         truth = np.sin(at / 15 + seed).astype(np.float32)
@@ -35,7 +35,7 @@ def finished(tmp_path):
 def test_it_prints_all_three_scores_and_writes(run, finished):
     done = run("tune", finished)
     assert done.code == 0
-    header, line = (one.split() for one in done.out.splitlines())
+    header, line = (text.split() for text in done.out.splitlines())
     assert header == ["task", "what", "without", "optimistic", "cross-validated", "kept", "chosen"]
     assert line[:2] == ["va", "smoothing"]
     without, optimistic, crossed = map(float, line[2:5])

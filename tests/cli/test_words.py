@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ COLUMN_KEYS = {"scale", "clip"}
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("message", "shown"),
     [
         ("or replace them with overwrite=True", "or replace them with --overwrite"),
         ('predict with missing="linear".', "predict with --missing linear."),
@@ -48,8 +49,8 @@ COLUMN_KEYS = {"scale", "clip"}
         ("voice=None", "--no-voice"),
     ],
 )
-def test_settings_become_options(said, shown):
-    assert as_options(said) == shown
+def test_settings_become_options(message, shown):
+    assert as_options(message) == shown
 
 
 @pytest.mark.parametrize(
@@ -118,10 +119,20 @@ def strings(tree):
             yield node.lineno, text, parent
 
 
+@cache
 def modules():
-    for path in sorted(LIBRARY.rglob("*.py")):
-        if "cli" not in path.relative_to(LIBRARY).parts:
-            yield path, ast.parse(path.read_text(encoding="utf-8"))
+    """(path, tree) of each file of the library."""
+    return [
+        (path, ast.parse(path.read_text(encoding="utf-8")))
+        for path in sorted(LIBRARY.rglob("*.py"))
+        if "cli" not in path.relative_to(LIBRARY).parts
+    ]
+
+
+@cache
+def all_strings():
+    """(path, line, text, parent) of :func:`strings` of each file."""
+    return [(path, *string) for path, tree in modules() for string in strings(tree)]
 
 
 def names_an_option(text):
@@ -134,8 +145,7 @@ def test_messages_of_the_library_name_no_option():
     assert not names_an_option("one half - or less - of a, e.g. ffmpeg -i 'a' -c copy non-zero")
     found = [
         f"{path.relative_to(LIBRARY)}:{line}: {text}"
-        for path, tree in modules()
-        for line, text, parent in strings(tree)
+        for path, line, text, parent in all_strings()
         # The arguments of processes that the library starts are lists.
         if names_an_option(text) and not isinstance(parent, ast.List)
     ]
@@ -155,26 +165,27 @@ def test_docstrings_of_the_library_name_no_option():
     assert found == []
 
 
+@cache
 def named_settings():
     """Settings that the messages of the library name, with their values."""
     found = set()
+    for _, _, text, _ in all_strings():
+        found |= {match[0] for match in SETTING.finditer(text) if match["name"]}
     for _, tree in modules():
-        for _, text, _ in strings(tree):
-            found |= {one[0] for one in SETTING.finditer(text) if one["name"]}
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setting":
                 found.add(setting(node.args[0].value, ["1"]))
-    return {one for one in found if one.partition("=")[0] not in COLUMN_KEYS}
+    return {text for text in found if text.partition("=")[0] not in COLUMN_KEYS}
 
 
 def test_every_setting_of_a_message_is_an_option():
     settings = named_settings()
     # The walk finds them in plain strings, in f-strings and in `setting`.
     assert {"overwrite=True", "crop_size=1", 'form="files"', 'branch="1"'} <= settings
-    known = {one for option in options().values() for one in option.opts}
-    for one in settings:
-        shown = as_options(one)
-        assert shown != one and shown.split()[0] in known, one
+    known = {name for option in options().values() for name in option.opts}
+    for text in settings:
+        shown = as_options(text)
+        assert shown != text and shown.split()[0] in known, text
 
 
 def test_every_setting_of_a_message_is_one_of_python():
@@ -186,4 +197,4 @@ def test_every_setting_of_a_message_is_one_of_python():
                 python.add(node.arg)
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 python.add(node.target.id)
-    assert {one.partition("=")[0] for one in named_settings()} <= python
+    assert {text.partition("=")[0] for text in named_settings()} <= python

@@ -52,7 +52,9 @@ def va(rows: int) -> np.ndarray:
 def root(tmp_path):
     """Four subjects of three videos with VA, one also with EXPR and AU; features of all."""
     at = tmp_path / "set/6th ABAW Annotations"
-    train, val = (at / "VA_Estimation_Challenge" / one for one in ("Train_Set", "Validation_Set"))
+    train, val = (
+        at / "VA_Estimation_Challenge" / folder for folder in ("Train_Set", "Validation_Set")
+    )
     write_annotations(train / "100-29-1080x1920.txt", va(21), "va")
     write_annotations(train / "video2_left.txt", va(10), "va")
     write_annotations(train / "video2.txt", va(9), "va")

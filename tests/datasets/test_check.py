@@ -116,7 +116,7 @@ def test_figures_are_those_of_the_labels(tmp_path_factory, data) -> None:
                                                       for e in expr]))  # fmt: skip
         made.labels("va", "Train", f"v{at}", np.array([[e / 7 if e >= 0 else -5, 0.5]
                                                       for e in expr]))  # fmt: skip
-    flat = np.concatenate([np.array(one) for one in tracks])
+    flat = np.concatenate([np.array(track) for track in tracks])
     known = flat[flat >= 0]
     parts = {part.task: part for part in check(made.root).parts}
     for part in parts.values():
@@ -229,7 +229,7 @@ def test_odd_files_are_remarked(whole) -> None:
     (folder / "predictions.txt").touch()
     (folder / "notes.docx").touch()
     (folder / ".DS_Store").touch()
-    (remark,) = [one for one in check(whole.root).remarks if "among the annotations" in one]
+    (remark,) = [line for line in check(whole.root).remarks if "among the annotations" in line]
     assert remark.startswith("2 files")
     assert "notes.docx" in remark
 
@@ -294,7 +294,7 @@ def test_videos_by_their_headers(whole, ffmpeg) -> None:
         ("100-29-1080x1920.mp4", "30000/1001", 15),
         ("deeper/unknown.avi", "25", 25),
     ):
-        ffmpeg(*[one.format(rate) for one in grey], "-frames:v", frames, folder / name)
+        ffmpeg(*[argument.format(rate) for argument in grey], "-frames:v", frames, folder / name)
     (folder / "broken.mp4").write_bytes(b"no video")
     report = check(whole.root, tasks=["va"])
     videos = report.videos

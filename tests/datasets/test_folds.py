@@ -54,14 +54,14 @@ def test_k_folds(clips, seed, data):
     assert folds.numbers == tuple(range(k))
     assert folds.folds.keys() == {clip.name for clip in clips}
     assert all(len(numbers) == 1 for numbers in group_folds(folds, clips).values())
-    sizes = [sum(one.frames for one in folds.split(clips, i)[1]) for i in range(k)]
+    sizes = [sum(clip.frames for clip in folds.split(clips, i)[1]) for i in range(k)]
     largest = max(sum(clip.frames for clip in clips if clip.group == group) for group in groups)
     assert max(sizes) - min(sizes) <= largest
-    held = [one.name for i in range(k) for one in folds.split(clips, i)[1]]
+    held = [clip.name for i in range(k) for clip in folds.split(clips, i)[1]]
     assert sorted(held) == sorted(clip.name for clip in clips)
     for i in range(k):
         train, val = folds.split(clips, i)
-        assert not {one.group for one in train} & {one.group for one in val}
+        assert not {clip.group for clip in train} & {clip.group for clip in val}
         assert [clip for clip in clips if clip in train or clip in val] == clips
     shuffled = random.Random(seed).sample(clips, len(clips))
     assert make_folds(shuffled, k, seed=seed) == folds
@@ -88,7 +88,7 @@ def test_leave_one_out(clips):
     assert all(len(numbers) == 1 for numbers in found.values())
     assert len(folds.numbers) == len(found)
     for i in folds.numbers:
-        assert len({one.group for one in folds.split(clips, i)[1]}) == 1
+        assert len({clip.group for clip in folds.split(clips, i)[1]}) == 1
 
 
 def test_leave_one_out_counts_as_people_do():
@@ -107,7 +107,7 @@ def test_given_folds_keep_their_numbers():
     folds = make_folds(clips, None, by="fold")
     assert (dict(folds.folds), folds.method) == ({"a": 3, "b": 7, "c": 7}, "given")
     train, val = folds.split(clips, 7)
-    assert ([one.name for one in train], [one.name for one in val]) == (["a"], ["b", "c"])
+    assert ([clip.name for clip in train], [clip.name for clip in val]) == (["a"], ["b", "c"])
 
 
 @pytest.mark.parametrize(

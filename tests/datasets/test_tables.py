@@ -175,7 +175,7 @@ def test_many_npy_files_do_not_stay_open(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
     try:
-        assert [one.array(FEATURES)[1, 0] for one in every] == list(range(300))
+        assert [table.array(FEATURES)[1, 0] for table in every] == list(range(300))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

@@ -159,8 +159,8 @@ def test_subjects_are_chosen(clip, tables, tmp_path):
     video = clip(seconds=0.2)
     folder = tables(video, "clip_left", "clip_right")
     assert render(video, folder, tmp_path / "a.mp4").subjects == ("clip_left", "clip_right")
-    one = render(video, folder, tmp_path / "b.mp4", subjects=["clip_right"])
-    assert one.subjects == ("clip_right",)
+    rendered = render(video, folder, tmp_path / "b.mp4", subjects=["clip_right"])
+    assert rendered.subjects == ("clip_right",)
     table = folder / "tables/clip_left.parquet"
     assert render(video, table, tmp_path / "c.mp4").subjects == ("clip_left",)
     with pytest.raises(UnknownNameError, match="did you mean 'clip_left'"):

@@ -149,7 +149,7 @@ def test_two_stages(settings, data, here):
     out = data / "out"
     models = [f"one-{r}/fold-{f}" for r in (0, 1) for f in (0, 1)]
     assert here == models
-    clips = {one.name: one for one in load_dataset(config.data, ("va",)).clips}
+    clips = {clip.name: clip for clip in load_dataset(config.data, ("va",)).clips}
     trainers, held = {}, {}
     for name in models:
         listed = load_checkpoint(out / "members" / name)[0].data["clips"]
@@ -189,7 +189,7 @@ def test_two_stages(settings, data, here):
     }  # fmt: skip
     assert list(result.members) == list(summary["members"]) == ["one-0", "one-1"]
     assert summary["average"] == result.average
-    each = [one["validation"]["va"] for one in summary["members"].values()]
+    each = [member["validation"]["va"] for member in summary["members"].values()]
     assert summary["mean_of_members"]["va"] == pytest.approx(np.mean(each))
     fold = load_checkpoint(out / "members" / models[0])[0]
     assert summary["members"]["one-0"]["models"]["fold-0"]["own"] == fold.metrics
@@ -216,12 +216,12 @@ def test_a_weighted_average(settings, data, here):
     # Runs like any other, on the data's own split.
     assert "best" in names(out / "members/one")
     assert read_run(out / "members/two").recipe.train.lr == 0.1
-    one, two = (written(out / "members" / name, "valence")[0] for name in ("one", "two"))
+    first, second = (written(out / "members" / name, "valence")[0] for name in ("one", "two"))
     predicted, true = written(out, "valence")
-    np.testing.assert_allclose(predicted, (one + 3 * two) / 4, atol=1e-6)
+    np.testing.assert_allclose(predicted, (first + 3 * second) / 4, atol=1e-6)
     assert result.joined["va CCC valence"] == pytest.approx(ccc(predicted, true), abs=1e-6)
     assert result.joined == result.average
-    assert result.members["two"]["va CCC valence"] == pytest.approx(ccc(two, true), abs=1e-6)
+    assert result.members["two"]["va CCC valence"] == pytest.approx(ccc(second, true), abs=1e-6)
     assert result.mean["va"] == pytest.approx(np.mean([v["va"] for v in result.members.values()]))
     assert Joined.load(out).weights == (1, 3)
     files = names(out / "validation/VA_Estimation_Challenge")
@@ -329,7 +329,7 @@ def test_what_avaffect_did_not_write_is_refused_and_stays(name, settings, data, 
     path.write_text("{}")
     with pytest.raises(ForeignFileError, match=name.split("/")[0]):
         run_ensemble(settings(), data / "out", device="cpu", overwrite=True)
-    assert [one for one in (data / "out").rglob("*") if one.is_file()] == [path]
+    assert [file for file in (data / "out").rglob("*") if file.is_file()] == [path]
 
 
 def ended(process: int) -> bool:
@@ -423,7 +423,7 @@ def test_processes_of_their_own(settings, data):
     log = (data / "out/members/one/fold-0/train.log").read_text()
     assert "device: CPU" in log
     done = [event for event in events if isinstance(event, Progress) and event.stage == "models"]
-    assert [(one.done, one.finished) for one in done] == [(1, False), (2, True)]
+    assert [(state.done, state.finished) for state in done] == [(1, False), (2, True)]
     assert set(result.members) == {"one"}
     assert (data / "out/joined.json").is_file()
 
@@ -516,15 +516,15 @@ def test_where_models_are_trained(monkeypatch):
     monkeypatch.setattr(members.choose_device, "name", "cuda", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    gpus = [one["CUDA_VISIBLE_DEVICES"] for one in places("auto").environments]
+    gpus = [environment["CUDA_VISIBLE_DEVICES"] for environment in places("auto").environments]
     assert gpus == ["0", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-7")
-    gpus = [one["CUDA_VISIBLE_DEVICES"] for one in places("auto", 3).environments]
+    gpus = [environment["CUDA_VISIBLE_DEVICES"] for environment in places("auto", 3).environments]
     assert gpus == ["5", "GPU-7", "5"]
     monkeypatch.setattr(members.choose_device, "name", "cuda:1", raising=False)
-    one = places("cuda:1", 2)
-    assert one.device == "cuda:1"
-    assert [place["CUDA_VISIBLE_DEVICES"] for place in one.environments] == ["GPU-7", "GPU-7"]
+    chosen = places("cuda:1", 2)
+    assert chosen.device == "cuda:1"
+    assert [place["CUDA_VISIBLE_DEVICES"] for place in chosen.environments] == ["GPU-7", "GPU-7"]
 
 
 def test_a_process_on_one_of_several_gpus_sees_it_as_the_only_one(monkeypatch, tmp_path):

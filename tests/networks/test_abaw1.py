@@ -153,12 +153,12 @@ def test_each_layer_is_followed_by_prelu_dropout_and_norm(name):
         "embedding": [256 * ways, 256 * ways, 64 * ways],
         "pose": [128, 64],
     }
-    blocks = {branch: one.blocks[0] for branch, one in network.branches.items()}
+    blocks = {branch: part.blocks[0] for branch, part in network.branches.items()}
     blocks["head"] = network.heads["va"][0].layers
     for branch, block in blocks.items():
         assert len(block.after) == len(units.get(branch, [64]))
         for after, size in zip(block.after, units.get(branch, [64]), strict=True):
-            kinds = [type(one) for one in after.children()]
+            kinds = [type(module) for module in after.children()]
             assert kinds == [LastPReLU, nn.Dropout, MaskedBatchNorm]
             assert after.dropout.p == dropouts.get(branch, 0)
             assert after.activation.weight.shape == (size,)
@@ -213,7 +213,7 @@ def test_ablations(modalities, widths, total):
     network = build(widths, modalities)
     assert count(network) == total
     read = {"audio": ["audio"], "video": ["embedding", "pose"]}
-    assert list(network.branches) == [name for one in modalities for name in read[one]]
+    assert list(network.branches) == [name for modality in modalities for name in read[modality]]
     assert layers(network)[-2:] == [
         ("head", "Linear", 64 * len(network.branches), 64),
         ("head", "Linear", 64, 2),

@@ -138,11 +138,11 @@ def test_some_clips_in_any_order(setting):
 
 def test_it_leaves_the_network_as_it_is(setting):
     network, reader = setting()
-    before = {name: one.clone() for name, one in network.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     for _ in apply_network(network, reader, CPU):
         pass
-    for name, one in network.state_dict().items():
-        assert torch.equal(one, before[name])
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, before[name])
 
 
 def test_probabilities():

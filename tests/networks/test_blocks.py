@@ -33,7 +33,7 @@ def windows(width=5):
 
 
 def after_layers(block):
-    return [[type(one) for one in after.children()] for after in block.after]
+    return [[type(module) for module in after.children()] for after in block.after]
 
 
 # Batch norm.
@@ -73,7 +73,7 @@ def test_batch_norm_without_a_mask_counts_all():
 def test_batch_norm_of_too_few_frames_is_that_of_evaluation(count):
     norm = MaskedBatchNorm(5)
     norm(torch.randn(4, 9, 5) * 3 + 7)
-    before = [one.clone() for one in norm.buffers()]
+    before = [buffer.clone() for buffer in norm.buffers()]
     x = torch.randn(4, 9, 5, requires_grad=True)
     seen = torch.zeros(4, 9, dtype=torch.bool)
     seen[2, :count] = True
@@ -203,8 +203,11 @@ def test_recurrent_layers_with_shortcuts(kind):
     assert [type(skip) for skip in block.skips] == [nn.Linear, nn.Identity]
     plain = build_block(5, Recurrent(kind, (3,), activation="tanh"))
     second = build_block(block.size, Recurrent(kind, (3,), activation="tanh"))
-    for layer, one in enumerate((plain, second)):
-        for ours, theirs in ((block.forwards, one.forwards), (block.backwards, one.backwards)):
+    for layer, reference in enumerate((plain, second)):
+        for ours, theirs in (
+            (block.forwards, reference.forwards),
+            (block.backwards, reference.backwards),
+        ):
             if len(ours):
                 theirs[0].load_state_dict(ours[layer].state_dict())
     x = windows()

@@ -94,7 +94,8 @@ def test_saving_again_replaces(saved, checkpoint):
     found, _ = load_checkpoint(folder)
     assert found.epoch == 8
     assert any(
-        not torch.equal(one, before[name]) for name, one in load_file(folder / WEIGHTS).items()
+        not torch.equal(tensor, before[name])
+        for name, tensor in load_file(folder / WEIGHTS).items()
     )
 
 

@@ -85,8 +85,8 @@ def test_the_encoder_alone_looks_at_each_picture(copy, looking):
     assert expected.std(0).max() > 0.01
     # All else is as it was.
     assert found.names == tuple(sorted((*arrays, NAME)))
-    for name, one in arrays.items():
-        np.testing.assert_array_equal(found.array(name), one)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found.array(name), array)
     assert {name: found.keys[name] for name in before.keys} == before.keys
     assert found.provenance["video"] == before.provenance["video"]
     assert events[-1] == Progress("embed", 40, 40, finished=True)
@@ -189,10 +189,10 @@ def test_names(copy, looking):
 
 
 def test_an_array_of_somebody_else_is_left_alone(copy, looking):
-    one = stored(copy)
-    about = {name: one.provenance[name] for name in provenance("", "", {}, {})}
+    features = stored(copy)
+    about = {name: features.provenance[name] for name in provenance("", "", {}, {})}
     own = np.zeros((40, 1), np.float32)
-    replace_arrays(one.folder, {NAME: ArraySpec((1,), "float32")}, [{NAME: own}], about,
+    replace_arrays(features.folder, {NAME: ArraySpec((1,), "float32")}, [{NAME: own}], about,
                    {NAME: "mine"})  # fmt: skip
     with pytest.raises(UsageError, match=f"has an array '{NAME}' that no backbone made"):
         embed(copy, load_backbone(looking()))
@@ -227,7 +227,7 @@ def test_which_branch(looking):
     left, right = (load_backbone(place, name) for name in both)
     assert (left.branch, right.branch, left.net) == ("left", "right", NAME)
     assert left.model != right.model
-    first, second = (next(iter(one.encoder.parameters())) for one in (left, right))
+    first, second = (next(iter(branch.encoder.parameters())) for branch in (left, right))
     assert not torch.equal(first, second)
     with pytest.raises(UnknownNameError, match="no branch with a backbone is called 'lef'"):
         load_backbone(place, "lef")

@@ -15,9 +15,9 @@ def parts():
     torch.manual_seed(0)
     branches = [torch.randn(4, 6, width) for width in WIDTHS]
     seen = [torch.rand(4, 6) > 0.4 for _ in WIDTHS]
-    for one in seen:
-        one[0, 0] = False
-        one[0, 1] = True
+    for mask in seen:
+        mask[0, 0] = False
+        mask[0, 1] = True
     return branches, seen
 
 

@@ -60,7 +60,7 @@ def test_auxiliary_heads_are_of_their_branches_only():
     net = chain(auxiliary=["second"])
     out = net.outputs(*windows())
     assert out.auxiliary.keys() == {"second"}
-    assert {task: one.shape[2] for task, one in out.auxiliary["second"].items()} == OUTPUTS
+    assert {task: output.shape[2] for task, output in out.auxiliary["second"].items()} == OUTPUTS
     out.auxiliary["second"]["va"].sum().backward()
     assert all(p.grad is not None for p in net.branches["second"].parameters())
     assert all(p.grad is None for p in net.branches["third"].parameters())
@@ -115,9 +115,9 @@ def test_what_is_not_seen_is_not_seen_further_up():
     seen = {"first": gone, "other": there}
     other = {**inputs, "first": inputs["first"].clone()}
     other["first"][:, 2] = 99
-    one, two = net(inputs, seen, there), net(other, seen, there)
+    first, second = net(inputs, seen, there), net(other, seen, there)
     for task in OUTPUTS:
-        torch.testing.assert_close(one[task], two[task])
+        torch.testing.assert_close(first[task], second[task])
 
 
 def test_modalities_go_by_the_first_branch():

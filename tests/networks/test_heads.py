@@ -86,8 +86,8 @@ def test_layers_of_a_head(frames):
     config = Head(units=(4, 3), activation="prelu", dropout=0.25, norm="batch")
     head = TaskHead(5, 2, config, squash=VA.squash)
     assert [tuple(layer.weight.shape) for layer in head.layers.layers] == [(4, 5), (3, 4)]
-    assert [one.dropout.p for one in head.layers.after] == [0.25, 0.25]
-    assert all(isinstance(one.batch, MaskedBatchNorm) for one in head.layers.after)
+    assert [part.dropout.p for part in head.layers.after] == [0.25, 0.25]
+    assert all(isinstance(part.batch, MaskedBatchNorm) for part in head.layers.after)
     assert (head.out.in_features, head.out.out_features) == (3, 2)
     # Batch norm counts the seen frames.
     outs, means = [], []

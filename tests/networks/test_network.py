@@ -59,7 +59,7 @@ def test_shapes_and_ranges(block, fusion, pool, small_network, small_windows):
     for training in (True, False):
         network.train(training)
         out = network(inputs, seen, exists)
-        assert {task: tuple(one.shape) for task, one in out.items()} == {
+        assert {task: tuple(output.shape) for task, output in out.items()} == {
             task: (4, 9, size) for task, size in OUTPUTS.items()
         }
         assert all(value.dtype == torch.float32 for value in out.values())
@@ -89,7 +89,7 @@ def test_padding_changes_nothing(block, fusion, pool, training, small_network, s
     network = warmed(small_network(block, fusion, pool), small_windows).train(training)
     inputs, seen, exists = small_windows(frames=9, lengths=[6] * 4)
     bare = copy.deepcopy(network)
-    padded = {task: one[:, :6] for task, one in network(inputs, seen, exists).items()}
+    padded = {task: output[:, :6] for task, output in network(inputs, seen, exists).items()}
     short = ({n: x[:, :6] for n, x in part.items()} for part in (inputs, seen))
     close(padded, bare(*short, exists[:, :6]))
     close(running(network), running(bare))
@@ -121,8 +121,8 @@ def test_windows_of_a_batch_are_alone(block, fusion, pool, small_network, small_
     inputs, seen, exists = small_windows(lengths=[9, 4, 7, 1])
     together = network(inputs, seen, exists)
     for i in range(4):
-        one = ({n: x[i : i + 1] for n, x in part.items()} for part in (inputs, seen))
-        close({t: x[i : i + 1] for t, x in together.items()}, network(*one, exists[i : i + 1]))
+        window = ({n: x[i : i + 1] for n, x in part.items()} for part in (inputs, seen))
+        close({t: x[i : i + 1] for t, x in together.items()}, network(*window, exists[i : i + 1]))
 
 
 @both_modes
@@ -141,7 +141,7 @@ def test_what_is_missing_is_no_number_fault(
     for case in cases:
         out = network(inputs, seen | case, exists)
         assert all(torch.isfinite(value).all() for value in out.values())
-        assert all(torch.isfinite(one).all() for one in running(network).values())
+        assert all(torch.isfinite(output).all() for output in running(network).values())
         network.zero_grad()
         sum(value.square().sum() for value in out.values()).backward()
         for name, parameter in network.named_parameters():
@@ -171,7 +171,7 @@ def test_fewer_branches(fusion, branches, small_network, small_windows):
     inputs, seen, exists = small_windows()
     names = list(WIDTHS)[:branches]
     out = network({n: inputs[n] for n in names}, {n: seen[n] for n in names}, exists)
-    assert {task: one.shape[2] for task, one in out.items()} == OUTPUTS
+    assert {task: output.shape[2] for task, output in out.items()} == OUTPUTS
     assert all(torch.isfinite(value).all() for value in out.values())
     # More than it asks for is no harm.
     again = network(inputs, seen, exists)
@@ -216,7 +216,7 @@ def test_a_norm_behind_the_pool_counts_windows(pool, training, small_network, sm
         value[4] = False
     out = network(inputs, seen, exists)
     short = ({n: x[:4, :6] for n, x in part.items()} for part in (inputs, seen))
-    close({task: one[:4, :6] for task, one in out.items()}, bare(*short, exists[:4, :6]))
+    close({task: output[:4, :6] for task, output in out.items()}, bare(*short, exists[:4, :6]))
     close(running(network), running(bare))
     norm = network.heads["va"][0].after.batch
     assert norm.num_features == network.heads["va"][0].out.in_features
@@ -277,8 +277,8 @@ def test_standardising(small_network, small_windows):
         expected = inputs[name].float()
         if name != "pose":
             mean, deviation = (
-                torch.from_numpy(one)
-                for one in (statistics[name].mean, statistics[name].deviation)
+                torch.from_numpy(array)
+                for array in (statistics[name].mean, statistics[name].deviation)
             )
             expected = (expected - mean) / deviation
         if name == "voice":
@@ -374,7 +374,7 @@ def test_every_recipe_is_a_network(name):
     there = torch.ones(2, frames, dtype=torch.bool)
     with torch.inference_mode():
         out = network(inputs, dict.fromkeys(inputs, there), there)
-    assert {task: one.shape[2] for task, one in out.items()} == outputs
+    assert {task: output.shape[2] for task, output in out.items()} == outputs
     assert not any(
         isinstance(module, nn.BatchNorm1d) and not isinstance(module, MaskedBatchNorm)
         for module in network.modules()
@@ -390,9 +390,9 @@ def test_half_precision_gives_whole_numbers(small_network, small_windows, half_p
         exact = network(inputs, seen, exists)
         with torch.autocast("cpu", bf16):
             rough = network(inputs, seen, exists)
-        for task, one in rough.items():
-            assert one.dtype == torch.float32
-            torch.testing.assert_close(one, exact[task], rtol=0.1, atol=0.1)
+        for task, output in rough.items():
+            assert output.dtype == torch.float32
+            torch.testing.assert_close(output, exact[task], rtol=0.1, atol=0.1)
 
 
 def test_features_far_beyond_the_training_are_cut_off():

@@ -142,9 +142,9 @@ def test_opposite_sides_are_not_neighbours(dim: int) -> None:
     pictures = _texture(1, 1, 48, 48).repeat(1, 2, 1, 1)
     changed = _texture(1, 1, 48, 48, seed=1)[:, 0].narrow(dim, 40, 8)
     pictures[:, 1].narrow(dim, 40, 8).copy_(changed)
-    for one in phase_differences(pictures):
-        far = one.narrow(dim, 0, one.shape[-1] // 2)
-        assert one.abs().max() > 0.3
+    for band in phase_differences(pictures):
+        far = band.narrow(dim, 0, band.shape[-1] // 2)
+        assert band.abs().max() > 0.3
         assert (far.amax((-2, -1)) - far.amin((-2, -1))).max() < 0.2
 
 
@@ -161,26 +161,26 @@ def test_nothing_moves() -> None:
     still = _texture(1, 1, 32, 32).expand(-1, 3, -1, -1)
     factor = torch.tensor([1.0, 0.7, 0.4])[:, None, None]
     for pictures in (still, still * factor + 20, 255 * factor.expand(1, 3, 32, 32)):
-        for one in phase_differences(pictures):
-            assert one.abs().max() < 1e-2
-    assert all((one == 0).all() for one in phase_differences(torch.zeros(1, 2, 16, 16)))
+        for band in phase_differences(pictures):
+            assert band.abs().max() < 1e-2
+    assert all((band == 0).all() for band in phase_differences(torch.zeros(1, 2, 16, 16)))
 
 
 def test_a_window_may_start_anywhere_and_stand_alone() -> None:
     pictures = torch.cat([_texture(1, 6, 32, 32, seed=seed) for seed in range(3)])
     whole = phase_differences(pictures, bands=3)
     for i in range(3):
-        for one, many in zip(phase_differences(pictures[i : i + 1, 2:], 3), whole, strict=True):
-            torch.testing.assert_close(one[0], many[i, 2:], atol=1e-4, rtol=0)
+        for alone, many in zip(phase_differences(pictures[i : i + 1, 2:], 3), whole, strict=True):
+            torch.testing.assert_close(alone[0], many[i, 2:], atol=1e-4, rtol=0)
 
 
 def test_float32_under_autocast() -> None:
     pictures = _texture(1, 3, 16, 16)
     plain = phase_differences(pictures)
     with torch.autocast("cpu", torch.bfloat16):
-        for one, other in zip(phase_differences(pictures), plain, strict=True):
-            assert one.dtype == torch.float32
-            torch.testing.assert_close(one, other)
+        for band, other in zip(phase_differences(pictures), plain, strict=True):
+            assert band.dtype == torch.float32
+            torch.testing.assert_close(band, other)
 
 
 @pytest.mark.parametrize(("old", "new"), [(112, 48), (20, 16), (16, 16), (16, 48)])
@@ -230,8 +230,8 @@ def test_every_parameter_learns(config: dict[str, Any]) -> None:
     assert out.shape == (2, 5, encoder.size) and out.dtype == torch.float32
     torch.testing.assert_close(encoder(film.float(), seen), out)
     out.square().sum().backward()
-    for name, one in encoder.named_parameters():
-        assert one.grad is not None and one.grad.abs().sum() > 0, name
+    for name, parameter in encoder.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
 def test_the_second_level_is_heard() -> None:
@@ -296,7 +296,7 @@ def test_hardly_anything_seen_in_training(faces: int, frames: int) -> None:
     for parameter in encoder.parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all()
     assert (out[~seen] == 0).all()
-    assert all(one.isfinite().all() for one in encoder.buffers())
+    assert all(buffer.isfinite().all() for buffer in encoder.buffers())
 
 
 def test_dropout() -> None:

@@ -20,12 +20,14 @@ def _wave(size: int, wavelength: float, direction: int, phase: float = 0.0) -> T
 
 def _bands(pictures: Tensor, bands: int, levels: int) -> list[Tensor]:
     """The bands of the first levels, complex."""
-    return [torch.complex(*one) for one in oriented_bands(pictures, bands, range(1, levels + 1))]
+    return [
+        torch.complex(*parts) for parts in oriented_bands(pictures, bands, range(1, levels + 1))
+    ]
 
 
 def test_shapes() -> None:
     found = _bands(torch.rand(2, 3, 32, 48), bands=5, levels=3)
-    shapes = [tuple(one.shape) for one in found]
+    shapes = [tuple(band.shape) for band in found]
     assert shapes == [(2, 3, 5, 32, 48), (2, 3, 5, 16, 24), (2, 3, 5, 8, 12)]
     assert found[0].dtype == torch.complex64
 
@@ -84,16 +86,16 @@ def test_matrices_say_what_the_fft_says(bands: int, monkeypatch: pytest.MonkeyPa
     direct = oriented_bands(pictures, bands, levels)
     monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
     exported = oriented_bands(pictures, bands, levels)
-    for one, other in zip(direct, exported, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-3, rtol=0)
+    for band, other in zip(direct, exported, strict=True):
+        torch.testing.assert_close(band, other, atol=1e-3, rtol=0)
 
 
 def test_each_picture_for_itself() -> None:
     pictures = 255 * torch.rand(5, 24, 24)
     whole = _bands(pictures, 2, 2)
     for i, picture in enumerate(pictures):
-        for one, many in zip(_bands(picture, 2, 2), whole, strict=True):
-            torch.testing.assert_close(one, many[i])
+        for alone, many in zip(_bands(picture, 2, 2), whole, strict=True):
+            torch.testing.assert_close(alone, many[i])
 
 
 def test_whole_numbers_and_autocast() -> None:

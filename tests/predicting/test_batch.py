@@ -192,9 +192,9 @@ def test_files_lie_in_the_folders_of_the_name_and_nowhere_else(acted, tmp_path):
     with PredictBatch(out, CONFIG) as batch:
         assert batch(clip, "P01/a").subjects == ("P01_a_left", "P01_a_right")
         assert batch(clip, "P01/a").again
-        kinds = [one for one in sorted(out.iterdir()) if one.name != "records"]
+        kinds = [path for path in sorted(out.iterdir()) if path.name != "records"]
         for kind in kinds:
-            assert sorted(one.stem for one in (kind / "P01").iterdir()) == ["a_left", "a_right"]
+            assert sorted(path.stem for path in (kind / "P01").iterdir()) == ["a_left", "a_right"]
         assert (out / "records/P01/a.json").is_file()
         other = video(tmp_path, "P01_b.mp4", "P01_a_left")
         with pytest.raises(UsageError, match="P01/b' both have a subject called 'P01_a_left'"):
@@ -210,7 +210,7 @@ def test_files_lie_in_the_folders_of_the_name_and_nowhere_else(acted, tmp_path):
         for name in ("../a", "/a", "P01/../../a", "P01/" + "x" * 300):
             with pytest.raises(UsageError, match="cannot be called"):
                 batch(clip, name)
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["P01_a.mp4", "P01_b.mp4", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["P01_a.mp4", "P01_b.mp4", "out"]
     assert not list((out / ".predict-work").rglob("a*"))
 
 

@@ -97,23 +97,23 @@ def test_files_and_tables_hold_the_blend(tmp_path, pair):
 def test_tables_with_and_without_made_up_values_blend_to_the_same(tmp_path, pair):
     """Those of earlier versions were filled, those of this one are not."""
     for name in "mn":
-        for one in pair[name]:
-            about = {"model": one.model, "missing": "linear"}
-            table = tmp_path / f"empty-{name}/tables/{one.subject}.parquet"
-            write_table(table, marked(one).columns(), about)
+        for prediction in pair[name]:
+            about = {"model": prediction.model, "missing": "linear"}
+            table = tmp_path / f"empty-{name}/tables/{prediction.subject}.parquet"
+            write_table(table, marked(prediction).columns(), about)
     blend_folders([tmp_path / "m", tmp_path / "n"], tmp_path / "old")
     blend_folders([tmp_path / "empty-m", tmp_path / "empty-n"], tmp_path / "new")
     for folder in FILES.values():
         for name in "ab":
-            texts = [tmp_path / one / folder / f"{name}.txt" for one in ("old", "new")]
+            texts = [tmp_path / age / folder / f"{name}.txt" for age in ("old", "new")]
             assert texts[0].read_bytes() == texts[1].read_bytes()
     assert read_table(tmp_path / "new/tables/a.parquet")[1]["missing"] == "linear"
 
 
 def test_clocks_of_a_blend_may_differ_by_their_zero(tmp_path, pair):
-    one, other = pair["m"][0], pair["n"][0]
+    first, second = pair["m"][0], pair["n"][0]
     for name, prediction, clock, way in (
-        ("m2", one, "frame", "tuned"), ("n2", other, "media", "trained")
+        ("m2", first, "frame", "tuned"), ("n2", second, "media", "trained")
     ):  # fmt: skip
         shifted = replace(prediction, start=1.25 * (clock == "media"))
         about = {"model": name, "clock": clock, "media": {"first_time_s": 1.25}}

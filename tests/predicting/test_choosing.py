@@ -22,7 +22,7 @@ def test_halves_tear_no_group_apart_and_are_about_equal(groups):
     assert first
     assert second
     assert not {groups[at] for at in first} & {groups[at] for at in second}
-    largest = max(groups.count(one) for one in groups)
+    largest = max(groups.count(group) for group in groups)
     assert abs(len(first) - len(second)) <= largest
 
 
@@ -36,7 +36,7 @@ def chosen_by_shift(groups, values, grid=(0.0, 1.0, 2.0)):
         return (abs(values[at] - setting) for at in clips)
 
     def fit(clips):
-        return best_of(grid, lambda one: score(decide(one, clips)))
+        return best_of(grid, lambda shift: score(decide(shift, clips)))
 
     return choose(0.0, groups, fit, decide, score)
 

@@ -46,7 +46,7 @@ def test_the_policy_is_for_text_and_the_table_names_it(tmp_path, policy, row, fi
     assert about["missing"] == policy
     # For a single file they are read back and filled again.
     (back,) = outputs.read("a", outputs.record("a"))
-    assert labels_of(back.filled, "va")[1].tolist() == [float(one) for one in row.split(",")]
+    assert labels_of(back.filled, "va")[1].tolist() == [float(value) for value in row.split(",")]
 
 
 def test_an_earlier_table_is_filled_already(tmp_path: Path) -> None:

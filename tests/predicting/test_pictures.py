@@ -114,7 +114,7 @@ def test_many_at_once(looking, gap_clip, nobody, copy, tmp_path):
     second = shutil.copy(gap_clip, tmp_path / "second.mp4")
     with PredictBatch(tmp_path / "out", config) as batch:
         done = [batch(source) for source in (second, nobody, copy)]
-        assert [one.valued for one in done] == [30, 0, 30]
+        assert [result.valued for result in done] == [30, 0, 30]
         assert batch(second).again
     out = tmp_path / "out"
     text = (out / "VA_Estimation_Challenge/second.txt").read_text()
@@ -165,7 +165,7 @@ def test_pictures_are_kept_with_the_features_if_asked_for(looking, gap_clip, who
     with PredictBatch(tmp_path, config, store=lambda name: tmp_path / "kept") as batch:
         batch(gap_clip)
     kept = sorted((tmp_path / "kept/cropped_aligned/gap").iterdir())
-    assert [one.name for one in kept] == [f"{at + 1:05d}.jpg" for at in np.flatnonzero(SEEN)]
+    assert [path.name for path in kept] == [f"{at + 1:05d}.jpg" for at in np.flatnonzero(SEEN)]
     assert predict(tmp_path / "kept", "va", checkpoint=looking(), device="cpu").valued == 30
 
 

@@ -37,21 +37,21 @@ def keep(prediction, root, **about):
 
 
 def test_tables_give_back_the_prediction(tmp_path):
-    one = made(au_thresholds=[0.25] * 12)
-    keep(one, tmp_path, au_thresholds=[0.25] * 12)
+    prediction = made(au_thresholds=[0.25] * 12)
+    keep(prediction, tmp_path, au_thresholds=[0.25] * 12)
     folder = open_predictions(tmp_path, EDITION)
     assert folder.subjects == {"a"}
-    np.testing.assert_array_equal(folder.times("a"), one.times)
+    np.testing.assert_array_equal(folder.times("a"), prediction.times)
     back = folder.read("a")
     for name in ("va", "expr", "au", "present", "confidence"):
-        np.testing.assert_array_equal(getattr(back, name), getattr(one, name))
-    np.testing.assert_array_equal(back.au_presence(), one.au_presence())
+        np.testing.assert_array_equal(getattr(back, name), getattr(prediction, name))
+    np.testing.assert_array_equal(back.au_presence(), prediction.au_presence())
 
 
 def test_tables_and_text_lie_in_folders_too(tmp_path):
     for name in ("P01/s1", "P02/s1", "s2"):
-        one = made(name.replace("/", "_"))
-        write_table(tmp_path / f"a/tables/{name}.parquet", one.columns(), {"model": "m"})
+        prediction = made(name.replace("/", "_"))
+        write_table(tmp_path / f"a/tables/{name}.parquet", prediction.columns(), {"model": "m"})
         labels = np.zeros((5, 2))
         path = tmp_path / f"b/VA_Estimation_Challenge/{name}.txt"
         write_annotations(path, labels, "va", EDITION)
@@ -99,33 +99,33 @@ def test_two_tables_of_one_subject_are_refused(tmp_path):
 
 @pytest.mark.parametrize("kind", ["files", "single", "mtl"])
 def test_challenge_files_count_as_certain(tmp_path, kind):
-    one = made()
-    sure = (one.expression_ids(), one.au_presence())
+    prediction = made()
+    sure = (prediction.expression_ids(), prediction.au_presence())
     if kind == "mtl":
-        va = np.where(np.isnan(one.va), -5, np.round(one.va, 3)).astype(float)
-        numbers = np.arange(1, len(one) + 1)
+        va = np.where(np.isnan(prediction.va), -5, np.round(prediction.va, 3)).astype(float)
+        numbers = np.arange(1, len(prediction) + 1)
         mtl = MtlSubject("a", numbers[:4], va[:4], sure[0][:4], sure[1][:4])
         write_mtl(tmp_path / "MTL_predictions.txt", [mtl])
-    for task in one.tasks:
+    for task in prediction.tasks:
         if kind == "files":
-            write_challenge(one, task, tmp_path)
+            write_challenge(prediction, task, tmp_path)
         elif kind == "single":
             folders = {"va": "VA_Estimation", "expr": "EXPR_Classification", "au": "AU_Detection"}
             path = tmp_path / f"{folders[task]}_Challenge/predictions.txt"
-            write_single([one], task, path)
+            write_single([prediction], task, path)
     folder = open_predictions(tmp_path, EDITION)
     assert folder.subjects == {"a"}
     assert folder.times("a") is None
-    back = folder.read("a", one.times)
+    back = folder.read("a", prediction.times)
     rows = 4 if kind == "mtl" else 5
-    np.testing.assert_allclose(back.va[:rows], one.va[:rows], atol=1e-3)
+    np.testing.assert_allclose(back.va[:rows], prediction.va[:rows], atol=1e-3)
     assert back.expression_ids()[:rows].tolist() == sure[0][:rows].tolist()
     assert back.expr[0].max() == 1
     assert back.au_presence()[:rows].tolist() == sure[1][:rows].tolist()
     assert back.present.tolist() == [True, False, True, True, rows == 5]
     np.testing.assert_allclose(folder.read("a").times, np.arange(rows) / 30)
     with pytest.raises(FormatError, match=r"rows of task 'va' .* for 3 frames"):
-        folder.read("a", one.times[:3])
+        folder.read("a", prediction.times[:3])
 
 
 def test_seven_classes_and_eight_units_of_an_old_edition(tmp_path):
@@ -143,11 +143,11 @@ def test_what_is_no_prediction_is_refused(tmp_path):
         open_predictions(tmp_path, EDITION)
     with pytest.raises(InputNotFoundError, match="no predictions"):
         open_predictions(tmp_path / "nothing", EDITION)
-    one = made()
-    columns = {name: values for name, values in one.columns().items() if name != "time"}
+    prediction = made()
+    columns = {name: values for name, values in prediction.columns().items() if name != "time"}
     write_table(tmp_path / "x/tables/a.parquet", columns, {"model": "m"})
-    keep(one, tmp_path / "y", au_thresholds=["high"] * 12)
-    write_table(tmp_path / "z/tables/a.parquet", one.columns(), {})
+    keep(prediction, tmp_path / "y", au_thresholds=["high"] * 12)
+    write_table(tmp_path / "z/tables/a.parquet", prediction.columns(), {})
     for name in "xyz":
         with pytest.raises(FormatError, match=r"a\.parquet' holds no predictions"):
             open_predictions(tmp_path / name, EDITION).read("a")

@@ -32,10 +32,12 @@ def assert_same(first, second):
     assert [prediction.subject for prediction in first.predictions] == [
         prediction.subject for prediction in second.predictions
     ]
-    for one, other in zip(first.predictions, second.predictions, strict=True):
+    for prediction, other in zip(first.predictions, second.predictions, strict=True):
         for name in ("times", "present", "filled", "heard", "confidence", "va", "va_interval",
                      "expr", "au", "au_intensity"):  # fmt: skip
-            np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+            np.testing.assert_array_equal(
+                getattr(prediction, name), getattr(other, name), err_msg=name
+            )
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +100,13 @@ def test_a_result_is_a_line(result, gap_clip):
 
 
 def test_result_has_arrays_and_a_data_frame(result):
-    one = result["gap"]
+    prediction = result["gap"]
     assert (result.frames, result.found) == (FRAMES, FRAMES - 10)
-    assert (one.va.shape, one.va.dtype) == ((FRAMES, 2), np.float32)
-    assert (one.expr.shape, one.au.shape) == ((FRAMES, 8), (FRAMES, 12))
+    assert (prediction.va.shape, prediction.va.dtype) == ((FRAMES, 2), np.float32)
+    assert (prediction.expr.shape, prediction.au.shape) == ((FRAMES, 8), (FRAMES, 12))
     frame = result.to_frame()
-    np.testing.assert_array_equal(frame["valence"], one.va[:, 0])
-    np.testing.assert_array_equal(frame["AU12_p"], one.au[:, 6])
+    np.testing.assert_array_equal(frame["valence"], prediction.va[:, 0])
+    np.testing.assert_array_equal(frame["AU12_p"], prediction.au[:, 6])
     assert frame["present"].sum() == FRAMES - 10
     with pytest.raises(KeyError):
         result["nobody"]
@@ -125,13 +127,13 @@ def test_result_says_what_it_is(result, gap_clip):
 
 
 def test_in_frames_without_a_face_the_voice_is_heard(result):
-    one = result["gap"]
-    assert not one.present[FACELESS].any()
-    assert one.heard[FACELESS].all()
-    assert np.isfinite(one.va).all()
+    prediction = result["gap"]
+    assert not prediction.present[FACELESS].any()
+    assert prediction.heard[FACELESS].all()
+    assert np.isfinite(prediction.va).all()
     # Units are nothing that could be heard: only the text files hold made-up ones.
-    assert np.isnan(one.au[FACELESS]).all()
-    assert one.filled[FACELESS].all()
+    assert np.isnan(prediction.au[FACELESS]).all()
+    assert prediction.filled[FACELESS].all()
     (text,) = result.written
     assert np.isfinite(text.au).all()
     assert result.valued == FRAMES
@@ -165,8 +167,8 @@ def test_missing_frames_are_filled_by_the_policy_in_text_alone(whole):
     assert values[frame["present"]].notna().all(axis=None)
     invalid = predict(whole.folder.root, config=replace(config, missing="invalid"))
     assert not invalid["gap"].filled.any()
-    for one in (invalid["gap"], *invalid.written):
-        np.testing.assert_array_equal(one.va, linear.va)
+    for prediction in (invalid["gap"], *invalid.written):
+        np.testing.assert_array_equal(prediction.va, linear.va)
 
 
 def test_from_the_folder_the_same_as_from_the_video(result, heard):
@@ -181,9 +183,9 @@ def test_from_the_folder_the_same_as_from_the_video(result, heard):
 def test_only_the_asked_tasks_are_predicted(whole):
     from avaffect import predict
 
-    one = predict(whole.folder.root, task="expr,va")["gap"]
-    assert one.tasks == ("va", "expr")
-    assert "AU12" not in one.columns()
+    prediction = predict(whole.folder.root, task="expr,va")["gap"]
+    assert prediction.tasks == ("va", "expr")
+    assert "AU12" not in prediction.columns()
 
 
 def test_folder_without_what_the_model_reads(gap_clip, nets, whole, tmp_path):
@@ -244,7 +246,7 @@ def test_damaged_video_is_used_as_far_as_it_goes_and_says_so(gap_clip, nets, tmp
     predictor = build_predictor(config)
     result = predict_video(open_source(broken), config, predictor, nets, tmp_path / "work",
                            on_event=events.append)  # fmt: skip
-    (notice,) = [one for one in events if isinstance(one, Notice)]
+    (notice,) = [event for event in events if isinstance(event, Notice)]
     assert notice.warning
     assert "'broken.mp4' is damaged" in notice.text
     assert 0 < result.frames <= FRAMES
@@ -315,7 +317,7 @@ def test_a_folder_of_an_earlier_version_may_not_know_the_zero(late_clip, nets, t
     folder = preprocess(late_clip, tmp_path, LIGHT, nets=nets).folder
     record = folder.record.to_dict()
     media = PredictConfig(clock="media")
-    older = {key: one for key, one in record.items() if key != "media"}
+    older = {key: value for key, value in record.items() if key != "media"}
     folder.write(Record.model_validate(older))  # it noted the first time alone
     assert predict(folder.root, "va", config=media).times[0] == record["first_time_s"]
     del older["first_time_s"]

@@ -86,7 +86,7 @@ def test_valence_follows_smile_and_frown(samples, truth, clip):
     for event in truth[clip]["events"]:
         subject = subject_of(clip, event)
         times, va = table(samples, subject)["time"], challenge(samples, subject, "va")
-        own = [one for one in truth[clip]["events"] if one["subject"] == event["subject"]]
+        own = [other for other in truth[clip]["events"] if other["subject"] == event["subject"]]
         calm = va[neutral(times, own), 0]
         here = va[apex(times, event), 0]
         if "valence" in event["raises"]:

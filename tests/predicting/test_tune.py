@@ -34,9 +34,9 @@ def checkpoint():
         branch = {"modality": "video", "features": ["x"], "layers": [{"kind": "gru"}]}
         tasks = {task: {"terms": LOSSES[task]} for task in targets}
         recipe = parse_recipe({"name": "tiny", "branches": {"face": branch}, "tasks": tasks}, "")
-        one = Checkpoint(recipe, targets, {"face": 4}, **facts)
+        made = Checkpoint(recipe, targets, {"face": 4}, **facts)
         torch.manual_seed(0)
-        save_checkpoint(folder, one, one.build())
+        save_checkpoint(folder, made, made.build())
         return load_checkpoint(folder)[0].sha256
 
     return make
@@ -59,19 +59,20 @@ def clip(path, seed, noise=0.6, time=True, group=None):
     va, classes, units = slow(rng, 2), slow(rng, 8).argmax(axis=1), slow(rng, 12) > 0.2
     columns = {"valence": va[:, 0], "arousal": va[:, 1]}
     columns = {
-        name: np.clip(one + rng.normal(0, noise, FRAMES), -1, 1) for name, one in columns.items()
+        name: np.clip(values + rng.normal(0, noise, FRAMES), -1, 1)
+        for name, values in columns.items()
     }
     logits = np.eye(8)[classes] + rng.normal(0, 2 * noise, (FRAMES, 8))
     odds = np.exp(logits)
-    columns |= {f"p_{name}": one for name, one in zip(
+    columns |= {f"p_{name}": values for name, values in zip(
         EXPRESSIONS, (odds / odds.sum(axis=1, keepdims=True)).T, strict=True)}  # fmt: skip
     # Present means .3 here.
     columns |= {
         f"{name}_p": np.clip(0.15 + 0.15 * units[:, at] + rng.normal(0, 0.05, FRAMES), 0, 1)
         for at, name in enumerate(ACTION_UNITS)
     }
-    for name, one in columns.items():
-        table[name] = np.where(missing, np.nan, one).astype(np.float32)
+    for name, values in columns.items():
+        table[name] = np.where(missing, np.nan, values).astype(np.float32)
     table["label_valence"], table["label_arousal"] = va.T.astype(np.float32)
     table["label_valence"][:5] = np.nan
     table["label_expression"] = np.where(np.arange(FRAMES) < 9, -1, classes)
@@ -121,7 +122,7 @@ def test_noise_is_smoothed_and_thresholds_go_down(run):
 
 
 def test_scores_are_those_of_the_tables(run):
-    (va,) = [one for one in tune(run, thresholds=False).steps if one.task == "va"]
+    (va,) = [step for step in tune(run, thresholds=False).steps if step.task == "va"]
     best = parse_smoothing(va.chosen)
     scores = []
     for how in (OFF, best):
@@ -189,6 +190,6 @@ def test_what_cannot_be_tuned_is_refused(tmp_path, run, checkpoint):
 def test_the_grid_begins_with_nothing_and_grows():
     assert GRID[0] == OFF
     assert len(set(GRID)) == len(GRID)
-    assert all(one.seconds <= other.seconds for one, other in pairwise(GRID))
+    assert all(first.seconds <= second.seconds for first, second in pairwise(GRID))
     # What public work found on Aff-Wild2 is among it.
     assert {parse_smoothing("box:3.4"), parse_smoothing("box:0.2")} <= set(GRID)

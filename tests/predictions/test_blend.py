@@ -33,11 +33,11 @@ def made(seed, model="m", frames=FRAMES, missing=(), **changes):
 def expressions(*classes, sure=0.9):
     """Probabilities with these classes on top; None for no value."""
     rows = np.full((len(classes), 8), (1 - sure) / 7)
-    for at, one in enumerate(classes):
-        if one is None:
+    for at, expression in enumerate(classes):
+        if expression is None:
             rows[at] = np.nan
         else:
-            rows[at, one] = sure
+            rows[at, expression] = sure
     return rows
 
 
@@ -121,8 +121,13 @@ def test_units_count_one_by_one():
 
 def test_intervals_are_averaged_if_all_have_them():
     a, b = made(1), made(2, missing=[1])
-    wide = [np.clip(one.va[:, :, None] + np.array([-0.3, 0.2]), -1, 1) for one in (a, b)]
-    sure = [replace(one, va_interval=interval) for one, interval in zip((a, b), wide, strict=True)]
+    wide = [
+        np.clip(prediction.va[:, :, None] + np.array([-0.3, 0.2]), -1, 1) for prediction in (a, b)
+    ]
+    sure = [
+        replace(prediction, va_interval=interval)
+        for prediction, interval in zip((a, b), wide, strict=True)
+    ]
     out = blend(sure, Blending(weights=(1, 2)))
     np.testing.assert_allclose(out.va_interval[0], (wide[0][0] + 2 * wide[1][0]) / 3, atol=1e-6)
     np.testing.assert_allclose(out.va_interval[1], wide[0][1], atol=1e-6)
@@ -132,10 +137,10 @@ def test_intervals_are_averaged_if_all_have_them():
 def test_the_meta_classifier_decides():
     each = [expressions(0, 4, None, 6), expressions(0, 3, None, 4), expressions(1, 4, 7, None)]
     each[1][3] = expressions(4, sure=0.95)
-    out = blend([only(one) for at, one in enumerate(each)], Blending(expression="vote"))
+    out = blend([only(classes) for at, classes in enumerate(each)], Blending(expression="vote"))
     assert out.expression_ids().tolist() == [1, 3, 7, 4]
     assert out.expr.max(axis=1).tolist() == [1, 1, 1, 1]
-    mean = blend([only(one) for at, one in enumerate(each)])
+    mean = blend([only(classes) for at, classes in enumerate(each)])
     assert mean.expression_ids().tolist() == [0, 4, 7, 4]
 
 

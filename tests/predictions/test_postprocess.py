@@ -14,9 +14,9 @@ from avaffect.predictions.postprocess import FILE, Postprocess, load_postprocess
 
 def test_it_comes_back(tmp_path):
     assert load_postprocess(tmp_path) is None
-    one = Postprocess("va=box:3.4,expr=off,au=off", {"AU2": 0.25}, "abc", {"clips": 3})
-    assert one.save(tmp_path) == tmp_path / FILE
-    assert load_postprocess(tmp_path) == one
+    postprocess = Postprocess("va=box:3.4,expr=off,au=off", {"AU2": 0.25}, "abc", {"clips": 3})
+    assert postprocess.save(tmp_path) == tmp_path / FILE
+    assert load_postprocess(tmp_path) == postprocess
 
 
 def test_units_without_a_threshold_have_the_usual_one():

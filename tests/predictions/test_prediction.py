@@ -293,6 +293,6 @@ def test_table_with_half_an_interval_is_refused() -> None:
 
 def test_units_may_be_missing_one_by_one() -> None:
     au = np.array([[0, NAN] + [0.5] * 10, [NAN] * 12, [0.5] * 12])
-    one = make(au=au)
-    assert one.au_presence()[0, :3].tolist() == [0, -1, 1]
-    assert np.isnan(one.columns()["AU2"][0]) and one.columns()["AU1"][0] == 0
+    prediction = make(au=au)
+    assert prediction.au_presence()[0, :3].tolist() == [0, -1, 1]
+    assert np.isnan(prediction.columns()["AU2"][0]) and prediction.columns()["AU1"][0] == 0

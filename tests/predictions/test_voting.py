@@ -25,13 +25,13 @@ def slow_winner(votes, probabilities, priority):
         if rare in given:
             return rare
     counts = Counter(given)
-    tied = [one for one in counts if counts[one] == max(counts.values())]
+    tied = [label for label in counts if counts[label] == max(counts.values())]
 
-    def mean(one):
-        known = [float(row[one]) for row in probabilities if not math.isnan(row[one])]
+    def mean(label):
+        known = [float(row[label]) for row in probabilities if not math.isnan(row[label])]
         return math.fsum(known) / len(known) if known else 0.0
 
-    return min(tied, key=lambda one: (-mean(one), one))
+    return min(tied, key=lambda label: (-mean(label), label))
 
 
 @st.composite

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from fixtures.spooled import spooled
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,13 +26,10 @@ from avaffect.predictors.stacking import StackFeatures, stacked_names, stacked_v
 from avaffect.predictors.trained import Trained
 from avaffect.recipes.ensemble_recipe import Average, Vote
 from avaffect.recipes.library import parse_recipe
-from avaffect.store.spool import Spool
-from avaffect.store.subject import SpooledSubject
 
 NAN = np.nan
 FRAMES = 12
 SEEN = np.r_[2:9]
-FACE = {"face_pose": ArraySpec((3,), "float32")}
 TARGETS = {"va": ("valence", "arousal"), "expr": EXPRESSIONS, "au": ACTION_UNITS}
 LOSSES = {"va": {"mse": 1}, "expr": {"cross_entropy": 1}, "au": {"bce": 1}}
 
@@ -61,7 +59,7 @@ def certain(classes, width=8):
 def test_the_meta_classifier_decides(width):
     # Frame 0: 2 goes before 5; frame 1: the majority; frame 2: a single prediction; frame 3: none.
     predicted = [[5, 4, -1, -1], [2, 4, 6, -1], [5, 0, -1, -1]]
-    members = [{"expr": certain(one, width)} for one in predicted]
+    members = [{"expr": certain(classes, width)} for classes in predicted]
     joined = join_values(members, Vote(), (1, 1, 1), {"expr": EXPRESSIONS[:width]})["expr"]
     expected = np.eye(width, dtype=np.float32)[[2, 4, 6, 0]]
     expected[3] = NAN
@@ -79,7 +77,7 @@ def test_ties_go_to_the_likelier():
 
 def test_two_units_of_four():
     predicted = f4([[0.9, 0.1, 0.5], [0.6, 0.6, NAN], [0.1, 0.2, NAN], [0.2, 0.3, NAN]])[:, None]
-    members = [{"au": one} for one in predicted]
+    members = [{"au": units} for units in predicted]
     joined = join_values(members, Vote(at_least=2), (1,) * 4, {"au": ("AU1", "AU2", "AU4")})
     # The last one has been seen by a single model.
     np.testing.assert_array_equal(joined["au"], [[1, 0, 1]])
@@ -156,21 +154,8 @@ def test_opinions_as_features():
 @pytest.fixture(scope="module")
 def subject(tmp_path_factory):
     rng = np.random.default_rng(0)
-    spool = Spool.create(tmp_path_factory.mktemp("spool"), FACE, "key")
-    for frame in range(FRAMES):
-        spool.append_frame(frame / 25)
-        if frame in SEEN:
-            spool.append_face(
-                1,
-                frame,
-                box=np.zeros(4, np.float32),
-                points=np.zeros((5, 2), np.float32),
-                pose=np.zeros(3, np.float32),
-                confidence=0.9,
-                arrays={"face_pose": rng.normal(size=3).astype(np.float32)},
-            )
-    spool.write_rows({}, [])
-    return SpooledSubject("clip", spool, [1])
+    face = {"face_pose": rng.normal(size=(FRAMES, 3)).astype(np.float32)}
+    return spooled(tmp_path_factory.mktemp("spool"), FRAMES, SEEN, face, {}, confidence=0.9)
 
 
 def save(folder, seed, features="face_pose", width=3, tasks=("va", "expr", "au"), **facts):
@@ -213,7 +198,10 @@ def test_a_prediction_is_what_its_models_say(folder, subject):
     assert (out.subject, out.model, out.tasks) == ("clip", "both", ("va", "expr", "au"))
     each = member_predictions(folder, subject)
     for task in TARGETS:
-        a, b = (np.mean([getattr(one, task) for one in each[name]], axis=0) for name in "ab")
+        a, b = (
+            np.mean([getattr(prediction, task) for prediction in each[name]], axis=0)
+            for name in "ab"
+        )
         np.testing.assert_allclose(getattr(out, task), (a + 3 * b) / 4, atol=1e-6)
     assert np.isnan(out.va[~out.present]).all()
     assert not np.isnan(out.va[SEEN]).any()
@@ -224,7 +212,7 @@ def test_a_vote(folder, subject):
     replace(Joined.load(folder), rule=Vote(at_least=2)).save(folder)
     out = Ensemble(folder).predict(subject, ("expr", "au"))
     each = member_predictions(folder, subject)
-    both = [np.mean([one.au for one in each[name]], axis=0) >= 0.5 for name in "ab"]
+    both = [np.mean([prediction.au for prediction in each[name]], axis=0) >= 0.5 for name in "ab"]
     np.testing.assert_array_equal(out.au[SEEN], np.logical_and(*both)[SEEN])
     assert set(np.unique(out.expr[SEEN])) == {0, 1}
 
@@ -239,7 +227,10 @@ def test_a_stack(folder, subject):
     out = ensemble.predict(subject, ("va", "expr"))
     assert out.tasks == ("va",)
     raw = [
-        {task: np.mean([getattr(one, task) for one in some], axis=0) for task in TARGETS}
+        {
+            task: np.mean([getattr(prediction, task) for prediction in some], axis=0)
+            for task in TARGETS
+        }
         for some in each.values()
     ]
     features = StackFeatures(stacked_values(raw))

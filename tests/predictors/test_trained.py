@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from fixtures.spooled import spooled
 
 from avaffect.challenge.text import write_challenge
 from avaffect.config import PredictConfig
@@ -20,8 +21,7 @@ from avaffect.predictors.build import build_predictor
 from avaffect.predictors.trained import Trained, notes
 from avaffect.recipes.library import change_recipe, parse_recipe
 from avaffect.store.provenance import provenance
-from avaffect.store.spool import Spool
-from avaffect.store.subject import SpooledSubject, SubjectFeatures
+from avaffect.store.subject import SubjectFeatures
 from avaffect.store.writing import write_subject
 
 FRAMES = 40
@@ -54,31 +54,18 @@ TREE = {
 LOSSES = {"va": {"mse": 1}, "expr": {"cross_entropy": 1}, "au": {"bce": 1}}
 
 
-def spooled(folder):
+def clip(folder):
     """Face and voice come and go; in some frames there is neither."""
     rng = np.random.default_rng(0)
-    spool = Spool.create(folder, FACE, "key")
-    for frame in range(FRAMES):
-        spool.append_frame(frame / 25)
-        if frame in SEEN:
-            spool.append_face(
-                1,
-                frame,
-                box=np.zeros(4, np.float32),
-                points=np.zeros((5, 2), np.float32),
-                pose=np.zeros(3, np.float32),
-                confidence=0.9,
-                arrays={n: rng.normal(size=s.shape).astype(s.dtype) for n, s in FACE.items()},
-            )
-    heard = np.isin(np.arange(FRAMES), HEARD)
+    face = {n: rng.normal(size=(FRAMES, *s.shape)).astype(s.dtype) for n, s in FACE.items()}
     audio = rng.normal(size=(FRAMES, 4)).astype(np.float32)
-    spool.write_rows(VOICE, [{"audio": audio, "has_sound": heard}])
-    return SpooledSubject("clip", spool, [1])
+    rows = {"audio": audio, "has_sound": np.isin(np.arange(FRAMES), HEARD)}
+    return spooled(folder, FRAMES, SEEN, face, rows, confidence=0.9)
 
 
 @pytest.fixture(scope="module")
 def subject(tmp_path_factory):
-    return spooled(tmp_path_factory.mktemp("spool"))
+    return clip(tmp_path_factory.mktemp("spool"))
 
 
 @pytest.fixture
@@ -88,9 +75,9 @@ def saved(tmp_path):
     def make(targets=None, *changes, modality=None, **facts):
         targets = targets or NAMES
         branches = {
-            name: one
-            for name, one in TREE["branches"].items()
-            if modality in (None, one["modality"])
+            name: branch
+            for name, branch in TREE["branches"].items()
+            if modality in (None, branch["modality"])
         }
         tasks = {task: {"terms": LOSSES[task]} for task in targets}
         recipe = parse_recipe(TREE | {"branches": branches, "tasks": tasks}, "")
@@ -169,12 +156,12 @@ def test_spooled_stored_and_mapped_are_the_same(saved, subject, tmp_path):
     keys = {name: "k" for name in ("faces", *FACE, *VOICE)}
     write_subject(tmp_path / "s", subject, provenance("a", "0", CONFIGURATION, {}), keys)
     predictor = Trained(saved())
-    one = predictor.predict(subject, ("va", "expr", "au"))
+    prediction = predictor.predict(subject, ("va", "expr", "au"))
     for mapped in (False, True):
         stored = SubjectFeatures.open(tmp_path / "s", mapped=mapped)
         other = predictor.predict(stored, ("va", "expr", "au"))
         for name in ("va", "expr", "au", "present", "heard", "times", "confidence"):
-            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+            np.testing.assert_array_equal(getattr(prediction, name), getattr(other, name))
 
 
 def test_one_dimension_only(saved, subject, tmp_path):
@@ -231,12 +218,9 @@ def test_classes_that_mean_nothing_here(saved):
 
 
 def test_a_clip_shorter_than_a_window(saved, tmp_path):
-    spool = Spool.create(tmp_path / "short", {}, "key")
-    for frame in range(3):
-        spool.append_frame(frame / 25)
-    audio = np.zeros((3, 4), np.float32)
-    spool.write_rows(VOICE, [{"audio": audio, "has_sound": np.array([True, False, True])}])
-    out = Trained(saved(None, modality="audio")).predict(SpooledSubject("s", spool, []), ("va",))
+    rows = {"audio": np.zeros((3, 4), np.float32), "has_sound": np.array([True, False, True])}
+    short = spooled(tmp_path / "short", 3, (), {}, rows)
+    out = Trained(saved(None, modality="audio")).predict(short, ("va",))
     assert np.isnan(out.va[:, 0]).tolist() == [False, True, False]
     assert not out.present.any()
 
@@ -305,10 +289,12 @@ def test_notes(saved):
         "tiny was trained on 3 clips for 4 epochs",
         "validation on 1 other clips: va 0.500",
     )
-    one = replace(found.checkpoint, metrics={"va": None}, data={"clips": clips, "synthetic": True})
-    assert notes(one)[1] == "validation on 1 other clips: no score"
-    assert "ARTIFICIAL" in notes(one)[2]
-    assert "never validated" in notes(replace(one, metrics={}))[1]
+    checkpoint = replace(
+        found.checkpoint, metrics={"va": None}, data={"clips": clips, "synthetic": True}
+    )
+    assert notes(checkpoint)[1] == "validation on 1 other clips: no score"
+    assert "ARTIFICIAL" in notes(checkpoint)[2]
+    assert "never validated" in notes(replace(checkpoint, metrics={}))[1]
 
 
 def test_build_predictor_takes_a_checkpoint(saved, subject):

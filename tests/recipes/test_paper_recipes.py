@@ -40,7 +40,7 @@ def outputs(recipe: Recipe) -> dict[str, int]:
 
 def small(name: str, *changes: str) -> Recipe:
     """The recipe on windows of five faces of 32 pixels."""
-    encoders = [one for one, branch in load_recipe(name).roots.items() if branch.encoder]
+    encoders = [root for root, branch in load_recipe(name).roots.items() if branch.encoder]
     sizes = [f"branches.{encoder}.encoder.size=32" for encoder in encoders]
     return load_recipe(name, [*sizes, "window.length=5", "window.overlap=0", *changes])
 
@@ -66,8 +66,8 @@ def make_batch(recipe: Recipe, windows: int = 2, frames: int = 5) -> Batch:
     }
     targets = {task: targets[task] for task in recipe.task_names}
     valid = {
-        task: there if one.ndim == 2 else there[..., None].expand_as(one)
-        for task, one in targets.items()
+        task: there if target.ndim == 2 else there[..., None].expand_as(target)
+        for task, target in targets.items()
     }
     place = torch.zeros(windows, dtype=torch.int64)
     return Batch(inputs, dict.fromkeys(inputs, there), exists, targets, valid, place, place)

@@ -310,7 +310,7 @@ def test_settings(name: str) -> None:
     blocks = {name: branch.layers for name, branch in recipe.branches.items()}
     blocks["fusion"] = recipe.fusion.layers
     for place, some in expected["blocks"].items():
-        assert [one.kind for one in blocks[place]] == [kind for kind, _ in some]
+        assert [block.kind for block in blocks[place]] == [kind for kind, _ in some]
         for block, (_, settings) in zip(blocks[place], some, strict=True):
             for key, value in settings.items():
                 assert getattr(block, key) == value, (place, key)
@@ -331,9 +331,9 @@ def test_variants_differ_as_their_names_say() -> None:
     assert only.fused == ("t1",) and not only.auxiliary
     assert only.branches["t1"] == whole.branches["t1"]
     assert (only.train, only.window, only.tasks) == (whole.train, whole.window, whole.tasks)
-    one, other = load_recipe("abaw5-expr"), load_recipe("abaw5-expr-threshold")
-    assert other.tasks["expr"] == replace(one.tasks["expr"], other_threshold=0.4)
-    assert (other.train, other.branches) == (one.train, one.branches)
+    plain, other = load_recipe("abaw5-expr"), load_recipe("abaw5-expr-threshold")
+    assert other.tasks["expr"] == replace(plain.tasks["expr"], other_threshold=0.4)
+    assert (other.train, other.branches) == (plain.train, plain.branches)
     stage1 = load_recipe("abaw3-va-stage1")
     assert stage1.fused == stage1.auxiliary == ("gru", "transformer")
     au = load_recipe("abaw5-au")

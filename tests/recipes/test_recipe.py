@@ -135,7 +135,7 @@ def test_layers_are_told_apart_by_their_kind():
     )
     kinds = [Dense, Recurrent, Recurrent, Tcn, Transformer]
     assert [type(layer) for layer in branch.layers] == kinds
-    assert [layer.kind for layer in branch.layers] == [one["kind"] for one in tree]
+    assert [layer.kind for layer in branch.layers] == [part["kind"] for part in tree]
 
 
 def test_what_follows_from_branches_and_tasks():

@@ -35,9 +35,9 @@ def faces():
 
 def expected(net, faces, temperature):
     with torch.inference_mode():
-        said = net(torch.from_numpy(faces).permute(0, 3, 1, 2).float())
-        expression = (said.expression / temperature).softmax(1)
-        return torch.cat([expression, said.va.clamp(-1, 1), said.units.sigmoid()], 1).numpy()
+        outputs = net(torch.from_numpy(faces).permute(0, 3, 1, 2).float())
+        expression = (outputs.expression / temperature).softmax(1)
+        return torch.cat([expression, outputs.va.clamp(-1, 1), outputs.units.sigmoid()], 1).numpy()
 
 
 def test_a_net_without_prelus_says_the_same(net, faces):
@@ -55,8 +55,8 @@ def test_the_file_says_what_the_net_says_for_one_face_and_for_many(net, faces, t
     face_export.export(net, 1.5, tmp_path / "whole.onnx")
     face_export.halve(tmp_path / "whole.onnx", tmp_path / "half.onnx", {"made": "by a test"})
     true = expected(net, faces, 1.5)
-    said = face_export.says(tmp_path / "whole.onnx", faces)
-    np.testing.assert_allclose(said, true, atol=1e-3)
+    predicted = face_export.says(tmp_path / "whole.onnx", faces)
+    np.testing.assert_allclose(predicted, true, atol=1e-3)
     many = face_export.session(tmp_path / "whole.onnx").run(None, {"faces": faces})[0]
     np.testing.assert_allclose(many, true, atol=1e-3)
     np.testing.assert_allclose(face_export.says(tmp_path / "half.onnx", faces), true, atol=0.05)
@@ -78,13 +78,13 @@ def test_a_net_of_relus_has_no_scalings_left(net):
 def test_eight_bits_say_nearly_the_same(net, faces, tmp_path):
     face_export.export(net, 1.0, tmp_path / "whole.onnx")
     face_export.to_int8(tmp_path / "whole.onnx", tmp_path / "int8.onnx", faces, {})
-    said = face_export.says(tmp_path / "int8.onnx", faces)
-    assert np.abs(said - expected(net, faces, 1.0)).mean() < 0.1
+    predicted = face_export.says(tmp_path / "int8.onnx", faces)
+    assert np.abs(predicted - expected(net, faces, 1.0)).mean() < 0.1
     assert face_export.milliseconds(tmp_path / "int8.onnx") > 0
 
 
 def test_accuracy_is_among_the_classes_that_labels_know():
-    said = np.eye(22, dtype=np.float32)[[7, 3]] + 0.5 * np.eye(22, dtype=np.float32)[[2, 0]]
+    predicted = np.eye(22, dtype=np.float32)[[7, 3]] + 0.5 * np.eye(22, dtype=np.float32)[[2, 0]]
     labels = np.array([2, 3])
-    assert face_export.accuracy(said, labels, np.array([7, 7])) == 1
-    assert face_export.accuracy(said, labels, np.array([8, 8])) == 0.5
+    assert face_export.accuracy(predicted, labels, np.array([7, 7])) == 1
+    assert face_export.accuracy(predicted, labels, np.array([8, 8])) == 0.5

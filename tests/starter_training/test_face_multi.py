@@ -73,7 +73,7 @@ def test_units_are_read_only_where_the_whole_face_is_seen(sets):
     assert np.isnan(sets["rafdb"].units).all()
 
 
-def said(count):
+def outputs_of(count):
     return Said(
         torch.randn(count, 8, requires_grad=True),
         torch.randn(count, 2, requires_grad=True),
@@ -92,22 +92,22 @@ def batch_of(count, values, units):
 
 
 def test_what_is_not_known_and_not_asked_teaches_nothing():
-    one = said(4)
+    outputs = outputs_of(4)
     batch = batch_of(4, torch.full((4, 2), torch.nan), torch.full((4, 12), torch.nan))
-    sum(losses(one, batch).values()).backward()
-    assert (one.expression.grad[:, 7] == 0).all()
-    assert (one.expression.grad[:, :7] != 0).all()
-    assert (one.va.grad == 0).all()
-    assert one.units.grad is None
+    sum(losses(outputs, batch).values()).backward()
+    assert (outputs.expression.grad[:, 7] == 0).all()
+    assert (outputs.expression.grad[:, :7] != 0).all()
+    assert (outputs.va.grad == 0).all()
+    assert outputs.units.grad is None
 
 
 def test_only_faces_with_values_and_units_are_scored_by_them():
-    one = said(4)
+    outputs = outputs_of(4)
     values, units = torch.rand(4, 2), torch.rand(4, 12)
     values[1], units[2] = torch.nan, torch.nan
-    sum(losses(one, batch_of(4, values, units)).values()).backward()
-    assert (one.va.grad.abs().sum(1) > 0).tolist() == [True, False, True, True]
-    assert (one.units.grad.abs().sum(1) > 0).tolist() == [True, True, False, True]
+    sum(losses(outputs, batch_of(4, values, units)).values()).backward()
+    assert (outputs.va.grad.abs().sum(1) > 0).tolist() == [True, False, True, True]
+    assert (outputs.units.grad.abs().sum(1) > 0).tolist() == [True, True, False, True]
 
 
 def test_the_value_loss_is_one_less_the_ccc_and_the_squared_error():

@@ -51,9 +51,9 @@ def test_who_says_what_the_labels_say_is_right_everywhere(sets):
 def test_a_set_of_seven_classes_is_not_asked_for_the_eighth(sets):
     faces = sets["rafdb"]
     rows = faces.rows("train")
-    said = saying(faces, rows)
-    said.expression[:, 7] = 9
-    assert face_scores.figures_of(faces, rows, said)["accuracy"] == 1
+    predicted = saying(faces, rows)
+    predicted.expression[:, 7] = 9
+    assert face_scores.figures_of(faces, rows, predicted)["accuracy"] == 1
 
 
 def test_pictures_without_a_majority_are_not_scored_by_it(sets):
@@ -68,10 +68,10 @@ def test_pictures_without_a_majority_are_not_scored_by_it(sets):
 def test_the_interval_holds_the_value_and_is_wider_for_fewer_pictures(sets):
     faces = sets["rafdb"]
     rows = faces.rows("train")
-    said = saying(faces, rows, np.zeros(len(rows), int))
-    value, low, high = face_scores.with_intervals(faces, rows, said)["accuracy"]
+    predicted = saying(faces, rows, np.zeros(len(rows), int))
+    value, low, high = face_scores.with_intervals(faces, rows, predicted)["accuracy"]
     assert low < value < high
-    few = Opinions(*(part[:8] for part in vars(said).values()))
+    few = Opinions(*(part[:8] for part in vars(predicted).values()))
     narrow = face_scores.with_intervals(faces, rows[:8], few)["accuracy"]
     assert narrow[2] - narrow[1] > high - low
 
@@ -110,15 +110,15 @@ def test_the_five_points_of_a_crop_come_back():
 
 def test_the_replaced_net_says_probabilities_of_the_same_pictures(sets):
     faces = sets["ferplus"]
-    said = face_report.old_opinions(faces, faces.rows("train")[:3])
-    np.testing.assert_allclose(np.exp(said.expression)[:, :7].sum(axis=1), 1, atol=1e-3)
+    predicted = face_report.old_opinions(faces, faces.rows("train")[:3])
+    np.testing.assert_allclose(np.exp(predicted.expression)[:, :7].sum(axis=1), 1, atol=1e-3)
 
 
 def test_a_report_can_be_written_also_of_a_set_without_values(sets, faces_folder, tmp_path):
     faces = sets["ferplus"]
     rows = faces.rows("train")
-    said = replace(saying(faces, rows), values=np.zeros((len(rows), 2), np.float32))
-    found = face_report.report_on(faces, rows, said, said, faces_folder)
+    predicted = replace(saying(faces, rows), values=np.zeros((len(rows), 2), np.float32))
+    found = face_report.report_on(faces, rows, predicted, predicted, faces_folder)
     assert found["ccc_with_teachers"] == []
     write_json(tmp_path / "report.json", found)
 
@@ -126,8 +126,8 @@ def test_a_report_can_be_written_also_of_a_set_without_values(sets, faces_folder
 def test_a_report_has_each_figure_beside_the_replaced_nets(sets, faces_folder):
     faces = sets["rafdb"]
     rows = faces.rows("train")[:14]
-    said, old = saying(faces, rows), face_report.old_opinions(faces, rows)
-    found = face_report.report_on(faces, rows, said, old, faces_folder)
+    predicted, old = saying(faces, rows), face_report.old_opinions(faces, rows)
+    found = face_report.report_on(faces, rows, predicted, old, faces_folder)
     assert found["net"]["accuracy"][0] == 1
     assert set(found["net"]) == set(found[face_report.OLD])
     assert found["ccc_with_teachers"] == pytest.approx([1, 1])

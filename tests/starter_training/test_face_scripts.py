@@ -24,7 +24,7 @@ def pictures(count=12, seed=0):
     """Smooth random pictures, uint8 [count, 48, 48]."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (count, 6, 6))
-    return np.stack([np.kron(one, np.ones((8, 8))) for one in coarse]).astype(np.uint8)
+    return np.stack([np.kron(picture, np.ones((8, 8))) for picture in coarse]).astype(np.uint8)
 
 
 def data(points, sure=1.0, seed=0):
@@ -79,11 +79,11 @@ def test_the_crop_of_an_aligned_picture_is_the_picture():
 def test_spoiled_pictures_keep_size_and_range_and_differ():
     rng = np.random.default_rng(0)
     made = [face_pictures.spoiled(data(TEMPLATE), 0, 96, rng) for _ in range(60)]
-    for one in made:
-        assert one.shape == (96, 96)
-        assert one.min() >= 0
-        assert one.max() <= 255
-    assert np.std([one.mean() for one in made]) > 1
+    for picture in made:
+        assert picture.shape == (96, 96)
+        assert picture.min() >= 0
+        assert picture.max() <= 255
+    assert np.std([picture.mean() for picture in made]) > 1
 
 
 def test_folding_changes_nothing_of_what_the_net_says():
@@ -124,8 +124,8 @@ def test_half_weights_halve_the_file_and_hardly_change_what_comes_out():
     after = with_half_weights(onnx.load_from_string(before)).SerializeToString()
     assert len(after) < 0.6 * len(before)
     (whole,), (half,) = (
-        onnxruntime.InferenceSession(one, providers=["CPUExecutionProvider"]).run(None, {"x": x})
-        for one in (before, after)
+        onnxruntime.InferenceSession(net, providers=["CPUExecutionProvider"]).run(None, {"x": x})
+        for net in (before, after)
     )
     np.testing.assert_allclose(half, whole, atol=5e-3)
     assert not np.array_equal(half, whole)

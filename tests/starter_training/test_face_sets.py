@@ -58,7 +58,7 @@ def test_contempt_and_unknown_are_other_and_no_majority_is_not_scored(tmp_path):
 def test_a_tenth_of_each_class_is_kept_aside_where_nothing_else_is():
     label = np.repeat([0, 3], [100, 30])
     split = face_sets.kept_aside(label)
-    assert [(split[label == one] == "validation").sum() for one in (0, 3)] == [10, 3]
+    assert [(split[label == expression] == "validation").sum() for expression in (0, 3)] == [10, 3]
     assert (split == face_sets.kept_aside(label)).all()
 
 
@@ -89,8 +89,8 @@ def test_values_of_both_scales_have_one_mean_and_spread_and_labels_help_by_half(
         face_values.by_class(teachers, labels), face_values.by_class(people, labels)
     )
     assert -0.12 < scale.own[3, 0] < -0.05
-    said = scale(np.zeros((2, 2), np.float32), np.array([3, -1]))
-    assert said[0] - said[1] == pytest.approx(scale.own[3], abs=1e-6)
+    scaled = scale(np.zeros((2, 2), np.float32), np.array([3, -1]))
+    assert scaled[0] - scaled[1] == pytest.approx(scale.own[3], abs=1e-6)
 
 
 def likest(images, training):

@@ -59,8 +59,8 @@ def test_both_machines_have_their_share_and_one_is_enough():
     alone = UnitScores(blurred[0], np.full((400, 12), np.nan, np.float32)).opinions(some)
     at = ACTION_UNITS.index("AU4")
     assert np.isfinite(together).all()
-    both, one = (np.corrcoef(x[50:, at], true[50:, at])[0, 1] for x in (together, alone))
-    assert both > one + 0.03
+    both, single = (np.corrcoef(x[50:, at], true[50:, at])[0, 1] for x in (together, alone))
+    assert both > single + 0.03
 
 
 def test_a_broad_smile_alone_is_no_lip_raiser():
@@ -78,8 +78,8 @@ def test_units_are_not_read_from_unsure_or_turned_faces(tmp_path):
     pose = np.zeros((3, POSE_SIZE), np.float32)
     pose[2, openface_units.IBUG68.size * 3] = 60 / 90
     found = Points(np.zeros((3, 5, 2), np.float32), np.float32([1, 0.4, 1]), pose)
-    said = np.arange(6, dtype=np.float32).reshape(3, 2)
-    np.savez(tmp_path / "openface.npz", names=np.array(["AU4", "AU9"]), said=said)
+    values = np.arange(6, dtype=np.float32).reshape(3, 2)
+    np.savez(tmp_path / "openface.npz", names=np.array(["AU4", "AU9"]), said=values)
     scores = read_units(found, tmp_path / "openface.npz")
     assert np.isfinite(scores.blendshapes).all(axis=1).tolist() == [True, False, False]
     at = ACTION_UNITS.index("AU4")

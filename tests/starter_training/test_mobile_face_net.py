@@ -117,8 +117,8 @@ def test_each_window_gives_eight_expressions_two_values_twelve_units(start, name
     net = FaceNet(start, WINDOWS[name]).eval()
     side = WINDOWS[name].side
     with torch.no_grad():
-        said = net(torch.zeros(2, 3, side, side))
-    assert [tuple(value.shape) for value in vars(said).values()] == [(2, 8), (2, 2), (2, 12)]
+        outputs = net(torch.zeros(2, 3, side, side))
+    assert [tuple(value.shape) for value in vars(outputs).values()] == [(2, 8), (2, 2), (2, 12)]
 
 
 def test_frozen_layers_do_not_learn_and_others_do(start):

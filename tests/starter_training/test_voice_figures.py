@@ -37,9 +37,9 @@ def some(count=400, sharpness=1.0, seed=0):
         np.arange(count).astype(str), np.where(actor % 2, "F", "M"), np.full(count, "01"),
         actor, actor % 5, label,
     )  # fmt: skip
-    said = [(sharpness * one[None] * np.ones((1 + i % 3, 1))).astype(np.float32)
-            for i, one in enumerate(logits)]  # fmt: skip
-    return takes, said
+    outputs = [(sharpness * row[None] * np.ones((1 + i % 3, 1))).astype(np.float32)
+            for i, row in enumerate(logits)]  # fmt: skip
+    return takes, outputs
 
 
 def test_scores_are_sklearns():
@@ -52,34 +52,36 @@ def test_scores_are_sklearns():
 
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 3.0])
 def test_the_temperature_that_was_is_found(sharpness):
-    takes, said = some(3000, sharpness)
-    whole, others = figures.temperatures(takes, {"clean": said})
+    takes, outputs = some(3000, sharpness)
+    whole, others = figures.temperatures(takes, {"clean": outputs})
     assert whole == pytest.approx(sharpness, rel=0.1)
     assert set(others) == set(range(5))
 
 
 def test_a_fold_takes_no_part_in_its_own_temperature():
-    takes, said = some(600)
-    before = figures.temperatures(takes, {"clean": said})[1]
-    changed = [10 * one if fold == 2 else one for one, fold in zip(said, takes.fold, strict=True)]
+    takes, outputs = some(600)
+    before = figures.temperatures(takes, {"clean": outputs})[1]
+    changed = [
+        10 * rows if fold == 2 else rows for rows, fold in zip(outputs, takes.fold, strict=True)
+    ]
     after = figures.temperatures(takes, {"clean": changed})[1]
     assert after[2] == before[2]
     assert after[1] != before[1]
 
 
 def test_calibration_error():
-    takes, said = some(20_000)
-    logits = np.stack([one[0] for one in said])
+    takes, outputs = some(20_000)
+    logits = np.stack([rows[0] for rows in outputs])
     assert figures.calibration_error(figures.softmax(logits), takes.label) < 0.02
     assert figures.calibration_error(figures.softmax(4 * logits), takes.label) > 0.1
 
 
 def test_figures_hold_together(tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "DRAWS", 200)
-    takes, said = some()
+    takes, outputs = some()
     noise = np.random.default_rng(1)
-    worse = [one + noise.normal(scale=3, size=(1, 3)).astype(np.float32) for one in said]
-    result = figures.figures(takes, {"clean": said, "degraded": worse}, LABELS, EXPRESSION)
+    worse = [rows + noise.normal(scale=3, size=(1, 3)).astype(np.float32) for rows in outputs]
+    result = figures.figures(takes, {"clean": outputs, "degraded": worse}, LABELS, EXPRESSION)
     clean = result["clean"]["accuracy"]
     low, high = clean["95 % over actors"]
     assert low < clean["all takes"] < high
@@ -90,5 +92,5 @@ def test_figures_hold_together(tmp_path, monkeypatch):
     assert table.sum(1).tolist() == np.bincount(takes.label).tolist()
     first = result["clean"]["worst"][0]
     assert first["probability true"] <= result["clean"]["worst"][-1]["probability true"]
-    figures.draw_reliability(takes, {"clean": said}, tmp_path / "r.png")
+    figures.draw_reliability(takes, {"clean": outputs}, tmp_path / "r.png")
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")

@@ -111,8 +111,8 @@ def test_training_learns_and_an_interrupted_one_goes_on_to_the_same_net(tmp_path
         next(steps)
     again = VoiceNet(2)
     assert losses(again, tmp_path / "broken.pt") == epochs[3:]
-    for one, other in zip(whole.parameters(), again.parameters(), strict=True):
-        assert torch.equal(one, other)
+    for parameter, other in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.equal(parameter, other)
     assert losses(VoiceNet(2), tmp_path / "whole.pt") == []
     other_seed = replace(QUICK, epochs=1)
     (first,) = voice_net.train(
@@ -144,8 +144,8 @@ def test_the_file_is_what_the_runtime_reads(net, tmp_path):
 
 def test_windows_logits_are_those_of_the_windows(net):
     sounds = heard()
-    said = voice_net.window_logits(net, sounds, 0, [1, 4], 25)
-    for take, logits in zip([1, 4], said, strict=True):
+    found = voice_net.window_logits(net, sounds, 0, [1, 4], 25)
+    for take, logits in zip([1, 4], found, strict=True):
         starts = voice_net.window_starts(len(sounds.rows(0, take)), 25)
         assert logits.shape == (len(starts), 8)
         features = np.zeros((1, LENGTH, 168), np.float32)

@@ -106,10 +106,10 @@ def test_what_babbles_is_heard_by_no_other_fold_and_partners_are_alike(
     )
     voice.prepare(takes, tmp_path, 1, seed=0)
     sounds = [voice.load_take(path.read_bytes()) for path in takes.paths]
-    parts = [one[slice(*voice.speech_span(one))].tobytes() for one in sounds]
+    parts = [sound[slice(*voice.speech_span(sound))].tobytes() for sound in sounds]
     assert {count for count, _ in heard} == {1, 2}
     for take, (_, voices) in enumerate(heard):
-        for other in (parts.index(one.tobytes()) for one in voices):
+        for other in (parts.index(sound.tobytes()) for sound in voices):
             assert takes.fold[other] == takes.fold[take]
             assert takes.actor[other] != takes.actor[take]
     for take in range(len(parts)):

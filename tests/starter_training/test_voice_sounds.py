@@ -88,10 +88,10 @@ def test_bands_are_cut_off():
 def test_codecs_give_back_each_voice_in_its_place(codec):
     takes = [voice(1.2), voice(0.7, seed=1), voice(1.0, before=0.8, seed=2)]
     back = sounds.coded(takes, codec)
-    assert [len(one) for one in back] == [len(one) for one in takes]
-    for one, other in zip(takes, back, strict=True):
-        assert not np.array_equal(one, other)
-        mine, theirs = (np.square(x).reshape(-1, 100).mean(1) for x in (one, other))
+    assert [len(take) for take in back] == [len(take) for take in takes]
+    for take, other in zip(takes, back, strict=True):
+        assert not np.array_equal(take, other)
+        mine, theirs = (np.square(x).reshape(-1, 100).mean(1) for x in (take, other))
         # Not the waveform, but when it is loud; a codec may be late by less than 0.1 s.
         delays = [np.corrcoef(mine, np.roll(theirs, -shift))[0, 1] for shift in range(16)]
         assert max(delays) > 0.8
@@ -140,8 +140,8 @@ def test_scenes_hold_the_voice_where_they_say_and_are_the_same_for_a_seed():
         assert 0.9 / 1.1 < seconds < (1.12 if i % 2 == 0 else 2.8)
         assert np.abs(scene.sound).max() <= 1
         assert scene.sound.any()
-    for one, other in zip(scenes, made(3), strict=True):
-        assert np.array_equal(one.sound, other.sound)
+    for scene, other in zip(scenes, made(3), strict=True):
+        assert np.array_equal(scene.sound, other.sound)
     assert not np.array_equal(scenes[0].sound, made(4)[0].sound)
 
 

@@ -201,7 +201,9 @@ def test_hue_turns_colours_and_keeps_their_luma():
     x = torch.tensor([150.0, 110.0, 100.0]).expand(300, 1, 2, 2, 3)
     y = augment_pictures(x, Augment(hue=0.25))
     torch.testing.assert_close(luma(y), luma(x), atol=0.01, rtol=0)
-    to_yiq = torch.tensor([colorsys.rgb_to_yiq(*one) for one in np.eye(3)], dtype=torch.float32)
+    to_yiq = torch.tensor(
+        [colorsys.rgb_to_yiq(*colour) for colour in np.eye(3)], dtype=torch.float32
+    )
 
     def plane(colours):
         return torch.view_as_complex((colours.float() @ to_yiq)[..., 1:].contiguous())

@@ -59,7 +59,7 @@ def test_onnx_is_as_pytorch(changes, saved, tmp_path):
     assert done.outputs == ("va", "expr", "au")
     assert 0 <= done.difference <= TOLERANCE
     session = onnxruntime.InferenceSession(str(done.path), providers=["CPUExecutionProvider"])
-    names = {one.name for one in session.get_inputs()}
+    names = {tensor.name for tensor in session.get_inputs()}
     assert {"voice", "face", "voice_seen", "face_seen"} <= names <= set(done.inputs)
     # A shape that was not checked before it was written.
     torch.manual_seed(3)

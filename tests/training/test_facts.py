@@ -63,23 +63,23 @@ def test_the_fingerprint_is_that_of_frames_and_labels():
     def fingerprint(*clips):
         return data_facts(Dataset(clips, {"va": ("valence",)}), clips, ())["fingerprint"]
 
-    one, other = clip(Table(), "a", va=va(0.5)), clip(Table(), "b", va=va(0.5))
-    assert fingerprint(one, other) == fingerprint(other, one)
+    first, second = clip(Table(), "a", va=va(0.5)), clip(Table(), "b", va=va(0.5))
+    assert fingerprint(first, second) == fingerprint(second, first)
     different = [
-        fingerprint(one),
-        fingerprint(one, clip(Table(), "c", va=va(0.5))),
-        fingerprint(one, clip(Table(), "b", va=va(0.25))),
-        fingerprint(one, clip(Table(), "b")),
-        fingerprint(one, other),
+        fingerprint(first),
+        fingerprint(first, clip(Table(), "c", va=va(0.5))),
+        fingerprint(first, clip(Table(), "b", va=va(0.25))),
+        fingerprint(first, clip(Table(), "b")),
+        fingerprint(first, second),
     ]
     assert len(set(different)) == len(different)
     facts = data_facts(
-        Dataset((one, other), {"va": ("valence",)}, about={"x": 1}), (other,), (one,)
+        Dataset((first, second), {"va": ("valence",)}, about={"x": 1}), (second,), (first,)
     )
     assert (facts["x"], facts["clips"]) == (1, {"train": ["b"], "val": ["a"]})
 
 
-@pytest.mark.parametrize("wrap", [lambda one: one, lambda one: _FirstRows(one, 3)])
+@pytest.mark.parametrize("wrap", [lambda table: table, lambda table: _FirstRows(table, 3)])
 def test_settings_of_stored_features(wrap):
     """Also of those that are longer than their labels."""
     seen = feature_settings([clip(wrap(Stored("audio", "face_pose")))], pytest.fail)

@@ -40,7 +40,7 @@ def draw(va: NDArray[Any], expr: NDArray[Any], rng: np.random.Generator) -> NDAr
     axis = np.linspace(-1, 1, SIZE)
     shift = rng.normal(0, 0.05, (2, len(va), 1, 1))
     x, y = np.abs(axis[None, None] + shift[0]), axis[None, :, None] + shift[1]
-    valence, arousal = (one[:, None, None] for one in va.T)
+    valence, arousal = (values[:, None, None] for values in va.T)
     high, thick, wide = ((expr[:, None, None] >> bit) & 1 for bit in range(3))
     bent = 0.5 + 0.35 * valence * (0.4 - 1.6 * x**2)
     mouth = (x < 0.6) & (np.abs(y - bent) < 0.06 + 0.11 * (1 + arousal))
@@ -58,7 +58,9 @@ class Drawn:
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         self._arrays = arrays
-        self.specs = {n: ArraySpec(one.shape[1:], str(one.dtype)) for n, one in arrays.items()}
+        self.specs = {
+            n: ArraySpec(array.shape[1:], str(array.dtype)) for n, array in arrays.items()
+        }
 
     def array(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         return self._arrays[name][start:stop]
@@ -168,7 +170,7 @@ CASES: dict[str, tuple[str, ...]] = {
     ),
     "abaw3-va-stage1": (
         *SEQUENCES,
-        *(one.format("transformer") for one in SMALL_T),
+        *(change.format("transformer") for change in SMALL_T),
         "branches.gru.layers.0.units=[32, 32]",
         "train.lr=3e-3",
         "train.epochs=7",
@@ -184,7 +186,7 @@ CASES: dict[str, tuple[str, ...]] = {
     **{
         name: (
             *SEQUENCES,
-            *(one.format(branch) for branch in branches for one in SMALL_T),
+            *(change.format(branch) for branch in branches for change in SMALL_T),
             "train.lr=0.5",
             "train.schedule=none",
             "train.epochs=8",
@@ -201,7 +203,11 @@ CASES: dict[str, tuple[str, ...]] = {
     "abaw5-expr-threshold": (*SINGLE, "train.lr=5e-3", "train.epochs=4"),
     "abaw5-au": (
         *SEQUENCES,
-        *(one.format(branch) for branch in ("temporal", "updown-temporal") for one in SMALL_T),
+        *(
+            change.format(branch)
+            for branch in ("temporal", "updown-temporal")
+            for change in SMALL_T
+        ),
         "train.lr=0.3",
         "train.momentum=0.9",
         "train.epochs=8",

@@ -36,8 +36,8 @@ def after_batch(monkeypatch):
 
     def counting(self, loss, parts, windows):
         add(self, loss, parts, windows)
-        for one in called:
-            one()
+        for action in called:
+            action()
 
     monkeypatch.setattr(loop._Sums, "add", counting)
     return called
@@ -63,9 +63,9 @@ def lines(out):
     return [{k: v for k, v in row.items() if k not in ("seconds", "waiting")} for row in rows]
 
 
-def same(one, other):
-    assert one.keys() == other.keys()
-    return all(torch.equal(one[name], other[name]) for name in one)
+def same(first, second):
+    assert first.keys() == second.keys()
+    return all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
 
 
 def test_interrupted_runs_stop_where_asked(recipe, fit, tmp_path, after_batch):
-    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
     for number in (signal.SIGINT, signal.SIGTERM):
         press = Press(2, number)
         after_batch[:] = [press]
@@ -118,7 +118,7 @@ def test_interrupted_runs_stop_where_asked(recipe, fit, tmp_path, after_batch):
         assert press.batches == 2
         state = torch.load(tmp_path / str(number) / "last/state.pt", weights_only=True)
         assert (state["place"]["epoch"], state["place"]["batch"]) == (0, 2)
-    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_a_second_ctrl_c_stops_at_once(recipe, fit, tmp_path, after_batch):
@@ -187,13 +187,13 @@ def test_a_run_that_takes_long_saves_in_between(recipe, fit, tmp_path, monkeypat
 def test_the_seed_decides_everything(recipe, fit, weights, tmp_path):
     chosen = recipe(*EVERYTHING, "train.epochs=1")
     torch.manual_seed(1)
-    one = fit(chosen, tmp_path / "one", seed=1)
+    first = fit(chosen, tmp_path / "one", seed=1)
     torch.manual_seed(2)
     again = fit(chosen, tmp_path / "again", seed=1, workers=1)
     other = fit(chosen, tmp_path / "other", seed=2)
-    assert same(weights(one.folder), weights(again.folder))
-    assert one.epochs[0].losses == again.epochs[0].losses
-    assert not same(weights(one.folder), weights(other.folder))
+    assert same(weights(first.folder), weights(again.folder))
+    assert first.epochs[0].losses == again.epochs[0].losses
+    assert not same(weights(first.folder), weights(other.folder))
 
 
 def test_finished_runs_are_not_trained_again(recipe, fit, weights, tmp_path):
@@ -342,8 +342,8 @@ def test_the_average_is_what_is_scored_and_saved(recipe, fit, weights, tmp_path)
     found = weights(fit(averaged, tmp_path / "ema").folder)
     for name, value in found.items():
         if value.is_floating_point():
-            one, two, three = (step[name] for step in steps)
-            expected = 0.75 * (0.75 * one + 0.25 * two) + 0.25 * three
+            first, second, third = (step[name] for step in steps)
+            expected = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third
             torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -436,7 +436,7 @@ def test_state_of_another_run_is_refused(recipe, fit, tmp_path):
 def test_voices_are_changed_in_decibels_only(change, recipe):
     from avaffect.training.setup import require_raw_voice
 
-    name = next(n for n, one in recipe().branches.items() if one.modality == "audio")
+    name = next(n for n, branch in recipe().branches.items() if branch.modality == "audio")
     clip = f"branches.{name}.normalise=clip"
     raw = f"branches.{name}.features=[audio]"
     require_raw_voice(recipe(raw, change))

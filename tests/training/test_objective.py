@@ -72,10 +72,10 @@ def test_frames_whose_only_modality_was_dropped_are_not_judged(made):
 def test_modality_dropout_changes_training_and_not_the_batch(made):
     plain, batch = made()
     dropping, _ = made("train.modality_dropout=0.9")
-    before = {name: one.clone() for name, one in batch.seen.items()}
+    before = {name: mask.clone() for name, mask in batch.seen.items()}
     torch.manual_seed(0)
     assert dropping(batch)[0] != plain(batch)[0]
-    assert all(torch.equal(one, before[name]) for name, one in batch.seen.items())
+    assert all(torch.equal(mask, before[name]) for name, mask in batch.seen.items())
 
 
 def test_mixup_by_hand(made):
@@ -88,7 +88,7 @@ def test_mixup_by_hand(made):
     assert 0.5 <= share < 1
     features = network.standardise(batch.inputs, batch.seen)
     mixed = {name: share * x + (1 - share) * x[other] for name, x in features.items()}
-    seen = {name: one | one[other] for name, one in batch.seen.items()}
+    seen = {name: mask | mask[other] for name, mask in batch.seen.items()}
     logits = network.decide(mixed, seen, batch.exists | batch.exists[other])["expr"]
     surprise = -logits.log_softmax(-1)
     expected = 0.0
@@ -129,7 +129,7 @@ def a_batch(objective, targets, inputs=None, frames=6):
     """Two windows, of which one frame is not seen."""
     chance = torch.Generator().manual_seed(2)
     roots = objective.network.recipe.roots
-    one = torch.randn(2, frames, 4, generator=chance) if inputs is None else inputs
+    rows = torch.randn(2, frames, 4, generator=chance) if inputs is None else inputs
     there = torch.ones(2, frames, dtype=torch.bool)
     there[1, 2] = False
     valid = {
@@ -138,7 +138,7 @@ def a_batch(objective, targets, inputs=None, frames=6):
     }
     place = torch.zeros(2, dtype=torch.int64)
     return Batch(
-        dict.fromkeys(roots, one),
+        dict.fromkeys(roots, rows),
         dict.fromkeys(roots, there),
         torch.ones_like(there),
         targets,
@@ -174,7 +174,7 @@ def test_the_loss_is_the_mean_over_the_main_and_the_auxiliary_heads(fusion):
 def gradients(objective, part):
     """The largest gradient of the parts of the head whose names begin so."""
     head = objective.network.heads["va"][0]
-    return [one.grad.abs().max() for one in getattr(head, part).parameters()]
+    return [parameter.grad.abs().max() for parameter in getattr(head, part).parameters()]
 
 
 def test_polarity_is_trained_alone_at_first():
@@ -212,10 +212,10 @@ def test_polarity_by_hand():
 
 def test_extremes_change_nothing_of_the_regression():
     objective = an_objective(SINGLE, terms={"ccc": 1}, polarity={"epochs": 0, "units": [8]})
-    one, other = values(), values()
-    other[one.abs() == 1] *= -1
+    kept, turned = values(), values()
+    turned[kept.abs() == 1] *= -1
     found = []
-    for va in (one, other):
+    for va in (kept, turned):
         objective.zero_grad()
         loss, parts = objective(a_batch(objective, {"va": va}))
         loss.backward()

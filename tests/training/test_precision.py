@@ -37,7 +37,9 @@ def test_a_cpu_that_cannot_trains_in_float32_and_it_is_said_once(
         monkeypatch.setattr(precision, "cpu_computes_in", lambda asked, can=can: can)
         events: list[Any] = []
         assert choose_precision(word, CPU, events.append) is (half if can else None)
-        assert [isinstance(one, Notice) and one.warning for one in events] == [True] * (not can)
+        assert [isinstance(event, Notice) and event.warning for event in events] == [True] * (
+            not can
+        )
     assert word in events[0].text and "float32" in events[0].text
     # A CPU's probe says nothing of CUDA.
     assert choose_precision(word, CUDA, events.append) is half

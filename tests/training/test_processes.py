@@ -104,23 +104,23 @@ def ran(tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = [json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1)]
-    return folder, {name: [one[name] for one in found] for name in RUNS}
+    return folder, {name: [process[name] for process in found] for name in RUNS}
 
 
 def test_the_batch_is_shared_and_each_clip_scored_once(ran):
-    one, two = ran[1]["learn"]
+    first, second = ran[1]["learn"]
     # Four batches of four, two windows each, and one of three.
-    assert one["steps"] == 5 * [2, 2, 2, 2, 2]
-    assert two["steps"] == 5 * [2, 2, 2, 2, 1]
-    assert (one["scored"], two["scored"]) == (5 * [["va", 0], ["va", 2]], 5 * [["va", 1]])
-    assert (one["shown"], two["shown"]) == (5, 0)
+    assert first["steps"] == 5 * [2, 2, 2, 2, 2]
+    assert second["steps"] == 5 * [2, 2, 2, 2, 1]
+    assert (first["scored"], second["scored"]) == (5 * [["va", 0], ["va", 2]], 5 * [["va", 1]])
+    assert (first["shown"], second["shown"]) == (5, 0)
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_both_have_the_same_network_and_scores(name, ran):
-    one, two = ran[1][name]
-    assert one.get("weights") == two.get("weights")
-    assert one.get("scores") == two.get("scores")
+    first, second = ran[1][name]
+    assert first.get("weights") == second.get("weights")
+    assert first.get("scores") == second.get("scores")
 
 
 def test_scores_are_those_of_one_process(ran, dataset):
@@ -144,14 +144,14 @@ def test_two_learn_about_what_one_does(ran, recipe, fit, tmp_path):
 
 
 def test_a_window_too_many_hangs_nobody(ran):
-    assert [one["steps"] for one in ran[1]["whole"]] == [3 * [9], 3 * [9]]
+    assert [process["steps"] for process in ran[1]["whole"]] == [3 * [9], 3 * [9]]
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(ran, weights):
     folder, saw = ran
-    assert [one["code"] for one in saw["stopped"]] == [130, 130]
-    assert [one["steps"] for one in saw["stopped"]] == [[9, 9], [9, 9]]
-    assert [one["steps"] for one in saw["resumed"]] == [[9], [9]]
+    assert [process["code"] for process in saw["stopped"]] == [130, 130]
+    assert [process["steps"] for process in saw["stopped"]] == [[9, 9], [9, 9]]
+    assert [process["steps"] for process in saw["resumed"]] == [[9], [9]]
     assert saw["resumed"][0]["scores"] == saw["whole"][0]["scores"]
     parts, whole = weights(folder / "parts/last"), weights(folder / "whole/last")
     assert all(torch.equal(parts[name], whole[name]) for name in whole)

@@ -159,7 +159,7 @@ def test_the_folds_of_another_run(settings, data):
     first = run(config, data / "one", device="cpu", only_fold=0)
     again = settings("group=person", folds=str(data / "one/folds.json"))
     second = run(again, data / "two", device="cpu", only_fold=0)
-    held = [one.parts[0].checkpoint.data["clips"]["val"] for one in (first, second)]
+    held = [result.parts[0].checkpoint.data["clips"]["val"] for result in (first, second)]
     assert held[0] == held[1]
     with pytest.raises(InputNotFoundError):
         run(settings(folds="nowhere.json"), data / "three", device="cpu")
@@ -174,7 +174,9 @@ def test_one_fold_alone_and_the_others_later(settings, data):
     assert alone.scores == whole.parts[1].checkpoint.metrics
     rest = run(config, data / "run", device="cpu", resume=True)
     assert rest.scores == whole.scores
-    summaries = [json.loads((data / one / "summary.json").read_text()) for one in ("run", "whole")]
+    summaries = [
+        json.loads((data / name / "summary.json").read_text()) for name in ("run", "whole")
+    ]
     assert summaries[0] == summaries[1]
     with pytest.raises(UsageError, match="there is no fold 3: there are 3, from 0"):
         run(config, data / "run", device="cpu", resume=True, only_fold=3)
@@ -208,8 +210,10 @@ def test_interrupted_between_and_within_folds(settings, data):
     assert done.scores == whole.scores
     assert (data / "run/summary.json").read_text() == (data / "whole/summary.json").read_text()
     for fold in whole.names:
-        one, other = (data / run_ / fold / "best/network.safetensors" for run_ in ("run", "whole"))
-        assert one.read_bytes() == other.read_bytes()
+        resumed, undisturbed = (
+            data / run_ / fold / "best/network.safetensors" for run_ in ("run", "whole")
+        )
+        assert resumed.read_bytes() == undisturbed.read_bytes()
 
 
 def test_a_run_in_the_way(settings, data):
@@ -378,7 +382,7 @@ def test_what_avaffect_did_not_write_is_refused_and_stays(name, overwrite, setti
     (data / "out/mine.txt").write_text("beside it")
     with pytest.raises(ForeignFileError, match=name.split("/")[0]):
         run(settings(), data / "out", device="cpu", overwrite=overwrite)
-    assert sorted(one.name for one in (data / "out").rglob("*") if one.is_file()) == sorted(
+    assert sorted(file.name for file in (data / "out").rglob("*") if file.is_file()) == sorted(
         ["mine.txt", path.name]
     )
     assert path.read_text() == "theirs"

@@ -75,9 +75,9 @@ def test_whichever_way_clips_are_shared(made):
     shares = []
     for rank in (0, 1):
         caught = []
-        one = group(rank, 2, [[]] * 3)
-        object.__setattr__(one, "gather", lambda value, c=caught: c.append(value) or [value])
-        validate(network, reader, targets, one)
+        members = group(rank, 2, [[]] * 3)
+        object.__setattr__(members, "gather", lambda value, c=caught: c.append(value) or [value])
+        validate(network, reader, targets, members)
         shares.append(caught)
     assert [[clip for clip, *_ in some[0]] for some in shares] == [[0, 2], [1]]
     assert validate(network, reader, targets, group(0, 2, shares[1])) == whole

@@ -21,12 +21,12 @@ def parts(value):
 
 
 def test_round_trip(tmp_path):
-    one, other = parts(0.5), parts(0.25)
-    save_state(tmp_path, one, {"epoch": 3, "rows": [{"x": 1.5}]})
-    assert load_state(tmp_path, other) == {"epoch": 3, "rows": [{"x": 1.5}]}
-    assert torch.equal(one["module"].weight, other["module"].weight)
-    assert other["optimiser"].param_groups[0]["lr"] == 0.5
-    both = [one["optimiser"].state_dict()["state"], other["optimiser"].state_dict()["state"]]
+    first, second = parts(0.5), parts(0.25)
+    save_state(tmp_path, first, {"epoch": 3, "rows": [{"x": 1.5}]})
+    assert load_state(tmp_path, second) == {"epoch": 3, "rows": [{"x": 1.5}]}
+    assert torch.equal(first["module"].weight, second["module"].weight)
+    assert second["optimiser"].param_groups[0]["lr"] == 0.5
+    both = [first["optimiser"].state_dict()["state"], second["optimiser"].state_dict()["state"]]
     assert all(torch.equal(both[0][0][name], both[1][0][name]) for name in both[0][0])
 
 

@@ -173,9 +173,9 @@ def test_whole_clips(made, tmp_path):
     targets = {"expr": ("calm", "happy"), "va": ("valence",)}
     clips = []
     for number, unseen in enumerate(([], [2, 3], range(10))):
-        one = clip(f"c{number}", number, 10, unseen=unseen, targets=targets)
+        short = clip(f"c{number}", number, 10, unseen=unseen, targets=targets)
         labels = {"expr": np.full(10, number % 2), "va": np.full((10, 1), 0.5, np.float32)}
-        clips.append(Clip(one.name, "someone", one.features, labels, "val"))
+        clips.append(Clip(short.name, "someone", short.features, labels, "val"))
     scores = made(clips, targets, per_clip=True)
     text = (tmp_path / "run/validation/clips.csv").read_text().splitlines()
     head, *rows = [line.split(",") for line in text]
@@ -183,8 +183,8 @@ def test_whole_clips(made, tmp_path):
     assert [row[0] for row in rows] == ["c0", "c1", "c2"]
     assert [row[3] for row in rows] == ["calm", "happy", "calm"]
     assert (rows[2][2], rows[2][4]) == ("", "nan")  # nobody was ever seen
-    for row, one in zip(rows[:2], clips, strict=False):
-        columns, _ = read_table(tmp_path / f"run/validation/tables/{one.name}.parquet")
+    for row, short in zip(rows[:2], clips, strict=False):
+        columns, _ = read_table(tmp_path / f"run/validation/tables/{short.name}.parquet")
         assert float(row[4]) == pytest.approx(np.nanmean(columns["p_calm"]), abs=1e-5)
         assert float(row[6]) == pytest.approx(np.nanmean(columns["valence"]), abs=1e-5)
         assert row[2] == ("calm" if float(row[4]) > float(row[5]) else "happy")

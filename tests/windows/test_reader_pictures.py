@@ -57,7 +57,7 @@ def test_pictures_are_read_once_and_shared():
     assert reader.pictures
     assert reader.widths == {"x": 108, "y": 108}
     batch = reader[list(range(len(reader)))]
-    assert [one.features.asked for one in clips] == [2, 1]
+    assert [clip.features.asked for clip in clips] == [2, 1]
     assert batch.inputs["x"] is batch.inputs["y"]
     assert batch.inputs["x"].dtype == torch.uint8
     for row, (c, s) in enumerate(zip(batch.clip.tolist(), batch.start.tolist(), strict=True)):
@@ -108,6 +108,6 @@ def test_opinions_go_on_over_the_ends_of_short_clips(monkeypatch):
     reader = whole_clips(clips, recipe, {})
     found = list(apply_network(network, reader, torch.device("cpu")))
     assert sizes == [4, 3]
-    assert [one.clip for one in found] == list(range(7))
+    assert [window.clip for window in found] == list(range(7))
     assert np.isnan(found[3].values["va"]).all()
     assert np.isfinite(found[4].values["va"]).all()

@@ -99,18 +99,18 @@ def test_neighbours_in_strength_are_neighbours_in_the_picture() -> None:
 def test_mirrored_is_mirrored() -> None:
     tints, traits = random_person(np.random.default_rng(1)).tints, (0.5,) * len(TRAITS)
     pose = Pose(yaw=4.0, roll=2.0)
-    one, other = (
+    picture, other = (
         FacePainter(Person(mirrored, traits, tints), SIZE).draw(alone("smile"), pose)
         for mirrored in (False, True)
     )
-    np.testing.assert_array_equal(one, other[:, ::-1])
+    np.testing.assert_array_equal(picture, other[:, ::-1])
 
 
 def test_persons_differ_and_a_seed_is_a_person() -> None:
     rng = np.random.default_rng(7)
-    one, other = random_person(rng), random_person(rng)
-    assert random_person(np.random.default_rng(7)) == one
-    pictures = [FacePainter(p, SIZE).draw(alone(None), Pose()) for p in (one, other)]
+    person, other = random_person(rng), random_person(rng)
+    assert random_person(np.random.default_rng(7)) == person
+    pictures = [FacePainter(p, SIZE).draw(alone(None), Pose()) for p in (person, other)]
     assert np.abs(pictures[0].astype(int) - pictures[1]).mean() > 5
 
 

@@ -94,7 +94,7 @@ def test_two_persons_stand_side_by_side() -> None:
     moved = (picture != next(calm.pictures())).any(axis=(0, 2))
     assert moved[:160].any()
     assert not moved[160:].any()
-    left, right = (film.labels(one) for one in people)
+    left, right = (film.labels(person) for person in people)
     np.testing.assert_allclose(left.va - right.va, np.tile([0.0, 0.45], (9, 1)), atol=1e-12)
 
 

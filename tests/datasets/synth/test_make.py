@@ -100,11 +100,11 @@ def test_multi_task_file_says_the_same(made, about) -> None:
         folders = {f.task: f.files() for f in split_folders(annotations) if f.split == split}
         for video in videos:
             for subject in video["subjects"]:
-                one = listed[subject]
-                assert one.frames.max() <= video["frames"]
-                for task, values in (("va", one.va), ("expr", one.expr), ("au", one.au)):
+                labels = listed[subject]
+                assert labels.frames.max() <= video["frames"]
+                for task, values in (("va", labels.va), ("expr", labels.expr), ("au", labels.au)):
                     rows = read_annotations(folders[task][subject], task)
-                    np.testing.assert_allclose(rows[one.frames - 1], values, atol=1e-9)
+                    np.testing.assert_allclose(rows[labels.frames - 1], values, atol=1e-9)
 
 
 def test_progress(made) -> None:
@@ -127,11 +127,13 @@ def digest(folder, pattern):
 def test_same_seed_same_bytes(tmp_path) -> None:
     for name in ("one", "same"):
         synthesise(tmp_path / name, videos=1, seconds=2.0, seed=1)
-    one, same = (digest(tmp_path / name, "**/*.*") for name in ("one", "same"))
+    first, same = (digest(tmp_path / name, "**/*.*") for name in ("one", "same"))
     # A video, its three annotation files, the multi-task file, README.txt and synthetic.json.
-    assert len(one) == 7
-    assert one.keys() == same.keys()
-    assert [name for name in one if one[name] != same[name] and not name.endswith(".mp4")] == []
+    assert len(first) == 7
+    assert first.keys() == same.keys()
+    assert [
+        name for name in first if first[name] != same[name] and not name.endswith(".mp4")
+    ] == []
 
 
 def test_seed_decides_on_pixels() -> None:
@@ -180,7 +182,9 @@ def test_what_an_interrupted_run_left_is_made_anew(tmp_path) -> None:
 
 def test_every_file_is_claimed(tmp_path) -> None:
     synthesise(tmp_path, **SETTINGS)
-    there = {one.relative_to(tmp_path).as_posix() for one in tmp_path.rglob("*") if one.is_file()}
+    there = {
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()
+    }
     takes = plan(videos=SETTINGS["videos"], seconds=SETTINGS["seconds"], seed=SETTINGS["seed"])
     assert _files(takes) == there
 

@@ -13,7 +13,7 @@ FLAT = np.zeros(LENGTH)
 VOICE = SynthVoice(hertz=200.0, gain_db=-27.0, noise_db=-60.0)
 
 
-def said(pitch=0.0, energy=0.5, speaking=1.0, voice=VOICE):
+def spoken(pitch=0.0, energy=0.5, speaking=1.0, voice=VOICE):
     speech = Speech(FLAT + pitch, FLAT + energy, FLAT + speaking)
     return speak(voice, speech, np.random.default_rng(3)).astype(np.float64)
 
@@ -39,7 +39,7 @@ def test_length_type_and_range() -> None:
 
 @pytest.mark.parametrize(("pitch", "expected"), [(-1, 141.4), (0, 200), (1, 282.8)])
 def test_pitch(pitch, expected) -> None:
-    assert hertz(said(pitch=pitch)) == pytest.approx(expected, rel=0.04)
+    assert hertz(spoken(pitch=pitch)) == pytest.approx(expected, rel=0.04)
 
 
 def test_high_is_bright() -> None:
@@ -47,11 +47,11 @@ def test_high_is_bright() -> None:
         power = np.abs(np.fft.rfft(sound)) ** 2
         return power[np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE) > limit].sum() / power.sum()
 
-    assert share_above(said(pitch=1), 1000) > 1.5 * share_above(said(pitch=-1), 1000)
+    assert share_above(spoken(pitch=1), 1000) > 1.5 * share_above(spoken(pitch=-1), 1000)
 
 
 def test_energy_is_loudness_and_rate() -> None:
-    soft, loud = said(energy=0.0), said(energy=1.0)
+    soft, loud = spoken(energy=0.0), spoken(energy=1.0)
     assert loudness(loud) - loudness(soft) == pytest.approx(24, abs=3)
 
     def syllables(sound):
@@ -68,8 +68,8 @@ def test_energy_is_loudness_and_rate() -> None:
 
 def test_a_pause_is_silent_but_for_the_room() -> None:
     voice = SynthVoice(gain_db=-20.0, noise_db=-30.0)
-    assert loudness(said(speaking=0.0, voice=voice)) == pytest.approx(-50, abs=0.5)
-    assert loudness(said(voice=voice)) > -45
+    assert loudness(spoken(speaking=0.0, voice=voice)) == pytest.approx(-50, abs=0.5)
+    assert loudness(spoken(voice=voice)) > -45
 
 
 def test_what_is_heard_is_nothing_in_a_pause() -> None:
@@ -82,14 +82,14 @@ def test_what_is_heard_is_nothing_in_a_pause() -> None:
 def test_loudest_voice_does_not_clip() -> None:
     for seed in range(5):
         voice = random_voice(np.random.default_rng(seed))
-        assert np.abs(said(pitch=1, energy=1.0, voice=voice)).max() < 1
+        assert np.abs(spoken(pitch=1, energy=1.0, voice=voice)).max() < 1
 
 
 def test_seed() -> None:
     speech = Speech(FLAT, FLAT + 0.5, FLAT + 1)
-    one, same, other = (speak(VOICE, speech, np.random.default_rng(s)) for s in (1, 1, 2))
-    np.testing.assert_array_equal(one, same)
-    assert not np.array_equal(one, other)
+    first, same, other = (speak(VOICE, speech, np.random.default_rng(s)) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
 
 
 def test_lengths_must_agree() -> None:

@@ -40,10 +40,10 @@ class Arousal(Writer):
     def files(self, place: PurePath) -> tuple[Path, ...]:
         return (self._root / "arousal" / f"{place}.csv",)
 
-    def write(self, one: Ready) -> tuple[Path, ...]:
-        (path,) = self.files(one.place)
+    def write(self, ready: Ready) -> tuple[Path, ...]:
+        (path,) = self.files(ready.place)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{value:.3f}\n" for value in one.filled.va[:, 1]))
+        path.write_text("".join(f"{value:.3f}\n" for value in ready.filled.va[:, 1]))
         return (path,)
 
 

@@ -24,9 +24,9 @@ def trust(face=1.0, voice=1.0):
 
 
 def test_who_speaks_alone_is_taken_at_their_word():
-    said = opinion(happy=0.7)
-    np.testing.assert_allclose(pool(said, NONE, trust(), BY), said)
-    np.testing.assert_allclose(pool(NONE, said, trust(0), BY), said)
+    alone = opinion(happy=0.7)
+    np.testing.assert_allclose(pool(alone, NONE, trust(), BY), alone)
+    np.testing.assert_allclose(pool(NONE, alone, trust(0), BY), alone)
     assert np.isnan(pool(NONE, NONE, trust(0), BY)).all()
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.spooled import FPS, spooled
 
 from avaffect.config import PredictConfig
 from avaffect.errors import FeatureError, UnknownNameError
 from avaffect.faces.face_pose import LANDMARK_VALUES, SIZE, face_pose_names
-from avaffect.files.tensors import ArraySpec
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.models.zoo import find_model
 from avaffect.predictors import interface as predictors
@@ -20,12 +20,8 @@ from avaffect.predictors.starter.action_units import INNER_LIPS
 from avaffect.predictors.starter.expressions import with_other
 from avaffect.predictors.starter.starter1 import FACE_NET, Starter1
 from avaffect.predictors.starter.valence_arousal import va_of_face
-from avaffect.sound.voice import VOICE
-from avaffect.store.spool import Spool
-from avaffect.store.subject import SpooledSubject
 
 FRAMES = 100
-FPS = 25
 SEEN = slice(5, 95)
 SMILES = slice(60, 95)
 NEUTRAL, HAPPY, SAD = (EXPRESSIONS.index(name) for name in ("Neutral", "Happiness", "Sadness"))
@@ -43,11 +39,11 @@ FACE = np.stack([opinion(NEUTRAL)] * FRAMES)
 FACE[SMILES] = opinion(HAPPY)
 
 
-def voice(expression=SAD, said=slice(20, 80)):
+def voice(expression=SAD, spoken=slice(20, 80)):
     """[N, 9], a voice that says ``expression`` in the frames ``said`` and else nothing."""
     rows = np.full((FRAMES, 9), np.nan, np.float32)
     rows[:, 8] = 0.02
-    rows[said, :8], rows[said, 8] = opinion(expression), 0.98
+    rows[spoken, :8], rows[spoken, 8] = opinion(expression), 0.98
     return rows
 
 
@@ -67,34 +63,16 @@ def pose(lips_move=True, smile=0.9, at_rest=0.0, yaw=0.0):
 
 def subject(folder, face=FACE, heard=None, poses=None, name=FACE_NET):
     """A face in the frames ``SEEN``, or none if ``face`` is None; ``heard``: the array voice."""
-    arrays = {}
-    if face is not None:
-        size = (face.shape[1],)
-        arrays = {"face_pose": ArraySpec((SIZE,), "float32"), name: ArraySpec(size, "float32")}
-    spool = Spool.create(folder, arrays, "key")
-    poses = pose() if poses is None else poses
-    for frame in range(FRAMES):
-        spool.append_frame(frame / FPS)
-        if face is not None and frame in range(FRAMES)[SEEN]:
-            spool.append_face(
-                1,
-                frame,
-                box=np.zeros(4, np.float32),
-                points=np.zeros((5, 2), np.float32),
-                pose=np.zeros(3, np.float32),
-                confidence=1.0,
-                arrays={"face_pose": poses[frame], name: face[frame]},
-            )
-    if heard is not None:
-        spool.write_rows({"voice": VOICE}, [{"voice": heard}])
-    return SpooledSubject("clip", spool, [] if face is None else [1])
+    values = {"face_pose": pose() if poses is None else poses, name: face}
+    rows = None if heard is None else {"voice": heard}
+    return spooled(folder, FRAMES, range(FRAMES)[SEEN], {} if face is None else values, rows)
 
 
 def seen():
     return np.isin(np.arange(FRAMES), range(FRAMES)[SEEN])
 
 
-def said():
+def voiced():
     return np.isin(np.arange(FRAMES), range(20, 80))
 
 
@@ -136,9 +114,9 @@ def test_a_voice_alone_gives_expression_and_va_but_no_units(tmp_path):
     heard = voice()
     out = Starter1().predict(subject(tmp_path, face=None, heard=heard), TASKS)
     assert not out.present.any()
-    np.testing.assert_array_equal(out.heard, said())
-    np.testing.assert_array_equal(np.isnan(out.expr).any(1), ~said())
-    np.testing.assert_allclose(out.expr[said()], heard[said(), :8], rtol=1e-6)
+    np.testing.assert_array_equal(out.heard, voiced())
+    np.testing.assert_array_equal(np.isnan(out.expr).any(1), ~voiced())
+    np.testing.assert_allclose(out.expr[voiced()], heard[voiced(), :8], rtol=1e-6)
     va, interval = va_of_face(heard[:, :8])
     np.testing.assert_allclose(out.va, va, rtol=1e-6)
     np.testing.assert_allclose(out.va_interval, interval, rtol=1e-6)
@@ -149,14 +127,14 @@ def test_a_voice_alone_gives_expression_and_va_but_no_units(tmp_path):
 def test_both_are_fused_where_both_speak(tmp_path):
     heard = voice()
     out = Starter1().predict(subject(tmp_path, heard=heard), TASKS)
-    np.testing.assert_array_equal(out.heard, said())
+    np.testing.assert_array_equal(out.heard, voiced())
     trust = fusion.Trust(np.ones(FRAMES, np.float32), np.ones(FRAMES, np.float32))
     both = slice(20, 80)
     expected = with_other(fusion.pool(FACE, heard[:, :8], trust, fusion.weights()))
     np.testing.assert_allclose(out.expr[both], expected[both], rtol=1e-5)
     assert (out.expr[both, SAD] > 1.5 * FACE[both, SAD]).all()
     (face_va, face_interval), (voice_va, voice_interval) = (
-        va_of_face(one) for one in (FACE, heard[:, :8])
+        va_of_face(probabilities) for probabilities in (FACE, heard[:, :8])
     )
     va = fusion.blend(face_va, voice_va, trust, fusion.weights())
     np.testing.assert_allclose(out.va[both], va[both], rtol=1e-5)
@@ -166,7 +144,7 @@ def test_both_are_fused_where_both_speak(tmp_path):
 
 
 def test_in_frames_without_a_face_the_voice_speaks(tmp_path):
-    heard = voice(said=slice(0, FRAMES))
+    heard = voice(spoken=slice(0, FRAMES))
     out = Starter1().predict(subject(tmp_path, heard=heard), ("expr",))
     assert out.heard.all()
     np.testing.assert_allclose(out.expr[~seen()], heard[~seen(), :8], rtol=1e-6)
@@ -202,7 +180,7 @@ def test_where_there_is_no_sound_the_face_speaks_alone(tmp_path):
 def test_rows_sum_to_one_and_intervals_hold_their_values(tmp_path):
     out = Starter1().predict(subject(tmp_path, heard=voice()), ("va", "expr"))
     valued = ~np.isnan(out.expr[:, 0])
-    np.testing.assert_array_equal(valued, seen() | said())
+    np.testing.assert_array_equal(valued, seen() | voiced())
     np.testing.assert_allclose(out.expr[valued].sum(1), 1, rtol=1e-5)
     assert (out.va_interval[valued, :, 0] <= out.va[valued]).all()
     assert (out.va[valued] <= out.va_interval[valued, :, 1]).all()
@@ -271,14 +249,8 @@ def test_only_the_tasks_asked_for_are_given(tmp_path):
 
 
 def test_nobody_seen_or_heard_gives_missing_rows(tmp_path):
-    spool = Spool.create(
-        tmp_path,
-        {"face_pose": ArraySpec((SIZE,), "float32"), FACE_NET: ArraySpec((8,), "float32")},
-        "key",
-    )
-    for frame in range(3):
-        spool.append_frame(frame / FPS)
-    out = Starter1().predict(SpooledSubject("clip", spool, []), TASKS)
+    values = {"face_pose": np.zeros((3, SIZE), np.float32), FACE_NET: FACE[:3]}
+    out = Starter1().predict(spooled(tmp_path, 3, (), values), TASKS)
     assert len(out) == 3
     for name in ARRAYS[:-1]:
         assert np.isnan(getattr(out, name)).all()
@@ -337,8 +309,8 @@ def test_what_lies_in_the_cache_changes_nothing(
 
 def test_its_notes_say_what_it_is():
     text = " ".join(Starter1().notes)
-    said = ("not trained on Aff-Wild2", "RAVDESS", "90 %", "AU are proxies", "no probabilities")
-    for phrase in said:
+    phrases = ("not trained on Aff-Wild2", "RAVDESS", "90 %", "AU are proxies", "no probabilities")
+    for phrase in phrases:
         assert phrase in text
 
 

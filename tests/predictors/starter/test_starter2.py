@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fixtures.spooled import spooled
 
 from avaffect.config import PredictConfig
 from avaffect.errors import FeatureError
 from avaffect.faces.encoders import encoder_spec
 from avaffect.faces.face_pose import SIZE as POSE
 from avaffect.faces.face_pose import face_pose_names
-from avaffect.files.tensors import ArraySpec
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.models.zoo import find_model
 from avaffect.predictors.build import build_predictor
 from avaffect.predictors.starter.starter2 import FACE_NET, SIZE, Starter2, rest
-from avaffect.sound.voice import VOICE
-from avaffect.store.spool import Spool
-from avaffect.store.subject import SpooledSubject
 
-FRAMES, FPS = 100, 25
+FRAMES = 100
 SMILES = slice(60, 95)
 NEUTRAL, HAPPY, SAD = (EXPRESSIONS.index(name) for name in ("Neutral", "Happiness", "Sadness"))
 AU12 = ACTION_UNITS.index("AU12")
@@ -52,21 +49,9 @@ def poses() -> np.ndarray:
 
 def subject(folder, face=None, heard=None, net_name=FACE_NET, seen=range(5, 95)):
     """A face in the frames ``seen``; ``heard``: the array voice."""
-    arrays = {"face_pose": ArraySpec((POSE,), "float32")}
-    arrays |= {net_name: ArraySpec((SIZE,), "float32")} if net_name else {}
-    spool = Spool.create(folder, arrays, "key")
-    face, pose = faces() if face is None else face, poses()
-    for frame in range(FRAMES):
-        spool.append_frame(frame / FPS)
-        if frame in seen:
-            values = {"face_pose": pose[frame]} | ({net_name: face[frame]} if net_name else {})
-            spool.append_face(
-                1, frame, box=np.zeros(4, np.float32), points=np.zeros((5, 2), np.float32),
-                pose=np.zeros(3, np.float32), confidence=1.0, arrays=values,
-            )  # fmt: skip
-    if heard is not None:
-        spool.write_rows({"voice": VOICE}, [{"voice": heard}])
-    return SpooledSubject("clip", spool, [1])
+    values = {"face_pose": poses()}
+    values |= {net_name: faces() if face is None else face} if net_name else {}
+    return spooled(folder, FRAMES, seen, values, None if heard is None else {"voice": heard})
 
 
 def test_a_smile_is_happiness_with_valence_and_units(tmp_path):
