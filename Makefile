@@ -5,16 +5,12 @@ BIN := $(VENV)/bin
 # Works where the machine has no libGL, which opencv-python needs and its headless twin does not.
 HEADLESS := opencv-python-headless
 
-.PHONY: demo test coverage lint setup clean
+.PHONY: demo test lint setup clean
 
 demo: setup
 	$(BIN)/avaffect predict sample_media/one_person.mp4 --task all -o demo_out --overwrite
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadscope
-
-# Not with `test`: counting lines takes half as much time again.
-coverage: setup
 	$(BIN)/python -m pytest --cov -n 2 --dist loadscope
 
 lint: setup
