@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from avaffect.files.atomic import atomic_path
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 
-CHUNK = 64
+CHUNK = 32
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def main() -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--net", type=Path, help="what face_multi.py wrote")
     which.add_argument("--start", type=Path, help="MobileFaceNet's .params file: all parts")
+    parser.add_argument("--train", type=int, help="with --net: only so many of each training part")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -110,7 +111,8 @@ def main() -> None:
         rows = np.arange(len(pictures))
         if options.net:
             faces = load_faces(options.faces, name)
-            rows = np.concatenate([faces.rows(part) for part in ("validation", "train")])
+            learnt = np.random.default_rng(0).permutation(faces.rows("train"))
+            rows = np.concatenate([faces.rows("validation"), learnt[: options.train]])
         seen = see(net, pictures, places, rows)
         with atomic_path(target) as path:
             np.savez(path, **vars(seen))

@@ -209,10 +209,10 @@ def main() -> None:
         said = load_seen(options.seen, name)
         seen = said.embedding.astype(np.float32)
         for task in tasks(faces):
-            train, rows = (
-                some[task.labels[some] >= 0]
-                for some in (faces.rows("train"), faces.rows("validation"))
-            )
+            train, rows = (faces.rows(part) for part in ("train", "validation"))
+            # Of the training part the net may have been asked of some only.
+            train = train[(task.labels[train] >= 0) & np.isfinite(seen[train, 0])]
+            rows = rows[task.labels[rows] >= 0]
             ways = ways_of(task, train, rows, said.expression, seen)
             made[task.name] = compared(ways, task.labels[rows], task.classes)
             for way, figures in made[task.name].items():

@@ -14,10 +14,13 @@ import face_embeddings
 import face_free
 import face_groups
 import face_heads
+import face_leaks
 import face_scores
+import face_shifts
 import made_up_faces
 from face_data import Faces, load_all
 from face_points import Points
+from face_twins import Twins
 from mobile_face_net import FaceNet
 
 from avaffect.faces.face_pose import SIZE as POSE_SIZE
@@ -120,3 +123,40 @@ def test_without_nets_a_smile_is_happiness_and_no_face_is_neutral() -> None:
     smile = said.units[:, ACTION_UNITS.index("AU12")]
     assert smile[0] > 0 > smile[1]
     assert said.values[0, 0] > said.values[1, 0]
+
+
+def test_a_held_out_picture_is_flattered_where_training_had_its_twin(
+    sets: dict[str, Faces],
+) -> None:
+    # Numbered over both sets: RAF-DB's 36 pictures in colour come first.
+    nothing = {
+        name: Twins(
+            np.full(len(faces.twin), -1, np.float32),
+            np.full(len(faces.twin), -1, np.float32),
+            np.full((len(faces.twin), 2), -1),
+        )
+        for name, faces in sets.items()
+    }
+    assert [len(rows) for rows in face_leaks.flattered(sets, nothing).values()] == [0, 0]
+    found = nothing["ferplus"]
+    # Pictures 0 and 1 were learnt from; the last one training left out before.
+    found.held[[0, 1, 40]] = 0.9
+    found.of[[0, 1, 40], 0] = [4, 36 + 9, 9]
+    flattered = face_leaks.flattered(sets, nothing)
+    assert flattered["rafdb"].tolist() == [4]
+    assert flattered["ferplus"].tolist() == [9]
+
+
+def test_moving_means_to_peoples_moves_them_there_and_may_cost_agreement() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(7), 50)
+    target = (labels / 7 + rng.normal(0, 0.1, 350)).astype(np.float32)
+    part = face_shifts.Part(np.eye(8)[labels], target, target, target, labels)
+    people = part.means(target) * 0.5
+    shift = face_shifts.ways([part], people)
+    assert part.means(part.moved(shift["to people's"])) == pytest.approx(people, abs=1e-6)
+    assert shift["to the targets' means"] == pytest.approx(np.zeros(7), abs=1e-6)
+    found = face_shifts.measured(part, shift["to people's"], people)
+    assert found["from_people"] == pytest.approx(0, abs=1e-3)
+    assert found["ccc_targets"] < 0.9
+    assert found["ccc_targets_more"][1] < 0
