@@ -13,8 +13,9 @@ validation part of each is scored
 * ``fresh``: such a head learnt on four fifths of the validation part, scored on the last: few
   pictures, but none that the net knows by heart.
 
-Beside it stands what people can: how often both of two copies of one photo bear the same label,
-and how often FER+'s majority is FER2013's own label. Three minutes on one core. Writes
+Beside it stands what labels can: how often both of two copies of one photo bear the same, how
+often FER+'s majority is FER2013's own label, and how many validation pictures have a copy in the
+set's training part as it is published (ours leaves those out). Three minutes on one core. Writes
 ``heads.json``; reads what ``face_embeddings.py`` wrote.
 """
 
@@ -32,7 +33,7 @@ from face_data import Faces, load_all
 from face_embeddings import load_seen
 from face_scores import RESAMPLES, Floats, Ints, middle
 from face_sets import SETS
-from face_twins import Twins, order
+from face_twins import SAME, Twins, order
 from torch import Tensor
 from torch.nn import functional
 
@@ -171,7 +172,7 @@ def _fresh(logits: Floats, seen: Floats, labels: Ints, others: Ints, these: Ints
 
 
 def people(sets: dict[str, Faces], folder: Path) -> dict[str, Any]:
-    """How often labels repeat on copies of one photo, by label; without the test part."""
+    """How often labels repeat on copies of one photo, and how many there are; no test parts."""
     names = order(sets)
     starts = dict(zip(names, np.cumsum([0, *(len(sets[n].twin) for n in names)]), strict=False))
     found: dict[str, Any] = {}
@@ -186,6 +187,13 @@ def people(sets: dict[str, Faces], folder: Path) -> dict[str, Any]:
             same = task.labels[a] == task.labels[other[a]]
             if len(a) > 1:
                 found[f"{task.name}_repeats"] = [round(float(same.mean()), 3), len(a)]
+        rows = faces.rows("validation")
+        rows = rows[faces.labels.label[rows] >= 0]
+        copied = twins.of[twins.held > SAME, 0] - starts[name]
+        found[f"{name}_copied_into_training_as_published"] = [
+            round(float(np.isin(rows, copied).mean()), 3),
+            len(rows),
+        ]
     for faces in sets.values():
         rows = faces.rows("validation")
         rows = rows[(faces.labels.own[rows] >= 0) & (faces.labels.label[rows] >= 0)]

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from face_points import Points, matrices
+from face_points import SURE, Points, matrices
 from face_sets import SETS
 from face_spoils import upright
 from numpy.typing import NDArray
@@ -31,9 +31,9 @@ from avaffect.files.atomic import atomic_path
 
 # Faces whose likeness is above this are the same picture. Looked at by bands, see README.md.
 SAME = 0.82
-# A pair whose embeddings have this cosine, each set's mean taken off, may be one photo; then it
-# counts as so much liker: above .82 - .17 = .65 it is the same.
-CLOSE, BONUS = 0.75, 0.17
+# A pair of sure faces whose embeddings have this cosine, each set's mean taken off, counts as so
+# much liker: then it is the same above .70.
+CLOSE, BONUS = 0.80, 0.12
 # The aligned face is seen at 112 pixels, less its edge, where sets are cut differently.
 SEEN, EDGE, SMALL = 112, 14, 28
 PAIRS = 12
@@ -85,10 +85,15 @@ def unit_vectors(small: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArr
     return flat / (np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6)
 
 
-def directions(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
-    """float32 [N, 512] of length 1, less the mean of the set, which is colour, size and crop."""
+def directions(embeddings: NDArray[np.floating], sure: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """float32 [N, 512] of length 1, less the mean of the set, which is colour, size and crop.
+
+    Zeros where the face is not ``sure`` [N]: cut out as others lie, such faces are alike to the
+    net for that alone.
+    """
     moved = embeddings.astype(np.float32)
-    moved -= moved.mean(axis=0)
+    moved -= moved[sure].mean(axis=0)
+    moved *= sure[:, None]
     return np.asarray(moved / (np.linalg.norm(moved, axis=1, keepdims=True) + 1e-6), np.float32)
 
 
@@ -164,14 +169,15 @@ def main() -> None:
     for name in names:
         pictures = np.load(options.faces / name / "pictures.npy", mmap_mode="r")
         with np.load(options.faces / name / "points.npz") as file:
-            places = matrices(Points(**file))
+            found = Points(**file)
+        places = matrices(found)
         with np.load(options.faces / name / "labels.npz") as file:
             splits.append(file["split"])
         small.append(small_faces(pictures, places))
         sets.append((pictures, places))
         if options.seen:
             with np.load(options.seen / f"{name}.npz") as file:
-                seen.append(directions(file["embedding"]))
+                seen.append(directions(file["embedding"], found.sure > SURE))
     twins = find_twins(
         np.concatenate(small),
         np.concatenate(splits) == "train",
