@@ -9,6 +9,8 @@ Each part says which script makes it where that has not run yet:
     free.json              face_free.py        what is left without the nets for research
     heads.json             face_heads.py       what a head of its own adds for a set
     groups.json            face_groups.py      by head turn, light, colour, size, detail
+    shifts.json            face_shifts.py      what moving values to people's means costs
+    leaks.json             face_leaks.py       what a newer search for twins would leave out
     export.json            face_export.py      milliseconds a face, file sizes
     WITHOUT/report.json    face_report.py      a set that the net never saw
 
@@ -153,6 +155,46 @@ def heads(run: dict[str, Any]) -> Iterator[str]:
         yield f"* {name.replace('_', ' ')}: {short(value)} of {count}"
 
 
+def shifts(run: dict[str, Any]) -> Iterator[str]:
+    """What it costs to move the expressions' means to people's."""
+    yield "\n## Means of expressions moved towards people's\n"
+    if "shifts" not in run:
+        yield missing("shifts.json", "face_shifts.py")
+        return
+    rows = []
+    for dimension, names in run["shifts"].items():
+        for name, found in names.items():
+            for way, facts in found.items():
+                cells = [
+                    f"{short(facts[f'ccc_{truth}'])} ({low:+.3f} to {high:+.3f})"
+                    for truth in ("targets", "teachers")
+                    for low, high in [facts[f"ccc_{truth}_more"]]
+                ]
+                rows.append([dimension, name, way, *cells, short(facts["from_people"])])
+    ccc = ("CCC with the targets (more than none)", "with the teachers")
+    yield table(["value", "set", "moved", *ccc, "means from people's"], rows)
+
+
+def leaks(run: dict[str, Any]) -> Iterator[str]:
+    """Copies that the training had of validation pictures."""
+    yield "\n## Twins that a newer search finds\n"
+    if "leaks" not in run:
+        yield missing("leaks.json", "face_leaks.py")
+        return
+    rows = [
+        [
+            name,
+            f"{facts['left_out_from_now_on']} of {facts['learnt']}",
+            str(facts["flattered"]),
+            short(facts["validation"]["accuracy"]),
+            short(facts["validation_without"]["accuracy"]),
+        ]
+        for name, facts in run["leaks"].items()
+    ]
+    accuracy = ("accuracy of validation", "without those")
+    yield table(["set", "learnt, now left out", "validation pictures", *accuracy], rows)
+
+
 def left_out(runs: dict[str, dict[str, Any]]) -> Iterator[str]:
     """The sets that nets never saw, beside starter-1 on the same pictures."""
     yield "\n## Leave one set out\n"
@@ -224,7 +266,7 @@ def groups(run: dict[str, Any]) -> Iterator[str]:
 
 def read(folder: Path) -> dict[str, Any]:
     """What is there of the files that the scripts wrote to ``folder``."""
-    names = ("report", "free", "heads", "groups", "export")
+    names = ("report", "free", "heads", "groups", "shifts", "leaks", "export")
     files = {name: folder / f"{name}.json" for name in names}
     return {
         name: json.loads(file.read_text(encoding="utf-8"))
@@ -239,7 +281,7 @@ def main() -> None:
     parser.add_argument("--without", type=Path, nargs="*", default=[], help="other runs' folders")
     options = parser.parse_args()
     run = read(options.run)
-    for part in (sets, costs, heads, units, groups):
+    for part in (sets, costs, heads, shifts, leaks, units, groups):
         print("\n".join(part(run)))
     print("\n".join(left_out({str(path): read(path) for path in options.without})))
 

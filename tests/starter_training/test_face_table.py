@@ -42,10 +42,9 @@ def test_a_figure_is_written_with_its_interval_and_without_a_leading_nought(
 
 
 def test_each_part_that_was_not_measured_says_which_script_measures_it() -> None:
-    said = {part: "\n".join(getattr(face_table, part)({})) for part in ("sets", "costs", "heads")}
-    assert "face_report.py" in said["sets"]
-    assert "face_export.py" in said["costs"]
-    assert "face_heads.py" in said["heads"]
+    made_by = {"sets": "report", "costs": "export", "units": "report"}
+    for part in ("sets", "costs", "heads", "shifts", "leaks", "units", "groups"):
+        assert f"face_{made_by.get(part, part)}.py" in "\n".join(getattr(face_table, part)({}))
 
 
 def test_unit_rates_stand_beside_peoples() -> None:
