@@ -94,12 +94,12 @@ def with_intervals(faces: Faces, rows: Ints, said: Opinions) -> dict[str, list[f
         draws.append(figures_of(faces, rows[some], part))
     whole = figures_of(faces, rows, said)
     return {
-        name: [round(value, 4), *_middle([draw[name] for draw in draws])]
+        name: [round(value, 4), *middle([draw[name] for draw in draws])]
         for name, value in whole.items()
     }
 
 
-def _middle(values: list[float]) -> list[float]:
+def middle(values: list[float]) -> list[float]:
     low, high = np.quantile(values, (0.025, 0.975))
     return [round(float(low), 4), round(float(high), 4)]
 
@@ -138,6 +138,16 @@ def rates(faces: Faces, rows: Ints, present: NDArray[np.bool_]) -> dict[str, dic
             unit: round(float(present[labels == at, column].mean()), 3)
             for column, unit in enumerate(ACTION_UNITS)
         }
+        for at, name in enumerate(EXPRESSIONS)
+        if (labels == at).any()
+    }
+
+
+def recalls(faces: Faces, rows: Ints, said: Opinions) -> dict[str, float]:
+    """How many of the pictures of each class are named so, among the classes the set knows."""
+    labels, chosen = faces.labels.label[rows], choices(said.expression, SETS[faces.name].classes)
+    return {
+        name: round(float((chosen[labels == at] == at).mean()), 3)
         for at, name in enumerate(EXPRESSIONS)
         if (labels == at).any()
     }

@@ -6,19 +6,22 @@ reads what ``face_points.py`` wrote of every set and writes ``twins.npz`` beside
 picture the likeness (-1..1) of its likest held-out picture of any set, and of its likest training
 picture that comes before it. Compared are the aligned faces, also mirrored, small, grey and
 without the mean face, so that brightness, size, compression and a watermark hardly count.
-Five minutes on one core. ``--sheet`` also draws pairs by likeness, to set the limit by.
+With ``--seen work/start_seen`` (``face_embeddings.py --start``) what a net that tells people apart
+sees counts too: a pair that it takes for one person needs less likeness to be one photo.
+Eight minutes on one core. ``--sheet`` also draws pairs by likeness, to set the limit by.
+``--out`` writes elsewhere than beside the sets.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from face_points import Points, matrices
+from face_points import SURE, Points, matrices
 from face_sets import SETS
 from face_spoils import upright
 from numpy.typing import NDArray
@@ -28,6 +31,9 @@ from avaffect.files.atomic import atomic_path
 
 # Faces whose likeness is above this are the same picture. Looked at by bands, see README.md.
 SAME = 0.82
+# A pair of sure faces whose embeddings have this cosine, each set's mean taken off, counts as so
+# much liker: then it is the same above .70.
+CLOSE, BONUS = 0.80, 0.12
 # The aligned face is seen at 112 pixels, less its edge, where sets are cut differently.
 SEEN, EDGE, SMALL = 112, 14, 28
 PAIRS = 12
@@ -42,7 +48,7 @@ class Twins:
     Attributes:
         held: float32 [N], of the held-out pictures of all sets; -1 for a held-out one itself.
         earlier: float32 [N], of the training pictures before it; -1 for a held-out one.
-        of: int64 [N, 2], which those are: numbers over all sets in the order of ``SETS``.
+        of: int64 [N, 2], which those are: numbers over all sets in the order of :func:`order`.
     """
 
     held: NDArray[np.float32]
@@ -79,8 +85,30 @@ def unit_vectors(small: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArr
     return flat / (np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6)
 
 
-def find_twins(small: NDArray[np.float32], training: NDArray[np.bool_]) -> Twins:
-    """The likest pictures of all ``N`` pictures [N, 28, 28], which are in order of preference."""
+def directions(embeddings: NDArray[np.floating], sure: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """float32 [N, 512] of length 1, less the mean of the set, which is colour, size and crop.
+
+    Zeros where the face is not ``sure`` [N]: cut out as others lie, such faces are alike to the
+    net for that alone.
+    """
+    moved = embeddings.astype(np.float32)
+    moved -= moved[sure].mean(axis=0)
+    moved *= sure[:, None]
+    return np.asarray(moved / (np.linalg.norm(moved, axis=1, keepdims=True) + 1e-6), np.float32)
+
+
+def find_twins(
+    small: NDArray[np.float32],
+    training: NDArray[np.bool_],
+    seen: NDArray[np.float32] | None = None,
+) -> Twins:
+    """The likest pictures of all ``N`` pictures, which are in order of preference.
+
+    Args:
+        small: [N, 28, 28], see :func:`small_faces`.
+        training: bool [N], of a training part.
+        seen: [N, 512], see :func:`directions`; None where no net looked.
+    """
     mean = (small + small[:, :, ::-1]).mean(axis=0) / 2
     plain, mirrored = unit_vectors(small, mean), unit_vectors(small[:, :, ::-1], mean)
     rows, others = np.flatnonzero(training), np.flatnonzero(~training)
@@ -88,18 +116,17 @@ def find_twins(small: NDArray[np.float32], training: NDArray[np.bool_]) -> Twins
     earlier, of = held.copy(), np.full((len(small), 2), -1)
     for at in tqdm(range(0, len(rows), 1000), desc="twins"):
         chunk = rows[at : at + 1000]
-        for view in (plain, mirrored):
-            for column, pool in ((0, others), (1, rows[: at + len(chunk)])):
-                if not len(pool):
-                    continue
-                alike = view[chunk] @ plain[pool].T
-                if column:
-                    alike[pool[None] >= chunk[:, None]] = -1
-                best, value = pool[alike.argmax(axis=1)], alike.max(axis=1)
-                into = (held, earlier)[column]
-                better = value > into[chunk]
-                into[chunk[better]], of[chunk[better], column] = value[better], best[better]
-    return Twins(held, earlier, of)
+        for column, pool in ((0, others), (1, rows[: at + len(chunk)])):
+            if not len(pool):
+                continue
+            alike = np.maximum(plain[chunk] @ plain[pool].T, mirrored[chunk] @ plain[pool].T)
+            if seen is not None:
+                alike += BONUS * (seen[chunk] @ seen[pool].T > CLOSE)
+            if column:
+                alike[pool[None] >= chunk[:, None]] = -1
+            likest = (held, earlier)[column][chunk] = alike.max(axis=1)
+            of[chunk, column] = np.where(likest > -1, pool[alike.argmax(axis=1)], -1)
+    return Twins(np.minimum(held, 1), np.minimum(earlier, 1), of)
 
 
 def draw_pairs(twins: Twins, face: Callable[[int], NDArray[np.uint8]], path: Path) -> None:
@@ -116,6 +143,14 @@ def draw_pairs(twins: Twins, face: Callable[[int], NDArray[np.uint8]], path: Pat
     cv2.imwrite(str(path), np.vstack(lines)[:, :, ::-1])
 
 
+def order(names: Iterable[str]) -> list[str]:
+    """Sets in order of preference, as :class:`Twins` numbers them: colour before grey.
+
+    Of two training pictures the first is kept.
+    """
+    return sorted(names, key=lambda name: SETS[name].grey)
+
+
 def _standard(small: NDArray[np.float32]) -> NDArray[np.float32]:
     flat = small.reshape(len(small), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
@@ -125,26 +160,34 @@ def _standard(small: NDArray[np.float32]) -> NDArray[np.float32]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--faces", type=Path, required=True, help="what face_points.py wrote")
+    parser.add_argument("--seen", type=Path, help="what face_embeddings.py --start wrote")
+    parser.add_argument("--out", type=Path, help="where to write (default: --faces)")
     parser.add_argument("--sheet", type=Path, help="draw pairs to this PNG file")
     options = parser.parse_args()
-    # Colour before grey: of two training pictures the first is kept.
-    names = [name for name in SETS if (options.faces / name / "points.npz").exists()]
-    names.sort(key=lambda name: SETS[name].grey)
-    small, splits, sets = [], [], []
+    names = order(name for name in SETS if (options.faces / name / "points.npz").exists())
+    small, splits, sets, seen = [], [], [], []
     for name in names:
         pictures = np.load(options.faces / name / "pictures.npy", mmap_mode="r")
         with np.load(options.faces / name / "points.npz") as file:
-            places = matrices(Points(**file))
+            found = Points(**file)
+        places = matrices(found)
         with np.load(options.faces / name / "labels.npz") as file:
             splits.append(file["split"])
         small.append(small_faces(pictures, places))
         sets.append((pictures, places))
-    twins = find_twins(np.concatenate(small), np.concatenate(splits) == "train")
+        if options.seen:
+            with np.load(options.seen / f"{name}.npz") as file:
+                seen.append(directions(file["embedding"], found.sure > SURE))
+    twins = find_twins(
+        np.concatenate(small),
+        np.concatenate(splits) == "train",
+        np.concatenate(seen) if seen else None,
+    )
     starts = np.cumsum([0, *map(len, splits)])
     for name, split, at in zip(names, splits, starts, strict=False):
         part = slice(at, at + len(split))
         one = Twins(twins.held[part], twins.earlier[part], twins.of[part])
-        with atomic_path(options.faces / name / "twins.npz") as target:
+        with atomic_path((options.out or options.faces) / name / "twins.npz") as target:
             np.savez(target, **vars(one))
         print(
             f"{name}: {(split == 'train').sum()} training pictures; like a held-out one: "

@@ -120,6 +120,27 @@ def test_of_two_training_pictures_the_first_is_kept():
     assert twins.of[20, 1] == 5
 
 
+def test_a_pair_that_a_net_takes_for_one_person_needs_less_likeness():
+    rng = np.random.default_rng(0)
+    images = blobs(30, 1)
+    # Of one photo, but much of it is covered.
+    images[1] = np.where(rng.random((28, 28, 1)) < 0.5, images[0], images[1])
+    places = np.repeat(np.float32([[[4, 0, 0], [0, 4, 0]]]), len(images), axis=0)
+    small = face_twins.small_faces(images, places)
+    training = np.arange(30) > 0
+    alone = face_twins.find_twins(small, training)
+    assert face_twins.SAME - face_twins.BONUS < alone.held[1] < face_twins.SAME
+    people = face_twins.directions(np.eye(30), np.arange(30) != 29)
+    assert not people[29].any()
+    people[1] = people[0]
+    both = face_twins.find_twins(small, training, people)
+    assert np.flatnonzero(both.known).tolist() == [1]
+    assert both.of[1, 0] == 0
+    # The same person elsewhere is another photo.
+    people[2] = people[0]
+    assert not face_twins.find_twins(small, training, people).known[2]
+
+
 def found(points, sure):
     count = len(points)
     return face_points.Points(
