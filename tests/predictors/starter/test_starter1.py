@@ -10,7 +10,7 @@ import pytest
 from avaffect.config import PredictConfig
 from avaffect.errors import FeatureError, UnknownNameError
 from avaffect.faces.face_pose import LANDMARK_VALUES, SIZE, face_pose_names
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.models.zoo import find_model
 from avaffect.predictors import interface as predictors

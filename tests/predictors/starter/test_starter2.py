@@ -10,7 +10,7 @@ from avaffect.errors import FeatureError
 from avaffect.faces.encoders import encoder_spec
 from avaffect.faces.face_pose import SIZE as POSE
 from avaffect.faces.face_pose import face_pose_names
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.models.zoo import find_model
 from avaffect.predictors.build import build_predictor
