@@ -9,7 +9,7 @@ from avaffect.challenge.editions import edition_named
 from avaffect.challenge.templates import MTL, columns
 from avaffect.errors import UsageError
 from avaffect.tasks.kinds import Values
-from avaffect.tasks.registry import AU, EXPR, TASKS, VA, task_named
+from avaffect.tasks.registry import AU, EXPR, VA, task_named
 from avaffect.tasks.task import Task
 
 _NUMBER = r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
@@ -39,18 +39,16 @@ def value_check(task: str, edition: str) -> ValueCheck:
     """
     width = columns(edition, task)
     chosen = edition_named(edition)
-    ranges = {
-        name: range(len(chosen.targets(name)) if each.flat else 2)
-        for name, each in TASKS.items()
-        if not isinstance(each, Values)
-    }
     # Few classes and patterns of action units in a million rows; only good ones are kept.
     known: dict[tuple[str, str], bool] = {}
 
-    def check_whole(name: str, text: str) -> bool:
-        missing = known.get((name, text))
+    def check_part(part: Task, text: str) -> bool:
+        targets = len(chosen.targets(part.name))
+        if isinstance(part, Values):
+            return _is_marked(text, part, targets)
+        missing = known.get((part.name, text))
         if missing is None:
-            missing = known[name, text] = _check_whole(text, ranges[name])
+            missing = known[part.name, text] = _is_marked(text, part, targets)
         return missing
 
     def check_columns(text: str) -> None:
@@ -58,59 +56,46 @@ def value_check(task: str, edition: str) -> ValueCheck:
             raise BadValuesError("columns", _why_columns(text, task, width))
 
     def check_single(text: str) -> bool:
-        missing = known.get((task, text))
-        if missing is None:
-            check_columns(text)
-            missing = check_whole(task, text)
-        return missing
-
-    def check_values(text: str) -> bool:
         check_columns(text)
-        return _check_values(text, values)
+        return check_part(single, text)
 
     def check_mtl(text: str) -> bool:
         check_columns(text)
         valence, arousal, expression, units = text.split(",", 3)
-        missing = _check_values(f"{valence},{arousal}", VA)
-        return missing | check_whole(EXPR.name, expression) | check_whole(AU.name, units)
+        parts = {VA: f"{valence},{arousal}", EXPR: expression, AU: units}
+        return any([check_part(part, values) for part, values in parts.items()])
 
     if task == MTL:
         return check_mtl
-    values = task_named(task)
-    return check_values if isinstance(values, Values) else check_single
+    single = task_named(task)
+    return check_single
 
 
-def _check_values(text: str, task: Task) -> bool:
-    """Whether one of the numbers is the marker for no prediction."""
+def _is_marked(text: str, task: Task, width: int) -> bool:
+    """Whether one of a task's values is the marker for no prediction.
+
+    Which values there are only the task knows; here is how they must be written.
+    """
     fields = text.split(",")
     for number in fields:
         if not _PLAIN.fullmatch(number):
             raise _no_number(number)
-    missing = False
-    for value in map(float, fields):
-        if not task.low <= value <= task.high:
-            if value != task.invalid:
-                raise BadValuesError(
-                    "range", f"{value:g} lies outside [{task.low:g}, {task.high:g}]"
-                )
-            missing = True
-    return missing
-
-
-def _check_whole(text: str, allowed: range) -> bool:
-    """Whether one of the numbers is -1."""
-    missing = False
-    for number in text.split(","):
-        if number == "-1":
-            missing = True
-        elif not _PLAIN.fullmatch(number):
-            raise _no_number(number)
-        elif float(number) not in allowed:
-            what = "neither 0 nor 1" if len(allowed) == 2 else f"no class from 0 to {allowed[-1]}"
-            raise BadValuesError("range", f"{number[:40]} is {what}")
-        elif number != str(int(float(number))):
+    whole = not isinstance(task, Values)
+    try:
+        row = task.parse([_whole(number) for number in fields] if whole else fields, width)
+    except UsageError as error:
+        raise BadValuesError("range", error.problem) from None
+    for number, value in zip(fields, row, strict=True) if whole else ():
+        if number != str(value):
             raise BadValuesError("value", f"'{number[:40]}' is not written as a whole number")
-    return missing
+    return task.invalid in row
+
+
+def _whole(number: str) -> str:
+    value = float(number)
+    if not value.is_integer():
+        raise UsageError(f"{number[:40]} is no whole number")
+    return str(int(value))
 
 
 def _no_number(text: str) -> BadValuesError:
