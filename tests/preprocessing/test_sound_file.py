@@ -175,7 +175,7 @@ def test_interrupted_anywhere_it_ends_the_same(tone, tmp_path):
             preprocess(tone, tmp_path / stage, on_event=stop)
         assert not (tmp_path / stage / "preprocess.json").exists()
         preprocess(tone, tmp_path / stage)
-        for pattern in ("audio.wav", "features/tagain/audio-*.npy", "preprocess.json"):
+        for pattern in ("audio.wav", "features/tone/audio-*.npy", "preprocess.json"):
             (again,), (path,) = (tmp_path / stage).glob(pattern), whole.glob(pattern)
             assert again.name == path.name
             assert again.read_bytes() == path.read_bytes()
