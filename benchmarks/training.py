@@ -11,6 +11,7 @@ windows a second of each, their ratio, and what an epoch over Aff-Wild2's VA tra
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 
 from avaffect.datasets.clip import Clip, Dataset
-from avaffect.files.tensors import ArraySpec, TensorFile, TensorWriter
+from avaffect.files.npy import ArraySpec, NpyFile, write_arrays
 from avaffect.recipes.library import load_recipe
 from avaffect.training.objective import Objective
 from avaffect.training.optimiser import OPTIMISERS
@@ -36,30 +37,36 @@ AFFWILD2_FRAMES = 1_700_000
 
 
 class Stored:
-    """A mapped file as a feature source."""
+    """Mapped files as a feature source."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = TensorFile(path, mapped=True)
-        self.frames = self._file.rows
-        self.specs = self._file.specs
+    def __init__(self, folder: Path) -> None:
+        self._files = {name: NpyFile(folder / f"{name}.npy", mapped=True) for name in SPECS}
+        self.frames = self._files["audio"].rows
+        self.specs = SPECS
 
     def array(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-        return self._file.read(name, start, stop)
+        return self._files[name].read(start, stop)
+
+
+def made_up(rng: np.random.Generator, frames: int) -> Iterator[dict[str, np.ndarray]]:
+    for start in range(0, frames, 500):
+        count = min(500, frames - start)
+        chunk = {}
+        for name, spec in SPECS.items():
+            values = rng.standard_normal((count, *spec.shape), np.float32)
+            chunk[name] = values > -9 if spec.dtype == "bool" else values
+        yield chunk
 
 
 def write_clips(folder: Path, clips: int, frames: int) -> Dataset:
     rng = np.random.default_rng(0)
     made = []
     for i in range(clips):
-        path = folder / f"{i}.safetensors"
-        with TensorWriter(path, frames, SPECS, {}) as writer:
-            for start in range(0, frames, 500):
-                count = min(500, frames - start)
-                for name, spec in SPECS.items():
-                    values = rng.standard_normal((count, *spec.shape), np.float32)
-                    writer.write(name, values > -9 if spec.dtype == "bool" else values)
+        place = folder / str(i)
+        files = {name: place / f"{name}.npy" for name in SPECS}
+        write_arrays(files, frames, SPECS, made_up(rng, frames))
         va = np.tanh(rng.standard_normal((frames, 2))).astype(np.float32)
-        made.append(Clip(str(i), str(i), Stored(path), {"va": va}, "train"))
+        made.append(Clip(str(i), str(i), Stored(place), {"va": va}, "train"))
     return Dataset(tuple(made), {"va": ("valence", "arousal")})
 
 

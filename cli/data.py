@@ -14,7 +14,7 @@ from avaffect.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from avaffect.cli.report import Reporter
-    from avaffect.datasets.check import Part, Report
+    from avaffect.datasets.report import Part, Report
 
 # A test holds this to avaffect.datasets.check.KINDS, whose module would make `--help` slow.
 KINDS = (*TASKS, "mtl")

@@ -37,11 +37,11 @@ from avaffect.ensemble.members import _reason
 from avaffect.errors import AvaffectError, ModelError
 from avaffect.faces.pose import HeadModel
 from avaffect.files.atomic import write_json
+from avaffect.files.npy import ArraySpec
 from avaffect.files.ours import read_claims, write_claims
 from avaffect.files.outside import reading
 from avaffect.files.picture_file import picture_size, read_picture
 from avaffect.files.table import read_about, read_table, write_table
-from avaffect.files.tensors import ArraySpec
 from avaffect.media.container import open_container
 from avaffect.media.foreign import describe
 from avaffect.media.frames import FrameReader
@@ -131,6 +131,10 @@ def read_predictions(path: Path) -> None:
     for subject in found.subjects:
         found.times(subject)
         found.read(subject)
+
+
+# The array "net" in the store that `make_store` makes: its name and key give it.
+ARRAY = "net-0130754b95963b7f.npy"
 
 
 def make_store(path: Path) -> None:
@@ -305,7 +309,7 @@ READERS = [
            load_ensemble),
     Reader("provenance.json", make_store, read_store),
     Reader("frames.parquet", make_store, read_store),
-    Reader("arrays.safetensors", make_store, read_store),
+    Reader(ARRAY, make_store, read_store),
     Reader("preprocess.json", record(PREPARED), read_folder),
     Reader(".work/claims.json", lambda path: write_claims(path, ["features/a"]),
            lambda path: (read_claims(path), Prepared(path.parents[1]).ours())),

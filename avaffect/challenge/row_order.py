@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.challenge.faults import Faults
 from avaffect.challenge.layout import source_video
-from avaffect.challenge.rows import Faults, Rows
+from avaffect.challenge.rows import Rows
 from avaffect.challenge.templates import (
     distinct,
     distinct_places,

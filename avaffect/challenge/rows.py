@@ -1,233 +1,30 @@
-"""What can be wrong with a submission, and reading its files so that every fault is found."""
+"""The rows of a submission, read so that every fault in its files is found."""
 
 from __future__ import annotations
 
-import re
 from array import array
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.challenge.editions import edition_named
+from avaffect.challenge.faults import Faults
 from avaffect.challenge.header import column_order
 from avaffect.challenge.templates import (
-    MTL,
     ImageKeys,
-    columns,
     distinct_places,
     line_batches,
     submission_header,
 )
-from avaffect.errors import UsageError
+from avaffect.challenge.values import BadValuesError, are_numbers, value_check
 from avaffect.files.outside import MOST_ROWS
-from avaffect.tasks.kinds import Values
-from avaffect.tasks.registry import AU, EXPR, TASKS, VA, task_named
-from avaffect.tasks.task import Task
 
-ADVICE = {
-    "missing file": "predict this track too; `avaffect submit` makes the file",
-    "unexpected file": "leave it out",
-    "file name": "rename the file",
-    "missing rows": "predict these frames too, with or without a face (the last one or two of a "
-    "track are filled by `avaffect submit`)",
-    "unexpected rows": "leave them out; `avaffect submit` does",
-    "order": "bring the rows into the template's order; `avaffect submit` does",
-    "duplicate rows": "keep one row an image",
-    "row": "write <track>/00001.jpg, a comma and the values",
-    "value": "write plain numbers",
-    "range": "bring the values into range",
-    "no prediction": 'predict with missing="linear", or allow such rows with allow_missing=True',
-    "columns": "write as many values as the edition wants",
-    "header": "write the edition's header; `avaffect submit` does",
-    "column order": "bring the columns into the edition's order",
-    "encoding": "save the file as UTF-8 without byte order mark; `avaffect submit` does",
-    "line ends": r"end the lines with \n alone; `avaffect submit` does",
-    "blanks": "write commas without blanks; `avaffect submit` does",
-    "empty": "write a header and the rows",
-    "too much": "give the rows of one test set, one row an image",
-    "zip": "make the zip again; `avaffect submit` does",
-    "zip folder": "put the files at the top of the zip; `avaffect submit` does",
-    "zip junk": "leave out what the operating system adds; `avaffect submit` does",
-    "zip path": "do not unpack this zip, make it again from the predictions",
-    "zip size": "do not unpack this zip, make it again from the predictions",
-}
-KEPT_PER_KIND = 100
 # What is read of a submission, however large it is: after so many faults nobody wants the next.
 MOST_FAULTS = 200_000
 MOST_TEXT_BYTES = 256 << 20
-_NUMBER = r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-_ONE = re.compile(_NUMBER)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong.
-
-    Attributes:
-        file: its name in the submission.
-        line: from 1 on; 0 where no single line is wrong.
-        kind: one of ``ADVICE``, which has what to do.
-        text: what is wrong, in plain words.
-    """
-
-    file: str
-    line: int
-    kind: str
-    text: str
-
-    def __post_init__(self) -> None:
-        if self.kind not in ADVICE:
-            raise UsageError(f"no fault is called '{self.kind}'")
-
-    @property
-    def advice(self) -> str:
-        """What to do about it."""
-        return ADVICE[self.kind]
-
-
-@dataclass
-class Faults:
-    """Counts all faults and keeps the first of each kind, however many there are.
-
-    Attributes:
-        counts: how many of each kind.
-        kept: up to ``KEPT_PER_KIND`` of each kind, in the order they were found.
-        total: how many there are.
-    """
-
-    counts: Counter[str] = field(default_factory=Counter)
-    kept: list[Fault] = field(default_factory=list)
-    total: int = 0
-
-    def add(self, kind: str, file: str, line: int, text: str) -> None:
-        """Add one; see `Fault`."""
-        self.total += 1
-        self.counts[kind] += 1
-        if self.counts[kind] <= KEPT_PER_KIND:
-            self.kept.append(Fault(file, line, kind, text))
-
-
-class BadValuesError(UsageError):
-    """The values of a row do not fit.
-
-    Attributes:
-        kind: one of ``ADVICE``.
-    """
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
-
-
-ValueCheck = Callable[[str], bool]
-
-
-def value_check(task: str, edition: str) -> ValueCheck:
-    """A function that checks the values of a row, e.g. ``"0.5,-0.25"``.
-
-    It returns whether the row holds a marker for "no prediction" (-5, -1), and raises
-    `BadValuesError` unless the values are plain numbers, as many as wanted and in range.
-    """
-    width = columns(edition, task)
-    chosen = edition_named(edition)
-    ranges = {
-        name: range(len(chosen.targets(name)) if each.flat else 2)
-        for name, each in TASKS.items()
-        if not isinstance(each, Values)
-    }
-    # Few classes and patterns of action units in a million rows; only good ones are kept.
-    known: dict[tuple[str, str], bool] = {}
-
-    def check_whole(name: str, text: str) -> bool:
-        missing = known.get((name, text))
-        if missing is None:
-            missing = known[name, text] = _check_whole(text, ranges[name])
-        return missing
-
-    def check_columns(text: str) -> None:
-        if text.count(",") != width - 1 or not text.strip(", "):
-            raise BadValuesError("columns", _why_columns(text, task, width))
-
-    def check_single(text: str) -> bool:
-        missing = known.get((task, text))
-        if missing is None:
-            check_columns(text)
-            missing = check_whole(task, text)
-        return missing
-
-    def check_values(text: str) -> bool:
-        check_columns(text)
-        return _check_values(text, values)
-
-    def check_mtl(text: str) -> bool:
-        check_columns(text)
-        valence, arousal, expression, units = text.split(",", 3)
-        missing = _check_values(f"{valence},{arousal}", VA)
-        return missing | check_whole(EXPR.name, expression) | check_whole(AU.name, units)
-
-    if task == MTL:
-        return check_mtl
-    values = task_named(task)
-    return check_values if isinstance(values, Values) else check_single
-
-
-def _check_values(text: str, task: Task) -> bool:
-    """Whether one of the numbers is the marker for no prediction."""
-    fields = text.split(",")
-    for number in fields:
-        if not _ONE.fullmatch(number):
-            raise _no_number(number)
-    missing = False
-    for value in map(float, fields):
-        if not task.low <= value <= task.high:
-            if value != task.invalid:
-                raise BadValuesError(
-                    "range", f"{value:g} lies outside [{task.low:g}, {task.high:g}]"
-                )
-            missing = True
-    return missing
-
-
-def _check_whole(text: str, allowed: range) -> bool:
-    """Whether one of the numbers is -1."""
-    missing = False
-    for number in text.split(","):
-        if number == "-1":
-            missing = True
-        elif not _ONE.fullmatch(number):
-            raise _no_number(number)
-        elif float(number) not in allowed:
-            what = "neither 0 nor 1" if len(allowed) == 2 else f"no class from 0 to {allowed[-1]}"
-            raise BadValuesError("range", f"{number[:40]} is {what}")
-        elif number != str(int(float(number))):
-            raise BadValuesError("value", f"'{number[:40]}' is not written as a whole number")
-    return missing
-
-
-def _no_number(text: str) -> BadValuesError:
-    if not text.isprintable() and any("\udc80" <= char <= "\udcff" for char in text):
-        return BadValuesError("encoding", f"{text[:40]!a} is not UTF-8 text")
-    if not text.strip():
-        return BadValuesError("value", "a value is missing between the commas")
-    if text != text.strip() and _ONE.fullmatch(text.strip()):
-        return BadValuesError("blanks", f"there are blanks beside the value {text.strip()[:40]}")
-    return BadValuesError("value", f"'{text[:40]}' is no number")
-
-
-def _why_columns(text: str, task: str, width: int) -> str:
-    if not text.strip(", "):
-        return "there is no value behind the image (a row of the template, not filled in)"
-    given = text.count(",") + 1
-    if task != MTL and task_named(task).flat:
-        return (
-            f"{given} values where one class number is wanted: the header names every class, but "
-            "a row has one value (not one a class)"
-        )
-    return f"{given} values where {width} are wanted"
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,7 +129,7 @@ class RowReader:
             self._faults.add("file name", name, 0, str(error))
             return
         self._files[self._images.places[subject]] = name
-        for number, text in self._data(file, name, _all_numbers):
+        for number, text in self._data(file, name, are_numbers):
             key += 1
             self._add(name, key, number, text)
 
@@ -454,7 +251,3 @@ class RowReader:
         except ValueError as error:
             text = str(error)
         self._faults.add("column order", name, 1, text)
-
-
-def _all_numbers(line: str) -> bool:
-    return all(_ONE.fullmatch(value.strip()) for value in line.split(","))

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.challenge.editions import EDITIONS, edition_named
+from avaffect.challenge.faults import Faults
 from avaffect.challenge.image_rows import is_image_list
 from avaffect.challenge.layout import is_annotation
 from avaffect.challenge.places import files_in, joined
-from avaffect.challenge.rows import Faults, RowReader, Rows
+from avaffect.challenge.rows import RowReader, Rows
 from avaffect.challenge.templates import (
     MTL,
     SINGLE_FILE,

@@ -11,6 +11,7 @@ from zipfile import is_zipfile
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.challenge.faults import Fault, Faults
 from avaffect.challenge.row_order import (
     check_complete,
     check_gaps,
@@ -19,7 +20,7 @@ from avaffect.challenge.row_order import (
     check_repeats,
     sources,
 )
-from avaffect.challenge.rows import Fault, Faults, Rows
+from avaffect.challenge.rows import Rows
 from avaffect.challenge.submission_files import Wish, find_predictions, read_files, read_zip
 from avaffect.challenge.templates import (
     SINGLE_FILE,

@@ -11,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from avaffect.challenge.rows import Faults
+from avaffect.challenge.faults import Faults
 from avaffect.errors import FormatError, UsageError
 from avaffect.files.outside import reading
 

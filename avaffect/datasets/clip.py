@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.errors import UsageError
-from avaffect.files.tensors import Array, ArraySpec
+from avaffect.files.npy import Array, ArraySpec
 from avaffect.labels import SPLITS
 from avaffect.tasks.registry import TASKS
 

@@ -17,8 +17,8 @@ from avaffect.datasets.own_files import FeatureFiles, label_files, note
 from avaffect.datasets.table_labels import TableLabels, class_names
 from avaffect.datasets.tables import Table, TableFeatures, read_any
 from avaffect.errors import FormatError, UnknownNameError, UsageError, boundary
+from avaffect.files.npy import Array, ArraySpec
 from avaffect.files.picture_file import is_picture
-from avaffect.files.tensors import Array, ArraySpec
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.store.pictures import (
     PictureFiles,

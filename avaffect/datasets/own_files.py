@@ -9,8 +9,9 @@ from pathlib import Path
 
 from avaffect.datasets.tables import SUFFIXES
 from avaffect.errors import InputNotFoundError, UsageError
+from avaffect.files.names import PROVENANCE
 from avaffect.files.picture_file import PICTURES, is_picture
-from avaffect.store.pictures import STORE, is_numbered
+from avaffect.store.pictures import is_numbered
 
 LABEL_SUFFIXES = (*SUFFIXES, ".txt")
 _SHOWN = 4
@@ -48,7 +49,7 @@ class FeatureFiles:
         tables: list[Path] = []
         pictures: dict[Path, list[str]] = {}
         for parent, names in _walk(folder):
-            if STORE in names:
+            if PROVENANCE in names:
                 stores.append(parent)
                 continue
             found = _with_suffix(parent, names, SUFFIXES)
@@ -120,7 +121,7 @@ def label_files(folder: Path) -> dict[str, Path]:
     return by_name(
         path
         for parent, names in _walk(folder)
-        if STORE not in names
+        if PROVENANCE not in names
         for path in _with_suffix(parent, names, LABEL_SUFFIXES)
     )
 

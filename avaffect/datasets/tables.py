@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
+from avaffect.files.npy import Array, ArraySpec
 from avaffect.files.outside import MOST_COLUMNS, reading, require_rows
-from avaffect.files.tensors import Array, ArraySpec
 
 SUFFIXES = (".csv", ".parquet", ".npy")
 FEATURES = "table"

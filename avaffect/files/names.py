@@ -7,6 +7,9 @@ RECORD = "preprocess.json"
 CROPS = "cropped_aligned"
 FEATURES = "features"
 WAV = "audio.wav"
+# What lies in a folder of the feature store, see `store.subject`.
+FRAMES = "frames.parquet"
+PROVENANCE = "provenance.json"
 # What `predict` leaves beside the challenge's files, see `predicting.outputs`.
 TABLES = "tables"
 RECORDS = "records"

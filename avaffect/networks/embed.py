@@ -21,7 +21,7 @@ from avaffect.errors import (
     setting,
 )
 from avaffect.faces.encoders import ENCODERS
-from avaffect.files.tensors import Array, ArraySpec
+from avaffect.files.npy import Array, ArraySpec
 from avaffect.models.zoo import find_model
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.sound.mfcc import SOUND

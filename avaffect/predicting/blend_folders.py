@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
@@ -140,7 +141,7 @@ def blend_folders(
                 seen = int(blended.present.sum())
                 result = Result(out, (blended,), (), about, seen, raw.valued, missing)
                 name = _place(opened, subject)
-                outputs.write(name, result, fingerprint(about))
+                outputs.write(name, result, _key(each, settings))
                 if outputs.writer.shared:
                     if shared is None:
                         shared = build_writer(form, out, edition, blended.tasks)
@@ -211,6 +212,20 @@ def _is_begun(out: Path) -> bool:
     """Whether all predictions in ``out`` are those of a blend."""
     records = [path for place, path in files_in(out / RECORDS) if place.suffix == ".json"]
     return bool(records) and all(holds(b'"blend"', b'"inputs"')(record) for record in records)
+
+
+def _key(each: Sequence[Prediction], settings: Mapping[str, Any]) -> str:
+    """What a blend depends on: the predictions' values and how they are joined."""
+    how = {name: value for name, value in settings.items() if name not in ("version", "folders")}
+    return fingerprint([how, [_content(prediction) for prediction in each]])
+
+
+def _content(prediction: Prediction) -> str:
+    digest = hashlib.sha256(prediction.model.encode(errors="replace"))
+    for name, values in prediction.columns().items():
+        plain = values.tolist() if values.dtype == object else values.tobytes()
+        digest.update(repr((name, plain)).encode())
+    return digest.hexdigest()
 
 
 def _place(opened: Sequence[Predictions], subject: str) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.errors import UnknownNameError
-from avaffect.files.tensors import Array, ArraySpec
+from avaffect.files.npy import Array, ArraySpec
 from avaffect.predictions.voting import average
 from avaffect.predictors.joined import (
     Values,

@@ -15,7 +15,7 @@ from avaffect.config import AnalysisConfig
 from avaffect.errors import FeatureError, output_error
 from avaffect.faces.align import align
 from avaffect.faces.encoders import Encoder
-from avaffect.files.tensors import Array, ArraySpec
+from avaffect.files.npy import Array, ArraySpec
 from avaffect.media.frames import Frame, FrameReader
 from avaffect.media.source import Source
 from avaffect.preprocessing.recorder import crop_file, frames_at_once, write_crop

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE, AnalysisConfig, MediaConfig
-from avaffect.files.tensors import Array, ArraySpec
+from avaffect.files.npy import Array, ArraySpec
 from avaffect.media.sound import SoundInfo, extract_sound
 from avaffect.media.source import Source
 from avaffect.progress import EventCallback, Notice, ignore_events

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE, AudioConfig
 from avaffect.errors import UsageError
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.moments import Moments
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.sound.frame_windows import Floats, Sound, fft_size, frame_windows, window_samples

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord, softmax
 from avaffect.errors import ModelError, UsageError
+from avaffect.files.npy import ArraySpec
 from avaffect.files.outside import parse_json, reading
-from avaffect.files.tensors import ArraySpec
 from avaffect.labels import EXPRESSIONS
 from avaffect.models.fetch import model_path
 from avaffect.models.session import OnnxNet

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import FeatureError, UnknownNameError, UsageError
-from avaffect.files.names import CROPS
+from avaffect.files.names import CROPS, PROVENANCE
+from avaffect.files.npy import Array, ArraySpec
 from avaffect.files.outside import MOST_ROWS
 from avaffect.files.picture_file import picture_size, read_picture
-from avaffect.files.tensors import Array, ArraySpec
 from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.store.subject import SubjectFeatures
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HAS_FACE = "has_face"
-STORE = "arrays.safetensors"
-"""The file by which a folder of the feature store is known."""
 # Frames are numbered up to 9,999,999: a file name alone must not ask for gigabytes.
 _NUMBERED = re.compile(r"(0{0,5}[0-9]{1,7})\.(?:jpg|jpeg|png)", re.ASCII | re.I)
 # No encoder takes larger faces.
@@ -319,7 +317,7 @@ def open_features(folder: Path, side: int | None = None) -> WithPictures | Pictu
     Raises:
         FeatureError: there is neither, or a store that is unfinished or damaged.
     """
-    if not (folder / STORE).is_file():
+    if not (folder / PROVENANCE).is_file():
         pictures = PictureFolder(folder, side=side)
         if pictures.exist:
             return pictures

@@ -40,7 +40,9 @@ from avaffect.store.record import Record
 from avaffect.store.subject import FACES, StoredSubject, SubjectFeatures
 
 _WORK_FOLDERS = ("crops", "crops-again")
-_WORK_FILES = ("claims.json", WAV, "times.f8", "rows.safetensors", "checkpoint.json")
+# The last is of an earlier version.
+_WORK_FILES = ("claims.json", WAV, "times.f8", "checkpoint.json", "rows.safetensors")
+_WORK_PATTERNS = ("track-*.bin", "rows-*.npy")
 # What such a folder has in it; no other one lies there.
 _INSIDE = {CROPS, FEATURES}
 _MOST_FOLDERS = 50_000
@@ -212,7 +214,7 @@ class Prepared:
             for path in [*self.work.iterdir()]:
                 if path.name in _WORK_FOLDERS and path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
-                elif path.name in _WORK_FILES or path.match("track-*.bin"):
+                elif path.name in _WORK_FILES or any(map(path.match, _WORK_PATTERNS)):
                     path.unlink()
             self.work.rmdir()
 

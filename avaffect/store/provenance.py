@@ -8,8 +8,8 @@ from typing import Any
 
 from avaffect.config import fingerprint
 
-# Changes whenever the stored arrays would, though the settings do not.
-STORE_VERSION = 1
+# Changes whenever the stored arrays would, or how they are stored, though the settings do not.
+STORE_VERSION = 2
 _BACKBONE = "backbone:"
 _LIBRARIES = (
     "ai-edge-litert",

@@ -6,7 +6,7 @@ interrupted pass go on in mid-video. In the folder:
 
 - ``times.f8``: float64, the time of each decoded frame in seconds;
 - ``track-<id>.bin``: one fixed-size record per face of that track (:attr:`Spool.dtype`);
-- ``rows.safetensors``: arrays with a row per decoded frame that no face is needed for, e.g. sound;
+- ``rows-<array>.npy``: a row per decoded frame, of what no face is needed for, e.g. sound;
 - ``checkpoint.json``: how far the files are known to be good, a checksum of each up to there, and
   the caller's own state.
 
@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.errors import FeatureError, InputNotFoundError, UsageError, output_error
-from avaffect.files.atomic import atomic_path, write_json
+from avaffect.files.atomic import write_json
+from avaffect.files.npy import Array, ArraySpec, NpyFile, write_arrays
 from avaffect.files.outside import read_kept, reading
-from avaffect.files.tensors import Array, ArraySpec, TensorFile, TensorWriter
 
 # What every face has: 0-based frame, box and points in pixels, yaw/pitch/roll in degrees, the
 # quality, the landmark net's presence, and how surely brows, eyes and mouth are seen, all 0..1.
@@ -50,7 +50,7 @@ _SAVED = {"made_with": dict, "frames": int, "tracks": {str: int},
           "crc32": {str: int}, "state": (object, None)}  # fmt: skip
 _READ_ROWS = 512
 _READ_BYTES = 1 << 20
-_PATTERNS = ("times.f8", "track-*.bin", "rows.safetensors", "checkpoint.json")
+_PATTERNS = ("times.f8", "track-*.bin", "rows-*.npy", "checkpoint.json")
 
 
 class Spool:
@@ -79,6 +79,7 @@ class Spool:
         self._frames = 0
         self._counts: dict[int, int] = {}
         self._last: dict[int, int] = {}
+        self._rows: dict[str, NpyFile] = {}
         # By path, the CRC-32 of all that was written to it.
         self._sums: dict[Path, int] = {}
         self._unsynced: set[Path] = set()
@@ -334,18 +335,14 @@ class Spool:
         """
         if clash := specs.keys() & set(self.dtype.names or ()):
             raise UsageError(f"names taken by the faces' own fields: {sorted(clash)}")
-        with (
-            atomic_path(self.folder / "rows.safetensors") as path,
-            TensorWriter(path, self._frames, specs, {}) as writer,
-        ):
-            for chunk in chunks:
-                for name in specs:
-                    writer.write(name, chunk[name])
+        files = {name: self.folder / f"rows-{name}.npy" for name in specs}
+        write_arrays(files, self._frames, specs, chunks)
+        self._rows = {name: NpyFile(path) for name, path in files.items()}
 
-    def rows(self) -> TensorFile | None:
-        """What :meth:`write_rows` wrote, None before."""
-        path = self.folder / "rows.safetensors"
-        return TensorFile(path) if path.exists() else None
+    @property
+    def rows(self) -> dict[str, NpyFile]:
+        """By name, what :meth:`write_rows` wrote; nothing before."""
+        return dict(self._rows)
 
     def _checksums(self) -> dict[Path, int]:
         """The checksum of each file that there is; that of no bytes is 0."""

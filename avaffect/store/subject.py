@@ -1,21 +1,25 @@
-"""The feature store: one folder a subject, written once, read in slices.
+"""The feature store: one folder a subject, each array a file of its own, read in slices.
 
-- ``arrays.safetensors``: arrays with a row for each of the N decoded frames. Where the subject is
-  not in the picture, float arrays hold NaN. Deep embeddings are float16 (relative precision
-  2^-11, magnitude below 65504), everything else float32.
+- ``<array>-<16 hex digits>.npy``: a row for each of the N decoded frames, plain NumPy. Where the
+  subject is not in the picture, float arrays hold NaN. Deep embeddings are float16 (relative
+  precision 2^-11, magnitude below 65504), everything else float32.
 - ``frames.parquet``: the frame table, see :data:`COLUMNS`.
-- ``provenance.json``: from which video, with which settings, models and library versions.
+- ``provenance.json``: from which video, with which settings, models and library versions; which
+  file each array is in, and hashes of all.
 
 Each array and the frame table (``faces``) carries a key, see ``store.provenance``: a store
-knows what it was made with, so that only what depends on a changed setting is made again. The
-three files are renamed into place one after the other, and each carries the keys, so a store torn
-by a crash between two renames is recognised. The provenance also has hashes of the other two
-files, so that damage is noticed before it is read (stores of earlier versions have none).
+knows what it was made with, so that only what depends on a changed setting is made again.
+
+The record ``provenance.json`` is written last and counts alone: what it names was there before,
+and an array made again gets another name, so that a run cut off at any moment leaves the arrays
+as they were. What no record names is left from such a run and goes when the next one writes. The
+frame table keeps its name and carries its key: one that belongs to another record is noticed. By
+the hashes damage is noticed before it is read.
 """
 
 from __future__ import annotations
 
-import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,9 +33,11 @@ from numpy.typing import NDArray
 from avaffect.challenge.text import subject_file_name
 from avaffect.errors import FeatureError
 from avaffect.faces.quality import REGIONS
-from avaffect.files.outside import fits, parse_json, read_json, reading
+from avaffect.files.hashing import file_sha256
+from avaffect.files.names import FRAMES, PROVENANCE
+from avaffect.files.npy import Array, ArraySpec, NpyFile
+from avaffect.files.outside import fits, read_json, reading
 from avaffect.files.parquet import open_parquet, read_column
-from avaffect.files.tensors import Array, ArraySpec, TensorFile
 from avaffect.store.provenance import STORE_VERSION
 from avaffect.store.spool import BASE, Spool
 
@@ -52,17 +58,12 @@ _FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
     },
     **{name: ("pose", (i,)) for i, name in enumerate(("yaw", "pitch", "roll"))},
     "confidence": ("confidence", ()),
-}
-_SEEN = tuple(f"{region}_seen" for region in REGIONS)
-# Columns that stores of earlier versions lack.
-_LATER: dict[str, tuple[str, tuple[int, ...]]] = {
     "presence": ("presence", ()),
-    **{name: ("seen", (i,)) for i, name in enumerate(_SEEN)},
+    **{f"{region}_seen": ("seen", (i,)) for i, region in enumerate(REGIONS)},
 }
-# Where the face lies: box, points and pose.
-GEOMETRY = tuple(name for name in _FIELDS if name != "confidence")
-_EARLIER_COLUMNS = ("frame", "time", "present", *_FIELDS, "track")
-COLUMNS = ("frame", "time", "present", *_FIELDS, *_LATER, "track")
+# Where the face lies.
+GEOMETRY = tuple(name for name, (of, _) in _FIELDS.items() if of in ("box", "points", "pose"))
+COLUMNS = ("frame", "time", "present", *_FIELDS, "track")
 """Columns of the frame table.
 
 ``frame`` int32, 1-based as in Aff-Wild2; ``time`` float64, seconds; ``present`` bool; then
@@ -75,12 +76,14 @@ in the picture), ``yaw``, ``pitch``, ``roll`` (degrees), ``confidence`` (0..1, t
 _CHUNK = 512
 _HINT = "run `avaffect preprocess` again"
 _BROKEN = "holds a feature store that is unfinished or damaged"
+_FILE = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)-[0-9a-f]{16}\.npy", re.ASCII)
 _PROVENANCE = {
     "version": int,
     "subject": str,
     "frames": int,
     "keys": {str: str},
-    "hashes?": {"arrays?": {str: [str]}, "frames?": str},
+    "arrays": {str: {"file": str, "hashes": [str]}},
+    "frames_sha256": str,
     "configuration?": {"faces?": {"crop_size?": int, "aligner?": (str, None)}},
 }
 
@@ -97,7 +100,7 @@ class SubjectFeatures(ABC):
             mapped: map arrays into memory, for reading many small slices, as training does; they
                 are then read-only views. Else each slice is read from the file.
 
-        Bounds: those of `outside.read_json`, `parquet.open_parquet` and `TensorFile`.
+        Bounds: those of `outside.read_json`, `parquet.open_parquet` and `NpyFile`.
 
         Raises:
             FeatureError: the store is missing, unfinished or damaged.
@@ -201,7 +204,7 @@ class SpooledSubject(SubjectFeatures):
         self.tracks = tuple(track_ids)
         self._name = name
         self._spool = spool
-        self._rows = spool.rows()
+        self._rows = spool.rows
         self._times = spool.times()
         self._track = np.full(len(self._times), -1, np.int32)
         self._record = np.zeros(len(self._times), np.int32)
@@ -247,7 +250,7 @@ class SpooledSubject(SubjectFeatures):
 
     @property
     def specs(self) -> dict[str, ArraySpec]:
-        return self._spool.arrays | (self._rows.specs if self._rows else {})
+        return self._spool.arrays | {name: file.spec for name, file in self._rows.items()}
 
     def table(self) -> pd.DataFrame:
         return self.arrow_table().to_pandas()
@@ -263,22 +266,22 @@ class SpooledSubject(SubjectFeatures):
             "time": arrow_array(self._times),
             "present": arrow_array(self.present),
         }
-        for column in (*_FIELDS, *_LATER):
+        for column in _FIELDS:
             columns[column] = arrow_array(self._field(column), self.present)
         columns["track"] = arrow_array(self._track)
         return pa.table(columns)
 
     def _field(self, column: str) -> Array:
-        """[N], a column of :data:`_FIELDS` or :data:`_LATER`; meaningless where not present."""
-        field, place = (_FIELDS | _LATER)[column]
+        """[N], a column of :data:`_FIELDS`; meaningless where not present."""
+        field, place = _FIELDS[column]
         values: Array = self._faces[field]
         for index in place:
             values = values[:, index]
         return values
 
     def _slice(self, name: str, start: int, stop: int) -> Array:
-        if self._rows and name in self._rows.specs:
-            return self._rows.read(name, start, stop)
+        if name in self._rows:
+            return self._rows[name].read(start, stop)
         out = self._spool.arrays[name].missing(stop - start)
         tracks, records = self._track[start:stop], self._record[start:stop]
         for track in np.unique(tracks[tracks >= 0]):
@@ -304,30 +307,35 @@ class StoredSubject(SubjectFeatures):
         with reading(folder, FeatureError):
             if not folder.is_dir():
                 raise FeatureError(f"there is no feature store in '{folder}'", _HINT)
-        record = folder / "provenance.json"
         missing = self._unfinished()
         self.provenance: dict[str, Any] = read_json(
-            record, _PROVENANCE, FeatureError, _BROKEN, _HINT, missing=missing
+            folder / PROVENANCE, {"version": int}, FeatureError, _BROKEN, _HINT, missing=missing
         )
-        self._hashes: dict[str, Any] = self.provenance.get("hashes", {})
-        arrays = self._hashes.get("arrays", {})
-        self._tensors = TensorFile(folder / "arrays.safetensors", mapped=mapped, hashes=arrays)
+        if self.provenance["version"] != STORE_VERSION:
+            raise FeatureError(
+                f"the feature store '{folder}' was written by another version of avaffect", _HINT
+            )
+        if not fits(self.provenance, _PROVENANCE):
+            raise missing
         self._name: str = self.provenance["subject"]
         self._frames: int = self.provenance["frames"]
+        self.keys: dict[str, str] = self.provenance["keys"]
         with reading(folder, FeatureError, _BROKEN, _HINT, missing=missing):
-            self.keys: dict[str, str] = parse_json(self._tensors.metadata["keys"])
-            with open_parquet(folder / "frames.parquet") as parquet:
-                self._columns = columns = tuple(parquet.schema_arrow.names)
+            self._arrays = {
+                name: NpyFile(folder / entry["file"], mapped=mapped, hashes=entry["hashes"])
+                for name, entry in self.provenance["arrays"].items()
+                if array_of(entry["file"]) == name
+            }
+            with open_parquet(folder / FRAMES) as parquet:
                 whole = (
-                    fits(self.keys, {str: str})
-                    and self.provenance["version"] == STORE_VERSION
-                    and self.provenance["keys"] == self.keys
-                    and self.keys.keys() == {FACES, *self._tensors.specs}
+                    self.keys.keys()
+                    == {FACES, *self._arrays}
+                    == {FACES, *self.provenance["arrays"]}
                     and (parquet.metadata.metadata or {}).get(b"faces")
                     == self.keys[FACES].encode()
                     and parquet.metadata.num_rows == self._frames
-                    and columns in (COLUMNS, _EARLIER_COLUMNS)
-                    and self._tensors.rows == (self._frames if self._tensors.specs else 0)
+                    and tuple(parquet.schema_arrow.names) == COLUMNS
+                    and all(file.rows == self._frames for file in self._arrays.values())
                 )
             subject_file_name(self._name)
         if not whole:
@@ -361,14 +369,12 @@ class StoredSubject(SubjectFeatures):
 
     @cached_property
     def presence(self) -> NDArray[np.float32]:
-        whole = "presence" in self._columns
-        return self._column("presence").astype(np.float32) if whole else super().presence
+        return self._column("presence").astype(np.float32)
 
     @cached_property
     def seen(self) -> NDArray[np.float32]:
-        if _SEEN[0] not in self._columns:
-            return super().seen
-        return np.stack([self._column(name) for name in _SEEN], axis=1).astype(np.float32)
+        columns = [self._column(f"{region}_seen") for region in REGIONS]
+        return np.stack(columns, axis=1).astype(np.float32)
 
     @property
     def geometry(self) -> NDArray[np.float32]:
@@ -378,7 +384,7 @@ class StoredSubject(SubjectFeatures):
 
     @property
     def specs(self) -> dict[str, ArraySpec]:
-        return self._tensors.specs
+        return {name: file.spec for name, file in self._arrays.items()}
 
     def has(self, name: str, key: str) -> bool:
         """Whether the array ``name`` (or ``faces``) is there and was made with ``key``."""
@@ -394,10 +400,10 @@ class StoredSubject(SubjectFeatures):
 
     @contextmanager
     def _frame_table(self) -> Iterator[pq.ParquetFile]:
-        path = self.folder / "frames.parquet"
+        path = self.folder / FRAMES
         with reading(self.folder, FeatureError, _BROKEN, _HINT, missing=self._unfinished()):
-            if not self._table_checked and "frames" in self._hashes:
-                if table_hash(path) != self._hashes["frames"]:
+            if not self._table_checked:
+                if file_sha256(path) != self.provenance["frames_sha256"]:
                     raise self._unfinished()
                 self._table_checked = True
             with open_parquet(path) as file:
@@ -406,10 +412,10 @@ class StoredSubject(SubjectFeatures):
                 yield file
 
     def _slice(self, name: str, start: int, stop: int) -> Array:
-        return self._tensors.read(name, start, stop)
+        return self._arrays[name].read(start, stop)
 
 
-def table_hash(path: Path) -> str:
-    """A hash of a frame table's file, 16 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+def array_of(file: str) -> str | None:
+    """The array that a file of that name holds; None if it is none of the store's."""
+    match = _FILE.fullmatch(file)
+    return None if match is None else match[1]

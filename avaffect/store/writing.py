@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from avaffect.errors import UsageError
+from avaffect.config import fingerprint
+from avaffect.errors import FormatError, UsageError
 from avaffect.files.atomic import atomic_path, write_json
-from avaffect.files.tensors import Array, ArraySpec, TensorWriter
+from avaffect.files.hashing import file_sha256
+from avaffect.files.names import FRAMES, PROVENANCE
+from avaffect.files.npy import Array, ArraySpec, write_arrays
+from avaffect.files.outside import read_kept
 from avaffect.store.provenance import STORE_VERSION
-from avaffect.store.subject import FACES, SpooledSubject, StoredSubject, table_hash
+from avaffect.store.subject import FACES, SpooledSubject, StoredSubject, array_of
 
 
 def write_subject(
@@ -36,19 +41,19 @@ def write_subject(
 
     if keys.keys() != {FACES, *subject.names}:
         raise UsageError(f"keys {sorted(keys)}, expected {sorted({FACES, *subject.names})}")
-    with atomic_path(folder / "frames.parquet") as path:
-        table = subject.arrow_table()
-        pq.write_table(table.replace_schema_metadata({"faces": keys[FACES]}), path)
-        _write_arrays(
-            folder,
-            subject.name,
-            subject.frames,
-            subject.specs,
-            subject.chunks(),
-            provenance,
-            keys,
-            table_hash(path),
-        )
+    with _alone_left(folder):
+        arrays = _write_arrays(folder, subject.frames, subject.specs, subject.chunks(), keys)
+        with atomic_path(folder / FRAMES) as path:
+            table = subject.arrow_table()
+            pq.write_table(table.replace_schema_metadata({"faces": keys[FACES]}), path)
+            header = {
+                "version": STORE_VERSION,
+                "subject": subject.name,
+                "frames": subject.frames,
+                "frames_sha256": file_sha256(path),
+            }
+            # Within the block: where the disk is full, the earlier table stays with its record.
+            _write_record(folder, header, arrays, keys, provenance)
 
 
 def replace_arrays(
@@ -58,7 +63,7 @@ def replace_arrays(
     provenance: Mapping[str, Any],
     keys: Mapping[str, str],
 ) -> None:
-    """Add or replace arrays of a stored subject; the others are copied.
+    """Add or replace arrays of a stored subject; the files of the others are not touched.
 
     Args:
         folder: the subject's folder.
@@ -75,24 +80,10 @@ def replace_arrays(
     if keys.keys() != specs.keys():
         raise UsageError(f"keys {sorted(keys)}, expected {sorted(specs)}")
     old = StoredSubject(folder)
-    kept = {name: spec for name, spec in old.specs.items() if name not in specs}
-
-    def everything() -> Iterator[Mapping[str, Array]]:
-        at = 0
-        for chunk in chunks:
-            start, at = at, at + len(chunk[next(iter(specs))])
-            yield {**chunk, **{name: old.array(name, start, at) for name in kept}}
-
-    _write_arrays(
-        folder,
-        old.name,
-        old.frames,
-        {**kept, **specs},
-        everything(),
-        provenance,
-        {**old.keys, **keys},
-        old.provenance.get("hashes", {}).get("frames"),
-    )
+    with _alone_left(folder):
+        arrays = _write_arrays(folder, old.frames, specs, chunks, keys)
+        arrays, keys = old.provenance["arrays"] | arrays, old.keys | dict(keys)
+        _write_record(folder, old.provenance, arrays, keys, provenance)
 
 
 def replace_configuration(folder: Path, **settings: Any) -> None:
@@ -104,25 +95,64 @@ def replace_configuration(folder: Path, **settings: Any) -> None:
     """
     old = StoredSubject(folder).provenance
     configuration = {**old["configuration"], **settings}
-    write_json(folder / "provenance.json", {**old, "configuration": configuration})
+    write_json(folder / PROVENANCE, {**old, "configuration": configuration})
 
 
 def _write_arrays(
     folder: Path,
-    name: str,
     frames: int,
     specs: Mapping[str, ArraySpec],
     chunks: Iterable[Mapping[str, Array]],
-    provenance: Mapping[str, Any],
     keys: Mapping[str, str],
-    frames_hash: str | None,
+) -> dict[str, Any]:
+    """Write arrays under names that are not in use; what the record says of each."""
+    files = {name: _free_name(folder, name, keys[name]) for name in specs}
+    hashes = write_arrays({name: folder / files[name] for name in files}, frames, specs, chunks)
+    return {name: {"file": files[name], "hashes": hashes[name]} for name in files}
+
+
+def _write_record(
+    folder: Path,
+    header: Mapping[str, Any],
+    arrays: Mapping[str, Any],
+    keys: Mapping[str, str],
+    provenance: Mapping[str, Any],
 ) -> None:
-    """Write the arrays, then the provenance, both with the keys in them."""
-    with atomic_path(folder / "arrays.safetensors") as path:
-        with TensorWriter(path, frames, specs, {"keys": json.dumps(dict(keys))}) as writer:
-            for chunk in chunks:
-                for array in specs:
-                    writer.write(array, chunk[array])
-        header = {"version": STORE_VERSION, "subject": name, "frames": frames, "keys": dict(keys)}
-        hashes = {"arrays": writer.hashes()} | ({"frames": frames_hash} if frames_hash else {})
-        write_json(folder / "provenance.json", {**header, "hashes": hashes, **provenance})
+    kept = {name: header[name] for name in _HEADER}
+    record = {**kept, "keys": dict(keys), "arrays": dict(arrays), **provenance}
+    write_json(folder / PROVENANCE, record)
+
+
+# What stays where arrays are replaced.
+_HEADER = ("version", "subject", "frames", "frames_sha256")
+
+
+def _free_name(folder: Path, array: str, key: str) -> str:
+    """What a new file of an array is called: another one than that which the record names."""
+    names = (f"{array}-{fingerprint([array, key, turn])}.npy" for turn in count())
+    name = next(name for name in names if not (folder / name).exists())
+    if array_of(name) != array:
+        raise UsageError(f"an array cannot be called '{array}'")
+    return name
+
+
+@contextmanager
+def _alone_left(folder: Path) -> Iterator[None]:
+    """A block before and behind which the folder holds no array but those that count."""
+    _remove_others(folder)
+    try:
+        yield
+    finally:
+        _remove_others(folder)
+
+
+def _remove_others(folder: Path) -> None:
+    """Remove the arrays that the record does not name: replaced, or left by a run cut off."""
+    with suppress(OSError, FormatError):
+        record = read_kept(folder / PROVENANCE, {"arrays": {str: {"file": str}}})
+        named = {entry["file"] for entry in (record or {"arrays": {}})["arrays"].values()}
+        for path in folder.iterdir():
+            # The second is that of an earlier version.
+            ours = array_of(path.name) is not None or path.name == "arrays.safetensors"
+            if ours and path.name not in named:
+                path.unlink()

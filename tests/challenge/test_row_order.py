@@ -9,8 +9,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from avaffect.challenge.faults import Faults
 from avaffect.challenge.row_order import check_gaps, check_missing, check_order, sources
-from avaffect.challenge.rows import Faults, RowReader, Rows
+from avaffect.challenge.rows import RowReader, Rows
 from avaffect.challenge.templates import ImageKeys
 from avaffect.labels import EXPRESSIONS
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from avaffect.challenge import zip as submission_zip
-from avaffect.challenge.rows import Faults
+from avaffect.challenge.faults import Faults
 from avaffect.challenge.zip import (
     match_names,
     open_member,

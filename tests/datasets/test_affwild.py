@@ -21,7 +21,7 @@ from avaffect.datasets.affwild import (
     store_for,
 )
 from avaffect.errors import FeatureError, FormatError, InputNotFoundError, UsageError
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.progress import Notice, Progress
 from avaffect.store.provenance import provenance
 from avaffect.store.spool import Spool
@@ -150,7 +150,8 @@ def test_subjects_without_features_are_left_out_and_named(root, features) -> Non
     for path in (features / "7/features/7").iterdir():
         path.unlink()
     (features / "7/features/7").rmdir()
-    (features / "video2/features/video2/arrays.safetensors").write_bytes(b"torn")
+    (torn,) = (features / "video2/features/video2").glob("audio-*.npy")
+    torn.write_bytes(b"torn")
     data = load_affwild(root, features, ["va"])
     assert [clip.name for clip in data.clips] == ["100-29-1080x1920", "video2_left"]
     assert data.about["left_out"] == ["7", "video2"]

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from avaffect.challenge.mtl import MtlSubject, write_mtl
 from avaffect.challenge.text import write_annotations
-from avaffect.datasets.check import BINS, check
+from avaffect.datasets.check import check
+from avaffect.datasets.report import BINS
 from avaffect.errors import InputNotFoundError, UnknownNameError
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.progress import Progress
 from avaffect.store.provenance import provenance
 from avaffect.store.spool import Spool

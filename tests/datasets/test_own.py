@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.own import load_own
 from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.labels import EXPRESSIONS
 from avaffect.progress import Progress
 from avaffect.store.spool import Spool

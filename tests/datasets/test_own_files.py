@@ -112,7 +112,7 @@ def test_tables_win_over_pictures_where_they_match(tmp_path):
 def test_pictures_beside_stores_are_theirs(tmp_path):
     put(tmp_path / "v/cropped_aligned/a/00001.png", 10)
     (tmp_path / "v/features/a").mkdir(parents=True)
-    (tmp_path / "v/features/a/arrays.safetensors").touch()
+    (tmp_path / "v/features/a/provenance.json").touch()
     found = FeatureFiles.find(tmp_path, set())
     assert (found.names, found.pictures) == ({"a"}, {})
     labels = table(tmp_path / "l.csv", "clip,v", "a,0")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from avaffect.datasets.clip import Clip
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.networks.apply import apply_network, probabilities
 from avaffect.windows.cut import cut
 from avaffect.windows.reader import WindowReader

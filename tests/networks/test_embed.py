@@ -18,7 +18,7 @@ from avaffect.errors import (
     UnknownNameError,
     UsageError,
 )
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.networks import backbones
 from avaffect.networks import embed as module
 from avaffect.networks.checkpoint import load_checkpoint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,6 +139,24 @@ def test_the_record_says_how_it_was_made(tmp_path, pair):
     assert about["model"] == "blend of m, n"
     assert about["video"]["name"] == "a.mp4"
     assert [len(input["sha256"]) for input in about["blend"]["inputs"]] == [64, 64]
+
+
+@pytest.mark.parametrize("tables", [True, False])
+def test_its_key_depends_on_the_predictions_and_not_on_their_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tables: bool
+) -> None:
+    def key(place: str, seed: int = 1, how: Blending | None = None) -> str:
+        folders = [tmp_path / place / name for name in ("m", "n")]
+        for number, folder in enumerate(folders):
+            keep(folder, made("a", folder.name, seed + number), tables=tables)
+        out = tmp_path / place / "out"
+        blend_folders(folders, out, how)
+        return str(json.loads((out / "records/a.json").read_text())["key"])
+
+    first = key("here")
+    monkeypatch.setattr("avaffect.predicting.blend_folders.__version__", "99")
+    assert key("there") == first
+    assert len({first, key("other", seed=5), key("weighted", how=Blending((2, 1)))}) == 3
 
 
 def test_folders_of_labels_count_with_their_labels(tmp_path, pair):

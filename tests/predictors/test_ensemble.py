@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from avaffect.config import PredictConfig
 from avaffect.datasets.clip import Clip
 from avaffect.errors import CheckpointError, FeatureError, UsageError
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.networks import checkpoint as checkpoints
 from avaffect.networks.checkpoint import Checkpoint, save_checkpoint

@@ -11,7 +11,7 @@ from fixtures.spooled import spooled
 from avaffect.challenge.text import write_challenge
 from avaffect.config import PredictConfig
 from avaffect.errors import CheckpointError, FeatureError
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
 from avaffect.networks.network import Statistics

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from avaffect.faces.face_pose import SIZE, face_pose_names
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.predictions.smooth import apply, parse_smoothing
 from avaffect.predictors.starter.starter1 import FACE_NET, Starter1
 from avaffect.sound.voice import VOICE

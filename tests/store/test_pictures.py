@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avaffect.errors import FeatureError, UnknownNameError
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.store import pictures
 from avaffect.store.pictures import (
     FACE_PICTURES,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avaffect.errors import DiskFullError, FeatureError, OutputError
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.store.spool import Spool
 
 ARRAYS = {"embedding": ArraySpec((6,), "float16"), "mesh": ArraySpec((4, 3), "float32")}
@@ -266,23 +266,21 @@ def test_files_lost_behind_its_back(tmp_path):
 def test_rows(tmp_path):
     spool = Spool.create(tmp_path, ARRAYS, "k")
     run(spool, 0, 10)
-    assert spool.rows() is None
+    assert not spool.rows
     specs = {"audio": ArraySpec((3,), "float32"), "has_sound": ArraySpec((), "bool")}
     audio = np.random.default_rng(0).normal(size=(10, 3)).astype("f4")
     heard = audio[:, 0] > 0
     spool.write_rows(
         specs, ({"audio": audio[i : i + 4], "has_sound": heard[i : i + 4]} for i in (0, 4, 8))
     )
-    rows = spool.rows()
-    assert rows is not None
-    np.testing.assert_array_equal(rows.read("audio"), audio)
-    np.testing.assert_array_equal(rows.read("has_sound", 2, 9), heard[2:9])
+    np.testing.assert_array_equal(spool.rows["audio"].read(), audio)
+    np.testing.assert_array_equal(spool.rows["has_sound"].read(2, 9), heard[2:9])
 
     with pytest.raises(ValueError, match="not written"):
         spool.write_rows(specs, [{"audio": audio[:9], "has_sound": heard[:9]}])
     with pytest.raises(ValueError, match="taken"):
         spool.write_rows({"mesh": ARRAYS["mesh"]}, [])
-    np.testing.assert_array_equal(spool.rows().read("audio"), audio)
+    np.testing.assert_array_equal(spool.rows["audio"].read(), audio)
 
 
 def damage(path, at):

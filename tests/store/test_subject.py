@@ -2,16 +2,17 @@
 
 import errno
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import load_file
 
 from avaffect.errors import DiskFullError, FeatureError, OutputError
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.store import subject as store
 from avaffect.store import writing
 from avaffect.store.provenance import array_key, provenance
@@ -148,12 +149,12 @@ def test_mapped_subjects_are_the_same(stored):
 def test_a_mapped_subject_that_is_made_again(stored):
     """Arrays already read stay as they were; opened again it has the new ones."""
     mapped = SubjectFeatures.open(stored.folder, mapped=True)
-    before = mapped.array("mesh").copy()
+    before = {name: mapped.array(name).copy() for name in ("mesh", "audio")}
     audio = np.ones((FRAMES, 5), np.float32)
     specs = {"audio": ArraySpec((5,), "float32")}
     replace_arrays(stored.folder, specs, [{"audio": audio}], PROVENANCE, {"audio": "new"})
-    np.testing.assert_array_equal(mapped.array("mesh"), before)
-    assert mapped.array("audio").shape == (FRAMES, 3)
+    for name, values in before.items():
+        np.testing.assert_array_equal(mapped.array(name), values)
     again = SubjectFeatures.open(stored.folder, mapped=True)
     np.testing.assert_array_equal(again.array("audio"), audio)
 
@@ -170,10 +171,10 @@ def test_chunks_are_the_whole(stored, monkeypatch):
 def test_others_can_read_it(stored):
     import pandas as pd
 
-    loaded = load_file(stored.folder / "arrays.safetensors")
-    assert sorted(loaded) == list(stored.names)
-    for name, array in loaded.items():
-        np.testing.assert_array_equal(array, stored.array(name))
+    for name in stored.names:
+        loaded = np.load(file_of(stored, name), allow_pickle=False)
+        assert loaded.dtype == stored.specs[name].dtype
+        np.testing.assert_array_equal(loaded, stored.array(name))
     frames = pd.read_parquet(stored.folder / "frames.parquet")
     assert frames.equals(stored.table())
     dtypes = frames.dtypes.astype(str).to_dict()
@@ -246,6 +247,12 @@ def test_an_array_is_added(stored):
     assert again.names == ("audio", "embedding", "has_sound", "mesh", "more")
 
 
+def file_of(subject, name):
+    """The file that an array is in; there is one."""
+    (path,) = subject.folder.glob(f"{name}-*.npy")
+    return path
+
+
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -289,24 +296,105 @@ def test_a_rewrite_replaces_the_store(stored, spool):
     assert again.name == "b"
     assert again.present.all()
     assert again.has("faces", "n")
-    assert sorted(contents(stored.folder)) == [
-        "arrays.safetensors",
-        "frames.parquet",
-        "provenance.json",
-    ]
+    named = {entry["file"] for entry in again.provenance["arrays"].values()}
+    assert set(contents(stored.folder)) == named | {"frames.parquet", "provenance.json"}
+    assert len(named) == len(KEYS) - 1
 
 
-def test_a_torn_store_is_recognised(stored, spool, tmp_path):
-    """Any mixture of the files of two writes is refused."""
+def snapshots(folder, target, monkeypatch, write):
+    """The folder as a run that is killed beside any renaming or removal would leave it."""
+    found = []
+
+    def watched(change):
+        def changed(path, *arguments, **options):
+            out = change(path, *arguments, **options)
+            found.append(shutil.copytree(folder, target / str(len(found))))
+            return out
+
+        return changed
+
+    with monkeypatch.context() as patch:
+        for name in ("replace", "unlink"):
+            patch.setattr(Path, name, watched(getattr(Path, name)))
+        write()
+    return found
+
+
+def test_an_array_made_again_is_the_old_or_the_new_at_any_moment(stored, tmp_path, monkeypatch):
+    old = {name: stored.array(name) for name in stored.names}
+    audio = np.ones((FRAMES, 5), np.float32)
+
+    def again(folder, key="new"):
+        spec = {"audio": ArraySpec((5,), "float32")}
+        replace_arrays(folder, spec, [{"audio": audio}], PROVENANCE, {"audio": key})
+
+    left = snapshots(stored.folder, tmp_path, monkeypatch, lambda: again(stored.folder))
+    assert len(left) > 3
+    keys = []
+    for folder in left:
+        found = SubjectFeatures.open(folder)
+        keys.append(found.keys["audio"])
+        assert found.keys == KEYS | {"audio": keys[-1]}
+        new = {**old, "audio": audio} if keys[-1] == "new" else old
+        for name in found.names:
+            np.testing.assert_array_equal(found.array(name), new[name])
+        # The next run leaves one file an array.
+        again(folder, "later")
+        assert file_of(SubjectFeatures.open(folder), "audio")
+        assert len(contents(folder)) == len(old) + 2
+    assert {keys[0], keys[-1]} == {KEYS["audio"], "new"}
+
+
+def test_files_of_the_other_arrays_are_not_touched(stored):
+    def state():
+        facts = {path.name: path.stat() for path in stored.folder.iterdir()}
+        return {name: (of.st_ino, of.st_mtime_ns) for name, of in facts.items()}
+
+    before = state()
+    replace_arrays(
+        stored.folder, {"audio": ROWS["audio"]}, [{"audio": np.zeros((FRAMES, 3))}],
+        PROVENANCE, {"audio": KEYS["audio"]},
+    )  # fmt: skip
+    changed = dict(before.items() ^ state().items()).keys()
+    assert {name.partition("-")[0] for name in changed} == {"audio", "provenance.json"}
+    assert not SubjectFeatures.open(stored.folder).array("audio").any()
+
+
+def test_a_torn_store_is_recognised(stored, spool, tmp_path, monkeypatch):
+    """A killed run leaves the old subject, the new one, or what is refused and can be written."""
+    new = {name: f"new {key}" for name, key in KEYS.items()}
+    other = SpooledSubject("b", spool, [2])
+
+    def write():
+        write_subject(stored.folder, other, PROVENANCE, new)
+
+    tables, states = {"a_left": stored.table(), "b": other.table()}, []
+    for folder in snapshots(stored.folder, tmp_path / "left", monkeypatch, write):
+        try:
+            found = SubjectFeatures.open(folder)
+        except FeatureError as error:
+            assert "unfinished or damaged" in str(error)
+            states.append("torn")
+        else:
+            states.append(found.name)
+            assert found.table().equals(tables[found.name])
+            for name in found.names:
+                found.array(name)
+        write_subject(folder, other, PROVENANCE, new)
+        assert SubjectFeatures.open(folder).name == "b"
+        assert len(contents(folder)) == len(KEYS) + 1
+    assert (states[0], states[-1]) == ("a_left", "b")
+    assert states.count("torn") <= 2
+
+
+def test_files_of_two_writes_do_not_mix(stored, spool, tmp_path):
     new = {name: f"new {key}" for name, key in KEYS.items()}
     write_subject(tmp_path / "new", SpooledSubject("b", spool, [2]), PROVENANCE, new)
-    old_files, new_files = contents(stored.folder), contents(tmp_path / "new")
-    for taken in range(1, 7):
-        for i, name in enumerate(sorted(old_files)):
-            source = new_files if taken >> i & 1 else old_files
-            (stored.folder / name).write_bytes(source[name])
-        with pytest.raises(FeatureError, match="unfinished or damaged"):
-            SubjectFeatures.open(stored.folder)
+    for name in ("frames.parquet", "provenance.json"):
+        mixed = shutil.copytree(stored.folder, tmp_path / name)
+        shutil.copy(tmp_path / "new" / name, mixed)
+        with pytest.raises(FeatureError):
+            SubjectFeatures.open(mixed)
 
 
 def test_missing_stores(tmp_path, stored):
@@ -323,13 +411,45 @@ def test_missing_stores(tmp_path, stored):
     SubjectFeatures.open(stored.folder)
 
 
-@pytest.mark.parametrize("name", ["arrays.safetensors", "frames.parquet", "provenance.json"])
+@pytest.mark.parametrize("name", ["embedding", "frames.parquet", "provenance.json"])
 def test_damaged_stores(stored, name):
-    whole = (stored.folder / name).read_bytes()
+    path = stored.folder / name if "." in name else file_of(stored, name)
+    whole = path.read_bytes()
     for data in (b"", b"\0" * 100, whole[: len(whole) // 2], whole[:-3]):
-        (stored.folder / name).write_bytes(data)
+        path.write_bytes(data)
         with pytest.raises(FeatureError):
             SubjectFeatures.open(stored.folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"arrays": {}},
+        {"arrays": {"audio": {"file": "../mesh-0123456789abcdef.npy", "hashes": []}}},
+        {"arrays": {"audio": {"file": "/etc/passwd", "hashes": []}}},
+        {"frames": 10**9},
+        {"frames": FRAMES - 1},
+        {"keys": {"faces": "k"}},
+        {"subject": "../a"},
+    ],
+)
+def test_records_that_lie(stored, change):
+    path = stored.folder / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(FeatureError):
+        SubjectFeatures.open(stored.folder)
+
+
+def test_an_array_in_the_place_of_another(stored):
+    """The header tells other columns, or the hashes other values."""
+    path = stored.folder / "provenance.json"
+    record = json.loads(path.read_text())
+    shutil.copy(file_of(stored, "mesh"), file_of(stored, "audio"))
+    with pytest.raises(FeatureError, match="damaged"):
+        SubjectFeatures.open(stored.folder).array("audio")
+    np.save(stored.folder / record["arrays"]["audio"]["file"], np.zeros((FRAMES, 3), "f4"))
+    with pytest.raises(FeatureError, match="damaged"):
+        SubjectFeatures.open(stored.folder).array("audio")
 
 
 def test_a_frame_table_with_other_columns(stored):
@@ -350,9 +470,19 @@ def test_a_frame_table_damaged_in_its_middle(stored):
 
 def test_a_store_of_another_version(stored):
     path = stored.folder / "provenance.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "version": 2}))
-    with pytest.raises(FeatureError):
+    path.write_text(json.dumps({"version": 1, "subject": "a", "frames": FRAMES, "keys": KEYS}))
+    with pytest.raises(FeatureError, match="written by another version") as caught:
         SubjectFeatures.open(stored.folder)
+    assert caught.value.hint == "run `avaffect preprocess` again"
+
+
+def test_what_an_earlier_version_left_goes(stored, spooled):
+    (stored.folder / "provenance.json").write_text('{"version": 1}')
+    (stored.folder / "arrays.safetensors").write_bytes(b"old")
+    (stored.folder / "notes.npy").write_bytes(b"the user's")
+    write_subject(stored.folder, spooled, PROVENANCE, KEYS)
+    assert len(contents(stored.folder)) == len(KEYS) + 2
+    assert not (stored.folder / "arrays.safetensors").exists()
 
 
 def test_unknown_arrays(spooled, stored):
@@ -395,11 +525,14 @@ def flip(path, at):
 
 @pytest.mark.parametrize("mapped", [False, True])
 def test_a_flipped_bit_in_an_array_is_noticed(stored, mapped):
-    flip(stored.folder / "arrays.safetensors", -1)  # in the last array
-    again = SubjectFeatures.open(stored.folder, mapped=mapped)
-    with pytest.raises(FeatureError, match="is damaged"):
-        for name in again.names:
-            again.array(name, FRAMES - 1)
+    for name in stored.names:
+        path = file_of(stored, name)
+        whole = path.read_bytes()
+        for at in (-1, len(whole) // 2, 70):
+            flip(path, at)
+            with pytest.raises(FeatureError, match="is damaged"):
+                SubjectFeatures.open(stored.folder, mapped=mapped).array(name, FRAMES - 1)
+            path.write_bytes(whole)
 
 
 @pytest.mark.parametrize("column", ["times", "present", "confidence"])
@@ -414,19 +547,9 @@ def test_hashes_are_kept_where_arrays_are_replaced(stored):
     rows = np.zeros((FRAMES, 4, 3), "f4")
     replace_arrays(stored.folder, spec, [{"mesh": rows}], PROVENANCE, {"mesh": "new"})
     again = SubjectFeatures.open(stored.folder)
-    assert again.provenance["hashes"]["arrays"].keys() == set(again.names)
+    assert again.provenance["arrays"].keys() == set(again.names)
     for name in again.names:
         again.array(name)
     flip(stored.folder / "frames.parquet", 60)
     with pytest.raises(FeatureError, match="damaged"):
         SubjectFeatures.open(stored.folder).table()
-
-
-def test_a_store_of_an_earlier_version_has_no_hashes(stored):
-    path = stored.folder / "provenance.json"
-    facts = json.loads(path.read_text())
-    del facts["hashes"]
-    path.write_text(json.dumps(facts))
-    again = SubjectFeatures.open(stored.folder)
-    np.testing.assert_array_equal(again.array("mesh"), stored.array("mesh"))
-    assert again.table().equals(stored.table())

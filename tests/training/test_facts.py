@@ -10,7 +10,7 @@ from avaffect.config import AnalysisConfig
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.own import _FirstRows
 from avaffect.errors import FeatureError
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.progress import Notice
 from avaffect.store.provenance import relevant_settings
 from avaffect.training.facts import data_facts, feature_settings, versions

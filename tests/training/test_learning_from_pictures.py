@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avaffect.datasets.clip import Clip, Dataset
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.metrics.arrays import score_arrays
 from avaffect.networks import backbones
 from avaffect.recipes.library import load_recipe

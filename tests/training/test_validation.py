@@ -8,8 +8,8 @@ from avaffect.challenge.editions import edition_named
 from avaffect.challenge.mtl import read_mtl
 from avaffect.challenge.text import read_annotations, write_annotations
 from avaffect.datasets.clip import Clip, Dataset
+from avaffect.files.npy import ArraySpec
 from avaffect.files.table import read_table
-from avaffect.files.tensors import ArraySpec
 from avaffect.metrics.evaluation import score_pairs
 from avaffect.metrics.pairs import read_pairs
 from avaffect.networks.checkpoint import Checkpoint, save_checkpoint

@@ -8,7 +8,7 @@ import torch
 
 from avaffect.datasets.clip import Clip
 from avaffect.errors import FeatureError
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.recipes.blocks import Dense
 from avaffect.recipes.recipe import Branch
 from avaffect.windows import reader as module

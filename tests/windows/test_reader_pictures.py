@@ -8,7 +8,7 @@ import torch
 
 from avaffect.datasets.clip import Clip
 from avaffect.errors import FeatureError
-from avaffect.files.tensors import ArraySpec
+from avaffect.files.npy import ArraySpec
 from avaffect.networks.apply import apply_network
 from avaffect.networks.network import AffectNetwork
 from avaffect.recipes.encoders import Backbone

@@ -56,19 +56,27 @@ SIZE = 22
 FIGURES = Path(__file__).with_name("starter2.json")
 _SHARES = {"net": 0.0, "both": 0.5}
 
-NOTES = (
+_UNITS_NOTE = (
+    "no labels of action units were used; AU_p are scores and no probabilities, intensities are "
+    "not FACS' A to E"
+)
+# What is to be known with the nets, and without.
+WITH_NETS = (
     "starter-2 was not trained on Aff-Wild2 nor on any video; its face net knows the pictures of "
     "FER+, RAF-DB and AffectNet",
     "its valence and arousal follow nets that were trained on AffectNet's, and people's ratings; "
     "the interval is where 90 % of faces with such expressions lie",
-    "no labels of action units were used; AU_p are scores and no probabilities, intensities are "
-    "not FACS' A to E",
-)
-FOR_RESEARCH = (
+    _UNITS_NOTE,
     "its face net (FER+, RAF-DB, AffectNet) and voice net (RAVDESS) are for research and "
-    "non-commercial use only; noncommercial=False leaves them out"
+    "non-commercial use only; noncommercial=False leaves them out",
 )
-FREE = "the nets for research were left out: expressions follow from action units by rules"
+WITHOUT_NETS = (
+    "starter-2 was not trained on Aff-Wild2 nor on any video",
+    "its valence and arousal follow from the expression by people's ratings; the interval is "
+    "where 90 % of faces with such expressions lie",
+    _UNITS_NOTE,
+    "the nets for research were left out: expressions follow from action units by rules",
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -121,7 +129,7 @@ class Starter2:
         self.needs: tuple[str, ...] = (*self._faces, VOICE) if nets else self._faces
         # Of a sound file there are no faces, and a folder may have been made without the voice.
         self.optional: tuple[str, ...] = self.needs if nets else ()
-        self.notes: tuple[str, ...] = (*NOTES, FOR_RESEARCH if nets else FREE)
+        self.notes: tuple[str, ...] = WITH_NETS if nets else WITHOUT_NETS
 
     @property
     def fingerprint(self) -> str:

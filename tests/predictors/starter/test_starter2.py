@@ -93,6 +93,12 @@ def test_without_its_nets_the_rules_still_see_a_smile(tmp_path):
     assert (out.expression_ids()[10:55] == NEUTRAL).all()
     assert out.va[SMILES, 0].min() > out.va[10:55, 0].max() + 0.3
     assert any("left out" in note for note in free.notes)
+    # Only what was used is told.
+    told = " ".join(free.notes)
+    assert "not trained on Aff-Wild2" in told
+    for net in ("face net", "voice net", "AffectNet", "RAF-DB", "FER+", "RAVDESS"):
+        assert net not in told
+        assert net in " ".join(Starter2().notes)
 
 
 def test_a_voice_has_a_say_where_there_is_one(tmp_path):
