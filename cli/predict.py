@@ -101,8 +101,8 @@ def predict(
 
     Takes videos, or folders that `avaffect preprocess` wrote (by default ./avaffect_out). Writes
     the challenge's file for each subject and task (or as --format names), tables/SUBJECT.parquet
-    with everything, and records/VIDEO.json with the whole configuration; of videos of one name in
-    several folders, in these folders (tables/P01/session1.parquet).
+    and .csv with everything, and records/VIDEO.json with the whole configuration; of videos of
+    one name in several folders, in these folders (tables/P01/session1.parquet).
 
     The default model, starter-2, was not trained on Aff-Wild2, and is for research only: see
     `avaffect models card starter-2`. With --checkpoint a model of your own predicts.
@@ -118,7 +118,7 @@ def predict(
     """
     from avaffect.cli.report import Reporter, Row, run_all
     from avaffect.config import AudioConfig, PredictConfig
-    from avaffect.files.names import RECORDS
+    from avaffect.files.names import RECORDS, TABLES
     from avaffect.models.device import choose_device
     from avaffect.predicting.batch import PredictBatch
     from avaffect.predicting.settings import parse_tasks, with_checkpoint, with_features
@@ -158,6 +158,8 @@ def predict(
             edition=options["edition"],
             store=_store(root, len(sources)) if options["features"] == "full" else None,
             overwrite=options["overwrite"],
+            csv=options["csv"],
+            decimal=options["decimal"],
             on_event=reporter,
         ) as batch,
     ):
@@ -182,6 +184,8 @@ def predict(
             # Once: who goes on in the same folder has read them.
             for note in batch.predictor.notes if first else ():
                 reporter(Notice(f"note: {note}"))
+            kinds = "parquet and CSV" if options["csv"] else "parquet"
+            reporter.say(f"tables: {root / TABLES} ({kinds})")
 
         code = run_all(sources, work, reporter, names, debug=ctx.obj, at_end=notes)
     ctx.exit(code)
