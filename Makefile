@@ -9,6 +9,7 @@ HEADLESS := opencv-python-headless
 
 demo: setup
 	$(BIN)/avaffect predict sample_media/one_person.mp4 --task all -o demo_out --overwrite
+# The report belongs here: `$(BIN)/avaffect report demo_out`, which says where its page is.
 
 test: lint
 	$(BIN)/python -m pytest --cov -n 2 --dist loadscope

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from avaffect.metrics.pairs import evaluate
     from avaffect.predicting.blend_folders import blend_folders as blend
     from avaffect.predicting.run import Result, predict
+    from avaffect.predicting.still_pictures import PictureResult, predict_pictures
     from avaffect.predicting.tune import tune
     from avaffect.predictions.prediction import Prediction
     from avaffect.preprocessing.run import Preprocessed, preprocess
@@ -53,6 +54,7 @@ _HOMES = {
     "MediaConfig": "avaffect.config:MediaConfig",
     "Notice": "avaffect.progress:Notice",
     "PredictConfig": "avaffect.config:PredictConfig",
+    "PictureResult": "avaffect.predicting.still_pictures:PictureResult",
     "Plotted": "avaffect.drawing.plot:Plotted",
     "Prediction": "avaffect.predictions.prediction:Prediction",
     "Preprocessed": "avaffect.preprocessing.run:Preprocessed",
@@ -66,6 +68,7 @@ _HOMES = {
     "export": "avaffect.training.export:export_onnx",
     "plot": "avaffect.drawing.plot:plot",
     "predict": "avaffect.predicting.run:predict",
+    "predict_pictures": "avaffect.predicting.still_pictures:predict_pictures",
     "preprocess": "avaffect.preprocessing.run:preprocess",
     "render": "avaffect.drawing.render:render",
     "run_config": "avaffect.training.run:run_config",
@@ -84,6 +87,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "MediaConfig",
     "Notice",
     "PredictConfig",
+    "PictureResult",
     "Plotted",
     "Prediction",
     "Preprocessed",
@@ -97,6 +101,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "export",
     "plot",
     "predict",
+    "predict_pictures",
     "preprocess",
     "render",
     "run_config",

@@ -24,6 +24,7 @@ COMMANDS = {
     "recipes": "avaffect.cli.recipes:recipes",
     "export": "avaffect.cli.export:export",
     "models": "avaffect.cli.models:models",
+    "doctor": "avaffect.cli.doctor:doctor",
 }
 
 

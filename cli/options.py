@@ -23,6 +23,7 @@ _FACES = FaceConfig()
 DETECTORS = ("blazeface-full", "blazeface-back", "centerface", "s3fd")
 FRAME_MODELS = ("starter-1-face", "fer", "enet_b0_8_va_mtl", "mobilevit_va_mtl", "mbf_va_mtl")
 ENCODERS = ("efficientnet-lite0", "starter-2-face", *FRAME_MODELS)
+DECIMALS = ("point", "comma")
 CLOCKS = ("frame", "media")
 POLICIES = ("linear", "nearest", "previous", "invalid")
 FEATURES = ("auto", "light", "full")
@@ -83,16 +84,33 @@ def _stack(options: list[Callable[[F], F]]) -> Callable[[F], F]:
 
 
 def format_option(function: F) -> F:
-    """The form in which predictions are written, beside tables."""
-    option = click.option(
-        "--format",
-        "form",
-        type=NameChoice(WRITERS, "format"),
-        default=DEFAULT_FORM,
-        show_default=True,
-        help="; ".join(f"{name}: {entry.about}" for name, entry in WRITERS.items()) + ".",
-    )
-    return option(function)
+    """The form in which predictions are written, and tables beside it."""
+    return _stack(
+        [
+            click.option(
+                "--format",
+                "form",
+                type=NameChoice(WRITERS, "format"),
+                default=DEFAULT_FORM,
+                show_default=True,
+                help="; ".join(f"{name}: {entry.about}" for name, entry in WRITERS.items()) + ".",
+            ),
+            click.option(
+                "--csv/--no-csv",
+                default=True,
+                show_default=True,
+                help="Write each table as CSV too, beside parquet.",
+            ),
+            click.option(
+                "--decimal",
+                type=NameChoice(DECIMALS, "way to write decimals"),
+                default=DECIMALS[0],
+                show_default=True,
+                help="Decimals in CSV; with comma, semicolons separate the cells, as Excel wants "
+                "it where one writes 0,5.",
+            ),
+        ]
+    )(function)
 
 
 def input_options(function: F) -> F:

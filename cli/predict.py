@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,9 +24,12 @@ from avaffect.cli.options import (
 )
 from avaffect.errors import UsageError
 
+if TYPE_CHECKING:
+    from avaffect.cli.report import Reporter
+
 
 @click.command()
-@click.argument("inputs", nargs=-1, metavar="[VIDEO|SOUND|FOLDER|GLOB ...]")
+@click.argument("inputs", nargs=-1, metavar="[VIDEO|SOUND|PICTURE|FOLDER|GLOB ...]")
 @input_options
 @click.option(
     "-t",
@@ -91,6 +94,11 @@ from avaffect.errors import UsageError
     help="What times in tables count from. frame: the first decoded frame; media: the file's own "
     "zero, as ELAN and sound editors count.",
 )
+@click.option(
+    "--as-video",
+    is_flag=True,
+    help="Each FOLDER holds the numbered pictures (JPEG, PNG) of one video; --fps says how fast.",
+)
 @click.option("--overwrite", is_flag=True, help="Predict again what is already there.")
 @analysis_options
 @click.pass_context
@@ -101,12 +109,14 @@ def predict(
 
     Takes videos, or folders that `avaffect preprocess` wrote (by default ./avaffect_out). Writes
     the challenge's file for each subject and task (or as --format names), tables/SUBJECT.parquet
-    with everything, and records/VIDEO.json with the whole configuration; of videos of one name in
-    several folders, in these folders (tables/P01/session1.parquet).
+    and .csv with everything, and records/VIDEO.json with the whole configuration; of videos of
+    one name in several folders, in these folders (tables/P01/session1.parquet).
 
     The default model, starter-2, was not trained on Aff-Wild2, and is for research only: see
     `avaffect models card starter-2`. With --checkpoint a model of your own predicts.
-    Sound files are judged by the voice alone.
+    Sound files are judged by the voice alone, pictures each for itself: a row a face in
+    pictures.csv and .parquet. A folder stands for its videos, else its sound files, else its
+    pictures.
 
     \b
     Examples:
@@ -114,11 +124,14 @@ def predict(
       avaffect preprocess video.mp4 && avaffect predict --task va
       avaffect predict clips/ --task au --smooth gaussian:0.4 --missing invalid
       avaffect predict clips/ --task expr --format single --edition abaw8
+      avaffect predict photos/ --task va,expr -o out/
       avaffect predict clips/ --checkpoint avaffect_run -o out/
     """
+    from avaffect.cli.pictures import predict_pictures
     from avaffect.cli.report import Reporter, Row, run_all
     from avaffect.config import AudioConfig, PredictConfig
-    from avaffect.files.names import RECORDS
+    from avaffect.files.names import RECORDS, TABLES
+    from avaffect.media.still_picture import split_stills
     from avaffect.models.device import choose_device
     from avaffect.predicting.batch import PredictBatch
     from avaffect.predicting.settings import parse_tasks, with_checkpoint, with_features
@@ -128,6 +141,10 @@ def predict(
 
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
+    fps = options["fps"]
+    if options["as_video"]:
+        # The video that is made of them has times.
+        options["fps"] = None
     config = PredictConfig(
         model=options["model"],
         frame_model=options["frame_model"],
@@ -143,10 +160,22 @@ def predict(
     config = with_features(config, options["features"])
     reporter = Reporter(options["quiet"])
     inputs = inputs or _default_inputs()
-    sources = find_sources(inputs, recursive, reporter)
+    if options["as_video"]:
+        stills, sources = [], _videos_of(inputs, out, fps, reporter)
+    else:
+        stills, sources = split_stills(find_sources(inputs, recursive, reporter))
     names = names_of(sources, inputs)
     device = choose_device(options["device"])
     root = Path(out)
+    if stills:
+        with reporter:
+            of_stills = predict_pictures(
+                stills, inputs, config, device.name, {**options, "out": out}, reporter
+            )
+        if not sources:
+            ctx.exit(of_stills)
+    else:
+        of_stills = 0
     first = not (root / RECORDS).is_dir()
     with (
         reporter,
@@ -158,6 +187,8 @@ def predict(
             edition=options["edition"],
             store=_store(root, len(sources)) if options["features"] == "full" else None,
             overwrite=options["overwrite"],
+            csv=options["csv"],
+            decimal=options["decimal"],
             on_event=reporter,
         ) as batch,
     ):
@@ -182,9 +213,11 @@ def predict(
             # Once: who goes on in the same folder has read them.
             for note in batch.predictor.notes if first else ():
                 reporter(Notice(f"note: {note}"))
+            kinds = "parquet and CSV" if options["csv"] else "parquet"
+            reporter.say(f"tables: {root / TABLES} ({kinds})")
 
         code = run_all(sources, work, reporter, names, debug=ctx.obj, at_end=notes)
-    ctx.exit(code)
+    ctx.exit(code or of_stills)
 
 
 def _default_inputs() -> tuple[str, ...]:
@@ -196,6 +229,28 @@ def _default_inputs() -> tuple[str, ...]:
             "name a video, or run `avaffect preprocess VIDEO` first",
         )
     return (DEFAULT_OUT,)
+
+
+def _videos_of(
+    folders: Sequence[str], out: str, fps: float | None, reporter: Reporter
+) -> list[Path]:
+    """The videos that are made of folders of numbered pictures."""
+    from avaffect.files.names import MADE_VIDEOS
+    from avaffect.media.local import local_path
+    from avaffect.media.numbered import video_of_frames
+
+    if fps is None:
+        raise UsageError(
+            "how many of the pictures are one second is not known", "use fps=N, such as fps=25"
+        )
+    made = {}
+    for folder in map(local_path, folders):
+        name = folder.resolve().name
+        if name in made:
+            raise UsageError(f"two folders are called '{name}'", "give them in two runs")
+        target = Path(out, MADE_VIDEOS, f"{name}.mov")
+        made[name] = video_of_frames(folder, target, fps, reporter)
+    return list(made.values())
 
 
 def _store(out: Path, sources: int) -> Callable[[str], Path]:

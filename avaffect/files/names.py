@@ -13,6 +13,10 @@ PROVENANCE = "provenance.json"
 # What `predict` leaves beside the challenge's files, see `predicting.outputs`.
 TABLES = "tables"
 RECORDS = "records"
+# Videos that `predict` made of numbered pictures, see `media.numbered`.
+MADE_VIDEOS = "made_videos"
+# Of single pictures, see `predicting.picture_outputs`: a table, and a record with the same stem.
+PICTURES = "pictures"
 # What `train` leaves, see `training.run`; `ensemble`, see `predictors.joined`.
 RUN = "run.json"
 JOINED = "joined.json"

@@ -82,4 +82,7 @@ SOUND_EXTENSIONS = _endings(_SOUND)
 """Of files that hold sound and no moving picture."""
 
 PICTURE_EXTENSIONS = _endings({"image2": _PICTURES})
-"""Of still pictures, each of which is a video of one frame."""
+"""Of still pictures."""
+
+MAYBE_PICTURES = frozenset({".gif", ".apng"})
+"""Of ``EXTENSIONS``, those of files that may as well hold a picture that does not move."""

@@ -6,12 +6,13 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from avaffect.challenge.editions import EDITIONS
 from avaffect.errors import InputNotFoundError
-from avaffect.files.names import CROPS, FEATURES, RECORD, RECORDS, RUN, TABLES, WAV
-from avaffect.media.endings import EXTENSIONS, SOUND_EXTENSIONS
+from avaffect.files.names import CROPS, FEATURES, MADE_VIDEOS, RECORD, RECORDS, RUN, TABLES, WAV
+from avaffect.media.endings import EXTENSIONS, MAYBE_PICTURES, SOUND_EXTENSIONS
 from avaffect.media.endings import PICTURE_EXTENSIONS as PICTURES
 from avaffect.media.local import local_path
 from avaffect.progress import EventCallback, Notice, ignore_events
@@ -27,6 +28,7 @@ def expand_inputs(
     recursive: bool = False,
     sound: bool = False,
     on_event: EventCallback = ignore_events,
+    pictures: bool = False,
 ) -> list[Path]:
     """The files that ``arguments`` mean, each once.
 
@@ -40,6 +42,8 @@ def expand_inputs(
         sound: a folder without any video stands for the sound files in it, but never for the
             audio.wav of a preprocessed folder. Sound beside videos is taken for theirs.
         on_event: notices.
+        pictures: a folder without any video or sound stands for the pictures in it. Pictures
+            beside those are taken for covers and thumbnails; GIFs beside pictures for such.
 
     Raises:
         InputNotFoundError: an argument that does not exist or matches nothing, a folder without
@@ -49,17 +53,33 @@ def expand_inputs(
         raise InputNotFoundError("no input is given", "name a video, a folder or a glob")
     found: dict[str, Path] = {}
     for argument in arguments:
-        for path in _expand(argument, recursive, sound, on_event):
+        for path in _expand(argument, _Wanted(recursive, sound, pictures), on_event):
             found.setdefault(os.path.realpath(path), path)
     return list(found.values())
 
 
-def _expand(argument: str, recursive: bool, sound: bool, on_event: EventCallback) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a folder stands for, see `expand_inputs`."""
+
+    recursive: bool
+    sound: bool
+    pictures: bool
+
+    @property
+    def what(self) -> str:
+        """It in words."""
+        if self.pictures:
+            return "a video, sound file or picture"
+        return "a video or sound file" if self.sound else "a video"
+
+
+def _expand(argument: str, wanted: _Wanted, on_event: EventCallback) -> list[Path]:
     path = local_path(argument)
     if argument and path.is_dir():
-        files = _media_in(path, recursive, sound, on_event)
+        files = _media_in(path, wanted, on_event)
         if not files:
-            raise _no_media(path, recursive, sound)
+            raise _no_media(path, wanted)
         return files
     if argument and os.path.lexists(path):
         return [path]
@@ -74,17 +94,18 @@ def _expand(argument: str, recursive: bool, sound: bool, on_event: EventCallback
     files = [match for match in matches if not match.is_dir()]
     folders = [match for match in matches if match.is_dir()]
     for folder in folders:
-        files += _media_in(folder, recursive, sound, on_event)
+        files += _media_in(folder, wanted, on_event)
     if not files:
         raise InputNotFoundError(
-            f"'{argument}' matches only folders without {_what(sound)}", "name the files"
+            f"'{argument}' matches only folders without {wanted.what}", "name the files"
         )
     return sorted(files)
 
 
-def _no_media(folder: Path, recursive: bool, sound: bool) -> InputNotFoundError:
-    pictures = sorted(path.suffix for path in _walk(folder, recursive) if _ends(path, PICTURES))
-    what = _what(sound).removeprefix("a ")
+def _no_media(folder: Path, wanted: _Wanted) -> InputNotFoundError:
+    found = _walk(folder, wanted.recursive)
+    pictures = sorted(path.suffix for path in found if _ends(path, PICTURES))
+    what = wanted.what.removeprefix("a ")
     if len(pictures) > 1:
         pattern = f"{folder}/*{pictures[0]}"
         return InputNotFoundError(
@@ -93,33 +114,38 @@ def _no_media(folder: Path, recursive: bool, sound: bool) -> InputNotFoundError:
             f"-framerate 25 -pattern_type glob -i '{pattern}' -c:v libx264 -crf 16 frames.mp4; "
             f"'{pattern}' takes each alone",
         )
-    deeper = "" if recursive else "recursive=True also searches its subfolders; "
-    endings = EXTENSIONS | SOUND_EXTENSIONS if sound else EXTENSIONS
+    deeper = "" if wanted.recursive else "recursive=True also searches its subfolders; "
+    endings = EXTENSIONS | SOUND_EXTENSIONS if wanted.sound else EXTENSIONS
+    endings |= PICTURES if wanted.pictures else frozenset()
     return InputNotFoundError(
         f"the folder '{folder}' holds no {what}",
         f"{deeper}such files end in {', '.join(sorted(endings))}",
     )
 
 
-def _what(sound: bool) -> str:
-    return "a video or sound file" if sound else "a video"
+def _media_in(folder: Path, wanted: _Wanted, on_event: EventCallback) -> list[Path]:
+    """The videos, or else the sound files, or else the pictures of a folder, sorted.
 
-
-def _media_in(folder: Path, recursive: bool, sound: bool, on_event: EventCallback) -> list[Path]:
-    """The videos, or else the sound files, of a folder, sorted; a Notice names the rest."""
-    found: dict[str, list[Path]] = {"video": [], "sound": []}
+    A Notice names the rest.
+    """
+    found: dict[str, list[Path]] = {"video": [], "sound": [], "picture": []}
     others: Counter[str] = Counter()
-    for path in _walk(folder, recursive):
+    for path in _walk(folder, wanted.recursive):
         if _ends(path, EXTENSIONS):
             found["video"].append(path)
-        elif sound and _ends(path, SOUND_EXTENSIONS):
+        elif wanted.sound and _ends(path, SOUND_EXTENSIONS):
             found["sound"].append(path)
+        elif wanted.pictures and _ends(path, PICTURES):
+            found["picture"].append(path)
         else:
             others[path.suffix.lower()] += 1
-    if found["video"]:
-        # Sound beside videos is taken for theirs.
-        others.update(path.suffix.lower() for path in found["sound"])
-    taken = sorted(found["video"] or found["sound"])
+    moving = [path for path in found["video"] if not _ends(path, MAYBE_PICTURES)]
+    if found["picture"] and not moving and not found["sound"]:
+        found["picture"] += found.pop("video")
+    first = next((kind for kind, paths in found.items() if paths), "")
+    taken = sorted(found.pop(first, []))
+    # Sound beside videos is taken for theirs, pictures for covers and thumbnails.
+    others.update(path.suffix.lower() for paths in found.values() for path in paths)
     if taken and others:
         count = others.total()
         named = [ending or "no ending" for ending, _ in others.most_common(_NAMED_ENDINGS)]
@@ -152,7 +178,7 @@ def own_names(folders: Collection[str], names: Collection[str]) -> set[str]:
     if RECORD in names:
         own |= {RECORD, WAV, CROPS, FEATURES}
     if set(folders) >= PREDICTED:
-        own |= {*PREDICTED, "MTL_Challenge"}
+        own |= {*PREDICTED, MADE_VIDEOS, "MTL_Challenge"}
         own |= {name for edition in EDITIONS.values() for name in edition.every_folder}
     if RUN in names:
         own |= {*names, *folders}

@@ -12,7 +12,8 @@ from types import TracebackType
 from avaffect.challenge.editions import DEFAULT_EDITION
 from avaffect.challenge.places import checked, joined, remove_empty
 from avaffect.config import PredictConfig, fingerprint
-from avaffect.errors import AvaffectError, UsageError
+from avaffect.errors import AvaffectError, ForeignFileError, OutputError, UsageError
+from avaffect.files.csv_text import DECIMALS
 from avaffect.media.source import Source, open_source
 from avaffect.predicting.outputs import WORK, Outputs, ready
 from avaffect.predicting.run import predict_folder, predict_video, predict_voice
@@ -76,6 +77,9 @@ class PredictBatch:
         store: the folder in which to keep the features of a video, by the video's name; None
             keeps none.
         overwrite: predict again what is there already.
+        csv: whether each table lies beside it as CSV too.
+        decimal: one of ``files.csv_text.DECIMALS``, for the CSV. Where it alone changes, nothing
+            is predicted again.
         on_event: progress and notices.
 
     Raises:
@@ -95,16 +99,18 @@ class PredictBatch:
         edition: str = DEFAULT_EDITION,
         store: Callable[[str], Path] | None = None,
         overwrite: bool = False,
+        csv: bool = True,
+        decimal: str = DECIMALS[0],
         on_event: EventCallback = ignore_events,
     ) -> None:
         require_form(form, edition, config.tasks)
+        self._outputs = Outputs(out, edition, form, config.tasks, decimal if csv else None)
         parse_smoothing(config.smooth, "off")
         require_licences(config)
         self.predictor = build_predictor(config, device)
         self._config = config
         self._device = device
         self._nets = NetsLoader(config.analysis, device)
-        self._outputs = Outputs(out, edition, form, config.tasks)
         self._store = store
         self._overwrite = overwrite
         self._on_event = on_event
@@ -237,6 +243,7 @@ class PredictBatch:
         if record is None:
             return None
         try:
+            record = self._outputs.complete(name, record)
             subjects = self._outputs.read(name, record) if self._outputs.writer.shared else []
             faces = {subject: int(record["faces"][subject]) for subject in record["subjects"]}
             known = Predicted(
@@ -248,6 +255,8 @@ class PredictBatch:
                 True,
                 record.get("rotate"),
             )
+        except (ForeignFileError, OutputError):
+            raise
         except (AvaffectError, LookupError):
             return None  # damaged: predict again
         if self._outputs.writer.shared:

@@ -15,6 +15,7 @@ from avaffect.challenge.places import files_in, mirrored
 from avaffect.config import fingerprint
 from avaffect.errors import UsageError, boundary
 from avaffect.files.atomic import write_json
+from avaffect.files.csv_text import DECIMALS
 from avaffect.files.hashing import file_sha256
 from avaffect.files.names import RECORDS, TABLES
 from avaffect.files.ours import holds, require_own_file
@@ -66,6 +67,8 @@ def blend_folders(
     edition: str = DEFAULT_EDITION,
     common: bool = False,
     overwrite: bool = False,
+    csv: bool = True,
+    decimal: str = DECIMALS[0],
     on_event: EventCallback = ignore_events,
 ) -> Blended:
     """Blend the predictions in several folders.
@@ -86,6 +89,8 @@ def blend_folders(
         edition: an edition of ``challenge.editions.EDITIONS``.
         common: blend the subjects that all folders have, and leave out the others.
         overwrite: replace the predictions that are in ``out``.
+        csv: whether each table lies beside it as CSV too.
+        decimal: one of ``files.csv_text.DECIMALS``, for the CSV.
         on_event: progress in subjects.
 
     Raises:
@@ -103,7 +108,7 @@ def blend_folders(
     require_form(form, edition, TRACKS if form == "mtl" else ())
     opened = [open_predictions(Path(folder), edition) for folder in folders]
     subjects, left_out = _subjects(opened, common=common)
-    outputs = Outputs(out, edition, form)
+    outputs = Outputs(out, edition, form, decimal=decimal if csv else None)
     _require_free(out, opened, overwrite=overwrite)
     settings: dict[str, Any] = {
         "version": __version__,

@@ -1,4 +1,5 @@
-"""The output of ``predict``: files of the chosen form, a parquet a subject, a record a video.
+"""The output of ``predict``: files of the chosen form, a table a subject (parquet
+and CSV), a record a video.
 
 The record names the files; what no record names is not touched, see ``files.ours``. A source
 whose name has folders, as ``P01/session1``, has its files there, see ``challenge.places``.
@@ -6,7 +7,7 @@ whose name has folders, as ``P01/session1``, has its files there, see ``challeng
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from avaffect.challenge.text import require_subjects, single_path, subject_file_
 from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import AvaffectError, FormatError, UsageError
 from avaffect.files.atomic import write_json
+from avaffect.files.csv_text import require_decimal
 from avaffect.files.gaps import policy_of
 from avaffect.files.lock import alone
 from avaffect.files.names import RECORDS, TABLES
@@ -27,6 +29,7 @@ from avaffect.files.outside import read_kept, reading
 from avaffect.files.table import read_about, read_table
 from avaffect.files.temporaries import remove_abandoned
 from avaffect.predicting.run import Result
+from avaffect.predicting.writers.csv_table import CsvTable
 from avaffect.predicting.writers.parquet_table import ParquetTable
 from avaffect.predicting.writers.registry import DEFAULT_FORM, WRITERS, build_writer
 from avaffect.predicting.writers.writer import Ready, Writer
@@ -49,6 +52,7 @@ _SHAPE = {
     "frames_with_face?": int,
     "frames_with_value?": int,
     "faces?": {str: int},
+    "csv?": (str, None),
     "video?": {"name": str, "sha256": str},
 }
 
@@ -62,17 +66,31 @@ class Outputs:
         edition: whose headers and folder names are used, see ``challenge.editions``.
         form: a key of ``writers.registry.WRITERS``; tables are written beside every form.
         tasks: of which there are predictions.
+        decimal: one of ``files.csv_text.DECIMALS``, as the CSV beside each table has them; None
+            writes none.
     """
 
     root: Path
     edition: str = DEFAULT_EDITION
     form: str = DEFAULT_FORM
     tasks: tuple[str, ...] = TRACKS
+    decimal: str | None = "point"
+
+    def __post_init__(self) -> None:
+        if self.decimal is not None:
+            require_decimal(self.decimal)
+        elif isinstance(self.writer, CsvTable):
+            raise UsageError("no CSV is wanted, and no other form", "leave one of the two out")
 
     @cached_property
     def writer(self) -> Writer:
         """Writes the form."""
-        return build_writer(self.form, self.root, self.edition, self.tasks)
+        writer = build_writer(self.form, self.root, self.edition, self.tasks)
+        return self._csv if isinstance(writer, CsvTable) else writer
+
+    @cached_property
+    def _csv(self) -> CsvTable:
+        return CsvTable(self.root, self.decimal or "point")
 
     @cached_property
     def _tables(self) -> ParquetTable:
@@ -83,6 +101,13 @@ class Outputs:
         """The writers of all that may be here, by this form or another."""
         forms = (build_writer(form, self.root, self.edition) for form in WRITERS)
         return (self._tables, *forms)
+
+    @property
+    def _written(self) -> tuple[Writer, ...]:
+        """The writers of what a subject gets for itself: the form, table and CSV, each once."""
+        own = () if self.writer.shared else (self.writer,)
+        csv = () if self.decimal is None or self.writer is self._csv else (self._csv,)
+        return (*own, self._tables, *csv)
 
     def alone(self, name: str) -> AbstractContextManager[None]:
         """A block in which no other process works on the source ``name``; see ``files.lock``."""
@@ -123,11 +148,43 @@ class Outputs:
         return record
 
     def written(self, name: str, key: str) -> dict[str, Any] | None:
-        """The record of an earlier run that did the same and whose files are all there."""
+        """The record of an earlier run that did the same and whose files are all there.
+
+        The CSV of a table does not count, see `complete`.
+        """
         record = self.record(name)
-        files = record.get("files", ())
+        made = {relative(self._csv_of(subject, name), self.root) for subject in _subjects(record)}
+        files = set(record.get("files", ())) - made
         there = record.get("key") == key and all((self.root / file).is_file() for file in files)
         return record if there else None
+
+    def complete(self, name: str, record: dict[str, Any]) -> dict[str, Any]:
+        """The record, once each table has its CSV as it is wanted; nothing is predicted for it.
+
+        Args:
+            name: what the source's files are called.
+            record: what `written` found.
+
+        Raises:
+            AvaffectError: a table is damaged, or something that is not ours is in the way.
+        """
+        made = {subject: self._csv_of(subject, name) for subject in _subjects(record)}
+        known = record.get("csv") == self.decimal and all(map(Path.is_file, made.values()))
+        if self.decimal is None or known:
+            return record
+        claims = self._claims_path(name)
+        ours = _named(record) | read_claims(claims)
+        self.require_ours(made.values(), ours)
+        files = {relative(path, self.root) for path in made.values()}
+        write_claims(claims, ours | files)
+        for subject in made:
+            columns, _ = read_table(self._table(subject, name))
+            self._csv.write_columns(_place(subject, name), columns)
+        files = files - set(record["files"])
+        record = {**record, "files": [*record["files"], *sorted(files)], "csv": self.decimal}
+        write_json(self._record_path(name), record)
+        self._unclaim(claims)
+        return record
 
     def owners(self, but: Collection[str] = ()) -> dict[str, str]:
         """Of which source each subject is, for the subjects that have files here.
@@ -262,10 +319,14 @@ class Outputs:
         write_claims(claims, ours | {relative(path, self.root) for path in planned})
         paths: list[Path] = []
         for subject in ready(name, result):
-            if not self.writer.shared:
-                paths += self.writer.write(subject)
-            paths += self._tables.write(subject)
-        self.drop(name, set(self.record(name).get("subjects", ())) - set(subjects))
+            paths += [path for writer in self._written for path in writer.write(subject)]
+            if (
+                self.decimal is None
+                and relative(csv := self._csv.path(subject.place), self.root) in ours
+            ):
+                # It would be of another prediction than the table.
+                csv.unlink(missing_ok=True)
+        self.drop(name, set(_subjects(self.record(name))) - set(subjects))
         write_json(
             self._record_path(name),
             {
@@ -277,13 +338,12 @@ class Outputs:
                 "faces": dict(zip(subjects, result.faces, strict=True)),
                 "frames_with_value": result.valued,
                 "edition": self.edition,
+                "csv": self.decimal,
                 "single": self._single(self.record(name)),
                 **result.about,
             },
         )
-        with suppress(OSError):
-            claims.unlink()
-            remove_empty(claims.parent, self.root)
+        self._unclaim(claims)
         return paths
 
     def name_single(self, name: str) -> None:
@@ -312,29 +372,42 @@ class Outputs:
     def _planned(self, subject: str, name: str) -> list[Path]:
         """The files of a subject that are written or replaced."""
         place = _place(subject, name)
-        return [*self._tables.files(place), *self.writer.files(place)]
+        return [path for writer in self._written for path in writer.files(place)]
 
     def _ours_of(self, name: str, subjects: Iterable[str], sha256: str) -> set[str]:
         """Our files of a source: its record names them, or a table itself does."""
-        found = _named(self.record(name)) | read_claims(self._claims_path(name))
+        record = self.record(name)
+        found = _named(record) | read_claims(self._claims_path(name))
         for subject in subjects:
             # A table tells its own story, which stands for a record that was lost.
             if (table := self._table(subject, name)).is_file() and sha256:
                 with suppress(AvaffectError, LookupError, TypeError):
                     about = read_about(table)
                     if about["subject"] == subject and about["video"]["sha256"] == sha256:
-                        found |= {relative(path, self.root) for path in self._files(subject, name)}
+                        files = set(self._files(subject, name))
+                        if record:
+                            # A table may have got a CSV from its reader, with any program.
+                            files.discard(self._csv_of(subject, name))
+                        found |= {relative(path, self.root) for path in files}
         return found
 
     def _single(self, record: Mapping[str, Any]) -> list[str]:
         named = {relative(path, self.root) for path in self.writer.shared}
         return sorted(named | set(record.get("single", ())))
 
+    def _unclaim(self, claims: Path) -> None:
+        with suppress(OSError):
+            claims.unlink()
+            remove_empty(claims.parent, self.root)
+
     def _claims_path(self, name: str) -> Path:
         return self.root / WORK / f"{checked(name)}.claims"
 
     def _table(self, subject: str, name: str) -> Path:
         return self._tables.path(_place(subject, name))
+
+    def _csv_of(self, subject: str, name: str) -> Path:
+        return self._csv.path(_place(subject, name))
 
     def _record_path(self, name: str) -> Path:
         return self.root / RECORDS / f"{checked(name)}.json"
@@ -354,6 +427,11 @@ def ready(name: str, result: Result) -> list[Ready]:
             about["au_thresholds"] = prediction.au_thresholds.tolist()
         found.append(Ready(prediction, filled, about, _place(prediction.subject, name)))
     return found
+
+
+def _subjects(record: Mapping[str, Any]) -> Sequence[str]:
+    subjects: Sequence[str] = record.get("subjects", ())
+    return subjects
 
 
 def _named(record: Mapping[str, Any]) -> set[str]:

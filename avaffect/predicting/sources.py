@@ -1,4 +1,4 @@
-"""Which videos, sound files and preprocessed folders a command is given."""
+"""Which videos, sound files, pictures and preprocessed folders a command is given."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def find_sources(
         # An empty argument is no folder, though Path takes it for the current one.
         folders = preprocessed_in(local_path(argument)) if argument else []
         try:
-            sources += folders or expand_inputs([argument], recursive, True, on_event)
+            sources += folders or expand_inputs([argument], recursive, True, on_event, True)
         except InputNotFoundError:
             # Below other folders, as those of the videos were.
             if not (argument and (deeper := _deeper(local_path(argument), recursive))):

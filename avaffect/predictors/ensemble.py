@@ -121,6 +121,7 @@ class Ensemble:
     """
 
     optional: tuple[str, ...] = ()
+    judges_pictures: bool = False
     smooth: str = "off"
 
     def __init__(self, place: Path | str, device: str = "cpu") -> None:

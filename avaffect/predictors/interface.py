@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from avaffect.errors import FeatureError
+from avaffect.errors import FeatureError, UsageError
 from avaffect.faces.encoders import ENCODERS
 from avaffect.predictions.hidden import without_hidden
 from avaffect.predictions.prediction import Prediction
@@ -35,6 +35,8 @@ class Predictor(Protocol):
         optional: those of ``needs`` that it can do without: of a sound file there are no arrays of
             faces, and a folder may have been made without the voice.
         smooth: the smoothing that suits it best, as ``predictions.smooth`` writes it.
+        judges_pictures: whether a face of which there is no more than one picture can be judged:
+            a subject of one row.
         notes: what a reader of its output must know (training data, weaknesses).
         fingerprint: changes whenever what it predicts by does: weights, facts, packaged figures;
             not with the place where they lie.
@@ -45,6 +47,7 @@ class Predictor(Protocol):
     needs: tuple[str, ...]
     optional: tuple[str, ...]
     smooth: str
+    judges_pictures: bool
     notes: tuple[str, ...]
 
     @property
@@ -76,6 +79,15 @@ class Facts:
     name: str
     tasks: tuple[str, ...]
     needs: tuple[str, ...]
+
+
+def require_pictures(predictor: Predictor) -> None:
+    """Raise UsageError if ``predictor`` cannot judge faces in single pictures."""
+    if not predictor.judges_pictures:
+        raise UsageError(
+            f"'{predictor.name}' was trained on sequences and cannot judge single pictures",
+            "leave out checkpoint=..., or make a video of them if they are its frames",
+        )
 
 
 def require_arrays(

@@ -47,6 +47,7 @@ class Trained:
     """
 
     optional: tuple[str, ...] = ()
+    judges_pictures: bool = False
 
     def __init__(self, place: Path | str, device: str = "cpu") -> None:
         self.checkpoint, network = load_checkpoint(place)

@@ -47,6 +47,30 @@ def names_of(sources: Sequence[Path], arguments: Iterable[str] = ()) -> dict[Pat
     return names
 
 
+def relative_names(files: Sequence[Path], arguments: Iterable[str] = ()) -> dict[Path, str]:
+    """By file, its name below the folder that the user gave, with ``/``; each name once.
+
+    Args:
+        files: see `names_of`.
+        arguments: likewise. Where names would be the same, all begin where folders differ.
+    """
+    given = [Path(argument) for argument in arguments if argument]
+    for folders in (given, []):
+        roots = _roots(files, folders)
+        names = {file: _absolute(file).relative_to(roots[file]).as_posix() for file in files}
+        if len(set(names.values())) == len(names):
+            break
+    return names
+
+
+def common_folder(files: Sequence[Path], arguments: Sequence[str]) -> Path:
+    """The folder that the user gave, or the one in which all files lie."""
+    given = [_absolute(Path(argument)) for argument in arguments if argument]
+    if len(given) == 1 and given[0].is_dir():
+        return given[0]
+    return Path(os.path.commonpath([_absolute(file.parent) for file in files]))
+
+
 def _plain(source: Path) -> PurePath:
     try:
         name = source_name(source)

@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from avaffect.errors import OutputError
 from avaffect.faces.align import AFFWILD2, align
 from avaffect.faces.encoders import Encoder
-from avaffect.faces.face_pose import face_pose
-from avaffect.faces.quality import QualityReader
 from avaffect.faces.shape import ShapeReader
 from avaffect.faces.track import TrackedFace
 from avaffect.files.atomic import write_bytes
 from avaffect.media.frames import Frame
 from avaffect.media.room import Room
+from avaffect.preprocessing.face_reader import FaceReader
 from avaffect.store.spool import Spool
 
 BATCH = 16
@@ -94,9 +93,7 @@ class Recorder:
         batch: int = BATCH,
     ) -> None:
         self._spool = spool
-        self._encoders = encoders
-        self._shapes = shapes
-        self._quality = QualityReader()
+        self._read = FaceReader(encoders, shapes)
         self._crops = crops
         self._crop_size = crop_size
         self._batch = batch
@@ -167,36 +164,22 @@ class Recorder:
     def _write(self) -> None:
         pending, self._pending = self._pending, []
         seen = [(item.frame, tracked) for item in pending for tracked in item.faces]
-        vectors: dict[str, NDArray[np.float32]] = {}
-        if seen:
-            for encoder in self._encoders:
-                crops = [
-                    align(frame.image, tracked.face.points, encoder.spec.crop)
-                    for frame, tracked in seen
-                ]
-                vectors[encoder.spec.name] = encoder(np.stack(crops))
-        row = 0
+        read = iter(self._read([(frame, tracked.face) for frame, tracked in seen]))
         for item in pending:
             self._spool.append_frame(item.frame.time)
             for tracked in item.faces:
-                face = tracked.face
-                shape = self._shapes(face)
-                quality = self._quality(item.frame.image, face, shape.pose)
-                # Recorded in the file's own pixels, seen in square ones.
-                to_file = item.frame.scale.to_file
-                arrays = {name: values[row] for name, values in vectors.items()}
+                face = next(read)
                 self._spool.append_face(
                     tracked.track,
                     item.frame.index,
-                    box=to_file(face.box.reshape(2, 2)).reshape(4),
-                    points=to_file(face.points),
-                    pose=shape.pose,
-                    confidence=quality.confidence,
-                    presence=face.confidence,
-                    seen=quality.seen,
-                    arrays={"face_pose": face_pose(face, shape), **arrays},
+                    box=face.box,
+                    points=face.points,
+                    pose=face.pose,
+                    confidence=face.confidence,
+                    presence=face.presence,
+                    seen=face.seen,
+                    arrays=face.arrays,
                 )
                 if self._crops is not None:
                     target = crop_file(self._crops / str(tracked.track), item.frame.index)
-                    write_crop(item.frame.image, face.points, self._crop_size, target)
-                row += 1
+                    write_crop(item.frame.image, tracked.face.points, self._crop_size, target)

@@ -30,35 +30,61 @@ def test_video_becomes_challenge_files(run, clip, tmp_path):
     done = run("predict", clip, "-o", out)
     assert done.code == 0
     row = done.out.splitlines()[1]
-    assert row.split() == ["face.mp4", "12", "12", "face", "ok", "(4", "files", "in", f"{out})"]
+    assert row.split() == ["face.mp4", "12", "12", "face", "ok", "(5", "files", "in", f"{out})"]
     assert "not trained on Aff-Wild2" in done.err
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*.*")) == [
         "AU_Detection_Challenge/face.txt",
         "EXPR_Classification_Challenge/face.txt",
         "VA_Estimation_Challenge/face.txt",
         "records/face.json",
+        "tables/face.csv",
         "tables/face.parquet",
     ]
+    assert done.err.splitlines()[-1] == f"tables: {out / 'tables'} (parquet and CSV)"
     assert len(read_annotations(out / "VA_Estimation_Challenge/face.txt", "va")) == 12
 
 
-def test_csv_beside_the_table_and_in_the_place_of_text(run, clip, tmp_path):
+def test_tables_alone(run, clip, tmp_path):
     for outcome in ("2 files in", "already done"):
         done = run("predict", clip, "-o", tmp_path, "--format", "csv", "--edition", "abaw11")
         assert (done.code, outcome in done.out) == (0, True)
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == [
-        "csv/face.csv",
         "records/face.json",
+        "tables/face.csv",
         "tables/face.parquet",
     ]
-    names, *rows = (tmp_path / "csv/face.csv").read_text().splitlines()
+    names, *rows = (tmp_path / "tables/face.csv").read_text().splitlines()
     assert names.split(",") == list(read_table(tmp_path / "tables/face.parquet")[0])
     assert [row.split(",")[0] for row in rows] == [str(at) for at in range(1, 13)]
     # Another format is made anew; what is there of the first stays.
     assert run("predict", clip, "-o", tmp_path).code == 0
     assert (tmp_path / "VA_Estimation_Challenge/face.txt").is_file()
-    assert (tmp_path / "csv/face.csv").is_file()
+    assert (tmp_path / "tables/face.csv").is_file()
     assert run("predict", clip, "-o", tmp_path, "--format", "csv").code == 0
+
+
+def test_csv_is_written_as_it_is_wanted_and_nothing_predicted_for_it(run, clip, tmp_path):
+    parquet, text = tmp_path / "tables/face.parquet", tmp_path / "tables/face.csv"
+    done = run("predict", clip, "-o", tmp_path, "--no-csv")
+    assert (done.code, text.exists()) == (0, False)
+    assert done.err.splitlines()[-1] == f"tables: {tmp_path / 'tables'} (parquet)"
+    before = parquet.stat().st_mtime_ns
+    for options in ((), ("--decimal", "comma"), ("--decimal", "point"), ()):
+        done = run("predict", clip, "-o", tmp_path, *options)
+        assert "already done" in done.out
+        assert text.read_text().startswith("\ufeffframe;time" if "comma" in options else "frame,")
+    text.unlink()
+    assert "already done" in run("predict", clip, "-o", tmp_path).out
+    assert text.is_file()
+    assert parquet.stat().st_mtime_ns == before
+    # Predicted anew without it, what is left would be of another prediction.
+    run("predict", clip, "-o", tmp_path, "--no-csv", "--smooth", "off")
+    assert not text.exists()
+    text.write_text("mine")
+    done = run("predict", clip, "-o", tmp_path, "--smooth", "off")
+    assert (done.code, "face.csv" in done.error, text.read_text()) == (2, True, "mine")
+    done = run("predict", clip, "-o", tmp_path, "--no-csv", "--format", "csv")
+    assert (done.code, "leave one of the two out" in done.error) == (2, True)
 
 
 def test_again_is_already_done(run, clip, tmp_path, files):
@@ -68,7 +94,7 @@ def test_again_is_already_done(run, clip, tmp_path, files):
     assert (done.code, "ok (already done)" in done.out) == (0, True)
     assert files(tmp_path) == before
     done = run("predict", clip, "-o", tmp_path, "--overwrite")
-    assert "ok (4 files in" in done.out
+    assert "ok (5 files in" in done.out
     assert files(tmp_path) == before
 
 
@@ -196,7 +222,7 @@ def test_rows_without_a_face_stay_empty_and_are_told(run, ffmpeg, clip, tmp_path
     grey = "drawbox=color=gray:t=fill:enable='gte(n,8)'"
     video = tmp_path / "leaves.mp4"
     ffmpeg("-stream_loop", 1, "-i", clip, "-vf", grey, "-an", "-crf", "16", video)
-    for outcome in ("4 files in", "already done"):
+    for outcome in ("5 files in", "already done"):
         done = run("predict", video, "-o", tmp_path / "out", "--clock", "media")
         assert done.code == 0
         assert f"few faces (16 of 24 rows without a face; {outcome}" in done.table
@@ -287,7 +313,8 @@ def test_a_checkpoint_hears_a_sound_file(run, model, wav, tmp_path):
     assert done.out.splitlines()[1].split()[:5] == ["voice.wav", "13", "0", "voice", "ok"]
     assert "never validated" in done.err
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*.*")) == [
-        "VA_Estimation_Challenge/voice.txt", "records/voice.json", "tables/voice.parquet"
+        "VA_Estimation_Challenge/voice.txt", "records/voice.json",
+            "tables/voice.csv", "tables/voice.parquet",
     ]  # fmt: skip
     rows = read_annotations(out / "VA_Estimation_Challenge/voice.txt", "va")
     assert (rows[:, 1] == -5).all()

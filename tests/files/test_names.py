@@ -9,7 +9,7 @@ from avaffect.files import names
 
 ROOT = Path(__file__).parents[2]
 # Words that other things are called by too: a column of a command, a key of a record.
-COMMON = {names.FEATURES}
+COMMON = {names.FEATURES, names.PICTURES}
 NAMES = {value for name, value in vars(names).items() if name.isupper()} - COMMON
 
 

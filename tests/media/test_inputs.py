@@ -163,3 +163,17 @@ def test_a_folder_of_frames_says_how_to_make_a_video_of_them(folder):
     with pytest.raises(InputNotFoundError, match=r"holds 3 pictures.*-framerate 25.*\*\.PNG"):
         expand_inputs(["frames"], sound=True)
     assert len(expand_inputs(["frames/*.PNG"])) == 3
+
+
+def test_a_folder_is_its_videos_else_its_sound_else_its_pictures(tmp_path: Path) -> None:
+    def expand(*files: str) -> list[str]:
+        folder = tmp_path / "-".join(files)
+        folder.mkdir()
+        for name in files:
+            (folder / name).touch()
+        return names(expand_inputs([str(folder)], sound=True, pictures=True))
+
+    assert [name[-5:] for name in expand("a.mp4", "b.jpg", "c.gif")] == ["a.mp4", "c.gif"]
+    assert [name[-5:] for name in expand("a.wav", "b.jpg")] == ["a.wav"]
+    assert [name[-5:] for name in expand("c.gif", "b.jpg")] == ["b.jpg", "c.gif"]
+    assert [name[-5:] for name in expand("d.gif")] == ["d.gif"]

@@ -31,7 +31,7 @@ from avaffect.predicting.batch import PredictBatch
 from avaffect.predicting.run import Result
 from avaffect.predicting.settings import with_checkpoint, with_features
 from avaffect.predicting.sources import find_sources
-from avaffect.predicting.writers import parquet_table
+from avaffect.predicting.writers import csv_table, parquet_table
 from avaffect.predictions.prediction import Prediction
 from avaffect.preprocessing.names import names_of
 from avaffect.preprocessing.video_pass import Nets
@@ -194,7 +194,7 @@ def test_files_lie_in_the_folders_of_the_name_and_nowhere_else(acted, tmp_path):
         assert batch(clip, "P01/a").again
         kinds = [path for path in sorted(out.iterdir()) if path.name != "records"]
         for kind in kinds:
-            assert sorted(path.stem for path in (kind / "P01").iterdir()) == ["a_left", "a_right"]
+            assert sorted({path.stem for path in (kind / "P01").iterdir()}) == ["a_left", "a_right"]
         assert (out / "records/P01/a.json").is_file()
         other = video(tmp_path, "P01_b.mp4", "P01_a_left")
         with pytest.raises(UsageError, match="P01/b' both have a subject called 'P01_a_left'"):
@@ -356,7 +356,7 @@ def test_another_video_of_the_same_name_is_refused(acted, tmp_path):
 
 def test_folder_and_its_video_have_the_same_name(heard, gap_clip, tmp_path, no_nets_at_all):
     with PredictBatch(tmp_path, CONFIG) as batch:
-        assert batch(heard.folder.root).files == 4
+        assert batch(heard.folder.root).files == 5
     assert (tmp_path / "records/gap.json").is_file()
     labels = read_annotations(tmp_path / "VA_Estimation_Challenge/gap.txt", "va")
     assert labels.shape == (40, 2)
@@ -408,6 +408,7 @@ def test_name_that_is_not_utf8_is_refused(acted, tmp_path):
 
 FOREIGN = (
     "tables/a.parquet",
+    "tables/a.csv",
     "VA_Estimation_Challenge/a.txt",
     "records/a.json",
 )
@@ -422,7 +423,7 @@ def test_what_avaffect_did_not_write_is_refused_and_stays(name, overwrite, acted
         with pytest.raises(ForeignFileError, match=name):
             batch(clip)
         # Others can be written beside it.
-        assert batch(video(tmp_path, "b.mp4", "b")).files == 4
+        assert batch(video(tmp_path, "b.mp4", "b")).files == 5
     assert (out / name).read_text() == "theirs"
 
 
@@ -477,7 +478,8 @@ def test_dropping_a_person_leaves_what_is_not_ours(acted, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("where", "at"), [(parquet_table, "write_table"), (outputs, "write_json")]
+    ("where", "at"),
+    [(parquet_table, "write_table"), (csv_table, "write_csv"), (outputs, "write_json")],
 )
 def test_what_a_killed_run_had_claimed_is_ours(where, at, acted, tmp_path, monkeypatch):
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
@@ -492,7 +494,7 @@ def test_what_a_killed_run_had_claimed_is_ours(where, at, acted, tmp_path, monke
     assert (out / "VA_Estimation_Challenge/a.txt").exists()
     shutil.rmtree(next((out / ".predict-work").glob("a-*")))  # what the acted pass made
     with PredictBatch(out, CONFIG) as batch:
-        assert batch(clip).files == 4
+        assert batch(clip).files == 5
     assert not (out / ".predict-work").exists()
 
 
@@ -506,7 +508,7 @@ def test_a_second_run_on_one_video_is_refused_and_one_on_another_is_not(acted, t
             with PredictBatch(out, CONFIG) as second:
                 with pytest.raises(BusyError, match=f"working on '{out / 'a'}'"):
                     second(clip)
-                assert second(other).files == 4
+                assert second(other).files == 5
         return act(*args, **kwargs)
 
     module.predict_video = meanwhile  # `acted` brings back what was there

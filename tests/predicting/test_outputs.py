@@ -38,7 +38,7 @@ def test_the_policy_is_for_text_and_the_table_names_it(tmp_path, policy, row, fi
     outputs = Outputs(tmp_path)
     result = made(marked(with_gap(), policy))
     result = replace(result, missing=policy, about={**result.about, "missing": policy})
-    text, table = outputs.write("a", result, "key")
+    text, table, _ = outputs.write("a", result, "key")
     assert text.read_text().splitlines()[2] == row
     columns, about = read_table(table)
     assert np.isnan(columns["valence"]).tolist() == [False, True, False]

@@ -44,7 +44,7 @@ def test_every_file_has_a_row_for_every_frame(samples, truth, clip):
     named = [name.replace("video", stem) for name in truth[clip]["subjects"]] or [stem]
     assert list(done.subjects) == named
     assert done.frames == truth[clip]["frames"]
-    assert done.files == 4 * len(named)
+    assert done.files == 5 * len(named)
     for subject in named:
         assert len(table(samples, subject)["frame"]) == truth[clip]["frames"]
         for task in TASKS:

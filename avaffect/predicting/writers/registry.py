@@ -61,7 +61,7 @@ WRITERS: dict[str, WriterEntry] = {
     "files": WriterEntry("a text file a subject and task", _files, challenge=True),
     "single": WriterEntry("one predictions.txt a task", _single, challenge=True),
     "mtl": WriterEntry("one file for all", _mtl, challenge=True),
-    "csv": WriterEntry("the table of each subject as text", _csv),
+    "csv": WriterEntry("nothing but tables", _csv),
 }
 
 

@@ -121,6 +121,7 @@ class Starter2:
 
     tasks: tuple[str, ...] = (VA.name, EXPR.name, AU.name)
     smooth: str = "gaussian:0.5"
+    judges_pictures: bool = True
     name: str = "starter-2"
 
     def __init__(self, nets: bool = True) -> None:

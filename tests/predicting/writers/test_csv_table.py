@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
 
 from avaffect.labels import ACTION_UNITS
-from avaffect.predicting.writers import csv_table
 from avaffect.predicting.writers.csv_table import CsvTable
 from avaffect.predicting.writers.writer import Ready
 from avaffect.predictions.missing import fill
@@ -34,10 +33,9 @@ def ready() -> Ready:
     return Ready(made, fill(made), {}, PurePath("P01/a, b"))
 
 
-def test_the_columns_and_values_are_those_of_the_table(ready, tmp_path, monkeypatch):
-    monkeypatch.setattr(csv_table, "_CHUNK", 3)
+def test_the_columns_and_values_are_those_of_the_table(ready: Ready, tmp_path: Path) -> None:
     (path,) = CsvTable(tmp_path).write(ready)
-    assert path == tmp_path / "csv/P01/a, b.csv"
+    assert path == tmp_path / "tables/P01/a, b.csv"
     with path.open(newline="") as file:
         names, *rows = csv.reader(file)
     columns = ready.prediction.columns()
@@ -51,13 +49,13 @@ def test_the_columns_and_values_are_those_of_the_table(ready, tmp_path, monkeypa
             np.testing.assert_array_equal(np.array(numbers, values.dtype), values, err_msg=name)
 
 
-def test_what_is_unknown_is_empty_and_yes_is_1(ready, tmp_path):
+def test_what_is_unknown_is_empty_and_yes_is_1(ready: Ready, tmp_path: Path) -> None:
     (path,) = CsvTable(tmp_path).write(ready)
     raw = path.read_bytes()
     assert b"\r" not in raw
     assert raw.startswith(b"frame,time,present,heard,filled,confidence,valence,arousal,")
     first, _, unseen, *_ = raw.decode().splitlines()[1:]
-    assert first.startswith("1,0.0,1,0,0,0.1,")
+    assert first.startswith("1,0,1,0,0,0.1,")
     # The text files of the challenge are filled, a table is not.
     assert unseen.startswith("3,0.06666666666666667,0,0,0,,,,,")
     assert unseen.count(",") == first.count(",") == len(ready.prediction.columns()) - 1

@@ -57,10 +57,10 @@ def arousal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_form_that_is_added_is_written_recorded_and_replaced(tmp_path: Path) -> None:
     require_form("arousal", "abaw11", ("va",))
     outputs = Outputs(tmp_path, form="arousal")
-    text, table = outputs.write("a", result(), "key")
+    text, table, csv = outputs.write("a", result(), "key")
     assert text == tmp_path / "arousal/a.csv"
     assert text.read_text() == "-0.250\n0.125\n1.000\n"
-    assert outputs.record("a")["files"] == ["arousal/a.csv", "tables/a.parquet"]
+    assert outputs.record("a")["files"] == ["arousal/a.csv", "tables/a.parquet", "tables/a.csv"]
     assert outputs.written("a", "key") is not None
     text.unlink()
     assert outputs.written("a", "key") is None
@@ -69,6 +69,7 @@ def test_a_form_that_is_added_is_written_recorded_and_replaced(tmp_path: Path) -
     Outputs(tmp_path).drop("a", ["a"])
     assert not text.exists()
     assert not table.exists()
+    assert not csv.exists()
 
 
 @pytest.mark.usefixtures("arousal")
