@@ -176,8 +176,7 @@ def _of_model(about: Mapping[str, Any]) -> Iterator[Caution]:
             f"{' and '.join(sorted(used))}."
         )
         yield Caution(PAGE, text)
-    known = [name for names in _dict(about.get("known")).values() for name in names or ()]
-    if known:
+    if any(_dict(about.get("known")).values()):
         text = "The model was trained, tuned or validated on a clip of this name."
         yield Caution(PAGE, text, True)
 

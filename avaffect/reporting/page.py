@@ -40,6 +40,7 @@ _PANELS = {
     ),
     words.QUALITY: ("Face and voice", "where values come from, and how well the face can be seen"),
 }
+_PANEL_OF = {EXPR.name: words.EXPRESSION, AU.name: words.UNITS}
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 _STATIC = {"mark": MARK, "version": __version__, "classes": EXPRESSIONS}
 
@@ -116,7 +117,7 @@ def page_of(
         has_gaps=any(each.summary.gaps for each in people),
         linked=False,
         # How to leave out nets is for whoever predicts; the licence itself is a caution.
-        notes=[_sentence(str(note)) for note in about.get("notes", ()) if "=" not in str(note)],
+        notes=[_sentence(note) for note in _texts(about.get("notes")) if "=" not in note],
         provenance=_provenance(about),
         data=_script_json(
             {
@@ -216,20 +217,13 @@ def _scores(truth: Truth | None) -> dict[str, list[str]]:
     shown: dict[str, list[str]] = {key: [] for key in _PANELS}
     if truth is None:
         return shown
-    for name, value in truth.parts.items():
-        kind, _, what = name.partition(" ")
-        text = f"{name} {value:.2f}".replace("-", "−")
-        if name.startswith("CCC "):
-            panel = what
-        elif name.endswith(f" of {EXPR.name}") or what in EXPRESSIONS:
-            panel = words.EXPRESSION
-        else:
-            panel = words.UNITS
-        if kind == "mean":
-            text = f"mean F1 {value:.2f} of {truth.frames[name.rpartition(' ')[2]]} frames"
-            shown[panel].insert(0, text)
-        elif panel in shown and kind in ("CCC", "F1"):
-            shown[panel].append(text)
+    for task, scores in truth.scores.items():
+        for name, value in scores.items():
+            # CCC valence stands beside valence, F1 of classes and units beside these.
+            panel = name.split()[-1] if task == VA.name else _PANEL_OF[task]
+            text = f"{name} {value:.2f}".replace("-", "−")
+            more = "" if name.startswith("F1 ") else f" over {truth.frames[task]:,} frames"
+            shown[panel].append(text + more)
     return shown
 
 
@@ -366,6 +360,10 @@ def _asset(name: str) -> str:
 def _hash(text: str) -> str:
     digest = hashlib.sha256(text.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else []
 
 
 def _dict(value: Any) -> Mapping[str, Any]:

@@ -176,10 +176,11 @@ def _write_page(
         paths = dict(list(paths.items())[:MOST_PEOPLE])
     tables = [load_table(name, path) for name, path in paths.items()]
     media = about.get("media")
-    first = media.get("first_time_s", 0.0) if isinstance(media, Mapping) else 0.0
+    first = media.get("first_time_s") if isinstance(media, Mapping) else None
+    start = float(first) if isinstance(first, int | float) else 0.0
     faces: list[list[str]] = [[] for _ in tables]
     if video is not None:
-        faces = cut_faces(video, tables, float(first))
+        faces = cut_faces(video, tables, start)
     people = []
     for path, table, cut in zip(paths.values(), tables, faces, strict=True):
         summary = summarise(table)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.challenge.editions import DEFAULT_EDITION, MTL_EDITIONS, edition_named
+from avaffect.challenge.image_rows import is_image_list
 from avaffect.datasets.columns import ColumnMap
 from avaffect.datasets.own_files import label_files
 from avaffect.datasets.table_labels import TableLabels
@@ -22,7 +23,7 @@ from avaffect.datasets.tables import read_any
 from avaffect.drawing.subjects import Table
 from avaffect.errors import FormatError, InputNotFoundError, UsageError
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
-from avaffect.metrics.evaluation import Pair, score_pairs
+from avaffect.metrics.evaluation import Evaluation, Pair, score_pairs
 from avaffect.metrics.pairs import read_truth
 from avaffect.metrics.tallies import MTL, split_mtl
 from avaffect.tasks.registry import AU, EXPR, TASKS, VA
@@ -41,13 +42,13 @@ class Truth(ArrayRecord):
     Attributes:
         labels: by task, a row a frame of the table, as the challenge codes them: va float64
             [N, 2], -5 for none; expr int64 [N], au int64 [N, 12], -1 for none.
-        parts: agreement by name, such as ``CCC valence`` or ``F1 Fear``; what the annotations
-            cannot test is left out.
+        scores: by task, agreement by name, such as ``CCC valence`` or ``F1 Fear``, and ``mean F1``
+            of what the annotations can test; the rest is left out.
         frames: by task, how many frames were compared.
     """
 
     labels: Mapping[str, Labels]
-    parts: Mapping[str, float]
+    scores: Mapping[str, Mapping[str, float]]
     frames: Mapping[str, int]
 
 
@@ -64,15 +65,19 @@ def open_annotations(root: Path) -> Annotations:
         UsageError: two files of one subject.
     """
     found: dict[str, dict[str, Callable[[], Any]]] = {}
-    for task in TASKS:
-        if task in (VA.name, EXPR.name, AU.name):
-            with suppress(InputNotFoundError):
-                for subject, read in read_truth(root, task, DEFAULT_EDITION).items():
-                    found.setdefault(subject, {})[task] = read
+    # A list of pictures may be of all tasks, or of one.
+    if root.is_file() and is_image_list(root):
+        with suppress(FormatError):
+            for subject, read in read_truth(root, MTL, MTL_EDITIONS[-1]).items():
+                found[subject] = {MTL: read}
+    for task in (VA.name, EXPR.name, AU.name) if not found else ():
+        with suppress(InputNotFoundError):
+            for subject, read in read_truth(root, task, DEFAULT_EDITION).items():
+                found.setdefault(subject, {})[task] = read
     if not found:
         with suppress(UsageError, FormatError):
             for subject, read in read_truth(root, MTL, MTL_EDITIONS[-1]).items():
-                found.setdefault(subject, {})[MTL] = read
+                found[subject] = {MTL: read}
     if found:
         return {subject: _of_challenge(reads) for subject, reads in found.items()}
     single = {root.stem: root} if root.is_file() else {}
@@ -95,7 +100,7 @@ def truth_of(table: Table, annotations: Annotations) -> Truth | None:
     if read is None:
         return None
     labels = read(table)
-    parts: dict[str, float] = {}
+    scores: dict[str, dict[str, float]] = {}
     frames: dict[str, int] = {}
     for task, truth in labels.items():
         mine = _predicted(table, task)
@@ -105,17 +110,18 @@ def truth_of(table: Table, annotations: Annotations) -> Truth | None:
         with suppress(UsageError):
             scored = score_pairs([Pair(table.subject, mine, truth)], task, DEFAULT_EDITION)
             frames[task] = scored.frames
-            parts |= {
-                name: value
-                for name, value in scored.parts.items()
-                if name not in scored.absent and isfinite(value)
-            }
-            if task != VA.name:
-                names = [name for name in scored.parts if name.startswith("F1 ")]
-                known = [parts[name] for name in names if name in parts]
-                if known:
-                    parts[f"mean F1 of {task}"] = float(np.mean(known))
-    return Truth(labels, parts, frames)
+            scores[task] = _parts(scored)
+    return Truth(labels, scores, frames)
+
+
+def _parts(scored: Evaluation) -> dict[str, float]:
+    known = {
+        name: value
+        for name, value in scored.parts.items()
+        if name.startswith(("CCC ", "F1 ")) and name not in scored.absent and isfinite(value)
+    }
+    ones = [value for name, value in known.items() if name.startswith("F1 ")]
+    return {"mean F1": float(np.mean(ones))} | known if ones else known
 
 
 def _of_challenge(
@@ -149,7 +155,8 @@ def _of_table(path: Path) -> Callable[[Table], dict[str, Labels]]:
             )
         columns = ColumnMap(**own, action_units=units, classes=EXPRESSIONS)
         rows = _rows(table, labels)
-        found = TableLabels.read(labels, columns).at(rows, {EXPR.name: EXPRESSIONS})
+        classes = {EXPR.name: EXPRESSIONS} if columns.expression else {}
+        found = TableLabels.read(labels, columns).at(rows, classes)
         whole: dict[str, Labels] = {}
         if VA.name in found:
             values = np.full((len(rows), 2), float(VA.invalid))

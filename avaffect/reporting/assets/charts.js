@@ -1,5 +1,5 @@
 // The curves: one uPlot a panel, all with the same times; and what is painted into them.
-const UNITS_TOP = 12, STRIP = 8;
+const UNITS_TOP = 12, STRIP = 8, LEFT = 48, RIGHT = 24;
 const colours = {};
 function readColours() {
   for (const name of ["ink", "soft", "rule", "grid", "card", "missing", "valence", "arousal", "quality",
@@ -21,16 +21,20 @@ function ramp(share) {
 const state = { person: 0, view: { min: 0, max: 1 }, time: 0, hover: null };
 const person = () => people[state.person];
 const charts = [];
-const narrow = () => window.innerWidth < 600;
+// What the reader points at counts, unless the video plays.
+const shownTime = () => (state.hover === null || (video && !video.paused) ? state.time : state.hover);
 
-// Curves of a panel of values: the interval's two, the value, what was annotated.
+// Curves of a panel of values: the interval's two, the least and the greatest of the frames that
+// fall together, their middle, what was annotated.
 function valueCurves(name) {
-  const curve = (least, most) => ({ least: person()[least] || blank(), most: person()[most] || blank(), read: short });
-  return [curve(`${name}_low`, `${name}_low`), curve(`${name}_high`, `${name}_high`),
-    curve(`${name}_min`, `${name}_max`), curve(`${name}_truth`, `${name}_truth`)];
+  const one = person(), least = one[`${name}_min`], most = one[`${name}_max`];
+  const middle = (array, cell) => (array[cell] === NO_SHORT ? null : (short(array[cell]) + short(most[cell])) / 2);
+  return [
+    { array: one[`${name}_low`], read: shortAt, kind: "mean" }, { array: one[`${name}_high`], read: shortAt, kind: "mean" },
+    { array: least, read: shortAt, kind: "least" }, { array: most, read: shortAt, kind: "most" },
+    { array: least, read: middle, kind: "mean" }, { array: one[`${name}_truth`], read: shortAt, kind: "mean" },
+  ];
 }
-function blank() { return person().blank ||= new Int16Array(person().n).fill(NO_SHORT); }
-function noBytes() { return person().noBytes ||= new Uint8Array(person().n).fill(NO_BYTE); }
 
 function painted(u) {
   const { left, top, width, height } = u.bbox;
@@ -118,7 +122,7 @@ function paintSeen(u) {
   });
 }
 
-const faint = (colour) => `${colour}38`;
+const faint = (colour, share = "38") => `${colour}${share}`;
 const line = (colour, more = {}) => ({
   stroke: () => colours[colour], width: 1.6, spanGaps: false,
   points: { show: (u, at, from, to) => to - from < u.over.clientWidth / 10, size: 4, fill: () => colours[colour] }, ...more,
@@ -126,8 +130,8 @@ const line = (colour, more = {}) => ({
 const unseen = { stroke: () => null, width: 0, points: { show: false } };
 const values = (name) => ({
   height: 152, range: [-1.02, 1.02], curves: () => valueCurves(name),
-  series: [unseen, unseen, line(name), line("truth", { dash: [5, 4], width: 1.4, points: { show: false } })],
-  bands: [{ series: [2, 1], fill: () => faint(colours[name]) }],
+  series: [unseen, unseen, unseen, unseen, line(name), line("truth", { dash: [5, 4], width: 1.4, points: { show: false } })],
+  bands: [{ series: [2, 1], fill: () => faint(colours[name]) }, { series: [4, 3], fill: () => faint(colours[name], "78") }],
   splits: [-1, -0.5, 0, 0.5, 1], labels: ["−1", "−.5", "0", ".5", "1"], has: () => person()[`${name}_min`],
 });
 const PANELS = {
@@ -140,10 +144,11 @@ const PANELS = {
   },
   quality: {
     height: 150, range: [-0.62, 1.04], paint: paintSeen, splits: [-0.485, -0.175, 0, 0.5, 1], labels: ["voice", "face", "0", ".5", "1"],
-    curves: () => [{ least: person().quality || noBytes(), most: person().quality || noBytes(), read: byte }], series: [line("quality")], has: () => true,
+    curves: () => [{ array: person().quality, read: byteAt, kind: "mean" }], series: [line("quality")], has: () => true,
   },
 };
 
+const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 18000, 36000];
 // So many digits that two ticks never look the same.
 const digitsOf = (step) => [0, 1, 2].find((digits) => Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) < 1e-6) ?? 3;
 
@@ -155,7 +160,7 @@ function build() {
     const axis = { stroke: () => colours.soft, font: "12px system-ui, sans-serif" };
     const lines = { stroke: () => colours.grid, width: 1 };
     const chart = new uPlot({
-      width: Math.max(200, place.clientWidth), height: panel.height, padding: [6, 24, 0, 0], legend: { show: false },
+      width: Math.max(200, place.clientWidth), height: panel.height, padding: [6, RIGHT, 0, 0], legend: { show: false },
       cursor: {
         y: false, points: { show: false }, drag: { x: true, y: false, setScale: false },
         // What is dragged in one panel is not dragged in the others.
@@ -163,9 +168,9 @@ function build() {
       },
       scales: { x: { time: false, auto: false, range: () => [state.view.min, state.view.max] }, y: { auto: false, range: () => panel.range, dir: panel.dir || 1 } },
       axes: [
-        { ...axis, grid: panel.paint && !panel.curves ? { show: false } : lines, ticks: lines, size: 26, gap: 2, space: 70,
+        { ...axis, grid: panel.paint && !panel.curves ? { show: false } : lines, ticks: lines, size: 26, gap: 2, space: 70, incrs: STEPS,
           values: (u, ticks) => ticks.map((tick) => clock(tick, digitsOf(ticks[1] - ticks[0]))) },
-        { ...axis, grid: { ...lines, show: !panel.plain }, ticks: { show: false }, size: 48, gap: 6,
+        { ...axis, grid: { ...lines, show: !panel.plain }, ticks: { show: false }, size: LEFT, gap: 6,
           splits: () => panel.splits, values: () => panel.labels },
       ],
       series: [{}, ...(panel.series || [unseen])], bands: panel.bands || [],
@@ -184,7 +189,9 @@ function build() {
     chart.over.append(nothing);
     charts.push({ u: chart, panel, place, playhead, nothing });
     chart.over.addEventListener("click", (event) => {
-      if (!event.shiftKey) setTime(chart.posToVal(event.offsetX, "x"));
+      if (event.shiftKey) return;
+      state.hover = null;
+      setTime(chart.posToVal(event.offsetX, "x"));
     });
     wheelAndPan(chart);
   }
@@ -192,7 +199,7 @@ function build() {
 function dataOf(panel, width) {
   const { min, max } = state.view;
   if (!panel.curves) return [[min, max], [null, null]];
-  return thin(person(), min, max, Math.max(100, width), panel.curves());
+  return thin(person(), min, max, Math.max(100, width - LEFT - RIGHT), panel.curves());
 }
 function selected(u) {
   const { left, width } = u.select;
@@ -241,5 +248,6 @@ function redraw() {
     nothing.hidden = Boolean(panel.has());
   }
   root.dataset.points = points;
+  root.dataset.folded = points < cellAt(person(), state.view.max) - cellAt(person(), state.view.min) || person().frames > 1 ? "yes" : "no";
   root.dataset.view = `${state.view.min.toFixed(3)} ${state.view.max.toFixed(3)}`;
 }

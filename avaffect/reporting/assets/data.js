@@ -3,6 +3,7 @@ const root = document.documentElement;
 const byId = (id) => document.getElementById(id);
 const all = (selector) => [...document.querySelectorAll(selector)];
 const facts = byId("data") ? JSON.parse(byId("data").textContent) : null;
+const video = byId("video");
 const TYPES = { f4: Float32Array, i2: Int16Array, u2: Uint16Array, u1: Uint8Array };
 const NO_SHORT = -32768, NO_BYTE = 255;
 const short = (value) => (value === NO_SHORT ? null : value / 32000);
@@ -33,33 +34,33 @@ function cellAt(person, time) {
   return low;
 }
 
-// Times and curves of a stretch, at most two points a pixel: the least and the greatest value of
-// what falls together. `curves` are pairs of arrays [least, greatest] with a reader of their
-// numbers; the result has times and one list a curve.
+// Times and curves of a stretch, at most a point a pixel. `curves` are arrays with a reader of their
+// numbers, and which number of those that fall together counts: the least, the most, or their mean.
+const FOLDS = {
+  least: (before, value) => Math.min(before, value), most: (before, value) => Math.max(before, value),
+  mean: (before, value) => before + value,
+};
 function thin(person, from, to, pixels, curves) {
   const first = Math.max(0, cellAt(person, from) - 1);
   const end = Math.min(person.n, cellAt(person, to) + 2);
   const step = Math.max(1, Math.ceil((end - first) / pixels));
-  const single = step === 1 && person.frames === 1;
   const times = [], lists = curves.map(() => []);
   for (let start = first; start < end; start += step) {
-    const stop = Math.min(end, start + step);
-    const next = stop < person.n ? person.t[stop] : person.end;
-    times.push(person.t[start]);
-    if (!single) times.push((person.t[start] + next) / 2);
-    curves.forEach(({ least, most, read }, at) => {
-      let low = null, high = null;
-      for (let cell = start; cell < stop; cell++) {
-        const a = read(least[cell]), b = read(most[cell]);
-        if (a !== null && (low === null || a < low)) low = a;
-        if (b !== null && (high === null || b > high)) high = b;
+    const stop = Math.min(end, start + step), next = stop < person.n ? person.t[stop] : person.end;
+    times.push(step === 1 && person.frames === 1 ? person.t[start] : (person.t[start] + next) / 2);
+    curves.forEach(({ array, read, kind }, at) => {
+      let found = null, count = 0;
+      if (array) for (let cell = start; cell < stop; cell++) {
+        const value = read(array, cell);
+        if (value !== null) { found = count ? FOLDS[kind](found, value) : value; count++; }
       }
-      lists[at].push(low);
-      if (!single) lists[at].push(high);
+      lists[at].push(count && kind === "mean" ? found / count : found);
     });
   }
   return [times, ...lists];
 }
+const shortAt = (array, cell) => short(array[cell]);
+const byteAt = (array, cell) => byte(array[cell]);
 
 // Calls back once a column of pixels with the cells that fall into it.
 function columns(person, view, pixels, draw) {

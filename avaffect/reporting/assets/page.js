@@ -1,5 +1,4 @@
 // What the reader does: moves in time, zooms, chooses a person; and what follows from it.
-const video = byId("video");
 const endOf = () => Math.max(...people.map((each) => each.end));
 const LEAST_SPAN = 0.2;
 
@@ -38,16 +37,15 @@ function setTime(time, fromVideo = false) {
   readout();
 }
 function moveHeads() {
-  for (const { u, playhead } of charts) {
-    const { min, max } = state.view;
-    const x = ((state.time - min) / (max - min)) * u.over.clientWidth;
-    playhead.style.transform = `translateX(${x - 1}px)`;
+  const { min, max } = state.view;
+  for (const { playhead } of charts) {
+    playhead.style.left = `${((state.time - min) / (max - min)) * 100}%`;
     playhead.style.visibility = inView(state.time) ? "visible" : "hidden";
   }
 }
 
 function readout() {
-  const one = person(), time = state.hover ?? state.time, cell = cellAt(one, time);
+  const one = person(), time = shownTime(), cell = cellAt(one, time);
   byId("n-time").textContent = clock(time, 2);
   const frame = cell * one.frames + 1;
   byId("n-frame").textContent = `frame ${frame}${one.frames > 1 ? ` to ${Math.min(one.rows, frame + one.frames - 1)}` : ""} of ${one.rows}`;
@@ -75,7 +73,7 @@ function readout() {
 function box(cell) {
   const frame = byId("box"), one = person();
   if (!frame) return;
-  const at = one.box && state.hover === null ? [0, 1, 2, 3].map((side) => one.box[side * one.n + cell]) : [];
+  const at = one.box && shownTime() === state.time ? [0, 1, 2, 3].map((side) => one.box[side * one.n + cell]) : [];
   frame.hidden = !at.length || at[0] === NO_SHORT || one.seen[cell] === 0 || !video.videoWidth;
   if (frame.hidden) return;
   // The picture lies in the middle of the element, as large as fits.
@@ -121,22 +119,37 @@ function plane() {
     const low = short(one[`${name}_min`][cell]), high = short(one[`${name}_max`][cell]);
     return low === null ? null : (low + high) / 2;
   };
-  const first = cellAt(one, state.view.min), end = cellAt(one, state.view.max) + 1;
-  const step = Math.max(1, Math.ceil((end - first) / 1500));
+  const cells = [cellAt(one, state.view.min), cellAt(one, state.view.max) + 1];
+  const cursor = shownTime(), many = cells[1] - cells[0] > 600;
+  const place = (at) => {
+    const v = middle("valence", at), a = middle("arousal", at);
+    return v === null || a === null ? null : [x(v), y(a)];
+  };
+  if (many) {
+    // A long time's path would be a tangle: its places, and the way to the cursor.
+    const step = Math.ceil((cells[1] - cells[0]) / 6000);
+    ctx.fillStyle = colours.soft;
+    ctx.globalAlpha = 0.16;
+    for (let at = cells[0]; at < cells[1]; at += step) {
+      const here = place(at);
+      if (here) ctx.fillRect(here[0] - 1.2, here[1] - 1.2, 2.4, 2.4);
+    }
+    cells[0] = cellAt(one, cursor - 10);
+    cells[1] = cellAt(one, cursor) + 1;
+  }
   let before = null;
   ctx.strokeStyle = colours.ink;
   ctx.lineWidth = 1.4;
-  for (let cell = first; cell < end; cell += step) {
-    const v = middle("valence", cell), a = middle("arousal", cell);
-    const here = v === null || a === null ? null : [x(v), y(a)];
+  for (let at = cells[0]; at < cells[1]; at++) {
+    const here = place(at);
     if (here && before) {
-      ctx.globalAlpha = 0.1 + 0.65 * ((cell - first) / Math.max(1, end - first));
+      ctx.globalAlpha = 0.1 + 0.65 * ((at - cells[0]) / Math.max(1, cells[1] - cells[0]));
       ctx.beginPath(); ctx.moveTo(...before); ctx.lineTo(...here); ctx.stroke();
     }
     before = here;
   }
   ctx.globalAlpha = 1;
-  const cell = cellAt(one, state.hover ?? state.time), v = middle("valence", cell), a = middle("arousal", cell);
+  const cell = cellAt(one, cursor), v = middle("valence", cell), a = middle("arousal", cell);
   if (v === null || a === null) return;
   if (one.valence_low && one.arousal_low && one.valence_low[cell] !== NO_SHORT) {
     const [l, r, b, t] = [one.valence_low, one.valence_high, one.arousal_low, one.arousal_high].map((each) => short(each[cell]));
