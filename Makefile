@@ -11,6 +11,8 @@ demo: setup
 	$(BIN)/avaffect predict sample_media/one_person.mp4 --task all -o demo_out --overwrite
 
 test: lint
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+		echo "no chromium here: the tests that open pages in a browser are skipped"
 	$(BIN)/python -m pytest --cov -n 2 --dist loadscope
 
 lint: setup
