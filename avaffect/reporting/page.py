@@ -96,6 +96,8 @@ def page_of(
     media = _dict(about.get("media"))
     interval = any(np.isfinite(each.table.numbers("valence_low")).any() for each in people)
     panels, lacking = _panels([each.table for each in people])
+    # How to leave out nets is for whoever predicts; the licence itself is a caution.
+    notes = [_sentence(note) for note in _texts(about.get("notes")) if "=" not in note]
     everyone = words.cautions_of_page(about, len(people))
     return _render(
         "page.html",
@@ -116,8 +118,8 @@ def page_of(
         rows=[row_of(each.summary) for each in people],
         has_gaps=any(each.summary.gaps for each in people),
         linked=False,
-        # How to leave out nets is for whoever predicts; the licence itself is a caution.
-        notes=[_sentence(note) for note in _texts(about.get("notes")) if "=" not in note],
+        notes=notes,
+        explained=interval and not any("interval" in note for note in notes),
         provenance=_provenance(about),
         data=_script_json(
             {
@@ -287,7 +289,7 @@ def _provenance(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Nets", ", ".join(f"{name} ({str(digest)[:12]}…)" for name, digest in nets.items())),
         ("Smoothing", str(about.get("smoothing", "not known"))),
         ("Face detector", str(faces.get("detector", "not known"))),
-        ("Voice", str(analysis.get("voice") or "not used")),
+        ("Voice", str(analysis.get("voice") or ("not used" if analysis else "not known"))),
         ("Computed on", str(about.get("device", "not known"))),
         ("avaffect", str(versions.get("avaffect", "not known"))),
         ("Libraries", ", ".join(f"{k} {v}" for k, v in versions.items() if k != "avaffect")),

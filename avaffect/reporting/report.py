@@ -11,7 +11,13 @@ from typing import Any
 from avaffect.drawing.subjects import find_tables, load_table
 from avaffect.drawing.target import require_target
 from avaffect.drawing.words import plain
-from avaffect.errors import AvaffectError, MediaError, UsageError, boundary
+from avaffect.errors import (
+    AvaffectError,
+    MediaError,
+    NoVideoStreamError,
+    UsageError,
+    boundary,
+)
 from avaffect.files.atomic import write_text
 from avaffect.files.names import REPORT, REPORTS
 from avaffect.files.ours import holds, require_own_file
@@ -217,8 +223,10 @@ def _film(
         )
     try:
         footage = look_at(video)
-    except MediaError:
+    except NoVideoStreamError:
         return Film(why_not="The predictions are of a sound file: there is no picture to show.")
+    except MediaError:
+        return Film(why_not=f"The video “{name}” is not shown: it cannot be read.")
     if footage.why_not:
         text = f"The video is not shown: {footage.why_not}."
         on_event(Notice(f"'{plain(video.name, 60)}' is not shown: {footage.why_not}"))

@@ -8,10 +8,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fixtures.facts import about_of
 
 from avaffect.errors import ForeignFileError, InputNotFoundError, UsageError
+from avaffect.files.table import write_table
 from avaffect.progress import Event, Notice
 from avaffect.reporting.report import report, report_or_say
 
@@ -72,6 +74,17 @@ def test_hostile_names_are_text(write: Write, tmp_path: Path) -> None:
     assert after.risky == before.risky == []
     text = hostile.read_text("utf-8")
     assert "\u2028" not in text and "7*7" in text and "<img src=x" not in text
+
+
+def test_what_is_not_predicted_is_said(tmp_path: Path) -> None:
+    times = np.arange(10) / 25
+    columns = {"frame": np.arange(1, 11), "time": times, "present": np.zeros(10, bool)}
+    columns |= {"valence": np.sin(times), "arousal": np.full(10, np.nan)}
+    write_table(tmp_path / "tables/voice.parquet", columns, {"subject": "voice"})
+    text = report(tmp_path).path.read_text("utf-8")
+    assert "Not predicted, and so not shown: expression, action units." in text
+    assert "The face is not seen in any frame." in text
+    assert 'id="plot-valence"' in text and 'id="plot-units"' not in text
 
 
 def test_several_videos_have_an_index(write: Write, tmp_path: Path) -> None:
