@@ -12,6 +12,8 @@ demo: setup
 # The report belongs here: `$(BIN)/avaffect report demo_out`, which says where its page is.
 
 test: lint
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+		echo "no chromium here: the tests that open pages in a browser are skipped"
 	$(BIN)/python -m pytest --cov -n 2 --dist loadscope
 
 lint: setup

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from avaffect.predictions.prediction import Prediction
     from avaffect.preprocessing.run import Preprocessed, preprocess
     from avaffect.progress import Notice, Progress
+    from avaffect.reporting.report import Reported, report
+    from avaffect.reporting.summary import Summary, summarise, write_summary
     from avaffect.training.export import export_onnx as export
     from avaffect.training.run import DataConfig, RunResult, run_config
     from avaffect.training.run import run as train
@@ -59,9 +61,11 @@ _HOMES = {
     "Prediction": "avaffect.predictions.prediction:Prediction",
     "Preprocessed": "avaffect.preprocessing.run:Preprocessed",
     "Progress": "avaffect.progress:Progress",
+    "Reported": "avaffect.reporting.report:Reported",
     "Rendered": "avaffect.drawing.render:Rendered",
     "Result": "avaffect.predicting.run:Result",
     "RunResult": "avaffect.training.run:RunResult",
+    "Summary": "avaffect.reporting.summary:Summary",
     "blend": "avaffect.predicting.blend_folders:blend_folders",
     "check_submission": "avaffect.challenge.submit:check_submission",
     "evaluate": "avaffect.metrics.pairs:evaluate",
@@ -71,10 +75,13 @@ _HOMES = {
     "predict_pictures": "avaffect.predicting.still_pictures:predict_pictures",
     "preprocess": "avaffect.preprocessing.run:preprocess",
     "render": "avaffect.drawing.render:render",
+    "report": "avaffect.reporting.report:report",
     "run_config": "avaffect.training.run:run_config",
     "submit": "avaffect.challenge.submit:submit",
+    "summarise": "avaffect.reporting.summary:summarise",
     "train": "avaffect.training.run:run",
     "tune": "avaffect.predicting.tune:tune",
+    "write_summary": "avaffect.reporting.summary:write_summary",
 }
 __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that read the source)
     "__version__",
@@ -93,8 +100,10 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "Preprocessed",
     "Progress",
     "Rendered",
+    "Reported",
     "Result",
     "RunResult",
+    "Summary",
     "blend",
     "check_submission",
     "evaluate",
@@ -104,10 +113,13 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "predict_pictures",
     "preprocess",
     "render",
+    "report",
     "run_config",
     "submit",
+    "summarise",
     "train",
     "tune",
+    "write_summary",
 ]
 
 

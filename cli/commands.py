@@ -14,6 +14,7 @@ COMMANDS = {
     "predict": "avaffect.cli.predict:predict",
     "render": "avaffect.cli.render:render",
     "plot": "avaffect.cli.plot:plot",
+    "report": "avaffect.cli.page:report",
     "blend": "avaffect.cli.blend:blend",
     "train": "avaffect.cli.train:train",
     "ensemble": "avaffect.cli.ensemble:ensemble",

@@ -17,6 +17,10 @@ RECORDS = "records"
 MADE_VIDEOS = "made_videos"
 # Of single pictures, see `predicting.picture_outputs`: a table, and a record with the same stem.
 PICTURES = "pictures"
+# What `report` writes, see `reporting.report`; of several videos a page each in the folder.
+REPORT = "report.html"
+REPORTS = "reports"
+SUMMARY = "summary.csv"
 # What `train` leaves, see `training.run`; `ensemble`, see `predictors.joined`.
 RUN = "run.json"
 JOINED = "joined.json"

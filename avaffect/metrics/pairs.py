@@ -126,6 +126,19 @@ def read_pairs(
     return Pairs(tuple(pairs), tuple(left_out), taken)
 
 
+def read_truth(annotations: Path, task: str, edition: str) -> Source:
+    """The annotations of all splits, by subject; each is read when it is called.
+
+    Args:
+        annotations, task, edition: see :func:`read_pairs`.
+
+    Raises:
+        InputNotFoundError: there are none of this task.
+        UsageError: a subject is in two splits.
+    """
+    return _annotations(annotations, task, edition_named(edition), None, ALL)[0]
+
+
 def evaluate(
     predictions: Path | str,
     annotations: Path | str,
@@ -187,7 +200,9 @@ def _predictions(path: Path, task: str, edition: Edition) -> Source:
     )
 
 
-def _annotations(path: Path, task: str, edition: Edition, split: str | None) -> tuple[Source, str]:
+def _annotations(
+    path: Path, task: str, edition: Edition, split: str | None, default: str = "val"
+) -> tuple[Source, str]:
     """What reads the annotations, and the split they are of (empty if there are none)."""
     by_split: Mapping[str, Source] = {}
     if path.is_dir():
@@ -211,7 +226,7 @@ def _annotations(path: Path, task: str, edition: Edition, split: str | None) -> 
         if task == MTL and not path.is_file():
             raise InputNotFoundError(f"there is no file '{path}'", "check the path")
         return _predictions(path, task, edition), ""
-    wanted = split or "val"
+    wanted = split or default
     if wanted != ALL and wanted not in by_split:
         raise UsageError(
             f"'{path}' has no split '{wanted}' of task '{task}'",

@@ -10,7 +10,7 @@ import pytest
 from avaffect.challenge.mtl import MtlSubject, write_mtl
 from avaffect.challenge.text import write_annotations
 from avaffect.errors import InputNotFoundError, UsageError
-from avaffect.metrics.pairs import evaluate, read_pairs
+from avaffect.metrics.pairs import evaluate, read_pairs, read_truth
 
 VA, EXPR, AU = "VA_Estimation_Challenge", "EXPR_Classification_Challenge", "AU_Detection_Challenge"
 
@@ -63,6 +63,19 @@ def test_splits_of_every_spelling(tmp_path: Path, task: str, folder: str, traini
         read_pairs(tmp_path / "out", tmp_path / "data", task, "abaw10", split="test")
     with pytest.raises(UsageError, match="has no splits"):
         read_pairs(tmp_path / "out", tmp_path / "data" / val, task, "abaw10", split="val")
+
+
+def test_the_truth_is_that_of_all_splits(tmp_path: Path) -> None:
+    for split, name in (("Train_Set", "a"), ("Validation_Set", "b")):
+        truth = write(tmp_path / "data" / VA / split / f"{name}.txt", "va")
+        plain = read_truth(tmp_path / "data" / VA / split, "va", "abaw10")
+        assert np.array_equal(plain[name]().labels, truth)
+    assert {*read_truth(tmp_path / "data", "va", "abaw10")} == {"a", "b"}
+    with pytest.raises(InputNotFoundError):
+        read_truth(tmp_path / "data", "au", "abaw10")
+    write(tmp_path / "data" / VA / "Train_Set/b.txt", "va")
+    with pytest.raises(UsageError, match="annotated twice"):
+        read_truth(tmp_path / "data", "va", "abaw10")
 
 
 def test_folders_are_scored_in_one_call(tmp_path: Path) -> None:

@@ -1,0 +1,231 @@
+"""The video beside the curves: where it lies, whether a browser plays it, faces cut from it."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from avaffect.drawing.subjects import Table
+from avaffect.errors import AvaffectError, UsageError
+from avaffect.files.hashing import file_sha256
+from avaffect.files.outside import reading
+from avaffect.media.container import choose_video, open_container
+from avaffect.media.decode import Decoded
+from avaffect.media.picture import RgbConverter
+from avaffect.media.probe import MediaInfo, probe
+from avaffect.reporting.summary import flags
+
+# What browsers play, by the file's ending, and how they are told.
+_KINDS = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm"}
+_CODECS = ("h264", "vp8", "vp9", "av1")
+_PIXELS = ("yuv420p", "yuvj420p")
+MOST_EMBEDDED = 200_000_000
+_SIDE, _QUALITY, _MARGIN = 104, 80, 0.3
+# Per face: frames decoded behind the one that can be jumped to; per page: faces.
+_PATIENCE = 40
+FACES_A_PERSON, MOST_FACES = 6, 36
+
+
+@dataclass(frozen=True)
+class Footage:
+    """A video as the page shows it.
+
+    Attributes:
+        path: the file.
+        why_not: why a browser cannot play it, in words; empty if it can.
+        kind: its MIME type.
+    """
+
+    path: Path
+    why_not: str
+    kind: str
+
+    def link(self, page: Path) -> str:
+        """Its address relative to ``page``, percent-encoded."""
+        relative = os.path.relpath(self.path.resolve(), page.resolve().parent)
+        return quote(Path(relative).as_posix())
+
+    def embedded(self) -> str:
+        """Its bytes as base64.
+
+        Raises:
+            UsageError: it is too large for that.
+        """
+        with reading(self.path):
+            if self.path.stat().st_size > MOST_EMBEDDED:
+                raise UsageError(
+                    f"'{self.path}' has more than {MOST_EMBEDDED // 1_000_000} MB, too much to be "
+                    "part of a page",
+                    "leave out embed=True: the page then links the video",
+                )
+            return base64.b64encode(self.path.read_bytes()).decode()
+
+
+def find_footage(
+    about: Mapping[str, Any], named: Sequence[Path], places: Iterable[Path]
+) -> Path | None:
+    """The video that a table was made of, told by its content.
+
+    Args:
+        about: the table's metadata.
+        named: files that may be it, whatever they are called.
+        places: folders to look into for a file of the video's name.
+
+    Raises:
+        InputNotFoundError: a named file is not there.
+    """
+    video = about.get("video")
+    if not isinstance(video, Mapping):
+        return None
+    name, sha256 = str(video.get("name", "")), str(video.get("sha256", ""))
+    # Only a name: a record from elsewhere must not lead out of the folders.
+    near = [] if Path(name).name != name else [place / name for place in places]
+    for path in (*named, *near):
+        if path in named or path.is_file():
+            with reading(path):
+                if file_sha256(path) == sha256:
+                    return path
+    return None
+
+
+def look_at(path: Path) -> Footage:
+    """Whether a browser plays a file.
+
+    Raises:
+        MediaError: it is no video.
+    """
+    info = probe(path)
+    return Footage(path, _why_not(info, path), _KINDS.get(path.suffix.lower(), ""))
+
+
+def _why_not(info: MediaInfo, path: Path) -> str:
+    video = info.video
+    if path.suffix.lower() not in _KINDS:
+        return f"browsers play no {path.suffix.lower()[:8] or 'such'} files"
+    if video.codec not in _CODECS:
+        return f"not every browser plays {video.codec}"
+    if video.pix_fmt not in _PIXELS:
+        return f"not every browser plays pictures stored as {video.pix_fmt}"
+    return ""
+
+
+def cut_faces(path: Path, tables: Sequence[Table], first_s: float) -> list[list[str]]:
+    """A few faces of each person, spread over the time in which they are seen.
+
+    The file is not decoded as a whole: for each face the nearest frame before it that can be
+    jumped to, and at most forty more.
+
+    Args:
+        path: the very video that the tables were made of.
+        tables: one a person.
+        first_s: the first frame's time on the file's own clock.
+
+    Returns:
+        by person, JPEGs as base64; none where nothing could be cut.
+    """
+    found: list[list[str]] = [[] for _ in tables]
+    count = max(1, min(FACES_A_PERSON, MOST_FACES // max(1, len(tables))))
+    wanted = sorted(
+        (float(table.times[row]), person, row)
+        for person, table in enumerate(tables)
+        for row in _rows(table, count)
+    )
+    # Faces are an ornament: the page is whole without them.
+    with suppress(AvaffectError, av.FFmpegError, ValueError, cv2.error):
+        _fill(found, path, tables, wanted, first_s)
+    return found
+
+
+def _fill(
+    found: list[list[str]],
+    path: Path,
+    tables: Sequence[Table],
+    wanted: Iterable[tuple[float, int, int]],
+    first_s: float,
+) -> None:
+    media = tables[0].media
+    convert = RgbConverter(media.rotate)
+    with open_container(path) as container:
+        stream = choose_video(container, path, media.video_stream)
+        stream.thread_type = "AUTO"
+        for time, person, _ in wanted:
+            shot = _frame_at(container, stream, time + first_s)
+            if shot is None:
+                continue
+            decoded, moment = shot
+            times = tables[person].times
+            row = min(int(np.searchsorted(times, moment - first_s - 1e-3)), len(times) - 1)
+            image, scale = convert(decoded)
+            if (jpeg := _cut(image, tables[person], row, scale.x, scale.y)) is not None:
+                found[person].append(jpeg)
+
+
+def _rows(table: Table, count: int) -> list[int]:
+    """The best seen row of each of so many equal parts of the rows with a face."""
+    seen = np.flatnonzero(
+        flags(table, "present", np.ones(len(table.times), bool))
+        & np.isfinite(table.numbers("box_left", "box_bottom")).all(axis=1)
+    )
+    if not len(seen):
+        return []
+    quality = np.nan_to_num(table.numbers("confidence")[:, 0])
+    parts = np.array_split(seen, min(count, len(seen)))
+    return [int(part[quality[part].argmax()]) for part in parts]
+
+
+def _frame_at(
+    container: InputContainer, stream: VideoStream, time: float
+) -> tuple[Decoded, float] | None:
+    """The frame shown at ``time``, or the last one before it that patience leads to."""
+    if stream.time_base is None:
+        return None
+    container.seek(max(0, int(time / stream.time_base)), stream=stream)
+    last = None
+    for number, frame in enumerate(container.decode(stream)):
+        if frame.time is None:
+            continue
+        if last is not None and frame.time > time + 1e-3:
+            break
+        last = frame
+        if number >= _PATIENCE:
+            break
+    if last is None or last.time is None:
+        return None
+    aspect = stream.sample_aspect_ratio
+    context = stream.codec_context
+    return Decoded(last, aspect, int(context.color_trc), int(context.color_primaries)), last.time
+
+
+def _cut(
+    image: NDArray[np.uint8], table: Table, row: int, across: float, down: float
+) -> str | None:
+    box = table.numbers("box_left", "box_top", "box_right", "box_bottom")[row].astype(np.float64)
+    if not np.isfinite(box).all():
+        return None
+    left, top, right, bottom = box * (across, down, across, down)
+    half = max(right - left, bottom - top) * (0.5 + _MARGIN)
+    if not 1 < half < 4 * max(image.shape):
+        return None
+    middle = (left + right) / 2, (top + bottom) / 2
+    corner = int(middle[0] - half), int(middle[1] - half)
+    side = int(2 * half)
+    # What lies outside the picture repeats its edge.
+    rows = np.clip(np.arange(corner[1], corner[1] + side), 0, image.shape[0] - 1)
+    columns = np.clip(np.arange(corner[0], corner[0] + side), 0, image.shape[1] - 1)
+    face = cv2.resize(image[rows][:, columns], (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+    done, data = cv2.imencode(".jpg", face[:, :, ::-1], options)
+    return base64.b64encode(data.tobytes()).decode() if done else None

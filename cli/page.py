@@ -1,0 +1,77 @@
+"""``avaffect report``: `cli/report.py` is what prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("predictions", type=click.Path())
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(dir_okay=False),
+    help="The page to write, .html.  [default: report.html in PREDICTIONS]",
+)
+@click.option(
+    "--video",
+    "videos",
+    type=click.Path(),
+    multiple=True,
+    help="The video that was predicted; give it again for another.  [default: a file of its name "
+    "in PREDICTIONS, beside it, or in this folder]",
+)
+@click.option(
+    "--embed", is_flag=True, help="Put the video into the page, so that the page can be sent."
+)
+@click.option(
+    "--annotations",
+    type=click.Path(),
+    help="Show these annotations beside the predictions, with CCC and F1.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a page that `avaffect report` wrote.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def report(
+    predictions: str,
+    out: str | None,
+    videos: tuple[str, ...],
+    embed: bool,
+    annotations: str | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Show PREDICTIONS, a folder that `avaffect predict` wrote, as a page for the browser.
+
+    The page is one file: the video beside its curves, a summary, and what to bear in mind. It
+    opens from the disk and uses no network. Of several videos there is a page each in reports/,
+    and the page that is named lists them.
+
+    ANNOTATIONS are the challenge's files, or a table a person with columns called as in the
+    tables of predictions (valence, arousal, expression, AU1 ...).
+
+    \b
+    Examples:
+      avaffect report out/
+      avaffect report out/ --video video.mp4 --embed -o to_send.html
+      avaffect report out/ --annotations annotations/
+    """
+    from avaffect.cli.report import Reporter
+    from avaffect.reporting.report import report as write
+
+    with Reporter(quiet) as reporter:
+        done = write(
+            predictions,
+            None if out is None else Path(out),
+            videos=[Path(video) for video in videos],
+            embed=embed,
+            annotations=annotations,
+            overwrite=overwrite,
+            on_event=reporter,
+        )
+        count, pages = len(done.subjects), len(done.pages)
+        what = f"{count} {'person' if count == 1 else 'people'}"
+        if pages > 1:
+            what += f" in {pages} videos"
+        reporter.say(f"{what}: {done.path}")

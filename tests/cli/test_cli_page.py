@@ -1,0 +1,34 @@
+"""``avaffect report``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fixtures.facts import about_of
+from fixtures.tables import columns_of
+
+from avaffect.files.table import write_table
+
+
+def test_a_page_and_where_it_is(run: Callable[..., Any], tmp_path: Path) -> None:
+    columns = columns_of(np.arange(20) / 25)
+    for name in ("anna", "bert"):
+        write_table(tmp_path / f"out/tables/{name}.parquet", columns, about_of(name))
+    done = run("report", tmp_path / "out")
+    assert (done.code, done.out) == (0, "")
+    assert f"2 people: {tmp_path}/out/report.html" in done.err
+    again = run("report", tmp_path / "out")
+    assert again.code == 2
+    assert "--overwrite" in again.error
+    lost = run("report", tmp_path / "out", "--overwrite", "--embed")
+    assert lost.code == 2
+    assert "name it with --video" in lost.error
+    # A second video makes an index of it.
+    about = about_of("cleo") | {"video": {"name": "other.mp4", "sha256": "1"}}
+    write_table(tmp_path / "out/tables/cleo.parquet", columns, about)
+    several = run("report", tmp_path / "out", "-o", tmp_path / "index.html", "--quiet")
+    assert (several.code, several.err) == (0, "")
+    assert len([*(tmp_path / "reports").iterdir()]) == 2
