@@ -7,6 +7,7 @@ such file.
 
 from __future__ import annotations
 
+import ast
 import posixpath
 import re
 from pathlib import Path
@@ -25,9 +26,9 @@ PAGES = (
     "sample_media/README.md",
 )
 ABOUT = "about"
-# What the theme would load from another host: diagrams, which no page has, and a stand-in for
-# browsers of 2019.
-_FOREIGN = re.compile(rb"https://unpkg\.com/[^\"'`]*")
+# What the theme could load from other hosts: diagrams and facts of a repository, which no page
+# has, and a stand-in for browsers of 2019.
+_FOREIGN = re.compile(rb"https://(unpkg\.com|api\.github\.com|gitlab\.com)[^\"'`$]*")
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s:#]+)(#[^)\s]*)?\)")
 
 
@@ -42,6 +43,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Let links lead to where their files are on the site."""
     here = to_repository(page.file.src_uri)
+    if here == "docs/api.md":
+        markdown += unsorted(markdown)
 
     def moved(found: re.Match[str]) -> str:
         text, target, anchor = found[1], found[2], found[3] or ""
@@ -58,6 +61,19 @@ def on_post_build(config: MkDocsConfig) -> None:
     """Let no script of the site load anything from another host."""
     for path in Path(config.site_dir).rglob("*.js"):
         path.write_bytes(_FOREIGN.sub(b"", path.read_bytes()))
+
+
+def unsorted(markdown: str) -> str:
+    """The public names that no section of the page of the API has yet."""
+    tree = ast.parse((ROOT / "avaffect/__init__.py").read_text("utf-8"))
+    (names,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    )
+    blocks = [f"::: avaffect.{name}" for name in names if not name.startswith("_")]
+    missing = [block for block in blocks if f"{block}\n" not in markdown]
+    return "\n\n".join(("\n## More", *missing)) if missing else ""
 
 
 def to_repository(uri: str) -> str:
