@@ -8,7 +8,6 @@ command line: the options are there, their values are right, recipes and their s
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -95,7 +94,8 @@ def test_commands_run(page: str, standins: StandIns, tmp_path: Path) -> None:
         printed = ""
         for command in commands(block):
             if command.words[0] == "cp":
-                shutil.copyfile(ROOT / command.words[1], tmp_path / command.words[2])
+                # Of a sample clip the first frames.
+                standins.place([command.words[2]], tmp_path)
             elif command.words[0] == "avaffect" and runs(command):
                 printed += run(command, standins, tmp_path)
                 ran += 1

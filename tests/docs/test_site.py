@@ -63,6 +63,9 @@ def test_the_api_has_every_public_name(site: Path) -> None:
     page = (site / "api.html").read_text("utf-8")
     for name in avaffect.__all__:
         assert name == "__version__" or f'id="avaffect.{name}"' in page, name
+    # Examples are code, and Sphinx' marks are gone.
+    assert "<blockquote>" not in page
+    assert ":func:" not in page and ":class:" not in page and "+SKIP" not in page
 
 
 def test_links_to_the_repository_lead_to_its_pages(site: Path) -> None:
