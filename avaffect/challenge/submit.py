@@ -150,7 +150,11 @@ def check_submission(
         path: a zip, whose content must be exactly as it is sent; or predictions as `submit` takes
             them. If these are in the edition's form they must be right as they are; otherwise the
             faults are those that would keep `submit` from making a zip.
-        task, edition, template, allow_missing, on_event: as for `submit`.
+        task: ``va``, ``expr``, ``au`` or ``mtl``.
+        edition: an edition of ``challenge.editions``.
+        template: the organisers' list of images or names; None to take what is there.
+        allow_missing: let rows pass that have -5 or -1 for "no prediction".
+        on_event: gets a warning if there is no template.
 
     Raises:
         InputNotFoundError, UsageError, FormatError: as `submit`.

@@ -156,9 +156,13 @@ def evaluate(
     >>> evaluate("out", "annotations", "va").score  # doctest: +SKIP
 
     Args:
-        predictions, annotations, split, partial: see :func:`read_pairs`.
+        predictions: a folder that ``predict`` wrote, a folder of ``<subject>.txt``, one such
+            file, or a list of many; see :func:`read_pairs`.
+        annotations: likewise, or a dataset's root in any edition's spelling.
         task: ``va``, ``expr``, ``au`` or ``mtl``.
         edition: an edition of ``challenge.editions``; None for the newest that has the task.
+        split: which of the annotations' splits, or ``all``; None for ``val`` if there are splits.
+        partial: leave out annotated subjects without a prediction.
         resamples: bootstrap resamples over videos.
         seed: of the bootstrap.
 
