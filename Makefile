@@ -9,7 +9,7 @@ HEADLESS := opencv-python-headless
 
 demo: setup
 	$(BIN)/avaffect predict sample_media/one_person.mp4 --task all -o demo_out --overwrite
-# The report belongs here: `$(BIN)/avaffect report demo_out`, which says where its page is.
+	@echo "open demo_out/report.html in a browser to see it"
 
 test: lint
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \

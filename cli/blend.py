@@ -105,7 +105,7 @@ def blend(
       avaffect blend run_1/ run_2/ run_3/ --expression vote --units vote:2 -o blended/
       avaffect blend out_a/ out_b/ --smooth va=box:3.4,expr=box:3.4,au=box:0.2 -o blended/
     """
-    from avaffect.cli.report import Reporter, print_table
+    from avaffect.cli.terminal import Reporter, print_table
     from avaffect.predicting.blend_folders import blend_folders
     from avaffect.predictions.blend import Blending
 

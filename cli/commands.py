@@ -14,7 +14,7 @@ COMMANDS = {
     "predict": "avaffect.cli.predict:predict",
     "render": "avaffect.cli.render:render",
     "plot": "avaffect.cli.plot:plot",
-    "report": "avaffect.cli.page:report",
+    "report": "avaffect.cli.report:report",
     "blend": "avaffect.cli.blend:blend",
     "train": "avaffect.cli.train:train",
     "ensemble": "avaffect.cli.ensemble:ensemble",

@@ -13,7 +13,7 @@ from avaffect.cli.words import as_options
 from avaffect.tasks.registry import TASKS
 
 if TYPE_CHECKING:
-    from avaffect.cli.report import Reporter
+    from avaffect.cli.terminal import Reporter
     from avaffect.datasets.report import Part, Report
 
 # A test holds this to avaffect.datasets.check.KINDS, whose module would make `--help` slow.
@@ -73,7 +73,7 @@ def check_command(
     """
     from dataclasses import asdict
 
-    from avaffect.cli.report import Reporter, printable, say_error
+    from avaffect.cli.terminal import Reporter, printable, say_error
     from avaffect.datasets.check import check
     from avaffect.files.atomic import write_json
     from avaffect.files.ours import holds, require_own_file
@@ -126,7 +126,7 @@ def synth_command(out: str, videos: int, seconds: float, seed: int) -> None:
     Example:
       avaffect data synth demo/ && avaffect data check demo/
     """
-    from avaffect.cli.report import Reporter
+    from avaffect.cli.terminal import Reporter
     from avaffect.datasets.synth.make import synthesise
 
     with Reporter() as reporter:
@@ -138,7 +138,7 @@ def synth_command(out: str, videos: int, seconds: float, seed: int) -> None:
 
 
 def _print_labels(reporter: Reporter, report: Report) -> None:
-    from avaffect.cli.report import print_table
+    from avaffect.cli.terminal import print_table
 
     if not report.parts:
         return
@@ -192,7 +192,7 @@ def _percent(part: int, whole: int) -> str:
 
 def _print_rest(report: Report) -> None:
     """A few lines each on rows, videos, crops and features, where there is something to say."""
-    from avaffect.cli.report import printable
+    from avaffect.cli.terminal import printable
 
     lines: list[str] = []
 

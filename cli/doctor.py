@@ -20,7 +20,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
       avaffect doctor
       avaffect doctor --json > doctor.json
     """
-    from avaffect.cli.report import printable
+    from avaffect.cli.terminal import printable
     from avaffect.doctor.checks import Finding, check
 
     if as_json:

@@ -10,7 +10,7 @@ import click
 from avaffect.cli.options import data_config, data_options, device_option
 
 if TYPE_CHECKING:
-    from avaffect.cli.report import Reporter
+    from avaffect.cli.terminal import Reporter
     from avaffect.ensemble.members import Model
     from avaffect.ensemble.run import EnsembleResult
     from avaffect.networks.checkpoint import Checkpoint
@@ -93,7 +93,7 @@ def ensemble(out: str, **options: Any) -> None:
       avaffect ensemble --recipe abaw3-au-vote --set train.epochs=10 -o au/
       avaffect ensemble --recipe mine.yaml --features tables/ --labels labels/ -o mine/
     """
-    from avaffect.cli.report import Reporter
+    from avaffect.cli.terminal import Reporter
     from avaffect.ensemble.run import EnsembleConfig, run_ensemble
     from avaffect.recipes.ensemble_recipe import load_ensemble
 
@@ -129,7 +129,7 @@ def ensemble(out: str, **options: Any) -> None:
 
 
 def _close(reporter: Reporter, kind: str, result: EnsembleResult, out: str) -> None:
-    from avaffect.cli.report import print_table
+    from avaffect.cli.terminal import print_table
 
     rows = [*result.members.items(), ("mean of these scores", result.mean)]
     if kind != "average":

@@ -108,7 +108,7 @@ def evaluate(
     """
     from avaffect.challenge.editions import edition_named
     from avaffect.challenge.known import known_subjects
-    from avaffect.cli.report import Reporter
+    from avaffect.cli.terminal import Reporter
     from avaffect.metrics.evaluation import compare, score_pairs
     from avaffect.metrics.pairs import read_pairs
     from avaffect.metrics.thresholds import (
@@ -174,7 +174,7 @@ def evaluate(
 
 def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> None:
     from avaffect.challenge.known import WAYS
-    from avaffect.cli.report import Reporter, print_table
+    from avaffect.cli.terminal import Reporter, print_table
     from avaffect.metrics.bootstrap import MIN_VIDEOS
 
     reporter = Reporter()
@@ -239,7 +239,7 @@ def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> N
 
 
 def _print_tuned(mine: Evaluation, tuned: Evaluation, best: Mapping[str, float]) -> None:
-    from avaffect.cli.report import Reporter, print_table
+    from avaffect.cli.terminal import Reporter, print_table
 
     click.echo(
         f"\nwith tuned thresholds: {tuned.score:.4f} instead of {mine.score:.4f}; {OPTIMISTIC}"
@@ -260,7 +260,7 @@ def _print_tuned(mine: Evaluation, tuned: Evaluation, best: Mapping[str, float])
 
 
 def _print_comparison(against: str, other: Evaluation, comparison: Comparison) -> None:
-    from avaffect.cli.report import printable
+    from avaffect.cli.terminal import printable
 
     line = f"\nagainst {printable(against)} ({other.score:.4f}): {comparison.difference:+.4f} "
     if isfinite(comparison.p):

@@ -47,7 +47,7 @@ def features(
       avaffect features prepared/ --backbone avaffect_run --branch face --name stage1
       avaffect features prepared/ --backbone resnet50
     """
-    from avaffect.cli.report import Reporter, Row, run_all
+    from avaffect.cli.terminal import Reporter, Row, run_all
     from avaffect.errors import InputNotFoundError
     from avaffect.models.device import choose_device
     from avaffect.networks.embed import array_name, embed, load_backbone

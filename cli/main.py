@@ -11,7 +11,7 @@ from contextlib import suppress
 import click
 
 from avaffect.cli.commands import LazyGroup
-from avaffect.cli.report import explain, say_error
+from avaffect.cli.terminal import explain, say_error
 from avaffect.cli.words import as_options
 from avaffect.interrupts import exit_code, raise_on_signals
 from avaffect.version import __version__

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avaffect.cli.report import Reporter, print_table, say_error, tell
+from avaffect.cli.terminal import Reporter, print_table, say_error, tell
 from avaffect.cli.words import as_options
 from avaffect.progress import Notice
 

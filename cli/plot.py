@@ -45,7 +45,7 @@ def plot(
       avaffect plot out/ -o left.png --subject video_left
       avaffect plot out/ -o group.svg --group
     """
-    from avaffect.cli.report import Reporter
+    from avaffect.cli.terminal import Reporter
     from avaffect.drawing.plot import plot as draw
 
     with Reporter(quiet) as reporter:

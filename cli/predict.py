@@ -25,7 +25,8 @@ from avaffect.cli.options import (
 from avaffect.errors import UsageError
 
 if TYPE_CHECKING:
-    from avaffect.cli.report import Reporter
+    from avaffect.cli.terminal import Reporter
+    from avaffect.files.csv_text import Decimal
 
 
 @click.command()
@@ -99,6 +100,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Each FOLDER holds the numbered pictures (JPEG, PNG) of one video; --fps says how fast.",
 )
+@click.option(
+    "--report/--no-report",
+    default=True,
+    show_default=True,
+    help="Write report.html, a page for the browser, and summary.csv, a row a person, beside the "
+    "tables.",
+)
 @click.option("--overwrite", is_flag=True, help="Predict again what is already there.")
 @analysis_options
 @click.pass_context
@@ -110,7 +118,8 @@ def predict(
     Takes videos, or folders that `avaffect preprocess` wrote (by default ./avaffect_out). Writes
     the challenge's file for each subject and task (or as --format names), tables/SUBJECT.parquet
     and .csv with everything, and records/VIDEO.json with the whole configuration; of videos of
-    one name in several folders, in these folders (tables/P01/session1.parquet).
+    one name in several folders, in these folders (tables/P01/session1.parquet). Open report.html
+    to see it; summary.csv has a row a person.
 
     The default model, starter-2, was not trained on Aff-Wild2, and is for research only: see
     `avaffect models card starter-2`. With --checkpoint a model of your own predicts.
@@ -128,7 +137,7 @@ def predict(
       avaffect predict clips/ --checkpoint avaffect_run -o out/
     """
     from avaffect.cli.pictures import predict_pictures
-    from avaffect.cli.report import Reporter, Row, run_all
+    from avaffect.cli.terminal import Reporter, Row, run_all
     from avaffect.config import AudioConfig, PredictConfig
     from avaffect.files.names import RECORDS, TABLES
     from avaffect.media.still_picture import split_stills
@@ -194,8 +203,12 @@ def predict(
     ):
         reporter.say(f"device: {device.description}")
 
+        predicted = []
+
         def work(source: Path) -> Row:
             done = batch(source, names[source])
+            if not done.again:
+                predicted.append(source)
             outcome = "already done" if done.again else f"{done.files} files in {out}"
             return Row.done(
                 source,
@@ -215,9 +228,26 @@ def predict(
                 reporter(Notice(f"note: {note}"))
             kinds = "parquet and CSV" if options["csv"] else "parquet"
             reporter.say(f"tables: {root / TABLES} ({kinds})")
+            if options["report"]:
+                _close(root, sources, bool(predicted), options["decimal"], reporter)
 
         code = run_all(sources, work, reporter, names, debug=ctx.obj, at_end=notes)
     ctx.exit(code or of_stills)
+
+
+def _close(
+    out: Path, sources: Sequence[Path], changed: bool, decimal: Decimal, reporter: Reporter
+) -> None:
+    """Write report and summary unless they are there and nothing is new; say where they are."""
+    from avaffect.files.names import REPORT, SUMMARY
+    from avaffect.reporting.closing import close, is_closed
+
+    written: Sequence[Path] = (out / SUMMARY, out / REPORT)
+    if changed or not is_closed(out):
+        videos = [source for source in sources if source.is_file()]
+        written = close(out, videos, decimal=decimal, on_event=reporter)
+    for path in written:
+        reporter.say(f"{path.stem}: {path}")
 
 
 def _default_inputs() -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def preprocess(
       avaffect preprocess voices/ -o out/ --sound-rate 50
     """
     from avaffect.challenge.places import joined
-    from avaffect.cli.report import Reporter, Row, run_all
+    from avaffect.cli.terminal import Reporter, Row, run_all
     from avaffect.config import AudioConfig, PredictConfig
     from avaffect.media.inputs import expand_inputs
     from avaffect.models.device import choose_device

@@ -40,7 +40,7 @@ def render(
     Example:
       avaffect predict video.mp4 -o out/ && avaffect render video.mp4 out/ -o drawn.mp4
     """
-    from avaffect.cli.report import Reporter
+    from avaffect.cli.terminal import Reporter
     from avaffect.drawing.render import render as draw
 
     with Reporter(quiet) as reporter:

@@ -18,7 +18,7 @@ from avaffect.tasks.registry import TASKS
 if TYPE_CHECKING:
     from avaffect.challenge.rows import Fault
     from avaffect.challenge.submit import Report
-    from avaffect.cli.report import Reporter
+    from avaffect.cli.terminal import Reporter
 
 SHOWN = 10
 SHOWN_OF_A_KIND = 3
@@ -85,7 +85,7 @@ def submit(
     """
     from avaffect.challenge.submit import check_submission
     from avaffect.challenge.submit import submit as make
-    from avaffect.cli.report import Reporter
+    from avaffect.cli.terminal import Reporter
 
     edition = edition or (MTL_EDITION if task == "mtl" else DEFAULT_EDITION)
     if checking == (out is not None):
@@ -111,7 +111,7 @@ def submit(
 
 
 def _print_faults(report: Report, reporter: Reporter) -> None:
-    from avaffect.cli.report import printable
+    from avaffect.cli.terminal import printable
 
     if report.raw:
         reporter.say("not in the edition's form yet; this keeps `avaffect submit` from making it:")
@@ -139,7 +139,7 @@ def _first(faults: Sequence[Fault]) -> list[Fault]:
 
 
 def _print_report(report: Report, out: str | None) -> None:
-    from avaffect.cli.report import printable
+    from avaffect.cli.terminal import printable
 
     what = f"{report.file} with " if report.file else ""
     like = HELD[report.held]

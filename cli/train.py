@@ -15,7 +15,7 @@ from avaffect.tasks.kinds import Values
 from avaffect.tasks.registry import EXPR, TASKS, is_dimension
 
 if TYPE_CHECKING:
-    from avaffect.cli.report import Reporter
+    from avaffect.cli.terminal import Reporter
     from avaffect.training.history import Epoch
     from avaffect.training.run import RunConfig, RunResult
 
@@ -96,7 +96,7 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
       avaffect train --recipe abaw1-av-gru --set train.lr=3e-4 --set window.length=64
       avaffect train --resume -o run/
     """
-    from avaffect.cli.report import Reporter
+    from avaffect.cli.terminal import Reporter
     from avaffect.files.names import RUN
     from avaffect.training.run import read_run, run
 

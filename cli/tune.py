@@ -26,7 +26,7 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
     Example:
       avaffect tune avaffect_run && avaffect predict clips/ --checkpoint avaffect_run -o out/
     """
-    from avaffect.cli.report import Reporter, print_table
+    from avaffect.cli.terminal import Reporter, print_table
     from avaffect.metrics.bootstrap import MIN_VIDEOS
     from avaffect.predicting.tune import tune as choose
 

@@ -12,7 +12,6 @@ from avaffect.drawing.subjects import find_tables, load_table
 from avaffect.drawing.target import require_target
 from avaffect.drawing.words import plain
 from avaffect.errors import (
-    AvaffectError,
     MediaError,
     NoVideoStreamError,
     UsageError,
@@ -70,7 +69,8 @@ def report(
 
     Args:
         predictions: a folder that `predict` wrote, or one table of it.
-        out: the page; None for ``report.html`` in the folder.
+        out: the page; None for ``report.html`` in the folder: the one that `predict` left there is
+            replaced.
         videos: the files that were predicted, told by their content. Without them files of the
             same names are looked for in the folder, beside it, and in the current one.
         embed: put the video into the page, up to 200 MB, so that the page can be sent alone; it
@@ -89,6 +89,7 @@ def report(
     """
     predictions = Path(predictions)
     folder = predictions.parent if predictions.is_file() else predictions
+    overwrite = overwrite or out is None
     out = folder / REPORT if out is None else Path(out)
     require_target(out, _HTML, MARK, overwrite)
     groups = _by_video(find_tables(predictions))
@@ -119,20 +120,6 @@ def report(
         known = ", ".join(f"'{name}'" for name in sorted(truth)[:3])
         on_event(Notice(f"nobody in the report is annotated: annotations are of {known}", True))
     return Reported(out, tuple(pages.values()), tuple(subjects))
-
-
-def report_or_say(
-    predictions: Path | str, *, on_event: EventCallback = ignore_events, **settings: Any
-) -> Reported | None:
-    """`report` for the end of other work: whatever fails is a notice, and None."""
-    try:
-        return report(predictions, on_event=on_event, **settings)
-    except AvaffectError as error:
-        reason = str(error)
-    except Exception as error:
-        reason = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
-    on_event(Notice(f"no report was written: {reason}", warning=True))
-    return None
 
 
 Group = tuple[Mapping[str, Any], dict[str, Path]]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.drawing.subjects import Table
-from avaffect.errors import UsageError
-from avaffect.files.atomic import atomic_path
+from avaffect.files.csv_text import DECIMALS, Decimal, write_csv
 from avaffect.labels import EXPRESSIONS
 
 # A frame stands for the time until the next one, but a pause in the file is no long smile.
@@ -20,8 +18,6 @@ LONGEST_STEP_S = 1.0
 # Shorter ones are flickers of a score at its threshold.
 SHORTEST_SMILE_S = 0.2
 SMILE = "AU12"
-# What a spreadsheet takes for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _UNKNOWN_STEP_S = 1 / 25
 
 Flags = NDArray[np.bool_]
@@ -111,32 +107,26 @@ def summarise(table: Table) -> Summary:
     )
 
 
-def write_summary(tables: Iterable[Table], path: Path | str, *, decimal: str = ".") -> None:
+def write_summary(
+    tables: Iterable[Table], path: Path | str, *, decimal: Decimal = DECIMALS[0]
+) -> None:
     """Write ``summary.csv``, a row a person.
 
     Columns: those of `Summary`, then those of `Figures` of the whole video, and again with
-    ``_seen`` behind them of the frames with a face. An unknown value is an empty cell. Names that
-    a spreadsheet would take for a formula get an apostrophe before them.
+    ``_seen`` behind them of the frames with a face. An unknown value is an empty cell.
 
     Args:
         tables: one a person; each is used when its turn comes.
-        path: the file, UTF-8.
-        decimal: the decimal mark; with a comma, semicolons separate the cells.
+        path: the file.
+        decimal: ``point`` or ``comma``, see `files.csv_text.write_csv`.
 
     Raises:
-        UsageError: another decimal mark.
+        UnknownNameError: other decimals.
         OutputError: the file cannot be written.
     """
-    if decimal not in (".", ","):
-        raise UsageError(f"'{decimal}' is no decimal mark", "choose a point or a comma")
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=";" if decimal == "," else ",", lineterminator="\n")
-        header: list[str] | None = None
-        for table in tables:
-            row = cells_of(summarise(table))
-            if header is None:
-                writer.writerow(header := list(row))
-            writer.writerow([_cell(value, decimal) for value in row.values()])
+    rows = [cells_of(summarise(table)) for table in tables]
+    columns = {name: _column([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+    write_csv(Path(path), columns, decimal)
 
 
 def cells_of(summary: Summary) -> dict[str, str | float | None]:
@@ -157,15 +147,6 @@ def cells_of(summary: Summary) -> dict[str, str | float | None]:
         row |= {f"{name}_share{suffix}": share for name, share in figures.expressions.items()}
         row |= {f"smile_share{suffix}": figures.smile_share, f"smiles{suffix}": figures.smiles}
     return row
-
-
-def harmless(text: str) -> str:
-    """``text`` as a cell that no spreadsheet takes for a formula.
-
-    >>> harmless("=1+1"), harmless("anna")
-    ("'=1+1", 'anna')
-    """
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 
 def weights_of(times: Floats) -> Floats:
@@ -228,10 +209,8 @@ def _mean_sd(values: NDArray[np.float32], weights: Floats) -> tuple[float | None
     return mean, float(np.sqrt((share * (found - mean) ** 2).sum()))
 
 
-def _cell(value: str | float | None, decimal: str) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return harmless(value)
-    text = f"{value}" if isinstance(value, int) else f"{value:.6g}"
-    return text.replace(".", decimal)
+def _column(cells: Sequence[str | float | None]) -> NDArray[np.object_] | Floats:
+    """Text as it is; numbers with six digits, NaN where unknown."""
+    if any(isinstance(cell, str) for cell in cells):
+        return np.array(cells, object)
+    return np.array([np.nan if cell is None else float(f"{cell:.6g}") for cell in cells])

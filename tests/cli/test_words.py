@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import avaffect
-from avaffect.cli.report import Reporter, Row
+from avaffect.cli.terminal import Reporter, Row
 from avaffect.cli.words import SETTING, as_options, options
 from avaffect.errors import UsageError, setting
 from avaffect.progress import Notice

@@ -8,7 +8,7 @@ command line: the options are there, their values are right, recipes and their s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from fixtures.pages import ROOT, Block, Command, blocks, commands, pages, prose,
 from fixtures.standins import SHORT, StandIns, run_avaffect
 from packaging.requirements import Requirement
 
-from avaffect.cli.commands import COMMANDS
 from avaffect.cli.main import avaffect
 from avaffect.cli.train import _config
 from avaffect.predicting.settings import parse_tasks
@@ -35,19 +34,6 @@ NOT_RUN = (
     ("docs/training.md", "avaffect", "data that are to be had elsewhere"),
     ("docs/howto/weights.md", "avaffect models fetch centerface", "the network"),
 )
-# Words that come with other branches, and the command or option that they come with: nothing is
-# checked until that is there.
-COMING = {
-    "report": "report",
-    "doctor": "doctor",
-    "--annotations": "report",
-    "--embed": "report",
-    "--video": "report",
-    "--decimal": "--decimal",
-    "--no-csv": "--no-csv",
-    "--as-video": "--as-video",
-    "photos/": "--as-video",
-}
 # What a training of the pages is shortened by.
 SHORTER = {"train": SHORT}
 PARAMETERS = {"mine.yaml", "RECIPE"}
@@ -107,13 +93,7 @@ def test_commands_run(page: str, standins: StandIns, tmp_path: Path) -> None:
 
 
 def runs(command: Command) -> bool:
-    return not_run(command) is None and not coming(command.words)
-
-
-def coming(words: Iterable[str]) -> bool:
-    """Whether one of the words comes with another branch."""
-    there = every_option() | set(COMMANDS)
-    return any(COMING.get(word, word) not in there for word in words if word in COMING)
+    return not_run(command) is None
 
 
 def not_run(command: Command) -> str | None:
@@ -179,8 +159,6 @@ def test_what_is_not_run_is_there() -> None:
 
 def check_avaffect(command: Command) -> None:
     words = list(command.words[1:])
-    if coming(words):
-        return
     found, context = resolve(words)
     with found.make_context(found.name, context) as made:
         check_values(found.name or "", made.params)
@@ -274,8 +252,6 @@ def test_commands_and_options_in_the_text_are_there(page: str) -> None:
     for span in code_spans(page):
         if span.startswith(("avaffect ", "torchrun ")):
             (command,) = split(span.split("avaffect ", 1)[1], page, 0)
-            if coming(command.words):
-                continue
             found, rest = resolve(list(command.words))
             mine = {option for parameter in found.params for option in parameter.opts}
             mine |= {option for parameter in found.params for option in parameter.secondary_opts}
@@ -285,7 +261,7 @@ def test_commands_and_options_in_the_text_are_there(page: str) -> None:
             check_python(next(split(span, page, 0)))
         elif span.startswith("--"):
             option = re.split(r"[ =|]", span)[0]
-            assert option in known or coming([option]), f"{page}: {span}"
+            assert option in known, f"{page}: {span}"
 
 
 EVERYWHERE = {"--help", "--debug"}

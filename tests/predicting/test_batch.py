@@ -194,7 +194,10 @@ def test_files_lie_in_the_folders_of_the_name_and_nowhere_else(acted, tmp_path):
         assert batch(clip, "P01/a").again
         kinds = [path for path in sorted(out.iterdir()) if path.name != "records"]
         for kind in kinds:
-            assert sorted({path.stem for path in (kind / "P01").iterdir()}) == ["a_left", "a_right"]
+            assert sorted({path.stem for path in (kind / "P01").iterdir()}) == [
+                "a_left",
+                "a_right",
+            ]
         assert (out / "records/P01/a.json").is_file()
         other = video(tmp_path, "P01_b.mp4", "P01_a_left")
         with pytest.raises(UsageError, match="P01/b' both have a subject called 'P01_a_left'"):
