@@ -37,16 +37,25 @@ def test_video_becomes_challenge_files(run, clip, tmp_path):
         "EXPR_Classification_Challenge/face.txt",
         "VA_Estimation_Challenge/face.txt",
         "records/face.json",
+        "report.html",
+        "summary.csv",
         "tables/face.csv",
         "tables/face.parquet",
     ]
-    assert done.err.splitlines()[-1] == f"tables: {out / 'tables'} (parquet and CSV)"
+    assert done.err.splitlines()[-3:] == [
+        f"tables: {out / 'tables'} (parquet and CSV)",
+        f"summary: {out / 'summary.csv'}",
+        f"report: {out / 'report.html'}",
+    ]
     assert len(read_annotations(out / "VA_Estimation_Challenge/face.txt", "va")) == 12
 
 
 def test_tables_alone(run, clip, tmp_path):
     for outcome in ("2 files in", "already done"):
-        done = run("predict", clip, "-o", tmp_path, "--format", "csv", "--edition", "abaw11")
+        done = run(
+            "predict", clip, "-o", tmp_path, "--format", "csv", "--edition", "abaw11",
+            "--no-report",
+        )  # fmt: skip
         assert (done.code, outcome in done.out) == (0, True)
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == [
         "records/face.json",
@@ -63,11 +72,33 @@ def test_tables_alone(run, clip, tmp_path):
     assert run("predict", clip, "-o", tmp_path, "--format", "csv").code == 0
 
 
+def test_report_and_summary_follow_what_is_predicted(run, clip, tmp_path):
+    first, out = shutil.copyfile(clip, tmp_path / "first.mp4"), tmp_path / "out"
+    assert run("predict", first, "-o", out).code == 0
+    kept = (out / "report.html").stat().st_mtime_ns
+    done = run("predict", first, "-o", out)
+    assert f"report: {out / 'report.html'}" in done.err
+    assert (out / "report.html").stat().st_mtime_ns == kept
+    # Of several videos there is a page each. A file of the user's own is no reason to fail.
+    (out / "summary.csv").write_text("mine")
+    with first.open("ab") as file:
+        file.write(bytes(8))
+    second = first.rename(tmp_path / "second.mp4")
+    done = run("predict", second, "-o", out, "--decimal", "comma")
+    assert done.code == 0
+    assert "no summary was written" in done.err
+    assert (out / "summary.csv").read_text() == "mine"
+    assert sorted(page.name for page in (out / "reports").iterdir()) == [
+        "first.mp4.html",
+        "second.mp4.html",
+    ]
+
+
 def test_csv_is_written_as_it_is_wanted_and_nothing_predicted_for_it(run, clip, tmp_path):
     parquet, text = tmp_path / "tables/face.parquet", tmp_path / "tables/face.csv"
     done = run("predict", clip, "-o", tmp_path, "--no-csv")
     assert (done.code, text.exists()) == (0, False)
-    assert done.err.splitlines()[-1] == f"tables: {tmp_path / 'tables'} (parquet)"
+    assert f"tables: {tmp_path / 'tables'} (parquet)" in done.err.splitlines()
     before = parquet.stat().st_mtime_ns
     for options in ((), ("--decimal", "comma"), ("--decimal", "point"), ()):
         done = run("predict", clip, "-o", tmp_path, *options)
@@ -135,7 +166,8 @@ def test_quiet_prints_nothing(run, clip, tmp_path):
         done = run("predict", clip, "-o", tmp_path, "-q", "-t", "va,au")
         assert (done.code, done.out, done.err) == (0, "", "")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "AU_Detection_Challenge", "VA_Estimation_Challenge", "records", "tables"
+        "AU_Detection_Challenge", "VA_Estimation_Challenge", "records", "report.html",
+        "summary.csv", "tables",
     ]  # fmt: skip
 
 
@@ -313,8 +345,8 @@ def test_a_checkpoint_hears_a_sound_file(run, model, wav, tmp_path):
     assert done.out.splitlines()[1].split()[:5] == ["voice.wav", "13", "0", "voice", "ok"]
     assert "never validated" in done.err
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*.*")) == [
-        "VA_Estimation_Challenge/voice.txt", "records/voice.json",
-            "tables/voice.csv", "tables/voice.parquet",
+        "VA_Estimation_Challenge/voice.txt", "records/voice.json", "report.html", "summary.csv",
+        "tables/voice.csv", "tables/voice.parquet",
     ]  # fmt: skip
     rows = read_annotations(out / "VA_Estimation_Challenge/voice.txt", "va")
     assert (rows[:, 1] == -5).all()

@@ -52,7 +52,7 @@ def test_the_first_ten_faults_are_explained_and_the_others_counted(run, folder: 
     assert failed.code == 1
     out = failed.out.splitlines()
     assert out[:2] == [
-        " 1. a.txt, line 2: 2 lies outside [-1, 1]",
+        " 1. a.txt, line 2: 2 lies outside [-1, 1] and is not -5",
         "    bring the values into range",
     ]
     assert out[16].startswith(" 9. a.txt, line 10: ")

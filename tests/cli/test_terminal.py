@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from avaffect.cli import report
+from avaffect.cli import terminal as printing
 from avaffect.cli.terminal import Reporter, Row, lacking, printable, run_all
 from avaffect.errors import NotMediaError, UsageError
 from avaffect.progress import Notice, Progress
@@ -47,7 +47,7 @@ def terminal(monkeypatch):
 def clock(monkeypatch):
     """The time in seconds, to be set."""
     now = [time.monotonic()]
-    monkeypatch.setattr(report.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(printing.time, "monotonic", lambda: now[0])
     return now
 
 
