@@ -17,7 +17,7 @@ def predicted() -> str:
     """What came out, in words.
 
     Raises:
-        AvaffectError, RuntimeError: something went wrong.
+        AvaffectError: something went wrong; ModelError: what came out cannot be right.
     """
     import numpy as np
 
@@ -26,6 +26,7 @@ def predicted() -> str:
     from avaffect.datasets.synth.film import Film, Role, write_film
     from avaffect.datasets.synth.script import control_times, random_speech
     from avaffect.datasets.synth.voice import random_voice
+    from avaffect.errors import ModelError
     from avaffect.predicting.run import predict
 
     rng = np.random.default_rng(1)
@@ -49,12 +50,10 @@ def predicted() -> str:
         config = PredictConfig(analysis=AnalysisConfig(encoders=()))
         result = predict(clip, config=config, device="cpu")
     if (result.frames, result.found) != (FRAMES, FRAMES):
-        raise RuntimeError(
-            f"{result.found} of {FRAMES} faces were found in {result.frames} frames"
-        )
+        raise ModelError(f"{result.found} of {FRAMES} faces were found in {result.frames} frames")
     values = result.predictions[0].va
     if values is None or np.isnan(values).any():
-        raise RuntimeError("a frame has no valence")
+        raise ModelError("a frame has no valence")
     return f"{FRAMES} frames, a face in each, mean valence {values[:, 0].mean():+.2f}"
 
 
