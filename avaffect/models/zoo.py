@@ -218,7 +218,7 @@ _MODELS = (
     _packaged(
         "starter-2-face",
         1_944_900,
-        "4dad53115eff9f677ecae2ea0097d40f9f8bd343aecec26b25cf429e08810bcb",
+        "eeb1adfa6c1c004792eb957c35151619a3627be2b93d4e240464427e9ed1ea1a",
         RESEARCH,
         "8 expressions, valence, arousal, 12 units of a face, the default (MobileFaceNet, FER+, "
         "RAF-DB, AffectNet)",
