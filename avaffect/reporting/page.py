@@ -344,7 +344,7 @@ def _render(template: str, scripts: Sequence[str], data: str = "", **values: Any
 def _environment() -> Environment:
     from jinja2 import DictLoader, Environment, StrictUndefined
 
-    names = ("page.html", "index.html", "summary.html")
+    names = ("base.html", "page.html", "index.html", "summary.html")
     return Environment(
         loader=DictLoader({name: _asset(name) for name in names}),
         autoescape=True,
