@@ -7,8 +7,13 @@ command line: the options are there, their values are right, recipes and their s
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
-from collections.abc import Iterator
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +26,7 @@ from packaging.requirements import Requirement
 
 from avaffect.cli.main import avaffect
 from avaffect.cli.train import _config
+from avaffect.doctor import checks
 from avaffect.predicting.settings import parse_tasks
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.recipes.ensemble_recipe import load_ensemble
@@ -73,6 +79,30 @@ def test_commands_are_known(page: str) -> None:
                 raise
 
 
+@pytest.fixture
+def doctor_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the doctor starts runs in this process, which need not import torch once more.
+
+    That it does start them is tested in tests/doctor/test_checks.py.
+    """
+    start = checks._run
+
+    def run_here(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        if command[:2] != [sys.executable, "-m"]:
+            return start(command)
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), monkeypatch.context() as patch:
+            patch.setenv("AVAFFECT_OFFLINE", "1")
+            patch.setattr(sys, "argv", command[2:])
+            # A module of this name may be here already, which runpy would warn of.
+            patch.delitem(sys.modules, command[2], raising=False)
+            runpy.run_module(command[2], run_name="__main__")
+        return subprocess.CompletedProcess(command, 0, printed.getvalue(), "")
+
+    monkeypatch.setattr(checks, "_run", run_here)
+
+
+@pytest.mark.usefixtures("doctor_stays")
 @pytest.mark.parametrize("page", [page for page in WITH_COMMANDS if page.startswith("docs/")])
 def test_commands_run(page: str, standins: StandIns, tmp_path: Path) -> None:
     ran = 0

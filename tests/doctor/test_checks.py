@@ -86,6 +86,15 @@ def test_a_package_that_takes_python_along_is_named(
     }
 
 
+def test_the_self_test_runs_in_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise ImportError('none of ours')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (finding,) = checks.check_selftest()
+    assert (finding.state, finding.found) == ("fault", "ImportError: none of ours")
+
+
 def test_weights_that_are_damaged_or_not_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
