@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from avaffect.errors import (
     boundary,
 )
 from avaffect.files.atomic import write_text
+from avaffect.files.hashing import file_sha256
 from avaffect.files.names import REPORT, REPORTS
 from avaffect.files.ours import holds, require_own_file
 from avaffect.files.table import read_about
@@ -101,12 +103,13 @@ def report(
         pages = _pages(groups, out.parent / REPORTS)
         for page in pages.values():
             require_own_file(page, holds(MARK.encode()))
+    sha256_of = cache(file_sha256)
     rows: list[dict[str, Any]] = []
     subjects: list[str] = []
     has_gaps = False
     for done, (key, (about, tables)) in enumerate(groups.items(), 1):
         index = f"../{out.name}" if len(groups) > 1 else ""
-        path = find_footage(about, named, places)
+        path = find_footage(about, named, places, sha256_of)
         people = _write_page(pages[key], tables, about, path, truth, embed, index, on_event)
         link = f"{REPORTS}/{pages[key].name}"
         video = title_of(about, people[0].table.subject)

@@ -13,8 +13,10 @@ import pytest
 from fixtures.facts import about_of
 
 from avaffect.errors import ForeignFileError, InputNotFoundError, UsageError
+from avaffect.files.hashing import file_sha256
 from avaffect.files.table import write_table
 from avaffect.progress import Event
+from avaffect.reporting import report as reports
 from avaffect.reporting.report import report
 
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(2)">\u2028&{{7*7}}'
@@ -140,6 +142,24 @@ def test_a_video_is_told_by_its_content(
     assert 'data-kind="video/mp4"' in embedded and 'src="../' not in embedded
     elsewhere = report(folder, tmp_path / "p/page.html", videos=[folder.parent / video.name])
     assert 'src="../a%20b%25c/one_person.mp4"' in elsewhere.path.read_text("utf-8")
+
+
+def test_a_file_is_hashed_once_for_all_videos(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos = [tmp_path / f"{name}.mp4" for name in ("a", "b", "c")]
+    for video in videos:
+        video.write_text(video.name)
+        write(tmp_path / "out", video.stem, about=about_of(video.stem, video))
+    hashed: list[str] = []
+
+    def counted(path: Path) -> str:
+        hashed.append(path.name)
+        return file_sha256(path)
+
+    monkeypatch.setattr(reports, "file_sha256", counted)
+    assert len(report(tmp_path / "out", videos=videos).pages) == 3
+    assert sorted(hashed) == ["a.mp4", "b.mp4", "c.mp4"]
 
 
 def test_annotations_of_own_and_of_the_challenge(write: Write, tmp_path: Path) -> None:
