@@ -17,6 +17,7 @@ from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import reading
 from avaffect.files.table import read_about, read_table
 from avaffect.predicting.read_back import table_files
+from avaffect.tasks.registry import EXPR
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 COLOURS = (
@@ -52,6 +53,12 @@ class Table(ArrayRecord):
         missing = np.full(len(self.columns["time"]), np.nan, np.float32)
         found = [np.asarray(self.columns.get(name, missing), np.float32) for name in names]
         return np.stack(found, axis=1)
+
+    def likeliest(self) -> NDArray[np.int64]:
+        """int64 [N], the likeliest of ``EXPRESSIONS``; -1 where a probability is missing."""
+        shares = self.numbers(*map(EXPR.value_column, EXPR.targets))
+        known = np.isfinite(shares).all(axis=1, keepdims=True)
+        return EXPR.decide(np.where(known, shares, np.nan))
 
 
 def find_tables(predictions: Path, subjects: Sequence[str] | None = None) -> dict[str, Path]:

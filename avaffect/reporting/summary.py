@@ -176,9 +176,8 @@ def _figures(table: Table, weights: Floats, part: Flags) -> Figures:
     time = float(weights[part].sum())
     valence = _mean_sd(table.numbers("valence")[part, 0], weights[part])
     arousal = _mean_sd(table.numbers("arousal")[part, 0], weights[part])
-    shares = table.numbers(*(f"p_{name}" for name in EXPRESSIONS))[part]
-    known = np.asarray(np.isfinite(shares).all(axis=1), bool)
-    likeliest = np.where(known, np.where(known[:, None], shares, 0).argmax(axis=1), -1)
+    likeliest = table.likeliest()[part]
+    classified = bool((likeliest >= 0).any())
     smile = table.numbers(SMILE)[part, 0]
     weight = weights[part]
     smiling = smile == 1
@@ -192,7 +191,7 @@ def _figures(table: Table, weights: Floats, part: Flags) -> Figures:
         arousal_mean=arousal[0],
         arousal_sd=arousal[1],
         expressions={
-            name: float(weight[likeliest == at].sum()) / time if known.any() else None
+            name: float(weight[likeliest == at].sum()) / time if classified else None
             for at, name in enumerate(EXPRESSIONS)
         },
         smile_share=float(weight[smiling].sum()) / time if has_smiles else None,

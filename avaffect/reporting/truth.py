@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
-from avaffect.challenge.editions import DEFAULT_EDITION, MTL_EDITIONS, edition_named
+from avaffect.challenge.editions import DEFAULT_EDITION, MTL_EDITIONS
 from avaffect.challenge.image_rows import is_image_list
 from avaffect.datasets.columns import ColumnMap
 from avaffect.datasets.own_files import label_files
@@ -198,16 +198,13 @@ def _rows(table: Table, labels: LabelTable) -> NDArray[np.int64]:
 
 def _predicted(table: Table, task: str) -> Labels | None:
     """What the table predicts, as the challenge codes it; None if it does not."""
-    chosen = edition_named(DEFAULT_EDITION)
     if task == VA.name:
         values = table.numbers("valence", "arousal").astype(np.float64)
         known = np.asarray(np.isfinite(values).all(axis=1), bool)
         return np.where(known[:, None], values, float(VA.invalid)) if known.any() else None
     if task == EXPR.name:
-        shares = table.numbers(*(f"p_{name}" for name in chosen.expressions))
-        known = np.asarray(np.isfinite(shares).all(axis=1), bool)
-        likeliest = np.where(known[:, None], shares, 0).argmax(axis=1)
-        return np.where(known, likeliest, -1) if known.any() else None
+        likeliest = table.likeliest()
+        return likeliest if (likeliest >= 0).any() else None
     active = table.numbers(*ACTION_UNITS)
     known = np.isfinite(active)
     return np.where(known, np.nan_to_num(active), -1).astype(np.int64) if known.any() else None
