@@ -178,9 +178,9 @@ def check_cuda() -> Iterator[Finding]:
 def check_weights() -> Iterator[Finding]:
     """The weights of the nets: there, and what they should be."""
     from avaffect.models import cache
+    from avaffect.models.fetch import is_offline
     from avaffect.models.zoo import DEFAULT_MODELS, ZOO
 
-    offline = os.environ.get("AVAFFECT_OFFLINE", "") not in ("", "0")
     for name, model in ZOO.items():
         state, problem = cache.state(model)
         what = f"weights {name}"
@@ -192,7 +192,7 @@ def check_weights() -> Iterator[Finding]:
         elif name in DEFAULT_MODELS:
             found = f"not in '{cache.cache_folder()}' yet, fetched when first used"
             advice = "run `avaffect models fetch` while there is a network"
-            yield Finding(what, "fault" if offline else "note", found, advice)
+            yield Finding(what, "fault" if is_offline() else "note", found, advice)
 
 
 def check_disk() -> Iterator[Finding]:

@@ -66,7 +66,7 @@ def model_path(
         return path
     if model.packaged is not None:
         raise _package_error(model, problem)
-    if _is_offline(offline):
+    if is_offline(offline):
         raise _offline_error(model, problem)
     with cache_access(model, on_event):
         # Another process may have fetched it while this one waited.
@@ -88,7 +88,8 @@ def _package_error(model: ModelFile, problem: str) -> ModelError:
     return ModelUnavailableError(text, "install avaffect again")
 
 
-def _is_offline(offline: bool | None) -> bool:
+def is_offline(offline: bool | None = None) -> bool:
+    """Whether the network is out of bounds; None follows ``AVAFFECT_OFFLINE``."""
     if offline is None:
         return os.environ.get("AVAFFECT_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
     return offline
