@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from face_data import load_faces
 from face_multi import load_net
-from face_points import Points, matrices
+from face_points import load_points, matrices
 from face_scores import Opinions
 from face_sets import SETS
 from face_spoils import upright
@@ -106,8 +106,7 @@ def main() -> None:
         if target.exists() or not (options.faces / name / "points.npz").exists():
             continue
         pictures = np.load(options.faces / name / "pictures.npy", mmap_mode="r")
-        with np.load(options.faces / name / "points.npz") as file:
-            places = matrices(Points(**file))
+        places = matrices(load_points(options.faces / name))
         rows = np.arange(len(pictures))
         if options.net:
             faces = load_faces(options.faces, name)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from face_data import Faces, load_faces
 from face_export import says
-from face_points import Points
+from face_points import load_points
 from face_scores import unit_aucs
 from face_spoils import upright
 from face_units import read_units
@@ -49,9 +49,7 @@ COST = 0.04
 
 def blendshapes(folder: Path, name: str) -> NDArray[np.float32]:
     """float32 [N, 12], what the blendshapes say of each unit; NaN where the face is not sure."""
-    with np.load(folder / name / "points.npz", allow_pickle=False) as file:
-        points = Points(**file)
-    return read_units(points, Path("nothing")).blendshapes
+    return read_units(load_points(folder / name), Path("nothing")).blendshapes
 
 
 def measure(

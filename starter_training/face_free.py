@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from face_data import Faces, load_all
-from face_points import Points
+from face_points import Points, load_points
 from face_report import beside_coded
 from face_scores import Ints, Opinions, rates, recalls, unit_aucs, with_intervals
 
@@ -64,8 +64,7 @@ def main() -> None:
     options = parser.parse_args()
     made: dict[str, Any] = {}
     for name, faces in load_all(options.faces).items():
-        with np.load(options.faces / name / "points.npz", allow_pickle=False) as file:
-            found = Points(**file)
+        found = load_points(options.faces / name)
         made[name] = score(faces, found, faces.rows("validation"))
         print(name, made[name]["without_a_face"], "without a face;", made[name]["recall"])
         for figure, (value, low, high) in made[name]["net"].items():

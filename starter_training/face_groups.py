@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from face_data import Faces, load_all
 from face_embeddings import load_seen
-from face_points import Points
+from face_points import Points, load_points
 from face_scores import RESAMPLES, Ints, choices, middle
 from face_sets import SETS
 from face_spoils import upright
@@ -113,8 +113,7 @@ def main() -> None:
     options = parser.parse_args()
     made: dict[str, Any] = {}
     for name, faces in load_all(options.faces).items():
-        with np.load(options.faces / name / "points.npz", allow_pickle=False) as file:
-            found = Points(**file)
+        found = load_points(options.faces / name)
         rows = faces.rows("validation")
         rows = rows[faces.labels.label[rows] >= 0]
         labels = faces.labels.label[rows]

@@ -58,6 +58,12 @@ class Points:
     pose: NDArray[np.float32]
 
 
+def load_points(folder: Path) -> Points:
+    """What :func:`main` wrote of the set in ``folder``."""
+    with np.load(folder / "points.npz", allow_pickle=False) as file:
+        return Points(**file)
+
+
 class FaceReader:
     """Finds the one face of a small picture."""
 
@@ -193,8 +199,7 @@ def main() -> None:
     pictures = unpack(options.set, read_pictures(folder, rows), len(rows), out / "pictures.npy")
     if not (out / "points.npz").exists():
         find_all(pictures, out, options.workers)
-    with np.load(out / "points.npz") as file:
-        found = Points(**file)
+    found = load_points(out)
     print(
         f"{options.set}: {len(rows)} pictures, {(found.sure > SURE).mean():.1%} with a sure face"
     )

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from face_points import SURE, Points, matrices
+from face_points import SURE, load_points, matrices
 from face_sets import SETS
 from face_spoils import upright
 from numpy.typing import NDArray
@@ -168,8 +168,7 @@ def main() -> None:
     small, splits, sets, seen = [], [], [], []
     for name in names:
         pictures = np.load(options.faces / name / "pictures.npy", mmap_mode="r")
-        with np.load(options.faces / name / "points.npz") as file:
-            found = Points(**file)
+        found = load_points(options.faces / name)
         places = matrices(found)
         with np.load(options.faces / name / "labels.npz") as file:
             splits.append(file["split"])
