@@ -236,7 +236,7 @@ def read_folder(path: Path) -> None:
 
 def read_outputs(path: Path) -> None:
     outputs = Outputs(path.parents[1])
-    outputs.written("a", "k"), outputs.owners(), outputs.ours(), outputs.require_place("a")
+    outputs.written("a", "k"), outputs.owners(), outputs.records.ours(), outputs.require_place("a")
     outputs.require_free_for("a", ABOUT)
 
 

@@ -10,7 +10,7 @@ WAV = "audio.wav"
 # What lies in a folder of the feature store, see `store.subject`.
 FRAMES = "frames.parquet"
 PROVENANCE = "provenance.json"
-# What `predict` leaves beside the challenge's files, see `predicting.outputs`.
+# What `predict` leaves beside the challenge's files, see `predicting.outputs`, `.records`.
 TABLES = "tables"
 RECORDS = "records"
 # Videos that `predict` made of numbered pictures, see `media.numbered`.

@@ -15,7 +15,8 @@ from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import AvaffectError, ForeignFileError, OutputError, UsageError
 from avaffect.files.csv_text import DECIMALS
 from avaffect.media.source import Source, open_source
-from avaffect.predicting.outputs import WORK, Outputs, ready
+from avaffect.predicting.outputs import Outputs, ready
+from avaffect.predicting.records import WORK
 from avaffect.predicting.run import predict_folder, predict_video, predict_voice
 from avaffect.predicting.settings import require_licences
 from avaffect.predicting.writers.registry import DEFAULT_FORM, require_form

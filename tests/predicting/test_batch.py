@@ -26,7 +26,7 @@ from avaffect.media.tracks import Tracks
 from avaffect.models.zoo import ZOO
 from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
 from avaffect.predicting import batch as module
-from avaffect.predicting import outputs
+from avaffect.predicting import outputs, records
 from avaffect.predicting.batch import PredictBatch
 from avaffect.predicting.run import Result
 from avaffect.predicting.settings import with_checkpoint, with_features
@@ -482,7 +482,7 @@ def test_dropping_a_person_leaves_what_is_not_ours(acted, tmp_path):
 
 @pytest.mark.parametrize(
     ("where", "at"),
-    [(parquet_table, "write_table"), (csv_table, "write_csv"), (outputs, "write_json")],
+    [(parquet_table, "write_table"), (csv_table, "write_csv"), (records, "write_json")],
 )
 def test_what_a_killed_run_had_claimed_is_ours(where, at, acted, tmp_path, monkeypatch):
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"

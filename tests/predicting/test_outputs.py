@@ -45,7 +45,7 @@ def test_the_policy_is_for_text_and_the_table_names_it(tmp_path, policy, row, fi
     assert columns["filled"].tolist() == [False, filled, False]
     assert about["missing"] == policy
     # For a single file they are read back and filled again.
-    (back,) = outputs.read("a", outputs.record("a"))
+    (back,) = outputs.read("a", outputs.records.read("a"))
     assert labels_of(back.filled, "va")[1].tolist() == [float(value) for value in row.split(",")]
 
 
@@ -69,7 +69,7 @@ def test_an_interval_is_in_the_table_and_nowhere_else(tmp_path: Path) -> None:
         outputs = Outputs(tmp_path / name)
         paths = outputs.write("a", made(prediction), "key")
         texts[name] = [path.read_bytes() for path in paths if path.suffix == ".txt"]
-        (back,) = outputs.read("a", outputs.record("a"))
+        (back,) = outputs.read("a", outputs.records.read("a"))
         if prediction.va_interval is None:
             assert back.filled.va_interval is None
         else:
@@ -109,7 +109,7 @@ def test_a_record_that_may_not_be_read_is_not_damaged(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "open", forbidden)
     for kind, look in (
-        (FormatError, lambda: Outputs(tmp_path).record("a")),
+        (FormatError, lambda: Outputs(tmp_path).records.read("a")),
         (FeatureError, lambda: Prepared(tmp_path).record),
     ):
         with pytest.raises(kind, match=r"\(permission denied\): check its permissions"):
