@@ -37,7 +37,7 @@ from avaffect.files.hashing import file_sha256
 from avaffect.files.names import FRAMES, PROVENANCE
 from avaffect.files.npy import Array, ArraySpec, NpyFile
 from avaffect.files.outside import fits, read_json, reading
-from avaffect.files.parquet import open_parquet, read_column
+from avaffect.files.parquet import open_parquet, read_column, read_columns
 from avaffect.store.provenance import STORE_VERSION
 from avaffect.store.spool import BASE, Spool
 
@@ -379,8 +379,8 @@ class StoredSubject(SubjectFeatures):
     @property
     def geometry(self) -> NDArray[np.float32]:
         with self._frame_table() as file:
-            found = [read_column(file, name).astype(np.float32) for name in GEOMETRY]
-        return np.stack(found, axis=1)
+            columns = read_columns(file, GEOMETRY)
+        return np.stack([columns[name] for name in GEOMETRY], axis=1).astype(np.float32)
 
     @property
     def specs(self) -> dict[str, ArraySpec]:
