@@ -92,6 +92,10 @@ class Reporter:
         if self._bar is not None:
             self._bar.refresh()
 
+    def say_table(self, what: str, place: Path, csv: bool) -> None:
+        """Where tables lie, and in which forms."""
+        self.say(f"{what}: {place} ({'parquet and CSV' if csv else 'parquet'})")
+
     def _open(self, event: Progress) -> None:
         if not sys.stderr.isatty():
             return
