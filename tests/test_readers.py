@@ -82,11 +82,11 @@ class Reader(NamedTuple):
     """A file, what makes it and what reads it; ``make`` may write other files beside it."""
 
     name: str
-    make: Callable[[Path], None]
+    make: Callable[[Path], object]
     read: Callable[[Path], Any]
 
 
-def text(*lines: str) -> Callable[[Path], None]:
+def text(*lines: str) -> Callable[[Path], object]:
     return lambda path: path.write_text("".join(f"{line}\n" for line in lines))
 
 
@@ -204,7 +204,7 @@ def submission(path: Path) -> None:
     check_submission(path, "va", "abaw5")
 
 
-def annotations(task: str) -> Callable[[Path], Any]:
+def annotated(task: str) -> Callable[[Path], Any]:
     return lambda path: read_annotations(path, task, "abaw5")
 
 
@@ -272,10 +272,10 @@ PREDICTED = {
     "edition": "abaw5", "single": ["MTL_Challenge/MTL_predictions.txt"], "faces": {"a": 1},
 }  # fmt: skip
 READERS = [
-    Reader("a.txt", text("valence,arousal", "0.5,0.1", "-5,-5"), annotations("va")),
-    Reader("e.txt", text("Neutral,Anger", "1", "-1"), annotations("expr")),
-    Reader("au.txt", text("AU1,AU2", AU, AU), annotations("au")),
-    Reader("turned.txt", text("arousal,valence", "0.5,0.1", "-5,-5", ""), annotations("va")),
+    Reader("a.txt", text("valence,arousal", "0.5,0.1", "-5,-5"), annotated("va")),
+    Reader("e.txt", text("Neutral,Anger", "1", "-1"), annotated("expr")),
+    Reader("au.txt", text("AU1,AU2", AU, AU), annotated("au")),
+    Reader("turned.txt", text("arousal,valence", "0.5,0.1", "-5,-5", ""), annotated("va")),
     Reader("mtl.txt", text("image,va", f"v/00001.jpg,0,0,1,{AU}"), read_mtl),
     Reader("s.txt", text("image_location,valence,arousal", "v/00001.jpg,0,1"),
            lambda path: read_single(path, "va", "abaw5")),

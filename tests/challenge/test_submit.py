@@ -357,7 +357,9 @@ PLACES = range(2, 60, 5)
 @settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(sorted(DAMAGE)), st.sampled_from(PLACES), min_size=1),
        st.sampled_from(["", "header", "encoding"]))  # fmt: skip
-def test_every_damage_is_found(tmp_path_factory, damage: dict[str, int], start: str) -> None:
+def test_every_damage_is_found(
+    tmp_path_factory: pytest.TempPathFactory, damage: dict[str, int], start: str
+) -> None:
     if len(set(damage.values())) < len(damage):
         damage = {kind: at for at, kind in {at: kind for kind, at in damage.items()}.items()}
     folder = tmp_path_factory.mktemp("damage")

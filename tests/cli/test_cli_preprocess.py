@@ -1,5 +1,6 @@
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ ENCODERS = ("starter-2-face",)
 
 
 @pytest.fixture(scope="module")
-def done_before(clip, tmp_path_factory):
+def done_before(clip: Path, tmp_path_factory: pytest.TempPathFactory):
     """The clip, preprocessed by the library with the same settings. Not to be changed."""
     out = tmp_path_factory.mktemp("done")
     preprocess(clip, out, AnalysisConfig(encoders=ENCODERS, voice=DEFAULT_VOICE))
@@ -22,14 +23,14 @@ def done_before(clip, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def unheard(clip, tmp_path_factory):
+def unheard(clip: Path, tmp_path_factory: pytest.TempPathFactory):
     """The same without the voice. Not to be changed."""
     out = tmp_path_factory.mktemp("unheard")
     preprocess(clip, out, AnalysisConfig(encoders=ENCODERS))
     return out
 
 
-def test_video_becomes_crops_sound_and_features(run, clip, tmp_path):
+def test_video_becomes_crops_sound_and_features(run, clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run("preprocess", clip, "-o", out, *LIGHT)
     assert done.code == 0
@@ -44,14 +45,14 @@ def test_video_becomes_crops_sound_and_features(run, clip, tmp_path):
     assert len(list((out / "cropped_aligned/face").iterdir())) == 12
 
 
-def test_second_run_says_that_there_is_nothing_to_do(run, clip, done_before, files):
+def test_second_run_says_that_there_is_nothing_to_do(run, clip: Path, done_before, files) -> None:
     before = files(done_before)
     done = run("preprocess", clip, "-o", done_before, *LIGHT)
     assert (done.code, "nothing to do" in done.out) == (0, True)
     assert files(done_before) == before
 
 
-def test_crop_size_and_encoder_arrive(run, clip, done_before, tmp_path):
+def test_crop_size_and_encoder_arrive(run, clip: Path, done_before, tmp_path: Path) -> None:
     out = shutil.copytree(done_before, tmp_path / "copy")
     done = run("preprocess", clip, "-o", out, *LIGHT, "--crop-size", "48")
     assert "ok (crops in" in done.out
@@ -59,7 +60,9 @@ def test_crop_size_and_encoder_arrive(run, clip, done_before, tmp_path):
     assert "nothing to do" in done.out
 
 
-def test_the_voice_can_be_left_out_and_added_later(run, clip, unheard, tmp_path):
+def test_the_voice_can_be_left_out_and_added_later(
+    run, clip: Path, unheard, tmp_path: Path
+) -> None:
     out = shutil.copytree(unheard, tmp_path / "copy")
     assert "nothing to do" in run("preprocess", clip, "-o", out, *LIGHT, "--no-voice").out
     assert "ok (voice in" in run("preprocess", clip, "-o", out, *LIGHT).out
@@ -67,8 +70,8 @@ def test_the_voice_can_be_left_out_and_added_later(run, clip, unheard, tmp_path)
 
 
 def test_the_voice_is_left_out_if_the_default_model_does_not_listen(
-    run, clip, unheard, tmp_path, monkeypatch
-):
+    run, clip: Path, unheard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def deaf(config, which="auto"):
         return replace(config, analysis=replace(config.analysis, voice=None))
 
@@ -88,20 +91,24 @@ def test_the_voice_is_left_out_if_the_default_model_does_not_listen(
     ],
 )
 def test_the_voice_is_there_if_the_default_model_listens(
-    options, there, run, clip, unheard, tmp_path
-):
+    options, there: bool, run, clip: Path, unheard, tmp_path: Path
+) -> None:
     out = shutil.copytree(unheard, tmp_path / "copy")
     assert run("preprocess", clip, "-o", out, *LIGHT, *options).code == 0
     assert ("voice" in SubjectFeatures.open(out / "features/face").names) is there
 
 
-def test_without_non_commercial_nets_the_default_is_what_is_free(run, clip, tmp_path):
+def test_without_non_commercial_nets_the_default_is_what_is_free(
+    run, clip: Path, tmp_path: Path
+) -> None:
     assert run("preprocess", clip, "-o", tmp_path / "out", "--no-nc").code == 0
     names = SubjectFeatures.open(tmp_path / "out/features/face").names
     assert set(names) == {"audio", "efficientnet-lite0", "face_pose", "has_sound"}
 
 
-def test_a_non_commercial_net_that_is_both_asked_for_and_excluded(run, clip, voice_net, tmp_path):
+def test_a_non_commercial_net_that_is_both_asked_for_and_excluded(
+    run, clip: Path, voice_net, tmp_path: Path
+) -> None:
     voice_net()
     done = run("preprocess", clip, "-o", tmp_path / "out", "--voice", "--no-nc")
     assert (done.code, "'starter-1-voice' is for non-commercial use" in done.error) == (2, True)
@@ -113,7 +120,9 @@ def test_a_non_commercial_net_that_is_both_asked_for_and_excluded(run, clip, voi
     assert (done.code, "voice" in done.out) == (0, True)
 
 
-def test_several_videos_get_a_folder_each_and_the_others_go_on(run, clip, faceless, tmp_path):
+def test_several_videos_get_a_folder_each_and_the_others_go_on(
+    run, clip: Path, faceless: Path, tmp_path: Path
+) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     out = tmp_path / "out"
     done = run(
@@ -132,14 +141,14 @@ def test_several_videos_get_a_folder_each_and_the_others_go_on(run, clip, facele
     assert not SubjectFeatures.open(out / "nobody/features/nobody").present.any()
 
 
-def test_quiet_prints_nothing(run, clip, tmp_path):
+def test_quiet_prints_nothing(run, clip: Path, tmp_path: Path) -> None:
     for _ in range(2):
         done = run("preprocess", clip, "-o", tmp_path, *LIGHT, "-q")
         assert (done.code, done.out, done.err) == (0, "", "")
     assert (tmp_path / "preprocess.json").is_file()
 
 
-def test_another_video_into_the_same_folder(run, faceless, done_before, files):
+def test_another_video_into_the_same_folder(run, faceless: Path, done_before, files) -> None:
     before = files(done_before)
     done = run("preprocess", faceless, "-o", done_before, *LIGHT)
     assert done.code == 2
@@ -147,7 +156,7 @@ def test_another_video_into_the_same_folder(run, faceless, done_before, files):
     assert files(done_before) == before
 
 
-def test_a_folder_of_voices(run, sample, ffmpeg, files, tmp_path):
+def test_a_folder_of_voices(run, sample, ffmpeg, files, tmp_path: Path) -> None:
     for number in (1, 2):
         voice = tmp_path / f"voices/{number}/v{number}.ogg"
         voice.parent.mkdir(parents=True)

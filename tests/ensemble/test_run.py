@@ -67,7 +67,7 @@ CLIPS, CPU = 12, Places("cpu", ({}, {}))
 
 
 @pytest.fixture
-def data(tmp_path):
+def data(tmp_path: Path):
     """Twelve clips of six people, the last two of them for validation, one left to test."""
     rng = np.random.default_rng(0)
     for folder in ("features", "labels"):
@@ -107,7 +107,7 @@ def settings(data):
 
 
 @pytest.fixture
-def here(monkeypatch):
+def here(monkeypatch: pytest.MonkeyPatch):
     """Members are trained in this process, without curves: another one takes seconds to load."""
     trained = []
     monkeypatch.setattr(History, "plot", lambda self: None)
@@ -143,7 +143,7 @@ def says(folder, clip):
     return predicted.values["va"]
 
 
-def test_two_stages(settings, data, here):
+def test_two_stages(settings, data, here) -> None:
     config = settings()
     result = run_ensemble(config, data / "out", device="cpu")
     out = data / "out"
@@ -209,7 +209,7 @@ def written(out, column):
     return np.concatenate(predicted), np.concatenate(true)
 
 
-def test_a_weighted_average(settings, data, here):
+def test_a_weighted_average(settings, data, here) -> None:
     result = run_ensemble(settings("pair"), data / "out", device="cpu")
     out = data / "out"
     assert here == ["one", "two"]
@@ -228,7 +228,7 @@ def test_a_weighted_average(settings, data, here):
     assert files == ["clip10.txt", "clip8.txt", "clip9.txt"]
 
 
-def test_without_a_split_some_groups_are_held_out_from_all(settings, data, here):
+def test_without_a_split_some_groups_are_held_out_from_all(settings, data, here) -> None:
     events = []
     run_ensemble(settings(split=False), data / "out", device="cpu", on_event=events.append)
     assert any("held out" in event.text for event in events if isinstance(event, Notice))
@@ -244,7 +244,7 @@ def test_without_a_split_some_groups_are_held_out_from_all(settings, data, here)
         assert len(clips["train"]) == CLIPS - len(validated)
 
 
-def test_too_few_groups(settings, data, here):
+def test_too_few_groups(settings, data, here) -> None:
     for i in range(2, CLIPS):
         (data / f"labels/clip{i}.csv").unlink()
         (data / f"features/clip{i}.csv").unlink()
@@ -253,7 +253,7 @@ def test_too_few_groups(settings, data, here):
     assert not (data / "out").exists()
 
 
-def test_only_what_is_missing_is_done_again(settings, data, here):
+def test_only_what_is_missing_is_done_again(settings, data, here) -> None:
     out = data / "out"
     first = run_ensemble(settings(), out, device="cpu")
     before = stamps(out / "members/one-0")
@@ -270,7 +270,7 @@ def test_only_what_is_missing_is_done_again(settings, data, here):
     }
 
 
-def test_stage_two_begins_anew_with_other_predictions(settings, data, here):
+def test_stage_two_begins_anew_with_other_predictions(settings, data, here) -> None:
     out = data / "out"
     run_ensemble(settings(), out, device="cpu")
     key = (out / "stage2/opinions.json").read_text()
@@ -281,7 +281,7 @@ def test_stage_two_begins_anew_with_other_predictions(settings, data, here):
     assert not (out / "stage2/old").exists()
 
 
-def test_other_settings_are_refused(settings, data, here):
+def test_other_settings_are_refused(settings, data, here) -> None:
     out = data / "out"
     run_ensemble(settings("pair"), out, device="cpu")
     before = stamps(out)
@@ -306,7 +306,7 @@ def test_other_settings_are_refused(settings, data, here):
         run_ensemble(settings(), out, device="cpu")
 
 
-def test_a_folder_of_a_run_is_refused(settings, data, here):
+def test_a_folder_of_a_run_is_refused(settings, data, here) -> None:
     (data / "out").mkdir()
     (data / "out/run.json").write_text("{}")
     with pytest.raises(UsageError, match="holds a run of `avaffect train`"):
@@ -314,7 +314,7 @@ def test_a_folder_of_a_run_is_refused(settings, data, here):
     assert names(data / "out") == ["run.json"]
 
 
-def test_two_commands_at_once(settings, data, here):
+def test_two_commands_at_once(settings, data, here) -> None:
     with alone_in(data / "out"):
         with pytest.raises(BusyError, match=f"working on '{data / 'out'}'"):
             run_ensemble(settings(), data / "out", device="cpu")
@@ -323,7 +323,7 @@ def test_two_commands_at_once(settings, data, here):
 
 
 @pytest.mark.parametrize("name", ["ensemble.json", "members/one-0/notes.txt", "summary.json"])
-def test_what_avaffect_did_not_write_is_refused_and_stays(name, settings, data, here):
+def test_what_avaffect_did_not_write_is_refused_and_stays(name: str, settings, data, here) -> None:
     path = data / "out" / name
     path.parent.mkdir(parents=True)
     path.write_text("{}")
@@ -342,7 +342,7 @@ def ended(process: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks Linux for processes")
-def test_no_training_outlives_an_ensemble_that_is_killed(settings, data, tmp_path):
+def test_no_training_outlives_an_ensemble_that_is_killed(settings, data, tmp_path: Path) -> None:
     """And the same command works at once."""
     script = """
 import os, sys, time, threading
@@ -378,7 +378,9 @@ train_models([One(Path(sys.argv[1]))], Places("cpu", ({{}},)))
         time.sleep(0.05)
 
 
-def test_an_unfinished_one_is_no_model(settings, data, here, monkeypatch):
+def test_an_unfinished_one_is_no_model(
+    settings, data, here, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stop(*arguments):
         raise KeyboardInterrupt
 
@@ -391,12 +393,12 @@ def test_an_unfinished_one_is_no_model(settings, data, here, monkeypatch):
         with_checkpoint(PredictConfig(), data / "out")
 
 
-def test_more_folds_than_groups(settings, data, here):
+def test_more_folds_than_groups(settings, data, here) -> None:
     with pytest.raises(UsageError, match="4 groups cannot make 5 folds"):
         run_ensemble(settings(folds=5), data / "out", device="cpu")
 
 
-def test_folds_name_what_is_apart(settings, data, here):
+def test_folds_name_what_is_apart(settings, data, here) -> None:
     run_ensemble(settings(), data / "out", device="cpu")
     clips = load_dataset(settings().data, ("va",)).clips
     folds = Folds.load(data / "out/members/one-0/folds.json", clips)
@@ -407,7 +409,7 @@ def test_folds_name_what_is_apart(settings, data, here):
         replace(folds, apart=("clip0",))
 
 
-def test_processes_of_their_own(settings, data):
+def test_processes_of_their_own(settings, data) -> None:
     """The real thing, once: two folds, two at a time."""
     events, trained = [], []
     config = settings(repeats=1)
@@ -451,14 +453,14 @@ BAD = "import sys; sys.exit('avaffect: the loss is no number: lower train.lr')"
 
 
 @pytest.fixture
-def any_checkpoint(monkeypatch, settings, data, here):
+def any_checkpoint(monkeypatch: pytest.MonkeyPatch, settings, data, here) -> None:
     """Whatever has run counts as trained."""
     run_ensemble(settings("pair"), data / "ready", device="cpu")
     found = read_checkpoint(data / "ready/members/one")
     monkeypatch.setattr(members, "read_checkpoint", lambda folder: found)
 
 
-def test_one_that_fails(any_checkpoint, tmp_path):
+def test_one_that_fails(any_checkpoint, tmp_path: Path) -> None:
     models = fakes(tmp_path, "import time; time.sleep(1);" + GOOD, BAD, GOOD)
     events = []
     with pytest.raises(
@@ -478,7 +480,7 @@ def test_one_that_fails(any_checkpoint, tmp_path):
     assert Notice("1 of 3 models are trained already") in events
 
 
-def test_ctrl_c_is_passed_on(any_checkpoint, tmp_path):
+def test_ctrl_c_is_passed_on(any_checkpoint, tmp_path: Path) -> None:
     script = """
 import pathlib, sys, time
 folder = pathlib.Path(sys.argv[1])
@@ -505,7 +507,7 @@ except KeyboardInterrupt:
     assert not any(model.finished for model in models)
 
 
-def test_where_models_are_trained(monkeypatch):
+def test_where_models_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert places("cpu") == Places("cpu", ({},))
     monkeypatch.delenv("OMP_NUM_THREADS")
@@ -527,7 +529,9 @@ def test_where_models_are_trained(monkeypatch):
     assert [place["CUDA_VISIBLE_DEVICES"] for place in chosen.environments] == ["GPU-7", "GPU-7"]
 
 
-def test_a_process_on_one_of_several_gpus_sees_it_as_the_only_one(monkeypatch, tmp_path):
+def test_a_process_on_one_of_several_gpus_sees_it_as_the_only_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     model = Model(tmp_path / "run")
     commands = []
     monkeypatch.setattr(members.subprocess, "Popen", lambda command, **_: commands.append(command))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -101,13 +102,17 @@ class LightNet(nn.Module):
         self.classifier = nn.Linear(width, 1000)
 
 
+def light_net(spec: backbones.BackboneSpec, name: str) -> LightNet:
+    return LightNet(spec.width, len(spec.stages))
+
+
 @pytest.fixture
 def light_nets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nets that are built and traced in a moment; the true ones have tests of their own."""
     for name, spec in backbones.BACKBONES.items():
         light = replace(
             spec,
-            build=lambda _, s=spec: LightNet(s.width, len(s.stages)),
+            build=partial(light_net, spec),
             cut=lambda net: list(net.parts),
             classifier="classifier",
         )

@@ -1,6 +1,7 @@
 """``preprocess.json`` as a typed record."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ def read(folder, tree):
     return Record.read(path)
 
 
-def test_what_is_written_is_read_again(tmp_path):
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     info = SoundInfo(16, 16_000, 0.001, 0.0, 0.001, 0, cuts=((1.0, 2.0),))
     record = Record(
         video=Video(**VIDEO),
@@ -39,7 +40,7 @@ def test_what_is_written_is_read_again(tmp_path):
     assert (again.knows("crops"), again.knows("wav")) == (True, False)
 
 
-def test_a_change_leaves_the_rest_and_the_record_as_it_is():
+def test_a_change_leaves_the_rest_and_the_record_as_it_is() -> None:
     record = Record(frames=3, crops="k")
     assert record.but(crops=None).to_dict() == {"frames": 3, "crops": None}
     assert record.crops == "k"
@@ -47,7 +48,7 @@ def test_a_change_leaves_the_rest_and_the_record_as_it_is():
         record.frames = 4
 
 
-def test_there_is_none(tmp_path):
+def test_there_is_none(tmp_path: Path) -> None:
     assert Record.read(tmp_path / "preprocess.json").to_dict() == {}
 
 
@@ -60,7 +61,7 @@ def test_there_is_none(tmp_path):
         {"media": {"first_time_s": 0.5}, "sound": None},
     ],
 )
-def test_records_of_earlier_versions(tree, tmp_path):
+def test_records_of_earlier_versions(tree, tmp_path: Path) -> None:
     assert read(tmp_path, tree).to_dict() == tree
 
 
@@ -84,7 +85,7 @@ def test_records_of_earlier_versions(tree, tmp_path):
         ("theirs", "damaged"),
     ],
 )
-def test_what_is_no_record_is_told_in_a_line(tree, message, tmp_path):
+def test_what_is_no_record_is_told_in_a_line(tree, message: str, tmp_path: Path) -> None:
     with pytest.raises(FeatureError, match=message) as caught:
         read(tmp_path, tree)
     assert "preprocess.json" in str(caught.value)
@@ -92,6 +93,6 @@ def test_what_is_no_record_is_told_in_a_line(tree, message, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a\0b", ""])
-def test_subjects_lie_in_the_folder(name, tmp_path):
+def test_subjects_lie_in_the_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(FeatureError, match="names a subject that cannot be a file"):
         read(tmp_path, {"subjects": [name]})

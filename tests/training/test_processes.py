@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from avaffect.datasets.clip import Dataset
 from avaffect.errors import UsageError
 from avaffect.models.device import Device
 from avaffect.networks.checkpoint import load_checkpoint
@@ -89,7 +90,7 @@ for name, run in runs.items():
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def ran(tmp_path_factory: pytest.TempPathFactory):
     """The folder of the runs, and what both processes saw, by run."""
     folder = tmp_path_factory.mktemp("two")
     script = folder / "script.py"
@@ -107,7 +108,7 @@ def ran(tmp_path_factory):
     return folder, {name: [process[name] for process in found] for name in RUNS}
 
 
-def test_the_batch_is_shared_and_each_clip_scored_once(ran):
+def test_the_batch_is_shared_and_each_clip_scored_once(ran) -> None:
     first, second = ran[1]["learn"]
     # Four batches of four, two windows each, and one of three.
     assert first["steps"] == 5 * [2, 2, 2, 2, 2]
@@ -117,13 +118,13 @@ def test_the_batch_is_shared_and_each_clip_scored_once(ran):
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_both_have_the_same_network_and_scores(name, ran):
+def test_both_have_the_same_network_and_scores(name, ran) -> None:
     first, second = ran[1][name]
     assert first.get("weights") == second.get("weights")
     assert first.get("scores") == second.get("scores")
 
 
-def test_scores_are_those_of_one_process(ran, dataset):
+def test_scores_are_those_of_one_process(ran, dataset: Dataset) -> None:
     folder, saw = ran
     checkpoint, network = load_checkpoint(folder / "learn/last")
     clips = dataset.of("val")
@@ -136,18 +137,18 @@ def test_scores_are_those_of_one_process(ran, dataset):
     assert log[-1]["scores"] == alone
 
 
-def test_two_learn_about_what_one_does(ran, recipe, fit, tmp_path):
+def test_two_learn_about_what_one_does(ran, recipe, fit, tmp_path: Path) -> None:
     _, saw = ran
     alone = [epoch.scores["score"] for epoch in fit(recipe(*LEARN), tmp_path).epochs]
     assert saw["learn"][0]["scores"]["score"] == pytest.approx(alone[-1], abs=0.1)
     assert min(saw["learn"][0]["scores"]["score"], alone[-1]) > alone[0] + 0.2
 
 
-def test_a_window_too_many_hangs_nobody(ran):
+def test_a_window_too_many_hangs_nobody(ran) -> None:
     assert [process["steps"] for process in ran[1]["whole"]] == [3 * [9], 3 * [9]]
 
 
-def test_interrupted_and_resumed_equals_uninterrupted(ran, weights):
+def test_interrupted_and_resumed_equals_uninterrupted(ran, weights) -> None:
     folder, saw = ran
     assert [process["code"] for process in saw["stopped"]] == [130, 130]
     assert [process["steps"] for process in saw["stopped"]] == [[9, 9], [9, 9]]
@@ -157,7 +158,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(ran, weights):
     assert all(torch.equal(parts[name], whole[name]) for name in whole)
 
 
-def test_one_process_needs_no_group(monkeypatch):
+def test_one_process_needs_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     module = torch.nn.BatchNorm1d(1)
     with processes("cpu") as group:
@@ -181,7 +182,7 @@ def pretend_gpus(monkeypatch) -> list[torch.device]:
     return current
 
 
-def test_one_process_on_the_gpu_that_was_asked_for(monkeypatch):
+def test_one_process_on_the_gpu_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     current = pretend_gpus(monkeypatch)
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with processes("cuda:1") as group:
@@ -189,7 +190,7 @@ def test_one_process_on_the_gpu_that_was_asked_for(monkeypatch):
     assert current == [torch.device("cuda", 1)]
 
 
-def test_several_processes_do_not_share_one_gpu(monkeypatch):
+def test_several_processes_do_not_share_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_gpus(monkeypatch)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with (

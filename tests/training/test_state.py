@@ -20,7 +20,7 @@ def parts(value):
     return {"module": module, "optimiser": optimiser}
 
 
-def test_round_trip(tmp_path):
+def test_round_trip(tmp_path: Path) -> None:
     first, second = parts(0.5), parts(0.25)
     save_state(tmp_path, first, {"epoch": 3, "rows": [{"x": 1.5}]})
     assert load_state(tmp_path, second) == {"epoch": 3, "rows": [{"x": 1.5}]}
@@ -30,7 +30,7 @@ def test_round_trip(tmp_path):
     assert all(torch.equal(both[0][0][name], both[1][0][name]) for name in both[0][0])
 
 
-def test_nothing_there(tmp_path):
+def test_nothing_there(tmp_path: Path) -> None:
     assert load_state(tmp_path, {}) is None
 
 
@@ -45,7 +45,7 @@ class Trap:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "other parts", "other shapes", "trap"])
-def test_damage_is_refused(damage, tmp_path):
+def test_damage_is_refused(damage: str, tmp_path: Path) -> None:
     save_state(tmp_path, parts(1), {})
     path, wanted = tmp_path / STATE, parts(1)
     if damage == "truncated":

@@ -51,7 +51,7 @@ def clip(name, frames, side=6):
     return Clip(name, name, Faces(faces, rng.random(frames) < 0.7))
 
 
-def test_pictures_are_read_once_and_shared():
+def test_pictures_are_read_once_and_shared() -> None:
     clips = [clip("a", 9), clip("b", 4)]
     reader = WindowReader(clips, {"x": LOOKS, "y": MOVES}, cut([9, 4], 5, 1), {})
     assert reader.pictures
@@ -69,17 +69,17 @@ def test_pictures_are_read_once_and_shared():
     assert moved.inputs["x"] is moved.inputs["y"]
 
 
-def test_normalisation_means_nothing_to_pictures():
+def test_normalisation_means_nothing_to_pictures() -> None:
     other = Branch("video", ("faces",), encoder=Backbone(), normalise="clip")
     assert other.reads == LOOKS.reads
 
 
-def test_clips_of_another_size():
+def test_clips_of_another_size() -> None:
     with pytest.raises(FeatureError, match="different widths: 108 in 'a' and 192 in 'b'"):
         WindowReader([clip("a", 3), clip("b", 3, 8)], {"x": LOOKS}, cut([3, 3], 2, 0), {})
 
 
-def test_opinions_go_on_over_the_ends_of_short_clips(monkeypatch):
+def test_opinions_go_on_over_the_ends_of_short_clips(monkeypatch: pytest.MonkeyPatch) -> None:
     """Single pictures are looked at many at a time, and still one prediction a clip comes out."""
     recipe = parse_recipe(
         {

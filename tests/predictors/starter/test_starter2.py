@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fixtures.spooled import spooled
@@ -54,7 +56,7 @@ def subject(folder, face=None, heard=None, net_name=FACE_NET, seen=range(5, 95))
     return spooled(folder, FRAMES, seen, values, None if heard is None else {"voice": heard})
 
 
-def test_a_smile_is_happiness_with_valence_and_units(tmp_path):
+def test_a_smile_is_happiness_with_valence_and_units(tmp_path: Path) -> None:
     out = Starter2().predict(subject(tmp_path), TASKS)
     assert (out.expression_ids()[SMILES] == HAPPY).all()
     assert (out.expression_ids()[10:55] == NEUTRAL).all()
@@ -67,7 +69,7 @@ def test_a_smile_is_happiness_with_valence_and_units(tmp_path):
     assert ((low <= out.va[SMILES]) & (out.va[SMILES] <= high)).all()
 
 
-def test_who_looks_sad_at_rest_is_taken_for_neutral_the_longer_the_more(tmp_path):
+def test_who_looks_sad_at_rest_is_taken_for_neutral_the_longer_the_more(tmp_path: Path) -> None:
     face = faces()
     face[:60] = net(NEUTRAL, -0.5, 0.05)
     face[:60, :8] = 0.02
@@ -78,14 +80,14 @@ def test_who_looks_sad_at_rest_is_taken_for_neutral_the_longer_the_more(tmp_path
     assert out.va[30, 0] > -0.35
 
 
-def test_people_at_rest_have_the_valence_that_raters_give_them(tmp_path):
+def test_people_at_rest_have_the_valence_that_raters_give_them(tmp_path: Path) -> None:
     face = faces()
     face[:, 8:10] = rest().values
     out = Starter2().predict(subject(tmp_path, face), ("va",))
     assert out.va[30, 0] == pytest.approx(-0.05, abs=0.06)
 
 
-def test_without_its_nets_the_rules_still_see_a_smile(tmp_path):
+def test_without_its_nets_the_rules_still_see_a_smile(tmp_path: Path) -> None:
     free = build_predictor(PredictConfig(noncommercial=False))
     assert (free.needs, free.optional) == (("face_pose",), ())
     out = free.predict(subject(tmp_path, net_name=""), TASKS)
@@ -101,7 +103,7 @@ def test_without_its_nets_the_rules_still_see_a_smile(tmp_path):
         assert net in " ".join(Starter2().notes)
 
 
-def test_a_voice_has_a_say_where_there_is_one(tmp_path):
+def test_a_voice_has_a_say_where_there_is_one(tmp_path: Path) -> None:
     heard = np.full((FRAMES, 9), np.nan, np.float32)
     heard[:, 8] = 0.02
     heard[20:80, :8], heard[20:80, 8] = 0.02, 0.98
@@ -111,12 +113,12 @@ def test_a_voice_has_a_say_where_there_is_one(tmp_path):
     assert out.heard[60:80].all()
 
 
-def test_features_that_lack_the_net_are_refused(tmp_path):
+def test_features_that_lack_the_net_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FeatureError, match="lack starter-2-face, needed by starter-2"):
         Starter2().predict(subject(tmp_path, net_name=""), TASKS)
 
 
-def test_the_net_is_in_the_package_small_and_for_research_only():
+def test_the_net_is_in_the_package_small_and_for_research_only() -> None:
     model = find_model(FACE_NET)
     assert model.packaged
     assert model.noncommercial
@@ -124,7 +126,7 @@ def test_the_net_is_in_the_package_small_and_for_research_only():
     assert encoder_spec(FACE_NET).size == SIZE
 
 
-def test_each_task_alone(tmp_path):
+def test_each_task_alone(tmp_path: Path) -> None:
     for task in TASKS:
         out = Starter2().predict(subject(tmp_path / task), (task,))
         assert out.tasks == (task,)
