@@ -226,7 +226,7 @@ def predict(
             # Once: who goes on in the same folder has read them.
             for note in batch.predictor.notes if first else ():
                 reporter(Notice(f"note: {note}"))
-            reporter.say_table("tables", root / TABLES, options["csv"])
+            reporter.say_table(TABLES, root / TABLES, options["csv"])
             if options["report"]:
                 _close(root, sources, bool(predicted), options["decimal"], reporter)
 
