@@ -14,7 +14,7 @@ demo: setup
 test: lint
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		echo "no chromium here: the tests that open pages in a browser are skipped"
-	$(BIN)/python -m pytest --cov -n 2 --dist loadscope
+	$(BIN)/python -m pytest --cov -n 2 --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .
