@@ -1,13 +1,15 @@
 """``preprocess.json`` as a typed record."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from avaffect.errors import FeatureError
+from avaffect.media.facts import MediaFacts
 from avaffect.media.sound import SoundInfo
-from avaffect.store.record import Record, Sound, Video
+from avaffect.store.record import Media, Record, Sound, Video
 
 VIDEO = {"name": "a.mp4", "sha256": "0"}
 SOUND = {"samples": 1, "sample_rate": 16_000, "duration_s": 1, "start_s": 0, "end_s": 1,
@@ -38,6 +40,12 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert again == record
     assert SoundInfo.from_record(again.sound.to_dict()) == info
     assert (again.knows("crops"), again.knows("wav")) == (True, False)
+
+
+def test_what_is_known_of_media_and_sound_has_a_field_in_the_record() -> None:
+    # Spelled again there, since records of earlier versions lack some and hold lists for tuples.
+    assert list(Media.model_fields) == [field.name for field in fields(MediaFacts)]
+    assert list(Sound.model_fields) == [*(f.name for f in fields(SoundInfo)), "closed_gaps"]
 
 
 def test_a_change_leaves_the_rest_and_the_record_as_it_is() -> None:
