@@ -22,8 +22,10 @@ class Loss:
         over: ``batch`` or ``sequence``: what one CCC is taken over.
         gamma: of the focal terms.
         alpha: of the binary focal term, the weight of the positive class; None weighs alike.
-        balance: weights of classes or units by their counts in training: ``none``, ``inverse``
-            or ``sqrt_inverse``.
+        balance: weights of classes or units by their counts in training: ``none``, ``inverse``,
+            ``sqrt_inverse`` or ``frequency``. Of units, the first two make present and absent
+            frames of each weigh alike; ``frequency`` weighs units against each other, one over
+            how often each is present with a mean of 1, and leaves the rest to ``alpha``.
         lds: label distribution smoothing of regression (Yang et al. 2021): ``none``,
             ``inverse`` or ``sqrt_inverse``.
         lds_bins: bins over [-1, 1].
@@ -40,7 +42,7 @@ class Loss:
     over: Literal["batch", "sequence"] = "batch"
     gamma: NotNegative = 2.0
     alpha: Fraction | None = None
-    balance: Literal["none", "inverse", "sqrt_inverse"] = "none"
+    balance: Literal["none", "inverse", "sqrt_inverse", "frequency"] = "none"
     lds: Literal["none", "inverse", "sqrt_inverse"] = "none"
     lds_bins: Count = 20
     lds_kernel: Count = 5

@@ -322,7 +322,7 @@ def test_settings(name: str) -> None:
 def test_variants_differ_as_their_names_say() -> None:
     whole = load_recipe("abaw3-au")
     weighted = load_recipe("abaw3-au-weighted-loss")
-    assert (whole.tasks["au"].balance, weighted.tasks["au"].balance) == ("none", "inverse")
+    assert (whole.tasks["au"].balance, weighted.tasks["au"].balance) == ("none", "frequency")
     assert weighted.branches == whole.branches
     target = load_recipe("abaw3-au-t1-as-target")
     assert (whole.branches["t2"].target, target.branches["t2"].target) == ("face", "t1")
