@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import UsageError
+from avaffect.labels import OTHER
 from avaffect.networks.backbones import load_pretrained
 from avaffect.networks.checkpoint import Checkpoint
 from avaffect.networks.network import AffectNetwork, Statistics, planned_shapes
 from avaffect.progress import EventCallback, Notice
 from avaffect.recipes.encoders import Backbone
 from avaffect.recipes.recipe import Recipe
-from avaffect.tasks.registry import TASKS
+from avaffect.tasks.registry import EXPR, TASKS
 from avaffect.training.balance import label_counts, label_weights, window_weights
 from avaffect.training.facts import data_facts, feature_settings, versions
 from avaffect.training.losses import build_loss
@@ -77,6 +80,7 @@ class Setup:
         self._per_clip, self._group = dataset.per_clip, group
         self._data = data_facts(dataset, train_clips, val_clips)
         self.data_key = fingerprint([self._data["fingerprint"], self._data["clips"]])
+        train_clips = learnable(train_clips, recipe)
         sizes = {task: len(names) for task, names in self.targets.items()}
         window = recipe.window
         windows = cut([clip.frames for clip in train_clips], window.length, window.overlap)
@@ -203,6 +207,27 @@ class Setup:
             epoch=epoch,
             versions=versions(),
         )
+
+
+def learnable(clips: tuple[Clip, ...], recipe: Recipe) -> tuple[Clip, ...]:
+    """Training clips with the labels that ``recipe`` learns from.
+
+    With ``other_threshold`` frames of the class Other have no label: a window of nothing else is
+    not trained on, nor do its frames come into batch statistics and weights of classes.
+    """
+    loss = recipe.tasks.get(EXPR.name)
+    if loss is None or loss.other_threshold is None:
+        return clips
+    return tuple(
+        replace(clip, labels={**clip.labels, EXPR.name: _without_other(clip.labels[EXPR.name])})
+        if EXPR.name in clip.labels
+        else clip
+        for clip in clips
+    )
+
+
+def _without_other(labels: NDArray[Any]) -> NDArray[Any]:
+    return np.where(labels == OTHER, EXPR.unknown, labels)
 
 
 def require_raw_voice(recipe: Recipe) -> None:
