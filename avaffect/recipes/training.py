@@ -100,6 +100,8 @@ class Augment:
         flip: chance of pictures to be mirrored.
         rotation: pictures are turned by up to so many degrees.
         crop: pictures lose up to this share of their area, and are enlarged again.
+        aspect: such crops are up to so many times wider than high, or higher than wide, within
+            the picture.
         brightness: pictures become up to this share brighter or darker.
         contrast: likewise, contrast.
         saturation: likewise, saturation.
@@ -119,6 +121,7 @@ class Augment:
     flip: Annotated[float, Field(ge=0, le=1)] = 0.0
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     crop: Fraction = 0.0
+    aspect: Annotated[float, Field(ge=1, le=4)] = 1.0
     brightness: Fraction = 0.0
     contrast: Fraction = 0.0
     saturation: Fraction = 0.0

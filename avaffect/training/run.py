@@ -126,6 +126,7 @@ def run_config(
     *,
     modalities: Sequence[str] | None = None,
     tasks: Sequence[str] | None = None,
+    branches: Sequence[str] | None = None,
     changes: Sequence[str] = (),
     folds: str = "none",
     seed: int = 0,
@@ -135,7 +136,7 @@ def run_config(
     Raises:
         UsageError: settings that do not exist or do not go together.
     """
-    chosen = choose(load_recipe(recipe, changes), modalities, tasks)
+    chosen = choose(load_recipe(recipe, changes), modalities, tasks, branches)
     return RunConfig(chosen, data, folds, seed)
 
 
