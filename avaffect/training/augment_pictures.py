@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -113,8 +114,7 @@ def _colour(count: int, config: Augment, device: torch.device) -> tuple[Tensor, 
         _spread(count, limit, device) if limit else torch.zeros(count, device=device)
         for limit in most
     )
-    yiq = torch.tensor(_YIQ)
-    back, yiq = yiq.inverse().to(device), yiq.to(device)
+    yiq, back = _yiq(device)
     turn = torch.zeros(count, 3, 3, device=device)
     turn[:, 0, 0] = 1
     turn[:, 1, 1] = turn[:, 2, 2] = (1 + strength) * angle.cos()
@@ -124,6 +124,13 @@ def _colour(count: int, config: Augment, device: torch.device) -> tuple[Tensor, 
     light = 1 + light[:, None]
     contrast = contrast[:, None]
     return (light * (1 + contrast))[..., None] * matrix, -light * contrast * yiq[0]
+
+
+@cache
+def _yiq(device: torch.device) -> tuple[Tensor, Tensor]:
+    """float32 [3, 3], the axes of luma and colour, and the way back."""
+    yiq = torch.tensor(_YIQ)
+    return yiq.to(device), yiq.inverse().to(device)
 
 
 def _coloured(x: Tensor, matrix: Tensor, share: Tensor) -> Tensor:

@@ -303,9 +303,10 @@ def run(
                     on_epoch=on_epoch,
                 )
             )
-            if first and val_clips:
+            if val_clips:
+                listen, edition = on_event if first else ignore_events, config.data.edition
                 pairs = write_validation(
-                    folder, done[-1], dataset, val_clips, config.data.edition, device, on_event
+                    folder, done[-1], dataset, val_clips, edition, device, listen, group
                 )
                 for task, some in pairs.items():
                     pooled.setdefault(task, []).extend(some)

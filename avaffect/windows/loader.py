@@ -40,13 +40,14 @@ def read_ahead(
     cuda = device.type == "cuda"
     if workers is None:
         workers = default_workers() if cuda else 0
-    workers = min(workers, len(batches))
+    # There is nothing to be read while the only batch is waited for.
+    workers = min(workers, max(0, len(batches) - 1))
     if workers:
         largest = max(len(batch) for batch in batches) * reader.window_bytes
         workers = _with_room(workers, largest, on_event)
     return torch.utils.data.DataLoader(
         reader,
-        sampler=list(batches),  # type: ignore[arg-type]
+        sampler=list(batches),
         batch_size=None,
         num_workers=workers,
         pin_memory=cuda,

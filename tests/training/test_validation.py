@@ -1,5 +1,8 @@
 """What is written of the validation clips scores as the log says, and can be read again."""
 
+import shutil
+from typing import Any, ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -57,7 +60,7 @@ def clip(name, number, frames, unseen=(), targets=TARGETS):
 def made(tmp_path):
     """Writes the files of clips, by a network with random weights; its scores."""
 
-    def make(clips, targets=TARGETS, edition="abaw8", per_clip=False, events=None):
+    def make(clips, targets=TARGETS, edition="abaw8", per_clip=False, events=None, group=None):
         branch = {"modality": "video", "features": ["x"], "layers": [{"kind": "gru"}]}
         recipe = parse_recipe(
             {
@@ -78,7 +81,8 @@ def made(tmp_path):
         dataset = Dataset(tuple(clips), targets, per_clip)
         trained = Trained(tmp_path / "c", checkpoint, (), False)
         listen = (lambda event: None) if events is None else events.append
-        write_validation(tmp_path / "run", trained, dataset, clips, edition, "cpu", listen)
+        run = tmp_path / "run"
+        write_validation(run, trained, dataset, clips, edition, "cpu", listen, group)
         windows = cut([clip.frames for clip in clips], 8, 3)
         sizes = {task: len(names) for task, names in targets.items()}
         reader = WindowReader(clips, recipe.branches, windows, sizes)
@@ -107,6 +111,36 @@ def test_evaluate_gives_the_score_of_the_log(task, made, tmp_path):
     # Valence and arousal are written with four decimals.
     assert found.score == pytest.approx(scores[task], abs=1e-3 if task == "va" else 1e-9)
     assert abs(scores[task]) > 1e-3
+
+
+class Shared(Processes):
+    """Processes that hand on what they gather by a list, the last one first."""
+
+    handed: ClassVar[list[Any]] = []
+
+    def gather(self, value):
+        self.handed.insert(0, value)
+        return [*self.handed]
+
+
+def test_processes_share_the_clips_and_the_first_one_writes(made, tmp_path):
+    """Else all others wait for it, on NCCL for no more than its patience."""
+    clips = [clip(name, i, 9 + i) for i, name in enumerate("abcde")]
+    run = tmp_path / "run/validation"
+    made(clips)
+    alone = {path: path.read_bytes() for path in run.rglob("*.txt")}
+    assert len(alone) == 15
+    shutil.rmtree(run)
+    cpu = torch.device("cpu")
+    made(clips, group=Shared(1, 2, cpu, "CPU"))
+    assert not run.exists()
+    made(clips, group=Shared(0, 2, cpu, "CPU"))
+    first, second = Shared.handed
+    assert [[predicted.clip for predicted in share] for share in (first, second)] == [
+        [0, 2, 4],
+        [1, 3],
+    ]
+    assert {path: path.read_bytes() for path in run.rglob("*.txt")} == alone
 
 
 def test_files_have_a_row_a_frame_and_tables_everything(made, tmp_path):

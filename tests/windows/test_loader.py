@@ -56,8 +56,8 @@ def test_too_little_shared_memory_is_said(reader: WindowReader, monkeypatch: Any
         free = 1 << 10
 
     monkeypatch.setattr(loader.shutil, "disk_usage", lambda path: Disk)
-    batches = read_ahead(reader, [[0, 1], [2]], CPU, 2, heard.append)
-    assert [len(batch) for batch in batches] == [2, 1]
+    batches = read_ahead(reader, [[0, 1], [2], [3]], CPU, 2, heard.append)
+    assert [len(batch) for batch in batches] == [2, 1, 1]
     (notice,) = heard
     assert isinstance(notice, Notice) and notice.warning
     assert "this process alone reads windows instead of 2" in notice.text
