@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -48,6 +48,13 @@ from avaffect.config import AnalysisConfig, FaceConfig
     "[default: if `predict`'s default model listens]",
 )
 @click.option(
+    "--mel-scale",
+    type=click.Choice(["log", "linear"]),
+    default="log",
+    show_default=True,
+    help="Mel values as decibels, or as power; MFCC are made of decibels.",
+)
+@click.option(
     "--sound-rate",
     type=click.FloatRange(1, 1000),
     default=AnalysisConfig.sound_rate,
@@ -65,6 +72,7 @@ def preprocess(
     encoders: tuple[str, ...],
     no_audio: bool,
     voice: bool | None,
+    mel_scale: Literal["log", "linear"],
     sound_rate: float,
     **options: Any,
 ) -> None:
@@ -102,7 +110,7 @@ def preprocess(
     config = analysis_config(
         options,
         encoders=encoders or wanted.encoders,
-        audio=None if no_audio else AudioConfig(),
+        audio=None if no_audio else AudioConfig(mel_scale=mel_scale),
         voice=DEFAULT_VOICE if voice else None,
         sound_rate=sound_rate,
     )

@@ -36,6 +36,11 @@ _FREE = ("out", "device", "workers", "resume", "tensorboard", "quiet", "fold")
 @click.option(
     "-m", "--modalities", metavar="audio|video|audio,video", help="Keep only these branches."
 )
+@click.option(
+    "--branches",
+    metavar="NAME,NAME",
+    help="Predict from these branches of the recipe alone, e.g. `embedding` of abaw1-av-gru.",
+)
 @click.option("-t", "--task", metavar="va|expr|au", help="Train for these, several with commas.")
 @click.option(
     "--set",
@@ -144,18 +149,22 @@ def _config(options: dict[str, Any]) -> RunConfig:
             f"'{options['recipe']}' is an ensemble of several models",
             f"use `avaffect ensemble --recipe {options['recipe']}`",
         )
-    modalities, task = options["modalities"], options["task"]
+    task = options["task"]
     return run_config(
         options["recipe"],
         data_config(options),
-        modalities=None
-        if modalities is None
-        else [name.strip() for name in modalities.split(",")],
+        modalities=_names(options["modalities"]),
+        branches=_names(options["branches"]),
         tasks=None if task is None else parse_tasks(task),
         changes=options["changes"],
         folds=options["folds"],
         seed=options["seed"],
     )
+
+
+def _names(text: str | None) -> list[str] | None:
+    """What an option names, parted by commas; None without the option."""
+    return None if text is None else [name.strip() for name in text.split(",")]
 
 
 def _require_free(ctx: click.Context) -> None:

@@ -319,6 +319,7 @@ _MODELS = (
     _imagenet("regnet_y_800mf", "regnet_y_800mf-1b27b58c.pth", 24.774, 784),
     _imagenet("resnet18", "resnet18-f37072fd.pth", 44.661, 512),
     _imagenet("resnet50", "resnet50-0676ba61.pth", 97.781, 2048),
+    _imagenet("resnet101", "resnet101-63fe2227.pth", 170.511, 2048),
     _imagenet("resnet152", "resnet152-394f9c45.pth", 230.434, 2048),
     _imagenet("efficientnet_b0", "efficientnet_b0_rwightman-7f5810bc.pth", 20.451, 1280),
     _imagenet("mobilenet_v2", "mobilenet_v2-b0353104.pth", 13.555, 1280),

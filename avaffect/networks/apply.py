@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from avaffect.arrays import ArrayRecord
 from avaffect.networks.network import AffectNetwork
 from avaffect.tasks.registry import TASKS
+from avaffect.windows.loader import read_ahead
 from avaffect.windows.merge import Merger
 from avaffect.windows.reader import WindowReader
 
@@ -42,6 +43,7 @@ def apply_network(
     *,
     batch_size: int = 256,
     clips: Sequence[int] | None = None,
+    workers: int | None = None,
 ) -> Iterator[ClipPrediction]:
     """Apply ``network`` to clips, each frame once: overlapping windows are averaged.
 
@@ -51,6 +53,8 @@ def apply_network(
         device: where to compute.
         batch_size: windows at a time; fewer where they hold pictures.
         clips: indices of those to apply it to; None takes all.
+        workers: processes that decode pictures ahead, see `windows.loader.read_ahead`; features
+            are read in this one.
     """
     network.eval()
     windows = reader.windows
@@ -65,8 +69,8 @@ def apply_network(
     )
     left = dict(zip(chosen.tolist(), (last - first).tolist(), strict=True))
     gathered: dict[int, _Gathered] = {}
-    for at in range(0, len(order), batch_size):
-        batch = reader[order[at : at + batch_size].tolist()]
+    batches = [order[at : at + batch_size].tolist() for at in range(0, len(order), batch_size)]
+    for batch in read_ahead(reader, batches, device, workers if reader.pictures else 0):
         on_device = batch.to(device)
         with torch.inference_mode():
             outputs = network(on_device.inputs, on_device.seen, on_device.exists)
@@ -74,7 +78,7 @@ def apply_network(
             task: probabilities(task, output).float().cpu().numpy()
             for task, output in outputs.items()
         }
-        seen = {name: there.numpy() for name, there in batch.seen.items()}
+        seen = {name: there.numpy() for name, there in network.in_window(batch.seen).items()}
         places = zip(batch.clip.tolist(), batch.start.tolist(), strict=True)
         for row, (clip, start) in enumerate(places):
             if clip not in gathered:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from avaffect.datasets.clip import Clip
 from avaffect.errors import (
     CheckpointError,
     FeatureError,
@@ -24,12 +25,14 @@ from avaffect.faces.encoders import ENCODERS
 from avaffect.files.npy import Array, ArraySpec
 from avaffect.models.zoo import find_model
 from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.recipes.recipe import Branch
 from avaffect.sound.mfcc import SOUND
 from avaffect.store.pictures import FACE_PICTURES, HAS_FACE, WithPictures, side_of
 from avaffect.store.prepared import Prepared
 from avaffect.store.provenance import backbone_key, backbones_in
 from avaffect.store.subject import StoredSubject
 from avaffect.store.writing import replace_arrays
+from avaffect.windows.cut import cut
 
 if TYPE_CHECKING:
     import torch
@@ -327,9 +330,19 @@ def _embedded(
     total: int,
     on_event: EventCallback,
 ) -> Iterator[dict[str, Array]]:
+    from avaffect.recipes.encoders import Backbone
+    from avaffect.windows.loader import read_ahead
+    from avaffect.windows.reader import WindowReader
+
     rows = max(1, _BYTES // math.prod(subject.specs[FACE_PICTURES].shape))
-    for start in range(0, subject.frames, rows):
-        stop = min(start + rows, subject.frames)
-        seen = subject.array(HAS_FACE, start, stop)
-        yield {name: backbone(subject.array(FACE_PICTURES, start, stop), seen)}
-        on_event(Progress("embed", before + stop, total))
+    looks = Branch("video", (FACE_PICTURES,), encoder=Backbone(net=backbone.net))
+    clip = Clip(subject.name, subject.name, subject)
+    reader = WindowReader([clip], {"face": looks}, cut([subject.frames], rows, 0), {})
+    done = 0
+    for batch in read_ahead(reader, [[i] for i in range(len(reader))], backbone.device):
+        # The last window ends with the clip, and begins with frames that are done.
+        new = slice(done - int(batch.start[0]), None)
+        seen = batch.seen["face"][0, new].numpy()
+        yield {name: backbone(batch.inputs["face"][0, new].numpy(), seen)}
+        done += len(seen)
+        on_event(Progress("embed", before + done, total))

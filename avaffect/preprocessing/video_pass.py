@@ -28,6 +28,7 @@ from avaffect.interrupts import Interrupts
 from avaffect.media.frames import DecodeReport, Frame, FrameReader
 from avaffect.media.probe import MediaInfo
 from avaffect.media.source import Source
+from avaffect.models.device import device_kind
 from avaffect.models.fetch import model_path
 from avaffect.preprocessing import people
 from avaffect.preprocessing.recorder import Recorder, frames_at_once
@@ -38,6 +39,7 @@ from avaffect.store.subject import SpooledSubject
 
 CHECKPOINT_EVERY = 250
 REPORT_EVERY = 10
+_NO_CUDA = "this ONNX Runtime cannot use the GPU: install onnxruntime-gpu in its place"
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,16 @@ class Nets:
             from avaffect.faces.fan import FanAligner
 
             aligner = FanAligner(device)
+        encoders = [build_encoder(name, device) for name in config.encoders]
+        left = [each.spec.name for each in encoders if each.on_gpu is False]
+        if device_kind(device) == "cuda" and left:
+            on_event(Notice(f"{', '.join(left)}: on the CPU, {_NO_CUDA}", warning=True))
         return cls(
             build_detector(config.faces.detector, config.faces.min_score, device),
             build_detector(SECOND, config.faces.min_score),
             Landmarker(),
             ShapeReader(),
-            [build_encoder(name, device) for name in config.encoders],
+            encoders,
             aligner,
         )
 

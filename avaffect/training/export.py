@@ -21,6 +21,8 @@ from avaffect.tasks.registry import VA
 OPSET = 17
 TOLERANCE = 1e-4
 _ROUNDS = 4
+# Of the frames beside a window.
+_UNSEEN = 0.2
 _POLARITY = f"{VA.name}_polarity"
 
 
@@ -32,7 +34,8 @@ class Exported:
         path: the file.
         inputs: names of the inputs: by branch that reads features ``<branch>`` float32 [B, T, F],
             or pictures [B, T, S, S, 3] RGB in 0..255 of the recipe's size, and ``<branch>_seen``
-            bool [B, T]; ``exists`` bool [B, T], unless it changes nothing.
+            bool [B, T]; ``exists`` bool [B, T], unless it changes nothing. Pictures, and where
+            they are seen, have ``recipe.margins`` frames more before and behind.
         outputs: by task float32 [B, T, K], values or probabilities. With classifiers of extremes
             also what ``va`` is decided from: ``va_regression`` [B, T, V], and ``va_polarity``
             [B, T, V, 3], the probabilities of -1, other and +1.
@@ -90,6 +93,9 @@ def export_onnx(place: Path | str, path: Path | str) -> Exported:
     names = (*flat.names, *(f"{name}_seen" for name in flat.names), "exists")
     example = _windows(checkpoint, 2, checkpoint.recipe.window.length, seed=0)
     axes = {name: {0: "windows", 1: "frames"} for name in (*names, *flat.outputs)}
+    for name, margin in checkpoint.recipe.margins.items():
+        if margin:
+            axes[name] = axes[f"{name}_seen"] = {0: "windows", 1: "frames_and_beside"}
     with atomic_path(path) as temporary:
         with warnings.catch_warnings():
             # The tracer warns of shapes that it takes as constants; the check below is for that.
@@ -145,10 +151,11 @@ def _windows(checkpoint: Checkpoint, count: int, frames: int, seed: int) -> tupl
     exists = torch.ones(count, frames, dtype=torch.bool)
     exists[-1, frames - frames // 3 :] = False
     features, seen = [], []
+    margins = checkpoint.recipe.margins
     for i, (name, branch) in enumerate(checkpoint.recipe.roots.items()):
         if branch.encoder is not None:
             side = branch.encoder.size
-            shape = (count, frames, side, side, 3)
+            shape = (count, frames + 2 * margins[name], side, side, 3)
             features.append(255 * torch.rand(shape, generator=drawn))
         else:
             width = checkpoint.widths[name]
@@ -156,5 +163,6 @@ def _windows(checkpoint: Checkpoint, count: int, frames: int, seed: int) -> tupl
         there = exists.clone()
         if len(checkpoint.widths) > 1:
             there[i % count, : frames // 2] = False
-        seen.append(there)
+        beside = torch.rand(count, margins[name], generator=drawn) > _UNSEEN
+        seen.append(torch.cat((beside, there, beside & exists[:, -1:]), dim=1))
     return (*features, *seen, exists)

@@ -126,6 +126,7 @@ def run_config(
     *,
     modalities: Sequence[str] | None = None,
     tasks: Sequence[str] | None = None,
+    branches: Sequence[str] | None = None,
     changes: Sequence[str] = (),
     folds: str = "none",
     seed: int = 0,
@@ -135,7 +136,7 @@ def run_config(
     Raises:
         UsageError: settings that do not exist or do not go together.
     """
-    chosen = choose(load_recipe(recipe, changes), modalities, tasks)
+    chosen = choose(load_recipe(recipe, changes), modalities, tasks, branches)
     return RunConfig(chosen, data, folds, seed)
 
 
@@ -302,9 +303,10 @@ def run(
                     on_epoch=on_epoch,
                 )
             )
-            if first and val_clips:
+            if val_clips:
+                listen, edition = on_event if first else ignore_events, config.data.edition
                 pairs = write_validation(
-                    folder, done[-1], dataset, val_clips, config.data.edition, device, on_event
+                    folder, done[-1], dataset, val_clips, edition, device, listen, group
                 )
                 for task, some in pairs.items():
                     pooled.setdefault(task, []).extend(some)

@@ -18,8 +18,10 @@ class Batch(ArrayRecord):
 
     Attributes:
         inputs: by branch that reads features, float16 or float32 [B, T, F], as stored, or
-            pictures, uint8 [B, T, S, S, 3]; branches that read the same share one tensor.
-        seen: by the same, bool [B, T], where there are features.
+            pictures, uint8 [B, T, S, S, 3]; branches that read the same share one tensor. Where
+            an encoder looks beside the window (``recipe.margins``), pictures have as many frames
+            more on each side.
+        seen: by the same, bool, of the same frames, where there are features.
         exists: bool [B, T], False behind the end of a clip shorter than T.
         targets: by task, ``va`` float32 [B, T, V], ``expr`` int64 [B, T], ``au`` float32
             [B, T, U]; anything where not valid.

@@ -164,10 +164,24 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
             same = [other for other, first in self._same.items() if first == name]
             self.widths |= dict.fromkeys(same, readers[0].width)
         self.pictures = np.uint8 in self._dtypes.values()
+        most = max(branch.margin for branch in branches.values())
+        self._margins = {
+            name: most if dtype == np.uint8 else 0 for name, dtype in self._dtypes.items()
+        }
 
     def __len__(self) -> int:
         """The number of windows."""
         return len(self.windows)
+
+    @property
+    def window_bytes(self) -> int:
+        """Of the features and pictures of a window; labels and masks take little beside them."""
+        return sum(
+            (self.windows.length + 2 * self._margins[name])
+            * math.prod(shape)
+            * self._dtypes[name].itemsize
+            for name, shape in self._shapes.items()
+        )
 
     def __getitem__(self, chosen: Sequence[int]) -> Batch:
         rows = np.asarray(chosen, np.int64)
@@ -176,18 +190,22 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
         frames = [self.clips[c].frames for c in clip.tolist()]
         shape = (len(rows), min(self.windows.length, int((np.array(frames) - start).max())))
         exists = np.zeros(shape, bool)
-        inputs = {
-            name: np.zeros((*shape, *size), self._dtypes[name])
-            for name, size in self._shapes.items()
-        }
-        seen = {name: np.zeros(shape, bool) for name in self._readers}
+        inputs, seen = {}, {}
+        for name, margin in self._margins.items():
+            wide = shape[0], shape[1] + 2 * margin
+            inputs[name] = np.zeros((*wide, *self._shapes[name]), self._dtypes[name])
+            seen[name] = np.zeros(wide, bool)
         for i, (c, s) in enumerate(zip(clip.tolist(), start.tolist(), strict=True)):
+            exists[i, : frames[i] - s] = True
             for name, readers in self._readers.items():
-                values, there = readers[c].read(s, s + shape[1])
-                inputs[name][i, : len(values)] = values
-                seen[name][i, : len(there)] = there
-                exists[i, : len(there)] = True
-        anything = np.any(list(seen.values()), axis=0)
+                margin = self._margins[name]
+                first = max(0, s - margin)
+                values, there = readers[c].read(first, s + shape[1] + margin)
+                at = first - (s - margin)
+                inputs[name][i, at : at + len(values)] = values
+                seen[name][i, at : at + len(there)] = there
+        inside = [seen[name][:, m : m + shape[1]] for name, m in self._margins.items()]
+        anything = np.any(inside, axis=0)
         targets, valid = {}, {}
         for task, width in self._tasks.items():
             targets[task], valid[task] = self._labels(task, width, clip, start, shape)

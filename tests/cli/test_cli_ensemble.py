@@ -75,10 +75,13 @@ def test_from_tables_to_a_table(run, data) -> None:
     head, *rows = done.out.splitlines()
     assert head.split() == ["model", "va", "va", "CCC", "valence", "va", "CCC", "arousal"]
     assert [row.split("  ")[0] for row in rows] == [
-        "one-0", "one-1", "mean of these scores", "average of predictions", "joined by stack"
+        "one-0/fold-0", "one-0/fold-1", "one-0", "one-1/fold-0", "one-1/fold-1", "one-1",
+        "mean of the members' scores", "average of predictions", "joined by stack"
     ]  # fmt: skip
     summary = json.loads((data / "out/summary.json").read_text())
     assert rows[-1].split()[-3:] == [f"{value:.4f}" for value in summary["joined"].values()]
+    fold = summary["members"]["one-0"]["models"]["fold-1"]["validation"]
+    assert rows[1].split()[-3:] == [f"{value:.4f}" for value in fold.values()]
     assert rows[-2].split()[-3:] == [f"{value:.4f}" for value in summary["average"].values()]
     assert "ensemble: stack (va, stack)" in done.err
     assert "one-1/fold-1: score" in done.err
@@ -94,8 +97,11 @@ def test_from_tables_to_a_table(run, data) -> None:
     other = run(*arguments, "--seed", 1)
     assert other.code == 2
     assert "has other settings (seed): choose another folder, or replace" in other.error
-    assert other.error.endswith(" it with --overwrite")
+    assert other.error.endswith(" it with --overwrite; --rejoin joins the same members anew")
     assert run(*arguments, "--seed", 1, "--overwrite", "-q").code == 0
+    longer = run(*arguments, "--seed", 1, "--set-join", "train.epochs=1", "--rejoin")
+    assert longer.code == 0
+    assert "one-1/fold-1: score" not in longer.err
 
 
 def test_ctrl_c_says_how_to_go_on(run, data, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from avaffect import preprocess
@@ -175,3 +176,20 @@ def test_a_folder_of_voices(run, sample, ffmpeg, files, tmp_path: Path) -> None:
     assert files(out) == before
     done = run("preprocess", tmp_path / "voices", "-r", "-o", out, "--no-audio")
     assert (done.code, "nothing but sound" in done.err) == (2, True)
+
+
+def test_mel_values_as_power(run, sample, ffmpeg, tmp_path):
+    voice = tmp_path / "voice.wav"
+    ffmpeg("-i", sample("one_person.mp4"), "-vn", "-t", 1, voice)
+    found = {}
+    for scale in ("log", "linear"):
+        out = tmp_path / scale
+        done = run("preprocess", voice, "-o", out, "--no-voice", "--mel-scale", scale)
+        assert done.code == 0
+        found[scale] = SubjectFeatures.open(out / "features/voice").array("audio")
+    mfcc, mel = np.split(found["linear"], [40], axis=1)
+    np.testing.assert_array_equal(mfcc, found["log"][:, :40])
+    assert (mel >= 0).all()
+    decibels = 10 * np.log10(np.maximum(mel, 1e-10))
+    decibels = np.maximum(decibels, decibels.max(axis=1, keepdims=True) - 80)
+    np.testing.assert_allclose(decibels, found["log"][:, 40:], atol=1e-2)

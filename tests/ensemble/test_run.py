@@ -34,6 +34,7 @@ from avaffect.metrics.scores import ccc
 from avaffect.networks.apply import apply_network
 from avaffect.networks.checkpoint import load_checkpoint, read_checkpoint
 from avaffect.predicting.settings import with_checkpoint
+from avaffect.predictors.ensemble import Ensemble
 from avaffect.predictors.joined import Joined
 from avaffect.progress import Notice, Progress
 from avaffect.recipes.ensemble_recipe import load_ensemble
@@ -57,6 +58,7 @@ folds: 2
 repeats: 2
 join: {kind: stack, recipe: top.yaml}
 """
+LEAK = STACK.replace("repeats: 2", "repeats: 1").replace("top.yaml}", "top.yaml, leaking: true}")
 PAIR = """
 members:
   - {name: one, recipe: small.yaml}
@@ -86,7 +88,13 @@ def data(tmp_path: Path):
         part = "test" if i == 11 else "val" if i >= 8 else "train"
         facts.append(f"clip{i},p{i % 4 if i < 8 else i},{part}")
     (tmp_path / "clips.csv").write_text("\n".join(facts) + "\n")
-    for name, text in (("small", SMALL), ("top", TOP), ("stack", STACK), ("pair", PAIR)):
+    for name, text in (
+        ("small", SMALL),
+        ("top", TOP),
+        ("stack", STACK),
+        ("leak", LEAK),
+        ("pair", PAIR),
+    ):
         (tmp_path / f"{name}.yaml").write_text(text)
     return tmp_path
 
@@ -209,7 +217,86 @@ def written(out, column):
     return np.concatenate(predicted), np.concatenate(true)
 
 
-def test_a_weighted_average(settings, data, here) -> None:
+def test_finished_members_are_joined_anew(settings, data, here):
+    """Without training one of them again, nor looking at a clip that they have been shown."""
+    out = data / "out"
+    first = run_ensemble(settings(repeats=1), out, device="cpu")
+    trained, members = list(here), stamps(out / "members")
+    longer = settings(repeats=1, join_changes=["train.epochs=2"])
+    with pytest.raises(
+        UsageError, match=r"join.recipe.train.epochs.*rejoin=True joins the same members anew"
+    ):
+        run_ensemble(longer, out, device="cpu")
+    second = run_ensemble(longer, out, device="cpu", rejoin=True)
+    assert read_checkpoint(out / "stage2").recipe.train.epochs == 2
+    assert second.members == first.members
+    other = settings("leak")
+    run_ensemble(other, out, device="cpu", rejoin=True)
+    assert here == trained
+    kept = stamps(out / "members")
+    changed = {path for path in members if kept.get(path) != members[path]}
+    assert all(
+        path.endswith(("opinions.safetensors", "run.json", "folds.json")) for path in changed
+    )
+    # Going on with it needs no word.
+    assert run_ensemble(other, out, device="cpu").folder == out
+
+
+def test_other_members_are_not_joined_anew(settings, data, here):
+    out = data / "out"
+    with pytest.raises(UsageError, match=r"no ensemble in .* to join anew"):
+        run_ensemble(settings(repeats=1), out, device="cpu", rejoin=True)
+    run_ensemble(settings(repeats=1), out, device="cpu")
+    for other, what in (
+        (settings(), "repeats"),
+        (settings(repeats=1, changes=["train.lr=0.2"]), "members.0.recipe.train.lr"),
+        (replace(settings(repeats=1), seed=3), "seed"),
+    ):
+        with pytest.raises(UsageError, match=f"trained with other settings .*{what}"):
+            run_ensemble(other, out, device="cpu", rejoin=True)
+    assert (out / "joined.json").is_file()
+
+
+def test_the_papers_own_vector_leaks_and_says_so(settings, data, here):
+    """Each model's prediction of every clip, also of those that it learned from."""
+    config, out, heard = settings("leak"), data / "out", []
+    result = run_ensemble(config, out, device="cpu", on_event=heard.append)
+    assert any(isinstance(e, Notice) and e.warning and "leaks" in e.text for e in heard)
+    assert list(result.models) == ["one/fold-0", "one/fold-1"]
+    clips = {clip.name: clip for clip in load_dataset(config.data, ("va",)).clips}
+    for name in ("clip0", "clip6", "clip9"):
+        columns, _ = read_table(out / "opinions" / f"{name}.parquet")
+        for i in (0, 1):
+            said = says(out / "members/one" / f"fold-{i}", clips[name])
+            for column, kind in enumerate(("valence", "arousal")):
+                found = columns[f"{kind} one-fold-{i}"]
+                np.testing.assert_allclose(found, said[:, column], atol=1e-6)
+    joined = Joined.load(out)
+    assert list(joined.members) == ["one-fold-0", "one-fold-1"]
+    predictor = Ensemble(out)
+    values = predictor.joined(
+        "clip9",
+        [model.apply(clips["clip9"]).values for models in predictor._members for model in models],
+    )
+    found, _ = read_table(out / "validation/tables/clip9.parquet")
+    np.testing.assert_allclose(values["va"][:, 0], found["valence"], atol=1e-5)
+
+
+def test_settings_of_an_earlier_version_are_the_same_ones(settings, data, here):
+    """A recipe that has got a setting since is read with its default."""
+    out = data / "out"
+    run_ensemble(settings(repeats=1), out, device="cpu")
+    saved = json.loads((out / "ensemble.json").read_text())
+    del saved["recipe"]["join"]["leaking"]
+    for layer in saved["recipe"]["members"][0]["recipe"]["branches"]["table"]["layers"]:
+        del layer["order"]
+    (out / "ensemble.json").write_text(json.dumps(saved))
+    count = len(here)
+    run_ensemble(settings(repeats=1), out, device="cpu")
+    assert len(here) == count
+
+
+def test_a_weighted_average(settings, data, here):
     result = run_ensemble(settings("pair"), data / "out", device="cpu")
     out = data / "out"
     assert here == ["one", "two"]

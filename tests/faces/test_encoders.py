@@ -19,6 +19,7 @@ from avaffect.faces.landmarks import Landmarker, roi_from_detection
 from avaffect.labels import EXPRESSIONS
 from avaffect.media.frames import FrameReader
 from avaffect.models.fetch import model_path
+from avaffect.models.session import OnnxNet
 from avaffect.models.zoo import ZOO, Check
 
 
@@ -168,3 +169,18 @@ def test_every_encoder_s_weights_are_in_the_zoo() -> None:
     for spec in ENCODERS.values():
         assert spec.models
         assert set(spec.models) <= set(ZOO)
+
+
+def test_a_net_that_no_gpu_runs_is_told_from_the_others(monkeypatch):
+    """Whatever device was asked for: a plain ONNX Runtime takes the CPU, a crop at a time."""
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    seen = []
+    real = OnnxNet.__call__
+    monkeypatch.setattr(
+        OnnxNet, "__call__", lambda net, crops: seen.append(len(crops)) or real(net, crops)
+    )
+    encoder = build_encoder("starter-2-face", "cuda")
+    assert encoder.on_gpu is False
+    side = encoder.spec.crop.size
+    assert len(encoder(np.zeros((3, side, side, 3), np.uint8))) == 3
+    assert seen == [1, 1, 1]

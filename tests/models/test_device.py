@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy
 import pytest
 
 from avaffect.errors import UnknownNameError, UsageError
@@ -17,9 +18,18 @@ from avaffect.models.device import (
 )
 
 
-def pretend(monkeypatch, *, built: str | None, works: bool, gpus: int = 1) -> None:
+def pretend(
+    monkeypatch, *, built: str | None, works: bool, gpus: int = 1, kernels: bool = True
+) -> None:
     """A machine with an NVIDIA driver, so many GPUs and a torch of this kind."""
+
+    def zeros(count, device):
+        if not kernels:
+            raise RuntimeError("CUDA error: no kernel image is available.\nMore of it.")
+        return numpy.zeros(count)
+
     torch = SimpleNamespace(
+        zeros=lambda count, device: SimpleNamespace(add=lambda more: zeros(count, device)),
         __version__="9.9",
         version=SimpleNamespace(cuda=built),
         cuda=SimpleNamespace(
@@ -84,7 +94,17 @@ def test_a_gpu_that_does_not_work(
         choose_device("cuda")
 
 
-def test_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+def test_a_gpu_that_torch_was_not_built_for(monkeypatch, name):
+    pretend(monkeypatch, built="13.0", works=True, kernels=False)
+    assert choose_device("auto").name == "cpu"
+    with pytest.raises(
+        UsageError, match=r"torch 9.9 does not run on NVIDIA X \(.*no kernel image"
+    ):
+        choose_device(name)
+
+
+def test_no_driver(monkeypatch):
     monkeypatch.setattr(device, "has_nvidia_driver", lambda: False)
     assert choose_device("auto").name == "cpu"
     with pytest.raises(UsageError, match="no NVIDIA driver"):

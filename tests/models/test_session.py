@@ -194,7 +194,8 @@ def test_which_gpu_an_onnx_net_is_given(
 
 def test_onnx_without_cuda_falls_back_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
-    assert OnnxNet(onnx_net(), device="cuda").providers == ("CPUExecutionProvider",)
+    net = OnnxNet(onnx_net(), device="cuda")
+    assert (net.providers, net.on_gpu) == (("CPUExecutionProvider",), False)
 
 
 @pytest.mark.parametrize("kind", [TfliteNet, OnnxNet])

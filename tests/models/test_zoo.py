@@ -61,6 +61,7 @@ def test_a_file_name_with_a_hash_in_it_agrees_with_the_check() -> None:
         ("regnet_y_800mf", "RegNet_Y_800MF_Weights"),
         ("resnet18", "ResNet18_Weights"),
         ("resnet50", "ResNet50_Weights"),
+        ("resnet101", "ResNet101_Weights"),
         ("resnet152", "ResNet152_Weights"),
         ("efficientnet_b0", "EfficientNet_B0_Weights"),
         ("mobilenet_v2", "MobileNet_V2_Weights"),

@@ -353,3 +353,67 @@ def test_transformers_know_the_order_of_frames() -> None:
     full = torch.ones(1, 9, dtype=torch.bool)
     turned = block(x.flip(1), full, full).flip(1)
     assert not torch.allclose(turned, block(x, full, full), atol=1e-3)
+
+
+# The order of the steps, against torch's own layers in that order.
+
+
+def test_dense_steps_in_mimamo_nets_order():
+    config = Dense("mlp", (6, 3), "relu", 0.5, "batch", ("dropout", "dense", "norm", "activation"))
+    block = build_block(5, config)
+    layers = []
+    for layer, after in zip(block.layers, block.after, strict=True):
+        layers += [nn.Dropout(0.5), layer, nn.BatchNorm1d(layer.out_features), nn.ReLU()]
+        assert layers[-2].weight.shape == after.batch.weight.shape
+    x, seen = windows(), torch.ones(4, 9, dtype=torch.bool)
+    for train in (True, False):
+        plain = nn.Sequential(*layers).train(train)
+        torch.manual_seed(1)
+        found = block.train(train)(x, EXISTS, seen)
+        torch.manual_seed(1)
+        expected = plain(x.flatten(0, 1)).reshape(found.shape)
+        torch.testing.assert_close(found, expected)
+        assert found.min() == 0  # the activation is last
+
+
+def test_norm_before_dropout():
+    """The statistics are then those of what no dropout has touched."""
+    x, seen = windows(), torch.ones(4, 9, dtype=torch.bool)
+    found = []
+    for dropout in (0.0, 0.5):
+        torch.manual_seed(0)
+        order = ("dense", "activation", "norm", "dropout")
+        block = build_block(5, Dense("mlp", (8,), "relu", dropout, "batch", order))
+        assert bool((block(x, EXISTS, seen) == 0).any()) == bool(dropout)
+        found.append(block.after[0].batch.running_mean)
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("kind", ["gru", "bilstm"])
+def test_dropout_between_recurrent_layers_only(kind):
+    seen = torch.ones(4, 9, dtype=torch.bool)
+    for units, last, drops in (((4,), False, False), ((4, 4), False, True), ((4,), True, True)):
+        block = build_block(5, Recurrent(kind, units, last_dropout=last, dropout=0.9))
+        x = windows()
+        trained, applied = (block.train(mode)(x, EXISTS, seen) for mode in (True, False))
+        assert torch.allclose(trained, applied) != drops
+        # Nothing of the last layer's output is zero where it is not dropped.
+        assert bool((trained == 0).any()) == last
+
+
+@pytest.mark.parametrize("kind", ["gru", "bigru", "lstm", "bilstm"])
+def test_recurrent_layers_compute_in_float32_under_autocast(kind):
+    """On CUDA they would compute in float16, of which a small loss leaves no gradient."""
+    block = build_block(5, Recurrent(kind, (4, 3)))
+    x, seen = windows(), torch.ones(4, 9, dtype=torch.bool)
+    found = []
+    for half in (False, True):
+        block.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            out = block(x.bfloat16() if half else x.bfloat16().float(), EXISTS, seen)
+        assert out.dtype == torch.float32
+        (1e-3 * out.square().sum()).backward()
+        grads = [parameter.grad.clone() for parameter in block.parameters()]
+        found.append([out.detach(), *grads])
+    for plain, mixed in zip(*found, strict=True):
+        torch.testing.assert_close(mixed, plain)

@@ -1,6 +1,6 @@
 """The recipes of the package and of users: found, read, extended, changed, chosen from."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
@@ -313,7 +313,52 @@ def test_choosing_a_modality_without_a_branch(modalities) -> None:
         choose(load_recipe(GRU), modalities)
 
 
-def test_choosing_tasks() -> None:
+def test_another_kind_of_block_leaves_the_defaults_of_the_first():
+    """What a kind does not know is in the way only if somebody has set it."""
+    for kind in ("gru", "bilstm", "tcn"):
+        block = (
+            load_recipe(GRU, [f"branches.pose.layers.0.kind={kind}"]).branches["pose"].layers[0]
+        )
+        assert (block.kind, block.units, block.dropout) == (kind, (128, 64), 0.25)
+    order = "branches.pose.layers.0.order=[dropout, dense, activation, norm]"
+    with pytest.raises(UsageError, match="order: it has no such key"):
+        load_recipe(GRU, [order, "branches.pose.layers.0.kind=gru"])
+    back = ["branches.audio.layers.0.kind=mlp", "branches.audio.layers.0.kind=gru"]
+    assert load_recipe(GRU, back) == load_recipe(GRU)
+
+
+@pytest.mark.parametrize(
+    ("name", "branches", "kept", "fused"),
+    [
+        (GRU, ["embedding"], ["embedding"], ("embedding",)),
+        (GRU, ["pose", "audio"], ["audio", "pose"], ("audio", "pose")),
+        # What a branch goes on from, and what it decodes, stays without being fused.
+        ("abaw3-au", ["t1"], ["face", "t1"], ("t1",)),
+        ("abaw3-au", ["t2"], ["face", "expanded", "t2"], ("t2",)),
+        ("abaw3-au-t1-as-target", ["t2"], ["face", "t1", "expanded", "t2"], ("t2",)),
+        ("abaw3-va-stage1", ["gru"], ["face", "gru"], ("gru",)),
+        ("abaw2-two-stream", ["temporal"], ["temporal"], ("temporal",)),
+    ],
+)
+def test_choosing_branches(name, branches, kept, fused):
+    recipe = load_recipe(name)
+    chosen = choose(recipe, branches=branches)
+    assert list(chosen.branches) == kept
+    assert chosen.fused == fused
+    assert chosen.auxiliary == tuple(n for n in recipe.auxiliary if n in branches)
+    assert chosen.train == recipe.train
+    for n in kept:
+        assert replace(chosen.branches[n], fused=True) == replace(recipe.branches[n], fused=True)
+
+
+def test_choosing_branches_that_are_not_there():
+    with pytest.raises(UnknownNameError, match="did you mean 'embedding'"):
+        choose(load_recipe(GRU), branches=["embeding"])
+    with pytest.raises(UsageError, match="no branch is chosen: choose of audio, embedding, pose"):
+        choose(load_recipe(GRU), branches=[])
+
+
+def test_choosing_tasks():
     recipe = load_recipe(GRU)
     chosen = choose(recipe, tasks=["au", "va"])
     assert chosen.task_names == ("va", "au")

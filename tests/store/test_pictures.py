@@ -1,5 +1,6 @@
 """Pictures as arrays: rows by the numbers in file names, decoded only where they are asked for."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -106,7 +107,24 @@ def test_pictures_are_decoded_only_where_they_are_asked_for(
     assert read == ["00003.png"]
 
 
-def test_a_subject_without_pictures(video) -> None:
+def test_a_folder_is_listed_once_and_not_for_each_window(video, monkeypatch):
+    listed = []
+    real = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: listed.append(folder) or real(folder))
+    for found in (
+        open_features(video / "features/anna"),
+        PictureFolder(video / "cropped_aligned/anna"),
+    ):
+        assert found.specs
+        found.array(FACE_PICTURES, 0, 1)
+        del listed[:]
+        for start in range(5):
+            found.array(FACE_PICTURES, start, start + 1)
+            found.array(HAS_FACE, start, start + 1)
+        assert listed == []
+
+
+def test_a_subject_without_pictures(video):
     for path in (video / "cropped_aligned/anna").iterdir():
         path.unlink()
     for folder in (video / "cropped_aligned/anna", video / "nothing", video / "preprocess.json"):

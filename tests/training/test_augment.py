@@ -171,7 +171,17 @@ def test_other_vocal_tracts() -> None:
     np.testing.assert_allclose(changed[..., :40], mfcc.transpose(0, 2, 1), atol=1e-3)
 
 
-def test_voices_that_cannot_be_changed() -> None:
+def test_voices_are_changed_in_float32_under_autocast():
+    x, found = bands(), []
+    for half in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            found.append(perturb_voice(x, Augment(vtlp=0.2, gain_db=3.0)))
+    assert found[1].dtype == torch.float32
+    torch.testing.assert_close(found[1], found[0])
+
+
+def test_voices_that_cannot_be_changed():
     x = torch.zeros(2, 3, 10)
     assert perturb_voice(x, Augment()) is x
     with pytest.raises(UsageError, match="not 10 features"):

@@ -142,7 +142,36 @@ def test_crop_enlarges_what_it_keeps() -> None:
     assert (place.mean(0).abs() < 0.08).all()
 
 
-def test_crop_stays_inside_the_picture() -> None:
+def ramps(windows):
+    """Each pixel tells where it is: its column in red, its row in green, in [-1, 1] times 100."""
+    at = (2 * torch.arange(SIZE) + 1) / SIZE - 1
+    columns, rows = at.expand(SIZE, SIZE), at[:, None].expand(SIZE, SIZE)
+    picture = torch.stack((columns, rows, 0 * rows), -1) * 100 + 128
+    return picture.expand(windows, 1, SIZE, SIZE, 3)
+
+
+def test_crops_of_another_shape():
+    torch.manual_seed(0)
+    middle = augment_pictures(ramps(200), Augment(crop=0.5, aspect=1.5))[:, 0, 4:-4, 4:-4]
+    wide = middle[:, 0, -1, 0] - middle[:, 0, 0, 0]
+    high = middle[:, -1, 0, 1] - middle[:, 0, 0, 1]
+    shape = wide / high
+    assert 1.3 < shape.max() <= 1.5001 and 1.3 < 1 / shape.min() <= 1.5001
+    assert 0.4 < (shape > 1).float().mean() < 0.6
+
+
+def test_crops_keep_the_shape_unless_asked():
+    x, found = ramps(20), []
+    for config in (Augment(crop=0.5), Augment(crop=0.5, aspect=1.0)):
+        torch.manual_seed(0)
+        found.append(augment_pictures(x, config))
+    assert torch.equal(*found)
+    middle = found[0][:, 0, 4:-4, 4:-4]
+    wide = middle[:, 0, -1, 0] - middle[:, 0, 0, 0]
+    torch.testing.assert_close(middle[:, -1, 0, 1] - middle[:, 0, 0, 1], wide)
+
+
+def test_crop_stays_inside_the_picture():
     torch.manual_seed(0)
     ramp = torch.linspace(0, 240, SIZE)[None, None, None, :, None].expand(100, 1, SIZE, SIZE, 3)
     y = augment_pictures(ramp, Augment(crop=0.6))[:, 0, 0, :, 0]

@@ -16,7 +16,7 @@ from avaffect.errors import FeatureError, TrainingError, UsageError
 from avaffect.networks.checkpoint import load_checkpoint
 from avaffect.progress import Notice
 from avaffect.recipes.library import choose
-from avaffect.training import loop, precision
+from avaffect.training import loop, precision, setup
 from avaffect.training.setup import Setup
 
 EVERYTHING = (
@@ -481,3 +481,45 @@ def test_a_resumed_run_fetches_nothing_to_start_from(
     assert asked == [1]
     loop.train(chosen, dataset, *clips, tmp_path, device="cpu", resume=True)
     assert asked == [1]
+
+
+def test_a_resumed_run_goes_on_in_its_own_precision(recipe, fit, tmp_path, monkeypatch):
+    """Whatever the processor that it has come to would choose."""
+    fit(recipe("train.epochs=1"), tmp_path)
+    path = tmp_path / "last/state.pt"
+    state = torch.load(path, weights_only=True)
+    assert state["place"]["amp"] == "none"
+    asked = []
+    real = setup.choose_precision
+    monkeypatch.setattr(
+        setup, "choose_precision", lambda word, *more: asked.append(word) or real(word, *more)
+    )
+    fit(recipe("train.epochs=2"), tmp_path, resume=True)
+    assert asked == ["none"]
+    # One of an earlier version does not say, and chooses anew; a recipe that says, decides.
+    del state["place"]["amp"]
+    torch.save(state, path)
+    fit(recipe("train.epochs=2"), tmp_path, resume=True)
+    fit(recipe("train.epochs=2", "train.amp=none"), tmp_path, resume=True)
+    assert asked[1:] == ["auto", "none"]
+
+
+def test_deterministic_without_filling_new_memory():
+    before = torch.utils.deterministic.fill_uninitialized_memory
+    with loop.deterministic():
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.utils.deterministic.fill_uninitialized_memory
+    assert torch.utils.deterministic.fill_uninitialized_memory == before
+
+
+def test_the_average_of_recurrent_weights_lies_in_one_piece():
+    flattened = []
+
+    class Spy(torch.nn.GRU):
+        def flatten_parameters(self):
+            flattened.append(id(self))
+
+    module = Spy(2, 2)
+    del flattened[:]
+    average = loop._average(module, 0.5)
+    assert flattened[-1:] == [id(average.module)]

@@ -254,6 +254,20 @@ def test_other_threshold_leaves_out_the_class_other() -> None:
     assert loss == 0
 
 
+@pytest.mark.parametrize("term", ["cross_entropy", "focal", "dice"])
+def test_other_threshold_does_not_train_the_output_of_other(term):
+    classes = torch.tensor([[0, 7, 3, 1, 7, 6], [2, 5, 4, 7, 0, 0]])
+    weights = LabelWeights(classes=np.arange(1, 9, dtype=np.float32))
+    loss = {"other_threshold": 0.4}
+    objective = an_objective(SINGLE, "expr", {term: 1}, loss=loss)
+    objective.losses["expr"] = build_loss("expr", objective.network.recipe.tasks["expr"], weights)
+    objective(a_batch(objective, {"expr": classes}))[0].backward()
+    (out,) = (head.out for head in objective.network.heads["expr"])
+    for parameter in (out.weight, out.bias):
+        assert (parameter.grad[7] == 0).all()
+        assert all(parameter.grad[number].abs().sum() > 0 for number in range(7))
+
+
 def pictures(frames=6):
     drawn = torch.Generator().manual_seed(7)
     still = torch.randint(0, 256, (2, 1, 32, 32, 3), generator=drawn)

@@ -13,6 +13,7 @@ from avaffect.datasets.clip import Dataset
 from avaffect.errors import UsageError
 from avaffect.models.device import Device
 from avaffect.networks.checkpoint import load_checkpoint
+from avaffect.training.loop import _Sums
 from avaffect.training.processes import Processes, processes
 from avaffect.training.score import validate
 from avaffect.training.setup import targets_of
@@ -198,3 +199,67 @@ def test_several_processes_do_not_share_one_gpu(monkeypatch: pytest.MonkeyPatch)
         processes("cuda:1"),
     ):
         pass
+
+
+def test_more_processes_than_gpus(monkeypatch):
+    pretend_gpus(monkeypatch)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with (
+        pytest.raises(UsageError, match="no GPU for process 2 of this machine, it has 1"),
+        processes("cuda"),
+    ):
+        pass
+
+
+def test_the_group_knows_its_gpu_and_is_patient(monkeypatch):
+    """Ten minutes, NCCL's own, are over before one process has looked at all of Aff-Wild2."""
+    current, asked = pretend_gpus(monkeypatch), {}
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    group = torch.distributed
+    monkeypatch.setattr(group, "init_process_group", lambda name, **more: asked.update(more))
+    monkeypatch.setattr(group, "get_rank", lambda: 1)
+    monkeypatch.setattr(group, "destroy_process_group", lambda: None)
+    with processes("cuda") as found:
+        assert (found.rank, found.device) == (1, torch.device("cuda", 1))
+    assert current == [asked["device_id"]] == [torch.device("cuda", 1)]
+    assert asked["timeout"].total_seconds() > 3600
+
+
+def test_votes_are_read_a_step_later(monkeypatch):
+    """So that no step waits for the word of the others."""
+    waited, others = [], iter([0.0, 1.0, 0.0, 0.0])
+
+    class Work:
+        def __init__(self, number):
+            self.wait = lambda: waited.append(number)
+
+    numbers = iter(range(9))
+
+    def reduce(vote, operation, async_op):
+        assert async_op
+        vote.fill_(max(vote.item(), next(others)))
+        return Work(next(numbers))
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", reduce)
+    votes = Processes(0, 2, torch.device("cpu"), "CPU").votes()
+    assert [votes.any(flag) for flag in (True, False, False, False)] == [False, True, True, False]
+    assert waited == [0, 1, 2]
+
+
+def test_the_vote_of_one_process_counts_at_once():
+    votes = ONE.votes()
+    assert votes.any(True) and not votes.any(False)
+
+
+def test_losses_of_an_epoch_are_those_of_all_processes(monkeypatch):
+    sums = _Sums()
+    sums.add(torch.tensor(2.0), {"va": torch.tensor(1.0)}, 3)
+    assert sums.means(ONE) == {"loss": 2.0, "va": 1.0}
+    both = Processes(0, 2, torch.device("cpu"), "CPU")
+    other = (1, {"loss": 6.0, "expr": 8.0})
+    monkeypatch.setattr(Processes, "gather", lambda self, value: [value, other])
+    assert sums.means(both) == {"loss": 3.0, "va": 0.75, "expr": 2.0}

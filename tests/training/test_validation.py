@@ -1,6 +1,7 @@
 """What is written of the validation clips scores as the log says, and can be read again."""
 
-from pathlib import Path
+import shutil
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def clip(name, number, frames, unseen=(), targets=TARGETS):
 def made(tmp_path: Path):
     """Writes the files of clips, by a network with random weights; its scores."""
 
-    def make(clips, targets=TARGETS, edition="abaw8", per_clip=False, events=None):
+    def make(clips, targets=TARGETS, edition="abaw8", per_clip=False, events=None, group=None):
         branch = {"modality": "video", "features": ["x"], "layers": [{"kind": "gru"}]}
         recipe = parse_recipe(
             {
@@ -80,7 +81,8 @@ def made(tmp_path: Path):
         dataset = Dataset(tuple(clips), targets, per_clip)
         trained = Trained(tmp_path / "c", checkpoint, (), False)
         listen = (lambda event: None) if events is None else events.append
-        write_validation(tmp_path / "run", trained, dataset, clips, edition, "cpu", listen)
+        run = tmp_path / "run"
+        write_validation(run, trained, dataset, clips, edition, "cpu", listen, group)
         windows = cut([clip.frames for clip in clips], 8, 3)
         sizes = {task: len(names) for task, names in targets.items()}
         reader = WindowReader(clips, recipe.branches, windows, sizes)
@@ -111,7 +113,37 @@ def test_evaluate_gives_the_score_of_the_log(task: str, made, tmp_path: Path) ->
     assert abs(scores[task]) > 1e-3
 
 
-def test_files_have_a_row_a_frame_and_tables_everything(made, tmp_path: Path) -> None:
+class Shared(Processes):
+    """Processes that hand on what they gather by a list, the last one first."""
+
+    handed: ClassVar[list[Any]] = []
+
+    def gather(self, value):
+        self.handed.insert(0, value)
+        return [*self.handed]
+
+
+def test_processes_share_the_clips_and_the_first_one_writes(made, tmp_path):
+    """Else all others wait for it, on NCCL for no more than its patience."""
+    clips = [clip(name, i, 9 + i) for i, name in enumerate("abcde")]
+    run = tmp_path / "run/validation"
+    made(clips)
+    alone = {path: path.read_bytes() for path in run.rglob("*.txt")}
+    assert len(alone) == 15
+    shutil.rmtree(run)
+    cpu = torch.device("cpu")
+    made(clips, group=Shared(1, 2, cpu, "CPU"))
+    assert not run.exists()
+    made(clips, group=Shared(0, 2, cpu, "CPU"))
+    first, second = Shared.handed
+    assert [[predicted.clip for predicted in share] for share in (first, second)] == [
+        [0, 2, 4],
+        [1, 3],
+    ]
+    assert {path: path.read_bytes() for path in run.rglob("*.txt")} == alone
+
+
+def test_files_have_a_row_a_frame_and_tables_everything(made, tmp_path):
     clips = [clip("a", 1, 30, unseen=[0, 1, 15, 29]), clip("nobody", 2, 6, unseen=range(6))]
     events = []
     made(clips, events=events)
