@@ -178,7 +178,7 @@ def test_a_folder_of_voices(run, sample, ffmpeg, files, tmp_path: Path) -> None:
     assert (done.code, "nothing but sound" in done.err) == (2, True)
 
 
-def test_mel_values_as_power(run, sample, ffmpeg, tmp_path):
+def test_mel_values_as_power(run, sample, ffmpeg, tmp_path: Path) -> None:
     voice = tmp_path / "voice.wav"
     ffmpeg("-i", sample("one_person.mp4"), "-vn", "-t", 1, voice)
     found = {}

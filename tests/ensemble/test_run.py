@@ -217,7 +217,7 @@ def written(out, column):
     return np.concatenate(predicted), np.concatenate(true)
 
 
-def test_finished_members_are_joined_anew(settings, data, here):
+def test_finished_members_are_joined_anew(settings, data, here) -> None:
     """Without training one of them again, nor looking at a clip that they have been shown."""
     out = data / "out"
     first = run_ensemble(settings(repeats=1), out, device="cpu")
@@ -242,7 +242,7 @@ def test_finished_members_are_joined_anew(settings, data, here):
     assert run_ensemble(other, out, device="cpu").folder == out
 
 
-def test_other_members_are_not_joined_anew(settings, data, here):
+def test_other_members_are_not_joined_anew(settings, data, here) -> None:
     out = data / "out"
     with pytest.raises(UsageError, match=r"no ensemble in .* to join anew"):
         run_ensemble(settings(repeats=1), out, device="cpu", rejoin=True)
@@ -257,7 +257,7 @@ def test_other_members_are_not_joined_anew(settings, data, here):
     assert (out / "joined.json").is_file()
 
 
-def test_the_papers_own_vector_leaks_and_says_so(settings, data, here):
+def test_the_papers_own_vector_leaks_and_says_so(settings, data, here) -> None:
     """Each model's prediction of every clip, also of those that it learned from."""
     config, out, heard = settings("leak"), data / "out", []
     result = run_ensemble(config, out, device="cpu", on_event=heard.append)
@@ -282,7 +282,7 @@ def test_the_papers_own_vector_leaks_and_says_so(settings, data, here):
     np.testing.assert_allclose(values["va"][:, 0], found["valence"], atol=1e-5)
 
 
-def test_settings_of_an_earlier_version_are_the_same_ones(settings, data, here):
+def test_settings_of_an_earlier_version_are_the_same_ones(settings, data, here) -> None:
     """A recipe that has got a setting since is read with its default."""
     out = data / "out"
     run_ensemble(settings(repeats=1), out, device="cpu")
@@ -296,7 +296,7 @@ def test_settings_of_an_earlier_version_are_the_same_ones(settings, data, here):
     assert len(here) == count
 
 
-def test_a_weighted_average(settings, data, here):
+def test_a_weighted_average(settings, data, here) -> None:
     result = run_ensemble(settings("pair"), data / "out", device="cpu")
     out = data / "out"
     assert here == ["one", "two"]

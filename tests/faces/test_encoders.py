@@ -171,7 +171,7 @@ def test_every_encoder_s_weights_are_in_the_zoo() -> None:
         assert set(spec.models) <= set(ZOO)
 
 
-def test_a_net_that_no_gpu_runs_is_told_from_the_others(monkeypatch):
+def test_a_net_that_no_gpu_runs_is_told_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever device was asked for: a plain ONNX Runtime takes the CPU, a crop at a time."""
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     seen = []

@@ -95,7 +95,7 @@ def test_a_gpu_that_does_not_work(
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
-def test_a_gpu_that_torch_was_not_built_for(monkeypatch, name):
+def test_a_gpu_that_torch_was_not_built_for(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     pretend(monkeypatch, built="13.0", works=True, kernels=False)
     assert choose_device("auto").name == "cpu"
     with pytest.raises(
@@ -104,7 +104,7 @@ def test_a_gpu_that_torch_was_not_built_for(monkeypatch, name):
         choose_device(name)
 
 
-def test_no_driver(monkeypatch):
+def test_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "has_nvidia_driver", lambda: False)
     assert choose_device("auto").name == "cpu"
     with pytest.raises(UsageError, match="no NVIDIA driver"):

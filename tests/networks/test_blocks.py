@@ -358,7 +358,7 @@ def test_transformers_know_the_order_of_frames() -> None:
 # The order of the steps, against torch's own layers in that order.
 
 
-def test_dense_steps_in_mimamo_nets_order():
+def test_dense_steps_in_mimamo_nets_order() -> None:
     config = Dense("mlp", (6, 3), "relu", 0.5, "batch", ("dropout", "dense", "norm", "activation"))
     block = build_block(5, config)
     layers = []
@@ -376,7 +376,7 @@ def test_dense_steps_in_mimamo_nets_order():
         assert found.min() == 0  # the activation is last
 
 
-def test_norm_before_dropout():
+def test_norm_before_dropout() -> None:
     """The statistics are then those of what no dropout has touched."""
     x, seen = windows(), torch.ones(4, 9, dtype=torch.bool)
     found = []
@@ -390,7 +390,7 @@ def test_norm_before_dropout():
 
 
 @pytest.mark.parametrize("kind", ["gru", "bilstm"])
-def test_dropout_between_recurrent_layers_only(kind):
+def test_dropout_between_recurrent_layers_only(kind: str) -> None:
     seen = torch.ones(4, 9, dtype=torch.bool)
     for units, last, drops in (((4,), False, False), ((4, 4), False, True), ((4,), True, True)):
         block = build_block(5, Recurrent(kind, units, last_dropout=last, dropout=0.9))
@@ -402,7 +402,7 @@ def test_dropout_between_recurrent_layers_only(kind):
 
 
 @pytest.mark.parametrize("kind", ["gru", "bigru", "lstm", "bilstm"])
-def test_recurrent_layers_compute_in_float32_under_autocast(kind):
+def test_recurrent_layers_compute_in_float32_under_autocast(kind: str) -> None:
     """On CUDA they would compute in float16, of which a small loss leaves no gradient."""
     block = build_block(5, Recurrent(kind, (4, 3)))
     x, seen = windows(), torch.ones(4, 9, dtype=torch.bool)

@@ -1,6 +1,7 @@
 """The recipes of the package and of users: found, read, extended, changed, chosen from."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -313,7 +314,7 @@ def test_choosing_a_modality_without_a_branch(modalities) -> None:
         choose(load_recipe(GRU), modalities)
 
 
-def test_another_kind_of_block_leaves_the_defaults_of_the_first():
+def test_another_kind_of_block_leaves_the_defaults_of_the_first() -> None:
     """What a kind does not know is in the way only if somebody has set it."""
     for kind in ("gru", "bilstm", "tcn"):
         block = (
@@ -340,7 +341,7 @@ def test_another_kind_of_block_leaves_the_defaults_of_the_first():
         ("abaw2-two-stream", ["temporal"], ["temporal"], ("temporal",)),
     ],
 )
-def test_choosing_branches(name, branches, kept, fused):
+def test_choosing_branches(name, branches, kept, fused) -> None:
     recipe = load_recipe(name)
     chosen = choose(recipe, branches=branches)
     assert list(chosen.branches) == kept
@@ -351,14 +352,14 @@ def test_choosing_branches(name, branches, kept, fused):
         assert replace(chosen.branches[n], fused=True) == replace(recipe.branches[n], fused=True)
 
 
-def test_choosing_branches_that_are_not_there():
+def test_choosing_branches_that_are_not_there() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'embedding'"):
         choose(load_recipe(GRU), branches=["embeding"])
     with pytest.raises(UsageError, match="no branch is chosen: choose of audio, embedding, pose"):
         choose(load_recipe(GRU), branches=[])
 
 
-def test_choosing_tasks():
+def test_choosing_tasks() -> None:
     recipe = load_recipe(GRU)
     chosen = choose(recipe, tasks=["au", "va"])
     assert chosen.task_names == ("va", "au")

@@ -107,7 +107,9 @@ def test_pictures_are_decoded_only_where_they_are_asked_for(
     assert read == ["00003.png"]
 
 
-def test_a_folder_is_listed_once_and_not_for_each_window(video, monkeypatch):
+def test_a_folder_is_listed_once_and_not_for_each_window(
+    video, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listed = []
     real = os.scandir
     monkeypatch.setattr(os, "scandir", lambda folder: listed.append(folder) or real(folder))
@@ -124,7 +126,7 @@ def test_a_folder_is_listed_once_and_not_for_each_window(video, monkeypatch):
         assert listed == []
 
 
-def test_a_subject_without_pictures(video):
+def test_a_subject_without_pictures(video) -> None:
     for path in (video / "cropped_aligned/anna").iterdir():
         path.unlink()
     for folder in (video / "cropped_aligned/anna", video / "nothing", video / "preprocess.json"):

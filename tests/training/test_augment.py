@@ -171,7 +171,7 @@ def test_other_vocal_tracts() -> None:
     np.testing.assert_allclose(changed[..., :40], mfcc.transpose(0, 2, 1), atol=1e-3)
 
 
-def test_voices_are_changed_in_float32_under_autocast():
+def test_voices_are_changed_in_float32_under_autocast() -> None:
     x, found = bands(), []
     for half in (False, True):
         torch.manual_seed(0)
@@ -181,7 +181,7 @@ def test_voices_are_changed_in_float32_under_autocast():
     torch.testing.assert_close(found[1], found[0])
 
 
-def test_voices_that_cannot_be_changed():
+def test_voices_that_cannot_be_changed() -> None:
     x = torch.zeros(2, 3, 10)
     assert perturb_voice(x, Augment()) is x
     with pytest.raises(UsageError, match="not 10 features"):

@@ -150,7 +150,7 @@ def ramps(windows):
     return picture.expand(windows, 1, SIZE, SIZE, 3)
 
 
-def test_crops_of_another_shape():
+def test_crops_of_another_shape() -> None:
     torch.manual_seed(0)
     middle = augment_pictures(ramps(200), Augment(crop=0.5, aspect=1.5))[:, 0, 4:-4, 4:-4]
     wide = middle[:, 0, -1, 0] - middle[:, 0, 0, 0]
@@ -160,7 +160,7 @@ def test_crops_of_another_shape():
     assert 0.4 < (shape > 1).float().mean() < 0.6
 
 
-def test_crops_keep_the_shape_unless_asked():
+def test_crops_keep_the_shape_unless_asked() -> None:
     x, found = ramps(20), []
     for config in (Augment(crop=0.5), Augment(crop=0.5, aspect=1.0)):
         torch.manual_seed(0)
@@ -171,7 +171,7 @@ def test_crops_keep_the_shape_unless_asked():
     torch.testing.assert_close(middle[:, -1, 0, 1] - middle[:, 0, 0, 1], wide)
 
 
-def test_crop_stays_inside_the_picture():
+def test_crop_stays_inside_the_picture() -> None:
     torch.manual_seed(0)
     ramp = torch.linspace(0, 240, SIZE)[None, None, None, :, None].expand(100, 1, SIZE, SIZE, 3)
     y = augment_pictures(ramp, Augment(crop=0.6))[:, 0, 0, :, 0]

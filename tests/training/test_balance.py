@@ -112,17 +112,17 @@ class TestUnitWeights:
         weights = unit_weights([[10**6, 1], [1, 10**6]], "inverse")
         assert weights == pytest.approx([UNIT_LIMIT, 1 / UNIT_LIMIT])
 
-    def test_frequency_by_hand(self):
+    def test_frequency_by_hand(self) -> None:
         # Present in a tenth and in four of five frames: 10 and 1.25, mean 5.625; the third has
         # nothing to say.
         weights = unit_weights([[90, 10], [20, 80], [100, 0]], "frequency")
         assert weights == pytest.approx([10 / 5.625, 1.25 / 5.625, 1])
 
-    def test_frequency_has_a_mean_of_one(self):
+    def test_frequency_has_a_mean_of_one(self) -> None:
         counts = np.array([[95, 5], [50, 50], [38, 62], [97, 3]]) * 1000
         assert unit_weights(counts, "frequency").mean() == pytest.approx(1)
 
-    def test_unit_that_never_changes_weighs_one(self):
+    def test_unit_that_never_changes_weighs_one(self) -> None:
         for mode in (*MODES, "frequency"):
             assert unit_weights([[50, 0], [0, 50], [0, 0]], mode).tolist() == [1, 1, 1]
 

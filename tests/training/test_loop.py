@@ -483,7 +483,9 @@ def test_a_resumed_run_fetches_nothing_to_start_from(
     assert asked == [1]
 
 
-def test_a_resumed_run_goes_on_in_its_own_precision(recipe, fit, tmp_path, monkeypatch):
+def test_a_resumed_run_goes_on_in_its_own_precision(
+    recipe, fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the processor that it has come to would choose."""
     fit(recipe("train.epochs=1"), tmp_path)
     path = tmp_path / "last/state.pt"
@@ -504,7 +506,7 @@ def test_a_resumed_run_goes_on_in_its_own_precision(recipe, fit, tmp_path, monke
     assert asked[1:] == ["auto", "none"]
 
 
-def test_deterministic_without_filling_new_memory():
+def test_deterministic_without_filling_new_memory() -> None:
     before = torch.utils.deterministic.fill_uninitialized_memory
     with loop.deterministic():
         assert torch.are_deterministic_algorithms_enabled()
@@ -512,7 +514,7 @@ def test_deterministic_without_filling_new_memory():
     assert torch.utils.deterministic.fill_uninitialized_memory == before
 
 
-def test_the_average_of_recurrent_weights_lies_in_one_piece():
+def test_the_average_of_recurrent_weights_lies_in_one_piece() -> None:
     flattened = []
 
     class Spy(torch.nn.GRU):

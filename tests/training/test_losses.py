@@ -467,7 +467,7 @@ class TestBuildLoss:
 SHARES = (0.13, 0.09, 0.15, 0.24, 0.38, 0.34, 0.24, 0.03, 0.02, 0.03, 0.62, 0.1)
 
 
-def test_the_weighted_loss_of_abaw3_does_not_call_all_units_present():
+def test_the_weighted_loss_of_abaw3_does_not_call_all_units_present() -> None:
     """Of all predictions that do not look at the picture the best ones follow the frequencies."""
     config = load_recipe("abaw3-au-weighted-loss").tasks["au"]
     labels = (np.arange(1000)[:, None] < 1000 * np.array(SHARES)).astype(np.int8)

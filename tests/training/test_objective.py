@@ -255,7 +255,7 @@ def test_other_threshold_leaves_out_the_class_other() -> None:
 
 
 @pytest.mark.parametrize("term", ["cross_entropy", "focal", "dice"])
-def test_other_threshold_does_not_train_the_output_of_other(term):
+def test_other_threshold_does_not_train_the_output_of_other(term: str) -> None:
     classes = torch.tensor([[0, 7, 3, 1, 7, 6], [2, 5, 4, 7, 0, 0]])
     weights = LabelWeights(classes=np.arange(1, 9, dtype=np.float32))
     loss = {"other_threshold": 0.4}

@@ -201,7 +201,7 @@ def test_several_processes_do_not_share_one_gpu(monkeypatch: pytest.MonkeyPatch)
         pass
 
 
-def test_more_processes_than_gpus(monkeypatch):
+def test_more_processes_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_gpus(monkeypatch)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
@@ -213,7 +213,7 @@ def test_more_processes_than_gpus(monkeypatch):
         pass
 
 
-def test_the_group_knows_its_gpu_and_is_patient(monkeypatch):
+def test_the_group_knows_its_gpu_and_is_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten minutes, NCCL's own, are over before one process has looked at all of Aff-Wild2."""
     current, asked = pretend_gpus(monkeypatch), {}
     monkeypatch.setenv("WORLD_SIZE", "2")
@@ -229,7 +229,7 @@ def test_the_group_knows_its_gpu_and_is_patient(monkeypatch):
     assert asked["timeout"].total_seconds() > 3600
 
 
-def test_votes_are_read_a_step_later(monkeypatch):
+def test_votes_are_read_a_step_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that no step waits for the word of the others."""
     waited, others = [], iter([0.0, 1.0, 0.0, 0.0])
 
@@ -250,12 +250,12 @@ def test_votes_are_read_a_step_later(monkeypatch):
     assert waited == [0, 1, 2]
 
 
-def test_the_vote_of_one_process_counts_at_once():
+def test_the_vote_of_one_process_counts_at_once() -> None:
     votes = ONE.votes()
     assert votes.any(True) and not votes.any(False)
 
 
-def test_losses_of_an_epoch_are_those_of_all_processes(monkeypatch):
+def test_losses_of_an_epoch_are_those_of_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     sums = _Sums()
     sums.add(torch.tensor(2.0), {"va": torch.tensor(1.0)}, 3)
     assert sums.means(ONE) == {"loss": 2.0, "va": 1.0}

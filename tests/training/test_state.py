@@ -66,7 +66,7 @@ def test_damage_is_refused(damage: str, tmp_path: Path) -> None:
     assert not (tmp_path / "opened").exists()
 
 
-def test_a_scaler_that_was_not_in_use_begins_anew(tmp_path):
+def test_a_scaler_that_was_not_in_use_begins_anew(tmp_path: Path) -> None:
     """A run of float32 or bfloat16 goes on where float16 wants one."""
     idle, needed = (torch.amp.GradScaler("cpu", enabled=on) for on in (False, True))
     save_state(tmp_path, {"scaler": idle}, {"epoch": 1})
@@ -77,7 +77,7 @@ def test_a_scaler_that_was_not_in_use_begins_anew(tmp_path):
     assert load_state(tmp_path, {"scaler": idle}) == {"epoch": 2}
 
 
-def test_what_a_run_computes_in(tmp_path):
+def test_what_a_run_computes_in(tmp_path: Path) -> None:
     assert begun_precision(tmp_path) is None
     for place, expected in (({}, None), ({"amp": "bf16"}, "bf16"), ({"amp": 3}, None)):
         save_state(tmp_path, {}, place)

@@ -1,6 +1,7 @@
 """What is written of the validation clips scores as the log says, and can be read again."""
 
 import shutil
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -123,7 +124,7 @@ class Shared(Processes):
         return [*self.handed]
 
 
-def test_processes_share_the_clips_and_the_first_one_writes(made, tmp_path):
+def test_processes_share_the_clips_and_the_first_one_writes(made, tmp_path: Path) -> None:
     """Else all others wait for it, on NCCL for no more than its patience."""
     clips = [clip(name, i, 9 + i) for i, name in enumerate("abcde")]
     run = tmp_path / "run/validation"
@@ -143,7 +144,7 @@ def test_processes_share_the_clips_and_the_first_one_writes(made, tmp_path):
     assert {path: path.read_bytes() for path in run.rglob("*.txt")} == alone
 
 
-def test_files_have_a_row_a_frame_and_tables_everything(made, tmp_path):
+def test_files_have_a_row_a_frame_and_tables_everything(made, tmp_path: Path) -> None:
     clips = [clip("a", 1, 30, unseen=[0, 1, 15, 29]), clip("nobody", 2, 6, unseen=range(6))]
     events = []
     made(clips, events=events)

@@ -69,7 +69,7 @@ def test_pictures_are_read_once_and_shared() -> None:
     assert moved.inputs["x"] is moved.inputs["y"]
 
 
-def test_frames_beside_a_window_are_read_once_for_all():
+def test_frames_beside_a_window_are_read_once_for_all() -> None:
     around = Branch("video", ("faces",), encoder=PhaseDifference(differences=4, context=True))
     clips = [clip("a", 9), clip("b", 4)]
     reader = WindowReader(clips, {"x": LOOKS, "y": around}, cut([9, 4], 5, 1), {})
@@ -88,7 +88,7 @@ def test_frames_beside_a_window_are_read_once_for_all():
             assert (batch.inputs["y"][row, i].numpy() == expected).all()
 
 
-def test_what_is_valid_does_not_hang_on_frames_beside_the_window():
+def test_what_is_valid_does_not_hang_on_frames_beside_the_window() -> None:
     around = Branch("video", ("faces",), encoder=PhaseDifference(differences=4, context=True))
     plain = clip("a", 12)
     plain.features.has_face[:] = [*[True] * 5, *[False] * 7]
@@ -99,7 +99,7 @@ def test_what_is_valid_does_not_hang_on_frames_beside_the_window():
 
 
 @pytest.mark.parametrize("context", [True, False])
-def test_windows_say_what_the_whole_clip_says(context):
+def test_windows_say_what_the_whole_clip_says(context: bool) -> None:
     phase = {"kind": "phase", "size": 16, "differences": 4, "channels": [4], "context": context}
     tree = {
         "name": "moves",
@@ -121,7 +121,7 @@ def test_windows_say_what_the_whole_clip_says(context):
     assert np.allclose(found[0][known], found[1][known], atol=1e-5) == context
 
 
-def test_normalisation_means_nothing_to_pictures():
+def test_normalisation_means_nothing_to_pictures() -> None:
     other = Branch("video", ("faces",), encoder=Backbone(), normalise="clip")
     assert other.reads == LOOKS.reads
 
