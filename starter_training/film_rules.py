@@ -155,9 +155,9 @@ def follow(film: Film, rules: Rules) -> Shown:
     active = proxies.activation(raw, level)
     part = {"never": 0.0, "always": 1.0, "by contrast": contrast(active, seconds)}[rules.rest]
     said = film.said[:, :8]
-    look = Look.of(resting_shift(said, active, seconds, by.expression), part)
+    look = Look.of(resting_shift(said, active, seconds, by.expression), active, part)
     if not rules.friendly:
-        look = replace(look, friendly=0.0)
+        look = replace(look, friendly=look.friendly * 0)
     expr = look.less(said, rules.other)
     if rules.prototypes:
         says = prototype_probabilities(active) + 1e-4

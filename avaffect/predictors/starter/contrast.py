@@ -5,8 +5,8 @@ stern face at rest. So what a net says of a subject at rest (``resting``) is tak
 as the subject was also seen to do something else, for some seconds. Lips that part and jaws that
 drop do not count, since they do in speech.
 
-One thing can be told without contrast: whether lips and cheeks smile is plain to see. Where
-nothing of a face is active, Happiness is a friendly look, and gives way to Neutral.
+One thing can be told without contrast: whether lips smile is plain to see. Where they do not and
+the calmest frames look happy, Happiness is a friendly look, and gives way to Neutral.
 
 ``starter_training/film_rules.py`` measures both.
 """
@@ -28,7 +28,7 @@ PRIOR_SECONDS = 1.0
 # the blendshapes missed.
 FRIENDLY = 5.0
 NEUTRAL, HAPPINESS = EXPRESSIONS.index("Neutral"), EXPRESSIONS.index("Happiness")
-_FLOOR = 1e-6
+_FLOOR, _SMILE = 1e-6, ACTION_UNITS.index("AU12")
 _STIRRING = [at for at, name in enumerate(ACTION_UNITS) if name not in QUIET]
 
 
@@ -52,16 +52,23 @@ def contrast(active: Values, seconds: NDArray[np.floating]) -> float:
     return total / (total + PRIOR_SECONDS)
 
 
-def less_friendly(probabilities: Values, nats: float) -> Values:
+def unsmiling(active: Values) -> Values:
+    """float32 [N], 1 where lips do not smile in the least, 0 where they clearly do; NaN stays."""
+    require_shape("active", active, (None, len(ACTION_UNITS)))
+    return np.clip(1 - active[:, _SMILE] / np.float32(ACTIVE), 0, 1)
+
+
+def less_friendly(probabilities: Values, nats: Values) -> Values:
     """float32 [N, 8], ``probabilities`` [N, 8] with Happiness giving way to Neutral.
 
-    The logarithm of the odds between the two falls by ``nats``; no other expression changes. NaN
-    rows stay NaN.
+    The logarithm of the odds between the two falls by ``nats`` [N]; no other expression changes.
+    NaN rows stay NaN.
     """
     require_shape("probabilities", probabilities, (None, len(EXPRESSIONS)))
+    require_shape("nats", nats, (len(probabilities),))
     out = probabilities.copy()
     happy, neutral = (np.maximum(out[:, at], _FLOOR) for at in (HAPPINESS, NEUTRAL))
-    share = happy / (happy + neutral * np.float32(np.exp(nats)))
+    share = happy / (happy + neutral * np.exp(nats))
     both = out[:, HAPPINESS] + out[:, NEUTRAL]
     out[:, HAPPINESS], out[:, NEUTRAL] = both * share, both * (1 - share)
     return out

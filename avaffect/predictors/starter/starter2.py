@@ -39,6 +39,7 @@ from avaffect.predictors.starter.contrast import (
     NEUTRAL,
     contrast,
     less_friendly,
+    unsmiling,
 )
 from avaffect.predictors.starter.expressions import prototype_probabilities
 from avaffect.predictors.starter.figures import figures_fingerprint
@@ -141,20 +142,20 @@ class Look(ArrayRecord):
             nats; only what makes Neutral likelier: who smiles at rest is not of any other
             expression for it.
         changes: 0..1, how far the clip shows more than rest (``contrast``).
-        friendly: how many nats Happiness gives to Neutral where it does not.
+        friendly: float32 [N], how many nats Happiness gives to Neutral where it does not.
     """
 
     shift: Values
     changes: float
-    friendly: float
+    friendly: Values
 
     @classmethod
-    def of(cls, shift: Values, changes: float) -> Look:
-        """From ``resting_shift`` [8] and ``contrast``."""
+    def of(cls, shift: Values, active: Values, changes: float) -> Look:
+        """From ``resting_shift`` [8], the units' activation [N, 12] and its ``contrast``."""
         neutral = np.arange(len(EXPRESSIONS)) == NEUTRAL
         shift = np.where(neutral, np.minimum(shift, 0), np.maximum(shift, 0)).astype(np.float32)
-        friendly = min(float(shift[HAPPINESS] - shift[NEUTRAL]), FRIENDLY) * (1 - changes)
-        return cls(shift, changes, friendly)
+        nats = min(float(shift[HAPPINESS] - shift[NEUTRAL]), FRIENDLY) * (1 - changes)
+        return cls(shift, changes, np.float32(nats) * unsmiling(active))
 
     def less(self, probabilities: Values, other_less: float = OTHER_LESS) -> Values:
         """float32 [N, 8], the net's ``probabilities`` [N, 8] without it; NaN rows stay NaN."""
@@ -163,14 +164,14 @@ class Look(ArrayRecord):
         return shifted(less_friendly(probabilities, self.friendly), shift)
 
     def of_values(self, offset: Values) -> Values:
-        """float32 [2], what of ``rest_offset`` [2] is taken off valence and arousal.
+        """float32 [N, 2], what of ``rest_offset`` [2] is taken off valence and arousal.
 
         As far as the clip changes; and of a friendly look its good mood.
         """
-        part = np.full(2, self.changes, np.float32)
+        part = np.full((len(self.friendly), 2), self.changes, np.float32)
         if offset[0] > 0:
-            part[0] = max(self.changes, self.friendly / FRIENDLY)
-        return np.asarray(part * offset, np.float32)
+            part[:, 0] = np.maximum(self.changes, self.friendly / np.float32(FRIENDLY))
+        return part * offset
 
 
 class Starter2:
@@ -211,7 +212,7 @@ class Starter2:
         if self._nets:
             net, seconds, by = read_net(subject, FACE_NET, SIZE), seconds_each(times), rest()
             shift = resting_shift(net[:, _EXPRESSIONS], active, seconds, by.expression)
-            look = Look.of(shift, contrast(active, seconds))
+            look = Look.of(shift, active, contrast(active, seconds))
             expressions = look.less(net[:, _EXPRESSIONS])
             offset = rest_offset(net[:, _VALUES], active, seconds, by.values)
             values = net[:, _VALUES] - look.of_values(offset)
