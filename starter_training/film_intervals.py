@@ -37,7 +37,14 @@ from ratings import CODES, read_ratings
 from avaffect.files.atomic import write_json
 from avaffect.labels import EXPRESSIONS
 from avaffect.metrics.scores import ccc
-from avaffect.predictors.starter.starter2 import INTERVALS, rest, with_people
+from avaffect.predictors.starter.resting import shifted
+from avaffect.predictors.starter.starter2 import (
+    INTERVALS,
+    OTHER,
+    OTHER_LESS,
+    rest,
+    with_people,
+)
 from avaffect.predictors.starter.valence_arousal import DIMENSIONS, LEVEL, va_of_face
 
 Doubles = NDArray[np.float64]
@@ -92,10 +99,17 @@ def read_rated(folder: Path) -> Rated:
 
 
 def frames_of(films: Path, name: str) -> Frames:
+    """What ``starter-2`` says of each frame on its own: Other counts less than the net says."""
     takes = load_takes(films, name)
     count = takes.said.shape[1]
-    flat = takes.said.reshape(-1, takes.said.shape[2]).astype(np.float64)
-    return Frames(flat[:, :8], flat[:, 8:10], np.repeat(np.arange(len(takes.label)), count))
+    flat = takes.said.reshape(-1, takes.said.shape[2])
+    picture = np.repeat(np.arange(len(takes.label)), count)
+    return Frames(_other(flat[:, :8], OTHER_LESS), flat[:, 8:10].astype(np.float64), picture)
+
+
+def _other(probabilities: NDArray[np.floating], less: float) -> Doubles:
+    shift = np.eye(len(EXPRESSIONS), dtype=np.float32)[OTHER] * np.float32(less)
+    return shifted(probabilities.astype(np.float32), shift).astype(np.float64)
 
 
 def peoples_votes(target: NDArray[np.floating], own: Ints) -> Doubles:
@@ -138,10 +152,8 @@ WAYS: dict[str, Way] = {
 
 def before(frames: Frames) -> Doubles:
     """[n, 2, 2], the interval as it was: the class interval, made wider to hold the value."""
-    value, interval = (
-        _shifted(frames.probabilities, frames.values),
-        va_of_face(frames.probabilities)[1],
-    )
+    said = _other(frames.probabilities, -OTHER_LESS)
+    value, interval = _shifted(said, frames.values), va_of_face(said)[1]
     ends = np.minimum(interval[..., 0], value), np.maximum(interval[..., 1], value)
     return np.stack(ends, axis=-1)
 

@@ -296,7 +296,7 @@ def more(found: Found, other: Found) -> dict[str, list[float]]:
     chance, people = np.random.default_rng(0), np.unique(found.whose)
     theirs = {who: np.flatnonzero(found.whose == who) for who in people}
     draws: dict[str, list[float]] = {}
-    for _ in range(RESAMPLES // (1 if len(people) < 50 else 5)):
+    for _ in range(RESAMPLES // (2 if len(people) < 50 else 5)):
         some = np.concatenate([theirs[who] for who in chance.choice(people, len(people))])
         one, two = figures(found.rows(some)), figures(other.rows(some))
         for name, value in one.items():

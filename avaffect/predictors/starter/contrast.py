@@ -5,8 +5,8 @@ stern face at rest. So what a net says of a subject at rest (``resting``) is tak
 as the subject was also seen to do something else, for some seconds. Lips that part and jaws that
 drop do not count, since they do in speech.
 
-One thing can be told without contrast: whether lips smile is plain to see. Where they do not and
-the calmest frames look happy, Happiness is a friendly look, and gives way to Neutral.
+One thing can be told without contrast: whether lips and cheeks smile is plain to see. Where
+nothing of a face moves, Happiness is a friendly look, and gives way to Neutral.
 
 ``starter_training/film_rules.py`` measures both.
 """
@@ -28,7 +28,7 @@ PRIOR_SECONDS = 1.0
 # the blendshapes missed.
 FRIENDLY = 5.0
 NEUTRAL, HAPPINESS = EXPRESSIONS.index("Neutral"), EXPRESSIONS.index("Happiness")
-_FLOOR, _SMILE = 1e-6, ACTION_UNITS.index("AU12")
+_FLOOR = 1e-6
 _STIRRING = [at for at, name in enumerate(ACTION_UNITS) if name not in QUIET]
 
 
@@ -52,10 +52,10 @@ def contrast(active: Values, seconds: NDArray[np.floating]) -> float:
     return total / (total + PRIOR_SECONDS)
 
 
-def unsmiling(active: Values) -> Values:
-    """float32 [N], 1 where lips do not smile in the least, 0 where they clearly do; NaN stays."""
+def calm(active: Values) -> Values:
+    """float32 [N], 1 where no unit is active, 0 where one ends the rest; NaN stays."""
     require_shape("active", active, (None, len(ACTION_UNITS)))
-    return np.clip(1 - active[:, _SMILE] / np.float32(ACTIVE), 0, 1)
+    return np.clip(2 - active.max(axis=1) / np.float32(ACTIVE / 2), 0, 1)
 
 
 def less_friendly(probabilities: Values, nats: Values) -> Values:

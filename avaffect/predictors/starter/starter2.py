@@ -37,9 +37,9 @@ from avaffect.predictors.starter.contrast import (
     FRIENDLY,
     HAPPINESS,
     NEUTRAL,
+    calm,
     contrast,
     less_friendly,
-    unsmiling,
 )
 from avaffect.predictors.starter.expressions import prototype_probabilities
 from avaffect.predictors.starter.figures import figures_fingerprint
@@ -155,7 +155,7 @@ class Look(ArrayRecord):
         neutral = np.arange(len(EXPRESSIONS)) == NEUTRAL
         shift = np.where(neutral, np.minimum(shift, 0), np.maximum(shift, 0)).astype(np.float32)
         nats = min(float(shift[HAPPINESS] - shift[NEUTRAL]), FRIENDLY) * (1 - changes)
-        return cls(shift, changes, np.float32(nats) * unsmiling(active))
+        return cls(shift, changes, np.float32(nats) * calm(active))
 
     def less(self, probabilities: Values, other_less: float = OTHER_LESS) -> Values:
         """float32 [N, 8], the net's ``probabilities`` [N, 8] without it; NaN rows stay NaN."""

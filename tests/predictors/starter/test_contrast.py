@@ -10,9 +10,9 @@ from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.predictors.starter.contrast import (
     HAPPINESS,
     NEUTRAL,
+    calm,
     contrast,
     less_friendly,
-    unsmiling,
 )
 
 
@@ -75,10 +75,9 @@ def test_a_friendly_look_gives_way_to_neutral_and_nothing_else_changes() -> None
     assert rows[0, HAPPINESS] == np.float32(0.7)
 
 
-def test_lips_that_smile_are_no_friendly_look() -> None:
-    smile, _ = clip("AU12", 0.9, 10)
-    other, _ = clip("AU4", 0.9, 10)
-    assert (unsmiling(smile) == 0).all()
-    assert (unsmiling(other) == 1).all()
-    half, _ = clip("AU12", 0.125, 10)
-    np.testing.assert_allclose(unsmiling(half), 0.5)
+def test_a_face_is_calm_where_nothing_of_it_moves() -> None:
+    for unit in ("AU12", "AU4", "AU26"):
+        assert (calm(clip(unit, 0.9, 10)[0]) == 0).all()
+        np.testing.assert_allclose(calm(clip(unit, 0.1875, 10)[0]), 0.5)
+        assert (calm(clip(unit, 0.1, 10)[0]) == 1).all()
+    assert (calm(clip("AU12", 0.9, 0)[0]) == 1).all()
