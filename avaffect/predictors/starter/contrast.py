@@ -53,9 +53,9 @@ def contrast(active: Values, seconds: NDArray[np.floating]) -> float:
 
 
 def calm(active: Values) -> Values:
-    """float32 [N], 1 where no unit is active, 0 where one ends the rest; NaN stays."""
+    """float32 [N], 1 where no unit is active, 0 where one ends the rest or no face is seen."""
     require_shape("active", active, (None, len(ACTION_UNITS)))
-    return np.clip(2 - active.max(axis=1) / np.float32(ACTIVE / 2), 0, 1)
+    return np.nan_to_num(np.clip(2 - active.max(axis=1) / np.float32(ACTIVE / 2), 0, 1))
 
 
 def less_friendly(probabilities: Values, nats: Values) -> Values:

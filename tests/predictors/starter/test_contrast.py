@@ -81,3 +81,4 @@ def test_a_face_is_calm_where_nothing_of_it_moves() -> None:
         np.testing.assert_allclose(calm(clip(unit, 0.1875, 10)[0]), 0.5)
         assert (calm(clip(unit, 0.1, 10)[0]) == 1).all()
     assert (calm(clip("AU12", 0.9, 0)[0]) == 1).all()
+    assert (calm(np.full((3, 12), np.nan, np.float32)) == 0).all()
