@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
 
 import numpy as np
 import pytest
@@ -16,7 +16,8 @@ from avaffect.faces.face_pose import face_pose_names
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.models.zoo import find_model
 from avaffect.predictors.build import build_predictor
-from avaffect.predictors.starter.starter2 import FACE_NET, SIZE, Starter2, rest
+from avaffect.predictors.starter.starter2 import FACE_NET, INTERVALS, SIZE, Starter2, rest
+from avaffect.predictors.starter.valence_arousal import DIMENSIONS
 
 FRAMES = 100
 SMILES = slice(60, 95)
@@ -56,7 +57,17 @@ def subject(folder, face=None, heard=None, net_name=FACE_NET, seen=range(5, 95))
     return spooled(folder, FRAMES, seen, values, None if heard is None else {"voice": heard})
 
 
-def test_a_smile_is_happiness_with_valence_and_units(tmp_path: Path) -> None:
+def still(folder, face):
+    """A face of which nothing ever moves."""
+    values = {"face_pose": np.zeros((FRAMES, POSE), np.float32), FACE_NET: face}
+    return spooled(folder, FRAMES, range(5, 95), values, None)
+
+
+def intervals():
+    return json.loads(INTERVALS.read_text(encoding="utf-8"))
+
+
+def test_a_smile_is_happiness_with_valence_and_units(tmp_path):
     out = Starter2().predict(subject(tmp_path), TASKS)
     assert (out.expression_ids()[SMILES] == HAPPY).all()
     assert (out.expression_ids()[10:55] == NEUTRAL).all()
@@ -80,7 +91,62 @@ def test_who_looks_sad_at_rest_is_taken_for_neutral_the_longer_the_more(tmp_path
     assert out.va[30, 0] > -0.35
 
 
-def test_people_at_rest_have_the_valence_that_raters_give_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("held", ["Anger", "Sadness", "Fear", "Surprise", "Disgust"])
+def test_a_clip_that_holds_one_expression_throughout_is_that_expression(tmp_path, held):
+    # The blendshapes see nothing of it, as of a frown: so every frame looks like rest.
+    face = faces()
+    face[:] = net(EXPRESSIONS.index(held), -0.6, 0.05)
+    out = Starter2().predict(still(tmp_path, face), TASKS)
+    assert (out.expression_ids()[5:95] == EXPRESSIONS.index(held)).all()
+    assert out.expr[30, EXPRESSIONS.index(held)] > 0.65
+    # Nor does its valence fade.
+    assert out.va[30, 0] < -0.5
+
+
+def test_a_friendly_face_at_rest_is_not_happy_even_if_it_never_changes(tmp_path):
+    face = faces()
+    face[:] = net(HAPPY, 0.35, 0.05)
+    out = Starter2().predict(still(tmp_path, face), TASKS)
+    assert (out.expression_ids()[5:95] == NEUTRAL).all()
+    assert out.va[30, 0] < 0.2
+    # But a smile that lips show is one, however long it is held.
+    values = {"face_pose": np.repeat(poses()[SMILES][:1], FRAMES, axis=0), FACE_NET: face}
+    smiles = Starter2().predict(spooled(tmp_path / "b", FRAMES, range(5, 95), values), TASKS)
+    assert (smiles.expression_ids()[5:95] == HAPPY).all()
+    assert smiles.va[30, 0] > 0.3
+
+
+def test_a_look_is_the_subjects_own_as_far_as_the_clip_shows_more(tmp_path):
+    face = faces()
+    face[:60] = net(SAD, -0.5, 0.05)
+    held = Starter2().predict(still(tmp_path / "held", face[[0] * FRAMES]), TASKS)
+    changing = Starter2().predict(subject(tmp_path / "changing", face), TASKS)
+    assert changing.expr[30, SAD] < held.expr[30, SAD] - 0.2
+    assert changing.va[30, 0] > held.va[30, 0] + 0.05
+
+
+def test_contempt_is_rarer_in_videos_than_where_the_net_learnt_it(tmp_path):
+    other = EXPRESSIONS.index("Other")
+    face = faces()
+    face[:, :8] = 0.02
+    face[:, other], face[:, NEUTRAL] = 0.5, 0.38
+    out = Starter2().predict(still(tmp_path, face), ("expr",))
+    assert (out.expression_ids()[5:95] == NEUTRAL).all()
+    np.testing.assert_allclose(out.expr[5:95].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_intervals_are_as_wide_as_people_differ_on_such_expressions(tmp_path):
+    out = Starter2().predict(subject(tmp_path), ("va",))
+    width = np.ptp(out.va_interval[5:95], axis=2)
+    # Narrower than where only the expression was known: .8 and 1.0.
+    assert (width.mean(axis=0) < (0.75, 0.95)).all()
+    assert (width > 0.3).all()
+    for kind in DIMENSIONS:
+        held = intervals()["people, FER+ by votes, halves not fitted to"]["now"][kind]["held"]
+        assert held[0] >= 0.9
+
+
+def test_people_at_rest_have_the_valence_that_raters_give_them(tmp_path):
     face = faces()
     face[:, 8:10] = rest().values
     out = Starter2().predict(subject(tmp_path, face), ("va",))
