@@ -181,7 +181,7 @@ class Setup:
             world=self._group.world,
         )
         return torch.utils.data.DataLoader(
-            self.reader,
+            self.reader,  # type: ignore[arg-type]
             sampler=list(share),
             batch_size=None,
             num_workers=workers,
