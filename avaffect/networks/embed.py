@@ -18,6 +18,7 @@ from avaffect.errors import (
     UnknownNameError,
     UsageError,
     boundary,
+    need,
     setting,
 )
 from avaffect.faces.encoders import ENCODERS
@@ -143,6 +144,7 @@ def load_backbone(
         CheckpointError: the checkpoint cannot be used, or has no backbone.
         ModelError: ImageNet's weights are not to be had or damaged.
     """
+    need("features", "torch")
     import torch
 
     from avaffect.networks.backbones import BACKBONES

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.errors import CheckpointError, MissingPackageError, boundary
+from avaffect.errors import AvaffectError, CheckpointError, MissingPackageError, boundary
 from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import read_json, reading
 from avaffect.models.session import OnnxNet
@@ -67,9 +67,9 @@ def load_exported(place: Path | str, checkpoint: Checkpoint, device: str = "cpu"
 def is_exported(folder: Path, weights: str) -> bool:
     """Whether the checkpoint in ``folder`` was exported since it has the weights of this hash."""
     try:
-        facts = read_json(folder / EXPORTED, _FACTS, CheckpointError, "", "")
+        facts = read_json(folder / EXPORTED, _FACTS, CheckpointError, "is damaged", _AGAIN)
         return facts["weights"] == weights and facts["sha256"] == file_sha256(folder / NET)
-    except (CheckpointError, OSError):
+    except (AvaffectError, OSError):
         return False
 
 

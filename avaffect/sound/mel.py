@@ -69,6 +69,8 @@ def dct(values: Doubles) -> Doubles:
 
 def _hann(length: int) -> Doubles:
     """As ``scipy.signal.get_window("hann", length)``."""
+    if length == 1:
+        return np.ones(1)
     return np.asarray(0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, length + 1)))[:-1]
 
 
