@@ -7,6 +7,7 @@ is used (``networks``, ``training``). Its absence becomes a `MissingPackageError
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -44,6 +45,8 @@ EXTRAS: dict[str, Extra] = {
 
 def is_installed(module: str) -> bool:
     """Whether ``module`` can be found; it is not imported."""
+    if sys.modules.get(module) is not None:
+        return True
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):  # hidden, or half removed

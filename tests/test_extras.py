@@ -6,13 +6,14 @@ import ast
 import configparser
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from fixtures.hidden import OPTIONAL, core_files, module_names, run_without
 
 import avaffect
-from avaffect import errors, extras
+from avaffect import errors
 from avaffect.doctor import checks
 from avaffect.errors import MissingPackageError, boundary, explained, need
 from avaffect.extras import EXTRAS, extra_of, is_installed
@@ -170,7 +171,9 @@ def test_need(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_installed("json")
     assert not is_installed("no_such_module_at_all")
-    monkeypatch.setitem(extras.__dict__["find_spec"].__globals__["sys"].modules, "odd", None)
+    monkeypatch.setitem(sys.modules, "odd", object())
+    assert is_installed("odd")
+    monkeypatch.setitem(sys.modules, "odd", None)
     assert not is_installed("odd")
 
 

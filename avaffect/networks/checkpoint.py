@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import safe_open
+
 from avaffect.config import fingerprint
 from avaffect.errors import (
     CheckpointError,
@@ -140,8 +142,6 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
         MissingPackageError: torch is not installed.
     """
     need("train", "torch")
-    from safetensors import safe_open
-
     folder = checkpoint_folder(Path(place))
     checkpoint = read_checkpoint(folder)
     weights = folder / WEIGHTS

@@ -65,7 +65,7 @@ def test_an_unreadable_stretch_is_counted_and_decoding_goes_on(make, independent
 
 def test_frames_that_follow_an_error_at_the_end_are_kept(make, independent_count, monkeypatch):
     """Several threads decode ahead; what they hold when the file ends must not be dropped."""
-    monkeypatch.setattr("avaffect.media.decode.os.sched_getaffinity", lambda process: range(4))
+    monkeypatch.setattr("avaffect.media.decode.cores", lambda: 4)
     path = make.test_card("end.mkv", "-c:v", "libx264", "-bf", "3", seconds=2)
     with av.open(str(path)) as container:
         places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
