@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_RECIPE = "abaw1-av-gru"
 DEFAULT_RUN = "avaffect_run"
 # The options that a resumed run may get anew; everything else comes from its run.json.
-_FREE = ("out", "device", "workers", "resume", "tensorboard", "quiet", "fold")
+_FREE = ("out", "device", "workers", "resume", "tensorboard", "no_export", "quiet", "fold")
 
 
 @click.command()
@@ -81,6 +81,11 @@ _FREE = ("out", "device", "workers", "resume", "tensorboard", "quiet", "fold")
     "--workers", type=click.IntRange(0), help="Processes that read windows.  [default: by device]"
 )
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard's files too.")
+@click.option(
+    "--no-export",
+    is_flag=True,
+    help="Leave out the ONNX file by which the model runs without torch.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.pass_context
 def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
@@ -125,6 +130,7 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
                 overwrite=options["overwrite"],
                 only_fold=options["fold"],
                 tensorboard=options["tensorboard"],
+                export=not options["no_export"],
                 on_event=reporter,
                 on_epoch=table.row,
                 on_fold=table.start,

@@ -96,7 +96,7 @@ def record(value: Any) -> Callable[[Path], None]:
 
 def make_seal(path: Path) -> None:
     path.with_suffix("").write_bytes(b"net")
-    path.write_text(f"{hashlib.sha256(b'net').hexdigest()}\n")
+    path.write_text(f"{hashlib.sha256(b'net').hexdigest()}\n", encoding="utf-8")
 
 
 def make_zip(path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from avaffect.errors import UnknownNameError, UsageError
+from avaffect.extras import is_installed
+from avaffect.processors import cores
 
 DEVICES = ("auto", "cpu", "cuda", "gpu")
 """What may be asked for. ``gpu`` is another word for ``cuda``; both may name one: ``cuda:1``."""
@@ -86,6 +87,8 @@ def _cuda(number: int | None) -> tuple[Device | None, str]:
     """
     if not has_nvidia_driver():
         return None, "no NVIDIA driver is loaded"
+    if not is_installed("torch"):
+        return None, "torch, which finds it, is not installed (pip install 'avaffect[train]')"
     import torch
 
     if torch.version.cuda is None:
@@ -121,8 +124,5 @@ def _without_kernels(name: str) -> str:
 
 
 def _cpu() -> Device:
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        cores = os.cpu_count() or 1
-    return Device("cpu", f"CPU, {cores} core{'s' if cores > 1 else ''}")
+    count = cores()
+    return Device("cpu", f"CPU, {count} core{'s' if count > 1 else ''}")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
-from avaffect.networks.network import AffectNetwork
 from avaffect.tasks.registry import TASKS
-from avaffect.windows.loader import read_ahead
+from avaffect.windows.arrays import WindowArrays
 from avaffect.windows.merge import Merger
 from avaffect.windows.reader import WindowReader
+
+if TYPE_CHECKING:
+    import torch
+
+    from avaffect.networks.network import AffectNetwork
 
 # Pictures in memory at a time, 38 kB each.
 _PICTURES = 2048
@@ -36,6 +40,31 @@ class ClipPrediction(ArrayRecord):
     seen: dict[str, NDArray[np.bool_]]
 
 
+Run = Callable[[WindowArrays], dict[str, NDArray[np.float32]]]
+"""Applies a network to B windows of T frames: by task, float32 [B, T, K], values or probabilities;
+anything where nothing is seen."""
+
+
+def network_run(network: AffectNetwork, device: torch.device) -> Run:
+    """A network of torch's on ``device`` as a function; it is set to evaluation."""
+    import torch
+
+    from avaffect.windows.batch import Batch
+
+    network.eval()
+
+    def run(windows: WindowArrays) -> dict[str, NDArray[np.float32]]:
+        batch = Batch.of(windows).to(device)
+        with torch.inference_mode():
+            outputs = network(batch.inputs, batch.seen, batch.exists)
+        return {
+            task: probabilities(task, output).float().cpu().numpy()
+            for task, output in outputs.items()
+        }
+
+    return run
+
+
 def apply_network(
     network: AffectNetwork,
     reader: WindowReader,
@@ -45,18 +74,28 @@ def apply_network(
     clips: Sequence[int] | None = None,
     workers: int | None = None,
 ) -> Iterator[ClipPrediction]:
-    """Apply ``network`` to clips, each frame once: overlapping windows are averaged.
+    """Apply ``network``, which is on ``device``, to clips; see :func:`apply_run`."""
+    run = network_run(network, device)
+    return apply_run(run, reader, batch_size=batch_size, clips=clips)
+
+
+def apply_run(
+    run: Run,
+    reader: WindowReader,
+    *,
+    batch_size: int = 256,
+    clips: Sequence[int] | None = None,
+) -> Iterator[ClipPrediction]:
+    """Apply a network to clips, each frame once: overlapping windows are averaged.
 
     Args:
-        network: the network, on ``device``; it is set to evaluation.
+        run: the network.
         reader: the clips and their windows, which cover each frame.
-        device: where to compute.
         batch_size: windows at a time; fewer where they hold pictures.
         clips: indices of those to apply it to; None takes all.
         workers: processes that decode pictures ahead, see `windows.loader.read_ahead`; features
             are read in this one.
     """
-    network.eval()
     windows = reader.windows
     if reader.pictures:
         batch_size = max(1, min(batch_size, _PICTURES // windows.length))
@@ -69,21 +108,14 @@ def apply_network(
     )
     left = dict(zip(chosen.tolist(), (last - first).tolist(), strict=True))
     gathered: dict[int, _Gathered] = {}
-    batches = [order[at : at + batch_size].tolist() for at in range(0, len(order), batch_size)]
-    for batch in read_ahead(reader, batches, device, workers if reader.pictures else 0):
-        on_device = batch.to(device)
-        with torch.inference_mode():
-            outputs = network(on_device.inputs, on_device.seen, on_device.exists)
-        values = {
-            task: probabilities(task, output).float().cpu().numpy()
-            for task, output in outputs.items()
-        }
-        seen = {name: there.numpy() for name, there in network.in_window(batch.seen).items()}
+    for at in range(0, len(order), batch_size):
+        batch = reader.arrays(order[at : at + batch_size].tolist())
+        values = run(batch)
         places = zip(batch.clip.tolist(), batch.start.tolist(), strict=True)
         for row, (clip, start) in enumerate(places):
             if clip not in gathered:
                 gathered[clip] = _Gathered(reader.clips[clip].frames)
-            gathered[clip].add(start, row, values, seen)
+            gathered[clip].add(start, row, values, batch.seen)
             left[clip] -= 1
             if not left[clip]:
                 yield gathered.pop(clip).result(clip)

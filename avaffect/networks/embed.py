@@ -19,6 +19,7 @@ from avaffect.errors import (
     UnknownNameError,
     UsageError,
     boundary,
+    need,
     setting,
 )
 from avaffect.faces.encoders import ENCODERS
@@ -146,6 +147,7 @@ def load_backbone(
         CheckpointError: the checkpoint cannot be used, or has no backbone.
         ModelError: ImageNet's weights are not to be had or damaged.
     """
+    need("features", "torch")
     import torch
 
     from avaffect.networks.backbones import BACKBONES

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from avaffect.challenge.known import ways
 from avaffect.config import AnalysisConfig, PredictConfig
-from avaffect.errors import FeatureError, UnknownNameError, UsageError, boundary
+from avaffect.errors import FeatureError, UnknownNameError, UsageError, boundary, need
 from avaffect.files.names import WAV
 from avaffect.files.temporaries import temporary_folder
 from avaffect.media.local import local_path
@@ -139,6 +139,7 @@ class Result:
 
     def to_frame(self) -> pd.DataFrame:
         """All subjects as one DataFrame with a column ``subject``, see ``Prediction.to_frame``."""
+        need("pandas")
         import pandas as pd
 
         parts = [

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.challenge.text import subject_file_name
-from avaffect.errors import FeatureError
+from avaffect.errors import FeatureError, need
 from avaffect.faces.quality import REGIONS
 from avaffect.files.hashing import file_sha256
 from avaffect.files.names import FRAMES, PROVENANCE
@@ -253,6 +253,7 @@ class SpooledSubject(SubjectFeatures):
         return self._spool.arrays | {name: file.spec for name, file in self._rows.items()}
 
     def table(self) -> pd.DataFrame:
+        need("pandas")
         return self.arrow_table().to_pandas()
 
     def arrow_table(self) -> pa.Table:
@@ -391,6 +392,7 @@ class StoredSubject(SubjectFeatures):
         return self.keys.get(name) == key
 
     def table(self) -> pd.DataFrame:
+        need("pandas")
         with self._frame_table() as file:
             return file.read().to_pandas()
 

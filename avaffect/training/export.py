@@ -11,13 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from avaffect.errors import CheckpointError
-from avaffect.files.atomic import atomic_path
+from avaffect.files.atomic import atomic_path, write_json
+from avaffect.files.hashing import file_sha256
 from avaffect.files.ours import holds, require_own_file
 from avaffect.networks.apply import probabilities
-from avaffect.networks.checkpoint import Checkpoint, load_checkpoint
+from avaffect.networks.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
+from avaffect.networks.exported import EXPORTED, NET, is_exported
 from avaffect.networks.network import AffectNetwork
+from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.tasks.registry import VA
 
+VERSION = 1
 OPSET = 17
 TOLERANCE = 1e-4
 _ROUNDS = 4
@@ -118,6 +122,26 @@ def export_onnx(place: Path | str, path: Path | str) -> Exported:
             )
         require_own_file(path, holds(b"pytorch", b"_seen", b"windows", b"frames"))
     return Exported(path, there, flat.outputs, difference)
+
+
+def export_beside(folder: Path, on_event: EventCallback = ignore_events) -> None:
+    """Export the checkpoint in ``folder`` into that folder, so that it runs without torch.
+
+    One that was exported since it has these weights is left as it is. A failure is a Notice: the
+    checkpoint itself is whole.
+    """
+    try:
+        weights = read_checkpoint(folder).sha256
+        if is_exported(folder, weights):
+            return
+        done = export_onnx(folder, folder / NET)
+        facts = {"weights": weights, "sha256": file_sha256(done.path), "version": VERSION}
+        write_json(folder / EXPORTED, facts | {"difference": done.difference})
+    # torch's exporter raises errors of many kinds for what ONNX has no operation for.
+    except Exception as error:
+        why = " ".join(str(error).split())[:200]
+        text = f"'{folder}' was not exported to ONNX and runs with torch only ({why})"
+        on_event(Notice(text, warning=True))
 
 
 def _compare(

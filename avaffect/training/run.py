@@ -18,7 +18,7 @@ from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.datasets.own import load_own
 from avaffect.datasets.split import labelled_clips, own_split
-from avaffect.errors import FormatError, UsageError, boundary
+from avaffect.errors import FormatError, UsageError, boundary, need
 from avaffect.files.atomic import write_json
 from avaffect.files.lock import LOCK, alone_in
 from avaffect.files.names import RUN
@@ -28,6 +28,7 @@ from avaffect.networks.checkpoint import FACTS, finite
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.library import choose, load_recipe, parse_recipe
 from avaffect.recipes.recipe import Recipe
+from avaffect.training.export import export_beside
 from avaffect.training.history import tensorboard_writer
 from avaffect.training.loop import EpochCallback, Trained, train
 from avaffect.training.processes import processes
@@ -223,6 +224,7 @@ def run(
     overwrite: bool = False,
     only_fold: int | None = None,
     tensorboard: bool = False,
+    export: bool = True,
     on_event: EventCallback = ignore_events,
     on_epoch: EpochCallback = lambda epoch: None,
     on_fold: Callable[[str], None] = lambda name: None,
@@ -242,6 +244,7 @@ def run(
         overwrite: throw away a run that is in ``out``.
         only_fold: train this fold alone.
         tensorboard: see :func:`avaffect.training.loop.train`.
+        export: write the network as ONNX too, so that it predicts where torch is not installed.
         on_event: progress and notices.
         on_epoch: called after each epoch.
         on_fold: called with a fold's name before it starts.
@@ -252,6 +255,7 @@ def run(
         BusyError: another process trains in ``out``, or the same fold.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
+    need("train", "torch", "matplotlib", purpose="training a network")
     out = Path(out)
     if tensorboard:
         tensorboard_writer()  # before anything is loaded or written
@@ -310,6 +314,8 @@ def run(
                 )
                 for task, some in pairs.items():
                     pooled.setdefault(task, []).extend(some)
+            if first and export:
+                export_beside(done[-1].folder, on_event)
         names = tuple(name for name in parts if name)
         scores, spread = _summary([trained.checkpoint.metrics for trained in done])
         if first and names and only_fold is None:

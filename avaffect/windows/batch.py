@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from avaffect.arrays import ArrayRecord
+from avaffect.windows.arrays import WindowArrays
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,6 +44,11 @@ class Batch(ArrayRecord):
         """B."""
         return len(self.exists)
 
+    @classmethod
+    def of(cls, arrays: WindowArrays) -> Batch:
+        """The same windows as tensors, in the same memory."""
+        return cls(**_each(arrays, np.ndarray, torch.from_numpy))
+
     def to(self, device: torch.device) -> Batch:
         """A copy on ``device``; from pinned memory it is copied while the caller goes on."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
@@ -51,18 +58,23 @@ class Batch(ArrayRecord):
         return self._each(lambda tensor: tensor.pin_memory())
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        done: dict[int, Tensor] = {}
+        return Batch(**_each(self, Tensor, change))
 
-        def once(tensor: Tensor) -> Tensor:
-            if id(tensor) not in done:
-                done[id(tensor)] = change(tensor)
-            return done[id(tensor)]
 
-        changed: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Tensor):
-                changed[field.name] = once(value)
-            else:
-                changed[field.name] = {name: once(tensor) for name, tensor in value.items()}
-        return Batch(**changed)
+def _each(record: Any, kind: type, change: Callable[[Any], Tensor]) -> dict[str, Any]:
+    """By field, what ``change`` makes of what is of a kind; what is shared stays shared."""
+    done: dict[int, Tensor] = {}
+
+    def once(value: Any) -> Tensor:
+        if id(value) not in done:
+            done[id(value)] = change(value)
+        return done[id(value)]
+
+    changed: dict[str, Any] = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, kind):
+            changed[field.name] = once(value)
+        else:
+            changed[field.name] = {name: once(part) for name, part in value.items()}
+    return changed

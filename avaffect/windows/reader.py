@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from avaffect.datasets.clip import Clip, FeatureSource
 from avaffect.errors import FeatureError, UsageError
@@ -18,8 +16,11 @@ from avaffect.moments import Moments
 from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.recipes.recipe import Branch, Recipe
 from avaffect.tasks.registry import TASKS
-from avaffect.windows.batch import Batch
+from avaffect.windows.arrays import WindowArrays
 from avaffect.windows.cut import Windows, cut
+
+if TYPE_CHECKING:
+    from avaffect.windows.batch import Batch
 
 _CHUNK = 4096
 # The bool array that marks where an array of numbers without NaN is meaningful.
@@ -112,8 +113,10 @@ def _missing(rows: Array) -> NDArray[np.bool_]:
     return missing
 
 
-class WindowReader(torch.utils.data.Dataset[Batch]):
-    """Clips' windows; indexed by several windows' numbers at once, it gives a :class:`Batch`.
+class WindowReader:
+    """Clips' windows; indexed by several windows' numbers at once, it gives a ``Batch``.
+
+    As torch's ``DataLoader`` wants a dataset; torch itself is needed for nothing else.
 
     Args:
         clips: the clips.
@@ -184,6 +187,12 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
         )
 
     def __getitem__(self, chosen: Sequence[int]) -> Batch:
+        from avaffect.windows.batch import Batch
+
+        return Batch.of(self.arrays(chosen))
+
+    def arrays(self, chosen: Sequence[int]) -> WindowArrays:
+        """The windows of these numbers."""
         rows = np.asarray(chosen, np.int64)
         clip, start = self.windows.clip[rows], self.windows.start[rows]
         # No longer than the longest window, where all clips are short.
@@ -211,15 +220,14 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
             targets[task], valid[task] = self._labels(task, width, clip, start, shape)
             mine = valid[task]
             mine &= anything if mine.ndim == 2 else anything[..., None]
-        own_inputs, own_seen = _tensors(inputs), _tensors(seen)
-        return Batch(
-            {name: own_inputs[first] for name, first in self._same.items()},
-            {name: own_seen[first] for name, first in self._same.items()},
-            torch.from_numpy(exists),
-            _tensors(targets),
-            _tensors(valid),
-            torch.from_numpy(clip),
-            torch.from_numpy(start),
+        return WindowArrays(
+            {name: inputs[first] for name, first in self._same.items()},
+            {name: seen[first] for name, first in self._same.items()},
+            exists,
+            targets,
+            valid,
+            clip,
+            start,
         )
 
     def _labels(
@@ -295,7 +303,3 @@ def labelled(windows: Windows, clips: Sequence[Clip], tasks: Sequence[str]) -> W
         for c, s in zip(windows.clip.tolist(), windows.start.tolist(), strict=True)
     ]
     return windows.keep(np.array(counts, np.int64) > 0)
-
-
-def _tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -66,13 +66,13 @@ def write_template(
 ) -> Path:
     form = submission_form(edition, task)
     if form == "files":
-        path.write_text("".join(f"{subject}\n" for subject in frames))
+        path.write_text("".join(f"{subject}\n" for subject in frames), encoding="utf-8")
     else:
         tail = f",{DUMMY[task]}" if form == "single" and edition != "abaw5" else ","
         rows = [
             f"{s}/{i:05d}.jpg{tail}\n" for s, n in frames.items() for i in range(1, n + 1, step)
         ]
-        path.write_text(submission_header(edition, task) + "\n" + "".join(rows))
+        path.write_text(submission_header(edition, task) + "\n" + "".join(rows), encoding="utf-8")
     return path
 
 

@@ -422,7 +422,9 @@ def test_what_avaffect_did_not_write_is_refused_and_stays(name: str, settings, d
 def ended(process: int) -> bool:
     """Whether a process has ended; one that nobody has asked for yet has."""
     try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        state = (
+            Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        )
     except FileNotFoundError:
         return True
     return state == "Z"

@@ -69,7 +69,7 @@ def test_frames_that_follow_an_error_at_the_end_are_kept(
     make, independent_count, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Several threads decode ahead; what they hold when the file ends must not be dropped."""
-    monkeypatch.setattr("avaffect.media.decode.os.sched_getaffinity", lambda process: range(4))
+    monkeypatch.setattr("avaffect.media.decode.cores", lambda: 4)
     path = make.test_card("end.mkv", "-c:v", "libx264", "-bf", "3", seconds=2)
     with av.open(str(path)) as container:
         places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]

@@ -133,3 +133,12 @@ def test_torch_is_not_imported_without_need() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout == "False\n"
+
+
+def test_a_driver_without_torch(monkeypatch):
+    """`auto` is the processor, and no error: the core has no torch."""
+    monkeypatch.setattr(device, "has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(device, "is_installed", lambda module: False)
+    assert choose_device("auto").name == "cpu"
+    with pytest.raises(UsageError, match=r"torch, which finds it, is not .* 'avaffect\[train\]'"):
+        choose_device("cuda")

@@ -38,6 +38,14 @@ train: {epochs: 2, batch_size: 8, lr: 0.01}
 CLIPS = 10
 
 
+@pytest.fixture(autouse=True)
+def exported(monkeypatch):
+    """The folders that were exported: what the files hold is for tests/networks/test_exported."""
+    folders = []
+    monkeypatch.setattr(module, "export_beside", lambda folder, on_event: folders.append(folder))
+    return folders
+
+
 @pytest.fixture
 def data(tmp_path: Path):
     """Ten clips of five people in CSV; valence follows the first feature."""
@@ -98,7 +106,15 @@ def test_the_datas_own_split(settings, data) -> None:
     assert len(part.checkpoint.data["fingerprint"]) == 16
 
 
-def test_without_a_split_whole_groups_are_held_out(settings, data) -> None:
+def test_each_fold_is_exported(settings, data, exported):
+    run(settings("group=person"), data / "plain", device="cpu", export=False)
+    assert exported == []
+    config = settings("group=person", "fold=fold", folds="given")
+    run(config, data / "run", device="cpu")
+    assert exported == [data / f"run/fold-{number}/best" for number in range(3)]
+
+
+def test_without_a_split_whole_groups_are_held_out(settings, data):
     events = []
     config = settings("group=person")
     first = run(config, data / "run", device="cpu", on_event=events.append)
