@@ -188,15 +188,9 @@ class Setup:
             rank=self._group.rank,
             world=self._group.world,
         )
-        return torch.utils.data.DataLoader(
-            self.reader,  # type: ignore[arg-type]
-            sampler=list(share),
-            batch_size=None,
-            num_workers=workers,
-            pin_memory=cuda,
-            # Its own, lest making a loader draws from the run's.
-            generator=torch.Generator(),
-        )
+        # It is said once, not in each epoch.
+        on_event, self._on_event = self._on_event, ignore_events
+        return read_ahead(self.reader, list(share), self._group.device, workers, on_event)
 
     def checkpoint(self, metrics: Mapping[str, float], epoch: int) -> Checkpoint:
         """The checkpoint of the network as it is now."""

@@ -46,7 +46,7 @@ def read_ahead(
         largest = max(len(batch) for batch in batches) * reader.window_bytes
         workers = _with_room(workers, largest, on_event)
     return torch.utils.data.DataLoader(
-        reader,
+        reader,  # type: ignore[arg-type]
         sampler=list(batches),
         batch_size=None,
         num_workers=workers,

@@ -278,8 +278,8 @@ def test_the_papers_own_vector_leaks_and_says_so(settings, data, here) -> None:
         "clip9",
         [model.apply(clips["clip9"]).values for models in predictor._members for model in models],
     )
-    found, _ = read_table(out / "validation/tables/clip9.parquet")
-    np.testing.assert_allclose(values["va"][:, 0], found["valence"], atol=1e-5)
+    table, _ = read_table(out / "validation/tables/clip9.parquet")
+    np.testing.assert_allclose(values["va"][:, 0], table["valence"], atol=1e-5)
 
 
 def test_settings_of_an_earlier_version_are_the_same_ones(settings, data, here) -> None:

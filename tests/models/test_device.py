@@ -135,7 +135,7 @@ def test_torch_is_not_imported_without_need() -> None:
     assert done.stdout == "False\n"
 
 
-def test_a_driver_without_torch(monkeypatch):
+def test_a_driver_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """`auto` is the processor, and no error: the core has no torch."""
     monkeypatch.setattr(device, "has_nvidia_driver", lambda: True)
     monkeypatch.setattr(device, "is_installed", lambda module: False)

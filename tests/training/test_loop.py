@@ -507,11 +507,11 @@ def test_a_resumed_run_goes_on_in_its_own_precision(
 
 
 def test_deterministic_without_filling_new_memory() -> None:
-    before = torch.utils.deterministic.fill_uninitialized_memory
+    before = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     with loop.deterministic():
         assert torch.are_deterministic_algorithms_enabled()
-        assert not torch.utils.deterministic.fill_uninitialized_memory
-    assert torch.utils.deterministic.fill_uninitialized_memory == before
+        assert not torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    assert torch.utils.deterministic.fill_uninitialized_memory == before  # type: ignore[attr-defined]
 
 
 def test_the_average_of_recurrent_weights_lies_in_one_piece() -> None:

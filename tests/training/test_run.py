@@ -39,7 +39,7 @@ CLIPS = 10
 
 
 @pytest.fixture(autouse=True)
-def exported(monkeypatch):
+def exported(monkeypatch: pytest.MonkeyPatch):
     """The folders that were exported: what the files hold is for tests/networks/test_exported."""
     folders = []
     monkeypatch.setattr(module, "export_beside", lambda folder, on_event: folders.append(folder))
@@ -106,7 +106,7 @@ def test_the_datas_own_split(settings, data) -> None:
     assert len(part.checkpoint.data["fingerprint"]) == 16
 
 
-def test_each_fold_is_exported(settings, data, exported):
+def test_each_fold_is_exported(settings, data, exported) -> None:
     run(settings("group=person"), data / "plain", device="cpu", export=False)
     assert exported == []
     config = settings("group=person", "fold=fold", folds="given")
@@ -114,7 +114,7 @@ def test_each_fold_is_exported(settings, data, exported):
     assert exported == [data / f"run/fold-{number}/best" for number in range(3)]
 
 
-def test_without_a_split_whole_groups_are_held_out(settings, data):
+def test_without_a_split_whole_groups_are_held_out(settings, data) -> None:
     events = []
     config = settings("group=person")
     first = run(config, data / "run", device="cpu", on_event=events.append)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def intervals():
     return json.loads(INTERVALS.read_text(encoding="utf-8"))
 
 
-def test_a_smile_is_happiness_with_valence_and_units(tmp_path):
+def test_a_smile_is_happiness_with_valence_and_units(tmp_path: Path) -> None:
     out = Starter2().predict(subject(tmp_path), TASKS)
     assert (out.expression_ids()[SMILES] == HAPPY).all()
     assert (out.expression_ids()[10:55] == NEUTRAL).all()
@@ -92,7 +93,9 @@ def test_who_looks_sad_at_rest_is_taken_for_neutral_the_longer_the_more(tmp_path
 
 
 @pytest.mark.parametrize("held", ["Anger", "Sadness", "Fear", "Surprise", "Disgust"])
-def test_a_clip_that_holds_one_expression_throughout_is_that_expression(tmp_path, held):
+def test_a_clip_that_holds_one_expression_throughout_is_that_expression(
+    tmp_path: Path, held: str
+) -> None:
     # The blendshapes see nothing of it, as of a frown: so every frame looks like rest.
     face = faces()
     face[:] = net(EXPRESSIONS.index(held), -0.6, 0.05)
@@ -103,7 +106,7 @@ def test_a_clip_that_holds_one_expression_throughout_is_that_expression(tmp_path
     assert out.va[30, 0] < -0.5
 
 
-def test_a_friendly_face_at_rest_is_not_happy_even_if_it_never_changes(tmp_path):
+def test_a_friendly_face_at_rest_is_not_happy_even_if_it_never_changes(tmp_path: Path) -> None:
     face = faces()
     face[:] = net(HAPPY, 0.35, 0.05)
     out = Starter2().predict(still(tmp_path, face), TASKS)
@@ -116,7 +119,7 @@ def test_a_friendly_face_at_rest_is_not_happy_even_if_it_never_changes(tmp_path)
     assert smiles.va[30, 0] > 0.3
 
 
-def test_a_look_is_the_subjects_own_as_far_as_the_clip_shows_more(tmp_path):
+def test_a_look_is_the_subjects_own_as_far_as_the_clip_shows_more(tmp_path: Path) -> None:
     face = faces()
     face[:60] = net(SAD, -0.5, 0.05)
     held = Starter2().predict(still(tmp_path / "held", face[[0] * FRAMES]), TASKS)
@@ -125,7 +128,7 @@ def test_a_look_is_the_subjects_own_as_far_as_the_clip_shows_more(tmp_path):
     assert changing.va[30, 0] > held.va[30, 0] + 0.05
 
 
-def test_contempt_is_rarer_in_videos_than_where_the_net_learnt_it(tmp_path):
+def test_contempt_is_rarer_in_videos_than_where_the_net_learnt_it(tmp_path: Path) -> None:
     other = EXPRESSIONS.index("Other")
     face = faces()
     face[:, :8] = 0.02
@@ -135,7 +138,7 @@ def test_contempt_is_rarer_in_videos_than_where_the_net_learnt_it(tmp_path):
     np.testing.assert_allclose(out.expr[5:95].sum(axis=1), 1, rtol=1e-5)
 
 
-def test_intervals_are_as_wide_as_people_differ_on_such_expressions(tmp_path):
+def test_intervals_are_as_wide_as_people_differ_on_such_expressions(tmp_path: Path) -> None:
     out = Starter2().predict(subject(tmp_path), ("va",))
     width = np.ptp(out.va_interval[5:95], axis=2)
     # Narrower than where only the expression was known: .8 and 1.0.
@@ -146,7 +149,7 @@ def test_intervals_are_as_wide_as_people_differ_on_such_expressions(tmp_path):
         assert held[0] >= 0.9
 
 
-def test_people_at_rest_have_the_valence_that_raters_give_them(tmp_path):
+def test_people_at_rest_have_the_valence_that_raters_give_them(tmp_path: Path) -> None:
     face = faces()
     face[:, 8:10] = rest().values
     out = Starter2().predict(subject(tmp_path, face), ("va",))
