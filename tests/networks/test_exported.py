@@ -178,7 +178,7 @@ def test_what_cannot_be_exported_is_told(copied: Path, monkeypatch: pytest.Monke
     (copied / EXPORTED).unlink()
     monkeypatch.setattr(export, "export_onnx", fail)
     told: list[Notice] = []
-    export_beside(copied, told.append)  # type: ignore[arg-type]
+    export_beside(copied, told.append)
     (notice,) = told
     assert notice.warning
     assert "runs with torch only (no operation)" in notice.text
