@@ -97,7 +97,7 @@ def test_validation_reads_ahead(monkeypatch: Any) -> None:
         asked.append(workers)
         return real(reader, batches, device, 0)
 
-    monkeypatch.setattr("avaffect.networks.apply.read_ahead", spy)
+    monkeypatch.setattr("avaffect.windows.loader.read_ahead", spy)
     recipe, clips = parse_recipe(TREE, ""), make_dataset().of("val")
     reader = whole_clips(clips, recipe, {})
     network = AffectNetwork(recipe, reader.widths, {"va": 2})
