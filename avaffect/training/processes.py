@@ -159,6 +159,6 @@ def _local_gpu(count: int) -> int:
     if number >= count:
         raise UsageError(
             f"there is no GPU for process {number + 1} of this machine, it has {count}",
-            f"start at most {count}: torchrun --nproc-per-node {count}",
+            f"let torchrun start at most {count} a machine",
         )
     return number

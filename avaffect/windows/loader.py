@@ -84,8 +84,8 @@ def _with_room(workers: int, batch_bytes: int, on_event: EventCallback) -> int:
         on_event(
             Notice(
                 f"{_SHARED} has room for {free >> 20} MB and a batch takes {batch_bytes >> 20}: "
-                f"{read} windows instead of {workers}, which is slow; give a container more "
-                "(`docker run --shm-size=8g`), or make train.batch_size smaller",
+                f"{read} windows instead of {workers}, which is slow; give the container more "
+                "shared memory (Docker's shm-size), or make train.batch_size smaller",
                 warning=True,
             )
         )

@@ -61,7 +61,7 @@ def test_too_little_shared_memory_is_said(reader: WindowReader, monkeypatch: Any
     (notice,) = heard
     assert isinstance(notice, Notice) and notice.warning
     assert "this process alone reads windows instead of 2" in notice.text
-    assert "--shm-size" in notice.text
+    assert "shm-size" in notice.text
 
 
 def test_bytes_of_a_window(reader: WindowReader) -> None:
