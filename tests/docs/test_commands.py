@@ -232,7 +232,9 @@ def check_pip(command: Command) -> None:
     for word in words:
         if before == "-c":
             assert (ROOT / word).is_file()
-        elif before not in ("-d", "-w", "--find-links") and not word.startswith(("-", ".")):
+        elif before not in ("-d", "-w", "--find-links", "--index-url") and not word.startswith(
+            ("-", ".")
+        ):
             Requirement(word)
         before = word
 
