@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from voice_context import ContextNet
 from voice_corpora import CORPORA, LABELS, Take, read_takes
 from voice_multi_net import EMOTIONS, Lessons, MultiNet, Training, train
 from voice_net import Heard, window_logits
@@ -86,6 +87,7 @@ def main() -> None:
     parser.add_argument("--without", choices=(*CORPORA, *FOLDS, "nothing"), required=True)
     parser.add_argument("--steps", type=int, default=Training.steps)
     parser.add_argument("--share", type=float, default=0.5, help="of the mean spectrum taken off")
+    parser.add_argument("--context", action="store_true", help="it hears more of the speaker")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", help="of the run's files")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="of Training")
@@ -103,7 +105,7 @@ def main() -> None:
         Training(steps=arguments.steps),
         **{key: json.loads(value) for key, value in (one.split("=") for one in arguments.set)},
     )
-    net = MultiNet(arguments.share)
+    net = ContextNet(arguments.share) if arguments.context else MultiNet(arguments.share)
     arguments.out.mkdir(parents=True, exist_ok=True)
     place = arguments.out / f"{name}.pt"
     begin = time.process_time()
@@ -123,6 +125,9 @@ def main() -> None:
         found = window_logits(net, kinds, 0, there.tolist(), hop())
         said[kind] = there, found
         print(f"{name}, {kind}: {told(takes, there, found)}", flush=True)
+        if isinstance(net, ContextNet):
+            for title, more in net.with_more(kinds, there, lessons, hop()).items():
+                print(f"{name}, {kind}, {title}: {told(takes, there, more)}", flush=True)
     write_said(arguments.out / f"{name}.npz", said)
 
 

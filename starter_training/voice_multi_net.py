@@ -99,6 +99,10 @@ class MultiNet(VoiceNet):
         mel = mel - self.share * mean
         return torch.cat((mel @ self.cosines, mel), dim=-1)
 
+    def draw(self, lessons: Lessons, batch: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """int64 [batch], the takes of one step."""
+        return rng.choice(len(lessons.label), batch, p=lessons.chance)
+
 
 @dataclass(frozen=True)
 class Lessons:
@@ -106,12 +110,14 @@ class Lessons:
 
     Attributes:
         label: int64 [N], of ``LABELS``.
+        speaker: int64 [N], a number a speaker.
         arousal: float32 [N], 0..1.
         allowed: bool [N, 8], the emotions that the take's corpus knows.
         chance: float64 [N], how often a take is drawn; sums to one over those to train on.
     """
 
     label: NDArray[np.int64]
+    speaker: NDArray[np.int64]
     arousal: NDArray[np.float32]
     allowed: NDArray[np.bool_]
     chance: NDArray[np.float64]
@@ -138,7 +144,8 @@ class Lessons:
             [take.label for take in takes],
             [take.intensity for take in takes],
         )
-        return cls(label, arousal, allowed, chance / chance.sum())
+        number = np.unique(speaker, return_inverse=True)[1]
+        return cls(label, number, arousal, allowed, chance / chance.sum())
 
 
 @cache
@@ -224,7 +231,7 @@ def train(
     optimiser = torch.optim.AdamW(
         net.parameters(), config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay
     )
-    step, numbers = 0, np.arange(len(lessons.label))
+    step = 0
     if place.exists():
         state = torch.load(place, weights_only=True)
         net.load_state_dict(state["net"])
@@ -232,7 +239,7 @@ def train(
         step = state["step"]
     else:
         rng = np.random.default_rng(seed)
-        rows = rng.choice(numbers, 600, p=lessons.chance)
+        rows = rng.choice(len(lessons.label), 600, p=lessons.chance)
         with torch.inference_mode():
             columns = net.columns(drawn(heard, rows, 0.5, config, rng)).flatten(0, 1).double()
         net.mean.copy_(columns.mean(0))
@@ -252,7 +259,7 @@ def train(
                     * (1 + math.cos(math.pi * step / config.steps))
                     / 2
                 )
-            rows = rng.choice(numbers, config.batch, p=lessons.chance)
+            rows = net.draw(lessons, config.batch, rng)
             mel = with_noise(drawn(heard, rows, clean, config, rng), config.noisy, generator)
             warp = torch.exp(config.vtlp * (2 * torch.rand(len(mel), generator=generator) - 1))
             mel = tilted(mel @ warp_bands(warp), config.tilt_db, generator)

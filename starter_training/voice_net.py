@@ -129,10 +129,14 @@ class VoiceNet(nn.Module):
 
     def classify(self, x: Tensor) -> Tensor:
         """Logits of standardised columns."""
+        return self.head(self.embed(x))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """[B, 2 * size], what the head reads, of standardised columns."""
         x = self.convolutions(x.transpose(1, 2)).transpose(1, 2)
         x = x + self.dropout(self.gru(x)[0])
         seen = torch.ones_like(x[..., 0], dtype=torch.bool)
-        return self.head(self.pool(x, seen)[:, 0])
+        return self.pool(x, seen)[:, 0]
 
 
 @dataclass(frozen=True)
