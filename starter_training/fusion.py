@@ -34,7 +34,7 @@ from sklearn.preprocessing import StandardScaler
 from avaffect.arrays import softmax
 from avaffect.files.atomic import write_json
 from avaffect.labels import EXPRESSIONS
-from avaffect.predictors.starter.fusion import FLOOR, WEIGHTS
+from avaffect.predictors.starter.fusion import FLOOR, weights_path
 from avaffect.predictors.starter.valence_arousal import va_of_face
 
 Array = NDArray[np.float64]
@@ -73,8 +73,8 @@ class Takes:
         return replace(self, **{name: value[kept] for name, value in vars(self).items()})
 
 
-def read(ravdess: Path, units: Path, voice: Path) -> Takes:
-    """The takes that all three files know."""
+def read(ravdess: Path, units: Path, voice: Path, cold: float = 1.0) -> Takes:
+    """The takes that all three files know; the voice's logits are divided by ``cold``."""
     with (ravdess / "manifest.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["av_key"]: row for row in csv.DictReader(file)}
     with np.load(units, allow_pickle=False) as table:
@@ -82,7 +82,7 @@ def read(ravdess: Path, units: Path, voice: Path) -> Takes:
     with np.load(voice, allow_pickle=False) as table:
         keys = table["av_key"].tolist()
         heard = {
-            name: dict(zip(keys, np.log(softmax(table[name])), strict=True))
+            name: dict(zip(keys, np.log(softmax(table[name], cold)), strict=True))
             for name in ("logits", "logits_degraded")
         }
     names = [name for name in keys if name in rows and name in seen]
@@ -212,7 +212,7 @@ def main() -> None:
         fit_share(np.tile(said[0][:, d], 2), both[:, d], np.tile(true[:, d], 2)) for d in (0, 1)
     ]
     write_json(
-        WEIGHTS,
+        weights_path("starter1"),
         {
             "weights": {
                 "face": powers[0],

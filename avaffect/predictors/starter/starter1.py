@@ -25,6 +25,7 @@ from avaffect.errors import UnknownNameError
 from avaffect.faces.encoders import FRAME_MODELS, encoder_spec
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.interface import prediction_of
+from avaffect.predictors.starter import fusion
 from avaffect.predictors.starter.expressions import with_units
 from avaffect.predictors.starter.figures import figures_fingerprint
 from avaffect.predictors.starter.joining import Estimate, join
@@ -106,7 +107,9 @@ class Starter1:
         def face(rows: slice) -> Estimate:
             return self._face(face_net[rows], shift, active[rows])
 
-        expr, va, interval, heard = join(subject, pose, face, listens=VOICE in self.needs)
+        expr, va, interval, heard = join(
+            subject, pose, face, fusion.weights("starter1"), listens=VOICE in self.needs
+        )
         return prediction_of(
             subject,
             self.name,

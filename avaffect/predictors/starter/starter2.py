@@ -30,6 +30,7 @@ from avaffect.config import fingerprint
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.interface import prediction_of
+from avaffect.predictors.starter import fusion
 from avaffect.predictors.starter.expressions import prototype_probabilities
 from avaffect.predictors.starter.figures import figures_fingerprint
 from avaffect.predictors.starter.joining import Estimate, join
@@ -168,7 +169,12 @@ class Starter2:
             return Estimate(expr, va, _around(va, va_of_face(expr)[1]))
 
         expr, va, interval, heard = join(
-            subject, pose, face, listens=self._nets, knows_other=self._nets
+            subject,
+            pose,
+            face,
+            fusion.weights("starter2"),
+            listens=self._nets,
+            knows_other=self._nets,
         )
         return prediction_of(
             subject,

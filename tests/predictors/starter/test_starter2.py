@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fixtures.spooled import spooled
@@ -14,7 +16,9 @@ from avaffect.faces.face_pose import face_pose_names
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.models.zoo import find_model
 from avaffect.predictors.build import build_predictor
+from avaffect.predictors.starter.fusion import softened, weights
 from avaffect.predictors.starter.starter2 import FACE_NET, SIZE, Starter2, rest
+from avaffect.predictors.starter.valence_arousal import va_of_face
 
 FRAMES = 100
 SMILES = slice(60, 95)
@@ -109,6 +113,17 @@ def test_a_voice_has_a_say_where_there_is_one(tmp_path):
     out = Starter2().predict(subject(tmp_path, heard=heard, seen=range(5, 50)), ("expr",))
     assert (out.expression_ids()[60:80] == SAD).all()
     assert out.heard[60:80].all()
+
+
+def test_a_voice_alone_is_as_unsure_as_in_a_language_that_it_never_heard(tmp_path: Path) -> None:
+    heard = np.full((FRAMES, 9), np.nan, np.float32)
+    heard[:, :8], heard[:, 8] = 0.02, 0.98
+    heard[:, SAD] = 0.86
+    out = Starter2().predict(subject(tmp_path, heard=heard, seen=range(5, 50)), ("expr", "va"))
+    expected = softened(heard[60:80, :8], weights("starter2"))
+    np.testing.assert_allclose(out.expr[60:80], expected, rtol=1e-5)
+    assert (out.expr[60:80, SAD] < 0.6).all()
+    np.testing.assert_allclose(out.va[60:80], va_of_face(expected)[0], rtol=1e-5)
 
 
 def test_features_that_lack_the_net_are_refused(tmp_path):
