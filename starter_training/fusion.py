@@ -73,8 +73,8 @@ class Takes:
         return replace(self, **{name: value[kept] for name, value in vars(self).items()})
 
 
-def read(ravdess: Path, units: Path, voice: Path, cold: float = 1.0) -> Takes:
-    """The takes that all three files know; the voice's logits are divided by ``cold``."""
+def read(ravdess: Path, units: Path, voice: Path) -> Takes:
+    """The takes that all three files know."""
     with (ravdess / "manifest.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["av_key"]: row for row in csv.DictReader(file)}
     with np.load(units, allow_pickle=False) as table:
@@ -82,7 +82,7 @@ def read(ravdess: Path, units: Path, voice: Path, cold: float = 1.0) -> Takes:
     with np.load(voice, allow_pickle=False) as table:
         keys = table["av_key"].tolist()
         heard = {
-            name: dict(zip(keys, np.log(softmax(table[name], cold)), strict=True))
+            name: dict(zip(keys, np.log(softmax(table[name])), strict=True))
             for name in ("logits", "logits_degraded")
         }
     names = [name for name in keys if name in rows and name in seen]

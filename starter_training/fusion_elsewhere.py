@@ -43,8 +43,8 @@ from fusion import (
 )
 from numpy.typing import NDArray
 from voice_corpora import CORPORA, read_takes
-from voice_multi import KINDS
-from voice_multi_figures import SPEAKERS, UNHEARD, Said, Truth
+from voice_multi_figures import UNHEARD, Said, Truth, nameable
+from voice_said import KINDS
 
 from avaffect.arrays import softmax
 from avaffect.files.atomic import write_json
@@ -89,7 +89,7 @@ def voice_of(logs: Array, hot: float) -> Array:
 
 
 def pairs(
-    runs: Path, truth: Truth, seen: tuple[Array, NDArray[np.int64]], cold: float, hot: float
+    runs: Path, truth: Truth, seen: tuple[Array, NDArray[np.int64]], hot: float
 ) -> tuple[Array, Array, NDArray[np.int64]]:
     """[M, 8] log probabilities of faces and of voices never heard, and their expressions [M]."""
     rng, face, voice, label = np.random.default_rng(0), [], [], []
@@ -99,8 +99,8 @@ def pairs(
             said = Said.read(path, kind) if path.exists() else None
             if said is None:
                 continue
-            mean = said.means()
-            opinions = voice_of(np.log(softmax(mean.logits, cold)), hot)
+            mean = nameable(said, truth).means()
+            opinions = voice_of(np.log(softmax(mean.logits)), hot)
             true = NUMBER[truth.label[mean.take]]
             for one in np.unique(true):
                 voice.append(opinions[rng.choice(np.flatnonzero(true == one), PAIRS)])
@@ -145,12 +145,9 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True, help="voice_multi_figures.py's folder")
     options = parser.parse_args()
     found = json.loads((options.runs / "figures.json").read_text(encoding="utf-8"))
-    cold = found.get(SPEAKERS, {"temperature": 1.0})["temperature"]
     hot = found[UNHEARD]["temperature"]
     truth = Truth.of(read_takes(options.takes / "takes.csv"))
-    face, voice, label = pairs(
-        options.runs, truth, faces(options.ravdess, options.units), cold, hot
-    )
+    face, voice, label = pairs(options.runs, truth, faces(options.ravdess, options.units), hot)
     weights = fitted(face, voice, label) | {"temperature": hot}
     mixed = weights["face"] * face + weights["voice"] * voice
     there = {
@@ -171,7 +168,7 @@ def main() -> None:
             ],
         },
         "ravdess": {
-            name: on_ravdess(read(options.ravdess, options.units, path, cold), weights)
+            name: on_ravdess(read(options.ravdess, options.units, path), weights)
             for name, path in there.items()
         },
         "voice_elsewhere": {

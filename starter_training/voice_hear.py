@@ -1,4 +1,4 @@
-"""What a finished voice net says of corpora that it never heard, as voice_multi.py would write it.
+"""What a finished voice net says of corpora that it never heard, as voice_speakers.py writes it.
 
     python starter_training/voice_hear.py --takes work/voices --out work/starter1 \\
         --net starter-1-voice --unheard nemo casia tess
@@ -17,11 +17,14 @@ import onnxruntime
 import torch
 from torch import Tensor
 from voice_corpora import CORPORA, read_takes
-from voice_multi import KINDS, hop, told, write_said
-from voice_multi_net import EMOTIONS
 from voice_net import Heard, window_logits
+from voice_said import EMOTIONS, KINDS, told, write_said
+from voice_sounds import RATE_HZ
 
 from avaffect.models.fetch import model_path
+
+# Rows from one window to the next.
+HOP = RATE_HZ // 2
 
 
 class Packaged:
@@ -60,7 +63,7 @@ def main() -> None:
                 continue
             heard = Heard.read([path])
             there = mine[heard.speech[0, mine].any(axis=1)]
-            found = window_logits(net, heard, 0, there.tolist(), hop())
+            found = window_logits(net, heard, 0, there.tolist(), HOP)
             said[kind] = there, found
             print(f"{corpus}, {kind}: {told(takes, there, found)}", flush=True)
         write_said(arguments.out / f"{corpus}.npz", said)

@@ -1,6 +1,6 @@
-"""What the nets of voice_multi.py are worth on speakers, and on corpora, that they never heard.
+"""What voice nets are worth on speakers, and on corpora, that they never heard.
 
-    python starter_training/voice_multi_figures.py --takes work/voices --runs work/voice
+    python starter_training/voice_multi_figures.py --takes work/voices --runs work/voice/alone
 
 reads the runs that are there and writes ``figures.json`` (and prints it short), ``folds.npz`` and
 ``unheard.npz``: what is said of RAVDESS's takes by nets that have heard other actors of it, and by
@@ -25,8 +25,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import spearmanr
 from voice_corpora import CORPORA, EXCITED, LABELS, Take, arousal_ranks, read_takes
 from voice_figures import confusion, macro_f1
-from voice_multi import FOLDS, KINDS
-from voice_multi_net import EMOTIONS
+from voice_said import EMOTIONS, FOLDS, KINDS
 
 from avaffect.arrays import softmax
 from avaffect.files.atomic import atomic_path, write_json
@@ -36,6 +35,8 @@ Labels = NDArray[np.int64]
 
 DRAWS = 500
 SPEAKERS, UNHEARD = "speakers never heard", "corpora never heard"
+# A class whose chance is never above this is one that the net does not know.
+UNKNOWN = 1e-7
 EXPRESSIONS = ("neutral", *LABELS[2:])
 # Logarithms of what a temperature may be.
 COLD, HOT = np.log(0.2), np.log(30.0)
@@ -75,8 +76,11 @@ class Said:
 
     def of(self, kept: NDArray[np.bool_]) -> Said:
         """The windows of those takes, bool by number."""
-        rows = kept[self.take]
-        return Said(self.take[rows], self.logits[rows], self.arousal[rows])
+        return self.rows(kept[self.take])
+
+    def rows(self, kept: NDArray[np.bool_]) -> Said:
+        """Some windows, bool [W]."""
+        return Said(self.take[kept], self.logits[kept], self.arousal[kept])
 
     def means(self) -> Said:
         """A row a take: the mean of its windows."""
@@ -116,6 +120,12 @@ class Truth:
             np.array(speaker),
             arousal_ranks(speaker, label, [take.intensity for take in takes]),
         )
+
+
+def nameable(said: Said, truth: Truth) -> Said:
+    """Without takes of an expression that no corpus of the training had: it cannot be named."""
+    known = as_expressions(softmax(said.logits)).max(axis=0) > UNKNOWN
+    return said.rows(known[expression(truth.label[said.take])])
 
 
 def recall(truth: Labels, guess: Labels) -> float:
@@ -185,38 +195,36 @@ def weights(said: Said, truth: Truth) -> Array:
     return out / out.sum()
 
 
-def surprise(said: Said, truth: Truth, cold: float, hot: float = 1.0) -> float:
+def surprise(said: Said, truth: Truth, hot: float = 1.0) -> float:
     """Mean surprise at the true expressions, nats; ln 7 is that of knowing nothing.
 
     Args:
         said: by windows.
         truth: of all takes.
-        cold: what logits are divided by, as avaffect.sound.voice does.
-        hot: then what expressions' logarithms are, as avaffect.predictors.starter.fusion does.
+        hot: what expressions' logarithms are divided by, as avaffect.predictors.starter.fusion
+            does.
     """
-    chances = as_expressions(softmax(said.logits / cold)) ** (1 / hot)
+    chances = as_expressions(softmax(said.logits)) ** (1 / hot)
     chances /= chances.sum(axis=1, keepdims=True)
     right = chances[np.arange(len(chances)), expression(truth.label[said.take])]
     return float(-(weights(said, truth) * np.log(np.maximum(right, 1e-12))).sum())
 
 
-def temperature(said: Said, truth: Truth, cold: float | None = None) -> float:
-    """That which makes the true expressions likeliest: the hot one beside a cold one."""
+def temperature(said: Said, truth: Truth) -> float:
+    """That which makes the true expressions likeliest."""
 
     def of(log: float) -> float:
-        value = float(np.exp(log))
-        return surprise(said, truth, *((value,) if cold is None else (cold, value)))
+        return surprise(said, truth, float(np.exp(log)))
 
     return float(np.exp(minimize_scalar(of, bounds=(COLD, HOT), method="bounded").x))
 
 
-def calibration(said: Said, truth: Truth, cold: float | None) -> dict[str, float]:
-    best = temperature(said, truth, cold)
-    both = (best,) if cold is None else (cold, best)
+def calibration(said: Said, truth: Truth) -> dict[str, float]:
+    best = temperature(said, truth)
     return {
         "temperature": round(best, 3),
-        "surprise": round(surprise(said, truth, cold or 1.0), 3),
-        "surprise, calibrated": round(surprise(said, truth, *both), 3),
+        "surprise": round(surprise(said, truth), 3),
+        "surprise, calibrated": round(surprise(said, truth, best), 3),
     }
 
 
@@ -235,42 +243,44 @@ def labels_of_ravdess(said: Said, truth: Truth) -> dict[str, Any]:
 
 
 def write_opinions(path: Path, takes: Sequence[Take], by_kind: dict[str, Said]) -> None:
-    """Logits of RAVDESS's takes, a row a take, as voice.py's ``oof.npz`` has them."""
+    """Logits of RAVDESS's takes that were heard in both kinds, as voice.py writes them."""
     clean, worse = (by_kind[kind].means() for kind in KINDS)
+    both = np.intersect1d(clean.take, worse.take)
     with atomic_path(path) as temporary:
         np.savez(
             temporary,
-            av_key=np.array([takes[i].key for i in clean.take]),
+            av_key=np.array([takes[i].key for i in both]),
             labels=np.array(LABELS),
-            logits=clean.logits,
-            logits_degraded=worse.logits,
+            logits=clean.logits[np.isin(clean.take, both)],
+            logits_degraded=worse.logits[np.isin(worse.take, both)],
         )
 
 
-def of_runs(
-    paths: Sequence[Path], truth: Truth, cold: float | None
-) -> tuple[dict[str, Any], dict[str, Said]]:
-    """Figures of some runs together, and what they say by kind; temperatures beside ``cold``."""
+def of_runs(paths: Sequence[Path], truth: Truth) -> tuple[dict[str, Any], dict[str, Said]]:
+    """Figures of some runs together, and what they say by kind."""
     by_kind, out = {}, {"runs": [path.stem for path in paths]}
     for kind in KINDS:
-        parts = [one for path in paths if (one := Said.read(path, kind)) is not None]
+        parts = [
+            nameable(said, truth) for path in paths if (said := Said.read(path, kind)) is not None
+        ]
         if not parts:
             continue
         said = by_kind[kind] = Said.joined(parts)
         out[kind] = {
-            str(corpus): of_corpus(mine, truth) | calibration(mine, truth, cold)
+            str(corpus): of_corpus(mine, truth) | calibration(mine, truth)
             for corpus in np.unique(truth.corpus[said.take])
             for mine in [said.of(truth.corpus == corpus)]
-        } | {"all": calibration(said, truth, cold)}
-    both = Said.joined(list(by_kind.values()))
-    out["temperature"] = round(temperature(both, truth, cold), 3)
+        } | {"all": calibration(said, truth)}
+    out["temperature"] = calibration(Said.joined(list(by_kind.values())), truth)["temperature"]
     return out, by_kind
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--takes", type=Path, required=True, help="folder of takes.csv")
-    parser.add_argument("--runs", type=Path, required=True, help="where voice_multi.py wrote")
+    parser.add_argument(
+        "--runs", type=Path, required=True, help="of voice_speakers.py or voice_hear.py"
+    )
     arguments = parser.parse_args()
     takes = read_takes(arguments.takes / "takes.csv")
     truth, result = Truth.of(takes), {}
@@ -281,8 +291,7 @@ def main() -> None:
         paths = [p for name in names if (p := arguments.runs / f"{name}.npz").exists()]
         if not paths:
             continue
-        heard = result.get(SPEAKERS, {"temperature": 1.0})["temperature"]
-        result[title], by_kind = of_runs(paths, truth, None if title == SPEAKERS else heard)
+        result[title], by_kind = of_runs(paths, truth)
         mine = {kind: said.of(truth.corpus == "ravdess") for kind, said in by_kind.items()}
         for kind, said in mine.items():
             if title == SPEAKERS and len(said.take):

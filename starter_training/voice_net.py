@@ -129,14 +129,10 @@ class VoiceNet(nn.Module):
 
     def classify(self, x: Tensor) -> Tensor:
         """Logits of standardised columns."""
-        return self.head(self.embed(x))
-
-    def embed(self, x: Tensor) -> Tensor:
-        """[B, 2 * size], what the head reads, of standardised columns."""
         x = self.convolutions(x.transpose(1, 2)).transpose(1, 2)
         x = x + self.dropout(self.gru(x)[0])
         seen = torch.ones_like(x[..., 0], dtype=torch.bool)
-        return self.pool(x, seen)[:, 0]
+        return self.head(self.pool(x, seen)[:, 0])
 
 
 @dataclass(frozen=True)
@@ -198,23 +194,17 @@ class Heard:
         out = []
         for take in takes:
             copy = 0 if rng.random() < clean else int(rng.integers(1, len(self.mel)))
-            out.append(self.drawn_one(copy, int(take), stretch, rng))
+            speed = 1 + stretch * rng.uniform(-1, 1)
+            span = LENGTH * speed
+            begin, end = self.speech[copy, take]
+            most = min(end - begin, span)
+            need = most if rng.random() < 0.5 else min(most, SPEECH_ROWS)
+            start = rng.uniform(begin + need - span, end - need)
+            if rng.random() < 0.5:  # not beyond the sound, where it is longer than a window
+                room = len(self.rows(copy, take)) - 1 - span
+                start = min(max(start, 0.0), max(room, 0.0))
+            out.append(self.window(copy, take, start, speed))
         return torch.from_numpy(np.stack(out))
-
-    def drawn_one(
-        self, copy: int, take: int, stretch: float, rng: np.random.Generator
-    ) -> NDArray[np.float32]:
-        """float32 [LENGTH, 128], a window of a copy of a take, see :meth:`drawn`."""
-        speed = 1 + stretch * rng.uniform(-1, 1)
-        span = LENGTH * speed
-        begin, end = self.speech[copy, take]
-        most = min(end - begin, span)
-        need = most if rng.random() < 0.5 else min(most, SPEECH_ROWS)
-        start = rng.uniform(begin + need - span, end - need)
-        if rng.random() < 0.5:  # not beyond the sound, where it is longer than a window
-            room = len(self.rows(copy, take)) - 1 - span
-            start = min(max(start, 0.0), max(room, 0.0))
-        return self.window(copy, take, start, speed)
 
 
 def tilted(mel: Tensor, generator: torch.Generator) -> Tensor:
@@ -348,7 +338,7 @@ def window_logits(
     return out
 
 
-def export(net: nn.Module, path: Path, metadata: dict[str, str]) -> float:
+def export(net: VoiceNet, path: Path, metadata: dict[str, str]) -> float:
     """Write ONNX for any number of windows and rows; gives the largest difference from PyTorch.
 
     Raises:

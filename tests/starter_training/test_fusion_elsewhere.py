@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "starter_training"))
 import fusion_elsewhere
 from fusion_elsewhere import NUMBER, fitted, pairs, surprise
 from voice_corpora import LABELS, Take
-from voice_multi import write_said
 from voice_multi_figures import Truth
+from voice_said import write_said
 
 CLASSES = np.array([0, 1, 2, 3, 4, 5, 6])
 
@@ -57,10 +57,10 @@ def test_voices_are_put_beside_faces_of_the_same_expression(
         windows.append(said)
     write_said(tmp_path / "casia.npz", {"clean": (np.arange(3), windows)})
     seen = (np.log(np.eye(8) * 0.9 + 0.0125), np.arange(8))
-    face, voice, label = pairs(tmp_path, Truth.of(takes), seen, cold=1.0, hot=2.0)
+    face, voice, label = pairs(tmp_path, Truth.of(takes), seen, hot=2.0)
     assert sorted(set(label.tolist())) == sorted(NUMBER[[0, 2, 4]].tolist())
     assert len(label) == 12
     np.testing.assert_array_equal(face.argmax(axis=1), label)
     np.testing.assert_array_equal(voice.argmax(axis=1), label)
-    harder = pairs(tmp_path, Truth.of(takes), seen, cold=1.0, hot=1.0)[1]
+    harder = pairs(tmp_path, Truth.of(takes), seen, hot=1.0)[1]
     assert (harder.max(axis=1) > voice.max(axis=1)).all()

@@ -75,6 +75,7 @@ class Starter1:
     tasks: tuple[str, ...] = (VA.name, EXPR.name, AU.name)
     smooth: str = "gaussian:0.5"
     judges_pictures: bool = True
+    voice_net: str = "starter-1-voice"
 
     def __init__(self, frame_model: str = FACE_NET, voice: bool = True) -> None:
         if frame_model not in FRAME_MODELS:

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.config import fingerprint
+from avaffect.errors import FeatureError
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.interface import prediction_of
@@ -123,6 +124,7 @@ class Starter2:
     tasks: tuple[str, ...] = (VA.name, EXPR.name, AU.name)
     smooth: str = "gaussian:0.5"
     judges_pictures: bool = True
+    voice_net: str = "starter-2-voice"
     name: str = "starter-2"
 
     def __init__(self, nets: bool = True) -> None:
@@ -139,7 +141,13 @@ class Starter2:
         return fingerprint([self.name, self._nets, figures_fingerprint()])
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
-        """Any settings will do."""
+        """Raise FeatureError if another voice net listened than its own."""
+        heard_by = configuration.get("voice")
+        if VOICE in self.needs and heard_by not in (None, self.voice_net):
+            raise FeatureError(
+                f"'{heard_by}' listened, and {self.name} relies on '{self.voice_net}'",
+                "preprocess again",
+            )
 
     def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
         """See :class:`avaffect.predictors.interface.Predictor`."""

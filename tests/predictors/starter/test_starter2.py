@@ -143,3 +143,13 @@ def test_each_task_alone(tmp_path):
     for task in TASKS:
         out = Starter2().predict(subject(tmp_path / task), (task,))
         assert out.tasks == (task,)
+
+
+def test_a_voice_that_another_net_heard_is_refused():
+    starter = Starter2()
+    for fine in ({}, {"voice": None}, {"voice": "starter-2-voice"}):
+        starter.require_settings(fine)
+    with pytest.raises(FeatureError, match="'starter-1-voice' listened") as caught:
+        starter.require_settings({"voice": "starter-1-voice"})
+    assert caught.value.hint == "preprocess again"
+    Starter2(nets=False).require_settings({"voice": "starter-1-voice"})
