@@ -4,7 +4,8 @@
 
 reads the runs that are there and writes ``figures.json`` (and prints it short), ``folds.npz`` and
 ``unheard.npz``: what is said of RAVDESS's takes by nets that have heard other actors of it, and by
-the one that has heard nothing of it. starter_training/fusion.py weighs the voice by them.
+the one that has heard nothing of it, if that can name all labels. fusion_elsewhere.py tells what
+the voice's weights are worth by them.
 
 Everything is of expressions, calm and neutral being one, but for ``RAVDESS, 8 labels``. Of a
 corpus that was left out only its own classes count. Intervals are 95 %: speakers are drawn with
@@ -297,7 +298,7 @@ def main() -> None:
             if title == SPEAKERS and len(said.take):
                 result[title][kind]["RAVDESS, 8 labels"] = labels_of_ravdess(said, truth)
             tell(f"{title}, {kind}", result[title][kind])
-        if len(mine) == len(KINDS) and len(mine[KINDS[0]].take):
+        if len(mine) == len(KINDS) and len(np.unique(truth.label[mine["clean"].take])) == EMOTIONS:
             write_opinions(arguments.runs / opinions, takes, mine)
         print(f"{title}: temperature {result[title]['temperature']}")
     write_json(arguments.runs / "figures.json", result)

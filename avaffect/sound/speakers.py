@@ -54,8 +54,12 @@ class Speakers(ArrayRecord):
     def parse(cls, metadata: Mapping[str, str]) -> Speakers:
         """From the metadata of an ONNX file; an error of the parser's if it is wrong."""
         means, spread, prior, heed = (parse_json(metadata[name]) for name in cls.__annotations__)
-        arrays = (np.array(values, np.float64) for values in (means, spread, prior))
-        return cls(*arrays, float(heed))
+        return cls(
+            np.array(means, np.float64),
+            np.array(spread, np.float64),
+            np.array(prior, np.float64),
+            float(heed),
+        )
 
     def probabilities(
         self, windows: NDArray[np.float32], centres: Array, seconds: float, temperature: float

@@ -7,9 +7,9 @@ RAVDESS by ``starter_training/fusion.py``, with speech in noise, rooms and codec
 ``starter1_fusion.json`` and ``starter2_fusion.json``. Where one of the two is silent, the other
 speaks alone.
 
-What a voice net makes of a language that it never heard is worth less than it says. starter-2
-softens it by the temperature that makes it right as often as it says on corpora that were left
-out, before all else: of a voice alone too.
+What a voice net makes of a language that it never heard may be worth less than it says. starter-2
+divides it by the temperature that makes it right as often as it says on corpora that were left
+out, before all else: of a voice alone too. That of its own voice net is nearly 1.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ _SHARES = {"net": 0.0, "both": 0.5}
 
 _UNITS_NOTE = (
     "no labels of action units were used; AU_p are scores and no probabilities, intensities are "
-    "not FACS' A to E"
+    "not FACS' A to E; AU23 and AU24 mean nothing, AU15 little, AU12 and AU6 follow happiness"
 )
 # What is to be known with the nets, and without.
 WITH_NETS = (
@@ -69,8 +69,8 @@ WITH_NETS = (
     "its valence and arousal follow nets that were trained on AffectNet's, and people's ratings; "
     "the interval is where 90 % of faces with such expressions lie",
     _UNITS_NOTE,
-    "its face net (FER+, RAF-DB, AffectNet) and voice net (RAVDESS) are for research and "
-    "non-commercial use only; noncommercial=False leaves them out",
+    "its face net (FER+, RAF-DB, AffectNet) and voice net (RAVDESS, nEMO, CASIA) are for "
+    "research and non-commercial use only; noncommercial=False leaves them out",
 )
 WITHOUT_NETS = (
     "starter-2 was not trained on Aff-Wild2 nor on any video",
