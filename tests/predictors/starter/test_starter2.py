@@ -115,14 +115,15 @@ def test_a_voice_has_a_say_where_there_is_one(tmp_path):
     assert out.heard[60:80].all()
 
 
-def test_a_voice_alone_is_as_unsure_as_in_a_language_that_it_never_heard(tmp_path: Path) -> None:
+def test_a_voice_alone_says_what_its_net_says_as_sure_as_it_is_right(tmp_path: Path) -> None:
     heard = np.full((FRAMES, 9), np.nan, np.float32)
     heard[:, :8], heard[:, 8] = 0.02, 0.98
     heard[:, SAD] = 0.86
     out = Starter2().predict(subject(tmp_path, heard=heard, seen=range(5, 50)), ("expr", "va"))
     expected = softened(heard[60:80, :8], weights("starter2"))
     np.testing.assert_allclose(out.expr[60:80], expected, rtol=1e-5)
-    assert (out.expr[60:80, SAD] < 0.6).all()
+    # Its own net is as sure as it is right: it hardly needs softening.
+    assert ((out.expr[60:80, SAD] > 0.8) & (out.expr[60:80, SAD] < 0.86)).all()
     np.testing.assert_allclose(out.va[60:80], va_of_face(expected)[0], rtol=1e-5)
 
 
