@@ -292,7 +292,8 @@ def analysis_options(function: F) -> F:
             click.option(
                 "--no-nc",
                 is_flag=True,
-                help="Use no net whose licence forbids commercial use, as that of the voice.",
+                help="Use no net whose licence forbids commercial use, as the default face and "
+                "voice nets; what is left are rules over blendshapes.",
             ),
             click.option("--offline", is_flag=True, help="Never fetch weights."),
             click.option("-q", "--quiet", is_flag=True, help="Print errors only."),

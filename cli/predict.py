@@ -41,7 +41,12 @@ if TYPE_CHECKING:
     help="What to predict; several with commas.",
 )
 @click.option(
-    "-m", "--model", default="starter-2", show_default=True, help="Which model predicts."
+    "-m",
+    "--model",
+    default="starter-2",
+    show_default=True,
+    help="Which model predicts. The nets of starter-1 and starter-2 are for research and "
+    "non-commercial use only.",
 )
 @click.option(
     "--checkpoint",

@@ -224,6 +224,13 @@ _MODELS = (
         "RAF-DB, AffectNet)",
     ),
     _packaged(
+        "starter-2-voice",
+        3_443_147,
+        "3fc396597452bf8ab4101468e97a5ef17113cbed6d35372e06308ec337ec1090",
+        "CC BY-NC-SA 4.0",
+        "8 emotions in speech, the default (Resemblyzer's encoder, RAVDESS, nEMO, CASIA)",
+    ),
+    _packaged(
         "starter-1-face",
         6_803_832,
         "eaf9c38d77df63f63dfa8672d4343954f1b00489988e601182359986ded3b3bd",
@@ -339,7 +346,7 @@ DEFAULT_MODELS = (
     "efficientnet-lite0",
     "silero-vad",
     "starter-2-face",
-    "starter-1-voice",
+    "starter-2-voice",
 )
 
 

@@ -16,7 +16,6 @@ from avaffect.models.zoo import require_commercial
 from avaffect.predictors.build import facts_of
 from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.sound.mfcc import SOUND
-from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.keys import all_models
 from avaffect.tasks.registry import TASKS
 
@@ -64,7 +63,7 @@ def with_features(config: PredictConfig, which: str = "auto") -> PredictConfig:
     needs = predictor.needs
     encoders = tuple(name for name in needs if name in ENCODERS)
     audio = config.analysis.audio if "audio" in needs else None
-    voice = config.analysis.voice or DEFAULT_VOICE if "voice" in needs else None
+    voice = config.analysis.voice or predictor.voice_net if "voice" in needs else None
     if which == "light" and EMBEDDING in encoders:
         raise UsageError(f"'{predictor.name}' reads deep embeddings", 'use which="auto"')
     if which == "full":

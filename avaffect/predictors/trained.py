@@ -27,6 +27,7 @@ from avaffect.predictions.postprocess import FILE, Postprocess, load_postprocess
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.facts import checkpoint_facts
 from avaffect.predictors.interface import prediction_of, require_arrays
+from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.provenance import relevant_settings, trained_backbones
 from avaffect.store.subject import SubjectFeatures
 from avaffect.tasks.registry import AU, TASKS
@@ -55,6 +56,7 @@ class Trained:
 
     optional: tuple[str, ...] = ()
     judges_pictures: bool = False
+    voice_net: str = DEFAULT_VOICE
 
     def __init__(self, place: Path | str, device: str = "cpu") -> None:
         self.checkpoint, self._run = _loaded(place, device)

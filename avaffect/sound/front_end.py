@@ -45,8 +45,8 @@ def speech_features(sound: Sound, times: NDArray[np.float64]) -> Iterator[Floats
     length = window_samples(times)
     n_fft = fft_size(length, _FFT)
     hann = np.hanning(length + 1)[:-1]
-    filters = _mel_filters(n_fft).astype(np.float32)
-    cosines = dct(np.eye(MEL))[:, :MFCC]
+    filters = mel_filters(n_fft, MEL).astype(np.float32)
+    cosines = dct(np.eye(MEL), type=2, norm="ortho", axis=-1)[:, :MFCC]
     for windows in frame_windows(sound, times, n_fft):
         spectrum = np.fft.rfft(windows.samples * hann, n=n_fft)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
@@ -56,16 +56,20 @@ def speech_features(sound: Sound, times: NDArray[np.float64]) -> Iterator[Floats
         yield np.concatenate([decibels @ cosines, decibels], axis=1).astype(np.float32)
 
 
-def _mel_filters(n_fft: int) -> NDArray[np.float64]:
-    """Slaney's triangular filters over 0..8 kHz, each of unit area per Hz.
+def mel_edges(bands: int) -> NDArray[np.float64]:
+    """float64 [bands + 2], hertz of where Slaney's triangular filters over 0..8 kHz begin and end.
 
-    Returns:
-        float64 [n_fft // 2 + 1, MEL].
+    Band i reaches from edge i to edge i + 2; its peak is at edge i + 1.
     """
     # The scale is linear up to 1 kHz = 15 mel, then logarithmic: 27 mel for a factor of 6.4.
     top = 15 + 27 * np.log(SAMPLE_RATE / 2 / 1000) / np.log(6.4)
-    mels = np.linspace(0, top, MEL + 2)
-    edges = np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
+    mels = np.linspace(0, top, bands + 2)
+    return np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
+
+
+def mel_filters(n_fft: int, bands: int) -> NDArray[np.float64]:
+    """Float64 [n_fft // 2 + 1, bands], those filters, each of unit area per Hz."""
+    edges = mel_edges(bands)
     bins = np.linspace(0, SAMPLE_RATE / 2, n_fft // 2 + 1)[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])

@@ -112,7 +112,7 @@ def test_a_non_commercial_net_that_is_both_asked_for_and_excluded(
 ) -> None:
     voice_net()
     done = run("preprocess", clip, "-o", tmp_path / "out", "--voice", "--no-nc")
-    assert (done.code, "'starter-1-voice' is for non-commercial use" in done.error) == (2, True)
+    assert (done.code, "'starter-2-voice' is for non-commercial use" in done.error) == (2, True)
     assert not (tmp_path / "out").exists()
     voice_net(licence="MIT")
     done = run(

@@ -124,7 +124,7 @@ def test_result_says_what_it_is(result, gap_clip: Path) -> None:
     assert result.about["versions"]["imageio-ffmpeg"]
     assert result.about["models"].keys() == {
         "blazeface-back", "blazeface-full", "face-landmarker", "silero-vad", "starter-2-face",
-        "starter-1-voice"
+        "starter-2-voice"
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from avaffect.store.subject import SubjectFeatures
 
 GAP_S = 3 * 3600
 AT_S = 2.0
-CONFIG = AnalysisConfig(encoders=(), voice="starter-1-voice")
+CONFIG = AnalysisConfig(encoders=(), voice="starter-2-voice")
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from avaffect.labels import EXPRESSIONS
 from avaffect.progress import Progress
 from avaffect.sound import voice as module
 from avaffect.sound.front_end import speech_features
+from avaffect.sound.mel_power import mel_power
 from avaffect.sound.speech import STEP_S, Speech
 from avaffect.sound.voice import VOICE, Voice, VoiceNet, VoiceSettings, hear
 
@@ -25,6 +26,14 @@ class Tell:
     """Stands for a net: its prediction is a few numbers of the window's first and last row."""
 
     settings = SETTINGS
+    width = 8
+
+    def windows(self, wav, starts):
+        return module._features(wav, starts, SETTINGS)
+
+    def judge(self, values, centres):
+        assert len(values) == len(centres)
+        return values
 
     def __init__(self):
         self.batches = []
@@ -195,13 +204,17 @@ def test_logits_become_calibrated_probabilities_of_expressions(voice_net) -> Non
     hot = VoiceNet(voice_net(temperature=1e6))
     features = np.random.default_rng(1).normal(0, 10, (3, 40, 168)).astype(np.float32)
     # All logits alike: two of them speak for Neutral, none for Other.
+
+    def judged(net, features):
+        return net.judge(net(features), np.arange(3.0))
+
     np.testing.assert_allclose(
-        hot(features), np.tile([2, 1, 1, 1, 1, 1, 1, 0], (3, 1)) / 8, atol=1e-4
+        judged(hot, features), np.tile([2, 1, 1, 1, 1, 1, 1, 0], (3, 1)) / 8, atol=1e-4
     )
     flat, sharp = VoiceNet(voice_net(temperature=10)), VoiceNet(voice_net(temperature=0.1))
-    assert (flat(features).max(1) < sharp(features).max(1)).all()
-    np.testing.assert_allclose(sharp(features * 1e4).sum(1), 1, atol=1e-6)
-    assert sharp(features).dtype == np.float32
+    assert (judged(flat, features).max(1) < judged(sharp, features).max(1)).all()
+    np.testing.assert_allclose(judged(sharp, features * 1e4).sum(1), 1, atol=1e-6)
+    assert judged(sharp, features).dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -209,12 +222,39 @@ def test_logits_become_calibrated_probabilities_of_expressions(voice_net) -> Non
     [{"rate_hz": 0}, {"rate_hz": "fast"}, {"window_s": -1}, {"hop_s": 0.001}, {"hop_s": None},
      {"window_s": 0.02}, {"classes": ["calm"]}, {"classes": 3}, {"temperature": 0}],
 )  # fmt: skip
-def test_a_net_that_says_nonsense_of_itself_is_refused(wrong, voice_net) -> None:
-    with pytest.raises(ModelError, match="'starter-1-voice' is no voice net"):
+def test_a_net_that_says_nonsense_of_itself_is_refused(wrong, voice_net):
+    with pytest.raises(ModelError, match="'starter-2-voice' is no voice net"):
         VoiceNet(voice_net(**wrong))
 
 
-def test_other_nets_are_no_voice_nets() -> None:
+def test_a_net_of_speakers_hears_all_of_a_sound_before_it_judges(monkeypatch, tmp_path):
+    net = VoiceNet("starter-2-voice")
+    assert net.settings.rows == 150 and net.width > 8
+    wav = noise(9.1, tmp_path / "a.wav")
+    talk(monkeypatch, 9.1, (0, 3.2), (5, 9.1))
+    voice = hear(wav, net)
+    assert np.isfinite(voice.probabilities).all()
+    np.testing.assert_allclose(voice.probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (voice.probabilities[:, EXPRESSIONS.index("Other")] == 0).all()
+    # What else is in the sound counts.
+    talk(monkeypatch, 9.1, (0, 2.9))
+    alone = hear(wav, net)
+    np.testing.assert_array_equal(voice.centres, alone.centres)
+    assert not np.allclose(voice.probabilities[0], alone.probabilities[0], atol=1e-4)
+    talk(monkeypatch, 9.1, (0, 0))
+    assert np.isnan(hear(wav, net).probabilities).all()
+
+
+@pytest.mark.parametrize("factor", [0.01, 100])
+def test_how_loud_a_sound_is_does_not_matter_to_it(factor, monkeypatch, tmp_path):
+    samples = np.random.default_rng(0).normal(0, 0.003, (2, 3 * RATE)).astype(np.float32)
+    net = VoiceNet("starter-2-voice")
+    said = net(mel_power(samples))
+    np.testing.assert_allclose(net(mel_power(samples * factor)), said, rtol=0.01, atol=0.01)
+    assert np.isfinite(net(mel_power(samples * 0))).all()
+
+
+def test_other_nets_are_no_voice_nets():
     with pytest.raises(ModelError, match="'silero-vad' is no voice net"):
         VoiceNet("silero-vad")
     with pytest.raises(UnknownNameError):

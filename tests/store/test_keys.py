@@ -75,7 +75,7 @@ def test_the_voice_depends_on_its_net_and_the_sound_alone(voice_net) -> None:
         base["voice"],
     ]
     assert len(set(others)) == len(others)
-    assert set(all_models(with_voice)) == {*all_models(BASE), "silero-vad", "starter-1-voice"}
+    assert set(all_models(with_voice)) == {*all_models(BASE), "silero-vad", "starter-2-voice"}
 
 
 def test_settings_that_earlier_versions_did_not_know_count_only_if_set() -> None:

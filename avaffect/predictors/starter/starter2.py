@@ -30,17 +30,11 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.config import fingerprint
+from avaffect.errors import FeatureError
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.interface import prediction_of
-from avaffect.predictors.starter.contrast import (
-    FRIENDLY,
-    HAPPINESS,
-    NEUTRAL,
-    calm,
-    contrast,
-    less_friendly,
-)
+from avaffect.predictors.starter import fusion
 from avaffect.predictors.starter.expressions import prototype_probabilities
 from avaffect.predictors.starter.figures import figures_fingerprint
 from avaffect.predictors.starter.joining import Estimate, join
@@ -74,7 +68,7 @@ _SHARES = {"net": 0.0, "both": 0.5}
 
 _UNITS_NOTE = (
     "no labels of action units were used; AU_p are scores and no probabilities, intensities are "
-    "not FACS' A to E"
+    "not FACS' A to E; AU23 and AU24 mean nothing, AU15 little, AU12 and AU6 follow happiness"
 )
 # What is to be known with the nets, and without.
 WITH_NETS = (
@@ -83,8 +77,8 @@ WITH_NETS = (
     "its valence and arousal follow nets that were trained on AffectNet's, and people's ratings; "
     "the interval held what people say of 90 % of held-out pictures (FER+), measured on no video",
     _UNITS_NOTE,
-    "its face net (FER+, RAF-DB, AffectNet) and voice net (RAVDESS) are for research and "
-    "non-commercial use only; noncommercial=False leaves them out",
+    "its face net (FER+, RAF-DB, AffectNet) and voice net (RAVDESS, nEMO, CASIA) are for "
+    "research and non-commercial use only; noncommercial=False leaves them out",
 )
 WITHOUT_NETS = (
     "starter-2 was not trained on Aff-Wild2 nor on any video",
@@ -184,6 +178,7 @@ class Starter2:
     tasks: tuple[str, ...] = (VA.name, EXPR.name, AU.name)
     smooth: str = "gaussian:0.5"
     judges_pictures: bool = True
+    voice_net: str = "starter-2-voice"
     name: str = "starter-2"
 
     def __init__(self, nets: bool = True) -> None:
@@ -200,7 +195,13 @@ class Starter2:
         return fingerprint([self.name, self._nets, figures_fingerprint()])
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
-        """Any settings will do."""
+        """Raise FeatureError if another voice net listened than its own."""
+        heard_by = configuration.get("voice")
+        if VOICE in self.needs and heard_by not in (None, self.voice_net):
+            raise FeatureError(
+                f"'{heard_by}' listened, and {self.name} relies on '{self.voice_net}'",
+                "preprocess again",
+            )
 
     def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
         """See :class:`avaffect.predictors.interface.Predictor`."""
@@ -226,7 +227,12 @@ class Starter2:
             return Estimate(expressions[rows], *with_people(values[rows], expressions[rows], by))
 
         expr, va, interval, heard = join(
-            subject, pose, face, listens=self._nets, knows_other=self._nets
+            subject,
+            pose,
+            face,
+            fusion.weights("starter2"),
+            listens=self._nets,
+            knows_other=self._nets,
         )
         return prediction_of(
             subject,

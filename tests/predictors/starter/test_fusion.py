@@ -1,11 +1,13 @@
 """Face and voice put together: who speaks alone, who counts how much."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avaffect.predictors.starter.fusion import Trust, Weights, blend, pool, weights
+from avaffect.predictors.starter.fusion import Trust, Weights, blend, pool, softened, weights
 
 BY = Weights(face=1.0, voice=0.5, valence=0.25, arousal=0.75)
 NONE = np.full((1, 8), np.nan, np.float32)
@@ -94,13 +96,39 @@ def test_rows_sum_to_one_and_intervals_hold_their_values(seed) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"face": -1}, {"face": 0, "voice": 0}, {"valence": 1.5}, {"arousal": -0.1}]
+    "wrong",
+    [
+        {"face": -1},
+        {"face": 0, "voice": 0},
+        {"valence": 1.5},
+        {"arousal": -0.1},
+        {"temperature": 0},
+        {"temperature": float("nan")},
+    ],
 )
-def test_weights_that_mean_nothing_are_refused(wrong) -> None:
-    with pytest.raises(ValueError, match=r"powers|shares"):
+def test_weights_that_mean_nothing_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"powers|shares|temperature"):
         Weights(**{"face": 1, "voice": 1, "valence": 0.5, "arousal": 0.5} | wrong)
 
 
-def test_the_packaged_weights_give_arousal_to_the_voice_and_valence_to_the_face() -> None:
-    packaged = weights()
+@pytest.mark.parametrize("model", ["starter1", "starter2"])
+def test_the_packaged_weights_give_arousal_to_the_voice_and_valence_to_the_face(
+    model: str,
+) -> None:
+    packaged = weights(model)
     assert packaged.arousal > packaged.valence
+
+
+def test_a_softened_voice_keeps_its_order_and_says_less() -> None:
+    by = replace(BY, temperature=2.0)
+    said = np.concatenate([opinion(happy=0.8, other=0.0), NONE])
+    soft = softened(said, by)
+    np.testing.assert_allclose(soft[0].sum(), 1, rtol=1e-6)
+    assert soft[0, 4] / soft[0, 5] == pytest.approx((said[0, 4] / said[0, 5]) ** 0.5, rel=1e-5)
+    assert soft[0, 7] == 0
+    assert np.isnan(soft[1]).all()
+    np.testing.assert_array_equal(softened(said, BY), said)
+
+
+def test_starter_2_softens_a_voice_and_starter_1_does_not() -> None:
+    assert weights("starter1").temperature == 1 < weights("starter2").temperature

@@ -130,15 +130,15 @@ def test_both_are_fused_where_both_speak(tmp_path: Path) -> None:
     np.testing.assert_array_equal(out.heard, voiced())
     trust = fusion.Trust(np.ones(FRAMES, np.float32), np.ones(FRAMES, np.float32))
     both = slice(20, 80)
-    expected = with_other(fusion.pool(FACE, heard[:, :8], trust, fusion.weights()))
+    expected = with_other(fusion.pool(FACE, heard[:, :8], trust, fusion.weights("starter1")))
     np.testing.assert_allclose(out.expr[both], expected[both], rtol=1e-5)
     assert (out.expr[both, SAD] > 1.5 * FACE[both, SAD]).all()
     (face_va, face_interval), (voice_va, voice_interval) = (
         va_of_face(probabilities) for probabilities in (FACE, heard[:, :8])
     )
-    va = fusion.blend(face_va, voice_va, trust, fusion.weights())
+    va = fusion.blend(face_va, voice_va, trust, fusion.weights("starter1"))
     np.testing.assert_allclose(out.va[both], va[both], rtol=1e-5)
-    interval = fusion.blend(face_interval, voice_interval, trust, fusion.weights())
+    interval = fusion.blend(face_interval, voice_interval, trust, fusion.weights("starter1"))
     np.testing.assert_allclose(out.va_interval[both], interval[both], rtol=1e-5)
     np.testing.assert_allclose(out.expr[80:95], FACE[80:95], rtol=1e-6)
 

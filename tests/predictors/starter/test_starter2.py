@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,9 @@ from avaffect.faces.face_pose import face_pose_names
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.models.zoo import find_model
 from avaffect.predictors.build import build_predictor
-from avaffect.predictors.starter.starter2 import FACE_NET, INTERVALS, SIZE, Starter2, rest
-from avaffect.predictors.starter.valence_arousal import DIMENSIONS
+from avaffect.predictors.starter.fusion import softened, weights
+from avaffect.predictors.starter.starter2 import FACE_NET, SIZE, Starter2, rest
+from avaffect.predictors.starter.valence_arousal import va_of_face
 
 FRAMES = 100
 SMILES = slice(60, 95)
@@ -182,7 +182,19 @@ def test_a_voice_has_a_say_where_there_is_one(tmp_path: Path) -> None:
     assert out.heard[60:80].all()
 
 
-def test_features_that_lack_the_net_are_refused(tmp_path: Path) -> None:
+def test_a_voice_alone_says_what_its_net_says_as_sure_as_it_is_right(tmp_path: Path) -> None:
+    heard = np.full((FRAMES, 9), np.nan, np.float32)
+    heard[:, :8], heard[:, 8] = 0.02, 0.98
+    heard[:, SAD] = 0.86
+    out = Starter2().predict(subject(tmp_path, heard=heard, seen=range(5, 50)), ("expr", "va"))
+    expected = softened(heard[60:80, :8], weights("starter2"))
+    np.testing.assert_allclose(out.expr[60:80], expected, rtol=1e-5)
+    # Its own net is as sure as it is right: it hardly needs softening.
+    assert ((out.expr[60:80, SAD] > 0.8) & (out.expr[60:80, SAD] < 0.86)).all()
+    np.testing.assert_allclose(out.va[60:80], va_of_face(expected)[0], rtol=1e-5)
+
+
+def test_features_that_lack_the_net_are_refused(tmp_path):
     with pytest.raises(FeatureError, match="lack starter-2-face, needed by starter-2"):
         Starter2().predict(subject(tmp_path, net_name=""), TASKS)
 
@@ -199,3 +211,13 @@ def test_each_task_alone(tmp_path: Path) -> None:
     for task in TASKS:
         out = Starter2().predict(subject(tmp_path / task), (task,))
         assert out.tasks == (task,)
+
+
+def test_a_voice_that_another_net_heard_is_refused():
+    starter = Starter2()
+    for fine in ({}, {"voice": None}, {"voice": "starter-2-voice"}):
+        starter.require_settings(fine)
+    with pytest.raises(FeatureError, match="'starter-1-voice' listened") as caught:
+        starter.require_settings({"voice": "starter-1-voice"})
+    assert caught.value.hint == "preprocess again"
+    Starter2(nets=False).require_settings({"voice": "starter-1-voice"})
