@@ -46,7 +46,7 @@ def speech_features(sound: Sound, times: NDArray[np.float64]) -> Iterator[Floats
     n_fft = fft_size(length, _FFT)
     hann = np.hanning(length + 1)[:-1]
     filters = mel_filters(n_fft, MEL).astype(np.float32)
-    cosines = dct(np.eye(MEL), type=2, norm="ortho", axis=-1)[:, :MFCC]
+    cosines = dct(np.eye(MEL))[:, :MFCC]
     for windows in frame_windows(sound, times, n_fft):
         spectrum = np.fft.rfft(windows.samples * hann, n=n_fft)
         power = np.square(spectrum.real) + np.square(spectrum.imag)

@@ -19,7 +19,7 @@ _LINEAR_HZ, _HZ_A_MEL = 1000.0, 200.0 / 3
 _LOG_STEP = np.log(6.4) / 27.0
 
 
-def mel_power(windows: Doubles, length: int, n_mels: int) -> Doubles:
+def band_power(windows: Doubles, length: int, n_mels: int) -> Doubles:
     """The power of each mel band, as ``librosa.feature.melspectrogram``.
 
     Args:

@@ -1,7 +1,7 @@
 """What the speaker encoder in starter-2's voice net hears: power in 40 mel bands.
 
 The encoder (Resemblyzer's, see ``docs/models/starter-2.md``) was trained with exactly these rows,
-made there by librosa; here SciPy alone makes them.
+made there by librosa; here NumPy alone makes them.
 """
 
 from __future__ import annotations
@@ -30,11 +30,9 @@ def mel_power(samples: Floats) -> Floats:
         float32 [n, T, BANDS], T being ``(S - SIZE) // STEP + 1``; row i is that of the samples
         from ``i * STEP`` on.
     """
-    from scipy.fft import rfft
-
     hann = np.hanning(SIZE + 1)[:-1].astype(np.float32)
     rows = np.lib.stride_tricks.sliding_window_view(samples, SIZE, axis=1)[:, ::STEP]
-    spectrum = rfft(rows * hann, axis=2)
+    spectrum = np.fft.rfft(rows * hann, axis=2)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     return (power @ mel_filters(SIZE, BANDS).astype(np.float32)).astype(np.float32)
 

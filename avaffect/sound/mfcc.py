@@ -24,7 +24,7 @@ from avaffect.files.npy import ArraySpec
 from avaffect.moments import Moments
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.sound.frame_windows import Floats, Sound, fft_size, frame_windows, window_samples
-from avaffect.sound.mel import dct, decibels, mel_power
+from avaffect.sound.mel import band_power, dct, decibels
 
 Rows = Callable[[Floats], Floats]
 
@@ -146,7 +146,7 @@ def by_numpy(config: AudioConfig, length: int, n_fft: int) -> Rows:
 
     def rows(windows: Floats) -> Floats:
         padded = np.pad(windows.astype(np.float64), ((0, 0), padding))
-        power = mel_power(padded, length, config.n_mels)
+        power = band_power(padded, length, config.n_mels)
         loudness = decibels(power, FLOOR)
         loudness = np.maximum(loudness, loudness.max(axis=1, keepdims=True) - TOP_DB)
         mfcc = dct(loudness)[:, : config.n_mfcc]

@@ -35,6 +35,14 @@ from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.interface import prediction_of
 from avaffect.predictors.starter import fusion
+from avaffect.predictors.starter.contrast import (
+    FRIENDLY,
+    HAPPINESS,
+    NEUTRAL,
+    calm,
+    contrast,
+    less_friendly,
+)
 from avaffect.predictors.starter.expressions import prototype_probabilities
 from avaffect.predictors.starter.figures import figures_fingerprint
 from avaffect.predictors.starter.joining import Estimate, join

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.models.zoo import find_model
 from avaffect.predictors.build import build_predictor
 from avaffect.predictors.starter.fusion import softened, weights
-from avaffect.predictors.starter.starter2 import FACE_NET, SIZE, Starter2, rest
-from avaffect.predictors.starter.valence_arousal import va_of_face
+from avaffect.predictors.starter.starter2 import FACE_NET, INTERVALS, SIZE, Starter2, rest
+from avaffect.predictors.starter.valence_arousal import DIMENSIONS, va_of_face
 
 FRAMES = 100
 SMILES = slice(60, 95)
