@@ -50,7 +50,7 @@ def test_choice_of_features() -> None:
         with_features(config, "ful")
 
 
-def test_more_features_leave_out_nothing_that_was_asked_for():
+def test_more_features_leave_out_nothing_that_was_asked_for() -> None:
     asked = AnalysisConfig(encoders=("fer",), voice="starter-2-voice")
     more = with_features(PredictConfig(frame_model="fer", analysis=asked), "more").analysis
     assert more == asked

@@ -222,12 +222,14 @@ def test_logits_become_calibrated_probabilities_of_expressions(voice_net) -> Non
     [{"rate_hz": 0}, {"rate_hz": "fast"}, {"window_s": -1}, {"hop_s": 0.001}, {"hop_s": None},
      {"window_s": 0.02}, {"classes": ["calm"]}, {"classes": 3}, {"temperature": 0}],
 )  # fmt: skip
-def test_a_net_that_says_nonsense_of_itself_is_refused(wrong, voice_net):
+def test_a_net_that_says_nonsense_of_itself_is_refused(wrong, voice_net) -> None:
     with pytest.raises(ModelError, match="'starter-2-voice' is no voice net"):
         VoiceNet(voice_net(**wrong))
 
 
-def test_a_net_of_speakers_hears_all_of_a_sound_before_it_judges(monkeypatch, tmp_path):
+def test_a_net_of_speakers_hears_all_of_a_sound_before_it_judges(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     net = VoiceNet("starter-2-voice")
     assert net.settings.rows == 150 and net.width > 8
     wav = noise(9.1, tmp_path / "a.wav")
@@ -246,7 +248,9 @@ def test_a_net_of_speakers_hears_all_of_a_sound_before_it_judges(monkeypatch, tm
 
 
 @pytest.mark.parametrize("factor", [0.01, 100])
-def test_how_loud_a_sound_is_does_not_matter_to_it(factor, monkeypatch, tmp_path):
+def test_how_loud_a_sound_is_does_not_matter_to_it(
+    factor: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     samples = np.random.default_rng(0).normal(0, 0.003, (2, 3 * RATE)).astype(np.float32)
     net = VoiceNet("starter-2-voice")
     said = net(mel_power(samples))
@@ -254,7 +258,7 @@ def test_how_loud_a_sound_is_does_not_matter_to_it(factor, monkeypatch, tmp_path
     assert np.isfinite(net(mel_power(samples * 0))).all()
 
 
-def test_other_nets_are_no_voice_nets():
+def test_other_nets_are_no_voice_nets() -> None:
     with pytest.raises(ModelError, match="'silero-vad' is no voice net"):
         VoiceNet("silero-vad")
     with pytest.raises(UnknownNameError):

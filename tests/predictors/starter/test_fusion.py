@@ -106,7 +106,7 @@ def test_rows_sum_to_one_and_intervals_hold_their_values(seed) -> None:
         {"temperature": float("nan")},
     ],
 )
-def test_weights_that_mean_nothing_are_refused(wrong):
+def test_weights_that_mean_nothing_are_refused(wrong) -> None:
     with pytest.raises(ValueError, match=r"powers|shares|temperature"):
         Weights(**{"face": 1, "voice": 1, "valence": 0.5, "arousal": 0.5} | wrong)
 

@@ -195,7 +195,7 @@ def test_a_voice_alone_says_what_its_net_says_as_sure_as_it_is_right(tmp_path: P
     np.testing.assert_allclose(out.va[60:80], va_of_face(expected)[0], rtol=1e-5)
 
 
-def test_features_that_lack_the_net_are_refused(tmp_path):
+def test_features_that_lack_the_net_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FeatureError, match="lack starter-2-face, needed by starter-2"):
         Starter2().predict(subject(tmp_path, net_name=""), TASKS)
 
@@ -214,7 +214,7 @@ def test_each_task_alone(tmp_path: Path) -> None:
         assert out.tasks == (task,)
 
 
-def test_a_voice_that_another_net_heard_is_refused():
+def test_a_voice_that_another_net_heard_is_refused() -> None:
     starter = Starter2()
     for fine in ({}, {"voice": None}, {"voice": "starter-2-voice"}):
         starter.require_settings(fine)
