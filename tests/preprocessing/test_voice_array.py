@@ -4,6 +4,7 @@ import shutil
 import wave
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -294,7 +295,8 @@ def test_a_model_that_listens(
     result = predict(gap_clip, "expr", config=settings, device="cpu")
     first = result["gap"]
     assert first.heard.all()
-    assert result.about["models"].keys() >= {"silero-vad", "starter-2-voice"}
+    models: Any = result.about["models"]
+    assert models.keys() >= {"silero-vad", "starter-2-voice"}
     # From a folder the same.
     folder = Path(shutil.copytree(whole.folder.root, tmp_path / "folder"))
     with pytest.raises(FeatureError, match="lack voice, needed by listener") as caught:
