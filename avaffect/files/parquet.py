@@ -68,7 +68,9 @@ def read_column(file: pq.ParquetFile, name: str) -> NDArray[Any]:
         raise UsageError(f"its column '{name}' holds neither numbers nor text")
     column = file.read(columns=[name]).column(name)
     if _is_simple(kind):
-        return np.asarray(column.to_numpy(zero_copy_only=False))
+        if not column.num_chunks or not _is_number(kind):
+            return np.asarray(column.to_numpy(zero_copy_only=False))
+        return np.concatenate([_numbers(chunk) for chunk in column.chunks])
     parts = [np.zeros(0, object), *map(_texts, column.chunks)]
     return np.concatenate(parts)
 
@@ -87,6 +89,34 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or kind in (pa.float32(), pa.float64(), pa.bool_()))
+
+
+def _numbers(chunk: Any) -> NDArray[Any]:
+    """[N], null as NaN, as ``to_numpy`` would but without importing pandas (0.2 s)."""
+    known, data = chunk.buffers()
+    stored = np.dtype(chunk.type.to_pandas_dtype())
+    part = slice(chunk.offset, chunk.offset + len(chunk))
+    if data is None:
+        return np.zeros(len(chunk), stored)
+    if stored.kind == "b":
+        if chunk.null_count:
+            return np.asarray(chunk.to_numpy(zero_copy_only=False))
+        return _flags(data, part)
+    values = np.frombuffer(data, stored, part.stop)[part]
+    if known is None or not chunk.null_count:
+        return values
+    kind = stored if stored.kind == "f" else np.float64
+    return np.where(_flags(known, part), values, np.nan).astype(kind)
+
+
+def _flags(bits: Any, part: slice) -> NDArray[np.bool_]:
+    """Arrow's bits as bools."""
+    packed = np.frombuffer(bits, np.uint8)
+    return np.unpackbits(packed, count=part.stop, bitorder="little")[part].astype(bool)
+
+
 def _texts(chunk: Any) -> NDArray[Any]:
     """Objects [N] of a chunk, each text once in memory."""
     if not pa.types.is_dictionary(chunk.type):
@@ -97,5 +127,6 @@ def _texts(chunk: Any) -> NDArray[Any]:
             raise UsageError(f"a text is {longest:,} bytes long")
     # The last one stands for null.
     known = np.array([*chunk.dictionary.to_pylist(), None], object)
-    places = chunk.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
-    return np.asarray(known[places], object)
+    places = _numbers(chunk.indices)
+    known_places = np.where(np.isnan(places), len(known) - 1, places).astype(np.intp)
+    return np.asarray(known[known_places], object)

@@ -1,4 +1,4 @@
-"""What the voice net hears: 40 MFCC and 128 mel bands of each row of sound, by SciPy alone.
+"""What the voice net hears: 40 MFCC and 128 mel bands of each row of sound, by NumPy alone.
 
 The same features as ``sound.mfcc`` to 1e-4, but not by librosa. The net was trained with exactly
 these numbers, and every `avaffect predict` listens: librosa and what it brings (numba, a
@@ -41,20 +41,26 @@ def speech_features(sound: Sound, times: NDArray[np.float64]) -> Iterator[Floats
     Raises:
         FeatureError: the wav cannot be read or is not mono 16 kHz.
     """
-    from scipy.fft import dct, rfft
-
     length = window_samples(times)
     n_fft = fft_size(length, _FFT)
     hann = np.hanning(length + 1)[:-1]
     filters = _mel_filters(n_fft).astype(np.float32)
-    cosines = dct(np.eye(MEL), type=2, norm="ortho", axis=-1)[:, :MFCC]
+    cosines = _cosines()
     for windows in frame_windows(sound, times, n_fft):
-        spectrum = rfft(windows.samples * hann, n=n_fft, workers=-1)
+        spectrum = np.fft.rfft(windows.samples * hann, n=n_fft)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         bands = (power.astype(np.float32) @ filters).astype(np.float64)
         decibels = 10 * np.log10(np.maximum(bands, _FLOOR))
         decibels = np.maximum(decibels, decibels.max(axis=1, keepdims=True) - _TOP_DB)
         yield np.concatenate([decibels @ cosines, decibels], axis=1).astype(np.float32)
+
+
+def _cosines() -> NDArray[np.float64]:
+    """float64 [MEL, MFCC], the orthonormal DCT-II; to import SciPy's takes 0.25 s."""
+    turns = np.outer(2 * np.arange(MEL) + 1, np.arange(MFCC)) / (4 * MEL)
+    cosines = np.cos(2 * np.pi * turns) * np.sqrt(2 / MEL)
+    cosines[:, 0] *= np.sqrt(0.5)
+    return cosines
 
 
 def _mel_filters(n_fft: int) -> NDArray[np.float64]:
