@@ -120,6 +120,11 @@ class PredictBatch:
         self._opened = False
         self._stack = ExitStack()
 
+    @property
+    def shared(self) -> bool:
+        """Whether there are files for all subjects, which one process writes."""
+        return bool(self._outputs.writer.shared)
+
     def __enter__(self) -> PredictBatch:
         """Raises BusyError, ForeignFileError about the files for all subjects."""
         self._stack.__enter__()
