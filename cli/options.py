@@ -10,12 +10,12 @@ import click
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.config import AnalysisConfig, FaceConfig, MediaConfig
 from avaffect.errors import UnknownNameError, UsageError
+from avaffect.files.names import DEFAULT_OUT
 from avaffect.predicting.writers.registry import DEFAULT_FORM, WRITERS
 
 if TYPE_CHECKING:
     from avaffect.training.run import DataConfig
 
-DEFAULT_OUT = "avaffect_out"
 F = TypeVar("F", bound=Callable[..., Any])
 _FACES = FaceConfig()
 
