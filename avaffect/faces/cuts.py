@@ -24,10 +24,11 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     By halves as far as that goes: several times as fast, and the same to the rounding of each.
     """
     small = image
-    while min(small.shape[0] // _SIZE[1], small.shape[1] // _SIZE[0]) >= 16:
-        half = small.shape[1] // 2, small.shape[0] // 2
-        even = small[: 2 * half[1], : 2 * half[0]]
-        small = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), np.uint8)
+    height, width = small.shape[:2]
+    while min(height // _SIZE[1], width // _SIZE[0]) >= 16 and not (height % 2 or width % 2):
+        height, width = height // 2, width // 2
+        halved = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
+        small = np.asarray(halved, np.uint8)
     return np.asarray(cv2.resize(small, _SIZE, interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -30,7 +30,7 @@ from avaffect.preprocessing.face_reader import FaceReader
 from avaffect.store.spool import Spool
 
 BATCH = 16
-MAX_WAITING_BYTES = 256 << 20
+MAX_WAITING_BYTES = 96 << 20
 JPEG_QUALITY = 95
 
 

@@ -141,7 +141,7 @@ def analyse(
 ) -> Analysis:
     """Go through a video once, from the last checkpoint if there is one.
 
-    Costs about 11 ms a face and frame on two CPU cores without deep embedding. Memory does not
+    Costs about 14 ms of CPU for each look at a face without deep embedding. Memory does not
     grow with the video's length; the spool takes about 1 kB a face (4 kB with embedding).
 
     Args:

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from avaffect.faces.face import Face
-from avaffect.faces.holding import MOST_HELD, RULES, Holding
+from avaffect.faces.holding import MOST_HELD, RULES, Holding, _grey
 from avaffect.faces.landmarks import FIVE_POINTS, Roi, roi_from_mesh
 from avaffect.faces.track import TrackedFace
 
@@ -148,3 +148,13 @@ def test_few_holds_more_than_changed():
     assert few.every_s > RULE.every_s
     assert few.change > RULE.change
     assert replace(few, change=RULE.change) != RULE
+
+
+@pytest.mark.parametrize("times", [1, 2, 4, 9])
+def test_a_large_face_is_seen_as_a_small_one(times):
+    small = picture().repeat(2, 0).repeat(2, 1)
+    large = small.repeat(times, 0).repeat(times, 1)
+    place = Roi(160, 150, 200, 0.1)
+    first = _grey(small, place)
+    second = _grey(large, Roi(160 * times, 150 * times, 200 * times, 0.1))
+    assert np.abs(first.astype(int) - second).mean() < 6
