@@ -12,6 +12,7 @@ a movement of the head shows as well as one of the lips.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -32,6 +33,8 @@ Looks = Literal["every", "changed", "few"]
 _SIDE, _FIELD = 48, 6
 # Frames in a row that a face is held at the most: they wait in memory for the next one.
 MOST_HELD = 4
+# Parts of the region's side, or radians, by which a face may lie beside where it was looked for.
+_NEAR = 0.06
 # Frame times are not exact.
 _EARLY_S = 0.004
 
@@ -63,6 +66,7 @@ RULES: dict[Looks, Rule | None] = {
 class _Seen:
     face: Face
     grey: Picture  # [_SIDE, _SIDE], the region of the face
+    settled: bool  # found where it was looked for
     track: int | None = None
 
     def change(self, image: Picture, roi: Roi) -> float:
@@ -115,14 +119,15 @@ class Holding:
         rule, seen = self._rule, self._before.get(roi)
         if rule is None:
             return self._landmarks(image, roi)
-        if seen is not None and not self._due and seen.change(image, roi) <= rule.change:
+        may_rest = seen is not None and seen.settled and not self._due
+        if seen is not None and may_rest and seen.change(image, roi) <= rule.change:
             self._now[roi] = seen
             self._held.add(id(seen.face))
             return seen.face
         face = self._landmarks(image, roi)
         place = None if face is None else roi_from_mesh(face.mesh)
         if face is not None and place is not None and place.touches(image):
-            self._now[place] = _Seen(face, _grey(image, place))
+            self._now[place] = _Seen(face, _grey(image, place), _is_near(roi, place))
         return face
 
     def held(self, found: Sequence[TrackedFace]) -> frozenset[int]:
@@ -149,6 +154,7 @@ class Holding:
                 "mesh": _text(each.face.mesh),
                 "confidence": each.face.confidence,
                 "grey": _text(each.grey),
+                "settled": each.settled,
                 "track": each.track,
             }
             for each in self._now.values()
@@ -167,7 +173,21 @@ class Holding:
                 confidence=each["confidence"],
             )
             grey = _array(each["grey"], np.uint8).reshape(_SIDE, _SIDE)
-            self._now[roi_from_mesh(mesh)] = _Seen(face, grey, each["track"])
+            self._now[roi_from_mesh(mesh)] = _Seen(face, grey, each["settled"], each["track"])
+
+
+def _is_near(looked_in: Roi, found_in: Roi) -> bool:
+    """Whether the net would find much the same if it looked again where it has found a face.
+
+    The first look at a face that leans, or was detected a little beside its place, is rough.
+    """
+    apart = math.hypot(found_in.x - looked_in.x, found_in.y - looked_in.y)
+    turn = math.remainder(found_in.angle - looked_in.angle, 2 * math.pi)
+    return (
+        apart < _NEAR * looked_in.size
+        and abs(turn) < _NEAR
+        and abs(found_in.size / looked_in.size - 1) < _NEAR
+    )
 
 
 def _grey(image: Picture, roi: Roi) -> Picture:

@@ -142,6 +142,18 @@ def test_goes_on_from_its_state():
         assert found == expected, stop
 
 
+@pytest.mark.parametrize(
+    "beside", [{"angle": 0.3}, {"x": 105.0}, {"y": 60.0}, {"size": 150.0}, {"angle": 6.27}]
+)
+def test_a_face_that_was_not_where_it_was_looked_for_is_looked_at_again(beside):
+    film = Film()
+    place = film.roi
+    film.roi = replace(place, **beside)
+    again = abs(beside.get("angle", 1)) < 6  # a whole turn is none
+    assert [film.show(picture()) for _ in range(3)] == [False, not again, True]
+    assert film.roi == place
+
+
 def test_few_holds_more_than_changed():
     few = RULES["few"]
     assert few is not None
