@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,12 +23,16 @@ from avaffect.cli.options import (
     analysis_options,
     format_option,
     input_options,
+    jobs_option,
 )
 from avaffect.errors import UsageError
 
 if TYPE_CHECKING:
-    from avaffect.cli.terminal import Reporter
+    from avaffect.cli.terminal import Reporter, Row
+    from avaffect.config import PredictConfig
     from avaffect.files.csv_text import Decimal
+    from avaffect.predicting.batch import PredictBatch
+    from avaffect.progress import EventCallback
 
 
 @click.command()
@@ -113,6 +119,7 @@ if TYPE_CHECKING:
     "tables.",
 )
 @click.option("--overwrite", is_flag=True, help="Predict again what is already there.")
+@jobs_option
 @analysis_options
 @click.pass_context
 def predict(
@@ -141,13 +148,13 @@ def predict(
       avaffect predict photos/ --task va,expr -o out/
       avaffect predict clips/ --checkpoint avaffect_run -o out/
     """
+    from avaffect.cli.jobs import in_processes
     from avaffect.cli.pictures import predict_pictures
-    from avaffect.cli.terminal import Reporter, Row, run_all
+    from avaffect.cli.terminal import Reporter, conclude, run_all
     from avaffect.config import AudioConfig, PredictConfig
     from avaffect.files.names import RECORDS, TABLES
     from avaffect.media.still_picture import split_stills
     from avaffect.models.device import choose_device
-    from avaffect.predicting.batch import PredictBatch
     from avaffect.predicting.settings import parse_tasks, with_checkpoint, with_features
     from avaffect.predicting.sources import find_sources
     from avaffect.preprocessing.names import names_of
@@ -191,41 +198,24 @@ def predict(
     else:
         of_stills = 0
     first = not (root / RECORDS).is_dir()
-    with (
-        reporter,
-        PredictBatch(
-            root,
-            config,
-            device=device.name,
-            form=options["form"],
-            edition=options["edition"],
-            store=_store(root, len(sources)) if options["features"] == "full" else None,
-            overwrite=options["overwrite"],
-            csv=options["csv"],
-            decimal=options["decimal"],
-            on_event=reporter,
-        ) as batch,
-    ):
+    job = Predicting(
+        root,
+        config,
+        device.name,
+        names,
+        {name: options[name] for name in ("form", "edition", "overwrite", "csv", "decimal")},
+        keep=options["features"] == "full",
+    )
+    jobs = 1 if ctx.obj else min(options["jobs"], len(sources))
+    batch = job.batch(reporter)
+    if jobs > 1 and batch.shared:
+        raise UsageError(
+            f"a file for all inputs is written by one process, not by {jobs}",
+            f"leave out --jobs, or --format {options['form']}",
+        )
+    with reporter:
         reporter.say(f"device: {device.description}")
-
-        predicted = []
-
-        def work(source: Path) -> Row:
-            done = batch(source, names[source])
-            if not done.again:
-                predicted.append(source)
-            outcome = "already done" if done.again else f"{done.files} files in {out}"
-            return Row.done(
-                source,
-                done.frames,
-                done.found,
-                done.subjects,
-                outcome,
-                valued=done.valued,
-                faces_of=done.faces,
-                only_sound=not done.found and done.sound_only,
-                rotate=done.rotate,
-            )
+        rows: list[Row] = []
 
         def notes() -> None:
             # Once: who goes on in the same folder has read them.
@@ -233,10 +223,82 @@ def predict(
                 reporter(Notice(f"note: {note}"))
             reporter.say_table(TABLES, root / TABLES, options["csv"])
             if options["report"]:
-                _close(root, sources, bool(predicted), options["decimal"], reporter)
+                changed = not all(row.again for row in rows if row.frames != "-")
+                _close(root, sources, changed, options["decimal"], reporter)
 
-        code = run_all(sources, work, reporter, names, debug=ctx.obj, at_end=notes)
+        if jobs > 1:
+            rows += in_processes(sources, job, jobs, reporter)
+            code = conclude(sources, rows, reporter, names, at_end=notes)
+        else:
+            with batch:
+
+                def work(source: Path) -> Row:
+                    row = job.row(batch, source)
+                    rows.append(row)
+                    return row
+
+                code = run_all(sources, work, reporter, names, debug=ctx.obj, at_end=notes)
     ctx.exit(code or of_stills)
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """What is done to each input, in this process or another; see ``cli.jobs.Job``.
+
+    Attributes:
+        root: the output folder.
+        config: the settings.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        names: by input, what its files are called.
+        options: those of ``PredictBatch``.
+        keep: whether features are kept.
+    """
+
+    root: Path
+    config: PredictConfig
+    device: str
+    names: Mapping[Path, PurePath]
+    options: Mapping[str, Any]
+    keep: bool = False
+
+    def batch(self, on_event: EventCallback) -> PredictBatch:
+        """What predicts, with nets that are loaded once; ``on_event`` gets its events."""
+        from avaffect.predicting.batch import PredictBatch
+
+        store = _store(self.root, len(self.names)) if self.keep else None
+        return PredictBatch(
+            self.root,
+            self.config,
+            device=self.device,
+            store=store,
+            on_event=on_event,
+            **self.options,
+        )
+
+    def row(self, batch: PredictBatch, source: Path) -> Row:
+        """Predict one input."""
+        from avaffect.cli.terminal import Row
+
+        done = batch(source, self.names[source])
+        outcome = "already done" if done.again else f"{done.files} files in {self.root}"
+        return Row.done(
+            source,
+            done.frames,
+            done.found,
+            done.subjects,
+            outcome,
+            valued=done.valued,
+            faces_of=done.faces,
+            only_sound=not done.found and done.sound_only,
+            rotate=done.rotate,
+            again=done.again,
+        )
+
+    @contextmanager
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Path], Row]]:
+        """The work, for another process."""
+        with self.batch(on_event) as batch:
+            yield lambda source: self.row(batch, source)
 
 
 def _close(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Where `preprocess` and `predict` write unless they are told.
+DEFAULT_OUT = "avaffect_out"
 # What `preprocess` leaves of a video, see `store.prepared`.
 RECORD = "preprocess.json"
 CROPS = "cropped_aligned"

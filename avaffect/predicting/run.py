@@ -17,6 +17,7 @@ from avaffect.media.local import local_path
 from avaffect.media.sound import SoundInfo
 from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
+from avaffect.predicting.beside import places, prepared_beside
 from avaffect.predicting.settings import (
     parse_tasks,
     require_licences,
@@ -165,7 +166,7 @@ def predict(
 ) -> Result:
     """Predict every frame of a video.
 
-    Goes through the video once, at some 90 frames a second on two CPU cores for one face;
+    Goes through the video once, at some 90 frames a second or more on two CPU cores for one face;
     the weights (6 MB) are fetched at the first use.
 
     >>> result = predict("video.mp4", task="va")  # doctest: +SKIP
@@ -220,7 +221,11 @@ def predict(
             result = predict_voice(opened, config, predictor, work, on_event=on_event)
         else:
             nets = NetsLoader(config.analysis, device)
-            result = predict_video(opened, config, predictor, nets, work, on_event=on_event)
+            found_at = places(opened.path)
+            prepared = prepared_beside(opened, config.analysis, found_at, on_event=on_event)
+            result = predict_video(
+                opened, config, predictor, nets, work, prepared=prepared, on_event=on_event
+            )
         return result.on(device)
 
 
@@ -233,6 +238,7 @@ def predict_video(
     *,
     store: Prepared | None = None,
     name: str | None = None,
+    prepared: Prepared | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Result:
     """Predict a video in one streaming pass; see :func:`predict`.
@@ -248,6 +254,8 @@ def predict_video(
         work: a folder for the pass; an interrupted pass goes on from what is there.
         store: where to keep the features too; None keeps none.
         name: what the subjects are called; None takes the video's stem.
+        prepared: what was made of the video before (``predicting.beside``), read in place of the
+            pass; None makes it.
         on_event: progress and notices.
 
     Raises:
@@ -259,9 +267,11 @@ def predict_video(
     if FACE_PICTURES in predictor.needs:
         folder = store or Prepared(work / "preprocessed")
         preprocess_source(video, folder.root, analysis_config, nets, name, on_event)
-        result = predict_folder(folder.root, config, predictor)
+        prepared = folder
+    if prepared is not None:
+        result = predict_folder(prepared.root, config, predictor)
         # Where preprocessing has written since.
-        record = Prepared(folder.root).record.to_dict()
+        record = Prepared(prepared.root).record.to_dict()
         facts = ("frames", "damage", "people", "rotate")
         read = {name: record[name] for name in facts if name in record}
         return replace(result, source=video.path, about=result.about | read)

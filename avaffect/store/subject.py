@@ -63,14 +63,17 @@ _FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 # Where the face lies.
 GEOMETRY = tuple(name for name, (of, _) in _FIELDS.items() if of in ("box", "points", "pose"))
-COLUMNS = ("frame", "time", "present", *_FIELDS, "track")
+# Stores of earlier versions have no column ``held``.
+_EARLIER_COLUMNS = ("frame", "time", "present", *_FIELDS, "track")
+COLUMNS = (*_EARLIER_COLUMNS, "held")
 """Columns of the frame table.
 
 ``frame`` int32, 1-based as in Aff-Wild2; ``time`` float64, seconds; ``present`` bool; then
 float32, null where not present: the box (pixels), the five points (pixels; left and right as seen
 in the picture), ``yaw``, ``pitch``, ``roll`` (degrees), ``confidence`` (0..1, the face's quality),
 ``presence`` (0..1, the landmark net's), ``brows_seen``, ``eyes_seen``, ``mouth_seen`` (0..1, see
-``faces.quality``); ``track`` int32, -1 where not present.
+``faces.quality``); ``track`` int32, -1 where not present; ``held`` bool, whether the face was not
+looked at in this frame, but lies between others (``faces.holding``).
 """
 
 _CHUNK = 512
@@ -270,6 +273,7 @@ class SpooledSubject(SubjectFeatures):
         for column in _FIELDS:
             columns[column] = arrow_array(self._field(column), self.present)
         columns["track"] = arrow_array(self._track)
+        columns["held"] = arrow_array(self._faces["held"])
         return pa.table(columns)
 
     def _field(self, column: str) -> Array:
@@ -335,7 +339,7 @@ class StoredSubject(SubjectFeatures):
                     and (parquet.metadata.metadata or {}).get(b"faces")
                     == self.keys[FACES].encode()
                     and parquet.metadata.num_rows == self._frames
-                    and tuple(parquet.schema_arrow.names) == COLUMNS
+                    and tuple(parquet.schema_arrow.names) in (COLUMNS, _EARLIER_COLUMNS)
                     and all(file.rows == self._frames for file in self._arrays.values())
                 )
             subject_file_name(self._name)
@@ -376,6 +380,19 @@ class StoredSubject(SubjectFeatures):
     def seen(self) -> NDArray[np.float32]:
         columns = [self._column(f"{region}_seen") for region in REGIONS]
         return np.stack(columns, axis=1).astype(np.float32)
+
+    @cached_property
+    def track(self) -> NDArray[np.int32]:
+        """int32 [N], the number of the track that the face is of; -1 where not present."""
+        return self._column("track").astype(np.int32)
+
+    @cached_property
+    def held(self) -> NDArray[np.bool_]:
+        """bool [N], whether the face lies between other frames, see :data:`COLUMNS`."""
+        with self._frame_table() as file:
+            if "held" not in file.schema_arrow.names:  # of an earlier version
+                return np.zeros(self._frames, np.bool_)
+            return read_column(file, "held").astype(np.bool_)
 
     @property
     def geometry(self) -> NDArray[np.float32]:

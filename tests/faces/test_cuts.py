@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avaffect.faces.cuts import CutDetector
+from avaffect.faces.cuts import CutDetector, thumbnail
 from avaffect.media.frames import FrameReader
 
 
@@ -77,6 +77,15 @@ def test_noise_in_the_dark_is_no_cut() -> None:
 def test_a_slow_pan_is_no_cut(shots) -> None:
     image = cv2.resize(shots["coffee"][0], (640, 480))
     assert cuts([image[:, at : at + 320] for at in range(0, 300, 3)]) == []
+
+
+@pytest.mark.parametrize("size", [(1080, 1920), (720, 1280), (360, 640), (719, 1283), (9, 16)])
+def test_a_thumbnail_is_the_mean_of_areas(size):
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 256, (9, 16, 3)).astype(np.uint8)
+    image = np.asarray(cv2.resize(small, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+    expected = cv2.resize(image, (32, 18), interpolation=cv2.INTER_AREA)
+    assert np.abs(thumbnail(image).astype(int) - expected).max() <= 2
 
 
 @settings(deadline=None)

@@ -53,5 +53,5 @@ def test_crops_are_numbered_from_one(tmp_path: Path) -> None:
 
 def test_large_frames_are_kept_in_smaller_numbers() -> None:
     assert frames_at_once(640, 360) == 16
-    assert frames_at_once(3840, 2160) == 10
+    assert frames_at_once(3840, 2160) == 4
     assert frames_at_once(16_384, 6_000) == 1

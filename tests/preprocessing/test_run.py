@@ -1,5 +1,6 @@
 import errno
 import json
+import re
 import shutil
 import wave
 from dataclasses import replace
@@ -22,6 +23,7 @@ from avaffect.errors import (
 )
 from avaffect.faces.align import AFFWILD2
 from avaffect.faces.encoders import ENCODERS, EncoderSpec
+from avaffect.faces.holding import MOST_HELD
 from avaffect.media.source import open_source
 from avaffect.preprocessing import again as redo
 from avaffect.preprocessing import run as module
@@ -158,7 +160,13 @@ def test_second_run_does_nothing(copy, gap_clip: Path, no_nets: NetsLoader) -> N
     assert stamps(copy) == before
 
 
-@pytest.mark.parametrize("stop", [6, 37])
+def saved_frames(caught):
+    """How far the message says that the pass is saved."""
+    found = re.search(r"saved up to frame (\d+), the same command", str(caught.value))
+    return int(found[1]) if found else 0
+
+
+@pytest.mark.parametrize("stop", [6, 7, 8, 37])
 def test_interrupted_run_goes_on_to_the_same_result(
     stop: int,
     whole: Preprocessed,
@@ -169,12 +177,15 @@ def test_interrupted_run_goes_on_to_the_same_result(
     interrupt_at,
     tracked,
 ) -> None:
-    with pytest.raises(KeyboardInterrupt, match=f"saved up to frame {stop}, the same command"):
+    """It goes on behind a frame in which no face is held."""
+    with pytest.raises(KeyboardInterrupt) as caught:
         preprocess(gap_clip, tmp_path, LIGHT, nets=nets, on_event=interrupt_at(tmp_path, stop, 0))
+    saved = saved_frames(caught)
+    assert stop - MOST_HELD <= saved <= stop
     assert sorted(path.name for path in tmp_path.iterdir()) == [".work"]
     del tracked[:]
     preprocess(gap_clip, tmp_path, LIGHT, nets=nets)
-    assert tracked == list(range(stop, FRAMES))
+    assert tracked == list(range(saved, FRAMES))
     assert_same(content(tmp_path), content(whole.folder.root))
     assert leftovers(tmp_path) == []
 
@@ -197,15 +208,42 @@ def test_killed_run_goes_on_to_the_same_result(
         patch.setattr(Recorder, "save", lambda self, state: None)
         preprocess(gap_clip, tmp_path, LIGHT, nets=nets,
                    on_event=interrupt_at(tmp_path, stop, resumes_at))  # fmt: skip
-    message = (
-        f"saved up to frame {resumes_at}," if resumes_at else "nothing of 'gap.mp4' was saved"
-    )
-    assert message in str(caught.value)
+    saved = saved_frames(caught)
+    assert resumes_at <= saved <= (resumes_at + MOST_HELD if resumes_at else 0)
+    assert saved or "nothing of 'gap.mp4' was saved" in str(caught.value)
     del tracked[:]
     preprocess(gap_clip, tmp_path, LIGHT, nets=nets)
-    assert tracked == list(range(resumes_at, FRAMES))
+    assert tracked == list(range(saved, FRAMES))
     assert_same(content(tmp_path), content(whole.folder.root))
     assert leftovers(tmp_path) == []
+
+
+def test_every_decoded_frame_has_a_row_and_some_are_held(whole):
+    """Held ones lie between those around."""
+    stored = features(whole.folder.root)
+    held, table = stored.held, stored.table()
+    looks = whole.folder.record.people["looks"]
+    assert looks == {"faces": len(SEEN), "held": int(held.sum())}
+    assert 0.3 < held[SEEN].mean() < 0.8
+    assert not held[FACELESS.start : FACELESS.stop].any()
+    x, pose = table["nose_x"].to_numpy(), stored.array("face_pose")
+    # In the middle of two that were looked at, where one frame lies between.
+    alone = [at for at in np.flatnonzero(held[1:-1]) + 1 if not held[at - 1] and not held[at + 1]]
+    for at in set(alone) & set(SEEN[1:-1]) - {FACELESS.start - 1, FACELESS.stop}:
+        assert x[at] == pytest.approx((x[at - 1] + x[at + 1]) / 2, abs=1e-3)
+        np.testing.assert_allclose(pose[at], (pose[at - 1] + pose[at + 1]) / 2, atol=1e-5)
+
+
+def test_without_holding_every_frame_is_looked_at(gap_clip, nets, tmp_path, whole):
+    """Where a face is looked at in both, it is found where it was; the key says which it is."""
+    every = replace(LIGHT, faces=replace(LIGHT.faces, looks="every"), audio=None)
+    made = preprocess(gap_clip, tmp_path, every, nets=nets)
+    stored, lighter = features(tmp_path), features(whole.folder.root)
+    assert not stored.held.any()
+    assert made.folder.record.people["looks"] == {"faces": len(SEEN), "held": 0}
+    assert stored.keys["faces"] != lighter.keys["faces"]
+    np.testing.assert_array_equal(stored.present, lighter.present)
+    np.testing.assert_allclose(stored.geometry, lighter.geometry, atol=1.5)
 
 
 def test_pass_that_something_else_wrote_to_begins_anew(

@@ -6,7 +6,7 @@ from avaffect.config import AnalysisConfig, AudioConfig, FaceConfig, MediaConfig
 from avaffect.faces.detectors.registry import DETECTORS
 from avaffect.models.zoo import ZOO
 from avaffect.store import keys as module
-from avaffect.store.keys import all_models, keys, media_settings, pass_key
+from avaffect.store.keys import all_models, face_settings, keys, media_settings, pass_key
 from avaffect.store.provenance import array_key
 
 BASE = AnalysisConfig()
@@ -102,3 +102,13 @@ def test_another_format_does_not_go_on_with_a_pass(monkeypatch: pytest.MonkeyPat
     assert before != pass_key(wanted, ("faces",))
     monkeypatch.setattr(module, "PASS_VERSION", module.PASS_VERSION + 1)
     assert before != pass_key(wanted, ("faces", "starter-2-face"))
+
+
+def test_looking_at_every_frame_has_the_keys_of_stores_before_it_was_a_setting():
+    settings = face_settings(AnalysisConfig(faces=FaceConfig(looks="every")))
+    assert "looks" not in settings["faces"]
+    found = {
+        looks: keys("0" * 64, AnalysisConfig(faces=FaceConfig(looks=looks)))["faces"]
+        for looks in ("every", "changed", "few")
+    }
+    assert len(set(found.values())) == 3

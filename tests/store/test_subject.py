@@ -86,7 +86,8 @@ def test_the_subject_has_the_more_confident_track_on_each_frame(spooled) -> None
         assert row["present"] == (track is not None) == spooled.present[frame]
         if track is None:
             assert row["track"] == -1
-            assert row[list(COLUMNS[3:-1])].isna().all()
+            assert row[list(COLUMNS[3:-2])].isna().all()
+            assert not row["held"]
             assert np.isnan(mesh[frame]).all()
             assert np.isnan(embedding[frame]).all()
             continue
