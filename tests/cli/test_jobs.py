@@ -45,7 +45,7 @@ class Stand:
         yield work
 
 
-def test_rows_come_in_the_order_of_the_inputs():
+def test_rows_come_in_the_order_of_the_inputs() -> None:
     sources = [Path(f"{name}.mp4") for name in ("a", "wrong", "b", "dies", "c", "d")]
     reporter = Told()
     rows = in_processes(sources, Stand(), 2, reporter)
@@ -60,7 +60,7 @@ def test_rows_come_in_the_order_of_the_inputs():
     assert (bars[-1].done, bars[-1].total, bars[-1].finished) == (100, 100, True)
 
 
-def test_one_ctrl_c_ends_all_when_they_have_saved():
+def test_one_ctrl_c_ends_all_when_they_have_saved() -> None:
     class Pressed(Told):
         def __call__(self, event: Event) -> None:
             super().__call__(event)
@@ -73,7 +73,7 @@ def test_one_ctrl_c_ends_all_when_they_have_saved():
     assert str(stopped.value) == "saved up to frame 3; saved up to frame 3"
 
 
-def test_two_jobs_write_what_one_does(run, clip, files, tmp_path):
+def test_two_jobs_write_what_one_does(run, clip: Path, files, tmp_path: Path) -> None:
     folder = tmp_path / "clips"
     for name in ("a", "b"):
         (folder / name).mkdir(parents=True)
@@ -90,7 +90,7 @@ def test_two_jobs_write_what_one_does(run, clip, files, tmp_path):
     assert ways[1][1] == ways[2][1].replace("/2/out", "/1/out")
 
 
-def test_a_file_for_all_inputs_is_written_by_one(run, clip, tmp_path):
+def test_a_file_for_all_inputs_is_written_by_one(run, clip: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.mp4"
     other.write_bytes(clip.read_bytes())
     given = ("--format", "single", "--task", "va", "--edition", "abaw8", "--jobs", 2)

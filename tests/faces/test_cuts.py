@@ -80,7 +80,7 @@ def test_a_slow_pan_is_no_cut(shots) -> None:
 
 
 @pytest.mark.parametrize("size", [(1080, 1920), (720, 1280), (360, 640), (719, 1283), (9, 16)])
-def test_a_thumbnail_is_the_mean_of_areas(size):
+def test_a_thumbnail_is_the_mean_of_areas(size) -> None:
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (9, 16, 3)).astype(np.uint8)
     image = np.asarray(cv2.resize(small, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)

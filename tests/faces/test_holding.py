@@ -42,7 +42,7 @@ class Film:
 
     def __init__(self, looks: str = "changed", fps: float = FPS, track: int = 1) -> None:
         self.net = Net()
-        self.holding = Holding(self.net, looks)  # type: ignore[arg-type]
+        self.holding = Holding(self.net, looks)
         self.fps, self.track, self.frame = fps, track, 0
         self.roi = roi_from_mesh(self.net.mesh)
 
@@ -56,32 +56,32 @@ class Film:
         return bool(self.holding.held([TrackedFace(self.track, face)]))
 
 
-def test_a_still_face_is_looked_at_ten_times_a_second():
+def test_a_still_face_is_looked_at_ten_times_a_second() -> None:
     film = Film()
     held = [film.show(picture()) for _ in range(3 * FPS)]
     assert held[:6] == [False, True, True] * 2
     assert film.net.runs == held.count(False) == 3 * FPS // 3
 
 
-def test_every_looks_at_every_frame():
+def test_every_looks_at_every_frame() -> None:
     film = Film("every")
     assert not any(film.show(picture()) for _ in range(20))
     assert film.net.runs == 20
 
 
-def test_slow_films_are_looked_at_in_every_frame():
+def test_slow_films_are_looked_at_in_every_frame() -> None:
     film = Film(fps=10)
     assert not any(film.show(picture()) for _ in range(10))
 
 
-def test_no_more_frames_wait_than_memory_holds():
+def test_no_more_frames_wait_than_memory_holds() -> None:
     film = Film(fps=1000)
     held = [film.show(picture()) for _ in range(3 * (MOST_HELD + 1))]
     assert held == ([False] + [True] * MOST_HELD) * 3
 
 
 @pytest.mark.parametrize("place", [(60, 75), (95, 80), (100, 100)])
-def test_a_change_of_a_part_is_looked_at_at_once(place):
+def test_a_change_of_a_part_is_looked_at_at_once(place) -> None:
     """A part of the size of an eye."""
     y, x = place
     changed = picture()
@@ -92,7 +92,7 @@ def test_a_change_of_a_part_is_looked_at_at_once(place):
     assert film.show(changed)
 
 
-def test_a_slow_change_counts_from_the_last_look():
+def test_a_slow_change_counts_from_the_last_look() -> None:
     film = Film(fps=1000)
     held = []
     for step in range(MOST_HELD + 1):
@@ -103,7 +103,7 @@ def test_a_slow_change_counts_from_the_last_look():
     assert not all(held[1:])
 
 
-def test_noise_is_no_change():
+def test_noise_is_no_change() -> None:
     rng = np.random.default_rng(5)
     film = Film()
     image = picture().astype(int)
@@ -111,7 +111,7 @@ def test_noise_is_no_change():
     assert [film.show(each) for each in noisy] == [False, True, True]
 
 
-def test_a_face_that_became_someone_elses_is_not_held():
+def test_a_face_that_became_someone_elses_is_not_held() -> None:
     film = Film()
     film.show(picture())
     film.track = 2
@@ -119,7 +119,7 @@ def test_a_face_that_became_someone_elses_is_not_held():
     assert film.show(picture())
 
 
-def test_a_face_that_was_not_followed_for_a_frame_is_looked_at():
+def test_a_face_that_was_not_followed_for_a_frame_is_looked_at() -> None:
     film = Film()
     film.show(picture())
     film.holding.begin(1 / FPS)
@@ -127,7 +127,7 @@ def test_a_face_that_was_not_followed_for_a_frame_is_looked_at():
     assert not film.show(picture())
 
 
-def test_goes_on_from_its_state():
+def test_goes_on_from_its_state() -> None:
     images = [picture(1 + at // 7) for at in range(40)]
     whole = Film()
     expected = [whole.show(image) for image in images]
@@ -145,7 +145,7 @@ def test_goes_on_from_its_state():
 @pytest.mark.parametrize(
     "beside", [{"angle": 0.3}, {"x": 105.0}, {"y": 60.0}, {"size": 150.0}, {"angle": 6.27}]
 )
-def test_a_face_that_was_not_where_it_was_looked_for_is_looked_at_again(beside):
+def test_a_face_that_was_not_where_it_was_looked_for_is_looked_at_again(beside) -> None:
     film = Film()
     place = film.roi
     film.roi = replace(place, **beside)
@@ -154,7 +154,7 @@ def test_a_face_that_was_not_where_it_was_looked_for_is_looked_at_again(beside):
     assert film.roi == place
 
 
-def test_few_holds_more_than_changed():
+def test_few_holds_more_than_changed() -> None:
     few = RULES["few"]
     assert few is not None
     assert few.every_s > RULE.every_s
@@ -163,7 +163,7 @@ def test_few_holds_more_than_changed():
 
 
 @pytest.mark.parametrize("times", [1, 2, 4, 9])
-def test_a_large_face_is_seen_as_a_small_one(times):
+def test_a_large_face_is_seen_as_a_small_one(times: int) -> None:
     small = picture().repeat(2, 0).repeat(2, 1)
     large = small.repeat(times, 0).repeat(times, 1)
     place = Roi(160, 150, 200, 0.1)

@@ -12,6 +12,7 @@ from avaffect.media.source import open_source
 from avaffect.predicting.batch import PredictBatch
 from avaffect.predicting.beside import places, prepared_beside
 from avaffect.predicting.settings import with_features
+from avaffect.preprocessing.run import Preprocessed
 from avaffect.progress import Notice
 from avaffect.store.prepared import Prepared
 
@@ -20,14 +21,14 @@ READ = "was preprocessed: "
 
 
 @pytest.fixture
-def video(gap_clip, heard, tmp_path) -> Path:
+def video(gap_clip: Path, heard: Preprocessed, tmp_path: Path) -> Path:
     """The gap clip beside ``avaffect_out``, the folder that `preprocess` made of it."""
     shutil.copytree(heard.folder.root, tmp_path / "avaffect_out")
     return Path(shutil.copy(gap_clip, tmp_path))
 
 
 @pytest.fixture
-def no_pass(monkeypatch):
+def no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """The video itself is not gone through."""
 
     def refuse(*args, **kwargs):
@@ -41,7 +42,7 @@ def found(video: Path, out: Path | None = None, config=CONFIG):
     return prepared_beside(source, config.analysis, places(video, out))
 
 
-def test_what_was_preprocessed_is_read_and_said(video, no_pass, heard):
+def test_what_was_preprocessed_is_read_and_said(video: Path, no_pass, heard: Preprocessed) -> None:
     told = []
     result = predict(video, task="va", on_event=told.append)
     folder = predict(heard.folder.root, task="va")
@@ -52,7 +53,7 @@ def test_what_was_preprocessed_is_read_and_said(video, no_pass, heard):
     assert notice == f"'gap.mp4' {READ}'{video.parent / 'avaffect_out'}' is read instead"
 
 
-def test_into_the_folder_that_preprocess_wrote(video, no_pass, tmp_path):
+def test_into_the_folder_that_preprocess_wrote(video: Path, no_pass, tmp_path: Path) -> None:
     out = (tmp_path / "avaffect_out").rename(tmp_path / "out")
     with PredictBatch(out, CONFIG) as batch:
         assert batch(video).found
@@ -62,14 +63,14 @@ def test_into_the_folder_that_preprocess_wrote(video, no_pass, tmp_path):
     assert record["people"]["looks"]["held"] > 0
 
 
-def test_in_a_folder_of_its_own_below_the_output(video, tmp_path):
+def test_in_a_folder_of_its_own_below_the_output(video: Path, tmp_path: Path) -> None:
     (tmp_path / "avaffect_out").rename(tmp_path / "gap")
     assert found(video, tmp_path) == Prepared(tmp_path / "gap")
     assert found(video) is None
 
 
 @pytest.mark.parametrize("change", ["video", "settings", "name", "array", "record", "table"])
-def test_what_is_not_the_same_is_not_read(change, video):
+def test_what_is_not_the_same_is_not_read(change: str, video: Path) -> None:
     config, root = CONFIG, video.parent / "avaffect_out"
     assert found(video) == Prepared(root)
     if change == "video":

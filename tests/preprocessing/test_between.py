@@ -35,7 +35,7 @@ def spool(tmp_path: Path) -> Spool:
     return Spool.create(tmp_path, arrays, "key")
 
 
-def test_a_held_face_lies_on_the_line_by_its_time(spool):
+def test_a_held_face_lies_on_the_line_by_its_time(spool: Spool) -> None:
     lines = Lines(spool)
     lines.begin(3, TIMES[0], record(spool, 0, 10))
     found = lines.between(3, frame(2), (TIMES[3], record(spool, 3, 20)))
@@ -47,7 +47,7 @@ def test_a_held_face_lies_on_the_line_by_its_time(spool):
     assert found.dtype == spool.dtype
 
 
-def test_a_face_that_is_lost_stays_as_it_was(spool):
+def test_a_face_that_is_lost_stays_as_it_was(spool: Spool) -> None:
     lines, first = Lines(spool), record(spool, 0, 10)
     lines.begin(3, TIMES[0], first)
     found = lines.between(3, frame(1), None)
@@ -56,7 +56,7 @@ def test_a_face_that_is_lost_stays_as_it_was(spool):
     np.testing.assert_array_equal(found["points"], first["points"])
 
 
-def test_an_angle_that_begins_anew_is_no_turn(spool):
+def test_an_angle_that_begins_anew_is_no_turn(spool: Spool) -> None:
     lines = Lines(spool)
     lines.begin(0, TIMES[0], record(spool, 0, 10, pose=np.array([0, 0, 179])))
     after = record(spool, 3, 20, pose=np.array([0, 0, -179]))
@@ -64,7 +64,7 @@ def test_an_angle_that_begins_anew_is_no_turn(spool):
     assert found["pose"][2] == 179
 
 
-def test_goes_on_from_what_is_on_the_disk(spool):
+def test_goes_on_from_what_is_on_the_disk(spool: Spool) -> None:
     """Half precision too: what is kept in memory is what is written."""
     first, after = record(spool, 0, 10.001), (TIMES[3], record(spool, 3, 20.002))
     lines = Lines(spool)
@@ -75,7 +75,7 @@ def test_goes_on_from_what_is_on_the_disk(spool):
     assert Lines(spool).between(7, frame(1), after) == expected
 
 
-def test_who_is_no_longer_followed_is_forgotten(spool):
+def test_who_is_no_longer_followed_is_forgotten(spool: Spool) -> None:
     lines = Lines(spool)
     for track in range(5):
         lines.begin(track, TIMES[0], record(spool, 0, 10))

@@ -173,7 +173,7 @@ def test_interrupted_run_goes_on_to_the_same_result(
     gap_clip: Path,
     nets: NetsLoader,
     tmp_path: Path,
-    small_steps,
+    small_steps: None,
     interrupt_at,
     tracked,
 ) -> None:
@@ -198,7 +198,7 @@ def test_killed_run_goes_on_to_the_same_result(
     gap_clip: Path,
     nets: NetsLoader,
     tmp_path: Path,
-    small_steps,
+    small_steps: None,
     interrupt_at,
     tracked,
     monkeypatch: pytest.MonkeyPatch,
@@ -218,7 +218,7 @@ def test_killed_run_goes_on_to_the_same_result(
     assert leftovers(tmp_path) == []
 
 
-def test_every_decoded_frame_has_a_row_and_some_are_held(whole):
+def test_every_decoded_frame_has_a_row_and_some_are_held(whole: Preprocessed) -> None:
     """Held ones lie between those around."""
     stored = features(whole.folder.root)
     held, table = stored.held, stored.table()
@@ -234,7 +234,9 @@ def test_every_decoded_frame_has_a_row_and_some_are_held(whole):
         np.testing.assert_allclose(pose[at], (pose[at - 1] + pose[at + 1]) / 2, atol=1e-5)
 
 
-def test_without_holding_every_frame_is_looked_at(gap_clip, nets, tmp_path, whole):
+def test_without_holding_every_frame_is_looked_at(
+    gap_clip: Path, nets: NetsLoader, tmp_path: Path, whole: Preprocessed
+) -> None:
     """Where a face is looked at in both, it is found where it was; the key says which it is."""
     every = replace(LIGHT, faces=replace(LIGHT.faces, looks="every"), audio=None)
     made = preprocess(gap_clip, tmp_path, every, nets=nets)
@@ -251,7 +253,7 @@ def test_pass_that_something_else_wrote_to_begins_anew(
     gap_clip: Path,
     nets: NetsLoader,
     tmp_path: Path,
-    small_steps,
+    small_steps: None,
     interrupt_at,
     tracked,
 ) -> None:
@@ -270,7 +272,7 @@ def test_pictures_that_are_gone_are_made_again(
     gap_clip: Path,
     nets: NetsLoader,
     tmp_path: Path,
-    small_steps,
+    small_steps: None,
     interrupt_at,
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
@@ -583,7 +585,7 @@ def test_full_disk_in_mid_video_keeps_what_was_finished(
     gap_clip: Path,
     nets: NetsLoader,
     tmp_path: Path,
-    small_steps,
+    small_steps: None,
     monkeypatch: pytest.MonkeyPatch,
     tracked,
 ) -> None:

@@ -104,7 +104,7 @@ def test_another_format_does_not_go_on_with_a_pass(monkeypatch: pytest.MonkeyPat
     assert before != pass_key(wanted, ("faces", "starter-2-face"))
 
 
-def test_looking_at_every_frame_has_the_keys_of_stores_before_it_was_a_setting():
+def test_looking_at_every_frame_has_the_keys_of_stores_before_it_was_a_setting() -> None:
     settings = face_settings(AnalysisConfig(faces=FaceConfig(looks="every")))
     assert "looks" not in settings["faces"]
     found = {
