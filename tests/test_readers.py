@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from fixtures.spooled import append_face
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -142,7 +143,7 @@ def make_store(path: Path) -> None:
     for frame in range(5):
         spool.append_frame(frame / 25)
         ones = np.ones
-        spool.append_face(0, frame, ones(4), ones((5, 2)), ones(3), 0.5, {"net": ones(2)})
+        append_face(spool, 0, frame, ones(4), ones((5, 2)), ones(3), 0.5, {"net": ones(2)})
     about = provenance("a.mp4", "00ff", {"faces": {"crop_size": 112}}, {})
     subject = SpooledSubject("a", spool, [0])
     write_subject(path.parent, subject, about, {"faces": "k", "net": "k"})

@@ -171,38 +171,6 @@ class Spool:
         if len(self._pending_times) >= 8 * _FLUSH_RECORDS:
             self.flush()
 
-    def append_face(
-        self,
-        track_id: int,
-        frame: int,
-        box: NDArray[np.float32],
-        points: NDArray[np.float32],
-        pose: NDArray[np.float32],
-        confidence: float,
-        arrays: Mapping[str, Array],
-        presence: float | None = None,
-        seen: NDArray[np.float32] | None = None,
-    ) -> None:
-        """Add a face, in frame order within its track.
-
-        Args:
-            track_id: track number, 0 or more.
-            frame: 0-based index of a frame that has been appended.
-            box: float [4], left, top, right, bottom in pixels.
-            points: float [5, 2] in pixels.
-            pose: float [3], yaw, pitch, roll in degrees.
-            confidence: the face's quality, 0..1.
-            arrays: a row for every array of the spool, cast to its dtype.
-            presence: the landmark net's, 0..1; None for the same as ``confidence``.
-            seen: float [3], 0..1, see ``faces.quality``; None for all that there is.
-
-        Raises:
-            UsageError: a shape, name, frame or confidence that does not fit.
-            OutputError: the disk does not take it.
-        """
-        record = self.record(frame, box, points, pose, confidence, arrays, presence, seen)
-        self.append_record(track_id, record)
-
     def record(
         self,
         frame: int,
@@ -214,7 +182,17 @@ class Spool:
         presence: float | None = None,
         seen: NDArray[np.float32] | None = None,
     ) -> Array:
-        """What :meth:`append_face` adds, structured [] of :attr:`dtype`.
+        """A face as it is kept, structured [] of :attr:`dtype`, for :meth:`append_record`.
+
+        Args:
+            frame: 0-based index of a frame that has been appended.
+            box: float [4], left, top, right, bottom in pixels.
+            points: float [5, 2] in pixels.
+            pose: float [3], yaw, pitch, roll in degrees.
+            confidence: the face's quality, 0..1.
+            arrays: a row for every array of the spool, cast to its dtype.
+            presence: the landmark net's, 0..1; None for the same as ``confidence``.
+            seen: float [3], 0..1, see ``faces.quality``; None for all that there is.
 
         Raises:
             UsageError: a shape, name or confidence that does not fit.
@@ -236,7 +214,7 @@ class Spool:
         return record
 
     def append_record(self, track_id: int, record: Array) -> None:
-        """Add a :meth:`record`, in frame order within its track.
+        """Add a :meth:`record`, in frame order within its track, whose number is 0 or more.
 
         Raises:
             UsageError: a track or frame that does not fit.

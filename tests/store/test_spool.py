@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.spooled import append_face
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,7 +45,7 @@ def run(spool, start, stop):
     for frame in range(start, stop):
         spool.append_frame(frame / 30)
         for track in tracks_of(frame):
-            spool.append_face(**face(track, frame))
+            append_face(spool, **face(track, frame))
 
 
 def check(spool, frames):
@@ -93,7 +94,7 @@ def test_buffers_do_not_grow(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     for frame in range(1000):
         spool.append_frame(frame / 30)
-        spool.append_face(**face(frame, frame))
+        append_face(spool, **face(frame, frame))
     held = sum(len(data) for data in spool._pending.values()) + len(spool._pending_times)
     assert held < 256 * (spool.dtype.itemsize + 8)
     assert len(spool._pending) < 256
@@ -214,10 +215,10 @@ def test_faces_are_checked(tmp_path: Path, change) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     for frame in range(5):
         spool.append_frame(frame / 30)
-    spool.append_face(**face(0, 3))
+    append_face(spool, **face(0, 3))
     with pytest.raises(ValueError):
-        spool.append_face(**{**face(0, 4), **change})
-    spool.append_face(**face(0, 4))
+        append_face(spool, **{**face(0, 4), **change})
+    append_face(spool, **face(0, 4))
     assert spool.track(0)["frame"].tolist() == [3, 4]
 
 
@@ -228,7 +229,7 @@ def test_order_within_a_track_is_checked_after_a_resume(tmp_path: Path) -> None:
     resumed = Spool.resume(tmp_path, ARRAYS, "k")
     assert resumed is not None
     with pytest.raises(ValueError, match="does not follow frame 9"):
-        resumed[0].append_face(**face(0, 9))
+        append_face(resumed[0], **face(0, 9))
 
 
 def test_names_must_differ_from_the_base_fields(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from fixtures.spooled import append_face
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,7 +51,7 @@ def spool(tmp_path: Path):
         spool.append_frame(frame / 25)
         for track in (1, 2, 4):
             if present_in(track, frame):
-                spool.append_face(track, frame, **values(track, frame))
+                append_face(spool, track, frame, **values(track, frame))
     audio = np.random.default_rng(0).normal(size=(FRAMES, 3)).astype("f4")
     spool.write_rows(ROWS, [{"audio": audio, "has_sound": audio[:, 0] > 0}])
     return spool
