@@ -50,6 +50,7 @@ def network_run(network: AffectNetwork, device: torch.device) -> Run:
     """A network of torch's on ``device`` as a function; it is set to evaluation."""
     from avaffect.windows.batch import Batch
 
+    network.eval()
     return lambda windows: _computed(network, Batch.of(windows), device)
 
 
@@ -58,7 +59,6 @@ def _computed(
 ) -> dict[str, NDArray[np.float32]]:
     import torch
 
-    network.eval()
     batch = batch.to(device)
     with torch.inference_mode():
         outputs = network(batch.inputs, batch.seen, batch.exists)
@@ -84,9 +84,12 @@ def apply_network(
     """
     from avaffect.windows.loader import read_ahead
 
-    order = _batches(reader, batch_size, clips)
-    ahead = read_ahead(reader, order, device, workers if reader.pictures else 0)
-    return _gather(reader, clips, ((batch, _computed(network, batch, device)) for batch in ahead))
+    network.eval()
+    windows = _windows_of(reader, clips)
+    batches = _batches(reader, windows, batch_size)
+    ahead = read_ahead(reader, batches, device, workers if reader.pictures else 0)
+    computed = ((batch, _computed(network, batch, device)) for batch in ahead)
+    return _gather(reader, windows, computed)
 
 
 def apply_run(
@@ -104,46 +107,40 @@ def apply_run(
         batch_size: windows at a time; fewer where they hold pictures.
         clips: indices of those to apply it to; None takes all.
     """
-    read = map(reader.arrays, _batches(reader, batch_size, clips))
-    return _gather(reader, clips, ((windows, run(windows)) for windows in read))
+    windows = _windows_of(reader, clips)
+    read = map(reader.arrays, _batches(reader, windows, batch_size))
+    return _gather(reader, windows, ((some, run(some)) for some in read))
 
 
-def _chosen(reader: WindowReader, clips: Sequence[int] | None) -> NDArray[np.int64]:
-    return np.arange(len(reader.clips)) if clips is None else np.asarray(clips, np.int64)
-
-
-def _spans(
-    reader: WindowReader, chosen: NDArray[np.int64]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The first window of each clip and the one behind its last: they lie side by side."""
+def _windows_of(reader: WindowReader, clips: Sequence[int] | None) -> dict[int, range]:
+    """By clip its windows, which lie side by side."""
+    chosen = np.arange(len(reader.clips)) if clips is None else np.asarray(clips, np.int64)
     clip = reader.windows.clip
-    return np.searchsorted(clip, chosen, side="left"), np.searchsorted(clip, chosen, side="right")
+    first, last = np.searchsorted(clip, chosen, "left"), np.searchsorted(clip, chosen, "right")
+    return dict(zip(chosen.tolist(), map(range, first.tolist(), last.tolist()), strict=True))
 
 
 def _batches(
-    reader: WindowReader, batch_size: int, clips: Sequence[int] | None
+    reader: WindowReader, windows: Mapping[int, range], batch_size: int
 ) -> list[list[int]]:
     """Which windows are computed together; batches go on over the ends of short clips."""
     if reader.pictures:
         batch_size = max(1, min(batch_size, _PICTURES // reader.windows.length))
-    spans = _spans(reader, _chosen(reader, clips))
-    order = [window for span in zip(*spans, strict=True) for window in range(*span)]
+    order = [window for of_clip in windows.values() for window in of_clip]
     return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
 
 
 def _gather(
     reader: WindowReader,
-    clips: Sequence[int] | None,
+    windows: Mapping[int, range],
     computed: Iterable[tuple[Batch | WindowArrays, dict[str, NDArray[np.float32]]]],
 ) -> Iterator[ClipPrediction]:
     """Whole clips, each as soon as its last window was computed."""
-    chosen = _chosen(reader, clips)
-    first, last = _spans(reader, chosen)
-    left = dict(zip(chosen.tolist(), (last - first).tolist(), strict=True))
+    left = {clip: len(of_clip) for clip, of_clip in windows.items()}
     gathered: dict[int, _Gathered] = {}
-    for windows, values in computed:
-        seen = {name: _inside(there, windows) for name, there in windows.seen.items()}
-        places = zip(windows.clip.tolist(), windows.start.tolist(), strict=True)
+    for batch, values in computed:
+        seen = {name: _inside(there, batch) for name, there in batch.seen.items()}
+        places = zip(batch.clip.tolist(), batch.start.tolist(), strict=True)
         for row, (clip, start) in enumerate(places):
             if clip not in gathered:
                 gathered[clip] = _Gathered(reader.clips[clip].frames)
@@ -154,10 +151,10 @@ def _gather(
 
 
 def _inside(
-    seen: torch.Tensor | NDArray[np.bool_], windows: Batch | WindowArrays
+    seen: torch.Tensor | NDArray[np.bool_], batch: Batch | WindowArrays
 ) -> NDArray[np.bool_]:
     """bool [B, T]: without the frames beside the windows, see `windows.batch.Batch`."""
-    frames = windows.exists.shape[1]
+    frames = batch.exists.shape[1]
     margin = (seen.shape[1] - frames) // 2
     return np.asarray(seen)[:, margin : margin + frames]
 

@@ -68,8 +68,7 @@ def default_workers() -> int:
 
     Counted by cores, since torchrun gives each of its processes a single thread to compute with.
     """
-    beside = max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    return max(1, min(MOST_WORKERS, cores() // beside))
+    return max(1, min(MOST_WORKERS, cores() // _ranks_here()))
 
 
 def room_for(workers: int, batch_bytes: int, free: int) -> int:
@@ -77,13 +76,17 @@ def room_for(workers: int, batch_bytes: int, free: int) -> int:
     return max(0, min(workers, free // max(1, _AHEAD * batch_bytes)))
 
 
+def _ranks_here() -> int:
+    """Processes of the run on this machine, as torchrun says."""
+    return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
 def _with_room(workers: int, batch_bytes: int, on_event: EventCallback) -> int:
     try:
         free = shutil.disk_usage(_SHARED).free
     except OSError:  # another system, another way
         return workers
-    beside = max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    found = room_for(workers, batch_bytes, free // beside)
+    found = room_for(workers, batch_bytes, free // _ranks_here())
     if found < workers:
         read = f"{found} processes read" if found else "this process alone reads"
         on_event(
