@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from importlib.util import find_spec
 
 
@@ -57,3 +58,20 @@ def extra_of(module: str) -> str | None:
     """The first extra that brings ``module`` (``torch``, ``torch.nn``); None if none does."""
     top = module.partition(".")[0]
     return next((name for name, extra in EXTRAS.items() if top in extra.modules), None)
+
+
+# The same module, with windows and without: either will do.
+_TWINS = {
+    "opencv-python": "opencv-python-headless",
+    "opencv-python-headless": "opencv-python",
+}
+
+
+def version_of(package: str) -> str | None:
+    """The version of an installed package, or of its twin; None if neither is installed."""
+    for name in filter(None, (package, _TWINS.get(package))):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None

@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from avaffect.extras import EXTRAS
+from avaffect.extras import EXTRAS, version_of
 
 State = Literal["ok", "note", "fault"]
 
@@ -32,8 +32,6 @@ _MODULES = {
     "pillow": "PIL",
     "pyyaml": "yaml",
 }
-# Either will do.
-_TWINS = {"opencv-python-headless": "opencv-python"}
 _OLDEST = (3, 11)
 _PATIENCE_S = 300.0
 _GIGABYTE = 1e9
@@ -121,7 +119,7 @@ def check_packages() -> Iterator[Finding]:
     modules = {each.name: _module(each.name) for each in needed}
     problems = imported(tuple(modules.values()))
     for each in needed:
-        version = _version(each.name)
+        version = version_of(each.name)
         problem = problems[modules[each.name]]
         install = f"run `pip install '{each.name}{each.versions}'`"
         if version is None:
@@ -135,7 +133,7 @@ def check_packages() -> Iterator[Finding]:
         else:
             yield Finding(each.name, "ok", version)
     for extra in sorted({each.extra for each in wanted} - {""}):
-        lacking = [e.name for e in wanted if e.extra == extra and _version(e.name) is None]
+        lacking = [e.name for e in wanted if e.extra == extra and version_of(e.name) is None]
         if lacking and extra in EXTRAS:
             found = f"lacks {', '.join(lacking)}: what needs it is {EXTRAS[extra].purpose}"
             advice = f"run `pip install 'avaffect[{extra}]'` if you want it"
@@ -149,11 +147,11 @@ def check_packages() -> Iterator[Finding]:
 
 def check_ffmpeg() -> Iterator[Finding]:
     """The program that reads sound where the user names one; PyAV does without."""
-    if not os.environ.get("IMAGEIO_FFMPEG_EXE"):
+    from avaffect.media.ffmpeg import ffmpeg_binary, own_program
+
+    if not own_program():
         yield Finding("ffmpeg", "ok", "none is needed: PyAV brings FFmpeg's libraries")
         return
-    from avaffect.media.ffmpeg import ffmpeg_binary
-
     advice = "let IMAGEIO_FFMPEG_EXE name an ffmpeg that runs, or unset it"
     try:
         binary = ffmpeg_binary()
@@ -337,15 +335,6 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0]))
-
-
-def _version(package: str) -> str | None:
-    for name in filter(None, (package, _TWINS.get(package))):
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
 
 
 def _module(package: str) -> str:

@@ -75,9 +75,7 @@ class Footage:
 
 
 def find_footage(
-    about: Mapping[str, Any],
-    named: Sequence[Path],
-    places: Iterable[Path],
+    about: Mapping[str, Any], named: Sequence[Path], places: Iterable[Path]
 ) -> Path | None:
     """The video that a table was made of, told by its content.
 

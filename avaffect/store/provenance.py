@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import metadata
 from typing import Any
 
 from avaffect.config import fingerprint
+from avaffect.extras import version_of
 
 # Changes whenever the stored arrays would, or how they are stored, though the settings do not.
 STORE_VERSION = 2
@@ -72,18 +72,8 @@ def provenance(
         },
         "configuration": dict(configuration),
         "models": dict(model_hashes),
-        "versions": {name: _version(name) for name in ("avaffect", *_LIBRARIES)},
+        "versions": {name: version_of(name) for name in ("avaffect", *_LIBRARIES)},
     }
-
-
-def _version(package: str) -> str | None:
-    # Of what has a twin either may be installed: opencv-python, opencv-python-headless.
-    for name in (package, f"{package}-headless"):
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
 
 
 # Settings of the feature store that decide what the arrays mean.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable
-from importlib import metadata
 from typing import Any
 
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import FeatureError
+from avaffect.extras import version_of
 from avaffect.progress import EventCallback, Notice
 from avaffect.store.provenance import backbones_in, relevant_settings
 
@@ -86,10 +86,4 @@ def feature_settings(
 
 def versions() -> dict[str, str | None]:
     """The versions of the libraries that training depends on."""
-    found: dict[str, str | None] = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+    return {name: version_of(name) for name in _LIBRARIES}
