@@ -3,57 +3,84 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from avaffect.cli.options import device_option
+from avaffect.errors import UsageError
+
+if TYPE_CHECKING:
+    from avaffect.cli.terminal import Reporter
+    from avaffect.store.adding import Added
+
+    Work = Callable[[Path], Added]
 
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, metavar="PREPARED ...")
 @click.option(
     "--backbone",
-    required=True,
     metavar="CKPT|NET",
     help="Folder that `avaffect train` wrote; or a net such as resnet50, with ImageNet's weights.",
 )
 @click.option("--branch", help="The branch whose backbone it is, where there are several.")
-@click.option("--name", help="What the array is called.  [default: as the net]")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(file_okay=False),
+    help="Folder of your own features: a CSV, parquet, npy, npz or safetensors file a subject or "
+    "video, called as it is, with a row a frame.",
+)
+@click.option(
+    "--columns",
+    metavar="NAME,...",
+    help="Which columns of these files are features; * and ? are wildcards.  [default: all "
+    "numbers but frame, time, success and the like]",
+)
+@click.option(
+    "--time",
+    metavar="COLUMN",
+    help="Their column of seconds: each frame gets the row that is nearest in time.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="Their rows a second, where these are no frames and have no times.",
+)
+@click.option("--name", help="What the array is called.  [default: as the net, or the folder]")
 @device_option("Where the backbone runs")
 @click.option("--offline", is_flag=True, help="Never fetch weights.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.pass_context
-def features(
-    ctx: click.Context,
-    folders: tuple[str, ...],
-    backbone: str,
-    branch: str | None,
-    name: str | None,
-    device: str,
-    offline: bool,
-    quiet: bool,
-) -> None:
-    """Add what a trained backbone makes of each aligned face to the feature store.
+def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> None:
+    """Add an array to the feature store: what a net makes of the faces, or features of your own.
 
     PREPARED is what `avaffect preprocess` wrote: one video's folder, or the folder of many. The
     array can be trained on with --set 'branches.BRANCH.features=[NAME]', and such a model predicts
-    on folders that have it. Run again it does only what is missing, or was made by another
-    backbone.
+    on folders that have it. Run again it does only what is missing, or was made of something else.
 
     \b
     Examples:
       avaffect features prepared/ --backbone avaffect_run
       avaffect features prepared/ --backbone avaffect_run --branch face --name stage1
       avaffect features prepared/ --backbone resnet50
+      avaffect features prepared/ --from openface/ --name openface
+      avaffect features prepared/ --from openface/ --columns 'pose_*,AU*_r' --name units
+      avaffect features prepared/ --from wav2vec/ --rate 50 --name wav2vec
     """
     from avaffect.cli.terminal import Reporter, Row, run_all
     from avaffect.errors import InputNotFoundError
-    from avaffect.models.device import choose_device
-    from avaffect.networks.embed import array_name, embed, load_backbone
     from avaffect.predicting.sources import preprocessed_in
 
-    if offline:
+    if (options["backbone"] is None) == (options["source"] is None):
+        raise UsageError(
+            "either a net or features of your own are wanted", "give --backbone or --from"
+        )
+    if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
     sources: list[Path] = []
     for folder in folders:
@@ -63,15 +90,43 @@ def features(
                 f"'{folder}' holds nothing preprocessed", "run `avaffect preprocess VIDEO` first"
             )
         sources += found
-    chosen = choose_device(device)
-    with Reporter(quiet) as reporter:
-        reporter.say(f"device: {chosen.description}")
-        trained = load_backbone(backbone, branch, device=chosen.name, on_event=reporter)
-        array = array_name(trained, name)
+    with Reporter(options["quiet"]) as reporter:
+        make = (_of_net if options["backbone"] else _of_files)(options, reporter)
 
         def work(source: Path) -> Row:
-            done = embed(source, trained, array, on_event=reporter)
-            outcome = f"{array} in {source}" if done.done else f"{array}: nothing to do"
+            done = make(source)
+            outcome = f"{done.name} in {source}" if done.done else f"{done.name}: nothing to do"
             return Row.done(source, done.frames, done.faces, done.subjects, outcome)
 
         ctx.exit(run_all(list(dict.fromkeys(sources)), work, reporter, debug=ctx.obj))
+
+
+def _of_files(options: dict[str, Any], reporter: Reporter) -> Work:
+    """Puts own features into a folder's store."""
+    from avaffect.datasets.own_arrays import OwnFeatures, store_own
+
+    if options["branch"]:
+        raise UsageError("--branch is of a backbone", "leave it out")
+    columns = [part.strip() for part in (options["columns"] or "").split(",") if part.strip()]
+    own = OwnFeatures.find(options["source"], columns, options["time"], options["rate"])
+    name = options["name"] or own.folder.resolve().name
+    return lambda source: store_own(source, own, name, on_event=reporter)
+
+
+def _of_net(options: dict[str, Any], reporter: Reporter) -> Work:
+    """Puts what a net makes of the faces into a folder's store."""
+    from avaffect.models.device import choose_device
+    from avaffect.networks.embed import array_name, embed, load_backbone
+
+    given = [name for name in ("columns", "time", "rate") if options[name] is not None]
+    if given:
+        raise UsageError(
+            f"--{given[0]} is for features of your own", "leave it out, or give --from"
+        )
+    chosen = choose_device(options["device"])
+    reporter.say(f"device: {chosen.description}")
+    trained = load_backbone(
+        options["backbone"], options["branch"], device=chosen.name, on_event=reporter
+    )
+    array = array_name(trained, options["name"])
+    return lambda source: embed(source, trained, array, on_event=reporter)
