@@ -96,6 +96,10 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
         def work(source: Path) -> Row:
             done = make(source)
             outcome = f"{done.name} in {source}" if done.done else f"{done.name}: nothing to do"
+            if options["source"]:
+                # Rows are counted, whatever they are of.
+                subjects = " ".join(done.subjects)
+                return Row(source.name, f"ok ({outcome})", str(done.frames), "-", subjects)
             return Row.done(source, done.frames, done.faces, done.subjects, outcome)
 
         ctx.exit(run_all(list(dict.fromkeys(sources)), work, reporter, debug=ctx.obj))
@@ -104,12 +108,13 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
 def _of_files(options: dict[str, Any], reporter: Reporter) -> Work:
     """Puts own features into a folder's store."""
     from avaffect.datasets.own_arrays import OwnFeatures, store_own
+    from avaffect.store.adding import require_name
 
     if options["branch"]:
         raise UsageError("--branch is of a backbone", "leave it out")
     columns = [part.strip() for part in (options["columns"] or "").split(",") if part.strip()]
     own = OwnFeatures.find(options["source"], columns, options["time"], options["rate"])
-    name = options["name"] or own.folder.resolve().name
+    name = require_name(options["name"] or own.folder.resolve().name)
     return lambda source: store_own(source, own, name, on_event=reporter)
 
 

@@ -22,11 +22,12 @@ from avaffect.cli.options import (
     format_option,
     input_options,
 )
-from avaffect.errors import UsageError
+from avaffect.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Reporter
     from avaffect.files.csv_text import Decimal
+    from avaffect.predicting.own_clips import OwnClips
 
 
 @click.command()
@@ -81,11 +82,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--features",
-    type=NameChoice(FEATURES, "choice of features"),
-    default="auto",
+    multiple=True,
+    default=("auto",),
     show_default=True,
+    metavar="auto|light|full|[NAME=]DIR",
     help="auto: what the model reads; light: the same, refusing a model that needs deep "
-    "embeddings; full: deep embedding and sound too, kept in OUT/features.",
+    "embeddings; full: deep embedding and sound too, kept in OUT/features. DIR: tables of your "
+    "own that the --checkpoint was trained on; give it again for more.",
 )
 @click.option(
     "--clock",
@@ -135,6 +138,7 @@ def predict(
       avaffect predict clips/ --task expr --format single --edition abaw8
       avaffect predict photos/ --task va,expr -o out/
       avaffect predict clips/ --checkpoint avaffect_run -o out/
+      avaffect predict --checkpoint avaffect_run --features test_tables/ -o out/
     """
     from avaffect.cli.pictures import predict_pictures
     from avaffect.cli.terminal import Reporter, Row, run_all
@@ -164,12 +168,20 @@ def predict(
         noncommercial=not options["no_nc"],
         clock=options["clock"],
     )
+    which, tables = _features(options["features"])
+    own = None
+    if tables:
+        own = _own_clips(tables, inputs, {**options, "fps": fps})
     if options["checkpoint"]:
-        config = with_checkpoint(config, options["checkpoint"])
-    config = with_features(config, options["features"])
+        arrays = () if own is None else own.tables.folders
+        config = with_checkpoint(config, options["checkpoint"], arrays)
+    config = with_features(config, which)
     reporter = Reporter(options["quiet"])
-    inputs = inputs or _default_inputs()
-    if options["as_video"]:
+    alone = own is not None and not inputs
+    inputs = inputs or (() if alone else _default_inputs())
+    if own is not None and alone:
+        stills, sources = [], list(own.paths())
+    elif options["as_video"]:
         stills, sources = [], _videos_of(inputs, out, fps, reporter)
     else:
         stills, sources = split_stills(find_sources(inputs, recursive, reporter))
@@ -194,7 +206,8 @@ def predict(
             device=device.name,
             form=options["form"],
             edition=options["edition"],
-            store=_store(root, len(sources)) if options["features"] == "full" else None,
+            own=own,
+            store=_store(root, len(sources)) if which == "full" else None,
             overwrite=options["overwrite"],
             csv=options["csv"],
             decimal=options["decimal"],
@@ -229,7 +242,10 @@ def predict(
             kinds = "parquet and CSV" if options["csv"] else "parquet"
             reporter.say(f"tables: {root / TABLES} ({kinds})")
             if options["report"]:
-                _close(root, sources, bool(predicted), options["decimal"], reporter)
+                videos = [] if alone else sources
+                _close(root, videos, bool(predicted), options["decimal"], reporter)
+            for note in () if own is None else own.tables.told():
+                reporter(Notice(note))
 
         code = run_all(sources, work, reporter, names, debug=ctx.obj, at_end=notes)
     ctx.exit(code or of_stills)
@@ -248,6 +264,31 @@ def _close(
         written = close(out, videos, decimal=decimal, on_event=reporter)
     for path in written:
         reporter.say(f"{path.stem}: {path}")
+
+
+def _features(given: Sequence[str]) -> tuple[str, list[str]]:
+    """Which features are made, and the folders of tables."""
+    words = [text for text in given if text in FEATURES]
+    if len(words) > 1:
+        raise UsageError(
+            f"--features is given as {' and '.join(words)}", "choose one; folders may be several"
+        )
+    return (words or ["auto"])[0], [text for text in given if text not in FEATURES]
+
+
+def _own_clips(tables: Sequence[str], inputs: Sequence[str], options: dict[str, Any]) -> OwnClips:
+    """The tables in folders; an unknown word is no folder."""
+    from avaffect.predicting.own_clips import OwnClips
+
+    for text in tables:
+        if not Path(text.partition("=")[2] or text).is_dir() and not Path(text).is_dir():
+            raise UnknownNameError("folder or choice of features", text, FEATURES)
+    if options["checkpoint"] is None:
+        raise UsageError(
+            "features of your own are for a model that was trained on them",
+            "name it by --checkpoint",
+        )
+    return OwnClips.find(tables, options["checkpoint"], not inputs, options["fps"])
 
 
 def _default_inputs() -> tuple[str, ...]:

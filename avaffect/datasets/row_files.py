@@ -106,8 +106,15 @@ class RowFile:
             )
         return tuple(chosen)
 
-    def blocks(self, names: Sequence[str]) -> Iterator[NDArray[np.float64]]:
+    def blocks(
+        self, names: Sequence[str], start: int = 0, stop: int | None = None
+    ) -> Iterator[NDArray[np.float64]]:
         """Some columns of all rows, float64 [n, len(names)], some at a time; NaN where empty.
+
+        Args:
+            names: of columns.
+            start: the first row, of a file of arrays alone.
+            stop: behind the last row, likewise; what lies between is one block.
 
         Raises:
             UnknownNameError: there is no such column.
@@ -117,9 +124,8 @@ class RowFile:
             if name not in self.names:
                 raise UnknownNameError(f"column of '{self.path}'", name, self.names)
         count = max(1, _BLOCK // max(1, len(names)))
-        start = 0
         with _reading(self.path):
-            for block in self._raw(tuple(names), count):
+            for block in self._raw(tuple(names), count, start, stop):
                 require_rows(start + len(block))
                 huge = np.argwhere(np.abs(block) > _LARGEST)
                 if len(huge):
@@ -206,16 +212,20 @@ class RowFile:
                 if not len(block):
                     raise FormatError(f"'{self.path}' changed while it was read", "try again")
 
-    def _raw(self, names: tuple[str, ...], count: int) -> Iterator[NDArray[np.float64]]:
+    def _raw(
+        self, names: tuple[str, ...], count: int, start: int, stop: int | None
+    ) -> Iterator[NDArray[np.float64]]:
         if isinstance(self.source, CsvRows):
             yield from _csv_blocks(self.source, names, count)
         elif isinstance(self.source.columns, ArrayFile):
-            for start in range(0, self.source.rows, count):
-                stop = min(start + count, self.source.rows)
+            end = self.source.rows if stop is None else stop
+            count = count if stop is None else max(1, stop - start)
+            for first in range(start, end, count):
+                last = min(first + count, end)
                 if names:
-                    yield self.source.columns.read(names, start, stop).astype(np.float64)
+                    yield self.source.columns.read(names, first, last).astype(np.float64)
                 else:
-                    yield np.zeros((stop - start, 0))
+                    yield np.zeros((last - first, 0))
         elif names:
             yield from _parquet_blocks(self.source, names, count)
         else:

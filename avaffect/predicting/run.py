@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avaffect.challenge.known import ways
 from avaffect.config import AnalysisConfig, PredictConfig
+from avaffect.datasets.own_subject import beside
+from avaffect.datasets.own_tables import OwnTables
 from avaffect.errors import FeatureError, UnknownNameError, UsageError, boundary
 from avaffect.files.names import WAV
 from avaffect.files.temporaries import temporary_folder
@@ -289,11 +291,19 @@ def predict_video(
         "sound": None if sound is None else asdict(sound),
     }
     about |= {} if found.rotate is None else {"rotate": found.rotate}
-    return _result(video.path, subjects, config, predictor, about)
+    return result_of(video.path, subjects, config, predictor, about)
 
 
-def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) -> Result:
+def predict_folder(
+    folder: Path, config: PredictConfig, predictor: Predictor, tables: OwnTables | None = None
+) -> Result:
     """Predict from the features and pictures that ``preprocess`` stored in ``folder``.
+
+    Args:
+        folder: the folder.
+        config: the settings.
+        predictor: built for ``config``.
+        tables: own features of the same subjects beside them.
 
     Raises:
         FeatureError: if preprocessing was not finished, or lacks what the model reads.
@@ -302,19 +312,22 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
     prepared = Prepared(folder)
     stored = prepared.subjects()
     if sound_only(stored):
-        _require_listener(predictor, folder)
+        own = () if tables is None else tables.folders
+        _require_listener(predictor, folder, {*stored[0].names, *own})
     first = stored[0].provenance
     for store in stored:
-        backbones = backbones_in(store.keys)
+        backbones = backbones_in(store.keys) | ({} if tables is None else tables.models)
         predictor.require_settings({**first["configuration"], "backbones": backbones})
     subjects: Sequence[SubjectFeatures] = stored
     if FACE_PICTURES in predictor.needs:
         subjects = prepared.pictured()
+    if tables is not None:
+        subjects = beside(subjects, tables)
     about = {key: first[key] for key in ("video", "models", "versions")}
     about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}
     sound = prepared.record.sound
     about |= {"media": prepared.media, "sound": None if sound is None else sound.to_dict()}
-    return _result(folder, subjects, config, predictor, about)
+    return result_of(folder, subjects, config, predictor, about)
 
 
 def predict_voice(
@@ -341,15 +354,16 @@ def predict_voice(
     return replace(predict_folder(folder.root, config, predictor), source=sound.path)
 
 
-def _require_listener(predictor: Predictor, sound: Path) -> None:
-    """Raise UsageError if ``predictor`` does not listen, or cannot do without faces."""
-    if not set(predictor.needs) & set(SOUND):
+def _require_listener(predictor: Predictor, sound: Path, there: Collection[str] = SOUND) -> None:
+    """Raise UsageError if ``predictor`` does not listen, or cannot do without faces: all that is
+    ``there`` are these arrays."""
+    if not set(predictor.needs) & {*SOUND, *there}:
         raise UsageError(
             f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
             "leave out noncommercial=False, or use checkpoint=... of a model "
             'trained with modalities=["audio"]',
         )
-    if set(predictor.needs) - {*SOUND, *predictor.optional}:
+    if set(predictor.needs) - {*SOUND, *there, *predictor.optional}:
         raise UsageError(
             f"'{predictor.name}' looks at faces too, and '{sound}' holds nothing but sound",
             'give it the video, or a model trained with modalities=["audio"]',
@@ -365,11 +379,12 @@ def _require_made(predictor: Predictor) -> None:
         raise UsageError(
             f"'{predictor.name}' reads '{own[0]}', which is not made from a video in one go",
             f'run `avaffect preprocess`, then `avaffect features` with name="{own[0]}" and, as '
-            "backbone=..., the one of its training, and predict on the folder",
+            "backbone=..., the one of its training, and predict on the folder; tables of your own "
+            'are given as features="FOLDER"',
         )
 
 
-def _result(
+def result_of(
     source: Path,
     subjects: Sequence[SubjectFeatures],
     config: PredictConfig,

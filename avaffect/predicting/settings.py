@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import isqrt
 from pathlib import Path
@@ -84,12 +84,15 @@ def require_licences(config: PredictConfig) -> None:
 
 
 @boundary()
-def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
+def with_checkpoint(
+    config: PredictConfig, place: Path | str, own: Collection[str] = ()
+) -> PredictConfig:
     """``config`` for a trained model: its tasks, and the sound settings that it was trained with.
 
     Args:
         config: the settings.
         place: a folder that ``train`` or ``ensemble`` wrote.
+        own: arrays that are given as tables.
 
     Raises:
         CheckpointError: there is no checkpoint that can be used.
@@ -105,7 +108,7 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
         joined = Joined.load(Path(place))
         for models in joined.members.values():
             # Those of other folds read the same.
-            config = with_checkpoint(config, Path(place) / next(iter(models)))
+            config = with_checkpoint(config, Path(place) / next(iter(models)), own)
         return replace(config, checkpoint=str(place), weights=joined.fingerprint, postprocess=None)
     folder = checkpoint_folder(Path(place))
     checkpoint = read_checkpoint(folder)
@@ -117,11 +120,12 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
             f"it predicts {', '.join(knows)}",
         )
     made = (*ENCODERS, "face_pose", *SOUND, FACE_PICTURES, *trained_backbones(checkpoint.features))
-    if own := [name for name in checkpoint.recipe.features if name not in made]:
+    if lacks := [name for name in checkpoint.recipe.features if name not in (*made, *own)]:
         raise CheckpointError(
-            f"'{place}' was trained on features of your own ('{own[0]}'), which cannot be made "
+            f"'{place}' was trained on features of your own ('{lacks[0]}'), which cannot be made "
             "from a video",
-            "train on what `avaffect preprocess` writes",
+            'give those of what is predicted as features="FOLDER", or train on what `avaffect '
+            "preprocess` writes",
         )
     analysis = config.analysis
     if (side := _crop_size(checkpoint)) is not None:

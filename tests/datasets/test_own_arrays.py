@@ -99,7 +99,7 @@ def test_one_file_for_two_people_is_told(tmp_path: Path, tables: Path) -> None:
 
 def test_wrong_use(tmp_path: Path, tables: Path) -> None:
     folder = make_prepared(tmp_path / "clip", 12)
-    with pytest.raises(InputNotFoundError, match="holds no features: their files end in .csv"):
+    with pytest.raises(InputNotFoundError, match=r"holds no features: their files end in \.csv"):
         OwnFeatures.find(tables)
     with pytest.raises(InputNotFoundError, match="there is no folder"):
         OwnFeatures.find(tmp_path / "nowhere")
