@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 @click.argument("folders", nargs=-1, required=True, metavar="PREPARED ...")
 @click.option(
     "--backbone",
-    metavar="CKPT|NET",
-    help="Folder that `avaffect train` wrote; or a net such as resnet50, with ImageNet's weights.",
+    metavar="CKPT|NET|LIBRARY:NAME",
+    help="Folder that `avaffect train` wrote; a net such as resnet50, with ImageNet's weights; or "
+    "an encoder by name: timm:NAME, torchaudio:NAME, hf:NAME or hf:FOLDER.",
 )
 @click.option("--branch", help="The branch whose backbone it is, where there are several.")
 @click.option(
@@ -51,6 +52,17 @@ if TYPE_CHECKING:
     metavar="N",
     help="Their rows a second, where these are no frames and have no times.",
 )
+@click.option(
+    "--layers",
+    metavar="N|last:N",
+    help="Of an encoder of sound, the N-th layer, or the mean of the last N.  [default: last:1]",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(16, 1024),
+    metavar="N",
+    help="Of an encoder of pictures, pixels that faces are brought to.  [default: its own]",
+)
 @click.option("--name", help="What the array is called.  [default: as the net, or the folder]")
 @device_option("Where the backbone runs")
 @click.option("--offline", is_flag=True, help="Never fetch weights.")
@@ -68,6 +80,8 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
       avaffect features prepared/ --backbone avaffect_run
       avaffect features prepared/ --backbone avaffect_run --branch face --name stage1
       avaffect features prepared/ --backbone resnet50
+      avaffect features prepared/ --backbone timm:vit_small_patch14_dinov2.lvd142m --size 112
+      avaffect features prepared/ --backbone torchaudio:WAV2VEC2_BASE --layers last:4
       avaffect features prepared/ --from openface/ --name openface
       avaffect features prepared/ --from openface/ --columns 'pose_*,AU*_r' --name units
       avaffect features prepared/ --from wav2vec/ --rate 50 --name wav2vec
@@ -110,8 +124,9 @@ def _of_files(options: dict[str, Any], reporter: Reporter) -> Work:
     from avaffect.datasets.own_arrays import OwnFeatures, store_own
     from avaffect.store.adding import require_name
 
-    if options["branch"]:
-        raise UsageError("--branch is of a backbone", "leave it out")
+    for name in ("branch", "layers", "size"):
+        if options[name] is not None:
+            raise UsageError(f"--{name} is of a net", "leave it out")
     columns = [part.strip() for part in (options["columns"] or "").split(",") if part.strip()]
     own = OwnFeatures.find(options["source"], columns, options["time"], options["rate"])
     name = require_name(options["name"] or own.folder.resolve().name)
@@ -122,6 +137,7 @@ def _of_net(options: dict[str, Any], reporter: Reporter) -> Work:
     """Puts what a net makes of the faces into a folder's store."""
     from avaffect.models.device import choose_device
     from avaffect.networks.embed import array_name, embed, load_backbone
+    from avaffect.networks.hub import is_named
 
     given = [name for name in ("columns", "time", "rate") if options[name] is not None]
     if given:
@@ -130,8 +146,28 @@ def _of_net(options: dict[str, Any], reporter: Reporter) -> Work:
         )
     chosen = choose_device(options["device"])
     reporter.say(f"device: {chosen.description}")
+    if is_named(options["backbone"]):
+        return _of_encoder(options, chosen.name, reporter)
+    if options["layers"] or options["size"]:
+        raise UsageError(
+            "--layers and --size are of encoders by name", "leave them out, or give timm:NAME"
+        )
     trained = load_backbone(
         options["backbone"], options["branch"], device=chosen.name, on_event=reporter
     )
     array = array_name(trained, options["name"])
     return lambda source: embed(source, trained, array, on_event=reporter)
+
+
+def _of_encoder(options: dict[str, Any], device: str, reporter: Reporter) -> Work:
+    """Puts what a ready-made encoder makes of faces or sound into a folder's store."""
+    from avaffect.networks.encode import encode, encoder_name, load_encoder
+
+    if options["branch"]:
+        raise UsageError("--branch is of a checkpoint", "leave it out")
+    encoder = load_encoder(
+        options["backbone"], device=device, layers=options["layers"], size=options["size"]
+    )
+    name = encoder_name(encoder, options["name"])
+    reporter.say(f"licence of {encoder.weights.name}: {encoder.weights.licence}")
+    return lambda source: encode(source, encoder, name, on_event=reporter)
