@@ -30,7 +30,7 @@ setup: $(VENV)/.ready
 $(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[dev,docs]"
+		--constraint constraints.txt --editable ".[dev,docs,features]"
 	$(BIN)/python -c "import cv2" 2>/dev/null || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--force-reinstall --constraint constraints.txt $(HEADLESS)

@@ -28,7 +28,8 @@ FRAMES = 40
 TIMM = "test_vit.r160_in1k"
 WAVES = {
     "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24,
-    "conv_dim": (8, 8), "conv_kernel": (10, 8), "conv_stride": (20, 16), "num_feat_extract_layers": 2,
+    "conv_dim": (8, 8), "conv_kernel": (10, 8), "conv_stride": (20, 16),
+    "num_feat_extract_layers": 2,
     "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2,
 }  # fmt: skip
 
