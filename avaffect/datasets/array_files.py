@@ -71,11 +71,14 @@ class ArrayFile(Mapping[str, Any]):
                 own = name if self._flat(name) else f"{name}.{place}"
                 column = str(place) if len(widths) == 1 else own
                 self._places[column] = name, place
+        self._all = tuple(self._places)
 
     def read(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> Array:
         """Rows ``start`` to ``stop`` of some columns, [n, len(names)]; a copy."""
-        places = [self._places[name] for name in names]
         found = self._matrices
+        if tuple(names) == self._all and len(found) == 1:
+            return next(iter(found.values()))[start:stop].copy()
+        places = [self._places[name] for name in names]
         if len({name for name, _ in places}) == 1:
             return found[places[0][0]][start:stop][:, [place for _, place in places]]
         return np.stack([found[name][start:stop, place] for name, place in places], axis=1)

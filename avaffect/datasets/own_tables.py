@@ -283,7 +283,8 @@ class OwnTables:
         """Raise FormatError if a file has other columns than the first one."""
         columns, _ = self._first[name]
         arrays = isinstance(file.source, Table) and isinstance(file.source.columns, ArrayFile)
-        gone = [column for column in columns if column not in file.names]
+        there = set(file.names)
+        gone = [column for column in columns if column not in there]
         # The columns of arrays have no names, so that more of them are other ones.
         other = arrays and not self.folders[name].columns and file.choose() != columns
         if gone or other:

@@ -120,16 +120,14 @@ class RowFile:
             UnknownNameError: there is no such column.
             FormatError: a cell that is no number, infinite, or beyond what float32 holds.
         """
-        for name in names:
-            if name not in self.names:
-                raise UnknownNameError(f"column of '{self.path}'", name, self.names)
+        if unknown := [*dict.fromkeys(names).keys() - set(self.names)]:
+            raise UnknownNameError(f"column of '{self.path}'", min(unknown), self.names)
         count = max(1, _BLOCK // max(1, len(names)))
         with _reading(self.path):
             for block in self._raw(tuple(names), count, start, stop):
                 require_rows(start + len(block))
-                huge = np.argwhere(np.abs(block) > _LARGEST)
-                if len(huge):
-                    row, place = huge[0]
+                if block.size and max(_most(block), _most(-block)) > _LARGEST:
+                    row, place = np.argwhere(np.abs(block) > _LARGEST)[0]
                     raise FormatError(
                         f"'{self.path}' row {start + row + 1}: {block[row, place]:g} in column "
                         f"'{names[place]}' is too large",
@@ -286,3 +284,8 @@ def _parquet_blocks(
 
 def _reading(path: Path) -> AbstractContextManager[None]:
     return reading(path, FormatError, "cannot be read", "check or make the file again")
+
+
+def _most(values: NDArray[np.float64]) -> float:
+    """The largest value, NaN where there is none."""
+    return float(np.fmax.reduce(values, axis=None))
