@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--columns",
+    "wanted",
     metavar="NAME,...",
     help="Which columns of these files are features; * and ? are wildcards.  [default: all "
     "numbers but frame, time, success and the like]",
@@ -127,7 +128,7 @@ def _of_files(options: dict[str, Any], reporter: Reporter) -> Work:
     for name in ("branch", "layers", "size"):
         if options[name] is not None:
             raise UsageError(f"--{name} is of a net", "leave it out")
-    columns = [part.strip() for part in (options["columns"] or "").split(",") if part.strip()]
+    columns = [part.strip() for part in (options["wanted"] or "").split(",") if part.strip()]
     own = OwnFeatures.find(options["source"], columns, options["time"], options["rate"])
     name = require_name(options["name"] or own.folder.resolve().name)
     return lambda source: store_own(source, own, name, on_event=reporter)
@@ -139,11 +140,9 @@ def _of_net(options: dict[str, Any], reporter: Reporter) -> Work:
     from avaffect.networks.embed import array_name, embed, load_backbone
     from avaffect.networks.hub import is_named
 
-    given = [name for name in ("columns", "time", "rate") if options[name] is not None]
-    if given:
-        raise UsageError(
-            f"--{given[0]} is for features of your own", "leave it out, or give --from"
-        )
+    of_files = {"--columns": "wanted", "--time": "time", "--rate": "rate"}
+    if given := [flag for flag, name in of_files.items() if options[name] is not None]:
+        raise UsageError(f"{given[0]} is for features of your own", "leave it out, or give --from")
     chosen = choose_device(options["device"])
     reporter.say(f"device: {chosen.description}")
     if is_named(options["backbone"]):

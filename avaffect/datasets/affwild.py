@@ -257,7 +257,7 @@ class _Loader:
                 **about,
                 "root": str(root),
                 "features": self._folders.where,
-                **({} if tables is None else {"tables": tables.about}),
+                **({} if tables is None else {"own_tables": tables.about}),
                 "left_out": [*missing, *damaged],
                 "fingerprint": _fingerprint(clips),
             },

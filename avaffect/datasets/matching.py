@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.errors import FormatError
 
 MOST_OFF = 2
@@ -18,8 +19,8 @@ _OVERLAP = 0.5
 _WHOLE = 1e-6
 
 
-@dataclass(frozen=True, eq=False)
-class Matched:
+@dataclass(frozen=True, eq=False, repr=False)
+class Matched(ArrayRecord):
     """The row of each frame.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""``features --from``: features that users bring, as arrays of the feature store."""
+"""``features`` of files that users bring: arrays of the feature store."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.challenge.layout import source_video
 from avaffect.config import fingerprint
 from avaffect.datasets.array_files import ArrayFile
@@ -84,8 +85,8 @@ class OwnArray:
         return OwnArray(self.file, self._columns, np.append(self.rows, more), self.spec.dtype)
 
 
-@dataclass(frozen=True)
-class OwnClip:
+@dataclass(frozen=True, eq=False, repr=False)
+class OwnClip(ArrayRecord):
     """The own arrays of a clip.
 
     Attributes:
@@ -270,7 +271,7 @@ class OwnTables:
 
     def told(self) -> list[str]:
         """What a user should know of the clips that were asked for."""
-        found = [together(self.notes, "tables")]
+        found = [together(self.notes, "own tables")]
         for name, subjects in self.missing.items():
             shown = ", ".join(subjects[:3]) + (", ..." if len(subjects) > 3 else "")
             found.append(

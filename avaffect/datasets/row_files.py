@@ -261,7 +261,7 @@ def _parsed(
         raise FormatError(
             f"'{path}' line {lines[row]}: '{rows[row][place][:40]}' in column '{names[place]}' is "
             "no number",
-            f"{_UNKNOWN}; columns=... names those that are features",
+            f"{_UNKNOWN}; or choose the columns that are features",
         ) from None
     return values.reshape(len(rows), len(names))
 

@@ -1,4 +1,4 @@
-"""``features --backbone LIBRARY:NAME``: a ready-made encoder's vectors, into the feature store."""
+"""``features`` by an encoder of a library: its vectors, into the feature store."""
 
 from __future__ import annotations
 

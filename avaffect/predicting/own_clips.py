@@ -118,7 +118,7 @@ class OwnClips:
         """Provenance of a clip's predictions."""
         found = provenance(clip.files[0].name, clip.sha256, config.to_dict(), {})
         files = [str(path) for path in clip.files]
-        return found | {"media": {}, "sound": None, "tables": files}
+        return found | {"media": {}, "sound": None, "own_tables": files}
 
 
 def predict_own(
@@ -144,7 +144,7 @@ def predict_own(
 
 def own_tables(checkpoint: Checkpoint) -> dict[str, Mapping[str, Any]]:
     """What a model knows of the tables that it was trained on, by array."""
-    found = checkpoint.data.get("tables", {})
+    found = checkpoint.data.get("own_tables", {})
     return {
         name: facts
         for name, facts in (found.items() if isinstance(found, dict) else ())
