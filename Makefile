@@ -1,40 +1,49 @@
-# `make demo` and `make test` need Python 3.11, make and the package index; nothing else.
+# `make demo` and `make test` need Python 3.11 to 3.13, make and the package index; nothing else.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Works where the machine has no libGL, which opencv-python needs and its headless twin does not.
 HEADLESS := opencv-python-headless
 
-.PHONY: demo test lint docs setup clean
+.PHONY: help demo test lint docs light setup clean
 
-demo: setup
+help:                          ## what each target does
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|' \
+		2>/dev/null || grep '##' $(firstword $(MAKEFILE_LIST))
+
+demo: light                    ## predict a sample video into demo_out/, with its report
 	$(BIN)/avaffect predict sample_media/one_person.mp4 --task all -o demo_out --overwrite
 	@echo "open demo_out/report.html in a browser to see it"
 
-test: lint
+test: lint                     ## linters and tests; sets up everything (7 GB: torch brings CUDA)
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		echo "no chromium here: the tests that open pages in a browser are skipped"
-	$(BIN)/python -m pytest --cov -n 2 --dist loadscope
+	$(BIN)/python -m pytest --cov -n 2 --dist worksteal
 
-lint: setup
+lint: setup                    ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The pages of docs/ as a site in site/; a broken link is an error. Opens no connection.
-docs: setup
+# A broken link is an error. Opens no connection.
+docs: setup                    ## the pages of docs/ as a site in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
-setup: $(VENV)/.ready
+light: $(VENV)/.light          ## set up what predicting needs (0.7 GB)
 
-$(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
+setup: $(VENV)/.ready          ## set up everything
+
+$(VENV)/.light: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[dev,docs,features]"
-	$(BIN)/python -c "import cv2" 2>/dev/null || \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-		--force-reinstall --constraint constraints.txt $(HEADLESS)
+	$(PIP) --editable .
 	touch $@
 
-clean:
+$(VENV)/.ready: $(VENV)/.light
+	$(PIP) --editable ".[dev,docs]"
+	$(BIN)/python -c "import cv2" 2>/dev/null || \
+		$(PIP) --no-deps --force-reinstall $(HEADLESS)
+	touch $@
+
+clean:                         ## remove all that the other targets made
 	rm -rf $(VENV) demo_out build site .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

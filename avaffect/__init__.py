@@ -125,8 +125,11 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
+        from avaffect.errors import boundary
+
         module, _, attribute = _HOMES[name].partition(":")
-        return getattr(import_module(module), attribute)
+        with boundary():  # what it needs may not be installed
+            return getattr(import_module(module), attribute)
     raise AttributeError(f"module 'avaffect' has no attribute '{name}'")
 
 

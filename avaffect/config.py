@@ -69,6 +69,10 @@ class FaceConfig:
             face-alignment package's 2DFAN-4).
         crop_size: side of a crop in pixels (Aff-Wild2: 112).
         subjects: ``main`` (one subject, or two as left and right), ``all`` (everyone).
+        looks: in which frames a followed face is looked at (see ``faces.holding``): ``every``
+            frame; ``changed``, 10 times a second and where its picture has changed; ``few``, 5
+            times a second and where it has changed a lot. What is recorded in other frames lies
+            between.
     """
 
     detector: str = "blazeface-full"
@@ -80,6 +84,7 @@ class FaceConfig:
     aligner: Literal["mesh", "fan"] = "mesh"
     crop_size: Annotated[int, Interval(ge=16, le=1024)] = 112
     subjects: Literal["main", "all"] = "main"
+    looks: Literal["every", "changed", "few"] = "changed"
 
 
 @checked

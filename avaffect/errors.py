@@ -16,6 +16,7 @@
     |  +- CheckpointError         a trained model that cannot be used, or not with these features
     +- FormatError                a label file or table that is not what it should be
     +- FeatureError               a feature store that is missing, unfinished or does not fit
+    +- MissingPackageError        a package of an extra that is not installed
     +- TrainingError              training that cannot go on, such as a loss that is no number
     +- OutputError                results cannot be written
     |  +- DiskFullError           no space left
@@ -35,6 +36,8 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from avaffect.extras import EXTRAS, extra_of, is_installed
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -140,6 +143,23 @@ class FeatureError(AvaffectError):
     """A feature store that is missing, unfinished or does not fit what is asked of it."""
 
 
+class MissingPackageError(AvaffectError):
+    """A package of an extra that is not installed.
+
+    Args:
+        module: the package's module.
+        extra: a key of `extras.EXTRAS` that brings it.
+        purpose: what needs it, as the subject of a sentence; empty for what the extra is for.
+    """
+
+    def __init__(self, module: str, extra: str, purpose: str = "") -> None:
+        self.module, self.extra = module, extra
+        super().__init__(
+            f"{purpose or EXTRAS[extra].purpose} needs {module}, which is not installed",
+            f"run `pip install 'avaffect[{extra}]'`",
+        )
+
+
 class TrainingError(AvaffectError):
     """Training that cannot go on, such as a loss that is no number."""
 
@@ -182,11 +202,17 @@ def explained(
 ) -> AvaffectError | None:
     """What the system refused, as one of ours; None if ``error`` does not come from the system.
 
+    A package that is not installed counts as refused.
+
     Args:
         error: what was raised.
         path: of the file that was read; None for the one that ``error`` names.
         kind: the class of error for a file that cannot be read.
     """
+    if isinstance(error, ModuleNotFoundError):
+        extra = extra_of(error.name or "")
+        top = (error.name or "").partition(".")[0]
+        return None if extra is None else MissingPackageError(top, extra)
     if isinstance(error, MemoryError) or _speaks_of_memory(error):
         what = "" if path is None else f" for '{path}'"
         return kind(
@@ -214,6 +240,21 @@ def explained(
     if error.errno is None:
         return None
     return kind(f"'{file}' cannot be {done} ({_reason(error)})", "check the path")
+
+
+def need(extra: str, *modules: str, purpose: str = "") -> None:
+    """Raise MissingPackageError unless packages of an extra are installed.
+
+    For what takes long before it comes to them, and for those that several extras bring.
+
+    Args:
+        extra: a key of `extras.EXTRAS`.
+        modules: which of it; all without any.
+        purpose: see `MissingPackageError`.
+    """
+    for module in modules or EXTRAS[extra].modules:
+        if not is_installed(module):
+            raise MissingPackageError(module, extra, purpose)
 
 
 @contextmanager

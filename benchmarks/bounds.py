@@ -86,10 +86,10 @@ def checkpoint(path: Path, width: int = 10**9, units: int = 65_536) -> None:
     }
     small = Checkpoint(parse_recipe(tree, ""), {"va": ("valence", "arousal")}, {"v": 3})
     save_checkpoint(path.parent, small, small.build())
-    facts = json.loads(path.read_text())
+    facts = json.loads(path.read_text(encoding="utf-8"))
     facts["widths"]["v"] = width
     facts["recipe"]["branches"]["v"]["layers"][0]["units"] = [units] * 60
-    path.write_text(json.dumps(facts))
+    path.write_text(json.dumps(facts), encoding="utf-8")
 
 
 def parquet_rows(path: Path) -> None:

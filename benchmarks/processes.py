@@ -125,6 +125,6 @@ def looped(clip: Path, seconds: float, target: Path, size: tuple[int, int] | Non
 
 def _busy() -> float:
     """Seconds that the machine's cores were busy since it started."""
-    numbers = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
+    numbers = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:8]
     user, nice, system, _idle, _waiting, hard, soft = (int(number) for number in numbers)
     return (user + nice + system + hard + soft) / _TICK

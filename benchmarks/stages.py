@@ -106,14 +106,16 @@ def put_timers(clock: Clock) -> None:
     from avaffect.faces import track
     from avaffect.faces.detectors.blazeface import BlazeFace
     from avaffect.faces.encoders import Encoder
+    from avaffect.faces.holding import Holding
     from avaffect.faces.landmarks import Landmarker
     from avaffect.faces.pose import HeadModel
+    from avaffect.faces.quality import QualityReader
     from avaffect.media import frames, source
     from avaffect.models.session import TfliteNet
     from avaffect.predicting import outputs
     from avaffect.predicting import run as predict
     from avaffect.predictors.starter.starter2 import Starter2
-    from avaffect.preprocessing import recorder
+    from avaffect.preprocessing import face_reader, recorder
     from avaffect.preprocessing import sound as sounds
     from avaffect.preprocessing import video_pass as analyse
     from avaffect.store.spool import Spool
@@ -131,14 +133,19 @@ def put_timers(clock: Clock) -> None:
     clock.around(BlazeFace, "__call__", "detector, its net left out")
     clock.around(Landmarker, "__call__", "landmarks, their nets left out")
     clock.around(HeadModel, "fit", "head pose")
+    clock.around(Holding, "__call__", "whether faces changed")
     clock.around(
         TfliteNet, "__call__", lambda net, *_: NETS.get(net.input_shapes[0], "another tflite net")
     )
 
-    clock.around(recorder, "align", "align")
+    clock.around(face_reader, "align", "align")
     clock.around(Encoder, "__call__", lambda encoder, *_: f"encode {encoder.spec.name}")
-    clock.around(recorder, "face_pose", "face pose vector")
-    clock.around(Spool, "append_face", "spool")
+    clock.around(QualityReader, "__call__", "quality")
+    clock.around(face_reader, "face_pose", "face pose vector")
+    clock.around(recorder.Lines, "between", "held faces")
+    clock.around(recorder, "write_crop", "crops")
+    clock.around(Spool, "append_record", "spool")
+    clock.around(Spool, "record", "spool")
     clock.around(Spool, "checkpoint", "checkpoint")
 
     clock.around(sounds, "extract_sound", "sound: decode")

@@ -69,6 +69,11 @@ DEFAULT_RUN = "avaffect_ensemble"
 )
 @click.option("--overwrite", is_flag=True, help="Throw away the ensemble that is in OUT.")
 @click.option(
+    "--rejoin",
+    is_flag=True,
+    help="Join the members in OUT anew, by another --recipe of the same members or --set-join.",
+)
+@click.option(
     "-j",
     "--jobs",
     type=click.IntRange(1),
@@ -120,6 +125,7 @@ def ensemble(out: str, **options: Any) -> None:
                 device=options["device"],
                 jobs=options["jobs"],
                 overwrite=options["overwrite"],
+                rejoin=options["rejoin"],
                 on_event=reporter,
                 on_model=trained,
             )
@@ -131,7 +137,11 @@ def ensemble(out: str, **options: Any) -> None:
 def _close(reporter: Reporter, kind: str, result: EnsembleResult, out: str) -> None:
     from avaffect.cli.terminal import print_table
 
-    rows = [*result.members.items(), ("mean of these scores", result.mean)]
+    rows = []
+    for member, scores in result.members.items():
+        rows += [(n, of) for n, of in result.models.items() if n.startswith(f"{member}/")]
+        rows.append((member, scores))
+    rows.append(("mean of the members' scores", result.mean))
     if kind != "average":
         rows.append(("average of predictions", result.average))
     rows.append((f"joined by {kind}", result.joined))

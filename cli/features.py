@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from avaffect.cli.options import device_option
-from avaffect.errors import UsageError
+from avaffect.errors import UsageError, need
 
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Reporter
@@ -160,6 +160,7 @@ def _of_net(options: dict[str, Any], reporter: Reporter) -> Work:
 
 def _of_encoder(options: dict[str, Any], device: str, reporter: Reporter) -> Work:
     """Puts what a ready-made encoder makes of faces or sound into a folder's store."""
+    need("features", "torch", purpose="an encoder by name")
     from avaffect.networks.encode import encode, encoder_name, load_encoder
 
     if options["branch"]:

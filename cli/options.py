@@ -10,12 +10,12 @@ import click
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.config import AnalysisConfig, FaceConfig, MediaConfig
 from avaffect.errors import UnknownNameError, UsageError
+from avaffect.files.names import DEFAULT_OUT
 from avaffect.predicting.writers.registry import DEFAULT_FORM, WRITERS
 
 if TYPE_CHECKING:
     from avaffect.training.run import DataConfig
 
-DEFAULT_OUT = "avaffect_out"
 F = TypeVar("F", bound=Callable[..., Any])
 _FACES = FaceConfig()
 
@@ -202,6 +202,18 @@ def data_config(options: dict[str, Any]) -> DataConfig:
     )
 
 
+def jobs_option(function: F) -> F:
+    """How many inputs are worked on at once."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Work on N inputs at once, each in a process of its own (some 300 MB of memory).",
+    )(function)
+
+
 def drawn_subjects(function: F) -> F:
     """Who is drawn."""
     return click.option(
@@ -231,6 +243,20 @@ def analysis_options(function: F) -> F:
                 show_default=True,
                 metavar="FRAMES",
                 help="Look for new faces every so many frames.",
+            ),
+            click.option(
+                "--fast",
+                "looks",
+                flag_value="few",
+                help="Look at a followed face 5 times a second at least, and where it has changed "
+                "a lot: about twice as fast.",
+            ),
+            click.option(
+                "--every-frame",
+                "looks",
+                flag_value="every",
+                help="Look at faces in every frame. Without these two: 10 times a second at "
+                "least, and where a face has changed; what is between is put on a line.",
             ),
             click.option(
                 "--max-faces",
@@ -294,7 +320,8 @@ def analysis_options(function: F) -> F:
             click.option(
                 "--no-nc",
                 is_flag=True,
-                help="Use no net whose licence forbids commercial use, as that of the voice.",
+                help="Use no net whose licence forbids commercial use, as the default face and "
+                "voice nets; what is left are rules over blendshapes.",
             ),
             click.option("--offline", is_flag=True, help="Never fetch weights."),
             click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
@@ -319,6 +346,7 @@ def analysis_config(options: dict[str, Any], **changes: Any) -> AnalysisConfig:
             aligner=options["aligner"],
             crop_size=options.get("crop_size", _FACES.crop_size),
             subjects=options["subjects"],
+            looks=options["looks"] or _FACES.looks,
         ),
         **changes,
     )

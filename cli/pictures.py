@@ -57,8 +57,7 @@ def predict_pictures(
         tell(as_options(text))
     for note in done.notes:
         reporter(Notice(f"note: {note}"))
-    kinds = "parquet and CSV" if options["csv"] else "parquet"
-    reporter.say(f"a row a face: {done.table} ({kinds})")
+    reporter.say_table("a row a face", done.table, options["csv"])
     if done.failed:
         say_error(f"{len(done.failed)} of {len(stills)} pictures could not be used")
     elif not done.faces:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,13 +23,17 @@ from avaffect.cli.options import (
     analysis_options,
     format_option,
     input_options,
+    jobs_option,
 )
 from avaffect.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from avaffect.cli.terminal import Reporter
+    from avaffect.cli.terminal import Reporter, Row
+    from avaffect.config import PredictConfig
     from avaffect.files.csv_text import Decimal
+    from avaffect.predicting.batch import PredictBatch
     from avaffect.predicting.own_clips import OwnClips
+    from avaffect.progress import EventCallback
 
 
 @click.command()
@@ -42,7 +48,12 @@ if TYPE_CHECKING:
     help="What to predict; several with commas.",
 )
 @click.option(
-    "-m", "--model", default="starter-2", show_default=True, help="Which model predicts."
+    "-m",
+    "--model",
+    default="starter-2",
+    show_default=True,
+    help="Which model predicts. The nets of starter-1 and starter-2 are for research and "
+    "non-commercial use only.",
 )
 @click.option(
     "--checkpoint",
@@ -111,6 +122,7 @@ if TYPE_CHECKING:
     "tables.",
 )
 @click.option("--overwrite", is_flag=True, help="Predict again what is already there.")
+@jobs_option
 @analysis_options
 @click.pass_context
 def predict(
@@ -140,13 +152,13 @@ def predict(
       avaffect predict clips/ --checkpoint avaffect_run -o out/
       avaffect predict --checkpoint avaffect_run --features test_tables/ -o out/
     """
+    from avaffect.cli.jobs import in_processes
     from avaffect.cli.pictures import predict_pictures
-    from avaffect.cli.terminal import Reporter, Row, run_all
+    from avaffect.cli.terminal import Reporter, conclude, run_all
     from avaffect.config import AudioConfig, PredictConfig
     from avaffect.files.names import RECORDS, TABLES
     from avaffect.media.still_picture import split_stills
     from avaffect.models.device import choose_device
-    from avaffect.predicting.batch import PredictBatch
     from avaffect.predicting.settings import parse_tasks, with_checkpoint, with_features
     from avaffect.predicting.sources import find_sources
     from avaffect.preprocessing.names import names_of
@@ -198,57 +210,118 @@ def predict(
     else:
         of_stills = 0
     first = not (root / RECORDS).is_dir()
-    with (
-        reporter,
-        PredictBatch(
-            root,
-            config,
-            device=device.name,
-            form=options["form"],
-            edition=options["edition"],
-            own=own,
-            store=_store(root, len(sources)) if which == "full" else None,
-            overwrite=options["overwrite"],
-            csv=options["csv"],
-            decimal=options["decimal"],
-            on_event=reporter,
-        ) as batch,
-    ):
+    job = Predicting(
+        root,
+        config,
+        device.name,
+        names,
+        {name: options[name] for name in ("form", "edition", "overwrite", "csv", "decimal")},
+        keep=which == "full",
+        own=own,
+    )
+    jobs = 1 if ctx.obj else min(options["jobs"], len(sources))
+    if jobs > 1 and own is not None:
+        raise UsageError(
+            f"tables of your own are read by one process, not by {jobs}", "leave out --jobs"
+        )
+    batch = job.batch(reporter)
+    if jobs > 1 and batch.shared:
+        raise UsageError(
+            f"a file for all inputs is written by one process, not by {jobs}",
+            f"leave out --jobs, or --format {options['form']}",
+        )
+    with reporter:
         reporter.say(f"device: {device.description}")
-
-        predicted = []
-
-        def work(source: Path) -> Row:
-            done = batch(source, names[source])
-            if not done.again:
-                predicted.append(source)
-            outcome = "already done" if done.again else f"{done.files} files in {out}"
-            return Row.done(
-                source,
-                done.frames,
-                done.found,
-                done.subjects,
-                outcome,
-                valued=done.valued,
-                faces_of=done.faces,
-                only_sound=not done.found and done.sound_only,
-                rotate=done.rotate,
-            )
+        rows: list[Row] = []
 
         def notes() -> None:
             # Once: who goes on in the same folder has read them.
             for note in batch.predictor.notes if first else ():
                 reporter(Notice(f"note: {note}"))
-            kinds = "parquet and CSV" if options["csv"] else "parquet"
-            reporter.say(f"tables: {root / TABLES} ({kinds})")
+            reporter.say_table(TABLES, root / TABLES, options["csv"])
             if options["report"]:
+                changed = not all(row.again for row in rows if row.frames != "-")
                 videos = [] if alone else sources
-                _close(root, videos, bool(predicted), options["decimal"], reporter)
+                _close(root, videos, changed, options["decimal"], reporter)
             for note in () if own is None else own.tables.told():
                 reporter(Notice(note))
 
-        code = run_all(sources, work, reporter, names, debug=ctx.obj, at_end=notes)
+        if jobs > 1:
+            rows += in_processes(sources, job, jobs, reporter)
+            code = conclude(sources, rows, reporter, names, at_end=notes)
+        else:
+            with batch:
+
+                def work(source: Path) -> Row:
+                    row = job.row(batch, source)
+                    rows.append(row)
+                    return row
+
+                code = run_all(sources, work, reporter, names, debug=ctx.obj, at_end=notes)
     ctx.exit(code or of_stills)
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """What is done to each input, in this process or another; see ``cli.jobs.Job``.
+
+    Attributes:
+        root: the output folder.
+        config: the settings.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        names: by input, what its files are called.
+        options: those of ``PredictBatch``.
+        keep: whether features are kept.
+        own: tables of own features, which one process reads.
+    """
+
+    root: Path
+    config: PredictConfig
+    device: str
+    names: Mapping[Path, PurePath]
+    options: Mapping[str, Any]
+    keep: bool = False
+    own: OwnClips | None = None
+
+    def batch(self, on_event: EventCallback) -> PredictBatch:
+        """What predicts, with nets that are loaded once; ``on_event`` gets its events."""
+        from avaffect.predicting.batch import PredictBatch
+
+        store = _store(self.root, len(self.names)) if self.keep else None
+        return PredictBatch(
+            self.root,
+            self.config,
+            device=self.device,
+            own=self.own,
+            store=store,
+            on_event=on_event,
+            **self.options,
+        )
+
+    def row(self, batch: PredictBatch, source: Path) -> Row:
+        """Predict one input."""
+        from avaffect.cli.terminal import Row
+
+        done = batch(source, self.names[source])
+        outcome = "already done" if done.again else f"{done.files} files in {self.root}"
+        return Row.done(
+            source,
+            done.frames,
+            done.found,
+            done.subjects,
+            outcome,
+            valued=done.valued,
+            faces_of=done.faces,
+            only_sound=not done.found and done.sound_only,
+            rotate=done.rotate,
+            again=done.again,
+        )
+
+    @contextmanager
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Path], Row]]:
+        """The work, for another process."""
+        with self.batch(on_event) as batch:
+            yield lambda source: self.row(batch, source)
 
 
 def _close(

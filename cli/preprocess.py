@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -15,8 +17,13 @@ from avaffect.cli.options import (
     analysis_config,
     analysis_options,
     input_options,
+    jobs_option,
 )
 from avaffect.config import AnalysisConfig, FaceConfig
+
+if TYPE_CHECKING:
+    from avaffect.cli.terminal import Row
+    from avaffect.progress import EventCallback
 
 
 @click.command()
@@ -48,6 +55,13 @@ from avaffect.config import AnalysisConfig, FaceConfig
     "[default: if `predict`'s default model listens]",
 )
 @click.option(
+    "--mel-scale",
+    type=click.Choice(["log", "linear"]),
+    default="log",
+    show_default=True,
+    help="Mel values as decibels, or as power; MFCC are made of decibels.",
+)
+@click.option(
     "--sound-rate",
     type=click.FloatRange(1, 1000),
     default=AnalysisConfig.sound_rate,
@@ -55,6 +69,7 @@ from avaffect.config import AnalysisConfig, FaceConfig
     metavar="HZ",
     help="Rows a second for files without a picture.",
 )
+@jobs_option
 @analysis_options
 @click.pass_context
 def preprocess(
@@ -65,7 +80,9 @@ def preprocess(
     encoders: tuple[str, ...],
     no_audio: bool,
     voice: bool | None,
+    mel_scale: Literal["log", "linear"],
     sound_rate: float,
+    jobs: int,
     **options: Any,
 ) -> None:
     """Cut out aligned faces, sound and features of videos, and features of sound files.
@@ -82,15 +99,13 @@ def preprocess(
       avaffect preprocess "clips/*.mp4" more_clips/ --recursive -o out/
       avaffect preprocess voices/ -o out/ --sound-rate 50
     """
-    from avaffect.challenge.places import joined
-    from avaffect.cli.terminal import Reporter, Row, run_all
+    from avaffect.cli.jobs import in_processes
+    from avaffect.cli.terminal import Reporter, conclude, run_all
     from avaffect.config import AudioConfig, PredictConfig
     from avaffect.media.inputs import expand_inputs
     from avaffect.models.device import choose_device
     from avaffect.predicting.settings import require_licences, with_features
     from avaffect.preprocessing.names import names_of
-    from avaffect.preprocessing.run import NetsLoader
-    from avaffect.preprocessing.run import preprocess as run
     from avaffect.sound.voice import DEFAULT_VOICE
 
     if options["offline"]:
@@ -102,7 +117,7 @@ def preprocess(
     config = analysis_config(
         options,
         encoders=encoders or wanted.encoders,
-        audio=None if no_audio else AudioConfig(),
+        audio=None if no_audio else AudioConfig(mel_scale=mel_scale),
         voice=DEFAULT_VOICE if voice else None,
         sound_rate=sound_rate,
     )
@@ -111,14 +126,46 @@ def preprocess(
     videos = expand_inputs(inputs, recursive, sound=True, on_event=reporter)
     names = names_of(videos, inputs)
     device = choose_device(options["device"])
-    nets = NetsLoader(config, device.name)
+    targets = {each: Path(out) / names[each] if len(videos) > 1 else Path(out) for each in videos}
+    job = Preprocessing(config, device.name, targets, names)
     with reporter:
         reporter.say(f"device: {device.description}")
+        if min(jobs, len(videos)) > 1 and not ctx.obj:
+            rows = in_processes(videos, job, jobs, reporter)
+            ctx.exit(conclude(videos, rows, reporter, names))
+        with job(reporter) as work:
+            ctx.exit(run_all(videos, work, reporter, names, debug=ctx.obj))
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to each input, in this process or another; see ``cli.jobs.Job``.
+
+    Attributes:
+        config: the settings.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        targets: by input, the folder of its results.
+        names: by input, what they are called.
+    """
+
+    config: AnalysisConfig
+    device: str
+    targets: Mapping[Path, Path]
+    names: Mapping[Path, PurePath]
+
+    @contextmanager
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Path], Row]]:
+        """The work, with nets that are loaded once; ``on_event`` gets its events."""
+        from avaffect.challenge.places import joined
+        from avaffect.cli.terminal import Row
+        from avaffect.preprocessing.run import NetsLoader
+        from avaffect.preprocessing.run import preprocess as run
+
+        nets = NetsLoader(self.config, self.device)
 
         def work(video: Path) -> Row:
-            target = Path(out) / names[video] if len(videos) > 1 else Path(out)
-            name = joined(names[video])
-            done = run(video, target, config, nets=nets, name=name, on_event=reporter)
+            target, name = self.targets[video], joined(self.names[video])
+            done = run(video, target, self.config, nets=nets, name=name, on_event=on_event)
             outcome = f"{', '.join(done.done) or 'nothing to do'} in {target}"
             if done.sound_only:
                 return Row(video.name, f"ok ({outcome})", str(done.frames))
@@ -126,4 +173,4 @@ def preprocess(
                 video, done.frames, done.faces, done.subjects, outcome, rotate=done.rotate
             )
 
-        ctx.exit(run_all(videos, work, reporter, names, debug=ctx.obj))
+        yield work

@@ -92,6 +92,10 @@ class Reporter:
         if self._bar is not None:
             self._bar.refresh()
 
+    def say_table(self, what: str, place: Path, csv: bool) -> None:
+        """Where tables lie, and in which forms."""
+        self.say(f"{what}: {place} ({'parquet and CSV' if csv else 'parquet'})")
+
     def _open(self, event: Progress) -> None:
         if not sys.stderr.isatty():
             return
@@ -124,6 +128,7 @@ class Row:
         frames, faces, subjects: for the table.
         exit_code: 0, or that of ``error``.
         error: why it failed and what to do, for below the table.
+        again: an earlier run had done it.
     """
 
     source: str
@@ -133,6 +138,7 @@ class Row:
     subjects: str = "-"
     exit_code: int = 0
     error: str = ""
+    again: bool = False
 
     @classmethod
     def failed(cls, source: Path, error: AvaffectError) -> Row:
@@ -158,6 +164,7 @@ class Row:
         faces_of: Mapping[str, int] | None = None,
         only_sound: bool = False,
         rotate: int | None = None,
+        again: bool = False,
     ) -> Row:
         """A row for what was worked through; it counts as failed if it came to nothing.
 
@@ -171,6 +178,7 @@ class Row:
             faces_of: by subject, frames with a face; None where it does not matter.
             only_sound: there is no picture.
             rotate: the turn by which faces would be upright; None if they are.
+            again: an earlier run had done it.
         """
         code, text = 0, ""
         voices = 0 if valued is None else valued - faces
@@ -213,6 +221,7 @@ class Row:
             " ".join(subjects),
             code,
             text,
+            again,
         )
 
 
@@ -279,8 +288,30 @@ def run_all(
             if debug:
                 raise
             rows.append(Row.failed(source, explain(error)))
-        if names and (folders := names[source].parent).parts:
-            rows[-1] = replace(rows[-1], source=str(folders / rows[-1].source))
+    return conclude(sources, rows, reporter, names, at_end=at_end)
+
+
+def conclude(
+    sources: Sequence[Path],
+    rows: Sequence[Row],
+    reporter: Reporter,
+    names: Mapping[Path, PurePath] | None = None,
+    *,
+    at_end: Callable[[], None] | None = None,
+) -> int:
+    """Print the closing table; arguments and exit code as for :func:`run_all`.
+
+    Args:
+        sources: what was worked on.
+        rows: what became of each.
+        reporter: what else is printed.
+        names: of the sources' results.
+        at_end: called behind the table unless all failed.
+    """
+    rows = [
+        replace(row, source=str(names[source].parent / row.source)) if names else row
+        for source, row in zip(sources, rows, strict=True)
+    ]
     failures = [row for row in rows if row.exit_code]
     if len(rows) > 1 or not failures:
         print_table(

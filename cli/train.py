@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_RECIPE = "abaw1-av-gru"
 DEFAULT_RUN = "avaffect_run"
 # The options that a resumed run may get anew; everything else comes from its run.json.
-_FREE = ("out", "device", "workers", "resume", "tensorboard", "quiet", "fold")
+_FREE = ("out", "device", "workers", "resume", "tensorboard", "no_export", "quiet", "fold")
 
 
 @click.command()
@@ -35,6 +35,11 @@ _FREE = ("out", "device", "workers", "resume", "tensorboard", "quiet", "fold")
 )
 @click.option(
     "-m", "--modalities", metavar="audio|video|audio,video", help="Keep only these branches."
+)
+@click.option(
+    "--branches",
+    metavar="NAME,NAME",
+    help="Predict from these branches of the recipe alone, e.g. `embedding` of abaw1-av-gru.",
 )
 @click.option("-t", "--task", metavar="va|expr|au", help="Train for these, several with commas.")
 @click.option(
@@ -76,6 +81,11 @@ _FREE = ("out", "device", "workers", "resume", "tensorboard", "quiet", "fold")
     "--workers", type=click.IntRange(0), help="Processes that read windows.  [default: by device]"
 )
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard's files too.")
+@click.option(
+    "--no-export",
+    is_flag=True,
+    help="Leave out the ONNX file by which the model runs without torch.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.pass_context
 def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
@@ -120,6 +130,7 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
                 overwrite=options["overwrite"],
                 only_fold=options["fold"],
                 tensorboard=options["tensorboard"],
+                export=not options["no_export"],
                 on_event=reporter,
                 on_epoch=table.row,
                 on_fold=table.start,
@@ -144,18 +155,22 @@ def _config(options: dict[str, Any]) -> RunConfig:
             f"'{options['recipe']}' is an ensemble of several models",
             f"use `avaffect ensemble --recipe {options['recipe']}`",
         )
-    modalities, task = options["modalities"], options["task"]
+    task = options["task"]
     return run_config(
         options["recipe"],
         data_config(options),
-        modalities=None
-        if modalities is None
-        else [name.strip() for name in modalities.split(",")],
+        modalities=_names(options["modalities"]),
+        branches=_names(options["branches"]),
         tasks=None if task is None else parse_tasks(task),
         changes=options["changes"],
         folds=options["folds"],
         seed=options["seed"],
     )
+
+
+def _names(text: str | None) -> list[str] | None:
+    """What an option names, parted by commas; None without the option."""
+    return None if text is None else [name.strip() for name in text.split(",")]
 
 
 def _require_free(ctx: click.Context) -> None:

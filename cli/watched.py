@@ -20,7 +20,10 @@ _STOPPED = 143
 def _watch() -> None:
     while os.read(0, 1024):
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    if os.name == "nt":
+        signal.raise_signal(signal.SIGTERM)  # there `kill` ends a process without more ado
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_PATIENCE_S)
     os._exit(_STOPPED)
 

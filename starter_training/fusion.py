@@ -34,7 +34,7 @@ from sklearn.preprocessing import StandardScaler
 from avaffect.arrays import softmax
 from avaffect.files.atomic import write_json
 from avaffect.labels import EXPRESSIONS
-from avaffect.predictors.starter.fusion import FLOOR, WEIGHTS
+from avaffect.predictors.starter.fusion import FLOOR, weights_path
 from avaffect.predictors.starter.valence_arousal import va_of_face
 
 Array = NDArray[np.float64]
@@ -212,7 +212,7 @@ def main() -> None:
         fit_share(np.tile(said[0][:, d], 2), both[:, d], np.tile(true[:, d], 2)) for d in (0, 1)
     ]
     write_json(
-        WEIGHTS,
+        weights_path("starter1"),
         {
             "weights": {
                 "face": powers[0],

@@ -10,6 +10,7 @@ import io
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -259,7 +260,7 @@ def mel_rows(sound: Sound) -> NDArray[np.float16]:
 
 
 def load_take(data: bytes) -> Sound:
-    """A take of RAVDESS; one not mono at 16 kHz is made so."""
+    """A recording as it is in its file; one not mono at 16 kHz is made so."""
     import soundfile
 
     sound, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
@@ -267,5 +268,7 @@ def load_take(data: bytes) -> Sound:
     if rate != SAMPLE_RATE:
         from scipy.signal import resample_poly
 
-        mono = resample_poly(mono, SAMPLE_RATE, rate)
+        # TESS's 24414 Hz would take a filter of 244,000 taps; this is right to 1 in 40,000.
+        ratio = Fraction(SAMPLE_RATE, rate).limit_denominator(200)
+        mono = resample_poly(mono, ratio.numerator, ratio.denominator)
     return mono.astype(np.float32)

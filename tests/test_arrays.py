@@ -80,7 +80,8 @@ def test_a_prediction_is_a_line() -> None:
         "Prediction('video_left', va by 'starter-1', 10000 frames, 5000 with a face)"
     )
     assert prediction == replace(prediction)
-    assert prediction != replace(prediction, va=np.full((frames, 2), 0.5, np.float32))
+    other = {"va": np.full((frames, 2), 0.5, np.float32)}
+    assert prediction != replace(prediction, **other)
 
 
 def is_array(annotation: ast.expr) -> bool:

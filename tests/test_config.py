@@ -48,7 +48,7 @@ from avaffect.errors import UsageError
         (AnalysisConfig, {"faces": {"crop_size": 8}}),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(kind, wrong):
+def test_settings_that_make_no_sense_are_refused(kind, wrong) -> None:
     (name,) = wrong
     with pytest.raises(UsageError, match=rf"{kind.__name__}.*{name}") as raised:
         kind(**wrong)
@@ -64,12 +64,12 @@ def test_defaults_fit(kind: type[Any]) -> None:
     assert kind(**asdict(kind())) == kind()
 
 
-def test_a_change_is_checked_as_well():
+def test_a_change_is_checked_as_well() -> None:
     with pytest.raises(UsageError, match="detect_every"):
         replace(FaceConfig(), detect_every=0)
 
 
-def test_what_older_versions_saved_can_be_read():
+def test_what_older_versions_saved_can_be_read() -> None:
     """Values as JSON has them: lists for tuples, whole numbers for others."""
     audio = {"n_mfcc": 40, "n_mels": 128, "n_fft": 2048, "mel_scale": "log", "normalise": "none"}
     assert AudioConfig(**audio) == AudioConfig()
@@ -78,14 +78,14 @@ def test_what_older_versions_saved_can_be_read():
     assert AnalysisConfig(**json.loads(json.dumps(AnalysisConfig().to_dict()))) == AnalysisConfig()
 
 
-def test_the_whole_configuration_can_be_saved():
+def test_the_whole_configuration_can_be_saved() -> None:
     value = PredictConfig().to_dict()
     assert json.loads(json.dumps(value))["analysis"]["faces"]["detector"] == "blazeface-full"
     assert AnalysisConfig(audio=None).to_dict()["audio"] is None
     assert (value["analysis"]["voice"], value["noncommercial"]) == (None, True)
 
 
-def test_the_fingerprint_sees_every_change_and_no_order():
+def test_the_fingerprint_sees_every_change_and_no_order() -> None:
     first = AnalysisConfig()
     second = replace(first, faces=FaceConfig(detect_every=16))
     assert fingerprint(first.to_dict()) == fingerprint(AnalysisConfig().to_dict())

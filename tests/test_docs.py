@@ -38,7 +38,9 @@ def test_formats_names_every_column() -> None:
 
 
 @pytest.mark.parametrize("clock", [0.0, 1.48])
-def test_the_mean_over_time_in_reading_is_one(clock, tmp_path, monkeypatch) -> None:
+def test_the_mean_over_time_in_reading_is_one(
+    clock: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # The second half has four times the frames of the first; a fifth of the time nobody is seen.
     times = np.concatenate([np.arange(0, 0.5, 0.1), np.arange(0.5, 1, 0.025)])
     seen = (times < 0.299) | (times >= 0.5)

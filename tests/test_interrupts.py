@@ -19,7 +19,7 @@ def as_before():
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_the_first_signal_is_noted_and_the_second_stops(number):
+def test_the_first_signal_is_noted_and_the_second_stops(number) -> None:
     before = signal.getsignal(number)
     with Interrupts() as interrupts:
         assert not interrupts.asked
@@ -31,14 +31,14 @@ def test_the_first_signal_is_noted_and_the_second_stops(number):
     assert not Interrupts.asked
 
 
-def test_handlers_come_back_after_an_error():
+def test_handlers_come_back_after_an_error() -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(ValueError, match="x"), Interrupts():
         raise ValueError("x")
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_in_a_thread_nothing_is_caught():
+def test_in_a_thread_nothing_is_caught() -> None:
     before, found = signal.getsignal(signal.SIGINT), []
 
     def work():
@@ -51,7 +51,7 @@ def test_in_a_thread_nothing_is_caught():
     assert found == [(True, False)]
 
 
-def test_without_patience_the_first_one_stops():
+def test_without_patience_the_first_one_stops() -> None:
     with Interrupts() as interrupts:
         interrupts.patient = False
         with pytest.raises(KeyboardInterrupt):
@@ -60,14 +60,14 @@ def test_without_patience_the_first_one_stops():
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_all_say_the_same_word_and_have_their_own_code(name, code):
+def test_all_say_the_same_word_and_have_their_own_code(name: str, code: int) -> None:
     raise_on_signals()
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), getattr(signal, name))
     assert exit_code() == code
 
 
-def test_nohup_is_respected():
+def test_nohup_is_respected() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise_on_signals()
     os.kill(os.getpid(), signal.SIGHUP)

@@ -13,7 +13,7 @@ from avaffect.moments import Moments
     offset=st.sampled_from([0.0, -3.0, 1e4, 1e8]),
     scale=st.sampled_from([1e-3, 1.0, 50.0]),
 )
-def test_moments_are_those_of_numpy(seed, chunks, offset, scale):
+def test_moments_are_those_of_numpy(seed, chunks, offset, scale) -> None:
     rng = np.random.default_rng(seed)
     moments = Moments(4)
     rows = []
@@ -40,7 +40,7 @@ def test_moments_are_those_of_numpy(seed, chunks, offset, scale):
             np.testing.assert_allclose(deviation[i], spread, rtol=1e-4)
 
 
-def test_moments_far_from_zero_after_a_gap():
+def test_moments_far_from_zero_after_a_gap() -> None:
     """The first row decides nothing."""
     values = np.array([[np.nan], [1e8], [1e8 + 1], [1e8 + 2]])
     moments = Moments(1)
@@ -49,13 +49,13 @@ def test_moments_far_from_zero_after_a_gap():
     np.testing.assert_allclose(moments.result()[1], np.sqrt(2 / 3), rtol=1e-6)
 
 
-def test_infinite_cells_do_not_count():
+def test_infinite_cells_do_not_count() -> None:
     moments = Moments(2)
     moments.add(np.array([[1, np.inf], [3, -np.inf], [5, 7]], np.float32), np.ones(3, bool))
     np.testing.assert_allclose(moments.result(), [[3, 7], [np.sqrt(8 / 3), 1]], rtol=1e-6)
 
 
-def test_what_counts_as_constant_is_the_callers_choice():
+def test_what_counts_as_constant_is_the_callers_choice() -> None:
     moments = Moments(2)
     values = np.float32([[100, 3], [np.nextafter(np.float32(100), np.float32(101)), 3]])
     moments.add(values, np.ones(2, bool))

@@ -65,7 +65,7 @@ def alone(home: Path, *command: str, namespace: bool) -> tuple[int | None, set[s
 
 
 @pytest.fixture(scope="module")
-def namespace(tmp_path_factory) -> bool:
+def namespace(tmp_path_factory: pytest.TempPathFactory) -> bool:
     """Whether attempts can be counted here."""
     if not shutil.which("unshare"):
         return False
@@ -77,7 +77,7 @@ def namespace(tmp_path_factory) -> bool:
 
 
 @pytest.fixture(scope="module")
-def clip(sample, ffmpeg, tmp_path_factory) -> Path:
+def clip(sample, ffmpeg, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clip") / "face.mp4"
     small = ["-vf", "scale=200:200", "-frames:v", 8, "-t", 8 / 25, "-crf", "16"]
     ffmpeg("-i", sample("one_person.mp4"), *small, path)
@@ -97,7 +97,7 @@ AVAFFECT = [sys.executable, "-m", "avaffect"]
 
 
 @pytest.mark.parametrize("command", ["predict", "preprocess --encoder starter-2-face"])
-def test_a_video(weights, clip, tmp_path, namespace, command):
+def test_a_video(weights: None, clip: Path, tmp_path: Path, namespace: bool, command: str) -> None:
     whole = [*AVAFFECT, *command.split(), "--offline", str(clip), "-o", str(tmp_path / "out")]
     tried, files = alone(tmp_path / "home", *whole, namespace=namespace)
     assert not tried
@@ -105,7 +105,7 @@ def test_a_video(weights, clip, tmp_path, namespace, command):
     assert (tmp_path / "out").exists()
 
 
-def test_training_and_export(tmp_path, namespace):
+def test_training_and_export(tmp_path: Path, namespace: bool) -> None:
     import numpy as np
 
     for folder in ("features", "labels"):
@@ -133,14 +133,16 @@ def test_training_and_export(tmp_path, namespace):
 
 
 @pytest.mark.parametrize("first", ["avaffect.config", "avaffect.models.session"])
-def test_the_library(tmp_path, namespace, first):
+def test_the_library(tmp_path: Path, namespace: bool, first: str) -> None:
     script = f"import {first}, onnxruntime"
     tried, files = alone(tmp_path / "home", *PYTHON, script, namespace=namespace)
     assert not tried
     assert files == set()
 
 
-def test_a_users_own_setting_does_not_switch_it_on(monkeypatch, tmp_path):
+def test_a_users_own_setting_does_not_switch_it_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     script = (
         "import os; os.environ['ORT_DISABLE_TELEMETRY'] = '0'\n"
         "import avaffect; print(os.environ['ORT_DISABLE_TELEMETRY'])"
@@ -149,7 +151,7 @@ def test_a_users_own_setting_does_not_switch_it_on(monkeypatch, tmp_path):
     assert done.stdout == "1\n"
 
 
-def test_whoever_imports_onnx_runtime_imports_ours_first():
+def test_whoever_imports_onnx_runtime_imports_ours_first() -> None:
     """Scripts too: the package sets the switch when it is imported."""
     root = Path(__file__).parents[1]
     for folder in ("avaffect", "cli", "starter_training", "benchmarks", "sample_media"):

@@ -84,11 +84,11 @@ class Reader(NamedTuple):
     """A file, what makes it and what reads it; ``make`` may write other files beside it."""
 
     name: str
-    make: Callable[[Path], None]
+    make: Callable[[Path], object]
     read: Callable[[Path], Any]
 
 
-def text(*lines: str) -> Callable[[Path], None]:
+def text(*lines: str) -> Callable[[Path], object]:
     return lambda path: path.write_text("".join(f"{line}\n" for line in lines))
 
 
@@ -98,7 +98,7 @@ def record(value: Any) -> Callable[[Path], None]:
 
 def make_seal(path: Path) -> None:
     path.with_suffix("").write_bytes(b"net")
-    path.write_text(f"{hashlib.sha256(b'net').hexdigest()}\n")
+    path.write_text(f"{hashlib.sha256(b'net').hexdigest()}\n", encoding="utf-8")
 
 
 def make_zip(path: Path) -> None:
@@ -211,7 +211,7 @@ def submission(path: Path) -> None:
     check_submission(path, "va", "abaw5")
 
 
-def annotations(task: str) -> Callable[[Path], Any]:
+def annotated(task: str) -> Callable[[Path], Any]:
     return lambda path: read_annotations(path, task, "abaw5")
 
 
@@ -243,7 +243,7 @@ def read_folder(path: Path) -> None:
 
 def read_outputs(path: Path) -> None:
     outputs = Outputs(path.parents[1])
-    outputs.written("a", "k"), outputs.owners(), outputs.ours(), outputs.require_place("a")
+    outputs.written("a", "k"), outputs.owners(), outputs.records.ours(), outputs.require_place("a")
     outputs.require_free_for("a", ABOUT)
 
 
@@ -279,10 +279,10 @@ PREDICTED = {
     "edition": "abaw5", "single": ["MTL_Challenge/MTL_predictions.txt"], "faces": {"a": 1},
 }  # fmt: skip
 READERS = [
-    Reader("a.txt", text("valence,arousal", "0.5,0.1", "-5,-5"), annotations("va")),
-    Reader("e.txt", text("Neutral,Anger", "1", "-1"), annotations("expr")),
-    Reader("au.txt", text("AU1,AU2", AU, AU), annotations("au")),
-    Reader("turned.txt", text("arousal,valence", "0.5,0.1", "-5,-5", ""), annotations("va")),
+    Reader("a.txt", text("valence,arousal", "0.5,0.1", "-5,-5"), annotated("va")),
+    Reader("e.txt", text("Neutral,Anger", "1", "-1"), annotated("expr")),
+    Reader("au.txt", text("AU1,AU2", AU, AU), annotated("au")),
+    Reader("turned.txt", text("arousal,valence", "0.5,0.1", "-5,-5", ""), annotated("va")),
     Reader("mtl.txt", text("image,va", f"v/00001.jpg,0,0,1,{AU}"), read_mtl),
     Reader("s.txt", text("image_location,valence,arousal", "v/00001.jpg,0,1"),
            lambda path: read_single(path, "va", "abaw5")),

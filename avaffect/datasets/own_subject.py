@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from avaffect.datasets.own_tables import OwnClip, OwnTables
-from avaffect.errors import FeatureError, UnknownNameError, UsageError
+from avaffect.errors import FeatureError, UnknownNameError, UsageError, need
 from avaffect.files.npy import Array, ArraySpec
 from avaffect.store.pictures import PictureFolder, WithPictures
 from avaffect.store.provenance import backbone_key
 from avaffect.store.subject import COLUMNS, SubjectFeatures
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _CHUNK = 4096
 
@@ -149,9 +151,12 @@ class OwnSubject(SubjectFeatures):
     def table(self) -> pd.DataFrame:
         if self._base is not None:
             return self._base.table()
+        need("pandas")
+        import pandas as pd
+
         frame = pd.DataFrame(columns=list(COLUMNS), index=range(self._own.frames), dtype=float)
         frame["frame"] = np.arange(1, self._own.frames + 1, dtype=np.int32)
-        return frame.assign(time=self._times, present=self.present, track=-1)
+        return frame.assign(time=self._times, present=self.present, track=-1, held=False)
 
     def array(self, name: str, start: int = 0, stop: int | None = None) -> Array:
         if self._base is not None and name not in self._own.arrays:

@@ -20,17 +20,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from avaffect.extras import EXTRAS
+
 State = Literal["ok", "note", "fault"]
 
 # Packages whose modules have another name.
 _MODULES = {
     "ffmpeg-python": "ffmpeg",
     "opencv-python": "cv2",
+    "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "pyyaml": "yaml",
 }
 # Either will do.
-_TWINS = {"opencv-python": "opencv-python-headless"}
+_TWINS = {"opencv-python-headless": "opencv-python"}
 _OLDEST = (3, 11)
 _PATIENCE_S = 300.0
 _GIGABYTE = 1e9
@@ -72,7 +75,7 @@ class Requirement:
 
 
 def check(on_finding: Callable[[Finding], None] = lambda _: None) -> tuple[Finding, ...]:
-    """Look at everything; half a minute, most of it the import of torch and the self-test.
+    """Look at everything; half a minute, most of it the imports and the self-test.
 
     Args:
         on_finding: called with each finding as soon as it is made.
@@ -126,15 +129,18 @@ def check_packages() -> Iterator[Finding]:
         elif not fits(version, each.versions):
             yield Finding(each.name, "fault", f"{version}, wanted is {each.versions}", install)
         elif problem:
-            # Where a machine has no libGL, the twin without windows will do.
-            other = _TWINS.get(each.name, each.name) if "libGL" in problem else each.name
-            again = f"run `pip uninstall {each.name}`, then `pip install {other}`"
+            # A twin that lies over it may want libGL, which not every machine has.
+            again = f"run `pip install --force-reinstall --no-deps {each.name}`"
             yield Finding(each.name, "fault", f"{version} cannot be used ({problem})", again)
         else:
             yield Finding(each.name, "ok", version)
     for extra in sorted({each.extra for each in wanted} - {""}):
         lacking = [e.name for e in wanted if e.extra == extra and _version(e.name) is None]
-        if lacking:
+        if lacking and extra in EXTRAS:
+            found = f"lacks {', '.join(lacking)}: what needs it is {EXTRAS[extra].purpose}"
+            advice = f"run `pip install 'avaffect[{extra}]'` if you want it"
+            yield Finding(f"extra {extra}", "note", found.rstrip(","), advice)
+        elif lacking:
             found, advice = f"lacks {', '.join(lacking)}", f"run `pip install 'avaffect[{extra}]'`"
             yield Finding(f"extra {extra}", "note", found, f"{advice} if you want it")
         else:
@@ -142,10 +148,13 @@ def check_packages() -> Iterator[Finding]:
 
 
 def check_ffmpeg() -> Iterator[Finding]:
-    """The program that reads sound."""
+    """The program that reads sound where the user names one; PyAV does without."""
+    if not os.environ.get("IMAGEIO_FFMPEG_EXE"):
+        yield Finding("ffmpeg", "ok", "none is needed: PyAV brings FFmpeg's libraries")
+        return
     from avaffect.media.ffmpeg import ffmpeg_binary
 
-    advice = "run `pip uninstall imageio-ffmpeg`, then `pip install imageio-ffmpeg`"
+    advice = "let IMAGEIO_FFMPEG_EXE name an ffmpeg that runs, or unset it"
     try:
         binary = ffmpeg_binary()
         done = subprocess.run([binary, "-version"], capture_output=True, timeout=30, check=True)
@@ -256,7 +265,8 @@ def requirements() -> list[Requirement]:
     found = []
     for line in metadata.requires("avaffect") or ():
         extra = _EXTRA.search(line)
-        if (named := _REQUIREMENT.match(line)) is not None:
+        # An extra that stands for several others asks for avaffect itself.
+        if (named := _REQUIREMENT.match(line)) is not None and named[1].lower() != "avaffect":
             versions = named[3].replace(" ", "").strip("()")
             found.append(Requirement(named[1].lower(), versions, extra[1] if extra else ""))
     return found

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.errors import need
 
 MOST_POINTS = 2000
 _GRID = 400
@@ -69,6 +70,7 @@ def band_of(subjects: Sequence[tuple[Floats, Floats]]) -> Band:
     Args:
         subjects: of each the times, float64 [N] from 0, and the values, float64 [N, K].
     """
+    need("plot", "scipy")
     from scipy.stats import t
 
     longest = max(float(times[-1]) for times, _ in subjects)

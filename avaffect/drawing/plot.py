@@ -16,7 +16,7 @@ from avaffect.drawing.curves import Floats, band_of
 from avaffect.drawing.subjects import Table, find_tables, load_table
 from avaffect.drawing.target import require_target
 from avaffect.drawing.words import plain
-from avaffect.errors import FormatError, UsageError, boundary
+from avaffect.errors import FormatError, UsageError, boundary, need
 from avaffect.files.atomic import atomic_path
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
@@ -93,6 +93,7 @@ def plot(
         OutputError: the figure cannot be written.
         UsageError: another ending; the figure is there; a group of one.
     """
+    need("plot", *(("matplotlib", "scipy") if group else ("matplotlib",)))
     predictions, out = Path(predictions), Path(out)
     require_target(out, tuple(_ABOUT), MARK, overwrite)
     paths = find_tables(predictions, subjects)

@@ -12,7 +12,7 @@ from avaffect.drawing.overlay import Overlay, draw_all
 from avaffect.drawing.soundtrack import Samples, Soundtrack
 from avaffect.drawing.subjects import COLOURS, Table, load_table, tables_of_video
 from avaffect.drawing.target import require_target
-from avaffect.errors import FormatError, OutputError, UsageError, boundary
+from avaffect.errors import FormatError, OutputError, UsageError, boundary, need
 from avaffect.files.atomic import atomic_path
 from avaffect.files.outside import reading
 from avaffect.media.frames import FrameReader
@@ -73,6 +73,7 @@ def render(
         OutputError: the film cannot be written.
         UsageError: another ending; the film is there; tables that were decoded differently.
     """
+    need("plot", "matplotlib")  # whose font the words on the film are in
     video, out = Path(video), Path(out)
     require_target(out, ENDINGS, MARK, overwrite)
     paths = tables_of_video(video, Path(predictions), subjects)

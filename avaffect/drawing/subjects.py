@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from avaffect.arrays import ArrayRecord
 from avaffect.config import MediaConfig
 from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError
-from avaffect.files.hashing import file_sha256
+from avaffect.files.hashing import known_sha256
 from avaffect.files.outside import reading
 from avaffect.files.table import read_about, read_table
 from avaffect.predicting.read_back import table_files
@@ -36,11 +36,13 @@ class Table(ArrayRecord):
         subject: the name.
         columns: arrays [N] by name, see docs/formats.md.
         media: how the video was decoded.
+        about: all that the table says of itself.
     """
 
     subject: str
     columns: Mapping[str, NDArray[Any]]
     media: MediaConfig
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def times(self) -> NDArray[np.float64]:
@@ -96,7 +98,7 @@ def tables_of_video(
     """
     found = find_tables(predictions)
     with reading(video):
-        sha256 = file_sha256(video)
+        sha256 = known_sha256(video)
     ours = {name: path for name, path in found.items() if _made_of(path) == sha256}
     if not ours:
         raise InputNotFoundError(
@@ -115,7 +117,8 @@ def load_table(subject: str, path: Path) -> Table:
     columns, about = read_table(path)
     with reading(path, FormatError, "is no table that can be drawn", _AGAIN):
         settings = about.get("configuration", {}).get("analysis", {}).get("media", {})
-        table = Table(str(about.get("subject", subject)), columns, MediaConfig(**settings))
+        name = str(about.get("subject", subject))
+        table = Table(name, columns, MediaConfig(**settings), about)
         if not len(columns["frame"]) or not np.isfinite(table.times).all():
             raise FormatError(f"'{path}' has no rows, or no times", _AGAIN)
         if (np.diff(table.times) <= 0).any():

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
 
@@ -44,12 +43,15 @@ class MemberPredictions:
         unseen: by name of a training clip, the prediction of the model that never saw it.
         scores: of ``val``.
         models: scores of each model on the same clips.
+        apart: where that was asked for, the same of each model alone, whose ``unseen`` holds all
+            training clips, those that it learned from among them.
     """
 
     val: ByClip
     unseen: ByClip
     scores: Scores
     models: tuple[Scores, ...]
+    apart: tuple[MemberPredictions, ...] = ()
 
 
 def predict_member(
@@ -59,6 +61,8 @@ def predict_member(
     train: Mapping[str, Clip],
     device: str,
     on_event: EventCallback = ignore_events,
+    *,
+    leaking: bool = False,
 ) -> MemberPredictions:
     """Apply the models of a member to clips.
 
@@ -70,18 +74,22 @@ def predict_member(
             of that one is not needed.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress in clips.
+        leaking: apply every model to all training clips, for ``apart``.
     """
     unseen: ByClip = {}
     each: list[ByClip] = []
+    apart: list[MemberPredictions] = []
     for model in models:
         checkpoint, network = load_checkpoint(model)
         # What it was validated on is what it never saw.
         held = [train[name] for name in checkpoint.data["clips"]["val"] if name in train]
-        found = network_predictions(
-            checkpoint, network, [*val, *held], model / FILE, device, on_event
-        )
+        wanted = [*val, *(train.values() if leaking else held)]
+        found = network_predictions(checkpoint, network, wanted, model / FILE, device, on_event)
         each.append({clip.name: found[clip.name] for clip in val})
         unseen |= {clip.name: found[clip.name] for clip in held}
+        if leaking:
+            all_seen = {name: found[name] for name in train}
+            apart.append(MemberPredictions(each[-1], all_seen, {}, ()))
     mean: ByClip = {
         clip.name: mean_values([by_clip[clip.name] for by_clip in each]) for clip in val
     }
@@ -90,6 +98,7 @@ def predict_member(
         unseen,
         score(mean, val, dataset),
         tuple(score(by_clip, val, dataset) for by_clip in each),
+        tuple(apart),
     )
 
 
@@ -107,47 +116,55 @@ def network_predictions(
         checkpoint: what is known of the network.
         network: the network.
         clips: the clips.
-        path: where the predictions are kept; earlier ones of the same network are read back.
+        path: where the predictions are kept; those that are there of the same network are read
+            back, and only the others made.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress in clips.
 
     Raises:
         OutputError: the predictions cannot be written.
     """
-    names = [clip.name for clip in clips]
-    frames = [clip.frames for clip in clips]
-    about = {"sha256": checkpoint.sha256, "clips": json.dumps([names, frames])}
     tasks = checkpoint.recipe.task_names
-    if (kept := _read(path, about, names, tasks)) is not None:
-        return kept
+    found = _read(path, checkpoint.sha256, tasks)
+    missing = [
+        clip
+        for clip in clips
+        if clip.name not in found or len(found[clip.name][tasks[0]]) != clip.frames
+    ]
+    if not missing:
+        return found
     where = torch.device(device)
-    reader = whole_clips(clips, checkpoint.recipe, {})
-    found: ByClip = {}
-    tensors: dict[str, NDArray[np.float32]] = {}
+    reader = whole_clips(missing, checkpoint.recipe, {})
     for done, predicted in enumerate(apply_network(network.to(where), reader, where), start=1):
-        found[names[predicted.clip]] = predicted.values
-        tensors |= {f"{predicted.clip}/{task}": predicted.values[task] for task in tasks}
-        on_event(Progress("predictions", done, len(clips), "clips", finished=done == len(clips)))
-    # A view would be written as what it is a view of.
-    whole = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
-    write_bytes(path, save(whole, about))
+        found[missing[predicted.clip].name] = predicted.values
+        whole = done == len(missing)
+        on_event(Progress("predictions", done, len(missing), "clips", finished=whole))
+    tensors = {
+        # A view would be written as what it is a view of.
+        f"{i}/{task}": np.ascontiguousarray(values[task])
+        for i, values in enumerate(found.values())
+        for task in tasks
+    }
+    frames = [len(values[tasks[0]]) for values in found.values()]
+    about = {"sha256": checkpoint.sha256, "clips": json.dumps([list(found), frames])}
+    write_bytes(path, save(tensors, about))
     return found
 
 
-def _read(
-    path: Path, about: Mapping[str, str], names: Sequence[str], tasks: Sequence[str]
-) -> ByClip | None:
-    """The predictions kept in ``path``; None unless of the same model and clips."""
+def _read(path: Path, sha256: str, tasks: Sequence[str]) -> ByClip:
+    """By clip, the predictions of this network that are kept in ``path``; empty without any."""
     try:
         with reading(path), safe_open(path, "np") as file:
-            if file.metadata() != dict(about):
-                return None
+            about = file.metadata() or {}
+            if about.get("sha256") != sha256:
+                return {}
+            names, _ = json.loads(about["clips"])
             return {
-                name: {task: file.get_tensor(f"{i}/{task}") for task in tasks}
+                str(name): {task: file.get_tensor(f"{i}/{task}") for task in tasks}
                 for i, name in enumerate(names)
             }
     except (FormatError, InputNotFoundError):
-        return None
+        return {}
 
 
 def as_clip_predictions(

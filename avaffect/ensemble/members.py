@@ -25,6 +25,7 @@ from avaffect.files.outside import read_end
 from avaffect.interrupts import Interrupts
 from avaffect.models.device import choose_device, device_index, device_kind
 from avaffect.networks.checkpoint import Checkpoint, read_checkpoint
+from avaffect.processors import cores
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
 LOG = "train.log"
@@ -98,8 +99,7 @@ def places(device: str = "auto", jobs: int | None = None) -> Places:
         gpus = [gpus[number]]
     count = jobs or max(1, len(gpus))
     # Unless the user has decided, processes would each take all cores.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    share = max(1, (cores or 1) // count)
+    share = max(1, cores() // count)
     threads = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(share)}
     environments = []
     for place in range(count):
@@ -213,11 +213,18 @@ class _Running:
             self.process.stdin.close()
 
 
+def _ask(process: subprocess.Popen[bytes]) -> None:
+    if os.name == "nt" and process.stdin is not None:
+        process.stdin.close()  # it saves itself then, see `cli.watched`; there is no SIGINT there
+    else:
+        process.send_signal(signal.SIGINT)
+
+
 def _stop(running: Sequence[_Running]) -> None:
     """Ask processes to save and stop, as Ctrl-C does; a second Ctrl-C kills them."""
     for process in running:
         if process.process.poll() is None:
-            process.process.send_signal(signal.SIGINT)
+            _ask(process.process)
     end = time.monotonic() + SAVING_S
     try:
         for process in running:

@@ -33,7 +33,7 @@ from avaffect.ensemble.member_predictions import (
 )
 from avaffect.ensemble.members import SAVING_S, Model, places, train_models
 from avaffect.ensemble.stacking import train_stack
-from avaffect.errors import FeatureError, UsageError, boundary
+from avaffect.errors import AvaffectError, FeatureError, UsageError, boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.lock import LOCK, alone, alone_in
 from avaffect.files.names import JOINED, RUN
@@ -49,7 +49,7 @@ from avaffect.networks.network import planned_shapes
 from avaffect.predictors.ensemble import join_values, require_rules
 from avaffect.predictors.joined import SETTINGS, Joined, Rule
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.recipes.ensemble_recipe import Average, EnsembleRecipe, Stack
+from avaffect.recipes.ensemble_recipe import Average, EnsembleRecipe, Stack, parse_ensemble
 from avaffect.training.facts import data_facts
 from avaffect.training.run import FOLDS, DataConfig, RunConfig, is_run, load_dataset
 from avaffect.training.setup import targets_of
@@ -57,6 +57,12 @@ from avaffect.training.validation import scores_of, write_predictions, write_val
 
 SUMMARY = "summary.json"
 VERSION = 1
+# What is made of the members' predictions, and is made again where they are joined anew.
+_OF_A_JOIN = (JOINED, SUMMARY, "opinions", "stage2", "validation")
+_LEAK = (
+    "the network on top reads predictions of models that have learned from the very clip (as the "
+    "paper does): it leaks, for comparison only"
+)
 _OURS = (SETTINGS, JOINED, SUMMARY, "members", "opinions", "stage2", "validation")
 
 
@@ -91,12 +97,14 @@ class EnsembleResult:
     Attributes:
         folder: to predict with.
         members: by name, the scores of each member (the mean of its folds' models).
+        models: by name as ``stage1/fold-0``, the scores of each model of a member of several.
         average: scores of the mean of all members.
         joined: scores of the whole.
     """
 
     folder: Path
     members: dict[str, Scores]
+    models: dict[str, Scores]
     average: Scores
     joined: Scores
 
@@ -115,6 +123,7 @@ def run_ensemble(
     device: str = "auto",
     jobs: int | None = None,
     overwrite: bool = False,
+    rejoin: bool = False,
     on_event: EventCallback = ignore_events,
     on_model: Callable[[Model, Checkpoint], None] = lambda model, checkpoint: None,
 ) -> EnsembleResult:
@@ -133,6 +142,8 @@ def run_ensemble(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         jobs: models trained at a time, see `members.places`.
         overwrite: throw away an ensemble that is in ``out``.
+        rejoin: join the members in ``out`` in the way of ``config``, which must have the same
+            ones; what the join before left (stage 2, scores, predictions) is replaced.
         on_event: progress and notices.
         on_model: called with each model that gets trained.
 
@@ -148,11 +159,14 @@ def run_ensemble(
     dataset = load_dataset(config.data, recipe.tasks, on_event)
     targets = targets_of(recipe.members[0].recipe, dataset)
     stacked = isinstance(recipe.join, Stack)
+    leaking = isinstance(recipe.join, Stack) and recipe.join.leaking
+    if leaking:
+        on_event(Notice(_LEAK, warning=True))
     require_rules(_rule(recipe), targets)
     _require_networks(recipe, targets)
     split = _split(config, dataset, on_event)
     with alone_in(out):
-        _begin(config, dataset, out, overwrite)
+        _begin(config, dataset, out, overwrite, rejoin)
         members = _set_up(config, split, out)
         models = [model for fold_models in members.values() for model in fold_models]
         if not all(model.finished for model in models):
@@ -172,6 +186,7 @@ def run_ensemble(
                 {clip.name: clip for clip in split.train if stacked},
                 where.device,
                 on_event,
+                leaking=leaking,
             )
             for name, fold_models in members.items()
         }
@@ -183,7 +198,7 @@ def run_ensemble(
                 recipe.join.recipe,
                 dataset,
                 targets,
-                predictions,
+                _apart(predictions) if leaking else predictions,
                 split.train,
                 split.val,
                 out,
@@ -202,6 +217,12 @@ def run_ensemble(
         result = EnsembleResult(
             out,
             {name: member.scores for name, member in predictions.items()},
+            {
+                model.name: scores
+                for name, some in members.items()
+                if len(some) > 1
+                for model, scores in zip(some, predictions[name].models, strict=True)
+            },
             score(average, split.val, dataset),
             scores_of(pairs, targets),
         )
@@ -234,7 +255,18 @@ def _split(config: EnsembleConfig, dataset: Dataset, on_event: EventCallback) ->
     return _Split(*parts, tuple(clip.name for clip in labelled if clip.name not in used))
 
 
-def _begin(config: EnsembleConfig, dataset: Dataset, out: Path, overwrite: bool) -> None:
+def _apart(predictions: Mapping[str, MemberPredictions]) -> dict[str, MemberPredictions]:
+    """By name, the predictions of each model alone."""
+    return {
+        f"{name}-fold-{i}": model
+        for name, member in predictions.items()
+        for i, model in enumerate(member.apart)
+    }
+
+
+def _begin(
+    config: EnsembleConfig, dataset: Dataset, out: Path, overwrite: bool, rejoin: bool
+) -> None:
     """Write the settings, unless others are there."""
     data = data_facts(dataset, (), ())["fingerprint"]
     # As JSON gives it back.
@@ -242,12 +274,22 @@ def _begin(config: EnsembleConfig, dataset: Dataset, out: Path, overwrite: bool)
     path = out / SETTINGS
     if (out / RUN).is_file():
         raise UsageError(f"'{out}' holds a run of `avaffect train`", "choose another folder")
-    found = read_kept(path)
+    found = _filled(read_kept(path))
     begun = (isinstance(found, dict) and wanted.keys() <= found.keys()) or (
         path.is_file() and any(is_run(run) for run in out.glob("members/*"))
     )
     require_ours(out, [out / name for name in _OURS], _OURS if begun else ())
-    if begun and overwrite:
+    if rejoin and not begun:
+        raise UsageError(f"there is no ensemble in '{out}' to join anew", "leave out rejoin=True")
+    if rejoin and found != wanted:
+        if what := _difference(_members(found), _members(wanted)):
+            raise UsageError(
+                f"the members in '{out}' were trained with other settings ({what})",
+                "choose another folder: only the way they are joined can be changed",
+            )
+        for name in _OF_A_JOIN:
+            shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(True)
+    elif begun and overwrite:
         # Trainings whose ensemble was killed may still be saving themselves.
         for lock in out.glob(f"members/**/{LOCK}"):
             with alone(lock, lock.parent, wait=SAVING_S):
@@ -258,13 +300,30 @@ def _begin(config: EnsembleConfig, dataset: Dataset, out: Path, overwrite: bool)
         what = _difference(found, wanted)
         raise UsageError(
             f"the ensemble in '{out}' has other settings ({what})",
-            "choose another folder, or replace it with overwrite=True",
+            "choose another folder, or replace it with overwrite=True; rejoin=True joins the same "
+            "members anew",
         )
     write_json(path, wanted)
 
 
+def _filled(found: Any) -> Any:
+    """Saved settings, with the recipe's as they are read now: later ones have their defaults."""
+    try:
+        recipe = parse_ensemble(found["recipe"], SETTINGS).to_dict()
+    except (AvaffectError, TypeError, KeyError):
+        return found
+    return {**found, "recipe": json.loads(json.dumps(recipe))}
+
+
+def _members(settings: Any) -> Any:
+    """Settings without the way members are joined, and what the whole is called."""
+    recipe = settings.get("recipe", {})
+    kept = {name: recipe[name] for name in ("members", "folds", "repeats") if name in recipe}
+    return {**settings, "recipe": kept}
+
+
 def _difference(found: Any, wanted: Any, key: str = "") -> str:
-    """The first key whose values differ."""
+    """The first key whose values differ; empty if none does."""
     if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
         found, wanted = dict(enumerate(found)), dict(enumerate(wanted))
     if not isinstance(found, dict) or not isinstance(wanted, dict):
@@ -364,5 +423,10 @@ def _finish(
     }
     write_json(out / SUMMARY, summary)
     recipe = config.recipe
-    metrics = finite(result.joined)
-    Joined(recipe.name, paths, _rule(recipe), recipe.weights, stack, metrics, validation).save(out)
+    metrics, weights = finite(result.joined), recipe.weights
+    if isinstance(recipe.join, Stack) and recipe.join.leaking:
+        # Each model is a member of its own.
+        alone = [(n, place) for n, some in paths.items() for place in enumerate(some.items())]
+        paths = {f"{name}-fold-{i}": dict([model]) for name, (i, model) in alone}
+        weights = (1.0,) * len(paths)
+    Joined(recipe.name, paths, _rule(recipe), weights, stack, metrics, validation).save(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -109,31 +110,44 @@ def warp(image: NDArray[np.uint8], matrix: NDArray[np.floating], size: int) -> N
     Returns:
         uint8 [size, size, 3].
     """
-    matrix = matrix.astype(np.float64)
-    factor = max(1, int(1 / np.hypot(matrix[0, 0], matrix[1, 0])))
+    # Plain numbers: a face has eight of these, and arrays of four would cost more than pixels.
+    (a, b, x), (c, d, y) = matrix.astype(np.float64).tolist()
+    factor = max(1, int(1 / math.hypot(a, c)))
     # The part of the picture under the square, with a margin for interpolation.
     last = size - 1
-    corners = np.array([[0, 0], [last, 0], [0, last], [last, last]])
-    under = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-    edges = np.array(image.shape[1::-1])
-    low = np.clip(np.floor(under.min(axis=0)) - 2 * factor, 0, edges).astype(int)
-    high = np.clip(np.ceil(under.max(axis=0)) + 2 * factor, 0, edges).astype(int)
-    if not (high > low).all():
+    corners = [(u - x, v - y) for u in (0, last) for v in (0, last)]
+    whole = a * d - b * c
+    height, width = image.shape[:2]
+    margin = 2 * factor
+    left, right = _within([(d * u - b * v) / whole for u, v in corners], margin, width)
+    top, bottom = _within([(a * v - c * u) / whole for u, v in corners], margin, height)
+    if right <= left or bottom <= top:
         return np.zeros((size, size, 3), np.uint8)
-    region = image[low[1] : high[1], low[0] : high[0]]
+    region = image[top:bottom, left:right]
+    wide, high = right - left, bottom - top
     if factor > 1:
-        width, height = (int(side) for side in -(-(high - low) // factor))
-        smaller = cv2.resize(region, (width, height), interpolation=cv2.INTER_AREA)
-        region = np.asarray(smaller, np.uint8)
+        smaller = (-(-wide // factor), -(-high // factor))
+        region = np.asarray(cv2.resize(region, smaller, interpolation=cv2.INTER_AREA), np.uint8)
 
     # From the region's pixels to the picture's: middles of pixels, hence the halves.
-    step = (high - low) / region.shape[1::-1]
-    matrix[:, 2] += matrix[:, :2] @ (low + (step - 1) / 2)
-    matrix[:, :2] *= step
+    step_x, step_y = wide / region.shape[1], high / region.shape[0]
+    u, v = left + (step_x - 1) / 2, top + (step_y - 1) / 2
+    from_region = np.array(
+        [
+            [a * step_x, b * step_y, x + a * u + b * v],
+            [c * step_x, d * step_y, y + c * u + d * v],
+        ]
+    )
     square = cv2.warpAffine(
-        region, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        region, from_region, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )
     return np.asarray(square, np.uint8)
+
+
+def _within(places: list[float], margin: int, length: int) -> tuple[int, int]:
+    """From the first to behind the last pixel of ``length`` that ``places`` reach."""
+    low, high = math.floor(min(places)) - margin, math.ceil(max(places)) + margin
+    return min(max(low, 0), length), min(max(high, 0), length)
 
 
 def align(

@@ -18,6 +18,20 @@ _ALIKE = 0.8
 _FLAT = 0.02
 
 
+def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 [18, 32, 3], ``image`` (uint8 [H, W, 3]) made small by means of areas.
+
+    By halves as far as that goes: several times as fast, and the same to the rounding of each.
+    """
+    small = image
+    height, width = small.shape[:2]
+    while min(height // _SIZE[1], width // _SIZE[0]) >= 16 and not (height % 2 or width % 2):
+        height, width = height // 2, width // 2
+        halved = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
+        small = np.asarray(halved, np.uint8)
+    return np.asarray(cv2.resize(small, _SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 class CutDetector:
     """Says for each frame whether it begins a new shot.
 
@@ -31,7 +45,7 @@ class CutDetector:
 
     def __call__(self, image: NDArray[np.uint8]) -> bool:
         """Whether ``image`` (uint8 [H, W, 3] RGB) is the first of a shot; False for the first."""
-        small = cv2.resize(image, _SIZE, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        small = thumbnail(image).astype(np.float32) / 255
         now = small - small.mean((0, 1))
         last, self._last = self._last, now
         if last is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Where `preprocess` and `predict` write unless they are told.
+DEFAULT_OUT = "avaffect_out"
 # What `preprocess` leaves of a video, see `store.prepared`.
 RECORD = "preprocess.json"
 CROPS = "cropped_aligned"
@@ -10,7 +12,7 @@ WAV = "audio.wav"
 # What lies in a folder of the feature store, see `store.subject`.
 FRAMES = "frames.parquet"
 PROVENANCE = "provenance.json"
-# What `predict` leaves beside the challenge's files, see `predicting.outputs`.
+# What `predict` leaves beside the challenge's files, see `predicting.outputs`, `.records`.
 TABLES = "tables"
 RECORDS = "records"
 # Videos that `predict` made of numbered pictures, see `media.numbered`.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from avaffect.errors import FormatError, InputNotFoundError, UsageError
 from avaffect.files.atomic import atomic_path, json_text
 from avaffect.files.outside import parse_json, reading
-from avaffect.files.parquet import open_parquet, read_column
+from avaffect.files.parquet import open_parquet, read_columns
 
 METADATA_KEY = b"avaffect"
 _ROW_GROUP = 16_384
@@ -75,7 +75,7 @@ def read_table(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         if len(set(names)) < len(names):
             raise UsageError("it has two columns of one name")
         about = _about(file)
-        return {name: read_column(file, name) for name in names}, about
+        return read_columns(file, names), about
 
 
 def read_about(path: Path) -> dict[str, Any]:

@@ -128,13 +128,11 @@ class _Layout:
 
     def add(self, piece: Piece) -> None:
         """A window of samples."""
-        from scipy.fft import rfft
-
         length = len(piece.samples)
         low, high = (round(edge * length / piece.rate) for edge in _BAND_HZ)
         # Tapered: the rumble of LFE must not leak into the band.
         window = np.hanning(length).astype(np.float32)[:, None]
-        spectrum = rfft(piece.samples * window, axis=0)[low : high + 1]
+        spectrum = np.fft.rfft(piece.samples * window, axis=0)[low : high + 1]
         gram = np.asarray((spectrum.conj().T @ spectrum).real, np.float64) * 2 / length**2
         power = np.diag(gram)
         if not np.isfinite(gram).all() or power.max(initial=0) < _QUIET:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +17,7 @@ from av.video.stream import VideoStream
 from avaffect.config import MediaConfig
 from avaffect.media.container import choose_video, open_container
 from avaffect.media.pyav import leave_out, positive
+from avaffect.processors import cores
 
 MAX_THREADS = 4
 # AVCOL_TRC_UNSPECIFIED, AVCOL_PRI_UNSPECIFIED
@@ -79,7 +79,7 @@ def decoded_frames(path: Path, config: MediaConfig, damage: Damage) -> Iterator[
         MediaError: the file cannot be opened or has no usable video stream.
     """
     done = 0
-    threads = min(MAX_THREADS, len(os.sched_getaffinity(0)))
+    threads = min(MAX_THREADS, cores())
     try:
         with open_container(path) as container:
             stream = choose_video(container, path, config.video_stream)

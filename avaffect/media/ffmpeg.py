@@ -1,7 +1,11 @@
-"""Running ffmpeg: which one, with which file, and what comes out of its pipe."""
+"""Running the program ffmpeg: which one, with which file, and what comes out of its pipe.
+
+It is run only where a user names one; PyAV, which brings FFmpeg's libraries, does all else.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,10 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import ffmpeg
-import imageio_ffmpeg
-
-from avaffect.errors import MediaError
+from avaffect.errors import MediaError, need
 
 # Containers that hold their own data. Left out are those that name other files or hosts
 # (playlists, concat scripts, SDP), which a hostile file could use to read what it should not.
@@ -28,16 +29,25 @@ FORMATS = (
 MESSAGES = 20
 
 
+def own_program() -> bool:
+    """Whether the user names an ffmpeg to read sound with, by ``IMAGEIO_FFMPEG_EXE``."""
+    return bool(os.environ.get("IMAGEIO_FFMPEG_EXE"))
+
+
 @cache
 def ffmpeg_binary() -> str:
     """The ffmpeg to run: that of ``imageio-ffmpeg``, whatever else a machine has.
 
-    So that two machines hear the same. The environment's ``IMAGEIO_FFMPEG_EXE`` names another;
-    one on the PATH is taken where the package has none.
+    The environment's ``IMAGEIO_FFMPEG_EXE`` names another; one on the PATH is taken where the
+    package has none.
 
     Raises:
         MediaError: there is none.
+        MissingPackageError: neither it nor the package is there.
     """
+    need("ffmpeg")
+    import imageio_ffmpeg
+
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
@@ -60,6 +70,9 @@ def file_input(path: Path, **options: Any) -> Any:
     Args:
         options: further input options, as ffmpeg-python takes them.
     """
+    need("ffmpeg", "ffmpeg")
+    import ffmpeg
+
     return ffmpeg.input(
         file_url(path), protocol_whitelist="file,pipe", format_whitelist=FORMATS, **options
     )
@@ -79,6 +92,8 @@ def pipe_from(graph: Any, on_message: Callable[[str], None]) -> Iterator[BinaryI
     Raises:
         MediaError: ffmpeg cannot be started.
     """
+    import ffmpeg
+
     quiet = graph.global_args("-hide_banner", "-nostdin", "-loglevel", "error")
     arguments = ffmpeg.compile(quiet, cmd=ffmpeg_binary())
     # Errors go to a file, since a pipe that nobody reads would stop ffmpeg when full.

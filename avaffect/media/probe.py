@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from avaffect.config import MediaConfig
 from avaffect.errors import MediaError, NoFramesError, boundary
-from avaffect.files.hashing import file_sha256
+from avaffect.files.hashing import known_sha256
 from avaffect.files.outside import reading
 from avaffect.media.aspect import MAX_ASPECT, plausible, square_size
 from avaffect.media.clock import DEFAULT_FPS, MAX_FPS, MIN_FPS, Clock, FrameClock, RegularClock
@@ -234,7 +234,7 @@ def video_hash(path: Path | str) -> str:
         MediaError: it may not be read.
     """
     with reading(path, MediaError):
-        return file_sha256(Path(path))
+        return known_sha256(Path(path))
 
 
 def _video_info(

@@ -5,6 +5,7 @@ The rest of the package writes for all of them; whatever one of them lacks is me
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, BinaryIO
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO
 import av
 import av.stream
 import numpy as np
+from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from av.sidedata.sidedata import Type
 from av.stream import Stream
@@ -125,7 +127,32 @@ def has_exif(frame: VideoFrame) -> bool:
 _EXIF = 31
 
 
-def _side_data(frame: VideoFrame) -> Iterator[tuple[Type, Any]]:
+def downmix_settings(frame: AudioFrame) -> str:
+    """How loud the channels of ``frame`` are in a downmix, as its maker (AC-3) wants it.
+
+    Returns:
+        settings of FFmpeg's filter ``aresample``; empty where the frame says nothing.
+    """
+    for kind, data in _side_data(frame):
+        if kind.value == _DOWNMIX and len(content := bytes(data)) == _DOWNMIX_INFO.size:
+            wanted, centre, centre_lt, surround, surround_lt, lfe = _DOWNMIX_INFO.unpack(content)
+            matrix = _MATRICES.get(wanted)
+            if matrix is not None:
+                centre, surround = centre_lt, surround_lt
+            return (
+                f"center_mix_level={centre}:surround_mix_level={surround}:lfe_mix_level={lfe}"
+                f":matrix_encoding={matrix or 'none'}"
+            )
+    return ""
+
+
+# AV_FRAME_DATA_DOWNMIX_INFO; AVDownmixInfo, and its types that are encoded into two channels.
+_DOWNMIX = 4
+_DOWNMIX_INFO = struct.Struct("i4x5d")
+_MATRICES = {2: "dolby", 3: "dplii"}
+
+
+def _side_data(frame: VideoFrame | AudioFrame) -> Iterator[tuple[Type, Any]]:
     """Kind and bytes; up to 18 PyAV iterates over the bytes, from 19 on over the kinds."""
     held: Any = frame.side_data
     for item in held:

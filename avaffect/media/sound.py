@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 import numpy as np
@@ -20,10 +20,11 @@ from avaffect.config import SAMPLE_RATE, MediaConfig
 from avaffect.errors import MediaError
 from avaffect.files.atomic import atomic_path
 from avaffect.files.outside import reading
-from avaffect.media.channels import DOWNMIX, Mix, choose_mix
+from avaffect.media.channels import DOWNMIX, choose_mix
 from avaffect.media.container import open_container
-from avaffect.media.ffmpeg import file_input, pipe_from
-from avaffect.media.pyav import open_media
+from avaffect.media.ffmpeg import MESSAGES, own_program
+from avaffect.media.mono import mono_pieces
+from avaffect.media.piped import piped_pieces
 from avaffect.media.tracks import Tracks, choose_track
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
@@ -146,13 +147,20 @@ def extract_sound(
     else:
         begin = round((begin_s - first_time_s) * SAMPLE_RATE)
     errors: list[str] = []
+
+    def complain(text: str) -> None:
+        if len(errors) < MESSAGES:
+            errors.append(text)
+
+    pieces = (piped_pieces if own_program() else mono_pieces)(path, track, mix, complain)
     with atomic_path(out_wav) as temporary, wave.open(str(temporary), "wb") as wav:
         wav.setnchannels(1)
         wav.setsampwidth(SAMPLE_BYTES)
         wav.setframerate(SAMPLE_RATE)
         placed = _Placed(wav)
-        with pipe_from(_graph(path, track.index, mix), errors.append) as pipe:
-            placed.write(_pieces(pipe, begin), on_event)
+        # ffmpeg shifts all timestamps by an amount that depends on container and version, so the
+        # first piece is put at `begin` and the others keep their distance from it.
+        placed.write(((begin + place, data) for place, data in pieces), on_event)
     seconds = placed.end // SAMPLE_RATE
     on_event(Progress("sound", seconds, seconds, "seconds", finished=True))
     if errors:
@@ -207,42 +215,6 @@ def first_sound_time(container: InputContainer, stream: AudioStream) -> float | 
     except (av.FFmpegError, IndexError):
         pass
     return None
-
-
-def _graph(path: Path, index: int, mix: Mix) -> Any:
-    """Decode and convert. NUT carries each piece's timestamp through the pipe.
-
-    ffmpeg's own filling of gaps (``aresample=async=1:first_pts=0``) is not used: it begins anew
-    where the rate or the channels change in mid-stream, as they do in broadcasts.
-    """
-    sound = file_input(path)[str(index)]
-    if mix.expression is not None:
-        sound = sound.filter("aeval", mix.expression, channel_layout="mono")
-    return (
-        sound.filter("aresample", SAMPLE_RATE)
-        .filter("aformat", sample_fmts="s16", channel_layouts="mono", sample_rates=SAMPLE_RATE)
-        .output("pipe:1", format="nut", acodec="pcm_s16le")
-    )
-
-
-def _pieces(pipe: BinaryIO, begin: int) -> Iterator[tuple[int, bytes]]:
-    """Pieces of sound: the place of the first sample, and samples of 16 bit.
-
-    ffmpeg shifts all timestamps by an amount that depends on container and version, so the first
-    piece is put at ``begin`` and the others keep their distance from it.
-    """
-    try:
-        with open_media(pipe, format="nut") as container:
-            stream = container.streams.audio[0]
-            shift: int | None = None
-            for packet in container.demux(stream):
-                if packet.size and packet.pts is not None and packet.time_base is not None:
-                    place = round(packet.pts * packet.time_base * SAMPLE_RATE)
-                    shift = begin - place if shift is None else shift
-                    yield place + shift, bytes(packet)
-    except (av.FFmpegError, IndexError):
-        # Nothing was decoded, or ffmpeg ended early, as its messages show.
-        return
 
 
 class _Placed:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import softmax
-from avaffect.errors import UsageError
+from avaffect.errors import UsageError, need
 
 BINS = 15
 # Temperatures outside are no calibration but a sign of a mistake.
@@ -56,6 +56,7 @@ def fit_temperature(
     Returns:
         Above 1 for a net that is too sure of itself.
     """
+    need("train", "scipy", purpose="a fitted temperature")
     from scipy.optimize import minimize_scalar
 
     _check(logits, labels)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.challenge.editions import edition_named
+from avaffect.errors import need
 from avaffect.files.atomic import atomic_path
 from avaffect.files.ours import holds, require_own_file
 from avaffect.metrics.evaluation import Evaluation
@@ -43,6 +44,7 @@ def draw(
         ForeignFileError: if a file is there that is no such picture.
         OutputError: if the file cannot be written.
     """
+    need("plot", "matplotlib")
     require_own_file(path, holds(_OURS))
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

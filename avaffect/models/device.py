@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from avaffect.errors import UnknownNameError, UsageError
+from avaffect.extras import is_installed
+from avaffect.processors import cores
 
 DEVICES = ("auto", "cpu", "cuda", "gpu")
 """What may be asked for. ``gpu`` is another word for ``cuda``; both may name one: ``cuda:1``."""
@@ -86,6 +87,8 @@ def _cuda(number: int | None) -> tuple[Device | None, str]:
     """
     if not has_nvidia_driver():
         return None, "no NVIDIA driver is loaded"
+    if not is_installed("torch"):
+        return None, "torch, which finds it, is not installed (pip install 'avaffect[train]')"
     import torch
 
     if torch.version.cuda is None:
@@ -93,18 +96,33 @@ def _cuda(number: int | None) -> tuple[Device | None, str]:
     if not torch.cuda.is_available():
         return None, "there is an NVIDIA driver, but torch finds no GPU that it can use"
     if number is None:
-        return Device("cuda", torch.cuda.get_device_name()), ""
+        reason = _without_kernels("cuda")
+        return (None, reason) if reason else (Device("cuda", torch.cuda.get_device_name()), "")
     count = torch.cuda.device_count()
     if number >= count:
         last = f"s, cuda:0 to cuda:{count - 1}" if count > 1 else ", cuda:0"
         raise UsageError(f"there is no GPU {number}", f"this machine has {count} GPU{last}")
+    if reason := _without_kernels(f"cuda:{number}"):
+        return None, reason
     name = torch.cuda.get_device_name(number)
     return Device(f"cuda:{number}", f"{name} (GPU {number} of {count})"), ""
 
 
-def _cpu() -> Device:
+def _without_kernels(name: str) -> str:
+    """Why this torch cannot compute on the GPU of that name; empty if it can. It is tried: a GPU
+    may be older, or newer, than all that torch was built for."""
+    import torch
+
     try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        cores = os.cpu_count() or 1
-    return Device("cpu", f"CPU, {cores} core{'s' if cores > 1 else ''}")
+        torch.zeros(1, device=name).add(1).item()
+    except RuntimeError as error:
+        first = str(error).partition("\n")[0].rstrip(".")
+        return (
+            f"torch {torch.__version__} does not run on {torch.cuda.get_device_name()} ({first})"
+        )
+    return ""
+
+
+def _cpu() -> Device:
+    count = cores()
+    return Device("cpu", f"CPU, {count} core{'s' if count > 1 else ''}")

@@ -29,6 +29,7 @@ Array = NDArray[Any]
 # No net inside a bundle comes near this.
 _MOST_MEMBER_BYTES = 256 << 20
 _ONNX_ERRORS_ONLY = 3
+_CUDA = "CUDAExecutionProvider"
 
 
 class TfliteNet:
@@ -94,6 +95,7 @@ class OnnxNet:
 
     Attributes:
         providers: what runs the net, first choice first.
+        on_gpu: whether a GPU does.
         input_names, output_names: in the net's order.
         metadata: what its makers wrote into the file beside the net.
 
@@ -110,9 +112,9 @@ class OnnxNet:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         wanted: list[Any] = ["CPUExecutionProvider"]
         known = onnxruntime.get_available_providers()
-        if device_kind(device) == "cuda" and "CUDAExecutionProvider" in known:
+        if device_kind(device) == "cuda" and _CUDA in known:
             number = device_index(device) or 0
-            wanted.insert(0, ("CUDAExecutionProvider", {"device_id": str(number)}))
+            wanted.insert(0, (_CUDA, {"device_id": str(number)}))
         source = model if isinstance(model, bytes) else str(model)
         try:
             self._session = onnxruntime.InferenceSession(source, options, providers=wanted)
@@ -120,6 +122,7 @@ class OnnxNet:
         except Exception as error:
             raise _load_error("ONNX Runtime", model, error) from error
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+        self.on_gpu = _CUDA in self.providers
         self.input_names = tuple(item.name for item in self._session.get_inputs())
         self.output_names = tuple(item.name for item in self._session.get_outputs())
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)

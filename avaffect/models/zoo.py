@@ -224,6 +224,13 @@ _MODELS = (
         "RAF-DB, AffectNet)",
     ),
     _packaged(
+        "starter-2-voice",
+        3_443_147,
+        "3fc396597452bf8ab4101468e97a5ef17113cbed6d35372e06308ec337ec1090",
+        "CC BY-NC-SA 4.0",
+        "8 emotions in speech, the default (Resemblyzer's encoder, RAVDESS, nEMO, CASIA)",
+    ),
+    _packaged(
         "starter-1-face",
         6_803_832,
         "eaf9c38d77df63f63dfa8672d4343954f1b00489988e601182359986ded3b3bd",
@@ -319,6 +326,7 @@ _MODELS = (
     _imagenet("regnet_y_800mf", "regnet_y_800mf-1b27b58c.pth", 24.774, 784),
     _imagenet("resnet18", "resnet18-f37072fd.pth", 44.661, 512),
     _imagenet("resnet50", "resnet50-0676ba61.pth", 97.781, 2048),
+    _imagenet("resnet101", "resnet101-63fe2227.pth", 170.511, 2048),
     _imagenet("resnet152", "resnet152-394f9c45.pth", 230.434, 2048),
     _imagenet("efficientnet_b0", "efficientnet_b0_rwightman-7f5810bc.pth", 20.451, 1280),
     _imagenet("mobilenet_v2", "mobilenet_v2-b0353104.pth", 13.555, 1280),
@@ -338,7 +346,7 @@ DEFAULT_MODELS = (
     "efficientnet-lite0",
     "silero-vad",
     "starter-2-face",
-    "starter-1-voice",
+    "starter-2-voice",
 )
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
-from avaffect.networks.network import AffectNetwork
 from avaffect.tasks.registry import TASKS
+from avaffect.windows.arrays import WindowArrays
 from avaffect.windows.merge import Merger
 from avaffect.windows.reader import WindowReader
+
+if TYPE_CHECKING:
+    import torch
+
+    from avaffect.networks.network import AffectNetwork
+    from avaffect.windows.batch import Batch
 
 # Pictures in memory at a time, 38 kB each.
 _PICTURES = 2048
@@ -35,6 +41,32 @@ class ClipPrediction(ArrayRecord):
     seen: dict[str, NDArray[np.bool_]]
 
 
+Run = Callable[[WindowArrays], dict[str, NDArray[np.float32]]]
+"""Applies a network to B windows of T frames: by task, float32 [B, T, K], values or probabilities;
+anything where nothing is seen."""
+
+
+def network_run(network: AffectNetwork, device: torch.device) -> Run:
+    """A network of torch's on ``device`` as a function; it is set to evaluation."""
+    from avaffect.windows.batch import Batch
+
+    return lambda windows: _computed(network, Batch.of(windows), device)
+
+
+def _computed(
+    network: AffectNetwork, batch: Batch, device: torch.device
+) -> dict[str, NDArray[np.float32]]:
+    import torch
+
+    network.eval()
+    batch = batch.to(device)
+    with torch.inference_mode():
+        outputs = network(batch.inputs, batch.seen, batch.exists)
+    return {
+        task: probabilities(task, output).float().cpu().numpy() for task, output in outputs.items()
+    }
+
+
 def apply_network(
     network: AffectNetwork,
     reader: WindowReader,
@@ -42,40 +74,76 @@ def apply_network(
     *,
     batch_size: int = 256,
     clips: Sequence[int] | None = None,
+    workers: int | None = None,
 ) -> Iterator[ClipPrediction]:
-    """Apply ``network`` to clips, each frame once: overlapping windows are averaged.
+    """Apply ``network``, which is on ``device``, to clips; see :func:`apply_run`.
 
     Args:
-        network: the network, on ``device``; it is set to evaluation.
+        workers: processes that decode pictures ahead, see `windows.loader.read_ahead`; features
+            are read in this one.
+    """
+    from avaffect.windows.loader import read_ahead
+
+    order = _batches(reader, batch_size, clips)
+    ahead = read_ahead(reader, order, device, workers if reader.pictures else 0)
+    return _gather(reader, clips, ((batch, _computed(network, batch, device)) for batch in ahead))
+
+
+def apply_run(
+    run: Run,
+    reader: WindowReader,
+    *,
+    batch_size: int = 256,
+    clips: Sequence[int] | None = None,
+) -> Iterator[ClipPrediction]:
+    """Apply a network to clips, each frame once: overlapping windows are averaged.
+
+    Args:
+        run: the network.
         reader: the clips and their windows, which cover each frame.
-        device: where to compute.
         batch_size: windows at a time; fewer where they hold pictures.
         clips: indices of those to apply it to; None takes all.
     """
-    network.eval()
-    windows = reader.windows
+    read = map(reader.arrays, _batches(reader, batch_size, clips))
+    return _gather(reader, clips, ((windows, run(windows)) for windows in read))
+
+
+def _chosen(reader: WindowReader, clips: Sequence[int] | None) -> NDArray[np.int64]:
+    return np.arange(len(reader.clips)) if clips is None else np.asarray(clips, np.int64)
+
+
+def _spans(
+    reader: WindowReader, chosen: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The first window of each clip and the one behind its last: they lie side by side."""
+    clip = reader.windows.clip
+    return np.searchsorted(clip, chosen, side="left"), np.searchsorted(clip, chosen, side="right")
+
+
+def _batches(
+    reader: WindowReader, batch_size: int, clips: Sequence[int] | None
+) -> list[list[int]]:
+    """Which windows are computed together; batches go on over the ends of short clips."""
     if reader.pictures:
-        batch_size = max(1, min(batch_size, _PICTURES // windows.length))
-    chosen = np.arange(len(reader.clips)) if clips is None else np.asarray(clips, np.int64)
-    # A clip's windows lie side by side; batches go on over the ends of short clips.
-    first = np.searchsorted(windows.clip, chosen, side="left")
-    last = np.searchsorted(windows.clip, chosen, side="right")
-    order = np.concatenate(
-        [np.zeros(0, np.int64), *(np.arange(*some) for some in zip(first, last, strict=True))]
-    )
+        batch_size = max(1, min(batch_size, _PICTURES // reader.windows.length))
+    spans = _spans(reader, _chosen(reader, clips))
+    order = [window for span in zip(*spans, strict=True) for window in range(*span)]
+    return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+
+
+def _gather(
+    reader: WindowReader,
+    clips: Sequence[int] | None,
+    computed: Iterable[tuple[Batch | WindowArrays, dict[str, NDArray[np.float32]]]],
+) -> Iterator[ClipPrediction]:
+    """Whole clips, each as soon as its last window was computed."""
+    chosen = _chosen(reader, clips)
+    first, last = _spans(reader, chosen)
     left = dict(zip(chosen.tolist(), (last - first).tolist(), strict=True))
     gathered: dict[int, _Gathered] = {}
-    for at in range(0, len(order), batch_size):
-        batch = reader[order[at : at + batch_size].tolist()]
-        on_device = batch.to(device)
-        with torch.inference_mode():
-            outputs = network(on_device.inputs, on_device.seen, on_device.exists)
-        values = {
-            task: probabilities(task, output).float().cpu().numpy()
-            for task, output in outputs.items()
-        }
-        seen = {name: there.numpy() for name, there in batch.seen.items()}
-        places = zip(batch.clip.tolist(), batch.start.tolist(), strict=True)
+    for windows, values in computed:
+        seen = {name: _inside(there, windows) for name, there in windows.seen.items()}
+        places = zip(windows.clip.tolist(), windows.start.tolist(), strict=True)
         for row, (clip, start) in enumerate(places):
             if clip not in gathered:
                 gathered[clip] = _Gathered(reader.clips[clip].frames)
@@ -83,6 +151,15 @@ def apply_network(
             left[clip] -= 1
             if not left[clip]:
                 yield gathered.pop(clip).result(clip)
+
+
+def _inside(
+    seen: torch.Tensor | NDArray[np.bool_], windows: Batch | WindowArrays
+) -> NDArray[np.bool_]:
+    """bool [B, T]: without the frames beside the windows, see `windows.batch.Batch`."""
+    frames = windows.exists.shape[1]
+    margin = (seen.shape[1] - frames) // 2
+    return np.asarray(seen)[:, margin : margin + frames]
 
 
 class _Gathered:

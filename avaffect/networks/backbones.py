@@ -134,6 +134,7 @@ _SPECS = (
     _regnet("regnet_y_800mf", 784),
     _resnet("resnet18", 512),
     _resnet("resnet50", 2048),
+    _resnet("resnet101", 2048),
     _resnet("resnet152", 2048),
     BackboneSpec("efficientnet_b0", 1280, _MOBILE, _torchvision, _cut_efficientnet, "classifier"),
     BackboneSpec("efficientnet-lite0", 1280, _MOBILE, _lite0, _cut_lite0, "_fc", _LITE, _LITE),

@@ -12,7 +12,7 @@ A block whose attribute ``stride`` is not 1 makes one frame of so many, see :fun
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -75,21 +75,41 @@ class MaskedBatchNorm(nn.BatchNorm1d):
 
 
 class After(nn.Module):
-    """The modules behind a layer: activation, dropout, norm."""
+    """The modules behind a layer: activation, dropout, norm.
 
-    def __init__(self, size: int, activation: str, dropout: float, norm: str) -> None:
+    Args:
+        size: features of a frame.
+        activation: a key of `ACTIVATIONS`.
+        dropout: chance of each value to become 0.
+        norm: ``none``, ``batch`` or ``layer``.
+        order: of these steps; one that it lacks is left out.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        activation: str,
+        dropout: float,
+        norm: str,
+        order: Sequence[str] = ("activation", "dropout", "norm"),
+    ) -> None:
         super().__init__()
+        self.order = tuple(order)
         self.activation = ACTIVATIONS[activation](size)
         self.dropout = nn.Dropout(dropout)
         self.batch = MaskedBatchNorm(size) if norm == "batch" else None
         self.layer = nn.LayerNorm(size) if norm == "layer" else None
 
-    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
-        x = self.dropout(self.activation(x))
-        if self.batch is not None:
-            x = self.batch(x, seen)
-        if self.layer is not None:
-            x = self.layer(x)
+    def forward(self, x: Tensor, seen: Tensor | None) -> Tensor:
+        for step in self.order:
+            if step == "activation":
+                x = self.activation(x)
+            elif step == "dropout":
+                x = self.dropout(x)
+            elif self.batch is not None:
+                x = self.batch(x, seen)
+            elif self.layer is not None:
+                x = self.layer(x)
         return x
 
 
@@ -116,13 +136,18 @@ class DenseBlock(nn.Module):
         super().__init__()
         sizes = (width, *config.units)
         self.layers = nn.ModuleList(map(nn.Linear, sizes, config.units))
+        first = config.order.index("dense")
+        self.first_dropout = nn.Dropout(config.dropout) if first else None
         self.after = nn.ModuleList(
-            After(size, config.activation, config.dropout, config.norm) for size in config.units
+            After(size, config.activation, config.dropout, config.norm, config.order[first + 1 :])
+            for size in config.units
         )
         self.size = sizes[-1]
 
     def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:
         for layer, after in zip(self.layers, self.after, strict=True):
+            if self.first_dropout is not None:
+                x = self.first_dropout(x)
             x = after(layer(x), seen)
         return x
 
@@ -140,28 +165,38 @@ class RecurrentBlock(nn.Module):
         ways = 2 if config.kind.startswith("bi") else 1
         self.forwards, self.backwards, self.after = (nn.ModuleList() for _ in range(3))
         self.skips = nn.ModuleList()
-        for units in config.units:
+        for i, units in enumerate(config.units, start=1):
             self.forwards.append(cell(width, units, batch_first=True))
             if ways == 2:
                 self.backwards.append(cell(width, units, batch_first=True))
             if config.residual:
                 self.skips.append(_skip(width, ways * units))
             width = ways * units
-            self.after.append(After(width, config.activation, config.dropout, config.norm))
+            drops = i < len(config.units) or config.last_dropout
+            dropout = config.dropout if drops else 0.0
+            self.after.append(After(width, config.activation, dropout, config.norm))
         self.size = width
 
     def forward(self, x: Tensor, exists: Tensor, seen: Tensor) -> Tensor:
         back = _reversal(exists)
         for i, (layer, after) in enumerate(zip(self.forwards, self.after, strict=True)):
-            out = layer(x)[0]
+            out = _run(layer, x)
             if self.backwards:
                 # Reversed within its own length, so that a padded window gives what it would
                 # give unpadded.
-                other = self.backwards[i](_take(x, back))[0]
+                other = _run(self.backwards[i], _take(x, back))
                 out = torch.cat((out, _take(other, back)), dim=-1)
             out = after(out, seen)
             x = out + self.skips[i](x) if self.skips else out
         return x
+
+
+def _run(layer: nn.Module, x: Tensor) -> Tensor:
+    """The states of a recurrent layer, float32 also under autocast: there cuDNN's would compute in
+    float16, whatever half precision was asked for, and lose small gradients without a scaler."""
+    with torch.autocast(x.device.type, enabled=False):
+        states: Tensor = layer(x.float())[0]
+        return states
 
 
 def _skip(width: int, units: int) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Checkpoints: a trained network in a folder, nothing of it pickled.
+"""Checkpoints: a trained network in a folder, nothing of it pickled. Facts are read without torch.
 
 <checkpoint>/network.safetensors   weights, running statistics, feature statistics
 <checkpoint>/checkpoint.json       everything else, see :class:`Checkpoint`
@@ -9,20 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import safe_open
-from safetensors.torch import save
 
 from avaffect.config import fingerprint
-from avaffect.errors import CheckpointError, FormatError, InputNotFoundError, UsageError, boundary
+from avaffect.errors import (
+    CheckpointError,
+    FormatError,
+    InputNotFoundError,
+    UsageError,
+    boundary,
+    need,
+)
 from avaffect.files.atomic import atomic_path, write_json
 from avaffect.files.hashing import file_sha256
 from avaffect.files.names import JOINED
 from avaffect.files.outside import fits, read_json, reading
-from avaffect.networks.network import AffectNetwork, planned_shapes
 from avaffect.recipes.library import parse_recipe
 from avaffect.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from avaffect.networks.network import AffectNetwork
 
 VERSION = 1
 WEIGHTS = "network.safetensors"
@@ -75,11 +83,15 @@ class Checkpoint:
 
     def build(self) -> AffectNetwork:
         """A network of this shape, not trained."""
+        from avaffect.networks.network import AffectNetwork
+
         outputs = {task: len(names) for task, names in self.targets.items()}
         return AffectNetwork(self.recipe, self.widths, outputs)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """By name, the shapes of the network's weights; nothing of their size is made."""
+        from avaffect.networks.network import planned_shapes
+
         outputs = {task: len(names) for task, names in self.targets.items()}
         return planned_shapes(self.recipe, self.widths, outputs)
 
@@ -90,6 +102,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, network: AffectNetwork
     Raises:
         OutputError: the disk does not take it.
     """
+    from safetensors.torch import save
+
     tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
     with atomic_path(folder / WEIGHTS) as path:
         # `save_file` would make a file that only its owner can read.
@@ -125,7 +139,9 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
         InputNotFoundError: there is no such folder.
         UsageError: the folder holds several folds.
         CheckpointError: what is there is no checkpoint of avaffect's, or damaged.
+        MissingPackageError: torch is not installed.
     """
+    need("train", "torch")
     folder = checkpoint_folder(Path(place))
     checkpoint = read_checkpoint(folder)
     weights = folder / WEIGHTS

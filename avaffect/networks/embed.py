@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from avaffect.datasets.clip import Clip
 from avaffect.errors import (
     CheckpointError,
     FeatureError,
     UnknownNameError,
     UsageError,
     boundary,
+    need,
     setting,
 )
 from avaffect.files.npy import Array, ArraySpec
 from avaffect.models.zoo import find_model
 from avaffect.progress import EventCallback, ignore_events
+from avaffect.recipes.recipe import Branch
 from avaffect.store.adding import (
     RESERVED,
     Added,
@@ -31,10 +34,11 @@ from avaffect.store.adding import (
     require_name,
     require_replaceable,
 )
-from avaffect.store.pictures import FACE_PICTURES, HAS_FACE, WithPictures, side_of
+from avaffect.store.pictures import FACE_PICTURES, WithPictures, side_of
 from avaffect.store.prepared import Prepared
 from avaffect.store.provenance import backbone_key
 from avaffect.store.subject import StoredSubject
+from avaffect.windows.cut import cut
 
 if TYPE_CHECKING:
     import torch
@@ -124,6 +128,7 @@ def load_backbone(
         CheckpointError: the checkpoint cannot be used, or has no backbone.
         ModelError: ImageNet's weights are not to be had or damaged.
     """
+    need("features", "torch")
     import torch
 
     from avaffect.networks.backbones import BACKBONES
@@ -262,8 +267,18 @@ def _require_fit(backbone: TrainedBackbone, stored: StoredSubject, pictured: Wit
 
 
 def _embedded(subject: WithPictures, backbone: TrainedBackbone) -> Iterator[Array]:
+    from avaffect.recipes.encoders import Backbone
+    from avaffect.windows.loader import read_ahead
+    from avaffect.windows.reader import WindowReader
+
     rows = max(1, _BYTES // math.prod(subject.specs[FACE_PICTURES].shape))
-    for start in range(0, subject.frames, rows):
-        stop = min(start + rows, subject.frames)
-        seen = subject.array(HAS_FACE, start, stop)
-        yield backbone(subject.array(FACE_PICTURES, start, stop), seen)
+    looks = Branch("video", (FACE_PICTURES,), encoder=Backbone(net=backbone.net))
+    clip = Clip(subject.name, subject.name, subject)
+    reader = WindowReader([clip], {"face": looks}, cut([subject.frames], rows, 0), {})
+    done = 0
+    for batch in read_ahead(reader, [[i] for i in range(len(reader))], backbone.device):
+        # The last window ends with the clip, and begins with frames that are done.
+        new = slice(done - int(batch.start[0]), None)
+        seen = batch.seen["face"][0, new].numpy()
+        yield backbone(batch.inputs["face"][0, new].numpy(), seen)
+        done += len(seen)

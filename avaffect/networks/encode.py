@@ -55,7 +55,8 @@ def load_encoder(
         size: of one of pictures, pixels that faces are brought to; None takes its own.
 
     Raises:
-        UsageError: its library is not installed, or settings that are none of its.
+        UsageError: settings that are none of its.
+        MissingPackageError: its library is not installed.
         ModelError: there is none of that name, or its weights are not to be had.
     """
     kind, _, name = text.partition(":")

@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from avaffect.config import fingerprint
-from avaffect.errors import AvaffectError, ModelError, ModelUnavailableError, UsageError, explained
+from avaffect.errors import (
+    AvaffectError,
+    MissingPackageError,
+    ModelError,
+    ModelUnavailableError,
+    explained,
+)
 from avaffect.files.hashing import file_sha256
 from avaffect.models.fetch import is_offline
 
@@ -49,16 +55,14 @@ def library(name: str) -> Any:
     """An optional library.
 
     Raises:
-        UsageError: it is not installed.
+        MissingPackageError: it is not installed.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise UsageError(
-            f"the library {name.partition('.')[0]} is not installed",
-            'install it by pip install "avaffect[features]"',
-        ) from error
+        module = name.partition(".")[0]
+        raise MissingPackageError(module, "features", "an encoder by name") from error
 
 
 @contextmanager

@@ -55,6 +55,8 @@ class BranchNetwork(nn.Module):
         width: features of its input; without meaning for an encoder.
         config: the branch.
         target: features of its target, None without one.
+        margin: frames beside the window that its input has on each side; of these its encoder
+            gets as many as it looks at.
 
     Attributes:
         size: width of what it gives.
@@ -64,8 +66,11 @@ class BranchNetwork(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, width: int, config: Branch, target: int | None = None) -> None:
+    def __init__(
+        self, width: int, config: Branch, target: int | None = None, margin: int = 0
+    ) -> None:
         super().__init__()
+        self.margin, self.beyond = margin, margin - config.margin
         self.encoder = None if config.encoder is None else build_encoder(config.encoder)
         if self.encoder is not None:
             width = int(self.encoder.size)  # type: ignore[arg-type]
@@ -96,7 +101,8 @@ class BranchNetwork(nn.Module):
     ) -> Tensor:
         frames, stride = exists.shape[1], 1
         if self.encoder is not None:
-            x = self.encoder(x, seen)
+            x = self.encoder(within(x, self.beyond), within(seen, self.beyond))
+            seen = within(seen, self.margin)
         for block in self.blocks:
             if target is not None and isinstance(block, EncoderDecoderBlock):
                 x = block(x, exists, seen, target)
@@ -153,8 +159,9 @@ class AffectNetwork(nn.Module):
         for name, branch in recipe.branches.items():
             width = widths[name] if branch.input is None else sizes[branch.input]
             target = None if branch.target is None else sizes[branch.target]
+            margin = recipe.margins.get(name, 0)
             try:
-                self.branches[name] = BranchNetwork(width, branch, target)
+                self.branches[name] = BranchNetwork(width, branch, target, margin)
             except KeyError as error:  # torch keeps some names for itself
                 raise UsageError(
                     f"a branch has a name that cannot be used: {error}", "give it another name"
@@ -227,8 +234,9 @@ class AffectNetwork(nn.Module):
 
         Args:
             inputs: by branch that reads features, float [B, T, F] as the feature store holds them,
-                or pictures, uint8 or float [B, T, S, S, 3] RGB in 0..255.
-            seen: by the same, bool [B, T], where the modality is there.
+                or pictures, uint8 or float [B, T, S, S, 3] RGB in 0..255, with as many frames more
+                on each side as ``recipe.margins`` says.
+            seen: by the same, bool, of the same frames, where the modality is there.
             exists: bool [B, T], False in padding at the end of short clips.
 
         Returns:
@@ -258,16 +266,18 @@ class AffectNetwork(nn.Module):
     ) -> NetworkOutputs:
         """Everything that training has losses for, from standardised features."""
         whole = self.seen(seen)
+        roots = self.recipe.roots
         ups: dict[str, Tensor] = {}
         for name, config in self.recipe.branches.items():
             x = features[name] if config.input is None else ups[config.input]
             target = None if config.target is None else ups[config.target]
-            ups[name] = self.branches[name](x, exists, whole[name], target)
+            there = seen[name] if name in roots else whole[name]
+            ups[name] = self.branches[name](x, exists, there, target)
         fused = self.recipe.fused
-        there = [whole[name] for name in fused]
-        anything = torch.stack(there).any(0)
+        masks = [whole[name] for name in fused]
+        anything = torch.stack(masks).any(0)
         if self.fusion is not None:
-            joined = self.fusion([ups[name] for name in fused], there)
+            joined = self.fusion([ups[name] for name in fused], masks)
             for block in self.joint:
                 joined = block(joined, exists, anything)
             main, polarity = self._heads(self.heads, 0, joined, anything)
@@ -284,18 +294,24 @@ class AffectNetwork(nn.Module):
         for task in self.heads:
             each = [predicted[name][task] for name in fused]
             if task in self.stack:
-                silent = [x * mask[..., None] for x, mask in zip(each, there, strict=True)]
+                silent = [x * mask[..., None] for x, mask in zip(each, masks, strict=True)]
                 main[task] = self.stack[task](torch.cat(silent, dim=-1), anything)
             else:
-                main[task] = _average(task, torch.stack(each), torch.stack(there))
+                main[task] = _average(task, torch.stack(each), torch.stack(masks))
         return NetworkOutputs(main, {name: predicted[name] for name in self.recipe.auxiliary})
 
     def seen(self, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """By every branch, bool [B, T], from those that read features."""
-        whole: dict[str, Tensor] = {}
+        whole = self.in_window(seen)
         for name, config in self.recipe.branches.items():
-            whole[name] = seen[name] if config.input is None else whole[config.input]
+            if config.input is not None:
+                whole[name] = whole[config.input]
         return whole
+
+    def in_window(self, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """By branch that reads features, bool [B, T]: ``seen`` without the frames beside."""
+        margins = self.recipe.margins
+        return {name: within(seen[name], margin) for name, margin in margins.items()}
 
     @staticmethod
     def _heads(
@@ -334,6 +350,11 @@ class AffectNetwork(nn.Module):
         return {
             name: mask & keep[:, names.index(of[name])][:, None] for name, mask in seen.items()
         }
+
+
+def within(x: Tensor, margin: int) -> Tensor:
+    """x [B, margin + T + margin, ...] without the margins."""
+    return x[:, margin:-margin] if margin else x
 
 
 def _average(task: str, predictions: Tensor, seen: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avaffect.errors import UsageError
+from avaffect.networks.blocks import After
 from avaffect.networks.steerable import constant, oriented_bands
 from avaffect.recipes.encoders import PhaseDifference
 
@@ -154,8 +155,8 @@ class PhaseEncoder(nn.Module):
 
     The finest level goes into the first block of convolutions, which halves the maps; a coarser
     one comes in where the maps have its size. Frames without a face, and differences from or to
-    one, count as no motion; so does what lies beyond the window's ends. Batch statistics are taken
-    over frames with a face only.
+    one, count as no motion; so does what lies beyond the clip's ends, and beyond the window's
+    unless ``config.context`` reads on. Batch statistics are taken over frames with a face only.
 
     With the defaults a frame costs 53 million multiplications in the convolutions, and training
     keeps about 1.9 MB of activations for it, of which its snippet of 12 differences is 0.3 MB;
@@ -166,12 +167,14 @@ class PhaseEncoder(nn.Module):
 
     Attributes:
         size: width of what it gives, ``config.units``.
+        margin: frames that it reads beside a window, on each side.
     """
 
     def __init__(self, config: PhaseDifference) -> None:
         super().__init__()
         self.config = config
         self.size = config.units
+        self.margin = config.differences // 2 if config.context else 0
         self.levels = sorted(set(config.levels))
         if self.levels[-1] - self.levels[0] > len(config.channels):
             raise UsageError(
@@ -189,23 +192,37 @@ class PhaseEncoder(nn.Module):
         place = min(side, config.size // 8)
         self.pool = nn.AvgPool2d(place)
         self.dense = nn.Linear(width * (side // place) ** 2, config.units)
-        self.out = nn.Dropout(config.out_dropout)
+        self.more = nn.ModuleList(
+            nn.Linear(config.units, config.units) for _ in range(config.layers - 1)
+        )
+        order = ("activation", "norm", "dropout")
+        self.after = nn.ModuleList(
+            After(config.units, "relu", config.out_dropout, config.norm, order)
+            for _ in range(config.layers)
+        )
 
     def forward(self, pictures: Tensor, seen: Tensor) -> Tensor:
         """The features of each frame's surroundings.
 
         Args:
-            pictures: [B, T, S, S, 3] RGB, uint8 or float in 0..255.
-            seen: bool [B, T], where there is a face.
+            pictures: [B, T, S, S, 3] RGB, uint8 or float in 0..255; with ``config.context``
+                ``margin`` frames more on each side.
+            seen: bool, likewise, where there is a face.
 
         Returns:
             float [B, T, size], zeros where there is no face.
         """
         every = self._differences(pictures, seen)
-        windows, frames = pictures.shape[:2]
-        around = self.config.differences
-        starts = torch.arange(windows, device=seen.device)[:, None] * (frames + around - 1)
+        windows, given = pictures.shape[:2]
+        around, beside = self.config.differences, self.margin
+        frames = given - 2 * beside
+        # The differences around the first frame of a window start with its first row, or, where
+        # frames beside it are read, with the second: the first leads from nowhere.
+        length, first = (given, 1) if beside else (frames + around - 1, 0)
+        starts = torch.arange(windows, device=seen.device)[:, None] * length + first
         rows = (starts + torch.arange(frames, device=seen.device)).flatten()
+        if beside:
+            seen = seen[:, beside:-beside]
         if torch.jit.is_tracing():  # for export: no sizes that depend on what is seen
             out = self._encode(every, rows).reshape(windows, frames, self.size)
             return out * seen[..., None]
@@ -219,7 +236,8 @@ class PhaseEncoder(nn.Module):
     @torch.no_grad()
     def _differences(self, pictures: Tensor, seen: Tensor) -> list[Tensor]:
         """By level, float32 [B * (T + differences - 1), bands, s, s]: zeros at both ends of each
-        window, so that the differences around frame t are those from its row t on."""
+        window, so that the differences around frame t are those from its row t on; of windows
+        with ``margin`` frames beside them [B * (T + differences), ...], without more zeros."""
         config = self.config
         grey = shrink(pictures, config.size)
         # The first frame twice: ONNX Runtime cannot multiply matrices where there are none, as
@@ -227,7 +245,7 @@ class PhaseEncoder(nn.Module):
         grey = torch.cat((grey[:, :1], grey), dim=1)
         both = (seen & torch.cat((seen[:, :1], seen[:, :-1]), dim=1))[..., None, None, None]
         half = config.differences // 2
-        ends = (0, 0) * 3 + (half - 1, half)
+        ends = (0, 0) * 3 + ((0, 0) if self.margin else (half - 1, half))
         return [
             functional.pad(difference.masked_fill(~both, 0.0), ends).flatten(0, 1)
             for difference in phase_differences(grey, config.bands, self.levels)
@@ -243,8 +261,11 @@ class PhaseEncoder(nn.Module):
             if i in entering:
                 x = torch.cat((x, entering[i][around].flatten(1, 2).to(x.dtype)), dim=1)
             x = self.drop(x)
-        dense: Tensor = self.dense(self.pool(x).flatten(1))
-        return self.out(dense.relu())
+        x = self.pool(x).flatten(1)
+        # Blocks' modules want windows: these rows are all of one.
+        for dense, after in zip((self.dense, *self.more), self.after, strict=True):
+            x = after(dense(x)[None], None)[0]
+        return x
 
 
 def _block(width: int, channels: int) -> nn.Sequential:

@@ -120,7 +120,7 @@ def timm_encoder(name: str, device: torch.device, side: int | None = None) -> Pi
         side: pixels that faces are brought to; None takes what it was trained on.
 
     Raises:
-        UsageError: timm is not installed.
+        MissingPackageError: timm is not installed.
         ModelError: no such model, or its weights are not to be had.
     """
     timm = library("timm")
@@ -162,7 +162,7 @@ def hf_picture_encoder(place: str, device: torch.device, side: int | None) -> Pi
         side: pixels that faces are brought to; None takes what it was trained on.
 
     Raises:
-        UsageError: transformers is not installed.
+        MissingPackageError: transformers is not installed.
         ModelError: no such model, one without safetensors, or none that takes pictures.
     """
     transformers = library("transformers")

@@ -196,7 +196,7 @@ def hf_sound_encoder(place: str, device: torch.device, layers: str | None) -> So
         layers: see :class:`SoundEncoder`.
 
     Raises:
-        UsageError: transformers is not installed.
+        MissingPackageError: transformers is not installed.
         ModelError: no such model, one without safetensors, or none that hears waves.
     """
     transformers = library("transformers")

@@ -16,8 +16,10 @@ from avaffect.datasets.own_tables import OwnClip
 from avaffect.errors import AvaffectError, ForeignFileError, OutputError, UsageError
 from avaffect.files.csv_text import DECIMALS
 from avaffect.media.source import Source, open_source
-from avaffect.predicting.outputs import WORK, Outputs, ready
+from avaffect.predicting.beside import places, prepared_beside
+from avaffect.predicting.outputs import Outputs, ready
 from avaffect.predicting.own_clips import OwnClips, predict_own
+from avaffect.predicting.records import WORK
 from avaffect.predicting.run import predict_folder, predict_video, predict_voice
 from avaffect.predicting.settings import require_licences
 from avaffect.predicting.writers.registry import DEFAULT_FORM, require_form
@@ -127,6 +129,11 @@ class PredictBatch:
         self._opened = False
         self._stack = ExitStack()
 
+    @property
+    def shared(self) -> bool:
+        """Whether there are files for all subjects, which one process writes."""
+        return bool(self._outputs.writer.shared)
+
     def __enter__(self) -> PredictBatch:
         """Raises BusyError, ForeignFileError about the files for all subjects."""
         self._stack.__enter__()
@@ -234,6 +241,7 @@ class PredictBatch:
                     self._nets,
                     work,
                     store=store,
+                    prepared=self._prepared(source, name, subject) if store is None else None,
                     **named,
                     on_event=self._on_event,
                 )
@@ -257,6 +265,10 @@ class PredictBatch:
             again=False,
             rotate=result.rotate,
         )
+
+    def _prepared(self, video: Source, name: str, subject: str) -> Prepared | None:
+        found_at = places(video.path, self._outputs.root, name)
+        return prepared_beside(video, self._config.analysis, found_at, subject, self._on_event)
 
     def _known(self, name: str, key: str) -> Predicted | None:
         record = self._outputs.written(name, key)

@@ -1,8 +1,8 @@
 """The output of ``predict``: files of the chosen form, a table a subject (parquet
 and CSV), a record a video.
 
-The record names the files; what no record names is not touched, see ``files.ours``. A source
-whose name has folders, as ``P01/session1``, has its files there, see ``challenge.places``.
+The record names the files, see ``predicting.records``. A source whose name has folders, as
+``P01/session1``, has its files there, see ``challenge.places``.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from avaffect.challenge.editions import DEFAULT_EDITION, TRACKS
-from avaffect.challenge.places import checked, files_in, joined, place_of, remove_empty
-from avaffect.challenge.text import require_subjects, single_path, subject_file_name
+from avaffect.challenge.places import checked, joined, place_of, remove_empty
+from avaffect.challenge.text import subject_file_name
 from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import AvaffectError, FormatError, UsageError
-from avaffect.files.atomic import write_json
 from avaffect.files.csv_text import require_decimal
 from avaffect.files.gaps import policy_of
 from avaffect.files.lock import alone
-from avaffect.files.names import RECORDS, TABLES
-from avaffect.files.ours import foreign, read_claims, relative, require_ours, write_claims
-from avaffect.files.outside import read_kept, reading
+from avaffect.files.ours import foreign, relative, require_ours
+from avaffect.files.outside import reading
 from avaffect.files.table import read_about, read_table
 from avaffect.files.temporaries import remove_abandoned
+from avaffect.predicting.records import WORK, Records
 from avaffect.predicting.run import Result
 from avaffect.predicting.writers.csv_table import CsvTable
 from avaffect.predicting.writers.parquet_table import ParquetTable
@@ -35,26 +34,11 @@ from avaffect.predicting.writers.registry import DEFAULT_FORM, WRITERS, build_wr
 from avaffect.predicting.writers.writer import Ready, Writer
 from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
-from avaffect.tasks.registry import TASKS
 
 # Raised whenever the same features, model and settings would be written as something else.
 OUTPUT_VERSION = 1
-WORK = ".predict-work"
 # What another process needs at most for writing the files of a video.
 _PATIENCE_S = 120.0
-_SHAPE = {
-    "key?": str,
-    "files?": [str],
-    "single?": [str],
-    "subjects?": [str],
-    "edition?": str,
-    "frames?": int,
-    "frames_with_face?": int,
-    "frames_with_value?": int,
-    "faces?": {str: int},
-    "csv?": (str, None),
-    "video?": {"name": str, "sha256": str},
-}
 
 
 @dataclass(frozen=True)
@@ -81,6 +65,11 @@ class Outputs:
             require_decimal(self.decimal)
         elif isinstance(self.writer, CsvTable):
             raise UsageError("no CSV is wanted, and no other form", "leave one of the two out")
+
+    @cached_property
+    def records(self) -> Records:
+        """The record of each source."""
+        return Records(self.root)
 
     @cached_property
     def writer(self) -> Writer:
@@ -134,25 +123,12 @@ class Outputs:
         settings = {**config.to_dict(), "checkpoint": None}
         return fingerprint([OUTPUT_VERSION, made_with, model, settings, self.edition, own])
 
-    def record(self, name: str) -> dict[str, Any]:
-        """The record of the source ``name``; empty if there is none.
-
-        Bounds: as `outside.read_json`.
-
-        Raises:
-            FormatError: it may not be read, or names a subject whose files would lie elsewhere.
-        """
-        path = self._record_path(name)
-        record: dict[str, Any] = read_kept(path, _SHAPE) or {}
-        require_subjects(record.get("subjects", ()), path)
-        return record
-
     def written(self, name: str, key: str) -> dict[str, Any] | None:
         """The record of an earlier run that did the same and whose files are all there.
 
         The CSV of a table does not count, see `complete`.
         """
-        record = self.record(name)
+        record = self.records.read(name)
         made = {relative(self._csv_of(subject, name), self.root) for subject in _subjects(record)}
         files = set(record.get("files", ())) - made
         there = record.get("key") == key and all((self.root / file).is_file() for file in files)
@@ -172,18 +148,17 @@ class Outputs:
         known = record.get("csv") == self.decimal and all(map(Path.is_file, made.values()))
         if self.decimal is None or known:
             return record
-        claims = self._claims_path(name)
-        ours = _named(record) | read_claims(claims)
+        ours = self.records.ours_of(name)
         self.require_ours(made.values(), ours)
         files = {relative(path, self.root) for path in made.values()}
-        write_claims(claims, ours | files)
+        self.records.claim(name, ours | files)
         for subject in made:
             columns, _ = read_table(self._table(subject, name))
             self._csv.write_columns(_place(subject, name), columns)
         files = files - set(record["files"])
         record = {**record, "files": [*record["files"], *sorted(files)], "csv": self.decimal}
-        write_json(self._record_path(name), record)
-        self._unclaim(claims)
+        self.records.write(name, record)
+        self.records.unclaim(name)
         return record
 
     def owners(self, but: Collection[str] = ()) -> dict[str, str]:
@@ -194,20 +169,11 @@ class Outputs:
         """
         return {
             subject: name
-            for name in self.sources()
+            for name in self.records.names()
             if name not in but
-            for subject in self.record(name).get("subjects", ())
+            for subject in self.records.read(name).get("subjects", ())
             if self._table(subject, name).is_file()
         }
-
-    def sources(self) -> list[str]:
-        """The names of the sources that have a record."""
-        found = []
-        for place, _ in files_in(self.root / RECORDS):
-            with suppress(UsageError):  # no source can be called so
-                if place.suffix == ".json":
-                    found.append(checked(place.with_suffix("")).as_posix())
-        return found
 
     def require_free_for(self, name: str, video: Mapping[str, str]) -> None:
         """Raise UsageError if the files of ``name`` are of another video.
@@ -216,7 +182,7 @@ class Outputs:
             name: what the source's files are called.
             video: its ``name`` and ``sha256``.
         """
-        other = self.record(name).get("video", {})
+        other = self.records.read(name).get("video", {})
         if other and all(other.get(key) != video[key] for key in ("name", "sha256")):
             raise UsageError(
                 f"'{self.root}' holds the results of '{other.get('name')}', called '{name}' too",
@@ -231,19 +197,9 @@ class Outputs:
         """
         place = checked(name)
         paths = [path for writer in self._known for path in (*writer.shared, *writer.files(place))]
-        paths.append(self._record_path(name))
+        paths.append(self.records.path(name))
         for folder in {self.root, *(path.parent for path in paths)}:
             remove_abandoned(folder)
-
-    def ours(self) -> set[str]:
-        """The files that avaffect wrote here or is about to, relative to the folder."""
-        found: set[str] = set()
-        for name in self.sources():
-            found |= _named(self.record(name))
-        for place, path in files_in(self.root / WORK):
-            if place.suffix == ".claims":
-                found |= read_claims(path)
-        return found
 
     def require_ours(self, paths: Iterable[Path], ours: Iterable[str] = ()) -> None:
         """Refuse to replace what no record names; ``ours`` is known to be ours.
@@ -257,7 +213,7 @@ class Outputs:
             path for path in paths if path.exists() and relative(path, self.root) not in known
         ]
         if others:
-            require_ours(self.root, others, self.ours())
+            require_ours(self.root, others, self.records.ours())
 
     def require_place(self, name: str, made_with: str = "") -> None:
         """Refuse to predict what could not be written in the end, as far as is known before.
@@ -269,8 +225,8 @@ class Outputs:
         Raises:
             ForeignFileError: something is in the way that avaffect did not write.
         """
-        path, subject = self._record_path(name), joined(PurePath(name))
-        if path.exists() and "key" not in self.record(name):
+        path, subject = self.records.path(name), joined(PurePath(name))
+        if path.exists() and "key" not in self.records.read(name):
             raise foreign(path)
         self.require_ours(
             [*self._planned(subject, name), *self.writer.shared],
@@ -315,8 +271,7 @@ class Outputs:
         sha256 = str(video.get("sha256", "")) if isinstance(video, dict) else ""
         ours = self._ours_of(name, subjects, sha256)
         self.require_ours(planned, ours)
-        claims = self._claims_path(name)
-        write_claims(claims, ours | {relative(path, self.root) for path in planned})
+        self.records.claim(name, ours | {relative(path, self.root) for path in planned})
         paths: list[Path] = []
         for subject in ready(name, result):
             paths += [path for writer in self._written for path in writer.write(subject)]
@@ -326,9 +281,9 @@ class Outputs:
             ):
                 # It would be of another prediction than the table.
                 csv.unlink(missing_ok=True)
-        self.drop(name, set(_subjects(self.record(name))) - set(subjects))
-        write_json(
-            self._record_path(name),
+        self.drop(name, set(_subjects(self.records.read(name))) - set(subjects))
+        self.records.write(
+            name,
             {
                 "key": key,
                 "files": [str(path.relative_to(self.root)) for path in paths],
@@ -339,18 +294,18 @@ class Outputs:
                 "frames_with_value": result.valued,
                 "edition": self.edition,
                 "csv": self.decimal,
-                "single": self._single(self.record(name)),
+                "single": self._single(self.records.read(name)),
                 **result.about,
             },
         )
-        self._unclaim(claims)
+        self.records.unclaim(name)
         return paths
 
     def name_single(self, name: str) -> None:
         """Have the record of the source ``name`` name the files for all subjects too."""
-        record = self.record(name)
+        record = self.records.read(name)
         if record.get("single") != (single := self._single(record)):
-            write_json(self._record_path(name), {**record, "single": single})
+            self.records.write(name, {**record, "single": single})
 
     def drop(self, name: str, subjects: Iterable[str]) -> None:
         """Delete the files of ``subjects`` of the source ``name``, as far as they are ours.
@@ -358,7 +313,7 @@ class Outputs:
         Of whatever form they are.
         """
         subjects = list(subjects)
-        ours = self.ours() if subjects else set()
+        ours = self.records.ours() if subjects else set()
         for path in (path for subject in subjects for path in self._files(subject, name)):
             if relative(path, self.root) in ours:
                 path.unlink(missing_ok=True)
@@ -376,8 +331,7 @@ class Outputs:
 
     def _ours_of(self, name: str, subjects: Iterable[str], sha256: str) -> set[str]:
         """Our files of a source: its record names them, or a table itself does."""
-        record = self.record(name)
-        found = _named(record) | read_claims(self._claims_path(name))
+        found = self.records.ours_of(name)
         for subject in subjects:
             # A table tells its own story, which stands for a record that was lost.
             if (table := self._table(subject, name)).is_file() and sha256:
@@ -385,7 +339,7 @@ class Outputs:
                     about = read_about(table)
                     if about["subject"] == subject and about["video"]["sha256"] == sha256:
                         files = set(self._files(subject, name))
-                        if record:
+                        if self.records.path(name).exists():
                             # A table may have got a CSV from its reader, with any program.
                             files.discard(self._csv_of(subject, name))
                         found |= {relative(path, self.root) for path in files}
@@ -395,22 +349,11 @@ class Outputs:
         named = {relative(path, self.root) for path in self.writer.shared}
         return sorted(named | set(record.get("single", ())))
 
-    def _unclaim(self, claims: Path) -> None:
-        with suppress(OSError):
-            claims.unlink()
-            remove_empty(claims.parent, self.root)
-
-    def _claims_path(self, name: str) -> Path:
-        return self.root / WORK / f"{checked(name)}.claims"
-
     def _table(self, subject: str, name: str) -> Path:
         return self._tables.path(_place(subject, name))
 
     def _csv_of(self, subject: str, name: str) -> Path:
         return self._csv.path(_place(subject, name))
-
-    def _record_path(self, name: str) -> Path:
-        return self.root / RECORDS / f"{checked(name)}.json"
 
 
 def _place(subject: str, name: str) -> PurePath:
@@ -432,17 +375,3 @@ def ready(name: str, result: Result) -> list[Ready]:
 def _subjects(record: Mapping[str, Any]) -> Sequence[str]:
     subjects: Sequence[str] = record.get("subjects", ())
     return subjects
-
-
-def _named(record: Mapping[str, Any]) -> set[str]:
-    """The files that a record names."""
-    found = set(record.get("files", ()))
-    if "single" in record:
-        return found | set(record["single"])
-    # Records of earlier versions do not name the files for all subjects.
-    if found and all(file.startswith(f"{TABLES}/") for file in found):
-        with suppress(AvaffectError):
-            edition = str(record.get("edition"))
-            places = [single_path(Path(), kind, edition) for kind in (*TASKS, "mtl")]
-            found |= {path.as_posix() for path in places}
-    return found

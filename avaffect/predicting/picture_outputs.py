@@ -20,7 +20,7 @@ from avaffect.files.ours import read_claims, require_ours, write_claims
 from avaffect.files.outside import read_kept
 from avaffect.files.table import read_table, write_table
 from avaffect.files.temporaries import remove_abandoned
-from avaffect.predicting.outputs import WORK
+from avaffect.predicting.records import WORK
 from avaffect.predicting.still_pictures import PictureResult, for_pictures, judge_pictures
 from avaffect.predictors.build import build_predictor
 from avaffect.predictors.interface import require_pictures

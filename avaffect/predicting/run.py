@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,19 @@ from avaffect.challenge.known import ways
 from avaffect.config import AnalysisConfig, PredictConfig
 from avaffect.datasets.own_subject import beside
 from avaffect.datasets.own_tables import OwnTables
-from avaffect.errors import FeatureError, UnknownNameError, UsageError, boundary
+from avaffect.errors import FeatureError, UnknownNameError, boundary, need
 from avaffect.files.names import WAV
 from avaffect.files.temporaries import temporary_folder
 from avaffect.media.local import local_path
 from avaffect.media.sound import SoundInfo
 from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
+from avaffect.predicting.beside import places, prepared_beside
 from avaffect.predicting.settings import (
     parse_tasks,
     require_licences,
+    require_listener,
+    require_made,
     with_checkpoint,
     with_features,
 )
@@ -48,9 +51,7 @@ from avaffect.preprocessing.sound_file import preprocess_voice
 from avaffect.preprocessing.video_pass import Analysis, analyse
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.encoders import FACE_PICTURES
-from avaffect.sound.mfcc import SOUND
 from avaffect.store.keys import all_models, keys, model_hashes, pass_key
-from avaffect.store.pictures import HAS_FACE
 from avaffect.store.prepared import Prepared, is_preprocessed, sound_only
 from avaffect.store.provenance import backbones_in, provenance
 from avaffect.store.subject import FACES, SubjectFeatures
@@ -141,6 +142,7 @@ class Result:
 
     def to_frame(self) -> pd.DataFrame:
         """All subjects as one DataFrame with a column ``subject``, see ``Prediction.to_frame``."""
+        need("pandas")
         import pandas as pd
 
         parts = [
@@ -166,7 +168,7 @@ def predict(
 ) -> Result:
     """Predict every frame of a video.
 
-    Goes through the video once, at some 90 frames a second on two CPU cores for one face;
+    Goes through the video once, at some 90 frames a second or more on two CPU cores for one face;
     the weights (6 MB) are fetched at the first use.
 
     >>> result = predict("video.mp4", task="va")  # doctest: +SKIP
@@ -221,7 +223,11 @@ def predict(
             result = predict_voice(opened, config, predictor, work, on_event=on_event)
         else:
             nets = NetsLoader(config.analysis, device)
-            result = predict_video(opened, config, predictor, nets, work, on_event=on_event)
+            found_at = places(opened.path)
+            prepared = prepared_beside(opened, config.analysis, found_at, on_event=on_event)
+            result = predict_video(
+                opened, config, predictor, nets, work, prepared=prepared, on_event=on_event
+            )
         return result.on(device)
 
 
@@ -234,6 +240,7 @@ def predict_video(
     *,
     store: Prepared | None = None,
     name: str | None = None,
+    prepared: Prepared | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Result:
     """Predict a video in one streaming pass; see :func:`predict`.
@@ -249,20 +256,24 @@ def predict_video(
         work: a folder for the pass; an interrupted pass goes on from what is there.
         store: where to keep the features too; None keeps none.
         name: what the subjects are called; None takes the video's stem.
+        prepared: what was made of the video before (``predicting.beside``), read in place of the
+            pass; None makes it.
         on_event: progress and notices.
 
     Raises:
         UsageError: the predictor reads what cannot be made from a video alone.
     """
     analysis_config = config.analysis
-    _require_made(predictor)
+    require_made(predictor)
     predictor.require_settings(analysis_config.to_dict())
     if FACE_PICTURES in predictor.needs:
         folder = store or Prepared(work / "preprocessed")
         preprocess_source(video, folder.root, analysis_config, nets, name, on_event)
-        result = predict_folder(folder.root, config, predictor)
+        prepared = folder
+    if prepared is not None:
+        result = predict_folder(prepared.root, config, predictor)
         # Where preprocessing has written since.
-        record = Prepared(folder.root).record.to_dict()
+        record = Prepared(prepared.root).record.to_dict()
         facts = ("frames", "damage", "people", "rotate")
         read = {name: record[name] for name in facts if name in record}
         return replace(result, source=video.path, about=result.about | read)
@@ -313,7 +324,7 @@ def predict_folder(
     stored = prepared.subjects()
     if sound_only(stored):
         own = () if tables is None else tables.folders
-        _require_listener(predictor, folder, {*stored[0].names, *own})
+        require_listener(predictor, folder, {*stored[0].names, *own})
     first = stored[0].provenance
     for store in stored:
         backbones = backbones_in(store.keys) | ({} if tables is None else tables.models)
@@ -345,43 +356,13 @@ def predict_voice(
     Raises:
         UsageError: if the predictor does not listen, or cannot do without faces.
     """
-    _require_listener(predictor, sound.path)
+    require_listener(predictor, sound.path)
     folder = store or Prepared(work / "sound")
     with folder.alone():
         preprocess_voice(sound, folder, config.analysis, on_event, name)
         if name is not None and folder.record.name != name:
             folder.update(name=name)
     return replace(predict_folder(folder.root, config, predictor), source=sound.path)
-
-
-def _require_listener(predictor: Predictor, sound: Path, there: Collection[str] = SOUND) -> None:
-    """Raise UsageError if ``predictor`` does not listen, or cannot do without faces: all that is
-    ``there`` are these arrays."""
-    if not set(predictor.needs) & {*SOUND, *there}:
-        raise UsageError(
-            f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
-            "leave out noncommercial=False, or use checkpoint=... of a model "
-            'trained with modalities=["audio"]',
-        )
-    if set(predictor.needs) - {*SOUND, *there, *predictor.optional}:
-        raise UsageError(
-            f"'{predictor.name}' looks at faces too, and '{sound}' holds nothing but sound",
-            'give it the video, or a model trained with modalities=["audio"]',
-        )
-
-
-def _require_made(predictor: Predictor) -> None:
-    """Raise UsageError if ``predictor`` reads what a trained backbone made of the faces."""
-    from avaffect.faces.encoders import ENCODERS
-
-    made = ("face_pose", *SOUND, FACE_PICTURES, HAS_FACE, *ENCODERS)
-    if own := [name for name in predictor.needs if name not in made]:
-        raise UsageError(
-            f"'{predictor.name}' reads '{own[0]}', which is not made from a video in one go",
-            f'run `avaffect preprocess`, then `avaffect features` with name="{own[0]}" and, as '
-            "backbone=..., the one of its training, and predict on the folder; tables of your own "
-            'are given as features="FOLDER"',
-        )
 
 
 def result_of(

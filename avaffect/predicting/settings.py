@@ -1,4 +1,4 @@
-"""The user's choices as settings: tasks, features, licences, a trained model."""
+"""The user's choices as settings: tasks, features, licences, a trained model, and what fits it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import reading
 from avaffect.models.zoo import require_commercial
 from avaffect.predictors.build import facts_of
+from avaffect.predictors.interface import Predictor
 from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.sound.mfcc import SOUND
-from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.keys import all_models
+from avaffect.store.pictures import HAS_FACE
 from avaffect.tasks.registry import TASKS
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def with_features(config: PredictConfig, which: str = "auto") -> PredictConfig:
     needs = predictor.needs
     encoders = tuple(name for name in needs if name in ENCODERS)
     audio = config.analysis.audio if "audio" in needs else None
-    voice = config.analysis.voice or DEFAULT_VOICE if "voice" in needs else None
+    voice = config.analysis.voice or predictor.voice_net if "voice" in needs else None
     if which == "light" and EMBEDDING in encoders:
         raise UsageError(f"'{predictor.name}' reads deep embeddings", 'use which="auto"')
     if which == "full":
@@ -167,3 +168,33 @@ def _crop_size(checkpoint: Checkpoint) -> int | None:
             "are not made",
             "train again on what `avaffect preprocess` writes",
         ) from error
+
+
+def require_listener(predictor: Predictor, sound: Path, there: Collection[str] = SOUND) -> None:
+    """Raise UsageError if ``predictor`` does not listen, or cannot do without faces: all that is
+    ``there`` are these arrays."""
+    if not set(predictor.needs) & {*SOUND, *there}:
+        raise UsageError(
+            f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
+            "leave out noncommercial=False, or use checkpoint=... of a model "
+            'trained with modalities=["audio"]',
+        )
+    if set(predictor.needs) - {*SOUND, *there, *predictor.optional}:
+        raise UsageError(
+            f"'{predictor.name}' looks at faces too, and '{sound}' holds nothing but sound",
+            'give it the video, or a model trained with modalities=["audio"]',
+        )
+
+
+def require_made(predictor: Predictor) -> None:
+    """Raise UsageError if ``predictor`` reads what a trained backbone made of the faces."""
+    from avaffect.faces.encoders import ENCODERS
+
+    made = ("face_pose", *SOUND, FACE_PICTURES, HAS_FACE, *ENCODERS)
+    if own := [name for name in predictor.needs if name not in made]:
+        raise UsageError(
+            f"'{predictor.name}' reads '{own[0]}', which is not made from a video in one go",
+            f'run `avaffect preprocess`, then `avaffect features` with name="{own[0]}" and, as '
+            "backbone=..., the one of its training, and predict on the folder; tables of your own "
+            'are given as features="FOLDER"',
+        )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.config import PredictConfig
-from avaffect.errors import AvaffectError, UsageError, boundary
+from avaffect.errors import AvaffectError, UsageError, boundary, need
 from avaffect.faces.encoders import encoder_spec
 from avaffect.faces.face import Face
 from avaffect.faces.face_pose import SIZE as FACE_POSE_SIZE
@@ -77,6 +77,7 @@ class PictureResult(ArrayRecord):
 
     def to_frame(self) -> pd.DataFrame:
         """``columns`` as a pandas DataFrame."""
+        need("pandas")
         import pandas as pd
 
         return pd.DataFrame(dict(self.columns))

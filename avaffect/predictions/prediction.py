@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from avaffect.arrays import ArrayRecord, require_shape
-from avaffect.errors import UsageError
+from avaffect.errors import UsageError, need
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.store.subject import GEOMETRY
 from avaffect.tasks.kinds import Classes
@@ -286,6 +286,7 @@ class Prediction(ArrayRecord):
 
         ``expression`` is categorical with all eight names.
         """
+        need("pandas")
         import pandas
 
         table: dict[str, Any] = self.columns()

@@ -40,7 +40,7 @@ def facts_of(config: PredictConfig) -> Facts:
     """
     if config.checkpoint is None:
         predictor = _own(config)
-        return Facts(predictor.name, predictor.tasks, predictor.needs)
+        return Facts(predictor.name, predictor.tasks, predictor.needs, predictor.voice_net)
     # These import torch, which takes seconds.
     from avaffect.networks.checkpoint import read_checkpoint
     from avaffect.predictors.facts import checkpoint_facts, ensemble_facts

@@ -31,6 +31,7 @@ from avaffect.predictors.joined import Joined, Rule, Values
 from avaffect.predictors.stacking import StackFeatures, stacked_values
 from avaffect.predictors.trained import Trained
 from avaffect.recipes.ensemble_recipe import Vote
+from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.subject import SubjectFeatures
 from avaffect.tasks.kinds import Units
 from avaffect.tasks.registry import EXPR, TASKS
@@ -122,6 +123,7 @@ class Ensemble:
 
     optional: tuple[str, ...] = ()
     judges_pictures: bool = False
+    voice_net: str = DEFAULT_VOICE
     smooth: str = "off"
 
     def __init__(self, place: Path | str, device: str = "cpu") -> None:

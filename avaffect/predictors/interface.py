@@ -37,6 +37,7 @@ class Predictor(Protocol):
         smooth: the smoothing that suits it best, as ``predictions.smooth`` writes it.
         judges_pictures: whether a face of which there is no more than one picture can be judged:
             a subject of one row.
+        voice_net: name of the net whose array ``voice`` it can read, if it reads one.
         notes: what a reader of its output must know (training data, weaknesses).
         fingerprint: changes whenever what it predicts by does: weights, facts, packaged figures;
             not with the place where they lie.
@@ -48,6 +49,7 @@ class Predictor(Protocol):
     optional: tuple[str, ...]
     smooth: str
     judges_pictures: bool
+    voice_net: str
     notes: tuple[str, ...]
 
     @property
@@ -74,11 +76,13 @@ class Facts:
         name: how it is called.
         tasks: which of ``va``, ``expr``, ``au`` it predicts.
         needs: arrays of a subject's features that it reads.
+        voice_net: as there.
     """
 
     name: str
     tasks: tuple[str, ...]
     needs: tuple[str, ...]
+    voice_net: str = DEFAULT_VOICE
 
 
 def require_pictures(predictor: Predictor) -> None:
@@ -117,7 +121,7 @@ def require_arrays(
     if missing:
         encoders = [f'"{name}"' for name in missing if name not in _MADE]
         settings = [f"encoders=({', '.join(encoders)},)"] if encoders else []
-        settings += [f'voice="{DEFAULT_VOICE}"'] if "voice" in missing else []
+        settings += [f'voice="{predictor.voice_net}"'] if "voice" in missing else []
         raise FeatureError(
             f"the features of '{subject.name}' lack {', '.join(missing)}, "
             f"needed by {predictor.name}",

@@ -9,18 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip
 from avaffect.errors import FeatureError
-from avaffect.networks.apply import ClipPrediction, apply_network
-from avaffect.networks.checkpoint import Checkpoint, checkpoint_folder, load_checkpoint
+from avaffect.extras import is_installed
+from avaffect.networks.apply import ClipPrediction, Run, apply_run, network_run
+from avaffect.networks.checkpoint import (
+    Checkpoint,
+    checkpoint_folder,
+    load_checkpoint,
+    read_checkpoint,
+)
+from avaffect.networks.exported import load_exported
 from avaffect.predictions.postprocess import FILE, Postprocess, load_postprocess
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.facts import checkpoint_facts
 from avaffect.predictors.interface import prediction_of, require_arrays
+from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.provenance import relevant_settings, remade, trained_backbones
 from avaffect.store.subject import SubjectFeatures
 from avaffect.tasks.registry import AU, TASKS
@@ -31,7 +38,7 @@ _RATE_TOLERANCE = 0.1
 
 
 class Trained:
-    """The predictor of a checkpoint.
+    """The predictor of a checkpoint, by torch; where that is not installed by ONNX Runtime.
 
     Args:
         place: see :func:`avaffect.networks.checkpoint.load_checkpoint`.
@@ -44,15 +51,15 @@ class Trained:
 
     Raises:
         CheckpointError: there is none that can be used.
+        MissingPackageError: torch is not installed, and it was not exported to ONNX.
     """
 
     optional: tuple[str, ...] = ()
     judges_pictures: bool = False
+    voice_net: str = DEFAULT_VOICE
 
     def __init__(self, place: Path | str, device: str = "cpu") -> None:
-        self.checkpoint, network = load_checkpoint(place)
-        self._device = torch.device(device)
-        self._network = network.to(self._device)
+        self.checkpoint, self._run = _loaded(place, device)
         facts = checkpoint_facts(self.checkpoint)
         self.name = facts.name
         self.tasks: tuple[str, ...] = facts.tasks
@@ -152,7 +159,7 @@ class Trained:
                     f"'{clip.name}' has {reader.widths[branch]}",
                     "make the features with the settings of the training",
                 )
-        (predicted,) = apply_network(self._network, reader, self._device)
+        (predicted,) = apply_run(self._run, reader)
         return predicted
 
     def heard(self, predicted: ClipPrediction) -> NDArray[np.bool_]:
@@ -183,6 +190,17 @@ class Trained:
         """Values [N, K] of the network's targets in the columns of the challenge; what it does not
         know is NaN."""
         return TASKS[task].coded(self.checkpoint.targets[task], values)
+
+
+def _loaded(place: Path | str, device: str) -> tuple[Checkpoint, Run]:
+    if not is_installed("torch"):
+        checkpoint = read_checkpoint(place)
+        return checkpoint, load_exported(place, checkpoint, device)
+    import torch
+
+    checkpoint, network = load_checkpoint(place)
+    on = torch.device(device)
+    return checkpoint, network_run(network.to(on), on)
 
 
 def _clips(checkpoint: Checkpoint, after: Postprocess) -> dict[str, tuple[str, ...]]:

@@ -40,6 +40,14 @@ def summaries(spool: Spool, width: int) -> list[TrackSummary]:
     return found
 
 
+def looks(spool: Spool) -> dict[str, int]:
+    """How many faces of all frames there are, and how many of them were held."""
+    return {
+        "faces": sum(spool.tracks.values()),
+        "held": sum(int(spool.base(track)["held"].sum()) for track in spool.tracks),
+    }
+
+
 def record(tracks: Sequence[TrackSummary], limits: Limits, frames: int) -> dict[str, Any]:
     """Who was seen, for the record of a video of ``frames`` frames.
 

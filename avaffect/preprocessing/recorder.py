@@ -22,13 +22,15 @@ from avaffect.faces.encoders import Encoder
 from avaffect.faces.shape import ShapeReader
 from avaffect.faces.track import TrackedFace
 from avaffect.files.atomic import write_bytes
+from avaffect.files.npy import Array
 from avaffect.media.frames import Frame
 from avaffect.media.room import Room
+from avaffect.preprocessing.between import Lines
 from avaffect.preprocessing.face_reader import FaceReader
 from avaffect.store.spool import Spool
 
 BATCH = 16
-MAX_WAITING_BYTES = 256 << 20
+MAX_WAITING_BYTES = 96 << 20
 JPEG_QUALITY = 95
 
 
@@ -41,6 +43,7 @@ def frames_at_once(width: int, height: int) -> int:
 class _Item:
     frame: Frame
     faces: list[TrackedFace]
+    held: frozenset[int]
     state: dict[str, Any] | None
 
 
@@ -102,6 +105,7 @@ class Recorder:
         self._error: BaseException | None = None
         self._drop = False
         self._pending: list[_Item] = []
+        self._lines = Lines(spool)
         self._thread = threading.Thread(target=self._run, name="avaffect-recorder", daemon=True)
 
     def __enter__(self) -> Recorder:
@@ -115,12 +119,26 @@ class Recorder:
         if kind is None and self._error is not None:
             raise self._error
 
-    def put(self, frame: Frame, faces: list[TrackedFace], state: dict[str, Any] | None) -> None:
-        """Record ``frame``; with ``state``, make a checkpoint after it."""
+    def put(
+        self,
+        frame: Frame,
+        faces: list[TrackedFace],
+        state: dict[str, Any] | None,
+        held: frozenset[int] = frozenset(),
+    ) -> None:
+        """Record ``frame``; with ``state``, make a checkpoint after it.
+
+        Args:
+            frame: the frame.
+            faces: those in it.
+            state: for the checkpoint; only where no face is held.
+            held: tracks whose face was not looked at: it is put between the frames around, and
+                these frames wait for each other.
+        """
         if self._error is not None:
             raise self._error
         self._room.enter(frame.image.nbytes)
-        self._queue.put(_Item(frame, faces, state))
+        self._queue.put(_Item(frame, faces, held, state))
 
     def save(self, state: dict[str, Any]) -> None:
         """Record what was put so far, make a checkpoint, and wait for it.
@@ -155,31 +173,73 @@ class Recorder:
                 or len(self._pending) >= self._batch
                 or sum(item.frame.image.nbytes for item in self._pending) > MAX_WAITING_BYTES // 2
             ):
-                self._write()
+                self._write(at_end=item is None)
             if item is not None and item.state is not None:
                 self._spool.checkpoint(item.state)
         except BaseException as error:
             self._error = error
 
-    def _write(self) -> None:
-        pending, self._pending = self._pending, []
-        seen = [(item.frame, tracked) for item in pending for tracked in item.faces]
-        read = iter(self._read([(frame, tracked.face) for frame, tracked in seen]))
-        for item in pending:
+    def _write(self, at_end: bool = False) -> None:
+        pending = self._taken(at_end)
+        found = self._found(pending)
+        for number, item in enumerate(pending):
             self._spool.append_frame(item.frame.time)
             for tracked in item.faces:
-                face = next(read)
-                self._spool.append_face(
-                    tracked.track,
-                    item.frame.index,
-                    box=face.box,
-                    points=face.points,
-                    pose=face.pose,
-                    confidence=face.confidence,
-                    presence=face.presence,
-                    seen=face.seen,
-                    arrays=face.arrays,
-                )
+                track, points = tracked.track, tracked.face.points
+                if track in item.held:
+                    after = _next(pending, found, number, track)
+                    record = self._lines.between(track, item.frame, after)
+                    points = item.frame.scale.to_picture(record["points"])
+                else:
+                    record = found[number][track]
+                    self._lines.begin(track, item.frame.time, record)
+                self._spool.append_record(track, record)
                 if self._crops is not None:
-                    target = crop_file(self._crops / str(tracked.track), item.frame.index)
-                    write_crop(item.frame.image, tracked.face.points, self._crop_size, target)
+                    target = crop_file(self._crops / str(track), item.frame.index)
+                    write_crop(item.frame.image, points, self._crop_size, target)
+        if pending:
+            self._lines.keep({tracked.track for tracked in pending[-1].faces})
+
+    def _taken(self, at_end: bool) -> list[_Item]:
+        """What is pending up to the last frame in which nobody is held; at the end all."""
+        count = len(self._pending)
+        while count and not at_end and self._pending[count - 1].held:
+            count -= 1
+        taken, self._pending = self._pending[:count], self._pending[count:]
+        return taken
+
+    def _found(self, items: list[_Item]) -> list[dict[int, Array]]:
+        """For each item the records of the faces that were looked at, by track."""
+        seen = [
+            (number, item.frame, tracked)
+            for number, item in enumerate(items)
+            for tracked in item.faces
+            if tracked.track not in item.held
+        ]
+        found: list[dict[int, Array]] = [{} for _ in items]
+        read = self._read([(frame, tracked.face) for _, frame, tracked in seen])
+        for (number, frame, tracked), face in zip(seen, read, strict=True):
+            found[number][tracked.track] = self._spool.record(
+                frame.index,
+                box=face.box,
+                points=face.points,
+                pose=face.pose,
+                confidence=face.confidence,
+                presence=face.presence,
+                seen=face.seen,
+                arrays=face.arrays,
+            )
+        return found
+
+
+def _next(
+    items: list[_Item], found: list[dict[int, Array]], number: int, track: int
+) -> tuple[float, Array] | None:
+    """Time and record of the face of ``track`` when it was looked at again, after it was held in
+    ``items[number]``; None if it was not followed up to there."""
+    following = number + 1
+    while following < len(items) and track in items[following].held:
+        following += 1
+    if following == len(items) or track not in found[following]:
+        return None
+    return items[following].frame.time, found[following][track]

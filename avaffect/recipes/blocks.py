@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from avaffect.checked import STRICT
 from avaffect.recipes.values import Activation, Count, Fraction, Layers, Norm, Sizes
+
+Step = Literal["dense", "activation", "dropout", "norm"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -17,9 +19,10 @@ class Dense:
 
     Attributes:
         units: size of each layer.
-        activation: behind each layer.
-        dropout: behind each activation.
-        norm: behind each dropout; ``batch`` over all valid frames of a batch.
+        activation: of each layer.
+        dropout: of each layer.
+        norm: of each layer; ``batch`` over all valid frames of a batch.
+        order: of the steps of each layer; before the dense one only dropout may stand.
     """
 
     kind: Literal["mlp"] = "mlp"
@@ -27,21 +30,33 @@ class Dense:
     activation: Activation = "relu"
     dropout: Fraction = 0.0
     norm: Norm = "none"
+    order: tuple[Step, Step, Step, Step] = ("dense", "activation", "dropout", "norm")
+
+    @model_validator(mode="after")
+    def _check(self) -> Dense:
+        if sorted(self.order) != sorted(get_args(Step)):
+            raise ValueError(f"order must hold each of {', '.join(get_args(Step))} once")
+        if self.order[: self.order.index("dense")] not in ((), ("dropout",)):
+            raise ValueError("order: before the dense step only dropout may stand")
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)
 class Recurrent:
-    """A stack of recurrent layers; see :class:`Dense` for what follows each.
+    """A stack of recurrent layers; activation, dropout and norm follow each.
 
     Attributes:
         units: size of each layer, of each direction in the ``bi`` kinds (so twice as wide).
         residual: whether a layer's input is added to its output (through a dense layer where
             the sizes differ).
+        last_dropout: whether dropout follows the last layer too; torch's own layers have it
+            between layers only.
     """
 
     kind: Literal["gru", "bigru", "lstm", "bilstm"] = "gru"
     units: Sizes = (64,)
     residual: bool = False
+    last_dropout: bool = True
     activation: Activation = "none"
     dropout: Fraction = 0.0
     norm: Norm = "none"

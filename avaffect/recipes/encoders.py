@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from avaffect.checked import STRICT
-from avaffect.recipes.values import Count, Fraction, Layers, Sizes
+from avaffect.recipes.values import Count, Fraction, Layers, Norm, Sizes
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -46,9 +46,14 @@ class PhaseDifference:
         bands: orientations of the steerable pyramid.
         levels: of the pyramid, from 1, the finest, on.
         channels: of each convolution block.
-        units: size of the dense layer behind, which is what comes out.
+        units: size of each dense layer behind, which is what comes out.
+        layers: dense layers behind, each with ReLU, ``norm`` and dropout.
+        norm: of the dense layers.
         dropout: on the maps of the convolutions.
-        out_dropout: behind the dense layer.
+        out_dropout: of the dense layers.
+        context: whether a window is read with half as many frames more on each side as there are
+            differences, so that those at its ends have all that is around them; else what lies
+            beyond the window counts as no motion.
     """
 
     kind: Literal["phase"] = "phase"
@@ -60,8 +65,11 @@ class PhaseDifference:
     ] = (1, 2)
     channels: Sizes = (64,)
     units: Count = 256
+    layers: Layers = 1
+    norm: Norm = "none"
     dropout: Fraction = 0.2
     out_dropout: Fraction = 0.3
+    context: bool = False
 
 
 Encoder = Annotated[Backbone | PhaseDifference, Field(discriminator="kind")]

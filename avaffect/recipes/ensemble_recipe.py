@@ -81,10 +81,14 @@ class Stack:
     Attributes:
         recipe: of the network; its branches read :data:`MEMBER_PREDICTIONS`. In a YAML file as in
             `Member`.
+        leaking: whether it reads what every fold's model says of every clip, also of those that
+            the model learned from, as Nguyen et al. (ABAW3) do: five models are five values a
+            target. What it reads in training is then far better than anything it will meet.
     """
 
     recipe: Recipe
     kind: Literal["stack"] = "stack"
+    leaking: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Stack:

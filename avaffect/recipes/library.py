@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -118,16 +118,22 @@ def change_recipe(recipe: Recipe, changes: Sequence[str]) -> Recipe:
 
 
 def choose(
-    recipe: Recipe, modalities: Sequence[str] | None = None, tasks: Sequence[str] | None = None
+    recipe: Recipe,
+    modalities: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    branches: Sequence[str] | None = None,
 ) -> Recipe:
-    """``recipe`` with some modalities' branches only, and for other tasks.
+    """``recipe`` with some branches only, and for other tasks.
 
     Args:
-        modalities: of ``audio`` and ``video``; None keeps all.
+        modalities: of ``audio`` and ``video``, whose branches to keep; None keeps all.
+        branches: those to predict from, by name; branches that they go on from stay too, but are
+            not fused. None keeps all.
         tasks: None keeps the recipe's; one that it does not have gets its usual loss.
 
     Raises:
         UsageError: the recipe has no branch for a modality, or there is no such task.
+        UnknownNameError: it has no branch of that name.
     """
     if modalities is not None:
         unknown = [modality for modality in modalities if modality not in recipe.modalities]
@@ -141,6 +147,8 @@ def choose(
         }
         auxiliary = tuple(name for name in recipe.auxiliary if name in kept)
         recipe = _replaced(recipe, branches=kept, auxiliary=auxiliary)
+    if branches is not None:
+        recipe = _with_branches(recipe, branches)
     if tasks is not None:
         for task in tasks:
             task_named(task)
@@ -154,6 +162,25 @@ def choose(
     return recipe
 
 
+def _with_branches(recipe: Recipe, names: Sequence[str]) -> Recipe:
+    for name in names:
+        if name not in recipe.branches:
+            raise UnknownNameError("branch", name, recipe.branches)
+    if not names:
+        raise UsageError("no branch is chosen", f"choose of {', '.join(recipe.branches)}")
+    needed = {*names}
+    for name, branch in reversed(recipe.branches.items()):
+        if name in needed:
+            needed |= {other for other in (branch.input, branch.target) if other is not None}
+    kept = {
+        name: replace(branch, fused=name in names)
+        for name, branch in recipe.branches.items()
+        if name in needed
+    }
+    auxiliary = tuple(name for name in recipe.auxiliary if name in names)
+    return _replaced(recipe, branches=kept, auxiliary=auxiliary)
+
+
 def _replaced(recipe: Recipe, **changes: Any) -> Recipe:
     try:
         return replace(recipe, **changes)
@@ -161,7 +188,7 @@ def _replaced(recipe: Recipe, **changes: Any) -> Recipe:
         key, reason = _first(error)
         raise UsageError(
             f"what is left of recipe '{recipe.name}' does not fit: {key}: {reason}",
-            "choose other modalities or tasks",
+            "choose other modalities, branches or tasks",
         ) from error
 
 
@@ -205,8 +232,30 @@ def _put(tree: Any, key: str, value: Any) -> None:
         walked += part + "."
     if parents and parents[-1] in ("terms", "branches"):  # there may be further ones
         at[last] = value
-    else:
-        at[_place(at, last, key, walked)] = value
+        return
+    if last == "kind" and isinstance(at, dict):
+        _leave_defaults(at, value)
+    at[_place(at, last, key, walked)] = value
+
+
+def _leave_defaults(block: dict[str, Any], kind: Any) -> None:
+    """Drop what a block of another ``kind`` does not know and nobody has set."""
+    before, then = (_block_defaults().get(name) for name in (block.get("kind"), kind))
+    if before is None or then is None:
+        return
+    for name in before.keys() - then.keys():
+        if block.get(name) == before[name]:
+            del block[name]
+
+
+@cache
+def _block_defaults() -> dict[Any, dict[str, Any]]:
+    """By kind of a block, its settings and their defaults, as JSON has them."""
+    return {
+        name: TypeAdapter(block).dump_python(block(), mode="json")
+        for block in get_args(get_args(blocks.Block)[0])
+        for name in get_args(get_type_hints(block)["kind"])
+    }
 
 
 def _place(at: Any, part: str, key: str, walked: str) -> str | int:

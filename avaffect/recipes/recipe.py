@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from avaffect.checked import STRICT
 from avaffect.recipes.blocks import Block, Tcn
-from avaffect.recipes.encoders import FACE_PICTURES, Encoder
+from avaffect.recipes.encoders import FACE_PICTURES, Encoder, PhaseDifference
 from avaffect.recipes.training import Loss, Train, Window
 from avaffect.recipes.values import (
     Activation,
@@ -74,6 +74,14 @@ class Branch:
         if self.target is not None and any(pools[: kinds.index("encoder_decoder")]):
             raise ValueError("a block that pools cannot stand before one that reads a target")
         return self
+
+    @property
+    def margin(self) -> int:
+        """Frames beside its window that its encoder looks at, on each side."""
+        encoder = self.encoder
+        if isinstance(encoder, PhaseDifference) and encoder.context:
+            return encoder.differences // 2
+        return 0
 
     @property
     def reads(self) -> tuple[tuple[str, ...], str]:
@@ -226,6 +234,13 @@ class Recipe:
     def roots(self) -> dict[str, Branch]:
         """The branches that read features, by name."""
         return {name: branch for name, branch in self.branches.items() if branch.input is None}
+
+    @property
+    def margins(self) -> dict[str, int]:
+        """By branch that reads features, the frames beside a window that are read on each side:
+        of pictures, which are read once for all, as many as any encoder looks at; else none."""
+        most = max(branch.margin for branch in self.roots.values())
+        return {name: most * (branch.encoder is not None) for name, branch in self.roots.items()}
 
     @property
     def fused(self) -> tuple[str, ...]:

@@ -22,8 +22,10 @@ class Loss:
         over: ``batch`` or ``sequence``: what one CCC is taken over.
         gamma: of the focal terms.
         alpha: of the binary focal term, the weight of the positive class; None weighs alike.
-        balance: weights of classes or units by their counts in training: ``none``, ``inverse``
-            or ``sqrt_inverse``.
+        balance: weights of classes or units by their counts in training: ``none``, ``inverse``,
+            ``sqrt_inverse`` or ``frequency``. Of units, the first two make present and absent
+            frames of each weigh alike; ``frequency`` weighs units against each other, one over
+            how often each is present with a mean of 1, and leaves the rest to ``alpha``.
         lds: label distribution smoothing of regression (Yang et al. 2021): ``none``,
             ``inverse`` or ``sqrt_inverse``.
         lds_bins: bins over [-1, 1].
@@ -40,7 +42,7 @@ class Loss:
     over: Literal["batch", "sequence"] = "batch"
     gamma: NotNegative = 2.0
     alpha: Fraction | None = None
-    balance: Literal["none", "inverse", "sqrt_inverse"] = "none"
+    balance: Literal["none", "inverse", "sqrt_inverse", "frequency"] = "none"
     lds: Literal["none", "inverse", "sqrt_inverse"] = "none"
     lds_bins: Count = 20
     lds_kernel: Count = 5
@@ -98,6 +100,8 @@ class Augment:
         flip: chance of pictures to be mirrored.
         rotation: pictures are turned by up to so many degrees.
         crop: pictures lose up to this share of their area, and are enlarged again.
+        aspect: such crops are up to so many times wider than high, or higher than wide, within
+            the picture.
         brightness: pictures become up to this share brighter or darker.
         contrast: likewise, contrast.
         saturation: likewise, saturation.
@@ -117,6 +121,7 @@ class Augment:
     flip: Annotated[float, Field(ge=0, le=1)] = 0.0
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     crop: Fraction = 0.0
+    aspect: Annotated[float, Field(ge=1, le=4)] = 1.0
     brightness: Fraction = 0.0
     contrast: Fraction = 0.0
     saturation: Fraction = 0.0

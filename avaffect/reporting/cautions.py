@@ -23,7 +23,7 @@ SMALL_FACE, TURNED = 64.0, 40.0
 _OFTEN = 0.1
 _LONG_GAP_S = 2.0
 # See docs/models/starter-1.md and starter-2.md.
-_REST = {"starter-1": "−0.4", "starter-2": "−0.25"}
+_REST = {"starter-1": "−0.4", "starter-2": "−0.3"}
 _UNTRUSTED = ("AU15", "AU23", "AU24")
 _BUILT_IN = "starter-"
 

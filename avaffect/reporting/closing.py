@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from avaffect.drawing.subjects import Table, find_tables, load_table
+from avaffect.drawing.subjects import find_tables, load_table
 from avaffect.errors import AvaffectError
 from avaffect.files.csv_text import DECIMALS, Decimal
 from avaffect.files.names import REPORT, SUMMARY
 from avaffect.files.ours import holds, require_own_file
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.reporting.report import report
-from avaffect.reporting.summary import write_summary
+from avaffect.reporting.summary import Summary, summarise, write_summaries
 
 # A name of a column that only a summary has.
 _MARK = b"frames_seen"
@@ -45,23 +45,26 @@ def close(
     """
     summary = out / SUMMARY
     written = []
-    try:
-        require_own_file(summary, holds(_MARK))
-        write_summary(_tables(out), summary, decimal=decimal)
-        written.append(summary)
-    except Exception as error:
-        on_event(_failed("summary", error))
+    known: Mapping[Path, Summary] = {}
     try:
         page = report(out, videos=videos, overwrite=True, on_event=on_event)
+        known = page.summaries
         written.append(page.path)
     except Exception as error:
         on_event(_failed("report", error))
+    try:
+        require_own_file(summary, holds(_MARK))
+        write_summaries(_summaries(out, known), summary, decimal=decimal)
+        written.insert(0, summary)
+    except Exception as error:
+        on_event(_failed("summary", error))
     return tuple(written)
 
 
-def _tables(out: Path) -> Iterator[Table]:
+def _summaries(out: Path, known: Mapping[Path, Summary]) -> Iterator[Summary]:
+    """Of all tables in their order; a table is read where the report did not do so."""
     for name, path in find_tables(out).items():
-        yield load_table(name, path)
+        yield known.get(path) or summarise(load_table(name, path))
 
 
 def _failed(what: str, error: Exception) -> Notice:

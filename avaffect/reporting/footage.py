@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from avaffect.drawing.subjects import Table
 from avaffect.errors import AvaffectError, UsageError
-from avaffect.files.hashing import file_sha256
+from avaffect.files.hashing import known_sha256
 from avaffect.files.outside import reading
 from avaffect.media.container import choose_video, open_container
 from avaffect.media.decode import Decoded
@@ -78,7 +78,6 @@ def find_footage(
     about: Mapping[str, Any],
     named: Sequence[Path],
     places: Iterable[Path],
-    sha256_of: Callable[[Path], str] = file_sha256,
 ) -> Path | None:
     """The video that a table was made of, told by its content.
 
@@ -86,7 +85,6 @@ def find_footage(
         about: the table's metadata.
         named: files that may be it, whatever they are called.
         places: folders to look into for a file of the video's name.
-        sha256_of: hashes a file; whoever looks for several videos keeps what it found.
 
     Raises:
         InputNotFoundError: a named file is not there.
@@ -100,7 +98,7 @@ def find_footage(
     for path in (*named, *near):
         if path in named or path.is_file():
             with reading(path):
-                if sha256_of(path) == sha256:
+                if known_sha256(path) == sha256:
                     return path
     return None
 

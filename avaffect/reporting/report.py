@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from avaffect.errors import (
     boundary,
 )
 from avaffect.files.atomic import write_text
-from avaffect.files.hashing import file_sha256
 from avaffect.files.names import REPORT, REPORTS
 from avaffect.files.ours import holds, require_own_file
 from avaffect.files.table import read_about
@@ -27,7 +25,7 @@ from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.reporting.cautions import cautions_of
 from avaffect.reporting.footage import cut_faces, find_footage, look_at
 from avaffect.reporting.page import MARK, Film, Person, index_of, page_of, row_of, title_of
-from avaffect.reporting.summary import summarise
+from avaffect.reporting.summary import Summary, summarise
 from avaffect.reporting.truth import Annotations, open_annotations, truth_of
 
 MOST_PEOPLE = 60
@@ -43,11 +41,13 @@ class Reported:
         path: the page to open: that of the video, or the index of several.
         pages: the page of each video.
         subjects: who is shown.
+        summaries: by table, of those who are shown.
     """
 
     path: Path
     pages: tuple[Path, ...]
     subjects: tuple[str, ...]
+    summaries: Mapping[Path, Summary]
 
 
 @boundary()
@@ -103,26 +103,27 @@ def report(
         pages = _pages(groups, out.parent / REPORTS)
         for page in pages.values():
             require_own_file(page, holds(MARK.encode()))
-    sha256_of = cache(file_sha256)
     rows: list[dict[str, Any]] = []
     subjects: list[str] = []
+    summaries: dict[Path, Summary] = {}
     has_gaps = False
     for done, (key, (about, tables)) in enumerate(groups.items(), 1):
         index = f"../{out.name}" if len(groups) > 1 else ""
-        path = find_footage(about, named, places, sha256_of)
+        path = find_footage(about, named, places)
         people = _write_page(pages[key], tables, about, path, truth, embed, index, on_event)
         link = f"{REPORTS}/{pages[key].name}"
         video = title_of(about, people[0].table.subject)
         rows += [row_of(each.summary) | {"video": video, "link": link} for each in people]
         has_gaps |= any(each.summary.gaps for each in people)
         subjects += [each.table.subject for each in people]
+        summaries |= dict(zip(tables.values(), (each.summary for each in people), strict=False))
         on_event(Progress("pages", done, len(groups), "pages", finished=done == len(groups)))
     if len(groups) > 1:
         write_text(out, index_of(folder.absolute().name, rows, has_gaps))
     if truth is not None and not set(subjects) & truth.keys():
         known = ", ".join(f"'{name}'" for name in sorted(truth)[:3])
         on_event(Notice(f"nobody in the report is annotated: annotations are of {known}", True))
-    return Reported(out, tuple(pages.values()), tuple(subjects))
+    return Reported(out, tuple(pages.values()), tuple(subjects), summaries)
 
 
 Group = tuple[Mapping[str, Any], dict[str, Path]]
@@ -178,14 +179,13 @@ def _write_page(
     if video is not None:
         faces = cut_faces(video, tables, start)
     people = []
-    for path, table, cut in zip(paths.values(), tables, faces, strict=True):
+    for table, cut in zip(tables, faces, strict=True):
         summary = summarise(table)
-        own = read_about(path)
         people.append(
             Person(
                 table,
                 summary,
-                cautions_of(table, summary, own),
+                cautions_of(table, summary, table.about),
                 cut,
                 None if truth is None else truth_of(table, truth),
             )

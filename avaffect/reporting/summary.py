@@ -124,7 +124,14 @@ def write_summary(
         UnknownNameError: other decimals.
         OutputError: the file cannot be written.
     """
-    rows = [cells_of(summarise(table)) for table in tables]
+    write_summaries(map(summarise, tables), path, decimal=decimal)
+
+
+def write_summaries(
+    summaries: Iterable[Summary], path: Path | str, *, decimal: Decimal = DECIMALS[0]
+) -> None:
+    """As `write_summary`, of tables that are summarised already."""
+    rows = [cells_of(summary) for summary in summaries]
     columns = {name: _column([row[name] for row in rows]) for name in (rows[0] if rows else ())}
     write_csv(Path(path), columns, decimal)
 

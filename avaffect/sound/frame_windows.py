@@ -60,7 +60,9 @@ def fft_size(length: int, least: int) -> int:
     return max(least, 1 << (length - 1).bit_length())
 
 
-def frame_windows(sound: Sound, times: NDArray[np.float64], n_fft: int) -> Iterator[FrameWindows]:
+def frame_windows(
+    sound: Sound, times: NDArray[np.float64], n_fft: int, length: int | None = None
+) -> Iterator[FrameWindows]:
     """The windows of all frames, in order, so many at a time as memory should hold spectra of.
 
     Args:
@@ -68,12 +70,13 @@ def frame_windows(sound: Sound, times: NDArray[np.float64], n_fft: int) -> Itera
             range -1..1. Sample 0 is at t = 0.
         times: float64 [N], each frame's time in seconds, never decreasing.
         n_fft: size of the FFT that the windows are for.
+        length: samples of a window; None for twice the frames' step.
 
     Raises:
         FeatureError: the wav cannot be read or is not mono 16 kHz.
         UsageError: a block is not of one channel.
     """
-    length = window_samples(times)
+    length = length or window_samples(times)
     starts = np.rint(times * SAMPLE_RATE).astype(np.int64) - length // 2
     reader = _Reader(_blocks(sound))
     batch = max(1, _BATCH_VALUES // (n_fft // 2 + 1))

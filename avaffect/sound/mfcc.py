@@ -3,9 +3,9 @@
 The paper asks for "N windows for N frames with 50 % overlap", see ``sound.frame_windows``. Each
 window is treated alone: Hann window, zero-padding to the FFT size, power spectrum, Slaney's mel
 bands, decibels (re 1.0, floor 1e-10, at most 80 dB below the window's own maximum), orthonormal
-DCT-II. All of it is librosa's, given many windows at once as channels; on a CUDA device it is
-torchaudio's. Spectra are taken in double precision: bands 80 dB below a pure tone would otherwise
-hold the FFT's rounding noise.
+DCT-II. All of it is librosa's, given many windows at once as channels; where that is not installed
+NumPy's, to the same bit (``sound.mel``); on a CUDA device it is torchaudio's. Spectra are taken in
+double precision: bands 80 dB below a pure tone would otherwise hold the FFT's rounding noise.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE, AudioConfig
 from avaffect.errors import UsageError
+from avaffect.extras import is_installed
 from avaffect.files.npy import ArraySpec
 from avaffect.moments import Moments
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.sound.frame_windows import Floats, Sound, fft_size, frame_windows, window_samples
+from avaffect.sound.mel import band_power, dct, decibels
 
 Rows = Callable[[Floats], Floats]
 
@@ -73,7 +75,7 @@ def audio_features(
         sound: see ``frame_windows.frame_windows``. A one-shot iterator cannot be normalised.
         times: float64 [N], each frame's time in seconds, never decreasing.
         config: see :class:`~avaffect.config.AudioConfig`.
-        device: ``cpu`` for librosa, or a torch device such as ``cuda`` for torchaudio.
+        device: ``cpu`` for librosa or NumPy, or a torch device such as ``cuda`` for torchaudio.
 
     Raises:
         FeatureError: the wav cannot be read or is not mono 16 kHz.
@@ -96,16 +98,24 @@ def _raw(
 ) -> Iterator[AudioChunk]:
     length = window_samples(times)
     n_fft = fft_size(length, config.n_fft)
-    if device == "cpu":
-        rows = _by_librosa(config, length, n_fft)
-    else:
+    if device != "cpu":
         rows = by_torchaudio(config, length, n_fft, device)
+    elif is_installed("librosa"):
+        rows = by_librosa(config, length, n_fft)
+    else:
+        rows = by_numpy(config, length, n_fft)
     for windows in frame_windows(sound, times, n_fft):
         yield AudioChunk(windows.start, rows(windows.samples), windows.has_sound)
 
 
-def _by_librosa(config: AudioConfig, length: int, n_fft: int) -> Rows:
-    """A function from windows, float32 [n, L], to their features, float32 [n, n_mfcc + n_mels]."""
+def by_librosa(config: AudioConfig, length: int, n_fft: int) -> Rows:
+    """A function from windows, float32 [n, L], to their features, float32 [n, n_mfcc + n_mels].
+
+    Args:
+        config: the settings.
+        length: L, samples of a window.
+        n_fft: size of the FFT.
+    """
     import librosa
 
     padding = _padding(length, n_fft)
@@ -126,6 +136,22 @@ def _by_librosa(config: AudioConfig, length: int, n_fft: int) -> Rows:
         mfcc = librosa.feature.mfcc(S=decibels, n_mfcc=config.n_mfcc)
         mel = decibels if config.mel_scale == "log" else power
         return np.concatenate([mfcc, mel], axis=1)[:, :, 0].astype(np.float32)
+
+    return rows
+
+
+def by_numpy(config: AudioConfig, length: int, n_fft: int) -> Rows:
+    """As :func:`by_librosa`, bit for bit, where librosa is not installed."""
+    padding = _padding(length, n_fft)
+
+    def rows(windows: Floats) -> Floats:
+        padded = np.pad(windows.astype(np.float64), ((0, 0), padding))
+        power = band_power(padded, length, config.n_mels)
+        loudness = decibels(power, FLOOR)
+        loudness = np.maximum(loudness, loudness.max(axis=1, keepdims=True) - TOP_DB)
+        mfcc = dct(loudness)[:, : config.n_mfcc]
+        mel = loudness if config.mel_scale == "log" else power
+        return np.concatenate([mfcc, mel], axis=1).astype(np.float32)
 
     return rows
 

@@ -1,15 +1,16 @@
 """Expression probabilities of every frame by the voice, and how likely somebody speaks.
 
-A net for emotion in speech sees windows of sound features (``sound.front_end``) at a rate of its
-own. Its prediction for a window belongs to the window's centre; between centres predictions are
-interpolated by time, so that the rate of the video's frames does not matter. Where there is too
-little speech to go by (silence, noise, music) there is no prediction: NaN, not neutral.
+A net for emotion in speech sees windows of sound features at a rate of its own. Its prediction for
+a window belongs to the window's centre; between centres predictions are interpolated by time, so
+that the rate of the video's frames does not matter. Where there is too little speech to go by
+(silence, noise, music) there is no prediction: NaN, not neutral. A net of the second kind says
+what a window is like, and the file's windows together say what that means (``sound.speakers``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.arrays import ArrayRecord, softmax
+from avaffect.arrays import ArrayRecord, require_shape, softmax
 from avaffect.errors import ModelError, UsageError
 from avaffect.files.npy import ArraySpec
 from avaffect.files.outside import parse_json, reading
@@ -27,12 +28,14 @@ from avaffect.models.session import OnnxNet
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.sound import speech as vad
 from avaffect.sound.front_end import WIDTH, speech_features
+from avaffect.sound.mel_power import windows_power
+from avaffect.sound.speakers import Speakers
 from avaffect.sound.speech import Speech, detect_speech
 
 Floats = NDArray[np.float32]
 Times = NDArray[np.float64]
 
-DEFAULT_VOICE = "starter-1-voice"
+DEFAULT_VOICE = "starter-2-voice"
 VOICE = ArraySpec((len(EXPRESSIONS) + 1,), "float32")
 """The array ``voice``: probabilities in the order of ``EXPRESSIONS``, which are NaN where there is
 no prediction, and how likely somebody speaks (0..1, NaN where there is no sound)."""
@@ -94,16 +97,20 @@ class VoiceSettings:
 
 
 class VoiceNet:
-    """A net that predicts expressions from windows of sound features.
+    """A net that predicts expressions from windows of sound.
+
+    There are two kinds, told apart by their output. One gives ``logits`` (float32 [B, L]) of a
+    window's ``features`` (float32 [B, T, 168], ``sound.front_end``, not standardised). The other
+    gives an ``embedding`` (float32 [B, K]) of ``mel_power`` (float32 [B, T, 40]), and holds a
+    ``sound.speakers`` model in its metadata.
 
     Args:
-        name: a name of ``models.zoo``: an ONNX file with an input ``features`` (float32
-            [B, T, 168], not standardised), an output ``logits`` (float32 [B, L]), and metadata as
-            in :class:`VoiceSettings`.
+        name: a name of ``models.zoo``: an ONNX file with metadata as in :class:`VoiceSettings`.
         on_event: progress of fetching it.
 
     Attributes:
         settings: those in its file.
+        width: how many values it gives of a window.
 
     Raises:
         UnknownNameError: there is no model of that name.
@@ -112,19 +119,47 @@ class VoiceNet:
 
     def __init__(self, name: str, on_event: EventCallback = ignore_events) -> None:
         self._net = OnnxNet(model_path(name, on_event=on_event))
+        self._speakers: Speakers | None = None
         with reading(name, ModelError, "is no voice net", "choose another"):
-            if (self._net.input_names, self._net.output_names) != (("features",), ("logits",)):
-                raise UsageError("its input and output are not 'features' and 'logits'")
+            kind = self._net.input_names, self._net.output_names
+            if kind not in _KINDS:
+                raise UsageError("its input and output are not those of a voice net")
+            self._windows = _KINDS[kind]
             self.settings = VoiceSettings.parse(self._net.metadata)
+            self.width = len(self.settings.classes)
+            if kind == _OF_SPEAKERS:
+                self._speakers = Speakers.parse(self._net.metadata)
+                require_shape("means", self._speakers.means, (self.width, None))
+                self.width = self._speakers.means.shape[1]
         self._classes = np.array(
             [[name == label for label in EXPRESSIONS] for name in self.settings.classes],
             np.float64,
         )
 
-    def __call__(self, features: Floats) -> Floats:
-        """Probabilities float32 [B, 8] in the order of ``EXPRESSIONS`` of windows [B, T, 168]."""
-        (logits,) = self._net(features)
-        chances = softmax(logits, self.settings.temperature)
+    def windows(self, wav: Path, starts: NDArray[np.int64]) -> Iterator[tuple[int, Floats]]:
+        """What it hears of the windows that begin at rows ``starts``, a batch at a time, each with
+        the number of its first window."""
+        return self._windows(wav, starts, self.settings)
+
+    def __call__(self, windows: Floats) -> Floats:
+        """Float32 [B, width], what it says of windows."""
+        values: Floats = self._net(windows)[0]
+        return values
+
+    def judge(self, values: Floats, centres: Times) -> Floats:
+        """Probabilities float32 [W, 8] in the order of ``EXPRESSIONS`` of all windows of a sound.
+
+        Args:
+            values: float32 [W, width], what it says of them.
+            centres: float64 [W], their centres in seconds, rising.
+        """
+        settings = self.settings
+        if self._speakers is None:
+            chances = softmax(values, settings.temperature)
+        else:
+            chances = self._speakers.probabilities(
+                values, centres, settings.window_s, settings.temperature
+            ).astype(np.float64)
         return (chances @ self._classes).astype(np.float32)
 
 
@@ -196,14 +231,17 @@ def hear(wav: Path, net: VoiceNet, on_event: EventCallback = ignore_events) -> V
     speech = detect_speech(wav, on_event)
     settings = net.settings
     starts = _starts(speech.duration_s, settings)
-    centres: Times = (starts + (settings.rows - 1) / 2) / np.float64(settings.rate_hz)
+    centres = _centres(starts, settings)
     half = settings.window_s / 2
-    chosen = speech.seconds(centres - half, centres + half) >= MIN_SPEECH_S
+    at = np.flatnonzero(speech.seconds(centres - half, centres + half) >= MIN_SPEECH_S)
+    values = np.empty((len(at), net.width), np.float32)
+    done = 0
+    for first, windows in net.windows(wav, starts[at]):
+        done = first + len(windows)
+        values[first:done] = net(windows)
+        on_event(Progress("voice", done, len(at), "windows"))
     probabilities = np.full((len(starts), len(EXPRESSIONS)), np.nan, np.float32)
-    at = np.flatnonzero(chosen)
-    for done, part in _judged(wav, starts[chosen], net):
-        probabilities[at[done : done + len(part)]] = part
-        on_event(Progress("voice", done + len(part), len(at), "windows"))
+    probabilities[at] = net.judge(values, centres[at])
     on_event(Progress("voice", len(at), len(at), "windows", finished=True))
     return Voice(speech, centres, probabilities)
 
@@ -220,10 +258,17 @@ def _starts(duration_s: float, settings: VoiceSettings) -> NDArray[np.int64]:
     return np.unique(np.append(np.arange(0, last, settings.hop), last))
 
 
-def _judged(wav: Path, starts: NDArray[np.int64], net: VoiceNet) -> Iterator[tuple[int, Floats]]:
-    """The net's probabilities for the windows at ``starts``, a batch at a time, each with the
-    number of its first window."""
-    length = net.settings.rows
+def _centres(starts: NDArray[np.int64], settings: VoiceSettings) -> Times:
+    """float64 [W], the windows' centres in seconds."""
+    centres: Times = (starts + (settings.rows - 1) / 2) / np.float64(settings.rate_hz)
+    return centres
+
+
+def _features(
+    wav: Path, starts: NDArray[np.int64], settings: VoiceSettings
+) -> Iterator[tuple[int, Floats]]:
+    """``sound.front_end``'s rows of windows, some at a time."""
+    length = settings.rows
     if not len(starts):
         return
     # Only rows that are in a window; in `rows` a window is of one piece as well.
@@ -236,13 +281,30 @@ def _judged(wav: Path, starts: NDArray[np.int64], net: VoiceNet) -> Iterator[tup
     )
     places = np.searchsorted(rows, starts)
     kept, first, done = np.zeros((0, WIDTH), np.float32), 0, 0
-    for values in speech_features(wav, rows / net.settings.rate_hz):
+    for values in speech_features(wav, rows / settings.rate_hz):
         kept = np.concatenate([kept, values])
         while done < len(places) and places[done] + length <= first + len(kept):
             whole = np.searchsorted(places, first + len(kept) - length, side="right")
             mine = places[done : min(done + _BATCH, whole)] - first
-            yield done, net(np.stack([kept[place : place + length] for place in mine]))
+            yield done, np.stack([kept[place : place + length] for place in mine])
             done += len(mine)
         # What the next window begins with: none begins behind the rows there are.
         used = (places[done] if done < len(places) else len(rows)) - first
         kept, first = kept[used:], first + used
+
+
+def _mel_power(
+    wav: Path, starts: NDArray[np.int64], settings: VoiceSettings
+) -> Iterator[tuple[int, Floats]]:
+    """``sound.mel_power``'s rows of windows, some at a time."""
+    if len(starts):
+        yield from windows_power(wav, _centres(starts, settings), settings.window_s)
+
+
+_Windows = Callable[[Path, NDArray[np.int64], VoiceSettings], Iterator[tuple[int, Floats]]]
+_OF_SPEAKERS = (("mel_power",), ("embedding",))
+# By the names of its inputs and outputs, what a net hears.
+_KINDS: dict[tuple[tuple[str, ...], tuple[str, ...]], _Windows] = {
+    (("features",), ("logits",)): _features,
+    _OF_SPEAKERS: _mel_power,
+}

@@ -19,7 +19,7 @@ CROPS = "crops"
 WAV = "wav"
 # Raised whenever an unfinished pass can no longer be gone on with: its checkpoint holds the
 # tracker's own state.
-PASS_VERSION = 1
+PASS_VERSION = 2
 
 
 def model_hashes(names: tuple[str, ...]) -> dict[str, str]:
@@ -53,6 +53,8 @@ def face_settings(config: AnalysisConfig) -> dict[str, object]:
     """What the frame table depends on."""
     faces = asdict(config.faces)
     del faces["crop_size"]
+    if faces["looks"] == "every":  # as stores of earlier versions, which do not say so
+        del faces["looks"]
     media = media_settings(config.media)
     heard = ("audio_stream", "channel")
     return {"faces": faces, **{name: media[name] for name in media if name not in heard}}

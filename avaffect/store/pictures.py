@@ -190,7 +190,7 @@ class PictureFolder(Pictures):
         except OSError as error:
             raise FeatureError(f"'{self.folder}' cannot be read", "check the folder") from error
 
-    @property
+    @cached_property
     def exist(self) -> bool:
         return next(self._names(), None) is not None
 

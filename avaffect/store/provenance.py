@@ -93,10 +93,13 @@ def provenance(
 
 
 def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    # Of what has a twin either may be installed: opencv-python, opencv-python-headless.
+    for name in (package, f"{package}-headless"):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
 
 
 # Settings of the feature store that decide what the arrays mean.

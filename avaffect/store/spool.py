@@ -31,7 +31,8 @@ from avaffect.files.npy import Array, ArraySpec, NpyFile, write_arrays
 from avaffect.files.outside import read_kept, reading
 
 # What every face has: 0-based frame, box and points in pixels, yaw/pitch/roll in degrees, the
-# quality, the landmark net's presence, and how surely brows, eyes and mouth are seen, all 0..1.
+# quality, the landmark net's presence, and how surely brows, eyes and mouth are seen, all 0..1;
+# and whether the face was held: not looked at in this frame, but between others (faces.holding).
 BASE = np.dtype(
     [
         ("frame", "<i8"),
@@ -41,10 +42,11 @@ BASE = np.dtype(
         ("confidence", "<f4"),
         ("presence", "<f4"),
         ("seen", "<f4", (3,)),
+        ("held", "?"),
     ]
 )
 
-_VERSION = 3
+_VERSION = 4
 _FLUSH_RECORDS = 256
 _SAVED = {"made_with": dict, "frames": int, "tracks": {str: int},
           "crc32": {str: int}, "state": (object, None)}  # fmt: skip
@@ -198,11 +200,25 @@ class Spool:
             UsageError: a shape, name, frame or confidence that does not fit.
             OutputError: the disk does not take it.
         """
-        if track_id < 0 or not self._last.get(track_id, -1) < frame < self._frames:
-            raise UsageError(
-                f"frame {frame} of track {track_id} does not follow frame "
-                f"{self._last.get(track_id)} within the {self._frames} frames there are"
-            )
+        record = self.record(frame, box, points, pose, confidence, arrays, presence, seen)
+        self.append_record(track_id, record)
+
+    def record(
+        self,
+        frame: int,
+        box: NDArray[np.float32],
+        points: NDArray[np.float32],
+        pose: NDArray[np.float32],
+        confidence: float,
+        arrays: Mapping[str, Array],
+        presence: float | None = None,
+        seen: NDArray[np.float32] | None = None,
+    ) -> Array:
+        """What :meth:`append_face` adds, structured [] of :attr:`dtype`.
+
+        Raises:
+            UsageError: a shape, name or confidence that does not fit.
+        """
         if arrays.keys() != self.arrays.keys():
             raise UsageError(f"arrays {sorted(arrays)}, expected {sorted(self.arrays)}")
         if not np.isfinite(confidence):
@@ -217,6 +233,21 @@ class Spool:
                 shape = record[name].shape
                 raise UsageError(f"'{name}' has shape {np.shape(value)}, expected {shape}")
             record[name] = value
+        return record
+
+    def append_record(self, track_id: int, record: Array) -> None:
+        """Add a :meth:`record`, in frame order within its track.
+
+        Raises:
+            UsageError: a track or frame that does not fit.
+            OutputError: the disk does not take it.
+        """
+        frame = int(record["frame"])
+        if track_id < 0 or not self._last.get(track_id, -1) < frame < self._frames:
+            raise UsageError(
+                f"frame {frame} of track {track_id} does not follow frame "
+                f"{self._last.get(track_id)} within the {self._frames} frames there are"
+            )
         self._pending.setdefault(track_id, bytearray()).extend(record.tobytes())
         self._counts[track_id] = self._counts.get(track_id, 0) + 1
         self._last[track_id] = frame

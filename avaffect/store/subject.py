@@ -31,13 +31,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.challenge.text import subject_file_name
-from avaffect.errors import FeatureError
+from avaffect.errors import FeatureError, need
 from avaffect.faces.quality import REGIONS
 from avaffect.files.hashing import file_sha256
 from avaffect.files.names import FRAMES, PROVENANCE
 from avaffect.files.npy import Array, ArraySpec, NpyFile
 from avaffect.files.outside import fits, read_json, reading
-from avaffect.files.parquet import open_parquet, read_column
+from avaffect.files.parquet import open_parquet, read_column, read_columns
 from avaffect.store.provenance import STORE_VERSION
 from avaffect.store.spool import BASE, Spool
 
@@ -63,14 +63,17 @@ _FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 # Where the face lies.
 GEOMETRY = tuple(name for name, (of, _) in _FIELDS.items() if of in ("box", "points", "pose"))
-COLUMNS = ("frame", "time", "present", *_FIELDS, "track")
+# Stores of earlier versions have no column ``held``.
+_EARLIER_COLUMNS = ("frame", "time", "present", *_FIELDS, "track")
+COLUMNS = (*_EARLIER_COLUMNS, "held")
 """Columns of the frame table.
 
 ``frame`` int32, 1-based as in Aff-Wild2; ``time`` float64, seconds; ``present`` bool; then
 float32, null where not present: the box (pixels), the five points (pixels; left and right as seen
 in the picture), ``yaw``, ``pitch``, ``roll`` (degrees), ``confidence`` (0..1, the face's quality),
 ``presence`` (0..1, the landmark net's), ``brows_seen``, ``eyes_seen``, ``mouth_seen`` (0..1, see
-``faces.quality``); ``track`` int32, -1 where not present.
+``faces.quality``); ``track`` int32, -1 where not present; ``held`` bool, whether the face was not
+looked at in this frame, but lies between others (``faces.holding``).
 """
 
 _CHUNK = 512
@@ -253,6 +256,7 @@ class SpooledSubject(SubjectFeatures):
         return self._spool.arrays | {name: file.spec for name, file in self._rows.items()}
 
     def table(self) -> pd.DataFrame:
+        need("pandas")
         return self.arrow_table().to_pandas()
 
     def arrow_table(self) -> pa.Table:
@@ -269,6 +273,7 @@ class SpooledSubject(SubjectFeatures):
         for column in _FIELDS:
             columns[column] = arrow_array(self._field(column), self.present)
         columns["track"] = arrow_array(self._track)
+        columns["held"] = arrow_array(self._faces["held"])
         return pa.table(columns)
 
     def _field(self, column: str) -> Array:
@@ -334,7 +339,7 @@ class StoredSubject(SubjectFeatures):
                     and (parquet.metadata.metadata or {}).get(b"faces")
                     == self.keys[FACES].encode()
                     and parquet.metadata.num_rows == self._frames
-                    and tuple(parquet.schema_arrow.names) == COLUMNS
+                    and tuple(parquet.schema_arrow.names) in (COLUMNS, _EARLIER_COLUMNS)
                     and all(file.rows == self._frames for file in self._arrays.values())
                 )
             subject_file_name(self._name)
@@ -376,11 +381,24 @@ class StoredSubject(SubjectFeatures):
         columns = [self._column(f"{region}_seen") for region in REGIONS]
         return np.stack(columns, axis=1).astype(np.float32)
 
+    @cached_property
+    def track(self) -> NDArray[np.int32]:
+        """int32 [N], the number of the track that the face is of; -1 where not present."""
+        return self._column("track").astype(np.int32)
+
+    @cached_property
+    def held(self) -> NDArray[np.bool_]:
+        """bool [N], whether the face lies between other frames, see :data:`COLUMNS`."""
+        with self._frame_table() as file:
+            if "held" not in file.schema_arrow.names:  # of an earlier version
+                return np.zeros(self._frames, np.bool_)
+            return read_column(file, "held").astype(np.bool_)
+
     @property
     def geometry(self) -> NDArray[np.float32]:
         with self._frame_table() as file:
-            found = [read_column(file, name).astype(np.float32) for name in GEOMETRY]
-        return np.stack(found, axis=1)
+            columns = read_columns(file, GEOMETRY)
+        return np.stack([columns[name] for name in GEOMETRY], axis=1).astype(np.float32)
 
     @property
     def specs(self) -> dict[str, ArraySpec]:
@@ -391,6 +409,7 @@ class StoredSubject(SubjectFeatures):
         return self.keys.get(name) == key
 
     def table(self) -> pd.DataFrame:
+        need("pandas")
         with self._frame_table() as file:
             return file.read().to_pandas()
 

@@ -104,14 +104,15 @@ def perturb_voice(x: Tensor, config: Augment) -> Tensor:
             f"{x.shape[2]} features",
             "set train.augment.vtlp=0 and train.augment.gain_db=0",
         )
-    bands = x[..., _AUDIO.n_mfcc :].float()
     windows, device = len(x), x.device
-    if config.vtlp:
-        warp = torch.exp(config.vtlp * (2 * torch.rand(windows, device=device) - 1))
-        bands = bands @ warp_bands(warp)
-    if config.gain_db:
-        bands = bands + config.gain_db * torch.randn(windows, 1, 1, device=device)
-    return torch.cat((bands @ _cosines().to(device), bands), dim=-1)
+    with torch.autocast(device.type, enabled=False):  # half precision has no hundredths here
+        bands = x[..., _AUDIO.n_mfcc :].float()
+        if config.vtlp:
+            warp = torch.exp(config.vtlp * (2 * torch.rand(windows, device=device) - 1))
+            bands = bands @ warp_bands(warp)
+        if config.gain_db:
+            bands = bands + config.gain_db * torch.randn(windows, 1, 1, device=device)
+        return torch.cat((bands @ _cosines(device), bands), dim=-1)
 
 
 def warp_bands(warp: Tensor) -> Tensor:
@@ -138,11 +139,11 @@ def warp_bands(warp: Tensor) -> Tensor:
 
 
 @cache
-def _cosines() -> Tensor:
+def _cosines(device: torch.device) -> Tensor:
     """float32 [M, n_mfcc], the orthonormal DCT-II that makes MFCC of mel bands."""
     from torchaudio.functional import create_dct
 
-    cosines: Tensor = create_dct(_AUDIO.n_mfcc, _AUDIO.n_mels, norm="ortho")
+    cosines: Tensor = create_dct(_AUDIO.n_mfcc, _AUDIO.n_mels, norm="ortho").to(device)
     return cosines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -20,8 +21,9 @@ _YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3
 def augment_pictures(pictures: Tensor, config: Augment) -> Tensor:
     """Turn, crop, mirror and colour windows, as by ``config``'s fields from ``flip`` to ``hue``.
 
-    Each window draws its own change, from PyTorch's global generator. A crop keeps the shape and
-    may lie anywhere in the turned picture; what lies outside of a picture looks like its border.
+    Each window draws its own change, from PyTorch's global generator. A crop, of the picture's
+    shape unless ``aspect`` allows another, may lie anywhere in the turned picture; what lies
+    outside of a picture looks like its border.
     Colours change in the order brightness, contrast (about each picture's own mean luma),
     saturation, hue (a turn in the colour plane of YIQ, which keeps the luma), and are cut to
     0..255 once, at the end.
@@ -70,7 +72,7 @@ def _grid(count: int, size: int, config: Augment, device: torch.device) -> Tenso
     """float32 [count, size, size, 2], where in a picture each pixel comes from; None as is."""
     if not (config.flip or config.rotation or config.crop):
         return None
-    mirror, scale = torch.ones(count, device=device), torch.ones(count, device=device)
+    mirror, scale = torch.ones(count, device=device), torch.ones(count, 2, device=device)
     angle = torch.zeros(count, device=device)
     centre = torch.zeros(count, 2, device=device)
     if config.flip:
@@ -78,12 +80,15 @@ def _grid(count: int, size: int, config: Augment, device: torch.device) -> Tenso
     if config.rotation:
         angle = _spread(count, math.radians(config.rotation), device)
     if config.crop:
-        scale = (1 - config.crop * torch.rand(count, device=device)).sqrt()
-        centre = (1 - scale)[:, None] * (2 * torch.rand(count, 2, device=device) - 1)
+        scale = (1 - config.crop * torch.rand(count, device=device)).sqrt()[:, None].expand(-1, 2)
+        if config.aspect > 1:
+            wider = (_spread(count, math.log(config.aspect), device) / 2).exp()
+            scale = (scale * torch.stack((wider, 1 / wider), -1)).clamp(max=1)
+        centre = (1 - scale) * (2 * torch.rand(count, 2, device=device) - 1)
     cos, sin = angle.cos(), angle.sin()
     # Of the result's points: mirrored, brought into the crop, and turned with it.
     turn = torch.stack((cos, -sin, sin, cos), -1).reshape(count, 2, 2)
-    within = torch.stack((scale * mirror, scale), -1)[:, None] * turn
+    within = torch.stack((scale[:, 0] * mirror, scale[:, 1]), -1)[:, None] * turn
     affine = torch.cat((within, turn @ centre[..., None]), -1)
     return functional.affine_grid(affine, [count, 1, size, size], align_corners=False)
 
@@ -109,8 +114,7 @@ def _colour(count: int, config: Augment, device: torch.device) -> tuple[Tensor, 
         _spread(count, limit, device) if limit else torch.zeros(count, device=device)
         for limit in most
     )
-    yiq = torch.tensor(_YIQ)
-    back, yiq = yiq.inverse().to(device), yiq.to(device)
+    yiq, back = _yiq(device)
     turn = torch.zeros(count, 3, 3, device=device)
     turn[:, 0, 0] = 1
     turn[:, 1, 1] = turn[:, 2, 2] = (1 + strength) * angle.cos()
@@ -120,6 +124,13 @@ def _colour(count: int, config: Augment, device: torch.device) -> tuple[Tensor, 
     light = 1 + light[:, None]
     contrast = contrast[:, None]
     return (light * (1 + contrast))[..., None] * matrix, -light * contrast * yiq[0]
+
+
+@cache
+def _yiq(device: torch.device) -> tuple[Tensor, Tensor]:
+    """float32 [3, 3], the axes of luma and colour, and the way back."""
+    yiq = torch.tensor(_YIQ)
+    return yiq.to(device), yiq.inverse().to(device)
 
 
 def _coloured(x: Tensor, matrix: Tensor, share: Tensor) -> Tensor:

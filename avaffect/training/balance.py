@@ -21,6 +21,7 @@ from avaffect.tasks.registry import TASKS, task_named
 Floats = NDArray[np.float32]
 Labels = NDArray[Any]
 Mode = Literal["inverse", "sqrt_inverse"]
+Balance = Literal["inverse", "sqrt_inverse", "frequency"]
 
 UNIT_LIMIT = 100.0
 """Positive weights of action units stay between this and its inverse."""
@@ -74,19 +75,21 @@ def label_weights(task: str, config: Loss, labels: Iterable[Labels], width: int)
             f"label distribution smoothing is for {fitting}, not '{task}'",
             "set 'balance' instead of 'lds'",
         )
-    mode = config.lds if regression else config.balance
-    if mode == "none":
+    if config.lds == config.balance == "none":
         return LabelWeights()
     per_clip = [label_counts(task, each, width, config.lds_bins) for each in labels]
     if not per_clip:
         return LabelWeights()
     counts = np.sum(per_clip, axis=0)
-    if ours.flat:
-        return LabelWeights(classes=class_weights(counts, mode))
-    if not regression:
-        return LabelWeights(units=unit_weights(counts, mode))
-    weights = [lds_weights(row, mode, config.lds_kernel, config.lds_sigma) for row in counts]
-    return LabelWeights(bins=np.stack(weights))
+    if config.lds != "none":
+        kernel, sigma = config.lds_kernel, config.lds_sigma
+        weights = [lds_weights(row, config.lds, kernel, sigma) for row in counts]
+        return LabelWeights(bins=np.stack(weights))
+    if config.balance != "none" and ours.flat:
+        return LabelWeights(classes=class_weights(counts, config.balance))
+    if config.balance != "none":
+        return LabelWeights(units=unit_weights(counts, config.balance))
+    return LabelWeights()
 
 
 def label_counts(task: str, labels: Labels, width: int, bins: int = 20) -> NDArray[np.int64]:
@@ -118,7 +121,7 @@ def bin_edges(bins: int, low: float = -1.0, high: float = 1.0) -> Floats:
     return np.linspace(low, high, bins + 1, dtype=np.float32)
 
 
-def class_weights(counts: ArrayLike, mode: Mode) -> Floats:
+def class_weights(counts: ArrayLike, mode: Balance) -> Floats:
     """Weights of classes, one over their count (or its root), mean 1 over those that occur.
 
     A class that does not occur weighs 1, as the mean does: training never meets it, and the loss
@@ -126,7 +129,7 @@ def class_weights(counts: ArrayLike, mode: Mode) -> Floats:
 
     Args:
         counts: [C], not negative.
-        mode: ``inverse`` or ``sqrt_inverse``.
+        mode: ``inverse`` (``frequency`` is the same for classes) or ``sqrt_inverse``.
 
     Returns:
         float32 [C].
@@ -140,21 +143,34 @@ def class_weights(counts: ArrayLike, mode: Mode) -> Floats:
     return weights.astype(np.float32)
 
 
-def unit_weights(counts: ArrayLike, mode: Mode) -> Floats:
-    """Weights of units' positive cells: negatives over positives (or its root).
+def unit_weights(counts: ArrayLike, mode: Balance) -> Floats:
+    """Weights of units' positive cells.
+
+    ``inverse`` is negatives over positives (``sqrt_inverse`` its root), which makes both sides of
+    a unit weigh alike: with it alone the best constant is .5, and anything that favours positive
+    cells beside it (``alpha`` of the focal loss above .5) says "present" of every unit.
+    ``frequency`` is one over how often a unit is present, brought to a mean of 1 over the units:
+    it weighs units against each other and leaves the two sides of a unit to ``alpha`` (the
+    "weighted loss" of Nguyen et al., ABAW3, whose vector has a mean of 1.09).
 
     Bounded by ``UNIT_LIMIT``, lest a few frames rule the loss; 1 for a unit that is always, or
     never, active.
 
     Args:
         counts: [U, 2], negatives and positives, not negative.
-        mode: ``inverse`` or ``sqrt_inverse``.
+        mode: ``inverse``, ``sqrt_inverse`` or ``frequency``.
 
     Returns:
         float32 [U].
     """
     negatives, positives = np.asarray(counts, np.float64).T
     varies = (negatives > 0) & (positives > 0)
+    if mode == "frequency":
+        weights = np.ones_like(positives)
+        if varies.any():
+            rarity = (negatives + positives)[varies] / positives[varies]
+            weights[varies] = rarity / rarity.mean()
+        return np.clip(weights, 1 / UNIT_LIMIT, UNIT_LIMIT).astype(np.float32)
     ratio = np.divide(negatives, positives, out=np.ones_like(negatives), where=varies)
     return np.clip(_rooted(ratio, mode), 1 / UNIT_LIMIT, UNIT_LIMIT).astype(np.float32)
 
@@ -224,5 +240,5 @@ def window_weights(counts: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(chances / chances.sum())
 
 
-def _rooted(values: NDArray[np.float64], mode: Mode) -> NDArray[np.float64]:
+def _rooted(values: NDArray[np.float64], mode: Balance) -> NDArray[np.float64]:
     return np.sqrt(values) if mode == "sqrt_inverse" else values

@@ -11,16 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from avaffect.errors import CheckpointError
-from avaffect.files.atomic import atomic_path
+from avaffect.files.atomic import atomic_path, write_json
+from avaffect.files.hashing import file_sha256
 from avaffect.files.ours import holds, require_own_file
 from avaffect.networks.apply import probabilities
-from avaffect.networks.checkpoint import Checkpoint, load_checkpoint
+from avaffect.networks.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
+from avaffect.networks.exported import EXPORTED, NET, is_exported
 from avaffect.networks.network import AffectNetwork
+from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.tasks.registry import VA
 
+VERSION = 1
 OPSET = 17
 TOLERANCE = 1e-4
 _ROUNDS = 4
+# Of the frames beside a window.
+_UNSEEN = 0.2
 _POLARITY = f"{VA.name}_polarity"
 
 
@@ -32,7 +38,8 @@ class Exported:
         path: the file.
         inputs: names of the inputs: by branch that reads features ``<branch>`` float32 [B, T, F],
             or pictures [B, T, S, S, 3] RGB in 0..255 of the recipe's size, and ``<branch>_seen``
-            bool [B, T]; ``exists`` bool [B, T], unless it changes nothing.
+            bool [B, T]; ``exists`` bool [B, T], unless it changes nothing. Pictures, and where
+            they are seen, have ``recipe.margins`` frames more before and behind.
         outputs: by task float32 [B, T, K], values or probabilities. With classifiers of extremes
             also what ``va`` is decided from: ``va_regression`` [B, T, V], and ``va_polarity``
             [B, T, V, 3], the probabilities of -1, other and +1.
@@ -90,6 +97,9 @@ def export_onnx(place: Path | str, path: Path | str) -> Exported:
     names = (*flat.names, *(f"{name}_seen" for name in flat.names), "exists")
     example = _windows(checkpoint, 2, checkpoint.recipe.window.length, seed=0)
     axes = {name: {0: "windows", 1: "frames"} for name in (*names, *flat.outputs)}
+    for name, margin in checkpoint.recipe.margins.items():
+        if margin:
+            axes[name] = axes[f"{name}_seen"] = {0: "windows", 1: "frames_and_beside"}
     with atomic_path(path) as temporary:
         with warnings.catch_warnings():
             # The tracer warns of shapes that it takes as constants; the check below is for that.
@@ -112,6 +122,26 @@ def export_onnx(place: Path | str, path: Path | str) -> Exported:
             )
         require_own_file(path, holds(b"pytorch", b"_seen", b"windows", b"frames"))
     return Exported(path, there, flat.outputs, difference)
+
+
+def export_beside(folder: Path, on_event: EventCallback = ignore_events) -> None:
+    """Export the checkpoint in ``folder`` into that folder, so that it runs without torch.
+
+    One that was exported since it has these weights is left as it is. A failure is a Notice: the
+    checkpoint itself is whole.
+    """
+    try:
+        weights = read_checkpoint(folder).sha256
+        if is_exported(folder, weights):
+            return
+        done = export_onnx(folder, folder / NET)
+        facts = {"weights": weights, "sha256": file_sha256(done.path), "version": VERSION}
+        write_json(folder / EXPORTED, facts | {"difference": done.difference})
+    # torch's exporter raises errors of many kinds for what ONNX has no operation for.
+    except Exception as error:
+        why = " ".join(str(error).split())[:200]
+        text = f"'{folder}' was not exported to ONNX and runs with torch only ({why})"
+        on_event(Notice(text, warning=True))
 
 
 def _compare(
@@ -145,10 +175,11 @@ def _windows(checkpoint: Checkpoint, count: int, frames: int, seed: int) -> tupl
     exists = torch.ones(count, frames, dtype=torch.bool)
     exists[-1, frames - frames // 3 :] = False
     features, seen = [], []
+    margins = checkpoint.recipe.margins
     for i, (name, branch) in enumerate(checkpoint.recipe.roots.items()):
         if branch.encoder is not None:
             side = branch.encoder.size
-            shape = (count, frames, side, side, 3)
+            shape = (count, frames + 2 * margins[name], side, side, 3)
             features.append(255 * torch.rand(shape, generator=drawn))
         else:
             width = checkpoint.widths[name]
@@ -156,5 +187,6 @@ def _windows(checkpoint: Checkpoint, count: int, frames: int, seed: int) -> tupl
         there = exists.clone()
         if len(checkpoint.widths) > 1:
             there[i % count, : frames // 2] = False
-        seen.append(there)
+        beside = torch.rand(count, margins[name], generator=drawn) > _UNSEEN
+        seen.append(torch.cat((beside, there, beside & exists[:, -1:]), dim=1))
     return (*features, *seen, exists)

@@ -30,16 +30,20 @@ from avaffect.networks.network import AffectNetwork
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.recipes.recipe import Recipe
 from avaffect.training.history import Epoch, History
+from avaffect.training.memory import memory_explained
 from avaffect.training.optimiser import OPTIMISERS, Schedule
-from avaffect.training.processes import processes
+from avaffect.training.precision import precision_word
+from avaffect.training.processes import Processes, processes
 from avaffect.training.score import validate
 from avaffect.training.setup import Setup
-from avaffect.training.state import STATE, load_state, save_state
+from avaffect.training.state import STATE, begun_precision, load_state, save_state
 from avaffect.windows.order import batch_count, epoch_order
 
 # The notice of a run that was asked to stop and has saved itself.
 SAVED = "all is saved"
 EpochCallback = Callable[[Epoch], None]
+# torch's own hints lack what it holds.
+_MEMORY: Any = torch.utils.deterministic
 # A run that is killed loses at most this much.
 _SAVE_EVERY_S = 600.0
 
@@ -88,7 +92,7 @@ def train(
         out: the run's folder.
         seed: of everything drawn by chance.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        workers: processes that read windows; None takes none on the CPU, up to 4 beside a GPU.
+        workers: processes that read windows; None takes none on the CPU, up to 12 beside a GPU.
         resume: go on from ``out/last`` if it is there.
         tensorboard: also write TensorBoard's event files to ``out/tensorboard`` (needs the
             package of that name).
@@ -98,13 +102,22 @@ def train(
     Raises:
         UsageError: tasks without labels, nothing to train on, or a resumed run's data changed.
         FeatureError: clips without the features that the recipe reads.
-        TrainingError: the loss is not a number any more.
+        TrainingError: the loss is not a number any more, or the GPU's memory is full.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
-    with processes(device) as group, deterministic(), Interrupts() as interrupts:
+    with (
+        processes(device) as group,
+        deterministic(),
+        Interrupts() as interrupts,
+        memory_explained(recipe),
+    ):
         begun = resume and (out / "last" / STATE).is_file()
-        setup = Setup(recipe, dataset, train_clips, val_clips, seed, group, on_event, begun=begun)
+        amp = begun_precision(out / "last") if begun else None
+        given = recipe, dataset, train_clips, val_clips, seed, group, on_event
+        setup = Setup(*given, begun=begun, amp=amp)
         network, objective = setup.network.to(group.device), setup.objective.to(group.device)
+        if group.device.type == "cuda":
+            network.to(memory_format=torch.channels_last)  # as pictures come
         optimiser = OPTIMISERS[recipe.train.optimiser](network.parameters(), recipe.train)
         schedule = Schedule(optimiser, recipe.train)
         scaler = torch.amp.GradScaler(group.device.type, enabled=setup.amp is torch.float16)
@@ -130,6 +143,7 @@ def train(
                     "batch": batch,
                     "sums": sums.state_dict(),
                     "data": setup.data_key,
+                    "amp": precision_word(setup.amp),
                 }
                 save_state(out / "last", parts, place | history.state_dict())
 
@@ -145,7 +159,7 @@ def train(
             history.load_state_dict(state)
         history.write(group.first)
 
-        model = group.wrap(objective)
+        model, votes = group.wrap(objective), group.votes()
         saved = time.monotonic()
         epoch = first_epoch
         while epoch < recipe.train.epochs and not history.stalled:
@@ -175,7 +189,7 @@ def train(
                 sums.seconds += time.monotonic() - mark
                 if done % 10 == 0 or done == steps:
                     on_event(Progress("train", done, steps, "batches"))
-                if group.any(interrupts.asked):
+                if votes.any(interrupts.asked):
                     save(epoch, done)
                     group.wait()
                     raise KeyboardInterrupt(SAVED)
@@ -183,7 +197,7 @@ def train(
                     save(epoch, done)
                     saved = time.monotonic()
                 mark = time.monotonic()
-            means = sums.means()  # waits for the device
+            means = sums.means(group)  # waits for the device
             sums.seconds += time.monotonic() - mark
             on_event(Progress("train", done, steps, "batches", finished=True))
 
@@ -248,8 +262,13 @@ class _Sums:
             part = value.double() * windows
             self._sums[name] = self._sums[name] + part if name in self._sums else part
 
-    def means(self) -> dict[str, float]:
-        return {name: float(value) / self.windows for name, value in self._sums.items()}
+    def means(self, group: Processes) -> dict[str, float]:
+        """Over the windows of all processes."""
+        own = self.windows, {name: float(value) for name, value in self._sums.items()}
+        every = group.gather(own)
+        windows = sum(count for count, _ in every)
+        names = dict.fromkeys(name for _, sums in every for name in sums)
+        return {name: sum(sums.get(name, 0.0) for _, sums in every) / windows for name in names}
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -280,12 +299,16 @@ class deterministic:
             torch.are_deterministic_algorithms_enabled(),
             torch.is_deterministic_algorithms_warn_only_enabled(),
             torch.backends.cudnn.benchmark,
+            _MEMORY.fill_uninitialized_memory,
         )
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
+        # NaN in all new memory finds faults, decides nothing, and costs a pass over each tensor.
+        _MEMORY.fill_uninitialized_memory = False
 
     def __exit__(self, *error: object) -> None:
-        enabled, warn_only, benchmark = self._before
+        enabled, warn_only, benchmark, fill = self._before
+        _MEMORY.fill_uninitialized_memory = fill
         torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
         torch.backends.cudnn.benchmark = benchmark
 
@@ -293,4 +316,8 @@ class deterministic:
 def _average(network: AffectNetwork, decay: float) -> AveragedModel | None:
     if not decay:
         return None
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    for module in average.modules():
+        if isinstance(module, torch.nn.RNNBase):
+            module.flatten_parameters()  # a copy's weights lie apart, which cuDNN warns of
+    return average

@@ -280,9 +280,11 @@ class TaskLoss(nn.Module):
 
     def forward(self, output: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         """Scalar loss; shapes as in the module's docstring."""
-        if self.config.other_threshold is not None:
-            valid = valid & (target != OTHER)
         weights = self.weights
+        if self.config.other_threshold is not None:
+            # What no threshold decides is decided among the others: Other's own output is unused.
+            valid, output = valid & (target != OTHER), output[..., :OTHER]
+            weights = None if weights is None else weights[:OTHER]
         if self.bins is not None and self.edges is not None:
             # NaN falls into the last bin, and is masked out later.
             bin_of = torch.bucketize(target.to(self.edges).contiguous(), self.edges, right=True)

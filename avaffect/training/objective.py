@@ -46,7 +46,7 @@ class Objective(nn.Module):
         seen = network.drop_modalities(batch.seen, train.modality_dropout)
         features = self._features(batch.inputs, seen)
         # Frames whose only modality was dropped have nothing to be judged by.
-        anything = torch.stack([seen[name] for name in seen]).any(0)
+        anything = torch.stack([*network.in_window(seen).values()]).any(0)
         valid = _within(batch.valid, anything)
         if not train.augment.mixup:
             outputs = network.outputs(features, seen, batch.exists)

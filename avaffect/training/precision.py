@@ -12,6 +12,11 @@ from avaffect.progress import EventCallback, Notice
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def precision_word(half: torch.dtype | None) -> str:
+    """``none``, ``bf16`` or ``fp16``, as `choose_precision` takes it."""
+    return next((word for word, dtype in HALVES.items() if dtype is half), "none")
+
+
 def choose_precision(
     choice: str, device: torch.device, on_event: EventCallback
 ) -> torch.dtype | None:
@@ -26,7 +31,9 @@ def choose_precision(
     if choice == "none" or (choice == "auto" and device.type != "cuda"):
         return None
     if choice == "auto":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        # Older GPUs emulate bfloat16, slower than they compute in float32.
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
     half = HALVES[choice]
     if device.type == "cpu" and not cpu_computes_in(half):
         on_event(

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 from torch import distributed, nn
@@ -15,6 +16,9 @@ from avaffect.errors import UsageError
 from avaffect.models.device import Device, choose_device
 
 T = TypeVar("T")
+# How long processes wait for one that writes files or looks at the last clip; torch's own ten
+# minutes end the job.
+PATIENCE = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -70,10 +74,39 @@ class Processes:
             for buffer in module.buffers():
                 distributed.broadcast(buffer, 0)
 
+    def votes(self) -> Votes:
+        """For a question asked step by step; see :class:`Votes`."""
+        return Votes(self)
+
     def wait(self) -> None:
         """Return when every process has come here."""
         if self.world > 1:
             distributed.barrier()
+
+
+class Votes:
+    """Whether any process wants something, as of the step before: so that no step waits until the
+    others, and the device, have got to it.
+
+    Args:
+        group: the processes; all ask as often.
+    """
+
+    def __init__(self, group: Processes) -> None:
+        self._group = group
+        self._before: tuple[torch.Tensor, Any] | None = None
+
+    def any(self, flag: bool) -> bool:
+        """Whether ``flag`` was set in any process when this was last asked; of one alone, now."""
+        if self._group.world == 1:
+            return flag
+        vote = torch.tensor([float(flag)], device=self._group.device)
+        work = distributed.all_reduce(vote, distributed.ReduceOp.MAX, async_op=True)
+        before, self._before = self._before, (vote, work)
+        if before is None:
+            return False
+        before[1].wait()
+        return bool(before[0].item())
 
 
 @contextmanager
@@ -100,14 +133,32 @@ def processes(choice: str = "auto") -> Iterator[Processes]:
             'use device="cuda": each process takes a GPU of its own',
         )
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        device = torch.device("cuda", _local_gpu(torch.cuda.device_count()))
         torch.cuda.set_device(device)
     joined = not distributed.is_initialized()
     if joined:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        cuda = device.type == "cuda"
+        distributed.init_process_group(
+            "nccl" if cuda else "gloo", timeout=PATIENCE, device_id=device if cuda else None
+        )
     try:
         rank = distributed.get_rank()
         yield Processes(rank, world, device, f"{world} x {chosen.description}")
     finally:
         if joined:
             distributed.destroy_process_group()
+
+
+def _local_gpu(count: int) -> int:
+    """Which of ``count`` GPUs this process takes.
+
+    Raises:
+        UsageError: there are more processes on this machine than GPUs.
+    """
+    number = int(os.environ.get("LOCAL_RANK", "0"))
+    if number >= count:
+        raise UsageError(
+            f"there is no GPU for process {number + 1} of this machine, it has {count}",
+            f"let torchrun start at most {count} a machine",
+        )
+    return number

@@ -14,7 +14,7 @@ from typing import Any
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.datasets.split import labelled_clips, own_split
-from avaffect.errors import FormatError, UsageError, boundary
+from avaffect.errors import FormatError, UsageError, boundary, need
 from avaffect.files.atomic import write_json
 from avaffect.files.lock import LOCK, alone_in
 from avaffect.files.names import RUN
@@ -25,6 +25,7 @@ from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.library import choose, load_recipe, parse_recipe
 from avaffect.recipes.recipe import Recipe
 from avaffect.training.data import DataConfig, load_dataset
+from avaffect.training.export import export_beside
 from avaffect.training.history import tensorboard_writer
 from avaffect.training.loop import EpochCallback, Trained, train
 from avaffect.training.processes import processes
@@ -90,6 +91,7 @@ def run_config(
     *,
     modalities: Sequence[str] | None = None,
     tasks: Sequence[str] | None = None,
+    branches: Sequence[str] | None = None,
     changes: Sequence[str] = (),
     folds: str = "none",
     seed: int = 0,
@@ -99,7 +101,7 @@ def run_config(
     Raises:
         UsageError: settings that do not exist or do not go together.
     """
-    chosen = choose(load_recipe(recipe, changes), modalities, tasks)
+    chosen = choose(load_recipe(recipe, changes), modalities, tasks, branches)
     return RunConfig(chosen, data, folds, seed)
 
 
@@ -160,6 +162,7 @@ def run(
     overwrite: bool = False,
     only_fold: int | None = None,
     tensorboard: bool = False,
+    export: bool = True,
     on_event: EventCallback = ignore_events,
     on_epoch: EpochCallback = lambda epoch: None,
     on_fold: Callable[[str], None] = lambda name: None,
@@ -179,6 +182,7 @@ def run(
         overwrite: throw away a run that is in ``out``.
         only_fold: train this fold alone.
         tensorboard: see :func:`avaffect.training.loop.train`.
+        export: write the network as ONNX too, so that it predicts where torch is not installed.
         on_event: progress and notices.
         on_epoch: called after each epoch.
         on_fold: called with a fold's name before it starts.
@@ -189,6 +193,7 @@ def run(
         BusyError: another process trains in ``out``, or the same fold.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
+    need("train", "torch", "matplotlib", purpose="training a network")
     out = Path(out)
     if tensorboard:
         tensorboard_writer()  # before anything is loaded or written
@@ -240,12 +245,15 @@ def run(
                     on_epoch=on_epoch,
                 )
             )
-            if first and val_clips:
+            if val_clips:
+                listen, edition = on_event if first else ignore_events, config.data.edition
                 pairs = write_validation(
-                    folder, done[-1], dataset, val_clips, config.data.edition, device, on_event
+                    folder, done[-1], dataset, val_clips, edition, device, listen, group
                 )
                 for task, some in pairs.items():
                     pooled.setdefault(task, []).extend(some)
+            if first and export:
+                export_beside(done[-1].folder, on_event)
         names = tuple(name for name in parts if name)
         scores, spread = _summary([trained.checkpoint.metrics for trained in done])
         if first and names and only_fold is None:

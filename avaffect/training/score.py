@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.metrics.arrays import score_arrays
 from avaffect.networks.apply import ClipPrediction, apply_network
-from avaffect.networks.network import AffectNetwork
 from avaffect.tasks.registry import TASKS
-from avaffect.training.processes import Processes
 from avaffect.windows.reader import WindowReader
+
+if TYPE_CHECKING:
+    from avaffect.networks.network import AffectNetwork
+    from avaffect.training.processes import Processes
 
 
 def validate(

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.errors import UsageError
+from avaffect.labels import OTHER
 from avaffect.networks.backbones import load_pretrained
 from avaffect.networks.checkpoint import Checkpoint
 from avaffect.networks.network import AffectNetwork, Statistics, planned_shapes
-from avaffect.progress import EventCallback, Notice
+from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.encoders import Backbone
 from avaffect.recipes.recipe import Recipe
-from avaffect.tasks.registry import TASKS
+from avaffect.tasks.registry import EXPR, TASKS
 from avaffect.training.balance import label_counts, label_weights, window_weights
 from avaffect.training.facts import data_facts, feature_settings, versions
 from avaffect.training.losses import build_loss
 from avaffect.training.objective import Objective
 from avaffect.training.precision import choose_precision
 from avaffect.training.processes import Processes
+from avaffect.windows.batch import Batch
 from avaffect.windows.cut import cut
+from avaffect.windows.loader import read_ahead
 from avaffect.windows.order import batch_count, batches
 from avaffect.windows.reader import WindowReader, branch_moments, labelled, whole_clips
 
@@ -43,6 +48,8 @@ class Setup:
         on_event: notices.
         begun: whether the weights of an interrupted run will be put in, so that nothing is to be
             fetched to start from.
+        amp: what an interrupted run computed in, ``none``, ``bf16`` or ``fp16``, which it goes on
+            with where the recipe leaves it open; None chooses anew.
 
     Attributes:
         targets: by task, the names of its targets.
@@ -70,13 +77,16 @@ class Setup:
         on_event: EventCallback,
         *,
         begun: bool = False,
+        amp: str | None = None,
     ) -> None:
         self.recipe = recipe
+        self._on_event = on_event
         require_raw_voice(recipe)
         self.targets = targets_of(recipe, dataset)
         self._per_clip, self._group = dataset.per_clip, group
         self._data = data_facts(dataset, train_clips, val_clips)
         self.data_key = fingerprint([self._data["fingerprint"], self._data["clips"]])
+        train_clips = learnable(train_clips, recipe)
         sizes = {task: len(names) for task, names in self.targets.items()}
         window = recipe.window
         windows = cut([clip.frames for clip in train_clips], window.length, window.overlap)
@@ -120,7 +130,8 @@ class Setup:
             losses[str(task)] = build_loss(task, config, weights)
         self.objective = Objective(self.network, losses)
         self.chances = self._balanced(sizes) if recipe.train.sampling == "balanced" else None
-        self.amp = choose_precision(recipe.train.amp, group.device, on_event)
+        choice = amp if amp is not None and recipe.train.amp == "auto" else recipe.train.amp
+        self.amp = choose_precision(choice, group.device, on_event)
         self._features = feature_settings((*train_clips, *val_clips), on_event, recipe.features)
         every = list(self.network.parameters())
         count = sum(parameter.numel() for parameter in every)
@@ -168,11 +179,8 @@ class Setup:
             rows.append(np.concatenate(counts))
         return window_weights(np.stack(rows))
 
-    def loader(self, order: Any, first: int, workers: int | None) -> Any:
+    def loader(self, order: Any, first: int, workers: int | None) -> Iterable[Batch]:
         """Batches of this process from the ``first`` on, read ahead where a GPU works."""
-        cuda = self._group.device.type == "cuda"
-        if workers is None:
-            workers = min(4, (torch.get_num_threads() + 1) // 2) if cuda else 0
         share = batches(
             order,
             self.recipe.train.batch_size,
@@ -180,15 +188,9 @@ class Setup:
             rank=self._group.rank,
             world=self._group.world,
         )
-        return torch.utils.data.DataLoader(
-            self.reader,
-            sampler=list(share),
-            batch_size=None,
-            num_workers=workers,
-            pin_memory=cuda,
-            # Its own, lest making a loader draws from the run's.
-            generator=torch.Generator(),
-        )
+        # It is said once, not in each epoch.
+        on_event, self._on_event = self._on_event, ignore_events
+        return read_ahead(self.reader, list(share), self._group.device, workers, on_event)
 
     def checkpoint(self, metrics: Mapping[str, float], epoch: int) -> Checkpoint:
         """The checkpoint of the network as it is now."""
@@ -203,6 +205,27 @@ class Setup:
             epoch=epoch,
             versions=versions(),
         )
+
+
+def learnable(clips: tuple[Clip, ...], recipe: Recipe) -> tuple[Clip, ...]:
+    """Training clips with the labels that ``recipe`` learns from.
+
+    With ``other_threshold`` frames of the class Other have no label: a window of nothing else is
+    not trained on, nor do its frames come into batch statistics and weights of classes.
+    """
+    loss = recipe.tasks.get(EXPR.name)
+    if loss is None or loss.other_threshold is None:
+        return clips
+    return tuple(
+        replace(clip, labels={**clip.labels, EXPR.name: _without_other(clip.labels[EXPR.name])})
+        if EXPR.name in clip.labels
+        else clip
+        for clip in clips
+    )
+
+
+def _without_other(labels: NDArray[Any]) -> NDArray[Any]:
+    return np.where(labels == OTHER, EXPR.unknown, labels)
 
 
 def require_raw_voice(recipe: Recipe) -> None:

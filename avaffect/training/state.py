@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from avaffect.errors import CheckpointError, UsageError
+from avaffect.errors import CheckpointError, InputNotFoundError, UsageError
 from avaffect.files.atomic import atomic_path
 from avaffect.files.outside import reading
 
@@ -29,8 +29,23 @@ def save_state(folder: Path, parts: Mapping[str, Any], place: Mapping[str, Any])
         torch.save(state, path)
 
 
+def begun_precision(folder: Path) -> str | None:
+    """What the run in ``folder`` computes in, ``none``, ``bf16`` or ``fp16``.
+
+    None if there is no state, or one that does not say: of an earlier version, or damaged, which
+    :func:`load_state` will tell.
+    """
+    try:
+        with reading(folder / STATE, CheckpointError, _WRONG):
+            state = torch.load(folder / STATE, map_location="cpu", weights_only=True, mmap=True)
+            amp = state["place"].get("amp")
+    except (CheckpointError, InputNotFoundError):
+        return None
+    return amp if isinstance(amp, str) else None
+
+
 def load_state(folder: Path, parts: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Bring ``parts`` to where they were.
+    """Bring ``parts`` to where they were; one that was not in use (a scaler) stays as it is.
 
     Only tensors and plain values are unpickled (``weights_only``). Bounds: the file's own size; it
     lies in the folder of a run, which is the user's own.
@@ -50,6 +65,7 @@ def load_state(folder: Path, parts: Mapping[str, Any]) -> dict[str, Any] | None:
         if state["parts"].keys() != parts.keys():
             raise UsageError("other parts")
         for name, part in parts.items():
-            part.load_state_dict(state["parts"][name])
+            if state["parts"][name] or not part.state_dict():
+                part.load_state_dict(state["parts"][name])
         place: dict[str, Any] = state["place"]
         return place

@@ -44,6 +44,7 @@ from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.tasks.kinds import Classes
 from avaffect.tasks.registry import EXPR, TASKS
 from avaffect.training.loop import Trained
+from avaffect.training.processes import Processes
 from avaffect.training.score import decisions, mean_prediction, pair_of
 from avaffect.windows.reader import whole_clips
 
@@ -59,10 +60,12 @@ def write_validation(
     edition: str,
     device: str = "auto",
     on_event: EventCallback = ignore_events,
+    group: Processes | None = None,
 ) -> Pairs:
     """Write the predictions for ``clips`` into ``run``.
 
-    Frames that no modality sees are filled as ``predict`` does by default.
+    Frames that no modality sees are filled as ``predict`` does by default. Of several processes
+    each looks at its share of the clips, and the first one writes.
 
     Args:
         run: the run's folder.
@@ -73,9 +76,11 @@ def write_validation(
             file only gets the files of the default edition too, which hold the same.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress in clips.
+        group: the run's processes, all of which come here, on their devices; None for this one.
 
     Returns:
-        by task, decisions and labels of each clip, see ``training.score.pair_of``.
+        by task, decisions and labels of each clip, see ``training.score.pair_of``; nothing in
+        processes behind the first.
 
     Raises:
         OutputError: files cannot be written.
@@ -83,9 +88,18 @@ def write_validation(
     import torch
 
     checkpoint, network = load_checkpoint(trained.folder)
-    where = torch.device(choose_device(device).name)
+    where = torch.device(choose_device(device).name) if group is None else group.device
     reader = whole_clips(clips, checkpoint.recipe, {})
-    predictions = apply_network(network.to(where), reader, where)
+    predictions: Iterable[ClipPrediction]
+    if group is None or group.world == 1:
+        predictions = apply_network(network.to(where), reader, where)
+    else:
+        mine = range(group.rank, len(clips), group.world)
+        shares = group.gather([*apply_network(network.to(where), reader, where, clips=mine)])
+        if not group.first:
+            return {}
+        every = (each for some in shares for each in some)
+        predictions = sorted(every, key=lambda each: each.clip)
     name, targets = checkpoint.recipe.name, checkpoint.targets
     return write_predictions(run, predictions, name, targets, dataset, clips, edition, on_event)
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from avaffect.arrays import ArrayRecord
+from avaffect.windows.arrays import WindowArrays
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -18,8 +20,10 @@ class Batch(ArrayRecord):
 
     Attributes:
         inputs: by branch that reads features, float16 or float32 [B, T, F], as stored, or
-            pictures, uint8 [B, T, S, S, 3]; branches that read the same share one tensor.
-        seen: by the same, bool [B, T], where there are features.
+            pictures, uint8 [B, T, S, S, 3]; branches that read the same share one tensor. Where
+            an encoder looks beside the window (``recipe.margins``), pictures have as many frames
+            more on each side.
+        seen: by the same, bool, of the same frames, where there are features.
         exists: bool [B, T], False behind the end of a clip shorter than T.
         targets: by task, ``va`` float32 [B, T, V], ``expr`` int64 [B, T], ``au`` float32
             [B, T, U]; anything where not valid.
@@ -40,6 +44,11 @@ class Batch(ArrayRecord):
         """B."""
         return len(self.exists)
 
+    @classmethod
+    def of(cls, arrays: WindowArrays) -> Batch:
+        """The same windows as tensors, in the same memory."""
+        return cls(**_each(arrays, np.ndarray, torch.from_numpy))
+
     def to(self, device: torch.device) -> Batch:
         """A copy on ``device``; from pinned memory it is copied while the caller goes on."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
@@ -49,18 +58,23 @@ class Batch(ArrayRecord):
         return self._each(lambda tensor: tensor.pin_memory())
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        done: dict[int, Tensor] = {}
+        return Batch(**_each(self, Tensor, change))
 
-        def once(tensor: Tensor) -> Tensor:
-            if id(tensor) not in done:
-                done[id(tensor)] = change(tensor)
-            return done[id(tensor)]
 
-        changed: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Tensor):
-                changed[field.name] = once(value)
-            else:
-                changed[field.name] = {name: once(tensor) for name, tensor in value.items()}
-        return Batch(**changed)
+def _each(record: Any, kind: type, change: Callable[[Any], Tensor]) -> dict[str, Any]:
+    """By field, what ``change`` makes of what is of a kind; what is shared stays shared."""
+    done: dict[int, Tensor] = {}
+
+    def once(value: Any) -> Tensor:
+        if id(value) not in done:
+            done[id(value)] = change(value)
+        return done[id(value)]
+
+    changed: dict[str, Any] = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, kind):
+            changed[field.name] = once(value)
+        else:
+            changed[field.name] = {name: once(part) for name, part in value.items()}
+    return changed

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from avaffect.datasets.clip import Clip, FeatureSource
 from avaffect.errors import FeatureError, UsageError
@@ -18,8 +16,11 @@ from avaffect.moments import Moments
 from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.recipes.recipe import Branch, Recipe
 from avaffect.tasks.registry import TASKS
-from avaffect.windows.batch import Batch
+from avaffect.windows.arrays import WindowArrays
 from avaffect.windows.cut import Windows, cut
+
+if TYPE_CHECKING:
+    from avaffect.windows.batch import Batch
 
 _CHUNK = 4096
 # The bool array that marks where an array of numbers without NaN is meaningful.
@@ -112,8 +113,10 @@ def _missing(rows: Array) -> NDArray[np.bool_]:
     return missing
 
 
-class WindowReader(torch.utils.data.Dataset[Batch]):
-    """Clips' windows; indexed by several windows' numbers at once, it gives a :class:`Batch`.
+class WindowReader:
+    """Clips' windows; indexed by several windows' numbers at once, it gives a ``Batch``.
+
+    As torch's ``DataLoader`` wants a dataset; torch itself is needed for nothing else.
 
     Args:
         clips: the clips.
@@ -164,44 +167,67 @@ class WindowReader(torch.utils.data.Dataset[Batch]):
             same = [other for other, first in self._same.items() if first == name]
             self.widths |= dict.fromkeys(same, readers[0].width)
         self.pictures = np.uint8 in self._dtypes.values()
+        most = max(branch.margin for branch in branches.values())
+        self._margins = {
+            name: most if dtype == np.uint8 else 0 for name, dtype in self._dtypes.items()
+        }
 
     def __len__(self) -> int:
         """The number of windows."""
         return len(self.windows)
 
+    @property
+    def window_bytes(self) -> int:
+        """Of the features and pictures of a window; labels and masks take little beside them."""
+        return sum(
+            (self.windows.length + 2 * self._margins[name])
+            * math.prod(shape)
+            * self._dtypes[name].itemsize
+            for name, shape in self._shapes.items()
+        )
+
     def __getitem__(self, chosen: Sequence[int]) -> Batch:
+        from avaffect.windows.batch import Batch
+
+        return Batch.of(self.arrays(chosen))
+
+    def arrays(self, chosen: Sequence[int]) -> WindowArrays:
+        """The windows of these numbers."""
         rows = np.asarray(chosen, np.int64)
         clip, start = self.windows.clip[rows], self.windows.start[rows]
         # No longer than the longest window, where all clips are short.
         frames = [self.clips[c].frames for c in clip.tolist()]
         shape = (len(rows), min(self.windows.length, int((np.array(frames) - start).max())))
         exists = np.zeros(shape, bool)
-        inputs = {
-            name: np.zeros((*shape, *size), self._dtypes[name])
-            for name, size in self._shapes.items()
-        }
-        seen = {name: np.zeros(shape, bool) for name in self._readers}
+        inputs, seen = {}, {}
+        for name, margin in self._margins.items():
+            wide = shape[0], shape[1] + 2 * margin
+            inputs[name] = np.zeros((*wide, *self._shapes[name]), self._dtypes[name])
+            seen[name] = np.zeros(wide, bool)
         for i, (c, s) in enumerate(zip(clip.tolist(), start.tolist(), strict=True)):
+            exists[i, : frames[i] - s] = True
             for name, readers in self._readers.items():
-                values, there = readers[c].read(s, s + shape[1])
-                inputs[name][i, : len(values)] = values
-                seen[name][i, : len(there)] = there
-                exists[i, : len(there)] = True
-        anything = np.any(list(seen.values()), axis=0)
+                margin = self._margins[name]
+                first = max(0, s - margin)
+                values, there = readers[c].read(first, s + shape[1] + margin)
+                at = first - (s - margin)
+                inputs[name][i, at : at + len(values)] = values
+                seen[name][i, at : at + len(there)] = there
+        inside = [seen[name][:, m : m + shape[1]] for name, m in self._margins.items()]
+        anything = np.any(inside, axis=0)
         targets, valid = {}, {}
         for task, width in self._tasks.items():
             targets[task], valid[task] = self._labels(task, width, clip, start, shape)
             mine = valid[task]
             mine &= anything if mine.ndim == 2 else anything[..., None]
-        own_inputs, own_seen = _tensors(inputs), _tensors(seen)
-        return Batch(
-            {name: own_inputs[first] for name, first in self._same.items()},
-            {name: own_seen[first] for name, first in self._same.items()},
-            torch.from_numpy(exists),
-            _tensors(targets),
-            _tensors(valid),
-            torch.from_numpy(clip),
-            torch.from_numpy(start),
+        return WindowArrays(
+            {name: inputs[first] for name, first in self._same.items()},
+            {name: seen[first] for name, first in self._same.items()},
+            exists,
+            targets,
+            valid,
+            clip,
+            start,
         )
 
     def _labels(
@@ -277,7 +303,3 @@ def labelled(windows: Windows, clips: Sequence[Clip], tasks: Sequence[str]) -> W
         for c, s in zip(windows.clip.tolist(), windows.start.tolist(), strict=True)
     ]
     return windows.keep(np.array(counts, np.int64) > 0)
-
-
-def _tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}

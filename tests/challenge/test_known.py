@@ -1,17 +1,19 @@
+from pathlib import Path
+
 import numpy as np
 
 from avaffect.challenge.known import known_subjects, ways
 from avaffect.files.table import write_table
 
 
-def test_a_subject_is_known_by_its_video():
+def test_a_subject_is_known_by_its_video() -> None:
     clips = {"trained": ["a_left", "b"], "validated": ["c"], "tuned": ()}
     assert ways("a_right", clips) == ways("a", clips) == ways("b", clips) == ["trained"]
     assert ways("c", clips) == ["validated"]
     assert ways("d", clips) == ways("a", {}) == []
 
 
-def test_tables_say_who_is_known(tmp_path):
+def test_tables_say_who_is_known(tmp_path: Path) -> None:
     column = {"frame": np.arange(2)}
     write_table(tmp_path / "a.parquet", column, {"known": {"a": ["tuned", "validated", "x"]}})
     write_table(tmp_path / "b.parquet", column, {})
@@ -25,7 +27,7 @@ def test_tables_say_who_is_known(tmp_path):
     assert not events
 
 
-def test_tables_that_cannot_be_read_are_told(tmp_path):
+def test_tables_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     write_table(tmp_path / "a.parquet", {"frame": np.arange(2)}, {"known": {"a": ["trained"]}})
     for name in "bc":
         (tmp_path / f"{name}.parquet").write_bytes(b"no table")

@@ -60,7 +60,9 @@ def subjects(draw: st.DrawFn) -> list[MtlSubject]:
 
 @settings(max_examples=60)
 @given(subjects(), st.randoms(use_true_random=False))
-def test_round_trip_in_any_order(tmp_path_factory, made: list[MtlSubject], random) -> None:
+def test_round_trip_in_any_order(
+    tmp_path_factory: pytest.TempPathFactory, made: list[MtlSubject], random
+) -> None:
     path = tmp_path_factory.mktemp("mtl") / "deep" / "mtl.txt"
     write_mtl(path, made)
     header, *rows = path.read_text("utf-8").splitlines()

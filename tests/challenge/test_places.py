@@ -25,13 +25,13 @@ from avaffect.errors import UsageError
      # What is not called by the folders is not put into them: its name would be another there.
      ("s1", "P01/s1", "s1"), ("P01_", "P01/s1", "P01_")],
 )  # fmt: skip
-def test_a_subject_lies_where_its_name_says(subject, source, place):
+def test_a_subject_lies_where_its_name_says(subject: str, source: str, place: str) -> None:
     found = place_of(subject, PurePath(source))
     assert found == PurePath(place)
     assert joined(found) == subject
 
 
-def test_the_end_of_a_path_that_is_called_so():
+def test_the_end_of_a_path_that_is_called_so() -> None:
     path = Path("/x/P01/s1")
     assert mirrored(path, "P01_s1") == PurePath("P01/s1")
     assert mirrored(path, "s1") == PurePath("s1")
@@ -43,13 +43,13 @@ def test_the_end_of_a_path_that_is_called_so():
     "name", ["../x", "/etc/x", "a/../../x", "a/..", "a/b\0c", "con/a", "a/nul", "", "a\\b/c",
              "a/" * 130 + "a"],
 )  # fmt: skip
-def test_a_name_does_not_leave_the_folder(name):
+def test_a_name_does_not_leave_the_folder(name) -> None:
     with pytest.raises(UsageError, match="cannot be called"):
         checked(name)
     assert checked("P01/day 2/s.1") == PurePath("P01/day 2/s.1")
 
 
-def test_files_are_found_however_deep_but_not_hidden_ones(tmp_path):
+def test_files_are_found_however_deep_but_not_hidden_ones(tmp_path: Path) -> None:
     for name in ("b.txt", "P01/s1.txt", "P01/a.b/s1.TXT", "P01/s1.csv", ".h/x.txt", "P01/.x.txt",
                  "predictions.txt"):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -65,14 +65,14 @@ def test_files_are_found_however_deep_but_not_hidden_ones(tmp_path):
         subject_files(tmp_path, ".txt")
 
 
-def test_folders_without_end_are_refused(tmp_path, monkeypatch):
+def test_folders_without_end_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a/b/c").mkdir(parents=True)
     monkeypatch.setattr(places, "MOST_SUBJECTS", 2)
     with pytest.raises(UsageError, match="more than 2 folders"):
         list(files_in(tmp_path))
 
 
-def test_empty_folders_go_up_to_the_root(tmp_path):
+def test_empty_folders_go_up_to_the_root(tmp_path: Path) -> None:
     (tmp_path / "a/b/c").mkdir(parents=True)
     (tmp_path / "a/file").write_text("")
     remove_empty(tmp_path / "a/b/c", tmp_path)

@@ -50,7 +50,9 @@ def test_what_predict_writes_is_read(tmp_path: Path, task: str) -> None:
 
 @settings(max_examples=40)
 @given(hnp.arrays(np.int64, st.integers(1, 30), elements=st.integers(-1, 7)), st.data())
-def test_gaps_and_order_do_not_matter(tmp_path_factory, classes: np.ndarray, data) -> None:
+def test_gaps_and_order_do_not_matter(
+    tmp_path_factory: pytest.TempPathFactory, classes: np.ndarray, data
+) -> None:
     frames = sorted(data.draw(st.sets(st.integers(1, 999), min_size=len(classes),
                                       max_size=len(classes))))  # fmt: skip
     rows = [f"v/{frame:05d}.jpg,{label}\n" for frame, label in zip(frames, classes, strict=True)]

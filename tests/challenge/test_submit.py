@@ -66,13 +66,13 @@ def write_template(
 ) -> Path:
     form = submission_form(edition, task)
     if form == "files":
-        path.write_text("".join(f"{subject}\n" for subject in frames))
+        path.write_text("".join(f"{subject}\n" for subject in frames), encoding="utf-8")
     else:
         tail = f",{DUMMY[task]}" if form == "single" and edition != "abaw5" else ","
         rows = [
             f"{s}/{i:05d}.jpg{tail}\n" for s, n in frames.items() for i in range(1, n + 1, step)
         ]
-        path.write_text(submission_header(edition, task) + "\n" + "".join(rows))
+        path.write_text(submission_header(edition, task) + "\n" + "".join(rows), encoding="utf-8")
     return path
 
 
@@ -357,7 +357,9 @@ PLACES = range(2, 60, 5)
 @settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(sorted(DAMAGE)), st.sampled_from(PLACES), min_size=1),
        st.sampled_from(["", "header", "encoding"]))  # fmt: skip
-def test_every_damage_is_found(tmp_path_factory, damage: dict[str, int], start: str) -> None:
+def test_every_damage_is_found(
+    tmp_path_factory: pytest.TempPathFactory, damage: dict[str, int], start: str
+) -> None:
     if len(set(damage.values())) < len(damage):
         damage = {kind: at for at, kind in {at: kind for kind, at in damage.items()}.items()}
     folder = tmp_path_factory.mktemp("damage")

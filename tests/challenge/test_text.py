@@ -160,7 +160,9 @@ class TestRoundTrip:
 
     @settings(max_examples=40)
     @given(st.data(), st.sampled_from([n for n, e in EDITIONS.items() if "files" in e.formats]))
-    def test_any_labels(self, tmp_path_factory, data, edition: str) -> None:
+    def test_any_labels(
+        self, tmp_path_factory: pytest.TempPathFactory, data, edition: str
+    ) -> None:
         path = tmp_path_factory.mktemp("round") / "x.txt"
         rows = data.draw(st.integers(0, 30))
         whole = EDITIONS[edition]

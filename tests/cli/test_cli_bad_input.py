@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import wave
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +40,7 @@ BAD_FILES = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("name", BAD_FILES)
-def test_file_that_is_no_video(name, command, run, clip, tmp_path):
+def test_file_that_is_no_video(name, command: str, run, clip: Path, tmp_path: Path) -> None:
     make, says = BAD_FILES[name]
     make(clip, tmp_path / name)
     done = run(command, tmp_path / name, "-o", tmp_path / "out")
@@ -49,7 +50,7 @@ def test_file_that_is_no_video(name, command, run, clip, tmp_path):
 
 
 @pytest.fixture(params=["music.m4a", "sound.wav"])
-def speechless(request, ffmpeg, tmp_path):
+def speechless(request: pytest.FixtureRequest, ffmpeg, tmp_path: Path):
     """A sound file in which nobody speaks."""
     path = tmp_path / request.param
     if path.suffix == ".wav":
@@ -59,7 +60,7 @@ def speechless(request, ffmpeg, tmp_path):
     return path
 
 
-def test_sound_for_a_model_that_only_looks(speechless, run, tmp_path):
+def test_sound_for_a_model_that_only_looks(speechless, run, tmp_path: Path) -> None:
     done = run("predict", speechless, "-o", tmp_path / "out", "--no-nc")
     assert done.code == 2
     assert "nothing but sound" in done.error
@@ -73,7 +74,7 @@ def test_sound_for_a_model_that_only_looks(speechless, run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_sound_in_which_nobody_speaks(speechless, run, tmp_path):
+def test_sound_in_which_nobody_speaks(speechless, run, tmp_path: Path) -> None:
     for _ in range(2):  # the second time it is already done
         done = run("predict", speechless, "-o", tmp_path / "out")
         assert done.code == 1
@@ -95,7 +96,9 @@ def test_sound_in_which_nobody_speaks(speechless, run, tmp_path):
         ("hollow", "the folder 'hollow' holds no video"),
     ],
 )
-def test_input_that_is_not_there(name, says, command, run, tmp_path, monkeypatch):
+def test_input_that_is_not_there(
+    name: str, says: str, command: str, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hollow").mkdir()
     done = run(command, name)
@@ -104,7 +107,9 @@ def test_input_that_is_not_there(name, says, command, run, tmp_path, monkeypatch
     assert [path.name for path in tmp_path.iterdir()] == ["hollow"]
 
 
-def test_predict_without_input_and_without_preprocessed_folder(run, tmp_path, monkeypatch):
+def test_predict_without_input_and_without_preprocessed_folder(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     done = run("predict")
     assert done.code == 2
@@ -130,7 +135,7 @@ def test_predict_without_input_and_without_preprocessed_folder(run, tmp_path, mo
         (["--device", "cuda:x"], "no device is called 'cuda:x'"),
     ],
 )
-def test_choice_that_does_not_exist(arguments, says, run, clip, tmp_path):
+def test_choice_that_does_not_exist(arguments, says: str, run, clip: Path, tmp_path: Path) -> None:
     done = run("predict", clip, "-o", tmp_path / "out", *arguments)
     assert done.code == 2
     assert says in done.error
@@ -138,13 +143,13 @@ def test_choice_that_does_not_exist(arguments, says, run, clip, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_unknown_encoder(run, clip):
+def test_unknown_encoder(run, clip: Path) -> None:
     done = run("preprocess", clip, "--encoder", "efficientnet")
     assert done.code == 2
     assert "did you mean 'efficientnet-lite0'?" in done.error
 
 
-def test_stream_that_is_not_there(run, clip, tmp_path):
+def test_stream_that_is_not_there(run, clip: Path, tmp_path: Path) -> None:
     for option in ("--video-stream", "--audio-stream"):
         done = run("predict", clip, "-o", tmp_path / "out", option, "7")
         assert done.code == 1
@@ -153,7 +158,9 @@ def test_stream_that_is_not_there(run, clip, tmp_path):
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("below", ["", "deeper"])
-def test_output_folder_that_cannot_be(command, below, run, clip, tmp_path):
+def test_output_folder_that_cannot_be(
+    command: str, below: str, run, clip: Path, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("mine")
     done = run(command, clip, "-o", tmp_path / "file" / below)
     assert done.code == (1 if below else 2)
@@ -161,7 +168,9 @@ def test_output_folder_that_cannot_be(command, below, run, clip, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_full_disk(run, clip, faceless, tmp_path, monkeypatch, files):
+def test_full_disk(
+    run, clip: Path, faceless: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files
+) -> None:
     out = tmp_path / "out"
     run("predict", faceless, "-o", out)
     before = files(out)
@@ -184,7 +193,7 @@ def test_full_disk(run, clip, faceless, tmp_path, monkeypatch, files):
 
 
 @pytest.fixture
-def own_cache(tmp_path, monkeypatch):
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A cache with the nets that predict needs, without a network."""
     names = ("blazeface-full", "face-landmarker", "silero-vad")
     found = [model_path(name) for name in names]
@@ -196,13 +205,15 @@ def own_cache(tmp_path, monkeypatch):
     return cache
 
 
-def test_offline_with_all_weights(run, faceless, own_cache, tmp_path):
+def test_offline_with_all_weights(run, faceless: Path, own_cache, tmp_path: Path) -> None:
     done = run("predict", faceless, "-o", tmp_path / "out", "--offline")
     assert "no face was found" in done.error
 
 
 @pytest.mark.parametrize("lost", ["face-landmarker", "silero-vad"])
-def test_weights_missing_and_offline(lost, run, clip, own_cache, tmp_path):
+def test_weights_missing_and_offline(
+    lost: str, run, clip: Path, own_cache, tmp_path: Path
+) -> None:
     cached_path(find_model(lost)).unlink()
     done = run("predict", clip, "-o", tmp_path / "out", "--offline")
     assert done.code == 1
@@ -212,7 +223,9 @@ def test_weights_missing_and_offline(lost, run, clip, own_cache, tmp_path):
 
 
 @pytest.mark.parametrize("damaged", ["blazeface-full", "silero-vad"])
-def test_weights_damaged_and_offline(damaged, run, clip, own_cache, tmp_path):
+def test_weights_damaged_and_offline(
+    damaged: str, run, clip: Path, own_cache, tmp_path: Path
+) -> None:
     path = cached_path(find_model(damaged))
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -225,7 +238,7 @@ def test_weights_damaged_and_offline(damaged, run, clip, own_cache, tmp_path):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_name_with_a_line_break(command, run, clip, tmp_path):
+def test_name_with_a_line_break(command: str, run, clip: Path, tmp_path: Path) -> None:
     shutil.copy(clip, tmp_path / "two\nlines.mp4")
     done = run(command, tmp_path / "two\nlines.mp4", "-o", tmp_path / "out")
     assert done.code == 2
@@ -235,7 +248,7 @@ def test_name_with_a_line_break(command, run, clip, tmp_path):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_two_videos_of_one_name(command, run, clip, tmp_path):
+def test_two_videos_of_one_name(command: str, run, clip: Path, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         shutil.copy(clip, tmp_path / folder)
@@ -245,7 +258,9 @@ def test_two_videos_of_one_name(command, run, clip, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_one_of_several_fails_and_the_others_are_done(run, clip, tmp_path, files):
+def test_one_of_several_fails_and_the_others_are_done(
+    run, clip: Path, tmp_path: Path, files
+) -> None:
     (tmp_path / "in/deeper").mkdir(parents=True)
     shutil.copy(clip, tmp_path / "in/1.mp4")
     (tmp_path / "in/2.mp4").write_text("no video")
@@ -262,7 +277,7 @@ def test_one_of_several_fails_and_the_others_are_done(run, clip, tmp_path, files
     assert {path.stem for path in (out / "AU_Detection_Challenge").iterdir()} == {"1", "3"}
 
 
-def test_damaged_folder_of_features(run, clip, tmp_path):
+def test_damaged_folder_of_features(run, clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run("preprocess", clip, "-o", out, "--encoder", "starter-2-face", "--no-audio")
     (arrays,) = (out / "features/face").glob("starter-2-face-*.npy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 import numpy as np
@@ -16,7 +17,7 @@ from avaffect.predictions.prediction import Prediction
 
 
 @pytest.fixture
-def folders(tmp_path):
+def folders(tmp_path: Path):
     for at, model in enumerate("mn"):
         rng = np.random.default_rng(at)
         for subject in ("a", "b", "c")[: 3 - at]:
@@ -31,7 +32,7 @@ def folders(tmp_path):
     return tmp_path
 
 
-def test_it_blends_and_says_what(run, folders):
+def test_it_blends_and_says_what(run, folders) -> None:
     out = folders / "out"
     done = run("blend", folders / "m", folders / "n", "--weights", "2,1", "--common", "-o", out,
                "--expression", "vote", "--units", "vote:2", "--smooth", "au=box:0.2")  # fmt: skip
@@ -60,14 +61,14 @@ def test_it_blends_and_says_what(run, folders):
         (["--smooth", "vaa=box:1"], "did you mean 'va'"),
     ],
 )
-def test_wrong_use_is_one_line(run, folders, options, says):
+def test_wrong_use_is_one_line(run, folders, options, says: str) -> None:
     done = run("blend", folders / "m", folders / "n", "-o", folders / "out", *options)
     assert done.code == 2
     assert says in done.error
     assert not (folders / "out").exists()
 
 
-def test_choices_are_the_librarys_and_explained():
+def test_choices_are_the_librarys_and_explained() -> None:
     assert EXPRESSION_RULES == library.EXPRESSION_RULES
     for option in blend.params:
         assert isinstance(option, click.Argument) or option.help, option.name

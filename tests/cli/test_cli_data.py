@@ -26,7 +26,7 @@ def run(*arguments):
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path):
     at = tmp_path / "annotations"
     for split in ("Train_Set", "Validation_Set"):
         name = f"{split[0]}-30-640x360.txt"
@@ -89,7 +89,7 @@ def test_an_unlabelled_target_is_a_dash_and_names_are_printable(root) -> None:
     assert line.endswith("  -")
 
 
-def test_wrong_use(root, tmp_path) -> None:
+def test_wrong_use(root, tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError):
         run("check", tmp_path / "none")
     with pytest.raises(UnknownNameError, match="did you mean 'expr'"):
@@ -97,7 +97,9 @@ def test_wrong_use(root, tmp_path) -> None:
     assert module.KINDS == KINDS
 
 
-def test_synth_says_loudly_that_it_is_artificial(tmp_path, monkeypatch) -> None:
+def test_synth_says_loudly_that_it_is_artificial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     @dataclass
     class Made:
         folder: Path
@@ -112,7 +114,7 @@ def test_synth_says_loudly_that_it_is_artificial(tmp_path, monkeypatch) -> None:
         return Made(out)
 
     fake = ModuleType("avaffect.datasets.synth.make")
-    fake.synthesise = synthesise
+    monkeypatch.setattr(fake, "synthesise", synthesise, raising=False)
     monkeypatch.setitem(sys.modules, "avaffect.datasets.synth.make", fake)
     out = run("synth", tmp_path / "demo", "--videos", 3, "--seconds", 2.5, "--seed", 7)
     assert out.exit_code == 0

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ OWN = ["--features", "features", "--labels", "labels", "--clips", "clips.csv",
 
 
 @pytest.fixture
-def data(tmp_path, monkeypatch):
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The folder, also the current one, of six clips of six people; members train in-process."""
     rng = np.random.default_rng(0)
     for folder in ("features", "labels"):
@@ -66,7 +67,7 @@ def data(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_from_tables_to_a_table(run, data):
+def test_from_tables_to_a_table(run, data) -> None:
     arguments = ["ensemble", *OWN, "--recipe", "stack.yaml", "--repeats", 2, "-o", "out",
                  "--set", "train.lr=0.02", "--set-join", "train.epochs=2"]  # fmt: skip
     done = run(*arguments)
@@ -74,10 +75,13 @@ def test_from_tables_to_a_table(run, data):
     head, *rows = done.out.splitlines()
     assert head.split() == ["model", "va", "va", "CCC", "valence", "va", "CCC", "arousal"]
     assert [row.split("  ")[0] for row in rows] == [
-        "one-0", "one-1", "mean of these scores", "average of predictions", "joined by stack"
+        "one-0/fold-0", "one-0/fold-1", "one-0", "one-1/fold-0", "one-1/fold-1", "one-1",
+        "mean of the members' scores", "average of predictions", "joined by stack"
     ]  # fmt: skip
     summary = json.loads((data / "out/summary.json").read_text())
     assert rows[-1].split()[-3:] == [f"{value:.4f}" for value in summary["joined"].values()]
+    fold = summary["members"]["one-0"]["models"]["fold-1"]["validation"]
+    assert rows[1].split()[-3:] == [f"{value:.4f}" for value in fold.values()]
     assert rows[-2].split()[-3:] == [f"{value:.4f}" for value in summary["average"].values()]
     assert "ensemble: stack (va, stack)" in done.err
     assert "one-1/fold-1: score" in done.err
@@ -93,11 +97,14 @@ def test_from_tables_to_a_table(run, data):
     other = run(*arguments, "--seed", 1)
     assert other.code == 2
     assert "has other settings (seed): choose another folder, or replace" in other.error
-    assert other.error.endswith(" it with --overwrite")
+    assert other.error.endswith(" it with --overwrite; --rejoin joins the same members anew")
     assert run(*arguments, "--seed", 1, "--overwrite", "-q").code == 0
+    longer = run(*arguments, "--seed", 1, "--set-join", "train.epochs=1", "--rejoin")
+    assert longer.code == 0
+    assert "one-1/fold-1: score" not in longer.err
 
 
-def test_ctrl_c_says_how_to_go_on(run, data, monkeypatch):
+def test_ctrl_c_says_how_to_go_on(run, data, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*arguments):
         raise KeyboardInterrupt
 
@@ -124,20 +131,20 @@ def test_ctrl_c_says_how_to_go_on(run, data, monkeypatch):
         (["--recipe", "stack.yaml", "--folds", "9"], "4 groups cannot make 9 folds"),
     ],
 )
-def test_wrong_use_is_one_line(arguments, says, run, data):
+def test_wrong_use_is_one_line(arguments, says: str, run, data) -> None:
     done = run("ensemble", *OWN, *arguments)
     assert done.code in (1, 2)
     assert done.out == ""
     assert says in done.error
 
 
-def test_train_says_what_an_ensemble_is_for(run, data):
+def test_train_says_what_an_ensemble_is_for(run, data) -> None:
     done = run("train", "--recipe", "abaw3-va")
     assert done.code == 2
     assert "use `avaffect ensemble --recipe abaw3-va`" in done.error
 
 
-def test_help_is_quick_and_names_the_price(run):
+def test_help_is_quick_and_names_the_price(run) -> None:
     before = set(sys.modules)
     done = run("ensemble", "--help")
     assert done.code == 0
@@ -146,7 +153,7 @@ def test_help_is_quick_and_names_the_price(run):
     assert DEFAULT_ENSEMBLE in ensemble_names()
 
 
-def test_ensembles_are_listed_and_shown(run, data):
+def test_ensembles_are_listed_and_shown(run, data) -> None:
     done = run("recipes", "list")
     assert "abaw3-va  (ensemble by stack: va)" in done.out.splitlines()
     shown = run("recipes", "show", "abaw3-au-vote")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from avaffect.labels import ACTION_UNITS
 
 
 @pytest.fixture
-def folders(tmp_path):
+def folders(tmp_path: Path):
     """Predictions as predict lays them out, and annotations as the challenge does."""
     rng = np.random.default_rng(0)
     for at in range(4):
@@ -38,7 +39,7 @@ def run(*arguments):
     return CliRunner().invoke(avaffect, line, catch_exceptions=False)
 
 
-def test_it_prints_the_score_and_writes_json_and_picture(folders):
+def test_it_prints_the_score_and_writes_json_and_picture(folders) -> None:
     files = ("--json", folders / "a.json", "--plot", folders / "a.png")
     against = ("--against", folders / "bad")
     out = run(folders / "good", folders / "val", "-t", "va", "--per-video", *files, *against)
@@ -52,7 +53,7 @@ def test_it_prints_the_score_and_writes_json_and_picture(folders):
     assert (folders / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_expr_has_a_confusion_in_json_and_picture(tmp_path):
+def test_expr_has_a_confusion_in_json_and_picture(tmp_path: Path) -> None:
     write_annotations(tmp_path / "p/v.txt", np.array([0, 1, 2, 2]), "expr")
     write_annotations(tmp_path / "a/v.txt", np.array([0, 1, 1, -1]), "expr")
     out = run(tmp_path / "p", tmp_path / "a", "-t", "expr", "--json", tmp_path / "e.json",
@@ -62,27 +63,27 @@ def test_expr_has_a_confusion_in_json_and_picture(tmp_path):
     assert (tmp_path / "e.png").stat().st_size > 5000
 
 
-def test_a_missing_subject_is_an_error_unless_told(folders):
+def test_a_missing_subject_is_an_error_unless_told(folders) -> None:
     (folders / "good/VA_Estimation_Challenge/v2.txt").unlink()
     with pytest.raises(UsageError, match=r"1 of 4 annotated subjects have no prediction \('v2'\)"):
         run(folders / "good", folders / "val", "-t", "va")
     assert run(folders / "good", folders / "val", "-t", "va", "--partial").exit_code == 0
 
 
-def test_unpredicted_frames_are_told(folders):
+def test_unpredicted_frames_are_told(folders) -> None:
     path = folders / "good/VA_Estimation_Challenge/v0.txt"
     path.write_text(path.read_text().rsplit("\n", 3)[0] + "\n-5,-5\n-5,-5\n")
     out = run(folders / "good", folders / "val", "-t", "va")
     assert "2 valid frames have no prediction" in out.output
 
 
-def test_single_files_may_have_other_names(folders):
+def test_single_files_may_have_other_names(folders) -> None:
     mine = folders / "good/VA_Estimation_Challenge/v0.txt"
     mine = mine.rename(folders / "mine.txt")
     assert run(mine, folders / "val/v0.txt", "-t", "va").exit_code == 0
 
 
-def test_nothing_there_and_broken_files_are_named(folders):
+def test_nothing_there_and_broken_files_are_named(folders) -> None:
     with pytest.raises(InputNotFoundError, match="no files of task 'au'"):
         run(folders / "good", folders / "val", "-t", "au")
     (folders / "val/v1.txt").write_text("valence,arousal\n0.1,0.2\n0.1\n")
@@ -91,7 +92,7 @@ def test_nothing_there_and_broken_files_are_named(folders):
 
 
 @pytest.fixture
-def au_folder(tmp_path):
+def au_folder(tmp_path: Path):
     """Probabilities that are too low for 0.5, the files made of them, and the truth."""
     rng = np.random.default_rng(1)
     for at in range(3):
@@ -108,7 +109,7 @@ def au_folder(tmp_path):
     return tmp_path
 
 
-def test_tuned_thresholds_stand_beside_the_score(au_folder):
+def test_tuned_thresholds_stand_beside_the_score(au_folder) -> None:
     data, out = au_folder / "data", au_folder / "out"
     plain = run(out, data, "-t", "au")
     assert "tuned" not in plain.output
@@ -130,12 +131,12 @@ def test_tuned_thresholds_stand_beside_the_score(au_folder):
         (("-t", "mtl", "--edition", "abaw5"), "no multi-task track"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options, says):
+def test_options_that_do_not_fit_are_refused(options, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         run("p", "a", *options)
 
 
-def test_mtl_prints_and_keeps_everything(tmp_path):
+def test_mtl_prints_and_keeps_everything(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
 
     def subjects(noise):
@@ -165,7 +166,7 @@ def test_mtl_prints_and_keeps_everything(tmp_path):
     assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_predictions_txt_is_scored_like_the_files_it_lists(folders):
+def test_predictions_txt_is_scored_like_the_files_it_lists(folders) -> None:
     rows = ["image_location,valence,arousal"]
     for path in sorted((folders / "good/VA_Estimation_Challenge").glob("*.txt")):
         lines = path.read_text().splitlines()[1:]
@@ -176,7 +177,7 @@ def test_predictions_txt_is_scored_like_the_files_it_lists(folders):
     assert same[0] == same[1]
 
 
-def test_few_videos_claim_nothing(folders):
+def test_few_videos_claim_nothing(folders) -> None:
     out = run(folders / "good", folders / "val", "-t", "va", "--against", folders / "bad",
               "--json", folders / "a.json")  # fmt: skip
     assert "4 videos, fewer than ten say too little for an interval" in out.output
@@ -188,7 +189,7 @@ def test_few_videos_claim_nothing(folders):
     assert "1 video, fewer than ten" in done.output
 
 
-def test_ten_videos_have_an_interval_and_p(tmp_path):
+def test_ten_videos_have_an_interval_and_p(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for at in range(10):
         truth = rng.uniform(-1, 1, (40, 2))
@@ -200,7 +201,7 @@ def test_ten_videos_have_an_interval_and_p(tmp_path):
     assert "p = 0.000" in out.output
 
 
-def test_absent_classes_are_marked(tmp_path):
+def test_absent_classes_are_marked(tmp_path: Path) -> None:
     write_annotations(tmp_path / "p/v.txt", np.array([0, 1, 2, 2]), "expr")
     write_annotations(tmp_path / "a/v.txt", np.array([0, 1, 1, -1]), "expr")
     out = run(tmp_path / "p", tmp_path / "a", "-t", "expr", "--json", tmp_path / "e.json")
@@ -212,7 +213,7 @@ def test_absent_classes_are_marked(tmp_path):
     assert (len(written), "F1 Fear" in written, "F1 Anger" in written) == (6, True, False)
 
 
-def test_columns_in_another_order_score_the_same(folders):
+def test_columns_in_another_order_score_the_same(folders) -> None:
     plain = run(folders / "good", folders / "val", "-t", "va").output
     for path in (folders / "good/VA_Estimation_Challenge").iterdir():
         rows = [",".join(reversed(line.split(","))) for line in path.read_text().splitlines()]
@@ -220,7 +221,7 @@ def test_columns_in_another_order_score_the_same(folders):
     assert run(folders / "good", folders / "val", "-t", "va").output == plain
 
 
-def test_clips_that_the_model_knows_are_told(folders):
+def test_clips_that_the_model_knows_are_told(folders) -> None:
     tables = folders / "good/tables"
     for at, ways in enumerate((["trained", "validated"], ["tuned", "validated"], [])):
         about = {"known": {f"v{at}": ways}}

@@ -1,6 +1,7 @@
 """``avaffect export``: a file that says what PyTorch says, or one line."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from avaffect.recipes.library import parse_recipe
 
 
 @pytest.fixture
-def saved(tmp_path):
+def saved(tmp_path: Path):
     branch = {
         "modality": "audio",
         "features": ["audio"],
@@ -24,7 +25,7 @@ def saved(tmp_path):
     return tmp_path / "run"
 
 
-def test_a_checkpoint_becomes_onnx(run, saved, tmp_path):
+def test_a_checkpoint_becomes_onnx(run, saved, tmp_path: Path) -> None:
     import onnxruntime
 
     done = run("export", saved, "-o", tmp_path / "models/va.onnx")
@@ -40,13 +41,13 @@ def test_a_checkpoint_becomes_onnx(run, saved, tmp_path):
     assert va.shape == (2, 9, 1)
 
 
-def test_the_default_file(run, saved, tmp_path, monkeypatch):
+def test_the_default_file(run, saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("export", "run").code == 0
     assert (tmp_path / "model.onnx").is_file()
 
 
-def test_what_is_no_checkpoint(run, saved, tmp_path):
+def test_what_is_no_checkpoint(run, saved, tmp_path: Path) -> None:
     done = run("export", tmp_path / "nothing")
     assert (done.code, "there is no checkpoint" in done.error) == (2, True)
     (tmp_path / "m.pt").write_bytes(pickle.dumps({}))
@@ -57,7 +58,7 @@ def test_what_is_no_checkpoint(run, saved, tmp_path):
     assert (done.code, "is not the file that" in done.error) == (1, True)
 
 
-def test_where_nothing_can_be_written(run, saved, tmp_path):
+def test_where_nothing_can_be_written(run, saved, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run("export", saved, "-o", tmp_path / "file/model.onnx")
     assert (done.code, "cannot write" in done.error) == (1, True)

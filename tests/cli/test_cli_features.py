@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,13 +23,13 @@ NET = "mobilenet_v2"
 
 
 @pytest.fixture(scope="module")
-def made(clip, tmp_path_factory):
+def made(clip: Path, tmp_path_factory: pytest.TempPathFactory):
     """``face.mp4``, preprocessed. Not to be changed: copy it."""
     return preprocess(clip, tmp_path_factory.mktemp("made"), SMALL).folder.root
 
 
 @pytest.fixture
-def prepared(made, tmp_path):
+def prepared(made, tmp_path: Path):
     return shutil.copytree(made, tmp_path / "prepared")
 
 
@@ -41,7 +42,7 @@ def save(folder, branch, width, **facts):
 
 
 @pytest.fixture
-def run_folder(tmp_path):
+def run_folder(tmp_path: Path):
     """The run of a network with random weights that looks at pictures."""
     net = {"kind": "backbone", "net": NET, "size": 32, "pretrained": False}
     branch = {"features": ["faces"], "encoder": net}
@@ -52,7 +53,7 @@ def values(folder, name=NET):
     return SubjectFeatures.open(folder / "features/face").array(name)
 
 
-def test_one_folder(run, run_folder, prepared):
+def test_one_folder(run, run_folder, prepared) -> None:
     done = run("features", prepared, "--backbone", run_folder, "--device", "cpu")
     assert done.code == 0, done.err
     header, row = done.out.splitlines()
@@ -70,7 +71,7 @@ def test_one_folder(run, run_folder, prepared):
     np.testing.assert_array_equal(values(prepared, "mine"), first)
 
 
-def test_a_folder_of_many(run, run_folder, made, tmp_path):
+def test_a_folder_of_many(run, run_folder, made, tmp_path: Path) -> None:
     for name in ("a", "b"):
         shutil.copytree(made, tmp_path / "many" / name)
     (tmp_path / "many/notes").mkdir()
@@ -86,7 +87,7 @@ def test_a_folder_of_many(run, run_folder, made, tmp_path):
     assert len(values(tmp_path / "many/b", "two")) == 12
 
 
-def test_then_a_model_that_reads_it(run, run_folder, prepared, clip, tmp_path):
+def test_then_a_model_that_reads_it(run, run_folder, prepared, clip: Path, tmp_path: Path) -> None:
     assert run("features", prepared, "--backbone", run_folder).code == 0
     sha256 = json.loads((run_folder / "best/checkpoint.json").read_text())["sha256"]
     branch = {"features": [NET], "layers": [{"kind": "gru", "units": [4]}], "normalise": "none"}
@@ -104,7 +105,9 @@ def test_then_a_model_that_reads_it(run, run_folder, prepared, clip, tmp_path):
     )
 
 
-def test_pictures_are_predicted_from_a_video(run, run_folder, prepared, clip, tmp_path):
+def test_pictures_are_predicted_from_a_video(
+    run, run_folder, prepared, clip: Path, tmp_path: Path
+) -> None:
     for source, out in ((clip, "video"), (prepared, "folder")):
         arguments = ("--checkpoint", run_folder, "--task", "va", "-o", tmp_path / out)
         done = run("predict", source, *arguments)
@@ -121,7 +124,7 @@ def test_pictures_are_predicted_from_a_video(run, run_folder, prepared, clip, tm
     [
         (["nowhere", "--backbone", "run"], 2, "'nowhere' holds nothing preprocessed"),
         (["", "--backbone", "run"], 2, "'' holds nothing preprocessed"),
-        (["prepared"], 2, "Missing option '--backbone'"),
+        (["prepared"], 2, "give --backbone or --from"),
         (["prepared", "--backbone", "nothing"], 2, "there is no checkpoint 'nothing'"),
         (["prepared", "--backbone", "prepared"], 1, "holds no checkpoint"),
         (["prepared", "--backbone", "run", "--branch", "fase"], 2, "did you mean 'face'?"),
@@ -130,7 +133,16 @@ def test_pictures_are_predicted_from_a_video(run, run_folder, prepared, clip, tm
         (["prepared", "--backbone", "run", "--device", "tpu"], 2, "no device is called 'tpu'"),
     ],
 )
-def test_wrong_use(arguments, code, words, run, run_folder, prepared, tmp_path, monkeypatch):
+def test_wrong_use(
+    arguments,
+    code: int,
+    words: str,
+    run,
+    run_folder,
+    prepared,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path / "cache"))
     done = run("features", *arguments)

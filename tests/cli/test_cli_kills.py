@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ COMMAND = ("preprocess", "--encoder", "starter-2-face", "--no-voice")
 
 
 @pytest.fixture(scope="module")
-def film(sample, ffmpeg, tmp_path_factory):
+def film(sample, ffmpeg, tmp_path_factory: pytest.TempPathFactory):
     """100 frames of a face, with sound."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     small = ["-vf", "scale=200:200", "-frames:v", 100, "-t", 4, "-crf", "16"]
@@ -37,7 +38,7 @@ def content(root):
 
 
 @pytest.fixture(scope="module")
-def whole(film, tmp_path_factory):
+def whole(film, tmp_path_factory: pytest.TempPathFactory):
     out = tmp_path_factory.mktemp("whole")
     with start(film, out) as process:
         assert process.wait() == 0, process.stderr.read()
@@ -51,7 +52,7 @@ def saved(out):
         return 0
 
 
-def test_three_kills_and_the_same_files(film, whole, tmp_path):
+def test_three_kills_and_the_same_files(film, whole, tmp_path: Path) -> None:
     out, codes = tmp_path / "out", []
     for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGHUP):
         with start(film, out) as process:
@@ -73,7 +74,7 @@ def test_three_kills_and_the_same_files(film, whole, tmp_path):
     assert content(out) == whole
 
 
-def test_two_at_once(film, whole, tmp_path):
+def test_two_at_once(film, whole, tmp_path: Path) -> None:
     with start(film, tmp_path) as first, start(film, tmp_path) as second:
         ends = [(process.communicate()[1], process.returncode) for process in (first, second)]
     for printed, code in ends:

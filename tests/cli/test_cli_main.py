@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -27,7 +28,7 @@ HEAVY = ["torch", "cv2", "av", "pandas", "scipy", "onnxruntime", "ai_edge_litert
 
 
 @pytest.mark.parametrize("command", HELPS)
-def test_help_has_examples_and_the_options_defaults(command, run):
+def test_help_has_examples_and_the_options_defaults(command, run) -> None:
     for flag in ("--help", "-h"):
         done = run(*command, flag)
         assert (done.code, done.err) == (0, "")
@@ -41,12 +42,12 @@ def test_help_has_examples_and_the_options_defaults(command, run):
         assert len(examples) >= 3
 
 
-def test_help_of_the_command_names_every_subcommand(run):
+def test_help_of_the_command_names_every_subcommand(run) -> None:
     text = run("--help").out
     assert all(f"  {name} " in text for name in COMMANDS)
 
 
-def test_help_imports_nothing_heavy():
+def test_help_imports_nothing_heavy() -> None:
     script = f"""
 import json, sys
 from avaffect.cli.main import avaffect
@@ -60,13 +61,13 @@ print(json.dumps(sorted(set({HEAVY!r}) & set(sys.modules))))
     assert json.loads(done.stdout.splitlines()[-1]) == []
 
 
-def test_version(run):
+def test_version(run) -> None:
     from avaffect import __version__
 
     assert run("--version").out == f"avaffect, version {__version__}\n"
 
 
-def test_without_arguments_the_help_is_shown(run):
+def test_without_arguments_the_help_is_shown(run) -> None:
     done = run()
     assert done.code == 2
     assert "Commands:" in done.err
@@ -84,7 +85,7 @@ def test_without_arguments_the_help_is_shown(run):
         (["models", "lst"], "see `avaffect models --help`"),
     ],
 )
-def test_wrong_use_is_one_line(arguments, says, run):
+def test_wrong_use_is_one_line(arguments, says: str, run) -> None:
     done = run(*arguments)
     assert done.code == 2
     assert says in done.error
@@ -119,7 +120,9 @@ def failing(monkeypatch, error):
                                    "command goes on from there"),
     ],
 )  # fmt: skip
-def test_errors_become_one_line_and_an_exit_code(error, code, line, monkeypatch, run):
+def test_errors_become_one_line_and_an_exit_code(
+    error, code: int, line: str, monkeypatch: pytest.MonkeyPatch, run
+) -> None:
     failing(monkeypatch, error)
     done = run("fail")
     # After Ctrl-C the terminal's own ^C comes first, and a line break behind it.
@@ -127,7 +130,7 @@ def test_errors_become_one_line_and_an_exit_code(error, code, line, monkeypatch,
 
 
 @pytest.mark.parametrize("arguments", [["fail", "--debug"], ["--debug", "fail"]])
-def test_debug_shows_the_traceback(arguments, monkeypatch, run):
+def test_debug_shows_the_traceback(arguments, monkeypatch: pytest.MonkeyPatch, run) -> None:
     failing(monkeypatch, RuntimeError("broken"))
     done = run(*arguments)
     assert done.code == 1
@@ -135,7 +138,7 @@ def test_debug_shows_the_traceback(arguments, monkeypatch, run):
     assert done.err.splitlines()[-1].startswith("avaffect: unexpected RuntimeError: broken")
 
 
-def test_debug_reaches_the_commands_and_ends_at_the_first_failure(run, tmp_path):
+def test_debug_reaches_the_commands_and_ends_at_the_first_failure(run, tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4"):
         (tmp_path / name).write_text("no video")
     done = run("predict", tmp_path, "-o", tmp_path / "out", "--debug")
@@ -144,12 +147,12 @@ def test_debug_reaches_the_commands_and_ends_at_the_first_failure(run, tmp_path)
     assert "b.mp4" not in done.err.split("Traceback")[1]
 
 
-def test_debug_behind_two_dashes_is_a_name(run):
+def test_debug_behind_two_dashes_is_a_name(run) -> None:
     done = run("predict", "--", "--debug")
     assert done.error == "avaffect: '--debug' does not exist: check the name"
 
 
-def test_reader_that_goes_away_is_no_error(monkeypatch):
+def test_reader_that_goes_away_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(

@@ -18,7 +18,7 @@ def choices(command, name):
 
 
 @pytest.mark.parametrize("command", [predict, preprocess, train, ensemble, features])
-def test_words_for_a_device(command):
+def test_words_for_a_device(command) -> None:
     (option,) = [option for option in command.params if option.name == "device"]
     for word in ("auto", "cpu", "cuda", "gpu", "cuda:1", "gpu:12"):
         assert option.type.convert(word, option, None) == word
@@ -32,7 +32,7 @@ def default(command, name):
     return found.default
 
 
-def test_choices_are_the_librarys():
+def test_choices_are_the_librarys() -> None:
     from avaffect.challenge.editions import EDITIONS
     from avaffect.faces.detectors.registry import DETECTORS
     from avaffect.faces.encoders import ENCODERS, FRAME_MODELS
@@ -50,13 +50,13 @@ def test_choices_are_the_librarys():
         assert set(choices(command, "detector")) == set(DETECTORS)
 
 
-def test_every_choice_is_valid_in_the_settings():
+def test_every_choice_is_valid_in_the_settings() -> None:
     for aligner in choices(predict, "aligner"):
         for subjects in choices(predict, "subjects"):
             FaceConfig(aligner=aligner, subjects=subjects)
 
 
-def test_defaults_are_the_librarys():
+def test_defaults_are_the_librarys() -> None:
     from avaffect.challenge.editions import DEFAULT_EDITION
     from avaffect.predicting.settings import with_features
     from avaffect.predictions.missing import DEFAULT_POLICY
@@ -75,13 +75,13 @@ def test_defaults_are_the_librarys():
 
 
 @pytest.mark.parametrize("command", [predict, preprocess])
-def test_options_without_arguments_give_the_default_settings(command):
+def test_options_without_arguments_give_the_default_settings(command) -> None:
     with command.make_context("x", ["video.mp4"]) as context:
         config = analysis_config(context.params)
     assert config == AnalysisConfig()
 
 
-def test_options_arrive_in_the_settings():
+def test_options_arrive_in_the_settings() -> None:
     arguments = ["v.mp4", "--detector", "centerface", "--detect-every", "3", "--aligner", "fan",
                  "--subjects", "all", "--crop-size", "64", "--video-stream", "1",
                  "--audio-stream", "2", "--channel", "3", "--fps", "50",
@@ -97,13 +97,13 @@ def test_options_arrive_in_the_settings():
     assert config.encoders == ()
 
 
-def test_every_option_has_a_help_text():
+def test_every_option_has_a_help_text() -> None:
     for command in (predict, preprocess):
         for option in command.params:
             assert isinstance(option, click.Argument) or option.help, option.name
 
 
-def test_unknown_name_is_suggested():
+def test_unknown_name_is_suggested() -> None:
     choice = NameChoice(options.DETECTORS, "detector")
     assert choice.convert("s3fd", None, None) == "s3fd"
     with pytest.raises(UnknownNameError, match="no detector is called 'centreface': did you mean"):

@@ -30,7 +30,7 @@ def openface(path: Path, name: str, rows: int) -> None:
     lines = ["frame, face_id, timestamp, confidence, success, AU01_r, AU12_r"]
     for row, (first, second) in enumerate(np.resize(values(name)[:, :2], (rows, 2)), start=1):
         lines.append(f"{row}, 0, {(row - 1) / RATE:.3f}, 1, {int(row != 3)}, {first}, {second}")
-    path.write_text("\n".join([*lines, ""]))
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +38,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Annotations of six subjects, two test subjects, a template; features in three folders."""
     root = tmp_path_factory.mktemp("entrant")
     for split, names in (("Train_Set", TRAIN), ("Validation_Set", VAL)):
-        folder = root / "Aff-Wild2/annotations/VA_Estimation_Challenge" / split
+        annotations = root / "Aff-Wild2/annotations/VA_Estimation_Challenge" / split
         for name in names:
             # One row more than frames, as most of the true files have.
             labels = np.vstack([values(name)[:, :2], [[0, 0]]])
-            write_annotations(folder / f"{name}.txt", labels, "va")
+            write_annotations(annotations / f"{name}.txt", labels, "va")
     for folder in ("expnet", "openface", "voice"):
         (root / folder).mkdir()
     for name in FRAMES:
@@ -98,6 +98,9 @@ def test_tables_alone_from_npy_to_the_zip(run: Callable, root: Path, tmp_path: P
     again = run("predict", "--checkpoint", made, "--features", root / "test_expnet", *TASK,
                 "-o", out)  # fmt: skip
     assert again.table.count("already done") == 2
+    two = run("predict", "--checkpoint", made, "--features", root / "test_expnet", *TASK,
+              "-o", out, "--jobs", 2)  # fmt: skip
+    assert (two.code, "read by one process, not by 2: leave out --jobs" in two.error) == (2, True)
 
 
 def test_the_store_and_several_folders_fused(run: Callable, root: Path, tmp_path: Path) -> None:

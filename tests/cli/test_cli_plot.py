@@ -1,11 +1,13 @@
 """``avaffect plot``."""
 
+from pathlib import Path
+
 import numpy as np
 
 from avaffect.files.table import write_table
 
 
-def test_figures_of_a_folder(run, tmp_path):
+def test_figures_of_a_folder(run, tmp_path: Path) -> None:
     for name in ("a", "b"):
         table = {"frame": np.arange(1, 11), "time": np.arange(10) / 5}
         values = {

@@ -11,6 +11,7 @@ import sys
 import termios
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from avaffect.recipes.library import parse_recipe
 from avaffect.store.subject import SubjectFeatures
 
 
-def test_video_becomes_challenge_files(run, clip, tmp_path):
+def test_video_becomes_challenge_files(run, clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run("predict", clip, "-o", out)
     assert done.code == 0
@@ -50,7 +51,7 @@ def test_video_becomes_challenge_files(run, clip, tmp_path):
     assert len(read_annotations(out / "VA_Estimation_Challenge/face.txt", "va")) == 12
 
 
-def test_tables_alone(run, clip, tmp_path):
+def test_tables_alone(run, clip: Path, tmp_path: Path) -> None:
     for outcome in ("2 files in", "already done"):
         done = run(
             "predict", clip, "-o", tmp_path, "--format", "csv", "--edition", "abaw11",
@@ -72,7 +73,7 @@ def test_tables_alone(run, clip, tmp_path):
     assert run("predict", clip, "-o", tmp_path, "--format", "csv").code == 0
 
 
-def test_report_and_summary_follow_what_is_predicted(run, clip, tmp_path):
+def test_report_and_summary_follow_what_is_predicted(run, clip: Path, tmp_path: Path) -> None:
     first, out = shutil.copyfile(clip, tmp_path / "first.mp4"), tmp_path / "out"
     assert run("predict", first, "-o", out).code == 0
     kept = (out / "report.html").stat().st_mtime_ns
@@ -94,7 +95,9 @@ def test_report_and_summary_follow_what_is_predicted(run, clip, tmp_path):
     ]
 
 
-def test_csv_is_written_as_it_is_wanted_and_nothing_predicted_for_it(run, clip, tmp_path):
+def test_csv_is_written_as_it_is_wanted_and_nothing_predicted_for_it(
+    run, clip: Path, tmp_path: Path
+) -> None:
     parquet, text = tmp_path / "tables/face.parquet", tmp_path / "tables/face.csv"
     done = run("predict", clip, "-o", tmp_path, "--no-csv")
     assert (done.code, text.exists()) == (0, False)
@@ -118,7 +121,7 @@ def test_csv_is_written_as_it_is_wanted_and_nothing_predicted_for_it(run, clip, 
     assert (done.code, "leave one of the two out" in done.error) == (2, True)
 
 
-def test_again_is_already_done(run, clip, tmp_path, files):
+def test_again_is_already_done(run, clip: Path, tmp_path: Path, files) -> None:
     run("predict", clip, "-o", tmp_path)
     before = files(tmp_path)
     done = run("predict", clip, "-o", tmp_path)
@@ -129,7 +132,9 @@ def test_again_is_already_done(run, clip, tmp_path, files):
     assert files(tmp_path) == before
 
 
-def test_a_net_that_is_excluded_by_its_licence(run, clip, tmp_path, monkeypatch):
+def test_a_net_that_is_excluded_by_its_licence(
+    run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(ZOO, "fer", replace(ZOO["fer"], licence="CC BY-NC 4.0"))
     fer = ("predict", clip, "-o", tmp_path / "out", "--frame-model", "fer")
     done = run(*fer, "--no-nc")
@@ -138,7 +143,9 @@ def test_a_net_that_is_excluded_by_its_licence(run, clip, tmp_path, monkeypatch)
     assert run(*fer).code == 0
 
 
-def test_without_non_commercial_nets_the_face_alone_is_judged(run, clip, tmp_path):
+def test_without_non_commercial_nets_the_face_alone_is_judged(
+    run, clip: Path, tmp_path: Path
+) -> None:
     done = run("predict", clip, "-o", tmp_path / "out", "--no-nc")
     assert done.code == 0
     assert "note: the nets for research were left out" in done.err
@@ -154,14 +161,14 @@ def test_without_non_commercial_nets_the_face_alone_is_judged(run, clip, tmp_pat
     assert np.isfinite(columns["valence"]).all()
 
 
-def test_not_on_a_terminal_lines_are_plain(run, clip, tmp_path):
+def test_not_on_a_terminal_lines_are_plain(run, clip: Path, tmp_path: Path) -> None:
     done = run("predict", clip, "-o", tmp_path, "-t", "va")
     assert "device:" in done.err
     assert not set("\r\x1b") & set(done.err)
     assert "frames/s" not in done.err
 
 
-def test_quiet_prints_nothing(run, clip, tmp_path):
+def test_quiet_prints_nothing(run, clip: Path, tmp_path: Path) -> None:
     for _ in range(2):
         done = run("predict", clip, "-o", tmp_path, "-q", "-t", "va,au")
         assert (done.code, done.out, done.err) == (0, "", "")
@@ -171,7 +178,9 @@ def test_quiet_prints_nothing(run, clip, tmp_path):
     ]  # fmt: skip
 
 
-def test_preprocess_then_predict_without_naming_anything(run, clip, tmp_path, monkeypatch):
+def test_preprocess_then_predict_without_naming_anything(
+    run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("preprocess", clip).code == 0
     done = run("predict", "--task", "va")
@@ -184,7 +193,7 @@ def test_preprocess_then_predict_without_naming_anything(run, clip, tmp_path, mo
     assert all((from_folder[name] == straight[name]).all() for name in straight)
 
 
-def test_folder_that_was_made_for_another_model(run, clip, tmp_path):
+def test_folder_that_was_made_for_another_model(run, clip: Path, tmp_path: Path) -> None:
     made, out = tmp_path / "made", tmp_path / "out"
     assert run("preprocess", clip, "-o", made, "--encoder", "fer", "--no-audio").code == 0
     done = run("predict", made, "-o", out)
@@ -202,7 +211,7 @@ def test_folder_that_was_made_for_another_model(run, clip, tmp_path):
     assert run("predict", made, "-o", tmp_path / "new").code == 0
 
 
-def test_no_face_is_one_line_and_files_all_the_same(run, faceless, tmp_path):
+def test_no_face_is_one_line_and_files_all_the_same(run, faceless: Path, tmp_path: Path) -> None:
     silent = "'nobody.mp4' has no sound; its audio features are marked missing"
     for notices in ([silent], []):  # the second time it is already done
         done = run("predict", faceless, "-o", tmp_path)
@@ -222,7 +231,9 @@ def test_no_face_is_one_line_and_files_all_the_same(run, faceless, tmp_path):
     assert (read_annotations(tmp_path / "AU_Detection_Challenge/nobody.txt", "au") == -1).all()
 
 
-def test_a_video_on_its_side_gets_the_turn_that_helps(run, clip, ffmpeg, tmp_path):
+def test_a_video_on_its_side_gets_the_turn_that_helps(
+    run, clip: Path, ffmpeg, tmp_path: Path
+) -> None:
     side = tmp_path / "side.mp4"
     ffmpeg("-i", clip, "-vf", "transpose=clock", "-an", side)
     for _ in range(2):  # the second time it is already done
@@ -235,13 +246,17 @@ def test_a_video_on_its_side_gets_the_turn_that_helps(run, clip, ffmpeg, tmp_pat
     assert (done.code, "not upright" in done.out) == (0, False)
 
 
-def test_the_notes_of_the_model_are_told_once(run, faceless, clip, tmp_path):
+def test_the_notes_of_the_model_are_told_once(
+    run, faceless: Path, clip: Path, tmp_path: Path
+) -> None:
     assert "note: " in run("predict", clip, "-o", tmp_path / "out", "-t", "va").err
     assert "note: " not in run("predict", clip, faceless, "-o", tmp_path / "out", "-t", "va").err
     assert "note: " in run("predict", clip, "-o", tmp_path / "other", "-t", "va").err
 
 
-def test_a_video_upside_down_gets_the_turn_that_helps(run, clip, ffmpeg, tmp_path):
+def test_a_video_upside_down_gets_the_turn_that_helps(
+    run, clip: Path, ffmpeg, tmp_path: Path
+) -> None:
     turned = tmp_path / "turned.mp4"
     ffmpeg("-i", clip, "-vf", "hflip,vflip", "-an", turned)
     done = run("predict", turned, "-o", tmp_path / "out")
@@ -250,7 +265,9 @@ def test_a_video_upside_down_gets_the_turn_that_helps(run, clip, ffmpeg, tmp_pat
     assert (done.code, "--rotate" in done.out) == (0, False)
 
 
-def test_rows_without_a_face_stay_empty_and_are_told(run, ffmpeg, clip, tmp_path):
+def test_rows_without_a_face_stay_empty_and_are_told(
+    run, ffmpeg, clip: Path, tmp_path: Path
+) -> None:
     grey = "drawbox=color=gray:t=fill:enable='gte(n,8)'"
     video = tmp_path / "leaves.mp4"
     ffmpeg("-stream_loop", 1, "-i", clip, "-vf", grey, "-an", "-crf", "16", video)
@@ -274,7 +291,7 @@ def test_rows_without_a_face_stay_empty_and_are_told(run, ffmpeg, clip, tmp_path
     assert (text[gone] == text[7]).all()
 
 
-def test_a_wrong_flag_is_undone(run, clip, ffmpeg, tmp_path):
+def test_a_wrong_flag_is_undone(run, clip: Path, ffmpeg, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.mp4"
     ffmpeg("-display_rotation", "90", "-i", clip, "-c", "copy", "-an", wrong)
     done = run("predict", wrong, "-o", tmp_path / "out")
@@ -282,7 +299,9 @@ def test_a_wrong_flag_is_undone(run, clip, ffmpeg, tmp_path):
     assert run("predict", wrong, "-o", tmp_path / "out", "--rotate", "0").code == 0
 
 
-def test_a_rate_that_had_to_be_assumed_is_told(run, faceless, ffmpeg, tmp_path):
+def test_a_rate_that_had_to_be_assumed_is_told(
+    run, faceless: Path, ffmpeg, tmp_path: Path
+) -> None:
     bare = tmp_path / "bare.mjpeg"
     ffmpeg("-i", faceless, "-an", "-c:v", "mjpeg", bare)
     assert "warning: 'bare.mjpeg' does not say" in run("predict", bare, "-o", tmp_path / "a").err
@@ -291,7 +310,9 @@ def test_a_rate_that_had_to_be_assumed_is_told(run, faceless, ffmpeg, tmp_path):
     assert read_table(tmp_path / "b/tables/bare.parquet")[0]["time"][1] == 0.1
 
 
-def test_edition_missing_and_format_arrive(run, faceless, clip, tmp_path):
+def test_edition_missing_and_format_arrive(
+    run, faceless: Path, clip: Path, tmp_path: Path
+) -> None:
     arguments = ["-t", "expr", "--missing", "invalid", "--format", "single", "--edition", "abaw8"]
     assert run("predict", faceless, clip, "-o", tmp_path, *arguments).code == 1
     folder = tmp_path / "EXPR_Classification_Challenge"
@@ -304,7 +325,9 @@ def test_edition_missing_and_format_arrive(run, faceless, clip, tmp_path):
     assert [path.name for path in folder.iterdir()] == ["predictions.txt"]
 
 
-def test_features_full_keeps_them(run, clip, tmp_path, monkeypatch):
+def test_features_full_keeps_them(
+    run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("avaffect.predicting.settings.EMBEDDING", "fer")
     assert run("predict", clip, "-o", tmp_path, "--features", "full").code == 0
     names = SubjectFeatures.open(tmp_path / "features/face").names
@@ -315,7 +338,7 @@ def test_features_full_keeps_them(run, clip, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def model(tmp_path):
+def model(tmp_path: Path):
     """Makes the run of a network with random weights, for valence alone."""
 
     def make(modality="audio", features="audio", width=168, **facts):
@@ -332,13 +355,13 @@ def model(tmp_path):
 
 
 @pytest.fixture
-def wav(tmp_path):
+def wav(tmp_path: Path):
     path = tmp_path / "voice.wav"
     soundfile.write(path, 0.1 * np.random.default_rng(0).normal(size=8000), 16_000)
     return path
 
 
-def test_a_checkpoint_hears_a_sound_file(run, model, wav, tmp_path):
+def test_a_checkpoint_hears_a_sound_file(run, model, wav, tmp_path: Path) -> None:
     place, out = model(), tmp_path / "out"
     done = run("predict", wav, "--checkpoint", place, "-o", out)
     assert done.code == 0, done.err
@@ -366,7 +389,9 @@ def test_a_checkpoint_hears_a_sound_file(run, model, wav, tmp_path):
     assert (read_annotations(out / "VA_Estimation_Challenge/voice.txt", "va") != rows).any()
 
 
-def test_a_checkpoint_hears_a_video_without_a_face(run, model, clip, faceless, tmp_path):
+def test_a_checkpoint_hears_a_video_without_a_face(
+    run, model, clip: Path, faceless: Path, tmp_path: Path
+) -> None:
     # The face is there but not looked at, only listened to.
     assert run("predict", clip, "--checkpoint", model(), "-o", tmp_path / "out").code == 0
     columns, _ = read_table(tmp_path / "out/tables/face.parquet")
@@ -385,8 +410,16 @@ def test_a_checkpoint_hears_a_video_without_a_face(run, model, clip, faceless, t
         (["--checkpoint", "table"], 1, "features of your own ('table')"),
     ],
 )
-def test_checkpoints_that_cannot_be_used(arguments, code, says, run, model, wav, tmp_path,
-                                         monkeypatch):  # fmt: skip
+def test_checkpoints_that_cannot_be_used(
+    arguments,
+    code: int,
+    says: str,
+    run,
+    model,
+    wav,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.pt").write_bytes(b"x")
     model("video", "table", 3).rename("table")
@@ -396,7 +429,7 @@ def test_checkpoints_that_cannot_be_used(arguments, code, says, run, model, wav,
     assert not (tmp_path / "avaffect_out").exists()
 
 
-def test_the_default_model_listens_to_a_sound_file(run, sample, ffmpeg, tmp_path):
+def test_the_default_model_listens_to_a_sound_file(run, sample, ffmpeg, tmp_path: Path) -> None:
     spoken, out = tmp_path / "spoken.wav", tmp_path / "out"
     ffmpeg("-i", sample("one_person.mp4"), "-vn", "-t", 2, spoken)
     done = run("predict", spoken, "-o", out)
@@ -415,7 +448,9 @@ def test_the_default_model_listens_to_a_sound_file(run, sample, ffmpeg, tmp_path
         np.testing.assert_array_equal(again[name], columns[name])
 
 
-def test_file_names_of_all_kinds(run, faceless, tmp_path, monkeypatch):
+def test_file_names_of_all_kinds(
+    run, faceless: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = ["with space.mp4", "qu'o\"te.mp4", "-dash.mp4", "Frühling 春.mp4", "a;b&c$d.mp4"]
     monkeypatch.chdir(tmp_path)
     for name in names:
@@ -440,7 +475,9 @@ def read_until(master, pattern, seconds=60):
     return text
 
 
-def test_bar_on_a_terminal_and_ctrl_c(run, sample, ffmpeg, clip, tmp_path, files):
+def test_bar_on_a_terminal_and_ctrl_c(
+    run, sample, ffmpeg, clip: Path, tmp_path: Path, files
+) -> None:
     long = tmp_path / "long.mp4"
     ffmpeg("-stream_loop", "20", "-i", sample("one_person.mp4"), "-c", "copy", "-an", long)
     out = tmp_path / "out"

@@ -1,5 +1,7 @@
 """``avaffect recipes``: what it lists and shows."""
 
+from pathlib import Path
+
 import yaml
 
 from avaffect.recipes.ensemble_recipe import ensemble_names, load_ensemble
@@ -8,7 +10,7 @@ from avaffect.recipes.library import load_recipe, parse_recipe, recipe_names
 GRU = "abaw1-av-gru"
 
 
-def test_list_says_what_each_recipe_is(run):
+def test_list_says_what_each_recipe_is(run) -> None:
     out = run("recipes", "list")
     assert (out.code, out.err) == (0, "")
     lines = out.out.splitlines()
@@ -28,7 +30,7 @@ def test_list_says_what_each_recipe_is(run):
     assert all(line.startswith("    ") and len(line) > 20 for line in lines[1::2])
 
 
-def test_show_prints_a_recipe_that_can_be_trained_with(run, tmp_path):
+def test_show_prints_a_recipe_that_can_be_trained_with(run, tmp_path: Path) -> None:
     out = run("recipes", "show", GRU)
     assert (out.code, out.err) == (0, "")
     assert parse_recipe(yaml.safe_load(out.out), "printed") == load_recipe(GRU)
@@ -36,13 +38,13 @@ def test_show_prints_a_recipe_that_can_be_trained_with(run, tmp_path):
     assert run("recipes", "show", tmp_path / "mine.yaml").out == out.out
 
 
-def test_show_with_changes(run):
+def test_show_with_changes(run) -> None:
     out = run("recipes", "show", GRU, "--set", "train.lr=3e-4", "--set", "window.length=30")
     shown = yaml.safe_load(out.out)
     assert (shown["train"]["lr"], shown["window"]["length"]) == (3e-4, 30)
 
 
-def test_wrong_use_is_one_line(run, tmp_path):
+def test_wrong_use_is_one_line(run, tmp_path: Path) -> None:
     for arguments, message in [
         (["abaw1-av"], "no recipe is called 'abaw1-av': did you mean"),
         ([GRU, "--set", "train.lrr=3"], "did you mean 'train.lr'?"),

@@ -1,9 +1,11 @@
 """``avaffect render``."""
 
+from pathlib import Path
+
 from avaffect.media.frames import FrameReader
 
 
-def test_predict_then_render(run, clip, tmp_path):
+def test_predict_then_render(run, clip: Path, tmp_path: Path) -> None:
     out, film = tmp_path / "out", tmp_path / "drawn.mp4"
     assert run("predict", clip, "-o", out).code == 0
     done = run("render", clip, out, "-o", film)
@@ -20,7 +22,7 @@ def test_predict_then_render(run, clip, tmp_path):
     )
 
 
-def test_foreign_files_and_wrong_names(run, clip, tmp_path):
+def test_foreign_files_and_wrong_names(run, clip: Path, tmp_path: Path) -> None:
     foreign = tmp_path / "film.mp4"
     foreign.write_bytes(b"not ours")
     assert "no record" in run("render", clip, tmp_path, "-o", foreign, "--overwrite").error

@@ -1,6 +1,7 @@
 """A study: the same file names in a folder a participant, through all commands."""
 
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ LIGHT = ("--encoder", "starter-2-face", "--no-audio")
 
 
 @pytest.fixture
-def study(clip, tmp_path):
+def study(clip: Path, tmp_path: Path):
     for person in ("P01", "P02"):
         (tmp_path / "study" / person).mkdir(parents=True)
         shutil.copy(clip, tmp_path / "study" / person / "session1.mp4")
@@ -22,7 +23,7 @@ def names(folder):
     )
 
 
-def test_results_lie_in_the_folders_and_are_found_again(run, study, tmp_path):
+def test_results_lie_in_the_folders_and_are_found_again(run, study, tmp_path: Path) -> None:
     prepared, out = tmp_path / "prepared", tmp_path / "out"
     assert run("preprocess", study, "-r", "-o", prepared, *LIGHT).code == 0
     for person in ("P01", "P02"):
@@ -69,7 +70,7 @@ def test_results_lie_in_the_folders_and_are_found_again(run, study, tmp_path):
                "--edition", "abaw8").code == 0  # fmt: skip
 
 
-def test_thresholds_and_features_are_found_in_the_folders(run, study, tmp_path):
+def test_thresholds_and_features_are_found_in_the_folders(run, study, tmp_path: Path) -> None:
     out = tmp_path / "out"
     options = ("-o", out, "--no-nc", "--task", "au", "--features", "full")
     assert run("predict", study, "-r", *options).code == 0
@@ -85,13 +86,13 @@ def test_thresholds_and_features_are_found_in_the_folders(run, study, tmp_path):
     ]  # fmt: skip
 
 
-def test_training_finds_the_features(run, study, tmp_path):
+def test_training_finds_the_features(run, study, tmp_path: Path) -> None:
     from avaffect.datasets.feature_folders import find_stores
 
     assert run("preprocess", study, "-r", "-o", tmp_path / "prepared", *LIGHT).code == 0
     assert sorted(find_stores(tmp_path / "prepared")) == ["P01_session1", "P02_session1"]
 
 
-def test_one_participant_keeps_the_plain_layout(run, study, tmp_path):
+def test_one_participant_keeps_the_plain_layout(run, study, tmp_path: Path) -> None:
     assert run("preprocess", study / "P01", "-r", "-o", tmp_path / "a", *LIGHT).code == 0
     assert (tmp_path / "a/features/session1").is_dir()

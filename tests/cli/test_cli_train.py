@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ train: {epochs: 2, batch_size: 8, lr: 0.01}
 
 
 @pytest.fixture
-def data(tmp_path, monkeypatch):
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The folder, also the current one, of six clips of three people; labels as challenge's."""
     rng = np.random.default_rng(0)
     for folder in ("features", "labels", "annotations"):
@@ -57,7 +58,7 @@ OWN = ["--features", "features", "--labels", "labels", "--clips", "clips.csv",
 SPLIT = [*OWN, "--column", "split=part"]
 
 
-def test_from_tables_to_an_evaluated_model(run, data):
+def test_from_tables_to_an_evaluated_model(run, data) -> None:
     done = run("train", *SPLIT, "-o", "run")
     assert done.code == 0
     head, first, second, last = done.out.splitlines()
@@ -79,13 +80,13 @@ def test_from_tables_to_an_evaluated_model(run, data):
     assert json.loads((data / "e.json").read_text())["score"] == pytest.approx(best, abs=1e-3)
 
 
-def test_quiet_prints_nothing(run, data):
+def test_quiet_prints_nothing(run, data) -> None:
     done = run("train", *SPLIT, "-o", "run", "-q")
     assert (done.code, done.out, done.err) == (0, "", "")
     assert (data / "run/best/checkpoint.json").is_file()
 
 
-def test_folds_are_summed_up(run, data):
+def test_folds_are_summed_up(run, data) -> None:
     done = run("train", *OWN, "--folds", "leave-one-out", "-o", "run", "-t", "va",
                "--set", "train.epochs=1")  # fmt: skip
     assert done.code == 0
@@ -104,7 +105,7 @@ def test_folds_are_summed_up(run, data):
     assert "epoch" not in done.out.splitlines()[0]
 
 
-def test_resume_goes_on_with_the_runs_own_settings(run, data):
+def test_resume_goes_on_with_the_runs_own_settings(run, data) -> None:
     assert run("train", *SPLIT, "-o", "run", "--seed", 4, "--set", "train.lr=0.02").code == 0
     before = (data / "run/log.jsonl").read_text()
     done = run("train", "--resume", "-o", "run", "--device", "cpu", "--workers", 0)
@@ -114,7 +115,7 @@ def test_resume_goes_on_with_the_runs_own_settings(run, data):
     assert (saved["seed"], saved["recipe"]["train"]["lr"]) == (4, 0.02)
 
 
-def test_a_run_in_the_way(run, data):
+def test_a_run_in_the_way(run, data) -> None:
     assert run("train", *SPLIT, "-o", "run", "-q").code == 0
     done = run("train", *SPLIT, "-o", "run")
     assert (done.code, "--resume goes on with it" in done.error) == (2, True)
@@ -148,13 +149,13 @@ def test_a_run_in_the_way(run, data):
         (["--resume", "--seed", "0"], "--seed does not go with --resume"),
     ],
 )
-def test_wrong_use_is_one_line(arguments, says, run, data):
+def test_wrong_use_is_one_line(arguments, says: str, run, data) -> None:
     done = run("train", *arguments)
     assert done.code == 2, done.err
     assert says in done.error
 
 
-def test_a_mistake_does_not_stand_in_the_way(run, data):
+def test_a_mistake_does_not_stand_in_the_way(run, data) -> None:
     for wrong in (["-t", "expr"], ["--folds", "9"], ["--clips", "nowhere.csv"]):
         assert run("train", *SPLIT, *wrong, "-o", "run").code == 2
     assert run("train", *SPLIT, "-o", "run", "-q").code == 0
@@ -173,7 +174,7 @@ def test_a_mistake_does_not_stand_in_the_way(run, data):
         (lambda data: (data / "small.yaml").write_text("branches: 3"), "recipe"),
     ],
 )
-def test_failed_work_is_one_line(prepare, says, run, data):
+def test_failed_work_is_one_line(prepare, says: str, run, data) -> None:
     prepare(data)
     # `-o` names a file: click refuses that as wrong use.
     done = run("train", *SPLIT, "-o", "run")
@@ -181,7 +182,7 @@ def test_failed_work_is_one_line(prepare, says, run, data):
     assert says in done.error
 
 
-def test_ctrl_c_saves_and_the_run_goes_on(run, data, monkeypatch):
+def test_ctrl_c_saves_and_the_run_goes_on(run, data, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("train", *SPLIT, "-o", "whole", "-q").code == 0
     add, batches = loop._Sums.add, []
 
@@ -202,13 +203,13 @@ def test_ctrl_c_saves_and_the_run_goes_on(run, data, monkeypatch):
     assert resumed.read_bytes() == whole.read_bytes()
 
 
-def test_other_processes_are_silent(run, data, monkeypatch):
+def test_other_processes_are_silent(run, data, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
     done = run("train", *SPLIT, "-o", "run")
     assert (done.out, [line for line in done.err.splitlines() if "recipe" in line]) == ("", [])
 
 
-def test_the_module_is_the_command(data):
+def test_the_module_is_the_command(data) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "avaffect", "recipes", "show", "abaw1-av-gur"],
         capture_output=True,
@@ -220,11 +221,11 @@ def test_the_module_is_the_command(data):
     assert done.stderr.startswith("avaffect: no recipe is called 'abaw1-av-gur'")
 
 
-def test_every_option_has_a_help_text():
+def test_every_option_has_a_help_text() -> None:
     assert all(option.help for option in command.params)
 
 
-def test_folds_in_two_processes(run, data):
+def test_folds_in_two_processes(run, data) -> None:
     """Each fold after the first one used to wait for ever."""
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     arguments = [*OWN, "--folds", "2", "-o", "two", "--set", "train.epochs=1"]

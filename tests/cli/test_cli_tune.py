@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from avaffect.recipes.library import parse_recipe
 
 
 @pytest.fixture
-def finished(tmp_path):
+def finished(tmp_path: Path):
     """A run with two validation clips, whose truth is a slow wave and whose network is noisy."""
     branch = {"modality": "video", "features": ["x"], "layers": [{"kind": "gru"}]}
     tasks = {"va": {"terms": {"mse": 1}}}
@@ -32,7 +34,7 @@ def finished(tmp_path):
     return tmp_path
 
 
-def test_it_prints_all_three_scores_and_writes(run, finished):
+def test_it_prints_all_three_scores_and_writes(run, finished) -> None:
     done = run("tune", finished)
     assert done.code == 0
     header, line = (text.split() for text in done.out.splitlines())
@@ -47,12 +49,12 @@ def test_it_prints_all_three_scores_and_writes(run, finished):
     assert (finished / "best/postprocess.json").is_file()
 
 
-def test_a_folder_without_a_run_is_one_line(run, tmp_path):
+def test_a_folder_without_a_run_is_one_line(run, tmp_path: Path) -> None:
     done = run("tune", tmp_path)
     assert done.code == 2
     assert "no validation tables" in done.error
 
 
-def test_every_option_has_a_help_text():
+def test_every_option_has_a_help_text() -> None:
     for option in tune.params:
         assert isinstance(option, click.Argument) or option.help, option.name

@@ -44,14 +44,14 @@ def terminal(monkeypatch):
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def clock(monkeypatch: pytest.MonkeyPatch):
     """The time in seconds, to be set."""
     now = [time.monotonic()]
     monkeypatch.setattr(printing.time, "monotonic", lambda: now[0])
     return now
 
 
-def test_bar_on_a_terminal_shows_speed_and_time_left(monkeypatch):
+def test_bar_on_a_terminal_shows_speed_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     with terminal(monkeypatch) as shown, Reporter() as reporter:
         for done in range(0, 100, 10):
             reporter(Progress("faces", done, 100))
@@ -68,7 +68,7 @@ def test_bar_on_a_terminal_shows_speed_and_time_left(monkeypatch):
     assert text.replace("\r", "\n").splitlines()[-1].strip() == ""
 
 
-def test_frames_of_an_earlier_run_do_not_count_as_speed(monkeypatch):
+def test_frames_of_an_earlier_run_do_not_count_as_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     with terminal(monkeypatch) as shown, Reporter() as reporter:
         reporter(Progress("faces", 500, 1000))
         assert reporter._bar.initial == 500
@@ -76,7 +76,7 @@ def test_frames_of_an_earlier_run_do_not_count_as_speed(monkeypatch):
         assert "50%" in shown()
 
 
-def test_plain_lines_now_and_then_elsewhere(clock, capsys):
+def test_plain_lines_now_and_then_elsewhere(clock, capsys: pytest.CaptureFixture[str]) -> None:
     with Reporter() as reporter:
         for done in range(10, 110, 10):
             clock[0] += 4
@@ -91,7 +91,9 @@ def test_plain_lines_now_and_then_elsewhere(clock, capsys):
     ]
 
 
-def test_quiet_shows_nothing(clock, capsys, monkeypatch):
+def test_quiet_shows_nothing(
+    clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with terminal(monkeypatch) as shown, Reporter(quiet=True) as reporter:
         clock[0] += 1000
         reporter(Progress("faces", 10, 100))
@@ -137,11 +139,11 @@ BAD, WRONG = NotMediaError("no video", "get one"), UsageError("wrong")
         ([RuntimeError("bug"), None], 1),
     ],
 )
-def test_exit_code(outcomes, code, capsys):
+def test_exit_code(outcomes, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome_of(outcomes, capsys)[0] == code
 
 
-def test_others_go_on_and_the_table_says_what_failed(capsys):
+def test_others_go_on_and_the_table_says_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, err = outcome_of([None, RuntimeError("a bug"), None], capsys)
     head, first, second, third = out.splitlines()
     assert head.split() == ["input", "frames", "with", "face", "subjects", "outcome"]
@@ -158,12 +160,12 @@ def test_others_go_on_and_the_table_says_what_failed(capsys):
     ]
 
 
-def test_one_failure_is_one_line(capsys):
+def test_one_failure_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome_of([BAD], capsys) == (1, "", "avaffect: no video: get one\n")
     assert outcome_of([BAD], capsys, quiet=True) == (1, "", "avaffect: no video: get one\n")
 
 
-def test_quiet_names_each_failure(capsys):
+def test_quiet_names_each_failure(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, err = outcome_of([None, BAD], capsys, quiet=True)
     assert out == ""
     assert err == (
@@ -171,14 +173,14 @@ def test_quiet_names_each_failure(capsys):
     )
 
 
-def test_without_a_face_counts_as_failed():
+def test_without_a_face_counts_as_failed() -> None:
     row = Row.done(Path("x/v.mp4"), 50, 0, ["v"], "4 files")
     assert (row.exit_code, row.outcome) == (1, "no face")
     assert "no face was found in any of the 50 frames of 'v.mp4'" in row.error
     assert "--detector centerface" in row.error
 
 
-def test_the_closing_words_tell_failures_apart(capsys):
+def test_the_closing_words_tell_failures_apart(capsys: pytest.CaptureFixture[str]) -> None:
     def work(source):
         return Row.done(source, 5, 0, ["x"], "4 files") if source.stem == "a" else fail(source)
 
@@ -192,7 +194,9 @@ def test_the_closing_words_tell_failures_apart(capsys):
 
 
 @pytest.mark.parametrize("columns", [80, 72, 400])
-def test_the_table_fits_the_terminal(columns, capsys, monkeypatch):
+def test_the_table_fits_the_terminal(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     long = Path("a_very_long_name_of_a_recording_of_participant_07_session_1.mp4")
     rows = Row.done(
@@ -208,7 +212,9 @@ def test_the_table_fits_the_terminal(columns, capsys, monkeypatch):
     )
 
 
-def test_what_follows_a_success_does_not_follow_a_failure(capsys):
+def test_what_follows_a_success_does_not_follow_a_failure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     for outcome, expected in ((BAD, []), (None, ["note"])):
         notes = []
 
@@ -221,7 +227,7 @@ def test_what_follows_a_success_does_not_follow_a_failure(capsys):
         assert notes == expected
 
 
-def test_names_cannot_move_the_cursor(capsys):
+def test_names_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
     hostile = Path("a\x1b[2J\nb\udcff.mp4")
     run_all([hostile, hostile], ok, Reporter())
     printed = capsys.readouterr()
@@ -247,7 +253,9 @@ def test_names_cannot_move_the_cursor(capsys):
         ({"v": 0}, 9, True, "little speech", "160 of 169 rows without a voice"),
     ],
 )  # fmt: skip
-def test_rows_without_a_face_are_told(faces, voices, sound, verdict, reason):
+def test_rows_without_a_face_are_told(
+    faces, voices: int, sound: bool, verdict: str, reason: str
+) -> None:
     assert lacking(169, faces, voices, sound) == (verdict, reason)
     found = max(faces.values(), default=0)
     row = Row.done(Path("v.mp4"), 169, found, list(faces), "4 files", valued=found + voices or 1,

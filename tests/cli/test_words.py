@@ -49,7 +49,7 @@ COLUMN_KEYS = {"scale", "clip"}
         ("voice=None", "--no-voice"),
     ],
 )
-def test_settings_become_options(message, shown):
+def test_settings_become_options(message: str, shown: str) -> None:
     assert as_options(message) == shown
 
 
@@ -74,17 +74,17 @@ def test_settings_become_options(message, shown):
         "overwrite=False",
     ],
 )
-def test_names_and_other_words_are_left(text):
+def test_names_and_other_words_are_left(text: str) -> None:
     assert as_options(text) == text
 
 
-def test_an_apostrophe_quotes_nothing():
+def test_an_apostrophe_quotes_nothing() -> None:
     assert as_options("the video's fps=25 and the clips' rotate=90") == (
         "the video's --fps 25 and the clips' --rotate 90"
     )
 
 
-def test_notices_and_failures_are_shown_with_options(capsys):
+def test_notices_and_failures_are_shown_with_options(capsys: pytest.CaptureFixture[str]) -> None:
     Reporter()(Notice("3 more people in 'fps=1 a.mp4': subjects=\"all\""))
     assert capsys.readouterr().err == "3 more people in 'fps=1 a.mp4': --subjects all\n"
     error = UsageError("'fps=1 a.mp4' is there already", "use overwrite=True")
@@ -95,7 +95,7 @@ def test_notices_and_failures_are_shown_with_options(capsys):
     assert error.hint == "use overwrite=True"
 
 
-def test_an_error_ends_a_command_with_options(run, tmp_path):
+def test_an_error_ends_a_command_with_options(run, tmp_path: Path) -> None:
     (tmp_path / "fps=25 a").mkdir()
     failed = run("predict", tmp_path / "fps=25 a", "-o", tmp_path / "out")
     assert failed.code == 2
@@ -140,7 +140,7 @@ def names_an_option(text):
     return re.search(r"(?<![\w-])(--[a-z]|-o\b)", text) is not None
 
 
-def test_messages_of_the_library_name_no_option():
+def test_messages_of_the_library_name_no_option() -> None:
     assert names_an_option("choose another folder with -o, or --overwrite it")
     assert not names_an_option("one half - or less - of a, e.g. ffmpeg -i 'a' -c copy non-zero")
     found = [
@@ -152,7 +152,7 @@ def test_messages_of_the_library_name_no_option():
     assert found == []
 
 
-def test_docstrings_of_the_library_name_no_option():
+def test_docstrings_of_the_library_name_no_option() -> None:
     found = [
         f"{path.relative_to(LIBRARY)}: {node.value.value}"
         for path, tree in modules()
@@ -174,11 +174,13 @@ def named_settings():
     for _, tree in modules():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setting":
-                found.add(setting(node.args[0].value, ["1"]))
+                name = node.args[0]
+                assert isinstance(name, ast.Constant)
+                found.add(setting(name.value, ["1"]))
     return {text for text in found if text.partition("=")[0] not in COLUMN_KEYS}
 
 
-def test_every_setting_of_a_message_is_an_option():
+def test_every_setting_of_a_message_is_an_option() -> None:
     settings = named_settings()
     # The walk finds them in plain strings, in f-strings and in `setting`.
     assert {"overwrite=True", "crop_size=1", 'form="files"', 'branch="1"'} <= settings
@@ -188,7 +190,7 @@ def test_every_setting_of_a_message_is_an_option():
         assert shown != text and shown.split()[0] in known, text
 
 
-def test_every_setting_of_a_message_is_one_of_python():
+def test_every_setting_of_a_message_is_one_of_python() -> None:
     """The name is that of a parameter of a function, or of a field of a class."""
     python = set()
     for _, tree in modules():

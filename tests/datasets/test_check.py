@@ -69,7 +69,7 @@ class Made:
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(tmp_path: Path):
     return Made(tmp_path)
 
 
@@ -106,7 +106,7 @@ def test_a_whole_set_is_ready_without_a_warning(whole) -> None:
 
 @settings(max_examples=20)
 @given(st.data())
-def test_figures_are_those_of_the_labels(tmp_path_factory, data) -> None:
+def test_figures_are_those_of_the_labels(tmp_path_factory: pytest.TempPathFactory, data) -> None:
     made = Made(tmp_path_factory.mktemp("set"))
     tracks = data.draw(
         st.lists(st.lists(st.integers(-1, 7), min_size=1, max_size=20), min_size=1, max_size=4)
@@ -171,7 +171,7 @@ def test_labels_of_another_edition_are_noticed(made) -> None:
     assert check(made.root, "abaw2", tasks=["expr"]).warnings == ()
 
 
-def test_what_cannot_be_trained_on_is_a_reason(made, tmp_path) -> None:
+def test_what_cannot_be_trained_on_is_a_reason(made, tmp_path: Path) -> None:
     made.root.mkdir()
     assert "there are no annotations" in check(made.root).reasons[0]
     made.va("Validation", "1", 4)
@@ -260,7 +260,7 @@ def test_features_missing_torn_and_unlike(whole) -> None:
     assert "far from their number of frames" in texts
 
 
-def test_no_features_for_training_is_a_reason(whole, tmp_path) -> None:
+def test_no_features_for_training_is_a_reason(whole, tmp_path: Path) -> None:
     store(whole.features, "7", 16)
     reasons = check(whole.root, features=whole.features, tasks=["va", "au"]).reasons
     assert reasons == tuple(f"{k}: no subject for training has features" for k in ("va", "au"))

@@ -1,6 +1,7 @@
 """The column map: parsed, written back, and refused with a hint."""
 
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -31,11 +32,11 @@ MAPS = st.builds(
 
 
 @given(columns=MAPS)
-def test_a_map_can_be_written_and_read_back(columns):
+def test_a_map_can_be_written_and_read_back(columns) -> None:
     assert parse_columns(columns.pairs()) == columns
 
 
-def test_every_key_arrives():
+def test_every_key_arrives() -> None:
     pairs = (
         "clip=path; group = subject ;split=s;fold=f;time=t;valence=v;arousal=a;expression=e;"
         "features=a*, b;classes=calm,happy;scale=0,10;au12=smile;AU4=frown"
@@ -67,19 +68,19 @@ def test_every_key_arrives():
         (["classes=Sad,sad"], "same name"),
     ],
 )
-def test_a_map_that_makes_no_sense(pairs, says):
+def test_a_map_that_makes_no_sense(pairs, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         parse_columns(pairs)
 
 
-def test_an_unknown_key_lists_what_there_is():
+def test_an_unknown_key_lists_what_there_is() -> None:
     with pytest.raises(UnknownNameError) as caught:
         parse_columns(["zzz=1"])
     assert all(key in str(caught.value) for key in KEYS)
 
 
 @pytest.fixture
-def table(tmp_path):
+def table(tmp_path: Path):
     path = tmp_path / "a.csv"
     path.write_text("index,Frame,time,v,word,empty,mfcc_0,mfcc_1,mel_0\n0,1,0.0,.5,hi,,1,,3\n" * 1)
     with path.open("a") as file:
@@ -97,12 +98,12 @@ def table(tmp_path):
         ("time,mel_0", "time mel_0"),
     ],
 )
-def test_features_by_name_and_wildcard(table, features, chosen):
+def test_features_by_name_and_wildcard(table, features: str, chosen: str) -> None:
     pairs = ["valence=v", *([f"features={features}"] if features else [])]
     assert parse_columns(pairs).choose_features(table) == tuple(chosen.split())
 
 
-def test_a_name_with_brackets_is_no_wildcard(tmp_path):
+def test_a_name_with_brackets_is_no_wildcard(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x[0],x0,v\n1,2,0\n")
     table = read_any(tmp_path / "a.csv")
     assert parse_columns(["valence=v", "features=x[0]"]).choose_features(table) == ("x[0]",)
@@ -120,12 +121,12 @@ def test_a_name_with_brackets_is_no_wildcard(tmp_path):
         ),
     ],
 )
-def test_features_that_are_not_there(table, pairs, says):
+def test_features_that_are_not_there(table, pairs, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         parse_columns(pairs).choose_features(table)
 
 
-def test_names_of_splits():
+def test_names_of_splits() -> None:
     assert [split_name(text) for text in ("", "Train", "DEV", "validation", "test")] == [
         "", "train", "val", "val", "test"
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 import random
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def group_folds(folds, clips):
 
 
 @given(clips=datasets(), seed=st.integers(0, 99), data=st.data())
-def test_k_folds(clips, seed, data):
+def test_k_folds(clips, seed, data) -> None:
     groups = {clip.group for clip in clips}
     k = data.draw(st.integers(2, len(groups)))
     folds = make_folds(clips, k, seed=seed)
@@ -68,13 +69,13 @@ def test_k_folds(clips, seed, data):
     assert list(make_folds(shuffled, k, seed=seed).folds) == list(folds.folds)
 
 
-def test_the_seed_matters():
+def test_the_seed_matters() -> None:
     clips = [clip(f"c{i}", f"g{i}") for i in range(20)]
     found = {tuple(make_folds(clips, 4, seed=seed).folds.values()) for seed in range(5)}
     assert len(found) == 5
 
 
-def test_equal_groups_make_equal_folds():
+def test_equal_groups_make_equal_folds() -> None:
     clips = [clip(f"c{i}", f"g{i % 24}") for i in range(1440)]
     folds = make_folds(clips, 5, seed=3)
     held = [len(folds.split(clips, i)[1]) for i in range(5)]
@@ -82,7 +83,7 @@ def test_equal_groups_make_equal_folds():
 
 
 @given(clips=datasets())
-def test_leave_one_out(clips):
+def test_leave_one_out(clips) -> None:
     folds = make_folds(clips, None)
     found = group_folds(folds, clips)
     assert all(len(numbers) == 1 for numbers in found.values())
@@ -91,18 +92,18 @@ def test_leave_one_out(clips):
         assert len({clip.group for clip in folds.split(clips, i)[1]}) == 1
 
 
-def test_leave_one_out_counts_as_people_do():
+def test_leave_one_out_counts_as_people_do() -> None:
     clips = [clip(f"c{i}", f"S{i}") for i in (10, 2, 1)]
     assert dict(make_folds(clips, None).folds) == {"c1": 0, "c2": 1, "c10": 2}
 
 
-def test_left_and_right_stay_together():
+def test_left_and_right_stay_together() -> None:
     clips = [clip(f"v{i}_{side}", f"v{i}") for i in range(6) for side in ("left", "right")]
     folds = make_folds(clips, 3)
     assert all(folds.folds[f"v{i}_left"] == folds.folds[f"v{i}_right"] for i in range(6))
 
 
-def test_given_folds_keep_their_numbers():
+def test_given_folds_keep_their_numbers() -> None:
     clips = [clip("b", "2", fold=7), clip("a", "1", fold=3), clip("c", "2", fold=7)]
     folds = make_folds(clips, None, by="fold")
     assert (dict(folds.folds), folds.method) == ({"a": 3, "b": 7, "c": 7}, "given")
@@ -119,12 +120,12 @@ def test_given_folds_keep_their_numbers():
         ([], "one fold only"),
     ],
 )
-def test_given_folds_that_are_none(clips, says):
+def test_given_folds_that_are_none(clips, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         make_folds(clips, 5, by="fold")
 
 
-def test_too_few_groups():
+def test_too_few_groups() -> None:
     clips = [clip("a", "1"), clip("b", "2")]
     for k in (0, 1, 3):
         with pytest.raises(UsageError, match=f"2 groups cannot make {k} folds"):
@@ -138,14 +139,14 @@ def test_too_few_groups():
 
 
 @given(clips=datasets(), seed=st.integers(0, 9))
-def test_saved_and_read_back(tmp_path_factory, clips, seed):
+def test_saved_and_read_back(tmp_path_factory: pytest.TempPathFactory, clips, seed) -> None:
     path = tmp_path_factory.mktemp("f") / "folds.json"
     folds = make_folds(clips, 2, seed=seed)
     folds.save(path)
     assert Folds.load(path, clips) == folds
 
 
-def test_other_data_are_refused_by_name(tmp_path):
+def test_other_data_are_refused_by_name(tmp_path: Path) -> None:
     clips = [clip("a", "1"), clip("b", "2"), clip("c", "3")]
     make_folds(clips, None).save(tmp_path / "f.json")
     load = tmp_path / "f.json"
@@ -170,7 +171,7 @@ def test_other_data_are_refused_by_name(tmp_path):
         {"folds": {"a": 0, "b": 0}},
     ],
 )
-def test_a_file_that_holds_no_folds(tmp_path, change):
+def test_a_file_that_holds_no_folds(tmp_path: Path, change) -> None:
     clips = [clip("a", "1"), clip("b", "2")]
     path = tmp_path / "f.json"
     make_folds(clips, 2).save(path)
@@ -179,7 +180,7 @@ def test_a_file_that_holds_no_folds(tmp_path, change):
         Folds.load(path, clips)
 
 
-def test_no_file_or_rubbish(tmp_path):
+def test_no_file_or_rubbish(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError):
         Folds.load(tmp_path / "f.json", [])
     for text in (b"{", b"[]", b"3", np.arange(9).tobytes() + b"\xff"):

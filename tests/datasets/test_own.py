@@ -1,6 +1,7 @@
 """Own data: matched by name, by position or time, with everything left out told."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ class Data:
 
 
 @pytest.fixture
-def data(tmp_path):
+def data(tmp_path: Path):
     return Data(tmp_path)
 
 
@@ -58,7 +59,7 @@ def by_name(dataset):
     return {clip.name: clip for clip in dataset.clips}
 
 
-def test_features_and_labels_in_the_same_files(data):
+def test_features_and_labels_in_the_same_files(data) -> None:
     """As OMG-Empathy: text among the columns, a table that tells the group."""
     data.rows("f/S1.csv", "index,valence,seconds,words,p,q", ["0,.5,0,hi,1,", "1,-5,.04,,2,3"])
     data.rows("f/deep/S2.csv", "index,valence,seconds,words,p,q", ["0,0,0,5,4,5"])
@@ -77,7 +78,7 @@ def test_features_and_labels_in_the_same_files(data):
     assert events[-1] == Progress("clips", 2, 2, "clips", finished=True)
 
 
-def test_a_label_for_a_whole_clip(data):
+def test_a_label_for_a_whole_clip(data) -> None:
     """As RAVDESS: preprocessed sound, one table."""
     for name in ("01-a", "02-b", "03-c"):
         data.store("out", name, np.ones((4, 2), np.float32) * int(name[:2]))
@@ -93,7 +94,7 @@ def test_a_label_for_a_whole_clip(data):
     assert found.notes == ("1 clip without features left out: 04-d",)
 
 
-def test_all_three_tasks_in_separate_folders(data):
+def test_all_three_tasks_in_separate_folders(data) -> None:
     np.save(data.put("f/v_left.npy", ""), np.arange(6.0).reshape(3, 2))
     data.rows("l/v_left.txt", "v,a,e,smile", [".1,.2,Happiness,1", "-5,-5,-1,-1", ".3,.4,anger,0"])
     found = data.load("f", "l", "valence=v arousal=a expression=e AU12=smile")
@@ -105,7 +106,7 @@ def test_all_three_tasks_in_separate_folders(data):
     assert clip.valid("va").tolist() == [[True] * 2, [False] * 2, [True] * 2]
 
 
-def test_classes_are_the_same_for_all_clips(data):
+def test_classes_are_the_same_for_all_clips(data) -> None:
     data.rows("f/a.csv", "x,e", ["1,sad", "2,calm"])
     data.rows("f/b.csv", "x,e", ["1,angry", "2,sad"])
     found = data.load("f", "f", "expression=e")
@@ -115,7 +116,7 @@ def test_classes_are_the_same_for_all_clips(data):
 
 @pytest.mark.parametrize("kind", ["csv", "store"])
 @pytest.mark.parametrize(("frames", "labels"), [(5, 3), (3, 5)])
-def test_the_shorter_counts_without_times(data, kind, frames, labels):
+def test_the_shorter_counts_without_times(data, kind: str, frames: int, labels: int) -> None:
     values = np.arange(2.0 * frames, dtype=np.float32).reshape(frames, 2)
     if kind == "csv":
         data.rows("f/a.csv", "x,y", [f"{x},{y}" for x, y in values])
@@ -136,7 +137,7 @@ def test_the_shorter_counts_without_times(data, kind, frames, labels):
     assert "shorter" in note
 
 
-def test_other_counts_are_matched_by_time(data):
+def test_other_counts_are_matched_by_time(data) -> None:
     """Labels at 10 a second, features at 25: each gets the nearest, none from 0.25 s on."""
     data.store("f", "a", np.zeros((10, 1), np.float32))
     data.rows("l/a.csv", "t,v", ["0,0", ".1,.1", ".2,.2"])
@@ -148,8 +149,8 @@ def test_other_counts_are_matched_by_time(data):
 
 @given(rate=st.integers(2, 60), label_rate=st.integers(2, 60), late=st.integers(0, 20))
 def test_matching_by_time_is_the_nearest_label_that_is_near(
-    tmp_path_factory, rate, label_rate, late
-):
+    tmp_path_factory: pytest.TempPathFactory, rate, label_rate, late
+) -> None:
     data = Data(tmp_path_factory.mktemp("t"))
     wanted = np.arange(17) / rate
     have = np.arange(13) / label_rate + late / 50
@@ -171,7 +172,7 @@ def test_matching_by_time_is_the_nearest_label_that_is_near(
             assert away[row].min() < 0.5 / label_rate + 2e-6
 
 
-def test_labels_in_milliseconds_are_refused(data):
+def test_labels_in_milliseconds_are_refused(data) -> None:
     data.rows("f/a.csv", "x,t", [f"1,{i / 20}" for i in range(60)])
     data.rows("l/a.csv", "t,v", [f"{i * 125},0.5" for i in range(24)])
     with pytest.raises(FormatError, match=r"of 24 labels .* 1 lie within .*both count seconds"):
@@ -179,7 +180,7 @@ def test_labels_in_milliseconds_are_refused(data):
 
 
 @pytest.mark.parametrize("side", ["f", "l"])
-def test_a_time_that_one_side_does_not_have(data, side):
+def test_a_time_that_one_side_does_not_have(data, side: str) -> None:
     columns = {"f": "x,t", "l": "t,v"} | {side: {"f": "x,s", "l": "s,v"}[side]}
     data.rows("f/a.csv", columns["f"], [f"1,{i / 20}" for i in range(60)])
     data.rows("l/a.csv", columns["l"], [f"{i / 8},0.5" for i in range(24)])
@@ -187,7 +188,7 @@ def test_a_time_that_one_side_does_not_have(data, side):
         data.load("f", "l", "valence=v time=t features=x")
 
 
-def test_another_rate_without_times_is_refused(data):
+def test_another_rate_without_times_is_refused(data) -> None:
     data.rows("f/a.csv", "x", ["1"] * 60)
     data.rows("l/a.csv", "v", ["0.5"] * 24)
     with pytest.raises(FormatError, match=r"24 labels for 60 rows .*time=COLUMN"):
@@ -195,28 +196,28 @@ def test_another_rate_without_times_is_refused(data):
 
 
 @pytest.mark.parametrize(("rows", "line"), [(["0,1", ",1", "1,1"], 3), (["1,1", "0,1", "2,1"], 3)])
-def test_times_that_go_back_or_are_missing(data, rows, line):
+def test_times_that_go_back_or_are_missing(data, rows, line: int) -> None:
     data.rows("f/a.csv", "x,t", ["1,0", "1,1"])
     data.rows("l/a.csv", "t,v", rows)
     with pytest.raises(FormatError, match=f"line {line}: the time"):
         data.load("f", "l", "valence=v time=t")
 
 
-def test_all_columns_of_numbers_are_features_and_no_label_is(data):
+def test_all_columns_of_numbers_are_features_and_no_label_is(data) -> None:
     data.rows("f/a.csv", "frame,x,v,word,y,who", ["1,2,.5,hi,3,7", "2,2,.5,ho,3,7"])
     found = data.load("f", "f", "valence=v group=who")
     assert found.about["inputs"] == ["x", "y"]
     assert found.clips[0].group == "7"
 
 
-def test_a_clip_without_a_feature_column(data):
+def test_a_clip_without_a_feature_column(data) -> None:
     data.rows("f/a.csv", "x,y,v", ["1,1,0"])
     data.rows("f/b.csv", "x,v", ["1,0"])
     with pytest.raises(UnknownNameError, match=r"b\.csv' is called 'y'"):
         data.load("f", "f", "valence=v")
 
 
-def test_what_has_no_partner_is_told(data):
+def test_what_has_no_partner_is_told(data) -> None:
     for name in "abcdefg":
         data.rows(f"f/{name}.csv", "x", ["1"])
     for name in ("a", "z"):
@@ -229,7 +230,7 @@ def test_what_has_no_partner_is_told(data):
     )
 
 
-def test_nothing_matches(data):
+def test_nothing_matches(data) -> None:
     for name in ("p1", "p2", "p3"):
         data.rows(f"f/{name}.csv", "x", ["1"])
     data.rows("l/q1.csv", "v", ["0"])
@@ -237,14 +238,14 @@ def test_nothing_matches(data):
         data.load("f", "l", "valence=v")
 
 
-def test_a_name_with_a_dot_is_not_cut(data):
+def test_a_name_with_a_dot_is_not_cut(data) -> None:
     data.rows("f/talk.v2.csv", "x", ["1"])
     for text in ("talk.v2", "in/talk.v2.mp4", "talk.v2.csv"):
         data.rows("m.csv", "clip,v", [f"{text},.5"])
         assert by_name(data.load("f", "m.csv", "clip=clip valence=v")).keys() == {"talk.v2"}
 
 
-def test_names_in_tables_lead_nowhere(data):
+def test_names_in_tables_lead_nowhere(data) -> None:
     """A path in a table is only compared with the names of files found."""
     data.rows("f/a.csv", "x", ["1"])
     data.rows("secret.csv", "x", ["1"])
@@ -253,13 +254,13 @@ def test_names_in_tables_lead_nowhere(data):
     assert list(by_name(found)) == ["a"]
 
 
-def test_group_in_the_labels_must_not_change_within_a_clip(data):
+def test_group_in_the_labels_must_not_change_within_a_clip(data) -> None:
     data.rows("f/a.csv", "x,v,who", ["1,0,anna", "1,0,ben"])
     with pytest.raises(FormatError, match="line 3: 'ben' in column 'who' after 'anna'"):
         data.load("f", "f", "valence=v group=who")
 
 
-def test_group_from_the_clips_and_fold_from_the_labels(data):
+def test_group_from_the_clips_and_fold_from_the_labels(data) -> None:
     data.rows("f/a.csv", "x", ["1"])
     data.rows("l.csv", "clip,v,fold", ["a,0,3"])
     data.rows("m.csv", "clip,who", ["a,anna"])
@@ -283,28 +284,28 @@ def test_group_from_the_clips_and_fold_from_the_labels(data):
         ("c,e\na,\n", "clip=c expression=e", FormatError, "has an expression"),
     ],
 )
-def test_tables_of_clips_that_do_not_fit(data, table, pairs, kind, says):
+def test_tables_of_clips_that_do_not_fit(data, table: str, pairs: str, kind, says: str) -> None:
     data.rows("f/a.csv", "x", ["1"])
     data.put("l.csv", table)
     with pytest.raises(kind, match=says):
         data.load("f", "l.csv", pairs)
 
 
-def test_a_clip_that_the_table_of_clips_lacks(data):
+def test_a_clip_that_the_table_of_clips_lacks(data) -> None:
     data.rows("f/a.csv", "x,v", ["1,0"])
     data.rows("m.csv", "c,g", ["b,1"])
     with pytest.raises(FormatError, match=r"m\.csv' has no row for the clip 'a'"):
         data.load("f", "f", "clip=c valence=v group=g", "m.csv")
 
 
-def test_two_files_of_one_name(data):
+def test_two_files_of_one_name(data) -> None:
     for name in ("f/a.csv", "f/in/a.csv"):
         data.rows(name, "x,v", ["1,0"])
     with pytest.raises(UsageError, match="two files are called 'a'"):
         data.load("f", "f", "valence=v")
 
 
-def test_folders_that_are_not_there_or_empty(data):
+def test_folders_that_are_not_there_or_empty(data) -> None:
     data.rows("l/a.csv", "v", ["1"])
     with pytest.raises(InputNotFoundError, match="no folder"):
         data.load("f", "l", "valence=v")
@@ -317,7 +318,7 @@ def test_folders_that_are_not_there_or_empty(data):
         data.load("f", "l", "valence=v")
 
 
-def test_tables_beside_preprocessed_folders_are_left_out(data):
+def test_tables_beside_preprocessed_folders_are_left_out(data) -> None:
     data.store("f", "a", np.zeros((2, 1), np.float32))
     data.rows("f/b.csv", "x", ["1"])
     data.rows("l/a.csv", "v", ["0", "1"])

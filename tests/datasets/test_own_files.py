@@ -1,5 +1,7 @@
 """Own pictures: a file a clip or a folder a clip, and what else may lie in the folder."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -36,7 +38,7 @@ def shades(clip):
 FACES = "clip=clip expression=expression split=split"
 
 
-def test_a_picture_a_clip(tmp_path):
+def test_a_picture_a_clip(tmp_path: Path) -> None:
     """As FER2013: pictures in folders, one table."""
     put(tmp_path / "f/train/b.png", 20)
     put(tmp_path / "f/train/a.png", 10)
@@ -55,7 +57,7 @@ def test_a_picture_a_clip(tmp_path):
     assert all(clip.features.array("has_face").all() for clip in found.clips)
 
 
-def test_a_folder_a_clip_with_a_label_for_the_whole(tmp_path):
+def test_a_folder_a_clip_with_a_label_for_the_whole(tmp_path: Path) -> None:
     for name, number in (("anna", 2), ("anna", 3), ("ben", 1), ("carl", 1)):
         put(tmp_path / f"f/{name}/{number:05d}.png", 10 * number)
     labels = table(tmp_path / "l.csv", "clip,v", "f/anna,.5", "ben,0")
@@ -77,7 +79,9 @@ def test_a_folder_a_clip_with_a_label_for_the_whole(tmp_path):
                 "counts: anna (-1)",)),
     ],
 )  # fmt: skip
-def test_a_folder_a_clip_with_a_label_a_frame(tmp_path, rows, frames, notes):
+def test_a_folder_a_clip_with_a_label_a_frame(
+    tmp_path: Path, rows: int, frames: int, notes
+) -> None:
     put(tmp_path / "f/anna/00001.png", 10)
     put(tmp_path / "f/anna/00003.png", 30)
     values = (".1", ".2", ".3", ".4")[:rows]
@@ -89,14 +93,14 @@ def test_a_folder_a_clip_with_a_label_a_frame(tmp_path, rows, frames, notes):
     assert (found.per_clip, found.notes) == (False, notes)
 
 
-def test_one_picture_has_no_label_a_frame(tmp_path):
+def test_one_picture_has_no_label_a_frame(tmp_path: Path) -> None:
     put(tmp_path / "f/anna.png", 10)
     table(tmp_path / "l/anna.csv", "v", *["0"] * 30)
     with pytest.raises(FormatError, match="30 labels for 1 rows"):
         load(tmp_path / "f", tmp_path / "l", "valence=v")
 
 
-def test_tables_win_over_pictures_where_they_match(tmp_path):
+def test_tables_win_over_pictures_where_they_match(tmp_path: Path) -> None:
     put(tmp_path / "f/a.png", 10)
     table(tmp_path / "f/a.csv", "p", "1")
     table(tmp_path / "f/plan.csv", "p", "1")
@@ -109,7 +113,7 @@ def test_tables_win_over_pictures_where_they_match(tmp_path):
     assert (shades(found.clips[0]), found.notes) == ([10], ())
 
 
-def test_pictures_beside_stores_are_theirs(tmp_path):
+def test_pictures_beside_stores_are_theirs(tmp_path: Path) -> None:
     put(tmp_path / "v/cropped_aligned/a/00001.png", 10)
     (tmp_path / "v/features/a").mkdir(parents=True)
     (tmp_path / "v/features/a/provenance.json").touch()
@@ -120,7 +124,7 @@ def test_pictures_beside_stores_are_theirs(tmp_path):
         load(tmp_path, labels, "clip=clip valence=v")
 
 
-def test_two_pictures_of_one_name(tmp_path):
+def test_two_pictures_of_one_name(tmp_path: Path) -> None:
     for folder in ("x", "y"):
         put(tmp_path / f"f/{folder}/00001.png", 10)
     labels = table(tmp_path / "l.csv", "clip,v", "x/00001.png,0")
@@ -128,14 +132,14 @@ def test_two_pictures_of_one_name(tmp_path):
         load(tmp_path / "f", labels, "clip=clip valence=v")
 
 
-def test_a_damaged_first_picture_is_named(tmp_path):
+def test_a_damaged_first_picture_is_named(tmp_path: Path) -> None:
     put(tmp_path / "f/a.png", 10).write_bytes(b"")
     labels = table(tmp_path / "l.csv", "clip,v", "a,0")
     with pytest.raises(FeatureError, match=r"a\.png"):
         load(tmp_path / "f", labels, "clip=clip valence=v")
 
 
-def test_hidden_and_other_files_are_no_features(tmp_path):
+def test_hidden_and_other_files_are_no_features(tmp_path: Path) -> None:
     put(tmp_path / ".f/a.png", 10)
     put(tmp_path / ".a.png", 10)
     (tmp_path / "a.gif").touch()

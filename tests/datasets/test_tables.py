@@ -1,6 +1,7 @@
 """Tables: what is written comes back, and what is wrong is named by file and line."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -43,7 +44,9 @@ def save(folder, kind, values):
 @given(
     values=arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(2, 4)), elements=NUMBERS)
 )
-def test_features_come_back_in_every_format(tmp_path_factory, kind, values):
+def test_features_come_back_in_every_format(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, values
+) -> None:
     path, names = save(tmp_path_factory.mktemp("t"), kind, values)
     features = TableFeatures(read_any(path), names[::-1])
     assert (features.frames, features.specs[FEATURES].shape) == (len(values), (len(names),))
@@ -59,7 +62,7 @@ def test_features_come_back_in_every_format(tmp_path_factory, kind, values):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("sign", [",", ";", "\t"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_dialects_of_csv(tmp_path, encoding, sign, end):
+def test_dialects_of_csv(tmp_path: Path, encoding: str, sign: str, end: str) -> None:
     rows = [["word", "größe"], ['"a b"', "1.5"], ['""', "-2e-3"], ['"x"', "NaN"]]
     text = end.join(sign.join(row) for row in rows) + end
     table = read_any(write(tmp_path / "a.csv", text, encoding))
@@ -69,13 +72,13 @@ def test_dialects_of_csv(tmp_path, encoding, sign, end):
     assert table.where(2) == f"'{tmp_path / 'a.csv'}' line 4"
 
 
-def test_a_cell_over_two_lines_keeps_the_count(tmp_path):
+def test_a_cell_over_two_lines_keeps_the_count(tmp_path: Path) -> None:
     table = read_any(write(tmp_path / "a.csv", 'w,x\n"one\ntwo",1\nthree,z\n'))
     with pytest.raises(FormatError, match=r"a\.csv' line 4: 'z' in column 'x' is no number"):
         table.numbers("x")
 
 
-def test_the_index_of_pandas_has_a_name(tmp_path):
+def test_the_index_of_pandas_has_a_name(tmp_path: Path) -> None:
     assert read_any(write(tmp_path / "a.csv", ",x\n0,5\n")).names == ("index", "x")
 
 
@@ -94,30 +97,30 @@ def test_the_index_of_pandas_has_a_name(tmp_path):
         ("a,b\n1,\0\n", "line 2"),
     ],
 )
-def test_broken_csv(tmp_path, text, says):
+def test_broken_csv(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(FormatError, match=says):
         table = read_any(write(tmp_path / "a.csv", text))
         table.numbers("b")
 
 
-def test_empty_lines_at_the_end_do_no_harm(tmp_path):
+def test_empty_lines_at_the_end_do_no_harm(tmp_path: Path) -> None:
     assert read_any(write(tmp_path / "a.csv", "a,b\n1,2\n\n\n")).rows == 1
 
 
 @pytest.mark.parametrize("cell", ["x", "1_0", "inf", "-inf", "1e39", "1,5", "0x1"])
-def test_what_is_no_number(tmp_path, cell):
+def test_what_is_no_number(tmp_path: Path, cell: str) -> None:
     path = write(tmp_path / "a.csv", f'a,b\n1,2\n3,"{cell}"\n')
     with pytest.raises(FormatError, match=r"a\.csv' line 3: .* in column 'b' is"):
         TableFeatures(read_any(path), ["a", "b"])
 
 
-def test_not_utf8(tmp_path):
+def test_not_utf8(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="not UTF-8"):
         read_any(write(tmp_path / "a.csv", "größe\n1\n", "latin-1"))
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.npy"])
-def test_rubbish_and_nothing(tmp_path, name):
+def test_rubbish_and_nothing(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputNotFoundError):
         read_any(tmp_path / name)
     (tmp_path / name).write_bytes(b"\x93\xff\x00rubbish")
@@ -125,12 +128,12 @@ def test_rubbish_and_nothing(tmp_path, name):
         read_any(tmp_path / name)
 
 
-def test_another_suffix(tmp_path):
+def test_another_suffix(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"\.parquet"):
         read_any(write(tmp_path / "a.xlsx", "a\n1\n"))
 
 
-def test_npy_that_would_run_code_or_holds_no_matrix(tmp_path):
+def test_npy_that_would_run_code_or_holds_no_matrix(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([{"a": 1}], object), allow_pickle=True)
     np.save(tmp_path / "b.npy", np.zeros((2, 3, 4)))
     np.save(tmp_path / "c.npy", np.array(["text"]))
@@ -142,13 +145,13 @@ def test_npy_that_would_run_code_or_holds_no_matrix(tmp_path):
             read_any(tmp_path / f"{name}.npy")
 
 
-def test_a_vector_is_a_matrix_of_one_column(tmp_path):
+def test_a_vector_is_a_matrix_of_one_column(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(4))
     table = read_any(tmp_path / "a.npy")
     assert (table.names, table.rows, table.texts("0")) == (("0",), 4, ["0", "1", "2", "3"])
 
 
-def test_infinity_in_npy_is_found_when_it_is_read(tmp_path):
+def test_infinity_in_npy_is_found_when_it_is_read(tmp_path: Path) -> None:
     values = np.zeros((9, 2))
     values[6, 1] = np.inf
     np.save(tmp_path / "a.npy", values)
@@ -158,14 +161,14 @@ def test_infinity_in_npy_is_found_when_it_is_read(tmp_path):
         features.array(FEATURES, 4)
 
 
-def test_a_file_written_anew_is_read_anew(tmp_path):
+def test_a_file_written_anew_is_read_anew(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((3, 2)))
     assert read_any(tmp_path / "a.npy").rows == 3
     np.save(tmp_path / "a.npy", np.zeros((5, 2)))
     assert read_any(tmp_path / "a.npy").rows == 5
 
 
-def test_many_npy_files_do_not_stay_open(tmp_path):
+def test_many_npy_files_do_not_stay_open(tmp_path: Path) -> None:
     """Systems allow some hundred open files, and a map keeps one open."""
     resource = pytest.importorskip("resource")
     every = []
@@ -180,7 +183,7 @@ def test_many_npy_files_do_not_stay_open(tmp_path):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_parquet_types(tmp_path):
+def test_parquet_types(tmp_path: Path) -> None:
     columns = {
         "word": pa.array(["a", None]),
         "whole": pa.array([3, None], pa.int64()),
@@ -199,7 +202,7 @@ def test_parquet_types(tmp_path):
             table.numbers(name)
 
 
-def test_columns_and_arrays_that_are_not_there(tmp_path):
+def test_columns_and_arrays_that_are_not_there(tmp_path: Path) -> None:
     table = read_any(write(tmp_path / "a.csv", "valence,x\n0,1\n"))
     with pytest.raises(UnknownNameError, match="did you mean 'valence'"):
         TableFeatures(table, ["valense"])

@@ -34,6 +34,7 @@ from avaffect.recipes.ensemble_recipe import load_ensemble
 # Page, beginning of the command, why it is not run.
 NOT_RUN = (
     ("docs/papers.md", "avaffect", "networks on pictures, trained for hours"),
+    ("docs/tables.md", "avaffect", "networks on pictures, trained for hours"),
     ("docs/training.md", "avaffect preprocess Aff", "run in docs/tutorials/challenge.md"),
     ("docs/training.md", "avaffect train --data", "run in docs/tutorials/challenge.md"),
     ("docs/training.md", "avaffect evaluate", "run in docs/tutorials/challenge.md"),
@@ -232,7 +233,9 @@ def check_pip(command: Command) -> None:
     for word in words:
         if before == "-c":
             assert (ROOT / word).is_file()
-        elif before not in ("-d", "-w", "--find-links") and not word.startswith(("-", ".")):
+        elif before not in ("-d", "-w", "--find-links", "--index-url") and not word.startswith(
+            ("-", ".")
+        ):
             Requirement(word)
         before = word
 

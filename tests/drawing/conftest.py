@@ -19,7 +19,9 @@ from avaffect.media.frames import FrameReader
 def tables(tmp_path: Path) -> Callable[..., Path]:
     """Writes ``predictions/tables/NAME.parquet`` of a video and returns the folder."""
 
-    def make(video: Path, *names: str, rows: int | None = None, media: Any = None, **how: Any):
+    def make(
+        video: Path, *names: str, rows: int | None = None, media: Any = None, **how: Any
+    ) -> Path:
         with FrameReader(video) as reader:
             times = np.array([frame.time for frame in reader])[:rows]
         about = {

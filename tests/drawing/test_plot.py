@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fixtures.tables import columns_of
@@ -25,7 +27,7 @@ MAGIC = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path):
     """Writes tables of given columns, by subject, and returns their folder."""
 
     def make(**subjects):
@@ -38,7 +40,7 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def drawn(monkeypatch):
+def drawn(monkeypatch: pytest.MonkeyPatch):
     """The axes of the figures that are drawn."""
     found = []
     make = plotting._figure
@@ -61,7 +63,7 @@ TIMES = np.arange(100) / 25
 
 @pytest.mark.parametrize("ending", MAGIC)
 @pytest.mark.parametrize("group", [False, True])
-def test_every_form_the_same_each_time(ending, group, folder, tmp_path):
+def test_every_form_the_same_each_time(ending, group: bool, folder, tmp_path: Path) -> None:
     made = folder(a=columns_of(TIMES), b=columns_of(TIMES, seed=3))
     files = [tmp_path / f"{name}{ending}" for name in "xy"]
     for file in files:
@@ -71,7 +73,7 @@ def test_every_form_the_same_each_time(ending, group, folder, tmp_path):
     assert first == second
 
 
-def test_one_subject_has_all_panels(folder, drawn, tmp_path):
+def test_one_subject_has_all_panels(folder, drawn, tmp_path: Path) -> None:
     made = folder(a=columns_of(TIMES, unseen=range(30, 60)))
     plot(made, tmp_path / "a.png")
     labels = [axes.get_ylabel().replace("\n", " ") for axes in drawn[0].axes]
@@ -85,14 +87,14 @@ def test_one_subject_has_all_panels(folder, drawn, tmp_path):
     assert tuple(bytes.fromhex(MISSING[1:])) in colours_of(tmp_path / "a.png")
 
 
-def test_what_was_not_predicted_has_no_panel(folder, drawn, tmp_path):
+def test_what_was_not_predicted_has_no_panel(folder, drawn, tmp_path: Path) -> None:
     columns = {name: values for name, values in columns_of(TIMES).items()
                if name in ("frame", "time", "present", "valence", "arousal")}  # fmt: skip
     plot(folder(a=columns), tmp_path / "a.png")
     assert len(drawn[0].axes) == 2
 
 
-def test_a_frame_alone_is_seen(folder, drawn, tmp_path):
+def test_a_frame_alone_is_seen(folder, drawn, tmp_path: Path) -> None:
     columns = columns_of(TIMES, unseen=[*range(50), *range(51, 100)])
     plot(folder(a=columns), tmp_path / "a.png")
     dots = drawn[0].axes[0].lines[1]
@@ -103,24 +105,24 @@ def test_a_frame_alone_is_seen(folder, drawn, tmp_path):
 
 
 @pytest.mark.parametrize("frames", [1, 2, 10_000])
-def test_any_length(frames, folder, drawn, tmp_path):
+def test_any_length(frames: int, folder, drawn, tmp_path: Path) -> None:
     plot(folder(a=columns_of(np.arange(frames) / 30)), tmp_path / "a.svg")
     assert (tmp_path / "a.svg").stat().st_size < 3 << 20
 
 
-def test_nobody_seen_is_said(folder, drawn, tmp_path):
+def test_nobody_seen_is_said(folder, drawn, tmp_path: Path) -> None:
     plot(folder(a=columns_of(TIMES, unseen=range(100))), tmp_path / "a.png")
     assert [text.get_text() for text in drawn[0].axes[0].texts] == ["no value in any frame"]
 
 
-def test_several_have_an_axes_each(folder, drawn, tmp_path):
+def test_several_have_an_axes_each(folder, drawn, tmp_path: Path) -> None:
     made = folder(**{f"s{at}": columns_of(TIMES, seed=at) for at in range(5)})
     plot(made, tmp_path / "a.png")
     shown = [axes.get_title() for axes in drawn[0].axes if axes.get_visible()]
     assert shown == ["s0", "s1", "s2", "s3", "s4"]
 
 
-def test_more_than_fit_are_told(folder, monkeypatch, tmp_path):
+def test_more_than_fit_are_told(folder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(plotting, "MOST_SUBJECTS", 2)
     made = folder(**{f"s{at}": columns_of(TIMES) for at in range(3)})
     events = []
@@ -129,7 +131,7 @@ def test_more_than_fit_are_told(folder, monkeypatch, tmp_path):
     assert "first 2 of 3" in next(event.text for event in events if isinstance(event, Notice))
 
 
-def test_hostile_names(tmp_path):
+def test_hostile_names(tmp_path: Path) -> None:
     for at, name in enumerate(["$x_{", "<script>alert(1)</script>"[:20], "映\u202e", "%s\\frac{"]):
         place = tmp_path / f"{at}" / "tables"
         write_table(place / f"{name.replace('/', '')}.parquet", columns_of(TIMES), {})
@@ -137,7 +139,7 @@ def test_hostile_names(tmp_path):
         assert b"<script" not in (tmp_path / f"{at}.svg").read_bytes()
 
 
-def test_what_is_there_is_not_replaced_unasked(folder, tmp_path):
+def test_what_is_there_is_not_replaced_unasked(folder, tmp_path: Path) -> None:
     # One panel will do, and is drawn in less time than all of them.
     made = folder(a={name: columns_of(TIMES)[name] for name in ("frame", "time", "valence")})
     for ending in MAGIC:
@@ -152,7 +154,7 @@ def test_what_is_there_is_not_replaced_unasked(folder, tmp_path):
         assert out.read_bytes().endswith(b"else's")
 
 
-def test_wrong_use(folder, tmp_path):
+def test_wrong_use(folder, tmp_path: Path) -> None:
     made = folder(a=columns_of(TIMES))
     out = tmp_path / "a.png"
     with pytest.raises(UsageError, match=r"\.svg"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
@@ -40,7 +42,7 @@ def onset(path, stream="audio"):
 
 
 @pytest.fixture
-def clip(ffmpeg, tmp_path):
+def clip(ffmpeg, tmp_path: Path):
     """Makes a test card with a tone from ``tone`` seconds on."""
 
     def make(name="clip.mp4", *options, size="160x120", seconds=2, fps=25, tone=0.5, rate=44100):
@@ -54,7 +56,9 @@ def clip(ffmpeg, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["one_person.mp4", "two_people.mp4", "vfr_rotated.mov"])
-def test_frames_times_and_sound_are_the_source_s(name, sample, tables, tmp_path):
+def test_frames_times_and_sound_are_the_source_s(
+    name: str, sample, tables, tmp_path: Path
+) -> None:
     video = sample(name)
     events = []
     done = render(video, tables(video), tmp_path / "out.mp4", on_event=events.append)
@@ -76,14 +80,18 @@ def test_frames_times_and_sound_are_the_source_s(name, sample, tables, tmp_path)
     ],
 )
 @pytest.mark.parametrize("ending", [".mp4", ".mkv"])
-def test_sound_stays_in_sync(options, tone, ending, clip, tables, tmp_path):
+def test_sound_stays_in_sync(
+    options, tone: float, ending: str, clip, tables, tmp_path: Path
+) -> None:
     video = clip("clip.mkv", *options, tone=tone)
     done = render(video, tables(video), tmp_path / f"out{ending}")
     assert onset(done.path) == pytest.approx(onset(video), abs=0.02)
 
 
 @pytest.mark.parametrize("late", [-0.7, 0.9])
-def test_sound_that_begins_earlier_or_later(late, clip, ffmpeg, tables, tmp_path):
+def test_sound_that_begins_earlier_or_later(
+    late: float, clip, ffmpeg, tables, tmp_path: Path
+) -> None:
     whole = clip(seconds=3, tone=1.5)
     video = tmp_path / "late.mkv"
     ffmpeg("-i", whole, "-itsoffset", late, "-i", whole, "-map", "0:v", "-map", "1:a", "-c",
@@ -93,7 +101,7 @@ def test_sound_that_begins_earlier_or_later(late, clip, ffmpeg, tables, tmp_path
     assert onset(done.path) == pytest.approx(onset(video), abs=0.02)
 
 
-def test_a_gap_in_the_sound_stays(clip, ffmpeg, tables, tmp_path):
+def test_a_gap_in_the_sound_stays(clip, ffmpeg, tables, tmp_path: Path) -> None:
     whole = clip(seconds=3, tone=2.0)
     video = tmp_path / "gap.mkv"
     cut = "aselect='not(between(t,0.5,1.5))'"
@@ -103,7 +111,7 @@ def test_a_gap_in_the_sound_stays(clip, ffmpeg, tables, tmp_path):
     assert onset(done.path) == pytest.approx(onset(video), abs=0.02)
 
 
-def test_only_frames_with_a_face_are_drawn_on(clip, tables, tmp_path):
+def test_only_frames_with_a_face_are_drawn_on(clip, tables, tmp_path: Path) -> None:
     video = clip(size="320x240")
     done = render(video, tables(video, unseen=range(10, 20)), tmp_path / "out.mp4")
     differs = [
@@ -116,7 +124,7 @@ def test_only_frames_with_a_face_are_drawn_on(clip, tables, tmp_path):
 
 
 @pytest.mark.parametrize("size", ["161x121", "2x2", "17x300", "16x16"])
-def test_any_size(size, ffmpeg, tables, tmp_path):
+def test_any_size(size: str, ffmpeg, tables, tmp_path: Path) -> None:
     video = tmp_path / "odd.mkv"
     card = f"testsrc=size={size}:rate=10:duration=0.5"
     ffmpeg("-f", "lavfi", "-i", card, "-c:v", "ffv1", video)
@@ -127,13 +135,13 @@ def test_any_size(size, ffmpeg, tables, tmp_path):
     assert shape[:2] == (max(16, high + high % 2), max(16, wide + wide % 2))
 
 
-def test_pixels_that_are_not_square_become_so(clip, tables, tmp_path):
+def test_pixels_that_are_not_square_become_so(clip, tables, tmp_path: Path) -> None:
     video = clip("wide.mp4", "-vf", "setsar=2")
     done = render(video, tables(video), tmp_path / "out.mp4")
     assert frames_of(done.path)[0][1].shape == (120, 320, 3)
 
 
-def test_the_decoder_is_set_as_the_table_says(clip, tables, tmp_path):
+def test_the_decoder_is_set_as_the_table_says(clip, tables, tmp_path: Path) -> None:
     video = clip()
     done = render(video, tables(video, media={"rotate": 90}), tmp_path / "out.mp4")
     assert frames_of(done.path)[0][1].shape == (160, 120, 3)
@@ -142,7 +150,7 @@ def test_the_decoder_is_set_as_the_table_says(clip, tables, tmp_path):
 @pytest.mark.parametrize(
     "name", ["映画$x_{", "a" * 200, "-rf; $(x)", "<b>&\u202e\u0007", "ÄÖü Ж λ", "%s %d {0}"]
 )
-def test_hostile_names(name, clip, tables, tmp_path):
+def test_hostile_names(name: str, clip, tables, tmp_path: Path) -> None:
     video = clip(seconds=0.2)
     done = render(video, tables(video, name), tmp_path / f"{name[:20]}.mp4")
     assert done.subjects == (name,)
@@ -150,12 +158,12 @@ def test_hostile_names(name, clip, tables, tmp_path):
 
 
 @pytest.mark.parametrize("box", [(-1e30, -1e30, 1e30, 1e30), (9e9, 5, 9e9, 9), (60, 70, 20, 20)])
-def test_absurd_boxes(box, clip, tables, tmp_path):
+def test_absurd_boxes(box, clip, tables, tmp_path: Path) -> None:
     video = clip(seconds=0.2)
     assert render(video, tables(video, box=box), tmp_path / "out.mp4").frames == 5
 
 
-def test_subjects_are_chosen(clip, tables, tmp_path):
+def test_subjects_are_chosen(clip, tables, tmp_path: Path) -> None:
     video = clip(seconds=0.2)
     folder = tables(video, "clip_left", "clip_right")
     assert render(video, folder, tmp_path / "a.mp4").subjects == ("clip_left", "clip_right")
@@ -167,7 +175,7 @@ def test_subjects_are_chosen(clip, tables, tmp_path):
         render(video, folder, tmp_path / "d.mp4", subjects=["clip_lef"])
 
 
-def test_what_is_there_is_not_replaced_unasked(clip, tables, tmp_path):
+def test_what_is_there_is_not_replaced_unasked(clip, tables, tmp_path: Path) -> None:
     video, out = clip(seconds=0.2), tmp_path / "out.mp4"
     folder = tables(video)
     for overwrite in (False, True):
@@ -185,7 +193,7 @@ def test_what_is_there_is_not_replaced_unasked(clip, tables, tmp_path):
     assert out.stat().st_mtime_ns > before
 
 
-def test_wrong_use_leaves_nothing(clip, tables, tmp_path):
+def test_wrong_use_leaves_nothing(clip, tables, tmp_path: Path) -> None:
     video, other = clip(seconds=0.2), clip("other.mp4", seconds=0.4)
     folder = tables(video)
     with pytest.raises(UsageError, match=r"\.mp4"):
@@ -199,14 +207,14 @@ def test_wrong_use_leaves_nothing(clip, tables, tmp_path):
     assert not list(tmp_path.glob("*out*"))
 
 
-def test_rows_that_are_not_the_frames(clip, tables, tmp_path):
+def test_rows_that_are_not_the_frames(clip, tables, tmp_path: Path) -> None:
     video = clip(seconds=0.4)
     with pytest.raises(FormatError, match="4 rows"):
         render(video, tables(video, rows=4), tmp_path / "out.mp4")
     assert not list(tmp_path.glob("*out*"))
 
 
-def test_a_film_is_not_drawn_on_itself(clip, tables, tmp_path):
+def test_a_film_is_not_drawn_on_itself(clip, tables, tmp_path: Path) -> None:
     video = clip(seconds=0.2)
     film = render(video, tables(video), tmp_path / "out.mp4").path
     with pytest.raises(UsageError, match="the video itself"):

@@ -34,6 +34,7 @@ from avaffect.metrics.scores import ccc
 from avaffect.networks.apply import apply_network
 from avaffect.networks.checkpoint import load_checkpoint, read_checkpoint
 from avaffect.predicting.settings import with_checkpoint
+from avaffect.predictors.ensemble import Ensemble
 from avaffect.predictors.joined import Joined
 from avaffect.progress import Notice, Progress
 from avaffect.recipes.ensemble_recipe import load_ensemble
@@ -57,6 +58,7 @@ folds: 2
 repeats: 2
 join: {kind: stack, recipe: top.yaml}
 """
+LEAK = STACK.replace("repeats: 2", "repeats: 1").replace("top.yaml}", "top.yaml, leaking: true}")
 PAIR = """
 members:
   - {name: one, recipe: small.yaml}
@@ -67,7 +69,7 @@ CLIPS, CPU = 12, Places("cpu", ({}, {}))
 
 
 @pytest.fixture
-def data(tmp_path):
+def data(tmp_path: Path):
     """Twelve clips of six people, the last two of them for validation, one left to test."""
     rng = np.random.default_rng(0)
     for folder in ("features", "labels"):
@@ -86,7 +88,13 @@ def data(tmp_path):
         part = "test" if i == 11 else "val" if i >= 8 else "train"
         facts.append(f"clip{i},p{i % 4 if i < 8 else i},{part}")
     (tmp_path / "clips.csv").write_text("\n".join(facts) + "\n")
-    for name, text in (("small", SMALL), ("top", TOP), ("stack", STACK), ("pair", PAIR)):
+    for name, text in (
+        ("small", SMALL),
+        ("top", TOP),
+        ("stack", STACK),
+        ("leak", LEAK),
+        ("pair", PAIR),
+    ):
         (tmp_path / f"{name}.yaml").write_text(text)
     return tmp_path
 
@@ -107,7 +115,7 @@ def settings(data):
 
 
 @pytest.fixture
-def here(monkeypatch):
+def here(monkeypatch: pytest.MonkeyPatch):
     """Members are trained in this process, without curves: another one takes seconds to load."""
     trained = []
     monkeypatch.setattr(History, "plot", lambda self: None)
@@ -143,7 +151,7 @@ def says(folder, clip):
     return predicted.values["va"]
 
 
-def test_two_stages(settings, data, here):
+def test_two_stages(settings, data, here) -> None:
     config = settings()
     result = run_ensemble(config, data / "out", device="cpu")
     out = data / "out"
@@ -209,7 +217,86 @@ def written(out, column):
     return np.concatenate(predicted), np.concatenate(true)
 
 
-def test_a_weighted_average(settings, data, here):
+def test_finished_members_are_joined_anew(settings, data, here) -> None:
+    """Without training one of them again, nor looking at a clip that they have been shown."""
+    out = data / "out"
+    first = run_ensemble(settings(repeats=1), out, device="cpu")
+    trained, members = list(here), stamps(out / "members")
+    longer = settings(repeats=1, join_changes=["train.epochs=2"])
+    with pytest.raises(
+        UsageError, match=r"join.recipe.train.epochs.*rejoin=True joins the same members anew"
+    ):
+        run_ensemble(longer, out, device="cpu")
+    second = run_ensemble(longer, out, device="cpu", rejoin=True)
+    assert read_checkpoint(out / "stage2").recipe.train.epochs == 2
+    assert second.members == first.members
+    other = settings("leak")
+    run_ensemble(other, out, device="cpu", rejoin=True)
+    assert here == trained
+    kept = stamps(out / "members")
+    changed = {path for path in members if kept.get(path) != members[path]}
+    assert all(
+        path.endswith(("opinions.safetensors", "run.json", "folds.json")) for path in changed
+    )
+    # Going on with it needs no word.
+    assert run_ensemble(other, out, device="cpu").folder == out
+
+
+def test_other_members_are_not_joined_anew(settings, data, here) -> None:
+    out = data / "out"
+    with pytest.raises(UsageError, match=r"no ensemble in .* to join anew"):
+        run_ensemble(settings(repeats=1), out, device="cpu", rejoin=True)
+    run_ensemble(settings(repeats=1), out, device="cpu")
+    for other, what in (
+        (settings(), "repeats"),
+        (settings(repeats=1, changes=["train.lr=0.2"]), "members.0.recipe.train.lr"),
+        (replace(settings(repeats=1), seed=3), "seed"),
+    ):
+        with pytest.raises(UsageError, match=f"trained with other settings .*{what}"):
+            run_ensemble(other, out, device="cpu", rejoin=True)
+    assert (out / "joined.json").is_file()
+
+
+def test_the_papers_own_vector_leaks_and_says_so(settings, data, here) -> None:
+    """Each model's prediction of every clip, also of those that it learned from."""
+    config, out, heard = settings("leak"), data / "out", []
+    result = run_ensemble(config, out, device="cpu", on_event=heard.append)
+    assert any(isinstance(e, Notice) and e.warning and "leaks" in e.text for e in heard)
+    assert list(result.models) == ["one/fold-0", "one/fold-1"]
+    clips = {clip.name: clip for clip in load_dataset(config.data, ("va",)).clips}
+    for name in ("clip0", "clip6", "clip9"):
+        columns, _ = read_table(out / "opinions" / f"{name}.parquet")
+        for i in (0, 1):
+            said = says(out / "members/one" / f"fold-{i}", clips[name])
+            for column, kind in enumerate(("valence", "arousal")):
+                found = columns[f"{kind} one-fold-{i}"]
+                np.testing.assert_allclose(found, said[:, column], atol=1e-6)
+    joined = Joined.load(out)
+    assert list(joined.members) == ["one-fold-0", "one-fold-1"]
+    predictor = Ensemble(out)
+    values = predictor.joined(
+        "clip9",
+        [model.apply(clips["clip9"]).values for models in predictor._members for model in models],
+    )
+    table, _ = read_table(out / "validation/tables/clip9.parquet")
+    np.testing.assert_allclose(values["va"][:, 0], table["valence"], atol=1e-5)
+
+
+def test_settings_of_an_earlier_version_are_the_same_ones(settings, data, here) -> None:
+    """A recipe that has got a setting since is read with its default."""
+    out = data / "out"
+    run_ensemble(settings(repeats=1), out, device="cpu")
+    saved = json.loads((out / "ensemble.json").read_text())
+    del saved["recipe"]["join"]["leaking"]
+    for layer in saved["recipe"]["members"][0]["recipe"]["branches"]["table"]["layers"]:
+        del layer["order"]
+    (out / "ensemble.json").write_text(json.dumps(saved))
+    count = len(here)
+    run_ensemble(settings(repeats=1), out, device="cpu")
+    assert len(here) == count
+
+
+def test_a_weighted_average(settings, data, here) -> None:
     result = run_ensemble(settings("pair"), data / "out", device="cpu")
     out = data / "out"
     assert here == ["one", "two"]
@@ -228,7 +315,7 @@ def test_a_weighted_average(settings, data, here):
     assert files == ["clip10.txt", "clip8.txt", "clip9.txt"]
 
 
-def test_without_a_split_some_groups_are_held_out_from_all(settings, data, here):
+def test_without_a_split_some_groups_are_held_out_from_all(settings, data, here) -> None:
     events = []
     run_ensemble(settings(split=False), data / "out", device="cpu", on_event=events.append)
     assert any("held out" in event.text for event in events if isinstance(event, Notice))
@@ -244,7 +331,7 @@ def test_without_a_split_some_groups_are_held_out_from_all(settings, data, here)
         assert len(clips["train"]) == CLIPS - len(validated)
 
 
-def test_too_few_groups(settings, data, here):
+def test_too_few_groups(settings, data, here) -> None:
     for i in range(2, CLIPS):
         (data / f"labels/clip{i}.csv").unlink()
         (data / f"features/clip{i}.csv").unlink()
@@ -253,7 +340,7 @@ def test_too_few_groups(settings, data, here):
     assert not (data / "out").exists()
 
 
-def test_only_what_is_missing_is_done_again(settings, data, here):
+def test_only_what_is_missing_is_done_again(settings, data, here) -> None:
     out = data / "out"
     first = run_ensemble(settings(), out, device="cpu")
     before = stamps(out / "members/one-0")
@@ -270,7 +357,7 @@ def test_only_what_is_missing_is_done_again(settings, data, here):
     }
 
 
-def test_stage_two_begins_anew_with_other_predictions(settings, data, here):
+def test_stage_two_begins_anew_with_other_predictions(settings, data, here) -> None:
     out = data / "out"
     run_ensemble(settings(), out, device="cpu")
     key = (out / "stage2/opinions.json").read_text()
@@ -281,7 +368,7 @@ def test_stage_two_begins_anew_with_other_predictions(settings, data, here):
     assert not (out / "stage2/old").exists()
 
 
-def test_other_settings_are_refused(settings, data, here):
+def test_other_settings_are_refused(settings, data, here) -> None:
     out = data / "out"
     run_ensemble(settings("pair"), out, device="cpu")
     before = stamps(out)
@@ -306,7 +393,7 @@ def test_other_settings_are_refused(settings, data, here):
         run_ensemble(settings(), out, device="cpu")
 
 
-def test_a_folder_of_a_run_is_refused(settings, data, here):
+def test_a_folder_of_a_run_is_refused(settings, data, here) -> None:
     (data / "out").mkdir()
     (data / "out/run.json").write_text("{}")
     with pytest.raises(UsageError, match="holds a run of `avaffect train`"):
@@ -314,7 +401,7 @@ def test_a_folder_of_a_run_is_refused(settings, data, here):
     assert names(data / "out") == ["run.json"]
 
 
-def test_two_commands_at_once(settings, data, here):
+def test_two_commands_at_once(settings, data, here) -> None:
     with alone_in(data / "out"):
         with pytest.raises(BusyError, match=f"working on '{data / 'out'}'"):
             run_ensemble(settings(), data / "out", device="cpu")
@@ -323,7 +410,7 @@ def test_two_commands_at_once(settings, data, here):
 
 
 @pytest.mark.parametrize("name", ["ensemble.json", "members/one-0/notes.txt", "summary.json"])
-def test_what_avaffect_did_not_write_is_refused_and_stays(name, settings, data, here):
+def test_what_avaffect_did_not_write_is_refused_and_stays(name: str, settings, data, here) -> None:
     path = data / "out" / name
     path.parent.mkdir(parents=True)
     path.write_text("{}")
@@ -335,14 +422,16 @@ def test_what_avaffect_did_not_write_is_refused_and_stays(name, settings, data, 
 def ended(process: int) -> bool:
     """Whether a process has ended; one that nobody has asked for yet has."""
     try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        state = (
+            Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        )
     except FileNotFoundError:
         return True
     return state == "Z"
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks Linux for processes")
-def test_no_training_outlives_an_ensemble_that_is_killed(settings, data, tmp_path):
+def test_no_training_outlives_an_ensemble_that_is_killed(settings, data, tmp_path: Path) -> None:
     """And the same command works at once."""
     script = """
 import os, sys, time, threading
@@ -378,7 +467,9 @@ train_models([One(Path(sys.argv[1]))], Places("cpu", ({{}},)))
         time.sleep(0.05)
 
 
-def test_an_unfinished_one_is_no_model(settings, data, here, monkeypatch):
+def test_an_unfinished_one_is_no_model(
+    settings, data, here, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stop(*arguments):
         raise KeyboardInterrupt
 
@@ -391,12 +482,12 @@ def test_an_unfinished_one_is_no_model(settings, data, here, monkeypatch):
         with_checkpoint(PredictConfig(), data / "out")
 
 
-def test_more_folds_than_groups(settings, data, here):
+def test_more_folds_than_groups(settings, data, here) -> None:
     with pytest.raises(UsageError, match="4 groups cannot make 5 folds"):
         run_ensemble(settings(folds=5), data / "out", device="cpu")
 
 
-def test_folds_name_what_is_apart(settings, data, here):
+def test_folds_name_what_is_apart(settings, data, here) -> None:
     run_ensemble(settings(), data / "out", device="cpu")
     clips = load_dataset(settings().data, ("va",)).clips
     folds = Folds.load(data / "out/members/one-0/folds.json", clips)
@@ -407,7 +498,7 @@ def test_folds_name_what_is_apart(settings, data, here):
         replace(folds, apart=("clip0",))
 
 
-def test_processes_of_their_own(settings, data):
+def test_processes_of_their_own(settings, data) -> None:
     """The real thing, once: two folds, two at a time."""
     events, trained = [], []
     config = settings(repeats=1)
@@ -451,14 +542,14 @@ BAD = "import sys; sys.exit('avaffect: the loss is no number: lower train.lr')"
 
 
 @pytest.fixture
-def any_checkpoint(monkeypatch, settings, data, here):
+def any_checkpoint(monkeypatch: pytest.MonkeyPatch, settings, data, here) -> None:
     """Whatever has run counts as trained."""
     run_ensemble(settings("pair"), data / "ready", device="cpu")
     found = read_checkpoint(data / "ready/members/one")
     monkeypatch.setattr(members, "read_checkpoint", lambda folder: found)
 
 
-def test_one_that_fails(any_checkpoint, tmp_path):
+def test_one_that_fails(any_checkpoint, tmp_path: Path) -> None:
     models = fakes(tmp_path, "import time; time.sleep(1);" + GOOD, BAD, GOOD)
     events = []
     with pytest.raises(
@@ -478,7 +569,7 @@ def test_one_that_fails(any_checkpoint, tmp_path):
     assert Notice("1 of 3 models are trained already") in events
 
 
-def test_ctrl_c_is_passed_on(any_checkpoint, tmp_path):
+def test_ctrl_c_is_passed_on(any_checkpoint, tmp_path: Path) -> None:
     script = """
 import pathlib, sys, time
 folder = pathlib.Path(sys.argv[1])
@@ -505,7 +596,7 @@ except KeyboardInterrupt:
     assert not any(model.finished for model in models)
 
 
-def test_where_models_are_trained(monkeypatch):
+def test_where_models_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert places("cpu") == Places("cpu", ({},))
     monkeypatch.delenv("OMP_NUM_THREADS")
@@ -527,7 +618,9 @@ def test_where_models_are_trained(monkeypatch):
     assert [place["CUDA_VISIBLE_DEVICES"] for place in chosen.environments] == ["GPU-7", "GPU-7"]
 
 
-def test_a_process_on_one_of_several_gpus_sees_it_as_the_only_one(monkeypatch, tmp_path):
+def test_a_process_on_one_of_several_gpus_sees_it_as_the_only_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     model = Model(tmp_path / "run")
     commands = []
     monkeypatch.setattr(members.subprocess, "Popen", lambda command, **_: commands.append(command))

@@ -32,7 +32,7 @@ def disc_picture(points, radius, shape):
 
 
 @given(angles, scales, shifts)
-def test_a_known_similarity_is_recovered(angle, scale, shift):
+def test_a_known_similarity_is_recovered(angle, scale, shift) -> None:
     true = similarity(angle, scale, shift)
     points = AFFWILD2.template_px
     found = similarity_transform(points, apply(true, points))
@@ -41,7 +41,7 @@ def test_a_known_similarity_is_recovered(angle, scale, shift):
 
 
 @given(angles, scales, shifts)
-def test_there_and_back_is_where_we_were(angle, scale, shift):
+def test_there_and_back_is_where_we_were(angle, scale, shift) -> None:
     there = AFFWILD2.template_px
     here = apply(similarity(angle, scale, shift), there)
     forward = similarity_transform(here, there)
@@ -52,7 +52,7 @@ def test_there_and_back_is_where_we_were(angle, scale, shift):
 
 
 @given(arrays(np.float64, (5, 2), elements=st.floats(-8, 8)), angles)
-def test_no_other_similarity_fits_better(noise, angle):
+def test_no_other_similarity_fits_better(noise, angle) -> None:
     target = AFFWILD2.template_px.astype(float)
     points = apply(similarity(angle, 2, (50, 80)), target + noise)
     best = similarity_transform(points, target)
@@ -65,7 +65,7 @@ def test_no_other_similarity_fits_better(noise, angle):
 
 
 @given(arrays(np.float64, (5, 2), elements=st.floats(0, 2000)))
-def test_never_a_reflection(points):
+def test_never_a_reflection(points) -> None:
     try:
         matrix = similarity_transform(points, AFFWILD2.template_px)
     except ValueError:
@@ -86,14 +86,14 @@ def test_never_a_reflection(points):
     ],
     ids=["coincide", "rounding", "nan", "inf", "one-inf", "mirrored"],
 )
-def test_points_without_an_alignment_are_refused(points):
+def test_points_without_an_alignment_are_refused(points) -> None:
     turned = np.arange(5) * 1.2566371
     target = np.stack([np.cos(turned), np.sin(turned)], axis=1) * 30 + 56
     with pytest.raises(ValueError, match="no alignment"):
         similarity_transform(points, target)
 
 
-def test_wrong_shapes_are_refused():
+def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="points"):
         similarity_transform(np.zeros((4, 2)), AFFWILD2.template_px)
     with pytest.raises(ValueError, match="template"):
@@ -105,7 +105,9 @@ def test_wrong_shapes_are_refused():
 @pytest.mark.parametrize("size", [112, 224])
 @pytest.mark.parametrize("scale", [0.6, 1.0, 2.6, 7.3])
 @pytest.mark.parametrize("angle", [0.0, 0.5, 3.0])
-def test_the_points_of_the_picture_land_on_the_template(scale, angle, size):
+def test_the_points_of_the_picture_land_on_the_template(
+    scale: float, angle: float, size: int
+) -> None:
     spec = replace(AFFWILD2, size=size)
     points = apply(similarity(angle, scale, (0, 0)), AFFWILD2.template_px)
     points += 40 - points.min(axis=0)
@@ -120,7 +122,7 @@ def test_the_points_of_the_picture_land_on_the_template(scale, angle, size):
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.7, 2.0, 3.4, 8.0])
-def test_a_smooth_picture_keeps_its_place_at_any_reduction(factor):
+def test_a_smooth_picture_keeps_its_place_at_any_reduction(factor: float) -> None:
     """A ramp of one grey level a pixel tells where each crop pixel was read."""
     x = np.arange(256, dtype=np.uint8)
     ramp = np.stack([*np.meshgrid(x, x), np.zeros((256, 256), np.uint8)], axis=2)
@@ -134,7 +136,7 @@ def test_a_smooth_picture_keeps_its_place_at_any_reduction(factor):
     assert np.abs(crop[1:-1, size // 2, 1] - ticks - corner[1]).max() <= 1
 
 
-def test_reduction_averages_instead_of_skipping():
+def test_reduction_averages_instead_of_skipping() -> None:
     fine = np.zeros((1600, 1600, 3), np.uint8)
     fine[:, ::2] = 255
     crop = warp(fine, np.array([[1, 0, 0], [0, 1, 0]]) / 14.3, 112)
@@ -142,7 +144,7 @@ def test_reduction_averages_instead_of_skipping():
 
 
 @pytest.mark.parametrize("scale", [1.0, 6.0])
-def test_outside_the_picture_is_black_and_inside_is_not(scale):
+def test_outside_the_picture_is_black_and_inside_is_not(scale: float) -> None:
     white = np.full((round(112 * scale), round(112 * scale), 3), 255, np.uint8)
     points = (AFFWILD2.template_px - (56, 0)) * scale
     crop = align(white, points)
@@ -151,7 +153,7 @@ def test_outside_the_picture_is_black_and_inside_is_not(scale):
     assert (align(white, points + 1e5) == 0).all()
 
 
-def test_the_middle_of_a_large_picture_has_no_dark_seam():
+def test_the_middle_of_a_large_picture_has_no_dark_seam() -> None:
     white = np.full((2000, 2000, 3), 255, np.uint8)
     points = AFFWILD2.template_px * 9.7 + 300
     assert (align(white, points) == 255).all()

@@ -43,7 +43,7 @@ def moved(face, matrix):
     return replace(face, points=points.astype(np.float32))
 
 
-def test_a_look_is_a_unit_vector(seen):
+def test_a_look_is_a_unit_vector(seen) -> None:
     for vector in looks(seen["left"]):
         assert vector.shape == (SIZE,)
         assert vector.dtype == np.float32
@@ -51,33 +51,33 @@ def test_a_look_is_a_unit_vector(seen):
         assert similarity(vector, vector) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_person_stays_alike_through_all_expressions(seen):
+def test_a_person_stays_alike_through_all_expressions(seen) -> None:
     for name, pairs in seen.items():
         vectors = looks(pairs)
         assert len(vectors) >= 8, name
         assert (vectors @ vectors.T).min() > SIMILAR_ANYWHERE + 0.15
 
 
-def test_a_person_is_alike_in_another_clip(seen):
+def test_a_person_is_alike_in_another_clip(seen) -> None:
     assert (looks(seen["one"]) @ looks(seen["left"]).T).min() > SIMILAR_ANYWHERE
     assert (looks(seen["one"]) @ looks(seen["phone"]).T).min() > SIMILAR_ANYWHERE
 
 
-def test_another_person_is_not(seen):
+def test_another_person_is_not(seen) -> None:
     """Not even one who has half of her features."""
     for name in ("one", "left", "phone"):
         assert (looks(seen[name]) @ looks(seen["right"]).T).max() < SIMILAR_ANYWHERE - 0.1
 
 
 @pytest.mark.parametrize("gain", [0.8, 1.2])
-def test_light_changes_little(seen, gain):
+def test_light_changes_little(seen, gain: float) -> None:
     for image, face in seen["one"][:5]:
         lit = np.clip(image * gain, 0, 255).astype(np.uint8)
         assert similarity(describe(image, face), describe(lit, face)) > SIMILAR_HERE + 0.1
 
 
 @pytest.mark.parametrize(("scale", "angle"), [(1, 30), (0.5, 0), (2, -50), (0.7, 180)])
-def test_place_size_and_turn_change_little(seen, scale, angle):
+def test_place_size_and_turn_change_little(seen, scale: float, angle: int) -> None:
     image, face = seen["one"][0]
     matrix = cv2.getRotationMatrix2D((200, 200), angle, scale)
     matrix[:, 2] += 300
@@ -86,7 +86,7 @@ def test_place_size_and_turn_change_little(seen, scale, angle):
     assert similarity(describe(image, face), there) > 0.9
 
 
-def test_what_lies_outside_the_picture_does_not_count(seen):
+def test_what_lies_outside_the_picture_does_not_count(seen) -> None:
     image, face = seen["one"][0]
     chin = int(face.box[3])
     close = describe(np.ascontiguousarray(image[:chin]), face)
@@ -94,7 +94,7 @@ def test_what_lies_outside_the_picture_does_not_count(seen):
     assert np.linalg.norm(close) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_black_picture_has_no_look(seen):
+def test_a_black_picture_has_no_look(seen) -> None:
     image, face = seen["one"][0]
     nothing = describe(np.zeros_like(image), face)
     assert not nothing.any()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -18,6 +19,7 @@ from avaffect.faces.landmarks import Landmarker, roi_from_detection
 from avaffect.labels import EXPRESSIONS
 from avaffect.media.frames import FrameReader
 from avaffect.models.fetch import model_path
+from avaffect.models.session import OnnxNet
 from avaffect.models.zoo import ZOO, Check
 
 
@@ -42,7 +44,7 @@ def crops(faces, name, spec):
     return align(image, points, spec.crop)[None]
 
 
-def test_fer_sees_the_smile(faces):
+def test_fer_sees_the_smile(faces) -> None:
     encoder = build_encoder("fer")
     neutral = encoder(crops(faces, "neutral", encoder.spec))[0]
     smile = encoder(crops(faces, "smile", encoder.spec))[0]
@@ -52,7 +54,7 @@ def test_fer_sees_the_smile(faces):
     assert smile[7] == 0
 
 
-def test_efficientnet_by_onnx_is_the_torch_net(faces):
+def test_efficientnet_by_onnx_is_the_torch_net(faces) -> None:
     import torch
 
     from avaffect.faces.efficientnet_lite import load
@@ -70,7 +72,7 @@ def test_efficientnet_by_onnx_is_the_torch_net(faces):
     np.testing.assert_allclose(encoder(crop)[0], vectors[0], rtol=1e-5, atol=1e-5)
 
 
-def test_efficientnet_takes_pictures_of_any_size():
+def test_efficientnet_takes_pictures_of_any_size() -> None:
     import torch
 
     from avaffect.faces.efficientnet_lite import load
@@ -105,7 +107,7 @@ def linear_net(path, size, weight, bias):
 
 
 @pytest.fixture
-def emotieff(tmp_path, monkeypatch):
+def emotieff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Puts a net with random weights in place of one of EmotiEffLib's, hash and all."""
     monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path))
 
@@ -126,7 +128,7 @@ def emotieff(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["enet_b0_8_va_mtl", "mobilevit_va_mtl", "mbf_va_mtl"])
-def test_emotiefflib_s_outputs_come_in_the_challenge_s_order(emotieff, name):
+def test_emotiefflib_s_outputs_come_in_the_challenge_s_order(emotieff, name: str) -> None:
     weight, bias = emotieff(name)
     encoder = build_encoder(name)
     size = encoder.spec.crop.size
@@ -144,24 +146,41 @@ def test_emotiefflib_s_outputs_come_in_the_challenge_s_order(emotieff, name):
     np.testing.assert_allclose(out[8:], np.clip(raw[8:], -1, 1), atol=1e-4)
 
 
-def test_weights_that_are_not_there_are_never_replaced_by_others(tmp_path, monkeypatch):
+def test_weights_that_are_not_there_are_never_replaced_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path))
     monkeypatch.setenv("AVAFFECT_OFFLINE", "1")
     with pytest.raises(ModelUnavailableError):
         build_encoder("enet_b0_8_va_mtl")
 
 
-def test_crops_of_another_size_are_refused():
+def test_crops_of_another_size_are_refused() -> None:
     with pytest.raises(ValueError, match="crops"):
         build_encoder("fer")(np.zeros((1, 48, 48, 3), np.uint8))
 
 
-def test_an_unknown_name_gets_a_suggestion():
+def test_an_unknown_name_gets_a_suggestion() -> None:
     with pytest.raises(UnknownNameError, match="efficientnet-lite0"):
         encoder_spec("efficientnet-lite")
 
 
-def test_every_encoder_s_weights_are_in_the_zoo():
+def test_every_encoder_s_weights_are_in_the_zoo() -> None:
     for spec in ENCODERS.values():
         assert spec.models
         assert set(spec.models) <= set(ZOO)
+
+
+def test_a_net_that_no_gpu_runs_is_told_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever device was asked for: a plain ONNX Runtime takes the CPU, a crop at a time."""
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    seen = []
+    real = OnnxNet.__call__
+    monkeypatch.setattr(
+        OnnxNet, "__call__", lambda net, crops: seen.append(len(crops)) or real(net, crops)
+    )
+    encoder = build_encoder("starter-2-face", "cuda")
+    assert encoder.on_gpu is False
+    side = encoder.spec.crop.size
+    assert len(encoder(np.zeros((3, side, side, 3), np.uint8))) == 3
+    assert seen == [1, 1, 1]

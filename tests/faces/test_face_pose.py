@@ -44,7 +44,7 @@ def moved(face: Face, scale: float, shift: tuple[float, float], turn: float) -> 
     return replace(face, mesh=mesh)
 
 
-def test_it_has_a_name_for_each_of_its_263_values(face, shapes):
+def test_it_has_a_name_for_each_of_its_263_values(face, shapes) -> None:
     names = face_pose_names()
     assert len(names) == len(set(names)) == SIZE == 263
     vector = face_pose(face, shapes(face))
@@ -64,14 +64,14 @@ def test_it_has_a_name_for_each_of_its_263_values(face, shapes):
     shift=st.tuples(st.floats(-500, 2000), st.floats(-500, 2000)),
     turn=st.floats(-1.0, 1.0),
 )
-def test_landmarks_do_not_depend_on_place_size_and_turn(face, shapes, scale, shift, turn):
+def test_landmarks_do_not_depend_on_place_size_and_turn(face, shapes, scale, shift, turn) -> None:
     elsewhere = moved(face, scale, shift, turn)
     there = face_pose(elsewhere, shapes(elsewhere))
     here = face_pose(face, shapes(face))
     np.testing.assert_allclose(there[:LANDMARK_VALUES], here[:LANDMARK_VALUES], atol=5e-3)
 
 
-def test_landmarks_lie_as_a_face_does(face, shapes):
+def test_landmarks_lie_as_a_face_does(face, shapes) -> None:
     points = face_pose(face, shapes(face))[:LANDMARK_VALUES].reshape(68, 3)
     x, y, z = points.T
     assert x[36] < x[39] < x[42] < x[45]  # the eyes' corners, from the picture's left

@@ -6,6 +6,7 @@ points has its colour.
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def put_into_cache(path, monkeypatch):
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """An empty cache and a torch hub folder that must stay empty; no network."""
     monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("AVAFFECT_OFFLINE", "1")
@@ -86,7 +87,7 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def spot_weights(cache, monkeypatch):
+def spot_weights(cache, monkeypatch: pytest.MonkeyPatch):
     torch.save(spot_seeing_weights(), cache)
     put_into_cache(cache, monkeypatch)
     return cache
@@ -101,7 +102,7 @@ def spots(points, radius, shape):
     return picture.clip(0, 255).astype(np.uint8)
 
 
-def test_known_points_come_out(spot_weights):
+def test_known_points_come_out(spot_weights) -> None:
     aligner = FanAligner()
     face = np.array([[0.3, 0.4], [0.7, 0.38], [0.5, 0.6], [0.33, 0.8], [0.66, 0.78]])
     for corner, side in [((30, 50), 330), ((-25, -40), 200)]:
@@ -114,7 +115,9 @@ def test_known_points_come_out(spot_weights):
         assert np.abs(found - points).max() < 0.6 * side / 31
 
 
-def test_agrees_with_the_package(spot_weights, tmp_path_factory, monkeypatch):
+def test_agrees_with_the_package(
+    spot_weights, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import face_alignment
 
     aligner = FanAligner()
@@ -144,12 +147,12 @@ def test_agrees_with_the_package(spot_weights, tmp_path_factory, monkeypatch):
     assert np.abs(ours[seen] - theirs[seen]).max() <= 2
 
 
-def test_missing_weights(cache):
+def test_missing_weights(cache) -> None:
     with pytest.raises(ModelUnavailableError, match="2dfan4"):
         FanAligner()
 
 
-def test_damaged_weights_are_refused(spot_weights):
+def test_damaged_weights_are_refused(spot_weights) -> None:
     content = bytearray(spot_weights.read_bytes())
     content[len(content) // 2] ^= 1
     spot_weights.write_bytes(content)
@@ -167,7 +170,9 @@ class Bomb:
         return (open, (str(self.trace), "w"))
 
 
-def test_code_in_the_file_does_not_run(cache, monkeypatch, tmp_path):
+def test_code_in_the_file_does_not_run(
+    cache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     trace = tmp_path / "trace"
     torch.save({"conv1.weight": Bomb(trace)}, cache)
     put_into_cache(cache, monkeypatch)
@@ -176,21 +181,21 @@ def test_code_in_the_file_does_not_run(cache, monkeypatch, tmp_path):
     assert not trace.exists()
 
 
-def test_weights_of_another_net_are_refused(cache, monkeypatch):
+def test_weights_of_another_net_are_refused(cache, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save({"conv1.weight": torch.zeros(3)}, cache)
     put_into_cache(cache, monkeypatch)
     with pytest.raises(ModelError, match="does not fit"):
         FanAligner()
 
 
-def test_a_box_that_is_none_is_refused(spot_weights):
+def test_a_box_that_is_none_is_refused(spot_weights) -> None:
     aligner = FanAligner()
     for box in ([5, 5, 5, 9], [9, 5, 5, 9], [0, 0, np.nan, 9], [0, 0, np.inf, 1]):
         with pytest.raises(ValueError, match="box"):
             aligner(np.zeros((20, 20, 3), np.uint8), np.array(box, np.float32))
 
 
-def test_five_of_68():
+def test_five_of_68() -> None:
     landmarks = np.zeros((68, 2), np.float32)
     landmarks[36:42] = [[0, 3], [1, 2], [2, 2], [3, 3], [2, 4], [1, 4]]
     landmarks[42:48] = np.add(landmarks[36:42], (10, 1))
@@ -200,7 +205,7 @@ def test_five_of_68():
 
 @settings(max_examples=50)
 @given(st.floats(2, 61), st.floats(2, 61), st.floats(1, 4))
-def test_peaks_are_found_to_half_a_cell(x, y, width):
+def test_peaks_are_found_to_half_a_cell(x, y, width) -> None:
     rows, columns = np.indices((64, 64))
     heat = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * width**2))
     found = peaks(heat[None].astype(np.float32))
@@ -208,6 +213,6 @@ def test_peaks_are_found_to_half_a_cell(x, y, width):
 
 
 @given(arrays(np.float32, (3, 5, 7), elements=st.floats(-1, 1, width=32)))
-def test_peaks_lie_within_the_map(heat):
+def test_peaks_lie_within_the_map(heat) -> None:
     found = peaks(heat)
     assert (found >= 0).all() and (found <= (6, 4)).all()

@@ -76,7 +76,7 @@ rois = st.builds(
 
 
 @given(rois)
-def test_a_region_becomes_the_crop(roi):
+def test_a_region_becomes_the_crop(roi) -> None:
     matrix = roi.to_crop().astype(np.float64)
     along = np.array([math.cos(roi.angle), math.sin(roi.angle)])
     down = np.array([-along[1], along[0]])
@@ -90,7 +90,7 @@ def test_a_region_becomes_the_crop(roi):
 
 
 @given(st.floats(-math.pi, math.pi), st.floats(0.2, 5), st.floats(-900, 900))
-def test_the_region_goes_with_the_mesh(face, angle, scale, shift):
+def test_the_region_goes_with_the_mesh(face, angle, scale, shift) -> None:
     before = roi_from_mesh(face.mesh)
     cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
     turn = np.array([[cos, -sin], [sin, cos]])
@@ -104,14 +104,14 @@ def test_the_region_goes_with_the_mesh(face, angle, scale, shift):
     )
 
 
-def test_the_region_of_a_detection_is_a_square_along_the_eyes():
+def test_the_region_of_a_detection_is_a_square_along_the_eyes() -> None:
     points = np.array([[10, 10], [20, 20], [12, 20], [5, 22], [12, 30]], np.float32)
     roi = roi_from_detection(Detection(np.array([0, 10, 40, 30], np.float32), points, 0.9))
     assert (roi.x, roi.y, roi.size) == (20, 20, 60)
     assert roi.angle == pytest.approx(math.pi / 4)
 
 
-def test_a_face_lies_where_it_was_detected(face, found):
+def test_a_face_lies_where_it_was_detected(face, found) -> None:
     assert face.confidence > 0.95
     eyes = np.linalg.norm(found.points[1] - found.points[0])
     assert np.abs(face.points - found.points).max() < 0.35 * eyes
@@ -137,14 +137,13 @@ def test_a_face_lies_where_it_was_detected(face, found):
         (1.3, math.pi, 450, 350),
     ],
 )
-def test_a_face_is_the_same_wherever_it_is(picture, face, landmarker, shapes, scale, angle, x, y):
+def test_a_face_is_the_same_wherever_it_is(
+    picture, face, landmarker, shapes, scale: float, angle, x: float, y: float
+) -> None:
     larger, matrix = placed(picture, face, scale, angle, x, y)
     before = roi_from_mesh(face.mesh)
-    roi = Roi(
-        *(matrix[:, :2] @ (before.x, before.y) + matrix[:, 2]),
-        before.size * scale,
-        before.angle + angle,
-    )
+    middle = matrix[:, :2] @ (before.x, before.y) + matrix[:, 2]
+    roi = Roi(middle[0], middle[1], before.size * scale, before.angle + angle)
     other = settled(landmarker, larger, roi)
     eyes = np.linalg.norm(face.points[1] - face.points[0]) * scale
     expected = face.mesh[:, :2] @ matrix[:, :2].T + matrix[:, 2]
@@ -157,7 +156,7 @@ def test_a_face_is_the_same_wherever_it_is(picture, face, landmarker, shapes, sc
     assert other.confidence > 0.95
 
 
-def test_points_of_a_mirrored_face_are_mirrored(picture, face, landmarker):
+def test_points_of_a_mirrored_face_are_mirrored(picture, face, landmarker) -> None:
     """To a tenth of a pixel: the net's pixels are counted as the picture's are."""
     width = picture.shape[1]
     roi = roi_from_mesh(face.mesh)
@@ -172,7 +171,7 @@ def test_points_of_a_mirrored_face_are_mirrored(picture, face, landmarker):
     assert np.abs(np.mean(shifts, axis=0)[0]) < 0.25 * pixel
 
 
-def test_a_region_without_a_face_gets_low_confidence(sample, landmarker):
+def test_a_region_without_a_face_gets_low_confidence(sample, landmarker) -> None:
     with FrameReader(sample("no_face.mp4")) as reader:
         coffee = next(iter(reader)).image
     for x, y, size in [(160, 120, 150), (100, 80, 60), (300, 30, 400)]:
@@ -183,7 +182,9 @@ def test_a_region_without_a_face_gets_low_confidence(sample, landmarker):
 
 
 @pytest.mark.parametrize("angle", [0, 0.7, 3])
-def test_a_region_at_the_border_is_seen_as_far_as_it_is_there(picture, face, landmarker, angle):
+def test_a_region_at_the_border_is_seen_as_far_as_it_is_there(
+    picture, face, landmarker, angle: float
+) -> None:
     beside = roi_from_mesh(face.mesh)
     for x in (-0.5 * beside.size, picture.shape[1] + 0.5 * beside.size):
         nothing = landmarker(picture, Roi(x, beside.y, beside.size, angle))
@@ -213,7 +214,7 @@ NAN, INF = math.nan, math.inf
         Roi(50, 1000, 80, 0),
     ],
 )
-def test_a_region_that_is_none_has_no_face(picture, landmarker, roi):
+def test_a_region_that_is_none_has_no_face(picture, landmarker, roi) -> None:
     assert landmarker(picture, roi) is None
 
 
@@ -229,7 +230,7 @@ def test_a_region_that_is_none_has_no_face(picture, landmarker, roi):
     st.integers(1, 40),
     st.integers(1, 40),
 )
-def test_no_region_of_no_picture_is_too_much(landmarker, shapes, roi, height, width):
+def test_no_region_of_no_picture_is_too_much(landmarker, shapes, roi, height, width) -> None:
     noise = np.random.default_rng(height * width).integers(0, 256, (height, width, 3), np.uint8)
     face = landmarker(noise, roi)
     if face is not None:
@@ -241,7 +242,9 @@ def test_no_region_of_no_picture_is_too_much(landmarker, shapes, roi, height, wi
 
 
 @pytest.mark.parametrize("value", [128, math.nan])
-def test_points_that_cannot_be_aligned_are_no_face(picture, face, landmarker, monkeypatch, value):
+def test_points_that_cannot_be_aligned_are_no_face(
+    picture, face, landmarker, monkeypatch: pytest.MonkeyPatch, value
+) -> None:
     mesh = np.full((MESH_POINTS, 3), value, np.float32)
     monkeypatch.setattr(landmarker, "_run_mesh", lambda crop: (mesh, 1.0))
     assert landmarker(picture, roi_from_mesh(face.mesh)) is None

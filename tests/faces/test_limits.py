@@ -13,7 +13,7 @@ from avaffect.media.frames import Frame, FrameReader
 
 
 @pytest.mark.parametrize(("most", "crowded"), [(8, 0.0), (9, None)])
-def test_nine_faces(sample, most, crowded):
+def test_nine_faces(sample, most: int, crowded: float | None) -> None:
     with FrameReader(sample("one_person.mp4")) as reader:
         face = cv2.resize(next(iter(reader)).image, (320, 320), interpolation=cv2.INTER_AREA)
     picture = np.ascontiguousarray(np.tile(face, (3, 3, 1)))
@@ -24,7 +24,7 @@ def test_nine_faces(sample, most, crowded):
     assert tracker.state()["limits"] == tracker.limits.to_json()
 
 
-def test_each_limit_that_bound_is_a_warning():
+def test_each_limit_that_bound_is_a_warning() -> None:
     assert Limits().notices("a.mp4", FaceConfig()) == []
     notices = Limits(crowded_s=1.24, small_s=2.0, forgotten=3).notices("a.mp4", FaceConfig())
     assert all(notice.warning for notice in notices)

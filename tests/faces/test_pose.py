@@ -85,7 +85,7 @@ angles = st.tuples(st.floats(-80, 80), st.floats(-80, 80), st.floats(-170, 170))
 
 @settings(deadline=None)
 @given(angles, st.floats(0.5, 80), st.tuples(*[st.floats(-2000, 4000)] * 3))
-def test_turn_and_size_are_recovered(head, pose, scale, shift):
+def test_turn_and_size_are_recovered(head, pose, scale, shift) -> None:
     mesh = seen(head, turn(*pose), scale, shift)
     fit = head.fit(mesh)
     assert fit.pose == pytest.approx(pose, abs=0.15)
@@ -94,18 +94,18 @@ def test_turn_and_size_are_recovered(head, pose, scale, shift):
     np.testing.assert_array_equal(head.pose(mesh), fit.pose)
 
 
-def test_the_canonical_head_faces_the_camera(head):
+def test_the_canonical_head_faces_the_camera(head) -> None:
     fit = head.fit(seen(head, np.eye(3), 10, (300, 200, 0)))
     assert fit.pose == pytest.approx([0, 0, 0], abs=1e-3)
 
 
-def test_upright_undoes_the_turn(head):
+def test_upright_undoes_the_turn(head) -> None:
     mesh = seen(head, turn(30, 20, 10), 10)
     upright = head.fit(mesh).upright(mesh)
     assert upright[:CANONICAL_POINTS] == pytest.approx(head.points * 10, abs=0.02)
 
 
-def test_points_that_expressions_move_do_not_turn_the_head(head):
+def test_points_that_expressions_move_do_not_turn_the_head(head) -> None:
     mesh = seen(head, turn(20, -10, 5), 10)
     moved = mesh.copy()
     moved[:CANONICAL_POINTS][head.weights == 0] += 50
@@ -114,35 +114,35 @@ def test_points_that_expressions_move_do_not_turn_the_head(head):
 
 @settings(deadline=None)
 @given(angles, st.tuples(*[st.floats(-40, 40)] * 4), st.floats(2, 60))
-def test_gaze_is_relative_to_the_head(head, pose, gaze, scale):
+def test_gaze_is_relative_to_the_head(head, pose, gaze, scale) -> None:
     offsets = EYEBALL_RADIUS_CM * np.sin(np.radians(gaze)).reshape(2, 2)
     mesh = seen(head, turn(*pose), scale, (500, 300, 0), offsets)
     assert head.fit(mesh).gaze(mesh) == pytest.approx(gaze, abs=0.5)
 
 
-def test_an_iris_outside_the_eye_is_cut_off_at_a_right_angle(head):
+def test_an_iris_outside_the_eye_is_cut_off_at_a_right_angle(head) -> None:
     mesh = seen(head, np.eye(3), 10, looks=((9, 0), (0, -9)))
     assert head.fit(mesh).gaze(mesh) == pytest.approx([90, 0, 0, -90], abs=0.1)
 
 
-def test_a_head_inside_out_is_turned_and_not_reflected(head):
+def test_a_head_inside_out_is_turned_and_not_reflected(head) -> None:
     hollow = seen(head, turn(10, 20, 30), 10) * np.array([1, 1, -1], np.float32)
     assert np.linalg.det(head.fit(hollow).rotation) == pytest.approx(1, abs=1e-4)
 
 
-def test_a_mesh_of_one_point_has_a_pose(head):
+def test_a_mesh_of_one_point_has_a_pose(head) -> None:
     mesh = np.full((MESH_POINTS, 3), 7, np.float32)
     fit = head.fit(mesh)
     assert np.isfinite(fit.pose).all()
     assert np.isfinite(fit.gaze(mesh)).all()
 
 
-def test_a_mesh_of_another_shape_is_refused(head):
+def test_a_mesh_of_another_shape_is_refused(head) -> None:
     with pytest.raises(ValueError, match="mesh"):
         head.fit(np.zeros((468, 3), np.float32))
 
 
-def test_a_mirrored_face_looks_and_leans_the_other_way(picture, face, landmarker, head):
+def test_a_mirrored_face_looks_and_leans_the_other_way(picture, face, landmarker, head) -> None:
     mirror = np.ascontiguousarray(picture[:, ::-1])
     roi = roi_from_mesh(face.mesh)
     other = landmarker(mirror, Roi(picture.shape[1] - 1 - roi.x, roi.y, roi.size, -roi.angle))
@@ -157,8 +157,8 @@ def test_a_mirrored_face_looks_and_leans_the_other_way(picture, face, landmarker
 
 @pytest.mark.parametrize("angle", [-60, -25, 10, 40])
 def test_a_face_turned_in_the_picture_rolls_and_nothing_else(
-    picture, face, landmarker, head, angle
-):
+    picture, face, landmarker, head, angle: int
+) -> None:
     """Turned clockwise, the head leans to the picture's right."""
     roi = roi_from_mesh(face.mesh)
     # OpenCV's angles are counterclockwise.
@@ -172,7 +172,7 @@ def test_a_face_turned_in_the_picture_rolls_and_nothing_else(
     assert head.fit(other.mesh).rotation == pytest.approx(clockwise, abs=0.06)
 
 
-def test_the_head_is_a_head(head):
+def test_the_head_is_a_head(head) -> None:
     nose, chin, forehead = head.points[4], head.points[152], head.points[10]
     assert forehead[1] > nose[1] > chin[1]
     assert nose[2] == pytest.approx(head.points[:, 2].max(), abs=0.5)
@@ -183,7 +183,7 @@ def test_the_head_is_a_head(head):
 
 @settings(deadline=None)
 @given(st.data())
-def test_a_damaged_head_is_never_taken(geometry, data):
+def test_a_damaged_head_is_never_taken(geometry, data) -> None:
     kind = data.draw(st.sampled_from(["short", "changed", "noise"]))
     if kind == "short":
         damaged = geometry[: data.draw(st.integers(0, len(geometry) - 1))]
@@ -201,7 +201,7 @@ def test_a_damaged_head_is_never_taken(geometry, data):
     assert np.isfinite(head.points).all() and (head.weights > 0).sum() >= 3
 
 
-def test_a_head_without_weights_is_refused(head):
+def test_a_head_without_weights_is_refused(head) -> None:
     with pytest.raises(ValueError, match="weight"):
         HeadModel(head.points, np.zeros(CANONICAL_POINTS, np.float32))
     with pytest.raises(ValueError, match="finite"):

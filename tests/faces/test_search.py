@@ -36,7 +36,7 @@ def small(picture):
 
 
 @pytest.mark.parametrize("shown", [close_up, small])
-def test_what_the_detector_misses_is_found(picture, nets, shown):
+def test_what_the_detector_misses_is_found(picture, nets, shown) -> None:
     detect, second, landmarks = nets
     image = shown(picture)
     assert not Tracker(detect, landmarks, FaceConfig()).update(Frame(0, 0.0, image))
@@ -46,14 +46,14 @@ def test_what_the_detector_misses_is_found(picture, nets, shown):
     assert (side > 500) if shown is close_up else (25 < side < 60)
 
 
-def test_a_cup_of_coffee_stays_without_a_face(sample, nets):
+def test_a_cup_of_coffee_stays_without_a_face(sample, nets) -> None:
     detect, second, landmarks = nets
     tracker = Tracker(detect, landmarks, FaceConfig(), Search(detect, second))
     with FrameReader(sample("no_face.mp4")) as reader:
         assert not any(tracker.update(frame) for frame in reader)
 
 
-def test_points_come_back_into_the_picture():
+def test_points_come_back_into_the_picture() -> None:
     def whole(image):
         ys, xs = np.nonzero(image[..., 0])
         box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float32)
@@ -67,7 +67,7 @@ def test_points_come_back_into_the_picture():
     assert corners[:, :2].min() == 0 and corners[:, 2:].max(0).tolist() == [700, 400]
 
 
-def test_the_longer_nobody_comes_the_rarer_the_search():
+def test_the_longer_nobody_comes_the_rarer_the_search() -> None:
     search = Search(lambda image: [], lambda image: [], pause=15)
     runs = []
     for frame in range(3000):
@@ -83,7 +83,7 @@ def test_the_longer_nobody_comes_the_rarer_the_search():
     assert again.state() == search.state()
 
 
-def test_a_flickering_picture_does_not_cost_a_search_each_frame():
+def test_a_flickering_picture_does_not_cost_a_search_each_frame() -> None:
     search = Search(lambda image: [], lambda image: [], pause=15)
     runs = 0
     for frame in range(1500):
@@ -94,7 +94,7 @@ def test_a_flickering_picture_does_not_cost_a_search_each_frame():
     assert runs < 150
 
 
-def test_nothing_is_searched_while_a_face_is_followed(picture, nets):
+def test_nothing_is_searched_while_a_face_is_followed(picture, nets) -> None:
     detect, _, landmarks = nets
 
     def never(image):

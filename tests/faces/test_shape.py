@@ -28,7 +28,7 @@ def shapes():
     return ShapeReader()
 
 
-def test_the_mouth_opens_when_it_does(sample, truth, landmarker, shapes):
+def test_the_mouth_opens_when_it_does(sample, truth, landmarker, shapes) -> None:
     events = truth["one_person.mp4"]["events"]
     event = next(event for event in events if event["expression"] == "open_mouth")
     middle = (event["apex_start"] + event["apex_end"]) / 2
@@ -47,13 +47,13 @@ def test_the_mouth_opens_when_it_does(sample, truth, landmarker, shapes):
         assert ((values >= 0) & (values <= 1)).all()
 
 
-def test_every_blendshape_has_a_name_and_every_point_is_there():
+def test_every_blendshape_has_a_name_and_every_point_is_there() -> None:
     assert len(set(BLENDSHAPE_NAMES)) == BLENDSHAPES
     assert len(set(BLENDSHAPE_POINTS.tolist())) == 146
     assert BLENDSHAPE_POINTS.max() == MESH_POINTS - 1
 
 
-def test_its_pose_is_that_of_the_fitted_head(sample, landmarker, shapes):
+def test_its_pose_is_that_of_the_fitted_head(sample, landmarker, shapes) -> None:
     with FrameReader(sample("one_person.mp4")) as reader:
         image = next(iter(reader)).image
     face = landmarker(image, roi_from_detection(build_detector("blazeface-full")(image)[0]))

@@ -36,12 +36,12 @@ def still(*what, size=150.0, chunk=1000, **more):
         (0, 0.0003, 0.0, False),
     ],
 )
-def test_who_moves(seconds, noise, motion, expected):
+def test_who_moves(seconds: float, noise: float, motion: float, expected: bool) -> None:
     assert still(seconds, noise, motion) is expected
     assert still(seconds, noise, motion, chunk=7) is expected
 
 
-def test_somebody_who_moves_now_and_then_is_no_portrait():
+def test_somebody_who_moves_now_and_then_is_no_portrait() -> None:
     times, landmarks, shapes = track(40, 0.0005, 0.0)
     moving = (times % 10 < 2)[:, None] * 0.02 * np.sin(4 * times)[:, None]
     found = Stillness()

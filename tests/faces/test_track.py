@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -190,7 +191,7 @@ def away(path, first, last):
 
 
 @pytest.mark.parametrize("every", [1, 4, 15])
-def test_a_face_is_followed_by_its_landmarks_and_detected_now_and_then(every):
+def test_a_face_is_followed_by_its_landmarks_and_detected_now_and_then(every: int) -> None:
     world = World([Actor(1, lambda at: (60 + 2 * at, 90 + at % 3, 50))])
     seen = world.run(61, world.tracker(detect_every=every))
     assert seen == [{0: 1}] * 61
@@ -198,19 +199,19 @@ def test_a_face_is_followed_by_its_landmarks_and_detected_now_and_then(every):
     assert world.landmark_runs == 61
 
 
-def test_without_a_face_every_frame_is_searched():
+def test_without_a_face_every_frame_is_searched() -> None:
     world = World([Actor(1, away(still(), 0, 20))])
     assert world.run(30) == [{}] * 20 + [{0: 1}] * 10
     assert world.detector_runs == list(range(21))
 
 
-def test_a_face_that_moves_fast_is_found_again_in_the_same_frame():
+def test_a_face_that_moves_fast_is_found_again_in_the_same_frame() -> None:
     world = World([Actor(1, lambda at: (60 + 45 * (at // 4), 90, 50))])
     assert world.run(20) == [{0: 1}] * 20
     assert world.detector_runs == [0, 4, 8, 12, 16]
 
 
-def test_low_confidence_calls_the_detector_at_once():
+def test_low_confidence_calls_the_detector_at_once() -> None:
     world = World([Actor(1, still())])
     tracker = world.tracker(min_presence=0.5)
     world.run(5, tracker)
@@ -221,7 +222,7 @@ def test_low_confidence_calls_the_detector_at_once():
     assert world.detector_runs == [0, 5, 6, 7]
 
 
-def test_who_is_missing_is_searched_less_and_less_often():
+def test_who_is_missing_is_searched_less_and_less_often() -> None:
     world = World([Actor(1, still(80)), Actor(2, away(still(230), 10, 400))])
     world.run(400)
     after = [at for at in world.detector_runs if at >= 10]
@@ -234,7 +235,7 @@ def test_who_is_missing_is_searched_less_and_less_often():
 
 
 @pytest.mark.parametrize("gone", [1, 10, 40, 200])
-def test_a_face_that_comes_back_elsewhere_keeps_its_number(gone):
+def test_a_face_that_comes_back_elsewhere_keeps_its_number(gone: int) -> None:
     path = lambda at: (80, 90, 50) if at < 20 else (220, 100, 60)  # noqa: E731
     world = World([Actor(1, away(path, 20, 20 + gone))])
     seen = world.run(20 + gone + 20)
@@ -242,12 +243,12 @@ def test_a_face_that_comes_back_elsewhere_keeps_its_number(gone):
     assert seen[20 + gone] == {0: 1}
 
 
-def test_another_face_in_the_same_place_gets_another_number():
+def test_another_face_in_the_same_place_gets_another_number() -> None:
     world = World([Actor(1, away(still(), 20, 99)), Actor(2, away(still(), 0, 22))])
     assert numbers_of(world.run(60)) == {0: {1}, 1: {2}}
 
 
-def test_landmarks_that_slip_onto_another_face_are_noticed():
+def test_landmarks_that_slip_onto_another_face_are_noticed() -> None:
     """One takes the other's place between two frames, and the picture changes too little."""
     path = still(100, 100, 30)
     world = World([Actor(1, away(path, 20, 99)), Actor(2, away(path, 0, 20))])
@@ -271,7 +272,7 @@ class Changing(Actor):
         image[:] = (image * (1 - part) + other * part).astype(np.uint8)
 
 
-def test_a_face_that_changes_slowly_stays_itself():
+def test_a_face_that_changes_slowly_stays_itself() -> None:
     world = World([Changing(1, still(), part=lambda at: at / 250)])
     assert numbers_of(world.run(280)) == {0: {1}}
 
@@ -286,7 +287,9 @@ def test_a_face_that_changes_slowly_stays_itself():
         ((80, 90, 40), 5, True, 2),
     ],
 )
-def test_the_longer_ago_and_farther_away_the_more_alike_a_face_must_be(place, gone, cut, number):
+def test_the_longer_ago_and_farther_away_the_more_alike_a_face_must_be(
+    place, gone: int, cut: bool, number: int
+) -> None:
     """Someone comes back half changed."""
     back = 10 + gone
     path = away(lambda at: (80, 90, 40) if at < 10 else place, 10, back)
@@ -301,12 +304,12 @@ def test_the_longer_ago_and_farther_away_the_more_alike_a_face_must_be(place, go
     ("place", "config"),
     [((100, 90, 20), {}), ((100, 90, 50), {"min_size": 60}), ((-40, 90, 50), {})],
 )
-def test_small_faces_and_those_outside_are_none(place, config):
+def test_small_faces_and_those_outside_are_none(place, config) -> None:
     world = World([Actor(1, lambda at: place)])
     assert world.run(5, world.tracker(**config)) == [{}] * 5
 
 
-def test_landmarks_outside_the_picture_are_no_face():
+def test_landmarks_outside_the_picture_are_no_face() -> None:
     world = World([Actor(1, still())])
     world.frame(0)
     face = world.face(0)
@@ -316,7 +319,7 @@ def test_landmarks_outside_the_picture_are_no_face():
         assert tracker.update(world.frame(0)) == []
 
 
-def test_landmarks_that_jump_far_away_are_not_followed():
+def test_landmarks_that_jump_far_away_are_not_followed() -> None:
     """The detector, called in the same frame, finds the face where it was."""
     world = World([Actor(1, still(80)), Actor(2, still(250))])
 
@@ -334,7 +337,7 @@ def test_landmarks_that_jump_far_away_are_not_followed():
 # --- Cuts ---------------------------------------------------------------------------------------
 
 
-def test_after_a_cut_each_gets_the_own_number_back():
+def test_after_a_cut_each_gets_the_own_number_back() -> None:
     """A, B in the same place, A again: between shots in different rooms."""
     shot = lambda at: at // 15 % 2  # noqa: E731
     world = World(
@@ -347,7 +350,7 @@ def test_after_a_cut_each_gets_the_own_number_back():
     assert seen == [{shot(at): 1 + shot(at)} for at in range(75)]
 
 
-def test_two_who_change_places_at_a_cut_keep_their_numbers():
+def test_two_who_change_places_at_a_cut_keep_their_numbers() -> None:
     left, right = (90, 90, 50), (230, 90, 50)
     world = World(
         [
@@ -374,7 +377,7 @@ def test_two_who_change_places_at_a_cut_keep_their_numbers():
 @example(speed=2, apart=-19, sizes=(36, 47), looks=[1, 4])
 @example(speed=4.14, apart=-34.3, sizes=(40.2, 37.7), looks=[12, 25])
 @example(speed=5.61, apart=-50.1, sizes=(50.1, 37.1), looks=[2, 26])
-def test_two_who_cross_are_neither_swapped_nor_merged(speed, apart, sizes, looks):
+def test_two_who_cross_are_neither_swapped_nor_merged(speed, apart, sizes, looks) -> None:
     frames = int(240 / speed)
     world = World(
         [
@@ -393,7 +396,7 @@ def test_two_who_cross_are_neither_swapped_nor_merged(speed, apart, sizes, looks
 
 @settings(max_examples=12, deadline=None)
 @given(st.floats(26, 60), st.floats(0, 6), st.integers(1, 9))
-def test_two_who_are_close_stay_two(gap, sway, seed):
+def test_two_who_are_close_stay_two(gap, sway, seed) -> None:
     world = World(
         [
             Actor(seed, lambda at: (150 - gap / 2 + sway * np.sin(at / 3), 100, 50)),
@@ -405,7 +408,7 @@ def test_two_who_are_close_stay_two(gap, sway, seed):
     assert 1 in numbers
 
 
-def test_what_a_half_covered_face_looks_like_is_not_learned():
+def test_what_a_half_covered_face_looks_like_is_not_learned() -> None:
     world = World([Changing(1, still(139), part=lambda at: at / 100), Actor(9, still(175))])
     tracker = world.tracker()
     world.run(1, tracker)
@@ -415,7 +418,7 @@ def test_what_a_half_covered_face_looks_like_is_not_learned():
     assert [track["look"] for track in tracker.state()["tracks"]] == before
 
 
-def test_landmarks_that_swap_two_faces_do_not_swap_their_numbers():
+def test_landmarks_that_swap_two_faces_do_not_swap_their_numbers() -> None:
     world = World([Actor(1, still(139)), Actor(2, still(175))])
     swapped = {"now": False}
 
@@ -433,7 +436,7 @@ def test_landmarks_that_swap_two_faces_do_not_swap_their_numbers():
         assert {world.who(each.face): each.track for each in tracked} == expected
 
 
-def test_two_tracks_on_one_face_become_one_and_the_other_is_searched():
+def test_two_tracks_on_one_face_become_one_and_the_other_is_searched() -> None:
     """The landmarks of the one who is covered jump to the one in front."""
     world = World(
         [
@@ -450,7 +453,7 @@ def test_two_tracks_on_one_face_become_one_and_the_other_is_searched():
 # --- Many faces ---------------------------------------------------------------------------------
 
 
-def test_at_most_so_many_faces_the_largest_first():
+def test_at_most_so_many_faces_the_largest_first() -> None:
     sizes = [30, 60, 40, 50]
     world = World([Actor(n, still(40 + 80 * n, 100, size)) for n, size in enumerate(sizes)])
     seen = world.run(40, world.tracker(max_faces=2))
@@ -462,7 +465,7 @@ def walking_in(size):
     return lambda at: (max(250, 350 - 4 * at), 100, size)
 
 
-def test_a_much_larger_face_takes_the_place_of_the_smallest():
+def test_a_much_larger_face_takes_the_place_of_the_smallest() -> None:
     world = World(
         [
             Actor(1, still(50, 100, 30)),
@@ -475,7 +478,7 @@ def test_a_much_larger_face_takes_the_place_of_the_smallest():
     assert seen[-1] == {1: 1, 2: 3}
 
 
-def test_faces_of_one_size_do_not_take_turns():
+def test_faces_of_one_size_do_not_take_turns() -> None:
     world = World(
         [
             Actor(1, still(50, 100, 40)),
@@ -487,7 +490,7 @@ def test_faces_of_one_size_do_not_take_turns():
     assert all(frame.keys() == {0, 1} for frame in seen)
 
 
-def test_a_followed_face_is_preferred_to_a_slightly_larger_one():
+def test_a_followed_face_is_preferred_to_a_slightly_larger_one() -> None:
     world = World(
         [
             Actor(1, still(50, 100, 26)),
@@ -499,7 +502,7 @@ def test_a_followed_face_is_preferred_to_a_slightly_larger_one():
     assert seen[-1].keys() == {0, 2}
 
 
-def test_in_a_crowd_memory_does_not_grow_and_nobody_important_is_forgotten():
+def test_in_a_crowd_memory_does_not_grow_and_nobody_important_is_forgotten() -> None:
     """A hundred walk by, five frames each, while one, who was there for long, is away."""
     guest = Actor(1, away(still(60, 100, 50), 30, 730))
     others = [
@@ -524,7 +527,7 @@ def everything(tracked):
 @settings(max_examples=10, deadline=None)
 @given(stops=st.sets(st.integers(0, 89), max_size=9))
 @example(stops={61})
-def test_a_tracker_goes_on_where_it_stopped(stops):
+def test_a_tracker_goes_on_where_it_stopped(stops) -> None:
     """People come, go, cross and cut, and the tracker is taken apart in between."""
     world = World(
         [
@@ -556,7 +559,7 @@ def nets():
 
 def follow(path, nets, part=np.s_[:, :]):
     """For each frame {number: box}."""
-    tracker = Tracker(*nets, FaceConfig())
+    tracker = Tracker(*nets, config=FaceConfig())
     seen = []
     with FrameReader(path) as reader:
         for frame in reader:
@@ -569,7 +572,7 @@ def present(seen, number):
     return [at for at, faces in enumerate(seen) if number in faces]
 
 
-def test_two_people_keep_their_sides(sample, nets):
+def test_two_people_keep_their_sides(sample, nets) -> None:
     seen = follow(sample("two_people.mp4"), nets)
     assert len(seen) == 100
     left, right = sorted(seen[0], key=lambda number: seen[0][number][0])
@@ -578,7 +581,9 @@ def test_two_people_keep_their_sides(sample, nets):
 
 
 @pytest.mark.parametrize("between", ["black", "no_face"])
-def test_one_person_is_the_same_after_a_second_and_a_half(sample, nets, ffmpeg, tmp_path, between):
+def test_one_person_is_the_same_after_a_second_and_a_half(
+    sample, nets, ffmpeg, tmp_path: Path, between: str
+) -> None:
     clip = tmp_path / "clip.mkv"
     if between == "black":
         effect = "drawbox=w=iw:h=ih:c=black:t=fill:enable='between(n,10,46)'"
@@ -594,7 +599,9 @@ def test_one_person_is_the_same_after_a_second_and_a_half(sample, nets, ffmpeg, 
     assert {number for faces in seen for number in faces} == {1}
 
 
-def test_one_of_two_who_is_covered_for_a_second_keeps_the_number(sample, nets, ffmpeg, tmp_path):
+def test_one_of_two_who_is_covered_for_a_second_keeps_the_number(
+    sample, nets, ffmpeg, tmp_path: Path
+) -> None:
     clip = tmp_path / "covered.mkv"
     effect = "drawbox=x=320:w=320:h=ih:c=gray:t=fill:enable='between(n,10,34)'"
     ffmpeg("-i", sample("two_people.mp4"), "-an", "-vf", effect, "-frames:v", 45, clip)
@@ -605,7 +612,9 @@ def test_one_of_two_who_is_covered_for_a_second_keeps_the_number(sample, nets, f
     assert {number for faces in seen for number in faces} == {left, right}
 
 
-def test_cutting_between_two_people_gives_each_a_number(sample, nets, ffmpeg, tmp_path):
+def test_cutting_between_two_people_gives_each_a_number(
+    sample, nets, ffmpeg, tmp_path: Path
+) -> None:
     clip = tmp_path / "cut.mkv"
     effect = (
         "[0:v]split[a][b];[a]crop=320:320:0:0[l];[b]crop=320:320:320:0[r];"
@@ -620,7 +629,9 @@ def test_cutting_between_two_people_gives_each_a_number(sample, nets, ffmpeg, tm
     assert present(seen, 2) == list(range(10, 25))
 
 
-def test_two_people_who_swap_sides_take_their_numbers_along(sample, nets, ffmpeg, tmp_path):
+def test_two_people_who_swap_sides_take_their_numbers_along(
+    sample, nets, ffmpeg, tmp_path: Path
+) -> None:
     clip = tmp_path / "swapped.mkv"
     effect = (
         "[0:v]split=3[c][a][b];[a]crop=320:320:0:0[l];[b]crop=320:320:320:0[r];"
@@ -637,7 +648,7 @@ def test_two_people_who_swap_sides_take_their_numbers_along(sample, nets, ffmpeg
         assert (faces[left][0] < faces[right][0]) == (not 10 <= at < 25)
 
 
-def test_faces_lie_where_the_detector_finds_them(sample, nets):
+def test_faces_lie_where_the_detector_finds_them(sample, nets) -> None:
     """Followed for a long time, the boxes have not drifted."""
     detect, _ = nets
     tracker = Tracker(lambda image: detect(image) if not started else [], nets[1], FaceConfig())
@@ -650,9 +661,9 @@ def test_faces_lie_where_the_detector_finds_them(sample, nets):
     assert iou(found.box[None], tracked.face.box[None])[0, 0] > 0.5
 
 
-def test_a_region_is_rebuilt_from_a_state(sample, nets):
+def test_a_region_is_rebuilt_from_a_state(sample, nets) -> None:
     """Real numbers survive JSON: a restored tracker gives the very same boxes."""
-    straight, broken = (Tracker(*nets, FaceConfig(detect_every=10)) for _ in range(2))
+    straight, broken = (Tracker(*nets, config=FaceConfig(detect_every=10)) for _ in range(2))
     with FrameReader(sample("two_people.mp4")) as reader:
         for frame in reader:
             if frame.index == 24:
@@ -660,6 +671,6 @@ def test_a_region_is_rebuilt_from_a_state(sample, nets):
             expected = everything(straight.update(frame))
             if frame.index in (3, 12):
                 state = json.loads(json.dumps(broken.state()))
-                broken = Tracker(*nets, FaceConfig(detect_every=10))
+                broken = Tracker(*nets, config=FaceConfig(detect_every=10))
                 broken.restore(state)
             assert everything(broken.update(frame)) == expected

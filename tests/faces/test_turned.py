@@ -39,19 +39,19 @@ def look_at(path, turn=None, stop=40):
         (cv2.ROTATE_90_COUNTERCLOCKWISE, 90),
     ],
 )
-def test_the_turn_that_brings_faces_upright_is_found(sample, nets, turned, back):
+def test_the_turn_that_brings_faces_upright_is_found(sample, nets, turned, back: int) -> None:
     assert look_at(sample("one_person.mp4"), turned).turn(*nets) == back
 
 
-def test_a_video_without_anybody_is_not_turned(sample, nets):
+def test_a_video_without_anybody_is_not_turned(sample, nets) -> None:
     assert look_at(sample("no_face.mp4"), stop=1000).turn(*nets) is None
 
 
-def test_without_frames_there_is_nothing_to_turn():
+def test_without_frames_there_is_nothing_to_turn() -> None:
     assert TurnedLook().turn(no_detection, lambda image, roi: None) is None
 
 
-def test_memory_does_not_grow_with_the_video():
+def test_memory_does_not_grow_with_the_video() -> None:
     look = TurnedLook()
     for index in range(10_000):
         look.keep(np.full((720, 1280, 3), index % 256, np.uint8))
@@ -62,7 +62,7 @@ def test_memory_does_not_grow_with_the_video():
     assert max(max(image.shape) for _, image in look._kept) <= 640
 
 
-def test_a_doubtful_face_is_none():
+def test_a_doubtful_face_is_none() -> None:
     look = TurnedLook()
     look.keep(np.zeros((64, 64, 3), np.uint8))
     weak = Detection(np.zeros(4, np.float32), np.zeros((5, 2), np.float32), 0.7)

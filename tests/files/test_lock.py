@@ -2,6 +2,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ with alone_in(Path(sys.argv[1])):
 
 
 @pytest.fixture
-def holder(tmp_path):
+def holder(tmp_path: Path):
     """Another process that is at work in the folder `busy`."""
     command = [sys.executable, "-c", HOLDER, tmp_path / "busy"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -28,14 +29,14 @@ def holder(tmp_path):
         process.kill()
 
 
-def test_a_second_process_is_refused_and_told_where(tmp_path, holder):
+def test_a_second_process_is_refused_and_told_where(tmp_path: Path, holder) -> None:
     with pytest.raises(BusyError, match=f"working on '{tmp_path / 'busy'}'"):
         alone_in(tmp_path / "busy").__enter__()
     with alone_in(tmp_path / "other"):
         pass
 
 
-def test_a_killed_process_locks_nothing(tmp_path, holder):
+def test_a_killed_process_locks_nothing(tmp_path: Path, holder) -> None:
     holder.kill()
     holder.wait()
     assert (tmp_path / "busy/.lock").exists()  # what it left
@@ -43,7 +44,7 @@ def test_a_killed_process_locks_nothing(tmp_path, holder):
         pass
 
 
-def test_a_second_block_of_the_same_process_is_refused(tmp_path):
+def test_a_second_block_of_the_same_process_is_refused(tmp_path: Path) -> None:
     with alone_in(tmp_path), pytest.raises(BusyError), alone_in(tmp_path):
         pass
     with alone_in(tmp_path):
@@ -51,7 +52,7 @@ def test_a_second_block_of_the_same_process_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_waiting(tmp_path):
+def test_waiting(tmp_path: Path) -> None:
     entered = []
     inside = threading.Event()
     go = threading.Event()
@@ -73,7 +74,7 @@ def test_waiting(tmp_path):
     assert entered == ["first", "second"]
 
 
-def test_no_two_are_inside_at_once(tmp_path):
+def test_no_two_are_inside_at_once(tmp_path: Path) -> None:
     """Also though each removes the lock's file and its folder."""
     inside, most = 0, 0
     guard = threading.Lock()

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def write(folder, arrays, step=7):
 
 
 @pytest.fixture
-def mesh(tmp_path):
+def mesh(tmp_path: Path):
     """A file of 20 rows, and what is in it."""
     arrays = values(20)
     files, _ = write(tmp_path, arrays)
@@ -54,7 +55,7 @@ def mesh(tmp_path):
 
 @settings(max_examples=15, deadline=None)
 @given(rows=st.integers(0, 40), step=st.integers(1, 50))
-def test_numpy_reads_it(tmp_path_factory, rows, step):
+def test_numpy_reads_it(tmp_path_factory: pytest.TempPathFactory, rows, step) -> None:
     arrays = values(rows)
     files, hashes = write(tmp_path_factory.mktemp("t"), arrays, step)
     for name, array in arrays.items():
@@ -65,7 +66,7 @@ def test_numpy_reads_it(tmp_path_factory, rows, step):
 
 
 @pytest.mark.parametrize("mapped", [False, True])
-def test_it_reads_numpy(tmp_path, mapped):
+def test_it_reads_numpy(tmp_path: Path, mapped: bool) -> None:
     for name, array in values(20).items():
         np.save(tmp_path / "a.npy", array)
         file = NpyFile(tmp_path / "a.npy", mapped=mapped)
@@ -75,7 +76,9 @@ def test_it_reads_numpy(tmp_path, mapped):
 
 @settings(max_examples=50, deadline=None)
 @given(start=st.integers(-30, 30), stop=st.none() | st.integers(-30, 30), mapped=st.booleans())
-def test_slices_are_python_slices(tmp_path_factory, start, stop, mapped):
+def test_slices_are_python_slices(
+    tmp_path_factory: pytest.TempPathFactory, start, stop, mapped
+) -> None:
     folder = tmp_path_factory.getbasetemp() / "slices"
     arrays = values(20)
     if not folder.exists():
@@ -86,14 +89,14 @@ def test_slices_are_python_slices(tmp_path_factory, start, stop, mapped):
         assert read.dtype == array.dtype
 
 
-def test_values_are_cast_to_the_arrays_dtype(tmp_path):
+def test_values_are_cast_to_the_arrays_dtype(tmp_path: Path) -> None:
     wide = np.linspace(-3, 3, 10).reshape(2, 5)
     with NpyWriter(tmp_path / "a", 2, SPECS["half"]) as writer:
         writer.write(wide[:, ::-1])
     np.testing.assert_array_equal(NpyFile(tmp_path / "a").read(), wide[:, ::-1].astype("f2"))
 
 
-def test_rows_are_checked(tmp_path):
+def test_rows_are_checked(tmp_path: Path) -> None:
     for rows in (np.zeros((1, 4)), np.zeros((3, 5)), np.zeros(5)):
         with (
             pytest.raises(ValueError, match="cannot write"),
@@ -107,7 +110,7 @@ def test_rows_are_checked(tmp_path):
         writer.write(np.zeros((1, 5)))
 
 
-def test_arrays_that_cannot_be_written_leave_the_earlier_ones(tmp_path):
+def test_arrays_that_cannot_be_written_leave_the_earlier_ones(tmp_path: Path) -> None:
     files, _ = write(tmp_path, values(20))
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
 
@@ -124,7 +127,7 @@ def test_arrays_that_cannot_be_written_leave_the_earlier_ones(tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_missing_rows():
+def test_missing_rows() -> None:
     missing = SPECS["half"].missing(3)
     assert missing.shape == (3, 5)
     assert missing.dtype == np.float16
@@ -134,7 +137,7 @@ def test_missing_rows():
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((3,), "complex64"), ((3,), "O"), ((0,), "float32")])
-def test_specs_are_checked(shape, dtype):
+def test_specs_are_checked(shape, dtype: str) -> None:
     with pytest.raises(ValueError):
         ArraySpec(shape, dtype)
 
@@ -151,7 +154,7 @@ def header(**change):
     return {"descr": "<f4", "fortran_order": False, "shape": (2, 3), **change}
 
 
-def test_a_header_as_it_should_be(tmp_path):
+def test_a_header_as_it_should_be(tmp_path: Path) -> None:
     assert NpyFile(headed(tmp_path / "a", header())).read().shape == (2, 3)
 
 
@@ -186,13 +189,13 @@ def test_a_header_as_it_should_be(tmp_path):
     ],
     ids=repr,
 )
-def test_headers_that_lie(tmp_path, wrong):
+def test_headers_that_lie(tmp_path: Path, wrong) -> None:
     for mapped in (False, True):
         with pytest.raises(FeatureError, match="is damaged"):
             NpyFile(headed(tmp_path / "a", wrong), mapped=mapped).read()
 
 
-def test_what_is_no_array(tmp_path, mesh):
+def test_what_is_no_array(tmp_path: Path, mesh) -> None:
     path = tmp_path / "a.npy"
     whole = mesh[0].read_bytes()
     np.savez(tmp_path / "b.npz", np.zeros(3))
@@ -207,7 +210,7 @@ def test_what_is_no_array(tmp_path, mesh):
         NpyFile(tmp_path / "d")
 
 
-def test_nothing_is_unpickled(tmp_path):
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
     """An array of objects would run what it likes."""
 
     class Trap:
@@ -220,7 +223,7 @@ def test_nothing_is_unpickled(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_file_cut_short_after_it_was_opened(mesh):
+def test_a_file_cut_short_after_it_was_opened(mesh) -> None:
     path, _ = mesh
     file = NpyFile(path)
     path.write_bytes(path.read_bytes()[:-30])
@@ -231,7 +234,7 @@ def test_a_file_cut_short_after_it_was_opened(mesh):
 # Mapped.
 
 
-def test_mapped_slices_are_views_that_cannot_be_written(mesh):
+def test_mapped_slices_are_views_that_cannot_be_written(mesh) -> None:
     path, array = mesh
     file = NpyFile(path, mapped=True)
     first, second = file.read(3, 9), file.read(5, 7)
@@ -244,7 +247,7 @@ def test_mapped_slices_are_views_that_cannot_be_written(mesh):
     np.testing.assert_array_equal(first, array[3:9])
 
 
-def test_mapped_arrays_at_any_place(tmp_path):
+def test_mapped_arrays_at_any_place(tmp_path: Path) -> None:
     """Other writers need not end a header at a multiple of an item's size."""
     text = repr(header()).encode() + b" \n"
     start = b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text
@@ -255,13 +258,13 @@ def test_mapped_arrays_at_any_place(tmp_path):
         assert file.read().tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
-def test_mapped_files_without_rows(tmp_path):
+def test_mapped_files_without_rows(tmp_path: Path) -> None:
     files, _ = write(tmp_path, values(0))
     read = NpyFile(files["mesh"], mapped=True).read()
     assert (read.shape, read.dtype) == ((0, 4, 3), np.float32)
 
 
-def test_a_mapped_file_that_is_replaced(mesh, tmp_path):
+def test_a_mapped_file_that_is_replaced(mesh, tmp_path: Path) -> None:
     """What was mapped stays as it was, what was not is never read in the other's places."""
     path, old = mesh
     early, late = NpyFile(path, mapped=True), NpyFile(path, mapped=True)
@@ -277,7 +280,7 @@ def test_a_mapped_file_that_is_replaced(mesh, tmp_path):
     np.testing.assert_array_equal(view, old)
 
 
-def test_a_mapped_file_that_is_cut_short_or_gone(mesh):
+def test_a_mapped_file_that_is_cut_short_or_gone(mesh) -> None:
     path, _ = mesh
     short, gone = NpyFile(path, mapped=True), NpyFile(path, mapped=True)
     path.write_bytes(path.read_bytes()[:-30])
@@ -300,7 +303,7 @@ for _ in range(2):
 """
 
 
-def test_more_mapped_files_than_a_process_may_open(tmp_path):
+def test_more_mapped_files_than_a_process_may_open(tmp_path: Path) -> None:
     for i in range(300):
         np.save(tmp_path / f"{i}.npy", np.full((3, 2), i, "f4"))
     subprocess.run(
@@ -313,7 +316,9 @@ def test_more_mapped_files_than_a_process_may_open(tmp_path):
 @pytest.mark.parametrize("mapped", [False, True])
 @settings(max_examples=20, deadline=None)
 @given(rows=st.integers(1, 60), step=st.integers(1, 70), data=st.data())
-def test_only_the_blocks_that_are_touched_are_checked(tmp_path_factory, mapped, rows, step, data):
+def test_only_the_blocks_that_are_touched_are_checked(
+    tmp_path_factory: pytest.TempPathFactory, mapped: bool, rows, step, data
+) -> None:
     """And the first one, in which the header is."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(npy, "BLOCK_BYTES", 128)  # the header, then 6.4 rows a block

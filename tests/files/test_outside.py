@@ -2,6 +2,7 @@
 
 import errno
 import json
+from pathlib import Path
 
 import pytest
 
@@ -46,14 +47,14 @@ from avaffect.files.outside import (
         (StopIteration(), "'f' is damaged"),
     ],
 )  # fmt: skip
-def test_whatever_is_raised_is_the_files_fault(raised, message):
+def test_whatever_is_raised_is_the_files_fault(raised, message: str) -> None:
     with pytest.raises(CheckpointError) as caught, reading("f", CheckpointError):
         raise raised
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_not_the_files_fault():
+def test_what_is_not_the_files_fault() -> None:
     with pytest.raises(InputNotFoundError, match="there is no file 'f'"), reading("f"):
         raise FileNotFoundError
     gone = CheckpointError("gone")
@@ -72,7 +73,7 @@ def test_what_is_not_the_files_fault():
     "text",
     ["[" * 100_000, '{"a":' * 50_000, "1" * 1_000_000, "NaN", "-Infinity", "1e999", "", "{", "\0"],
 )
-def test_json_that_is_none(tmp_path, text):
+def test_json_that_is_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(text)
     with pytest.raises(FormatError):
@@ -80,7 +81,7 @@ def test_json_that_is_none(tmp_path, text):
     assert read_kept(path) is None
 
 
-def test_json_within_bounds(tmp_path, monkeypatch):
+def test_json_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"a": [1, 2.5]}))
     assert read_json(path, {"a": [float]}) == {"a": [1, 2.5]}
@@ -101,11 +102,11 @@ def test_json_within_bounds(tmp_path, monkeypatch):
         (True, object, True), (None, object, False),
     ],
 )  # fmt: skip
-def test_shapes(value, shape, yes):
+def test_shapes(value, shape, yes: bool) -> None:
     assert fits(value, shape) is yes
 
 
-def test_yaml_with_bounds(tmp_path, monkeypatch):
+def test_yaml_with_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert parse_yaml("a: &x [1, 2]\nb: [*x, *x]") == {"a": [1, 2], "b": [[1, 2], [1, 2]]}
     assert parse_yaml("") is None
     path = tmp_path / "a.yaml"
@@ -119,7 +120,7 @@ def test_yaml_with_bounds(tmp_path, monkeypatch):
             read_yaml(path)
 
 
-def test_lines_within_bounds(tmp_path, monkeypatch):
+def test_lines_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"ab\n\ncd")
     with path.open("rb") as file:
@@ -131,7 +132,7 @@ def test_lines_within_bounds(tmp_path, monkeypatch):
         list(lines(file))
 
 
-def test_rows_within_bounds():
+def test_rows_within_bounds() -> None:
     require_rows(outside.MOST_ROWS)
     require_rows(1_000_000, 8_000, file_bytes=500_000_000)
     for claim in ((outside.MOST_ROWS + 1,), (-1,), (1_000_000, 8_000, 1000)):
@@ -139,12 +140,12 @@ def test_rows_within_bounds():
             require_rows(*claim)
 
 
-def test_every_error_is_ours():
+def test_every_error_is_ours() -> None:
     with pytest.raises(AvaffectError), reading("f"):
         raise Exception("anything")
 
 
-def test_the_end_of_a_long_file_is_read_alone(tmp_path):
+def test_the_end_of_a_long_file_is_read_alone(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"x" * 10_000 + b"end")
     assert read_end(path, 5) == b"xxend"

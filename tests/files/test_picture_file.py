@@ -3,6 +3,7 @@
 import os
 import struct
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ def encoded(image, suffix, *options):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_colours_are_red_green_blue(tmp_path, suffix):
+def test_colours_are_red_green_blue(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     path.write_bytes(encoded(RED, suffix))
     found = read_picture(path, 8)
@@ -30,7 +31,7 @@ def test_colours_are_red_green_blue(tmp_path, suffix):
     assert np.abs(found.astype(int) - (250, 0, 0)).max() < 8
 
 
-def test_a_grey_picture_has_three_equal_colours(tmp_path):
+def test_a_grey_picture_has_three_equal_colours(tmp_path: Path) -> None:
     grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
     (tmp_path / "a.png").write_bytes(encoded(grey, ".png"))
     found = read_picture(tmp_path / "a.png", 8)
@@ -38,7 +39,7 @@ def test_a_grey_picture_has_three_equal_colours(tmp_path):
 
 
 @pytest.mark.parametrize(("shape", "side"), [((16, 16), 8), ((4, 4), 8), ((6, 12), 8)])
-def test_other_sizes_are_resized(tmp_path, shape, side):
+def test_other_sizes_are_resized(tmp_path: Path, shape, side: int) -> None:
     image = np.zeros((*shape, 3), np.uint8)
     image[:, shape[1] // 2 :] = 200
     (tmp_path / "a.png").write_bytes(encoded(image, ".png"))
@@ -52,13 +53,15 @@ def test_other_sizes_are_resized(tmp_path, shape, side):
     st.sampled_from([(".png",), (".jpg",), (".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1)]),
     st.sampled_from([(), (3,)]),
 )
-def test_the_size_is_read_from_the_header(tmp_path_factory, size, kind, colours):
+def test_the_size_is_read_from_the_header(
+    tmp_path_factory: pytest.TempPathFactory, size, kind, colours
+) -> None:
     path = tmp_path_factory.getbasetemp() / "sized"
     path.write_bytes(encoded(np.zeros((*size, *colours), np.uint8), *kind))
     assert picture_size(path) == size
 
 
-def test_segments_and_fill_bytes_before_the_jpeg_header(tmp_path):
+def test_segments_and_fill_bytes_before_the_jpeg_header(tmp_path: Path) -> None:
     data = encoded(np.zeros((5, 9), np.uint8), ".jpg")
     comment = b"\xff\xff\xff\xfe\x00\x06\xff\xc0ab"  # that looks like a frame header
     (tmp_path / "a.jpg").write_bytes(data[:2] + comment + data[2:])
@@ -85,7 +88,9 @@ def huge_jpeg():
 
 # Above our own bound, where Pillow warns of a bomb, and where it refuses it.
 @pytest.mark.parametrize("data", [huge_png(6000), huge_png(11000), huge_png(), huge_jpeg()])
-def test_more_pixels_than_memory_are_never_decoded(tmp_path, data, monkeypatch, recwarn):
+def test_more_pixels_than_memory_are_never_decoded(
+    tmp_path: Path, data, monkeypatch: pytest.MonkeyPatch, recwarn
+) -> None:
     (tmp_path / "a.png").write_bytes(data)
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     for look in (picture_size, lambda path: read_picture(path, 8)):
@@ -94,7 +99,7 @@ def test_more_pixels_than_memory_are_never_decoded(tmp_path, data, monkeypatch, 
     assert not recwarn.list
 
 
-def test_a_huge_file_is_not_read_whole(tmp_path, monkeypatch):
+def test_a_huge_file_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture_file, "_MOST_BYTES", 1 << 10)
     path = tmp_path / "a.png"
     path.write_bytes(encoded(RED, ".png"))
@@ -118,14 +123,14 @@ JPEG, PNG = encoded(RED, ".jpg"), encoded(RED, ".png")
 @example(huge_png()[:16] + bytes(8) + huge_png()[24:])
 @example(b"\xff\xd8" + b"\xff" * 50)
 @example(b"\xff\xd8\xff\xe0\x00\x00" * 9)
-def test_damaged_files_are_named(tmp_path_factory, data):
+def test_damaged_files_are_named(tmp_path_factory: pytest.TempPathFactory, data) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged.png"
     path.write_bytes(data)
     with pytest.raises(FeatureError, match=r"damaged\.png"):
         read_picture(path, 8)
 
 
-def test_files_that_are_none(tmp_path):
+def test_files_that_are_none(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "folder.jpg").mkdir()
     for name in ("missing.jpg", "pipe.jpg", "folder.jpg"):
@@ -133,6 +138,6 @@ def test_files_that_are_none(tmp_path):
             read_picture(tmp_path / name, 8)
 
 
-def test_which_names_are_pictures():
+def test_which_names_are_pictures() -> None:
     names = ("a.jpg", "a.JPEG", "a.b.Png", "a.gif", "jpg", "a.jpg.txt")
     assert [is_picture(name) for name in names] == [True, True, True, False, False, False]

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,7 @@ with temporary_folder(Path(sys.argv[1]), "work") as path:
 
 
 @pytest.fixture(autouse=True)
-def nothing_looked_at(monkeypatch):
+def nothing_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(temporaries, "_looked", set())
 
 
@@ -39,7 +40,7 @@ def hidden(folder):
     return sorted(path.name for path in folder.iterdir() if ".tmp" in path.name)
 
 
-def test_what_a_killed_process_left_goes_and_what_one_writes_stays(tmp_path):
+def test_what_a_killed_process_left_goes_and_what_one_writes_stays(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITER, tmp_path / "a.txt"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "open\n"
@@ -51,7 +52,7 @@ def test_what_a_killed_process_left_goes_and_what_one_writes_stays(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["b.txt"]
 
 
-def test_only_names_of_ours_go(tmp_path):
+def test_only_names_of_ours_go(tmp_path: Path) -> None:
     names = [".a.txt.123-0123abcd.tmp.txt", ".b.json.9-0123abcd.tmp", ".a.tmp", "c.1-00000000.tmp"]
     for name in names:
         (tmp_path / name).write_text("x")
@@ -60,7 +61,7 @@ def test_only_names_of_ours_go(tmp_path):
     assert hidden(tmp_path) == [".a.tmp", ".d.1-00000000.tmp", "c.1-00000000.tmp"]
 
 
-def test_two_at_once_leave_each_other_alone(tmp_path):
+def test_two_at_once_leave_each_other_alone(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "a.txt") as first:
         first.write_text("first")
         temporaries._looked.clear()
@@ -69,7 +70,7 @@ def test_two_at_once_leave_each_other_alone(tmp_path):
     assert (tmp_path / "a.txt").read_text() == "first"
 
 
-def test_a_files_mode_is_the_users(tmp_path):
+def test_a_files_mode_is_the_users(tmp_path: Path) -> None:
     before = os.umask(0o002)
     try:
         write_text(tmp_path / "a.txt", "a")
@@ -78,7 +79,7 @@ def test_a_files_mode_is_the_users(tmp_path):
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o664
 
 
-def test_a_killed_process_folder_goes_and_that_of_a_live_one_stays(tmp_path):
+def test_a_killed_process_folder_goes_and_that_of_a_live_one_stays(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WORKER, tmp_path]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         name = process.stdout.readline().strip()
@@ -94,7 +95,7 @@ def test_a_killed_process_folder_goes_and_that_of_a_live_one_stays(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_only_folders_of_ours_go(tmp_path):
+def test_only_folders_of_ours_go(tmp_path: Path) -> None:
     target = tmp_path / "mine"
     target.mkdir()
     (tmp_path / ".work.1-00000000.tmp").symlink_to(target)
@@ -109,7 +110,7 @@ def test_only_folders_of_ours_go(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners")
-def test_folders_of_other_users_stay(tmp_path, monkeypatch):
+def test_folders_of_other_users_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the folder for temporary files those of all lie."""
     theirs = tmp_path / ".work.1-00000000.tmp"
     theirs.mkdir()

@@ -25,27 +25,31 @@ class Maker:
         done = subprocess.run(command, cwd=self.folder, input=stdin, capture_output=True)
         assert done.returncode == 0, done.stderr.decode()
 
-    def test_card(self, name: str, *arguments: str, size: str = "160x120", seconds: float = 1):
+    def test_card(
+        self, name: str, *arguments: str, size: str = "160x120", seconds: float = 1
+    ) -> Path:
         """A moving test picture, 25 frames a second."""
         source = f"testsrc2=s={size}:r=25:d={seconds}"
         self.ffmpeg("-f", "lavfi", "-i", source, *arguments, name)
         return self.folder / name
 
-    def levels(self, name: str, count: int, *arguments: str):
+    def levels(self, name: str, count: int, *arguments: str) -> Path:
         """Frame i is grey with level 20 + 10 i: its place can be told from its picture."""
         pictures = np.repeat(np.arange(count, dtype=np.uint8) * 10 + 20, 64 * 48).tobytes()
         raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "64x48", "-r", "25", "-i", "-"]
         self.ffmpeg(*raw, "-pix_fmt", "yuv420p", *arguments, name, stdin=pictures)
         return self.folder / name
 
-    def still(self, name: str, image: np.ndarray):
+    def still(self, name: str, image: np.ndarray) -> Path:
         """A picture file with exactly these pixels."""
         height, width = image.shape[:2]
         raw = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -i -".split()
         self.ffmpeg(*raw, name, stdin=image.tobytes())
         return self.folder / name
 
-    def clicks(self, name: str, times: list[float], seconds: float, rate: int, channels: int):
+    def clicks(
+        self, name: str, times: list[float], seconds: float, rate: int, channels: int
+    ) -> Path:
         """A WAV with a short 1 kHz burst centred on each of ``times``."""
         clock = np.arange(round(seconds * rate)) / rate
         sound = np.zeros_like(clock)

@@ -33,11 +33,11 @@ def read(function, data):
 
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("kind", [b"grid", b"hvc1", b"av01", b"iovl"])
-def test_the_primary_picture_of_a_heif_file(kind, wide):
+def test_the_primary_picture_of_a_heif_file(kind: bytes, wide: bool) -> None:
     assert read(primary_item, heif(kind, wide=wide)) == kind
 
 
-def test_a_file_with_tracks_has_no_primary_picture():
+def test_a_file_with_tracks_has_no_primary_picture() -> None:
     assert read(primary_item, heif(b"grid") + box(b"moov")) is None
     assert read(primary_item, b"RIFF....WEBP" * 4) is None
 
@@ -47,14 +47,14 @@ def track(kind, size=8):
     return box(b"trak", box(b"mdia", box(b"minf", box(b"stbl", stsd))))
 
 
-def test_how_tracks_are_coded():
+def test_how_tracks_are_coded() -> None:
     moov = box(b"moov", box(b"mvhd", bytes(20)), track(b"encv"), track(b"mp4a"))
     assert read(sample_kinds, box(b"ftyp", b"isom") + moov) == [b"encv", b"mp4a"]
     assert read(sample_kinds, moov) == [b"encv", b"mp4a"]
     assert read(sample_kinds, b"\x1aE\xdf\xa3" + moov) == []
 
 
-def test_the_index():
+def test_the_index() -> None:
     ftyp, mdat = box(b"ftyp", b"isom"), box(b"mdat", bytes(100))
     assert read(without_index, ftyp + mdat)
     assert read(without_index, ftyp + mdat + box(b"moov", bytes(50))[:-1])
@@ -62,7 +62,7 @@ def test_the_index():
     assert not read(without_index, mdat)
 
 
-def test_lengths_of_every_kind():
+def test_lengths_of_every_kind() -> None:
     long = struct.pack(">I4sQ", 1, b"mdat", 20) + bytes(4)
     rest = struct.pack(">I4s", 0, b"free") + bytes(30)
     found = list(boxes(io.BytesIO(long + rest), 0, len(long + rest)))
@@ -74,7 +74,7 @@ def test_lengths_of_every_kind():
     assert (beyond.end, beyond.whole) == (18, False)
 
 
-def test_hostile_lengths_end_soon():
+def test_hostile_lengths_end_soon() -> None:
     dice = random.Random(0)
     good = heif(b"grid") + box(b"moov", track(b"encv"))
     for _ in range(2000):

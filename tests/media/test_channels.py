@@ -53,7 +53,7 @@ def write(make, channels, name: str = "many.wav"):
 
 
 @pytest.mark.parametrize("louder", [0, 1])
-def test_channels_that_cancel_leave_the_louder(make, louder):
+def test_channels_that_cancel_leave_the_louder(make, louder: int) -> None:
     voice = speech()
     levels = [1.0, 0.97] if louder == 0 else [0.97, 1.0]
     path = write(make, [levels[0] * voice, -levels[1] * voice])
@@ -66,7 +66,7 @@ def test_channels_that_cancel_leave_the_louder(make, louder):
     assert f"channel {louder}" in notice
 
 
-def test_channels_that_cancel_in_a_part_of_the_file(make):
+def test_channels_that_cancel_in_a_part_of_the_file(make) -> None:
     voice = speech()
     other = np.where(CLOCK < 2, voice, -voice)
     samples, info, _ = listen(write(make, [voice, other]))
@@ -74,7 +74,7 @@ def test_channels_that_cancel_in_a_part_of_the_file(make):
     assert likeness(samples, voice) > 0.99
 
 
-def test_the_front_of_a_surround_sound_that_cancels(make):
+def test_the_front_of_a_surround_sound_that_cancels(make) -> None:
     voice, none = speech(), np.zeros(len(CLOCK))
     samples, info, _ = listen(write(make, [voice, -voice, none, none, none, none]))
     assert info.mix == "channel 0"
@@ -92,7 +92,7 @@ def test_the_front_of_a_surround_sound_that_cancels(make):
         [speech(i) for i in (0, 1, 2)] + [0.2 * np.sin(2 * np.pi * 50 * CLOCK), *[speech(5)] * 2],
     ],
 )
-def test_ordinary_sound_is_mixed_by_ffmpeg(make, channels):
+def test_ordinary_sound_is_mixed_by_ffmpeg(make, channels) -> None:
     """The low rumble that belongs on LFE is left out as before."""
     samples, info, notices = listen(write(make, channels))
     assert (info.mix, notices) == ("downmix", [])
@@ -101,7 +101,7 @@ def test_ordinary_sound_is_mixed_by_ffmpeg(make, channels):
 
 
 @pytest.mark.parametrize(("count", "where"), [(3, 2), (6, 3), (8, 3)])
-def test_speech_on_the_low_frequency_channel(make, count, where):
+def test_speech_on_the_low_frequency_channel(make, count: int, where: int) -> None:
     """A recorder's WAV of 3, 6 or 8 channels names no layout, and FFmpeg takes one for LFE."""
     channels = [speech(9, 0.002) for _ in range(count)]
     channels[where] = speech(0)
@@ -112,7 +112,7 @@ def test_speech_on_the_low_frequency_channel(make, count, where):
 
 
 @pytest.mark.parametrize("count", [9, 20, 60])
-def test_more_channels_than_there_is_a_layout_for(make, count):
+def test_more_channels_than_there_is_a_layout_for(make, count: int) -> None:
     none = np.zeros(len(CLOCK))
     channels = [speech(0) if i == 1 else none for i in range(count)]
     samples, info, notices = listen(write(make, channels))
@@ -126,7 +126,7 @@ def test_more_channels_than_there_is_a_layout_for(make, count):
     assert likeness(samples, channels[-1]) > 0.5
 
 
-def test_channels_without_a_layout_that_cancel(make):
+def test_channels_without_a_layout_that_cancel(make) -> None:
     channels = [np.zeros(len(CLOCK)) for _ in range(9)]
     channels[2], channels[5] = speech(0), -speech(0)
     samples, info, _ = listen(write(make, channels))
@@ -134,7 +134,7 @@ def test_channels_without_a_layout_that_cancel(make):
     assert abs(likeness(samples, channels[2])) > 0.99
 
 
-def test_eight_planes(make):
+def test_eight_planes(make) -> None:
     """PyAV 18 reads behind the end of a frame of eight planes."""
     write(make, [speech(i) for i in range(8)])
     make.ffmpeg("-i", "many.wav", "-c:a", "aac", "-b:a", "512k", "eight.m4a")
@@ -143,7 +143,7 @@ def test_eight_planes(make):
     assert np.abs(samples).max() > 0.1
 
 
-def test_a_chosen_channel(make):
+def test_a_chosen_channel(make) -> None:
     path = write(make, [speech(0), speech(1), speech(2)])
     samples, info, notices = listen(path, channel=2)
     assert (info.mix, notices) == ("channel 2", [])
@@ -152,12 +152,12 @@ def test_a_chosen_channel(make):
         listen(path, channel=3)
 
 
-def test_more_channels_than_can_be_resampled(make):
+def test_more_channels_than_can_be_resampled(make) -> None:
     with pytest.raises(MediaError, match="70 channels of sound, at most 64"):
         listen(write(make, [speech(0, 0.01)] * 70))
 
 
-def test_a_layout_that_changes_in_mid_stream(make):
+def test_a_layout_that_changes_in_mid_stream(make) -> None:
     """A broadcast: stereo of opposite phase, then surround sound, which stays a downmix."""
     voice, none = speech(), np.zeros(len(CLOCK))
     write(make, [voice, -0.9 * voice], "two.wav")
@@ -175,7 +175,7 @@ def test_a_layout_that_changes_in_mid_stream(make):
         assert np.abs(part).max() > 0.05, start
 
 
-def test_the_expression_for_ffmpeg():
+def test_the_expression_for_ffmpeg() -> None:
     assert Mix().expression is None
     assert Mix(channel=3).expression == "val(3)"
     mix = Mix("x", {2: (0.0, 1.0), 3: (0.5, 0.0, 0.5)})
@@ -184,7 +184,7 @@ def test_the_expression_for_ffmpeg():
     )
 
 
-def test_one_channel_is_not_listened_to_first(make, monkeypatch):
+def test_one_channel_is_not_listened_to_first(make, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(make, [speech()])
     track = choose_track(path, MediaConfig())
     monkeypatch.setattr("avaffect.media.channels.pieces", None)

@@ -30,7 +30,9 @@ def count(path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_whole_truncated_and_corrupted_files_give_every_frame(make, independent_count, name):
+def test_whole_truncated_and_corrupted_files_give_every_frame(
+    make, independent_count, name
+) -> None:
     path = make.test_card(name, *FILES[name], seconds=2)
     assert count(path) == (50, Damage())
     whole = path.read_bytes()
@@ -51,7 +53,7 @@ def test_whole_truncated_and_corrupted_files_give_every_frame(make, independent_
         assert 0 < frames <= 50
 
 
-def test_an_unreadable_stretch_is_counted_and_decoding_goes_on(make, independent_count):
+def test_an_unreadable_stretch_is_counted_and_decoding_goes_on(make, independent_count) -> None:
     path = make.test_card("hole.mp4", *X264, seconds=2)
     data = bytearray(path.read_bytes())
     start = data.index(b"mdat") + len(data) // 3
@@ -63,9 +65,11 @@ def test_an_unreadable_stretch_is_counted_and_decoding_goes_on(make, independent
     assert damage.first.startswith("Invalid data")
 
 
-def test_frames_that_follow_an_error_at_the_end_are_kept(make, independent_count, monkeypatch):
+def test_frames_that_follow_an_error_at_the_end_are_kept(
+    make, independent_count, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Several threads decode ahead; what they hold when the file ends must not be dropped."""
-    monkeypatch.setattr("avaffect.media.decode.os.sched_getaffinity", lambda process: range(4))
+    monkeypatch.setattr("avaffect.media.decode.cores", lambda: 4)
     path = make.test_card("end.mkv", "-c:v", "libx264", "-bf", "3", seconds=2)
     with av.open(str(path)) as container:
         places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
@@ -79,7 +83,7 @@ def test_frames_that_follow_an_error_at_the_end_are_kept(make, independent_count
         assert damage.errors == 1
 
 
-def test_a_missing_stream_is_an_error(make):
+def test_a_missing_stream_is_an_error(make) -> None:
     path = make.test_card("one.mp4", *X264)
     with pytest.raises(MediaError, match="no video stream 3"):
         next(decoded_frames(path, MediaConfig(video_stream=3), Damage()))

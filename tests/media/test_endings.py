@@ -14,11 +14,11 @@ STILL = {name for name in FORMATS.split(",") if name.endswith("_pipe")} | {"imag
 OF_OTHERS = {"avs", "mks"}
 
 
-def test_every_format_has_its_endings():
+def test_every_format_has_its_endings() -> None:
     assert {*VIDEO, *SOUND} | SAME | STILL == set(FORMATS.split(","))
 
 
-def test_what_ffmpeg_calls_its_files_is_taken():
+def test_what_ffmpeg_calls_its_files_is_taken() -> None:
     ours = EXTENSIONS | SOUND_EXTENSIONS | PICTURE_EXTENSIONS
     for name in FORMATS.split(","):
         # Formats of FFmpeg's that only write, or that earlier versions lack.
@@ -27,12 +27,12 @@ def test_what_ffmpeg_calls_its_files_is_taken():
             assert {f".{ending}" for ending in theirs} <= ours, name
 
 
-def test_no_ending_has_two_meanings():
+def test_no_ending_has_two_meanings() -> None:
     assert not EXTENSIONS & SOUND_EXTENSIONS
     assert not (EXTENSIONS | SOUND_EXTENSIONS) & PICTURE_EXTENSIONS
 
 
-def test_the_endings_that_were_missing():
+def test_the_endings_that_were_missing() -> None:
     for ending in ["vob", "mxf", "asf", "f4v", "qt", "gif", "dv", "3g2", "m2v"]:
         assert f".{ending}" in EXTENSIONS
     for ending in ["w64", "au", "ac3", "wv", "mp2", "sph"]:

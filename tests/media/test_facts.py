@@ -18,7 +18,7 @@ def late(sample, ffmpeg, path: Path, *more) -> Path:
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov"])
-def test_first_frame_rate_duration_and_size(sample, ffmpeg, tmp_path, name):
+def test_first_frame_rate_duration_and_size(sample, ffmpeg, tmp_path: Path, name: str) -> None:
     path = late(sample, ffmpeg, tmp_path / name, "-vf", "fps=20,scale=160:120", "-crf", "30")
     with FrameReader(path) as reader:
         times = np.array([frame.time for frame in reader])
@@ -32,14 +32,14 @@ def test_first_frame_rate_duration_and_size(sample, ffmpeg, tmp_path, name):
     assert facts.start_s == 0
 
 
-def test_one_frame_has_no_rate(sample):
+def test_one_frame_has_no_rate(sample) -> None:
     info = probe(sample("one_person.mp4"))
     facts = video_facts(info, np.zeros(1), 0.25)
     assert (facts.fps, facts.first_time_s) == (None, 0.25)
     assert facts.duration_s == pytest.approx(1 / info.video.fps)
 
 
-def test_sound_has_a_first_sample_and_no_picture(ffmpeg, tmp_path):
+def test_sound_has_a_first_sample_and_no_picture(ffmpeg, tmp_path: Path) -> None:
     path = tmp_path / "late.mka"
     ffmpeg("-f", "lavfi", "-i", "sine=duration=1", "-output_ts_offset", "2", path)
     facts = sound_facts(path, MediaConfig(), 25.0, 1.0)
@@ -48,7 +48,7 @@ def test_sound_has_a_first_sample_and_no_picture(ffmpeg, tmp_path):
     assert facts.start_s == facts.first_time_s
 
 
-def test_a_broadcast_stream_begins_anywhere(sample, ffmpeg, tmp_path):
+def test_a_broadcast_stream_begins_anywhere(sample, ffmpeg, tmp_path: Path) -> None:
     path = late(sample, ffmpeg, tmp_path / "a.ts", "-vf", "scale=160:120")
     info = probe(path)
     facts = video_facts(info, np.arange(30) / 25, info.video.first_time_s)

@@ -1,5 +1,7 @@
 """Files that are no media are called what they are."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ from avaffect.media.sound import extract_sound
         ("x.bin", bytes(range(256)) * 40, "damaged from its start"),
     ],
 )
-def test_what_it_is(tmp_path, name, content, message):
+def test_what_it_is(tmp_path: Path, name: str, content, message: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(NotMediaError) as error:
@@ -45,7 +47,7 @@ def sphere(folder, coding, data):
     return path
 
 
-def test_nist_sphere_is_read(tmp_path):
+def test_nist_sphere_is_read(tmp_path: Path) -> None:
     tone = (8000 * np.sin(np.arange(16_000) / 10)).astype("<i2")
     out = tmp_path / "out.wav"
     path = sphere(tmp_path, "pcm", tone.tobytes())

@@ -10,7 +10,7 @@ from avaffect.media.inputs import expand_inputs
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for name in ("b.MP4", "a.mkv", "notes.txt", "._a.mkv", "in/c.webm", "in/.trash/d.mp4"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,23 +24,23 @@ def names(paths):
     return [str(path) for path in paths]
 
 
-def test_a_folder_stands_for_its_videos(folder):
+def test_a_folder_stands_for_its_videos(folder) -> None:
     assert names(expand_inputs(["."])) == ["a.mkv", "b.MP4"]
     assert names(expand_inputs(["."], recursive=True)) == ["a.mkv", "b.MP4", "in/c.webm"]
     assert expand_inputs([str(folder)]) == [folder / "a.mkv", folder / "b.MP4"]
 
 
-def test_a_file_stands_for_itself_whatever_it_is(folder):
+def test_a_file_stands_for_itself_whatever_it_is(folder) -> None:
     assert expand_inputs(["notes.txt"]) == [Path("notes.txt")]
 
 
-def test_globs(folder):
+def test_globs(folder) -> None:
     assert names(expand_inputs(["*.mkv", "*/*.webm"])) == ["a.mkv", "in/c.webm"]
     assert names(expand_inputs(["**/*.webm"])) == ["in/c.webm"]
     assert names(expand_inputs(["i*"])) == ["in/c.webm"]
 
 
-def test_an_existing_name_is_never_a_glob(folder):
+def test_an_existing_name_is_never_a_glob(folder) -> None:
     (folder / "[a].mkv").touch()
     (folder / "what?").mkdir()
     (folder / "what?" / "x.mp4").touch()
@@ -48,7 +48,7 @@ def test_an_existing_name_is_never_a_glob(folder):
     assert names(expand_inputs(["what?"])) == ["what?/x.mp4"]
 
 
-def test_arguments_keep_their_order_and_nothing_comes_twice(folder):
+def test_arguments_keep_their_order_and_nothing_comes_twice(folder) -> None:
     given = ["in", "b.MP4", ".", "*.MP4", str(folder / "a.mkv"), "./b.MP4"]
     assert names(expand_inputs(given)) == ["in/c.webm", "b.MP4", "a.mkv"]
 
@@ -65,18 +65,18 @@ def test_arguments_keep_their_order_and_nothing_comes_twice(folder):
         (["a.mkv", "none.mp4"], "does not exist"),
     ],
 )
-def test_what_is_not_there(folder, arguments, message):
+def test_what_is_not_there(folder, arguments, message: str) -> None:
     with pytest.raises(InputNotFoundError, match=message):
         expand_inputs(arguments)
 
 
-def test_a_folder_of_folders_hints_at_recursive(folder):
+def test_a_folder_of_folders_hints_at_recursive(folder) -> None:
     (folder / "outer" / "inner").mkdir(parents=True)
     with pytest.raises(InputNotFoundError, match="recursive=True"):
         expand_inputs(["outer"])
 
 
-def test_a_folder_without_videos_stands_for_its_sound_files(folder):
+def test_a_folder_without_videos_stands_for_its_sound_files(folder) -> None:
     for name in ("in/deep/b.OGG", "in/deep/a.wav", "in/deep/._a.wav", "in/deep/t.txt"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
@@ -95,14 +95,14 @@ def test_a_folder_without_videos_stands_for_its_sound_files(folder):
         expand_inputs(["emp*"], sound=True)
 
 
-def test_the_sound_that_preprocess_wrote_is_not_taken_again(folder):
+def test_the_sound_that_preprocess_wrote_is_not_taken_again(folder) -> None:
     for name in ("voices/a.wav", "voices/out/a/audio.wav", "voices/out/a/preprocess.json"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     assert names(expand_inputs(["voices"], recursive=True, sound=True)) == ["voices/a.wav"]
 
 
-def test_a_broken_link_is_left_to_the_one_who_opens_it(folder):
+def test_a_broken_link_is_left_to_the_one_who_opens_it(folder) -> None:
     (folder / "link.mp4").symlink_to("gone.mp4")
     assert names(expand_inputs(["link.mp4"])) == ["link.mp4"]
 
@@ -113,7 +113,7 @@ def found_in(folder, **options):
     return [path.name for path in found], [event.text for event in events]
 
 
-def test_what_else_is_in_a_folder_is_counted(folder):
+def test_what_else_is_in_a_folder_is_counted(folder) -> None:
     assert found_in(folder) == (
         ["a.mkv", "b.MP4"],
         [f"1 other file in '{folder}' left out (.txt)"],
@@ -127,7 +127,7 @@ def test_what_else_is_in_a_folder_is_counted(folder):
     assert found_in(folder / "in") == (["c.webm"], [])
 
 
-def test_everything_that_the_decoder_takes_is_found(folder):
+def test_everything_that_the_decoder_takes_is_found(folder) -> None:
     names = ["a.VOB", "b.mxf", "c.Asf", "d.f4v", "e.qt", "f.gif", "g.dv", "h.3g2", "i.m2v"]
     place = folder / "new"
     place.mkdir()
@@ -142,7 +142,7 @@ def test_everything_that_the_decoder_takes_is_found(folder):
     )
 
 
-def test_own_outputs_are_left_out_in_silence(folder):
+def test_own_outputs_are_left_out_in_silence(folder) -> None:
     for name in ("in/preprocess.json", "in/audio.wav", "in/cropped_aligned/c/00001.jpg",
                  "in/features/c/frames.parquet", "in/out/tables/c.parquet",
                  "in/out/records/c.json", "in/out/VA_Set/c.txt", "in/run/run.json",
@@ -156,7 +156,7 @@ def test_own_outputs_are_left_out_in_silence(folder):
     assert "1 other file" in found_in(folder / "in", sound=True)[1][0]
 
 
-def test_a_folder_of_frames_says_how_to_make_a_video_of_them(folder):
+def test_a_folder_of_frames_says_how_to_make_a_video_of_them(folder) -> None:
     (folder / "frames").mkdir()
     for i in range(3):
         (folder / f"frames/{i:05d}.PNG").touch()

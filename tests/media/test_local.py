@@ -42,7 +42,9 @@ def by_path(name):
         by_path,
     ],
 )
-def test_what_is_no_local_file(how, name, message, tmp_path, monkeypatch):
+def test_what_is_no_local_file(
+    how, name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputNotFoundError) as error:
         how(name)
@@ -51,7 +53,7 @@ def test_what_is_no_local_file(how, name, message, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_home(tmp_path, monkeypatch):
+def test_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "x.mp4").touch()
     assert local_path("~/x.mp4") == local_path(Path("~/x.mp4")) == tmp_path / "x.mp4"
@@ -61,7 +63,9 @@ def test_the_home(tmp_path, monkeypatch):
         predict("~/none.mp4")
 
 
-def test_what_exists_is_taken_as_it_is_named(tmp_path, monkeypatch):
+def test_what_exists_is_taken_as_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("~", "-", "%05d.jpg", "a:b.mp4", "@x"):
         Path(name).touch()
@@ -72,7 +76,7 @@ def test_what_exists_is_taken_as_it_is_named(tmp_path, monkeypatch):
         assert local_path(name) == Path(name)
 
 
-def test_a_list_with_an_at(tmp_path, monkeypatch):
+def test_a_list_with_an_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("list.txt").touch()
     with pytest.raises(InputNotFoundError, match=r"xargs -d '\\n' avaffect predict < 'list.txt'"):

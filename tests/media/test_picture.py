@@ -45,7 +45,7 @@ def corners():
         (["-display_vflip"], 180, lambda image: image[::-1]),
     ],
 )
-def test_rotation_flag_gives_upright_pictures(make, flags, rotation, turned):
+def test_rotation_flag_gives_upright_pictures(make, flags, rotation: int, turned) -> None:
     make.still("still.png", corners())
     encode = ["-c:v", "libx264", "-crf", "5", "-pix_fmt", "yuv444p"]
     make.ffmpeg("-loop", "1", "-i", "still.png", "-frames:v", "3", *encode, "flat.mp4")
@@ -58,7 +58,7 @@ def test_rotation_flag_gives_upright_pictures(make, flags, rotation, turned):
     assert video.rotation == rotation
 
 
-def test_turn_and_mirror_agree_with_ffmpeg(make):
+def test_turn_and_mirror_agree_with_ffmpeg(make) -> None:
     make.still("still.png", corners())
     encode = ["-c:v", "libx264", "-crf", "5", "-pix_fmt", "yuv444p"]
     make.ffmpeg("-loop", "1", "-i", "still.png", "-frames:v", "3", *encode, "flat.mp4")
@@ -97,7 +97,7 @@ def jpeg_of_corners(make):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_orientation_in_exif_is_obeyed(make, orientation):
+def test_the_orientation_in_exif_is_obeyed(make, orientation) -> None:
     path = make.folder / "camera.jpg"
     path.write_bytes(exif(jpeg_of_corners(make), orientation))
     image, expected = first_image(path), EXIF_TURNS[orientation - 1](corners())
@@ -107,7 +107,7 @@ def test_the_orientation_in_exif_is_obeyed(make, orientation):
 
 
 @pytest.mark.parametrize("first", [1, 6])
-def test_each_frame_of_a_series_of_pictures_is_turned_by_its_own_exif(make, first):
+def test_each_frame_of_a_series_of_pictures_is_turned_by_its_own_exif(make, first: int) -> None:
     jpeg = jpeg_of_corners(make)
     orders = [first, 2, 3, 4, 1, 5, 6, 7, 8, 6, 5, 1]
     path = make.folder / "series.mjpeg"
@@ -119,7 +119,7 @@ def test_each_frame_of_a_series_of_pictures_is_turned_by_its_own_exif(make, firs
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-def test_a_turn_that_is_asked_for_stands_in_place_of_the_files_own(make, degrees):
+def test_a_turn_that_is_asked_for_stands_in_place_of_the_files_own(make, degrees: int) -> None:
     path = make.folder / "camera.jpg"
     path.write_bytes(exif(jpeg_of_corners(make), 6))
     expected = np.rot90(corners(), -degrees // 90)
@@ -150,7 +150,7 @@ def extent(image):
 @pytest.mark.parametrize(
     "name", ["a.mp4", "a.mkv", "a.avi", "a.ts", "a.mpg", "a.mov", "a.m2v", "a.h264"]
 )
-def test_pixels_become_square_whoever_says_that_they_are_not(make, name):
+def test_pixels_become_square_whoever_says_that_they_are_not(make, name: str) -> None:
     codec = "mpeg2video" if name in ("a.mpg", "a.m2v") else "libx264"
     arguments = ["-c:v", codec, "-pix_fmt", "yuv420p", "-q:v", "2", "-crf", "10"]
     # MPEG-2 knows the whole picture's shape alone.
@@ -168,7 +168,7 @@ def ratio(text):
     return float(Fraction(text))
 
 
-def test_a_turned_picture_is_stretched_along_its_other_side(make):
+def test_a_turned_picture_is_stretched_along_its_other_side(make) -> None:
     wide_pixels(make, "2", "-c:v", "libx264", "-pix_fmt", "yuv420p", "flat.mp4")
     make.ffmpeg("-display_rotation", "90", "-i", "flat.mp4", "-c", "copy", "turned.mp4")
     with FrameReader(make.folder / "turned.mp4") as reader:
@@ -181,7 +181,7 @@ def test_a_turned_picture_is_stretched_along_its_other_side(make):
     assert abs(wide - high) <= 3
 
 
-def test_the_shape_of_pixels_may_change_in_mid_stream(make):
+def test_the_shape_of_pixels_may_change_in_mid_stream(make) -> None:
     code = ["-c:v", "libx264", "-bf", "0", "-pix_fmt", "yuv420p"]
     paths = [wide_pixels(make, aspect, *code, f"{aspect}.ts") for aspect in "12"]
     both = make.folder / "both.ts"
@@ -191,7 +191,7 @@ def test_the_shape_of_pixels_may_change_in_mid_stream(make):
 
 
 @pytest.mark.parametrize("aspect", ["100", "1/100"])
-def test_absurd_pixels_are_taken_for_square_and_said(make, aspect):
+def test_absurd_pixels_are_taken_for_square_and_said(make, aspect: str) -> None:
     path = make.test_card("a.mp4", "-vf", f"setsar={aspect}", "-c:v", "libx264")
     with FrameReader(path) as reader:
         assert next(iter(reader)).image.shape == (120, 160, 3)
@@ -225,7 +225,7 @@ def hdr_clip(make, name, transfer, signal):
         ("smpte428", (0.58, 0.58, 0.58), (148, 148, 148)),
     ],
 )
-def test_hdr_becomes_sdr_and_all_else_stays(make, transfer, signal, expected):
+def test_hdr_becomes_sdr_and_all_else_stays(make, transfer: str, signal, expected) -> None:
     image = first_image(hdr_clip(make, "hdr.mkv", transfer, signal))
     assert image.dtype == np.uint8
     assert np.abs(image.astype(int) - expected).max() <= 3
@@ -258,7 +258,7 @@ RED_BROWN = (200, 100, 50)
     ],
     ids=["sd-untagged", "hd-untagged", "sd-709", "hd-601-full", "2020-10bit", "rgb"],
 )
-def test_colours_are_those_that_were_filmed(make, size, arguments):
+def test_colours_are_those_that_were_filmed(make, size: str, arguments: str) -> None:
     make.ffmpeg(
         *["-f", "lavfi", "-i", f"color=c=0xC86432:s={size}:r=5:d=0.4,format=rgb24"],
         *["-c:v", "libx264", "-qp", "4", *arguments.split(), "colour.mp4"],
@@ -268,7 +268,7 @@ def test_colours_are_those_that_were_filmed(make, size, arguments):
 
 
 @pytest.mark.parametrize("pix_fmt", ["gray", "yuv411p", "yuv422p10le", "nv12", "yuva420p"])
-def test_any_pixel_format_becomes_rgb(make, pix_fmt):
+def test_any_pixel_format_becomes_rgb(make, pix_fmt: str) -> None:
     arguments = ["-c:v", "rawvideo", "-pix_fmt", pix_fmt, "-frames:v", "2"]
     image = first_image(make.test_card("raw.nut", *arguments))
     assert image.shape == (120, 160, 3)
@@ -276,7 +276,7 @@ def test_any_pixel_format_becomes_rgb(make, pix_fmt):
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv420p"])
-def test_the_last_row_and_column_of_odd_sizes_are_there(make, pix_fmt):
+def test_the_last_row_and_column_of_odd_sizes_are_there(make, pix_fmt: str) -> None:
     expected = np.full((241, 321, 3), 40, np.uint8)
     expected[-1], expected[:, -1] = 200, 200
     make.still("odd.png", expected)
@@ -287,7 +287,7 @@ def test_the_last_row_and_column_of_odd_sizes_are_there(make, pix_fmt):
     assert np.abs(image.astype(int) - expected).max() < 12
 
 
-def test_converted_frames_leave_memory_at_once(make):
+def test_converted_frames_leave_memory_at_once(make) -> None:
     """PyAV's frames can refer to themselves; at 4K that would pile up gigabytes."""
     path = make.test_card("plain.mp4", "-c:v", "libx264")
     convert = RgbConverter()
@@ -312,7 +312,7 @@ def combing(image):
     return np.abs(rows[1:-1] - rows[:-2]).mean() / (np.abs(rows[2:] - rows[:-2]).mean() + 1e-9)
 
 
-def test_interlaced_frames_are_deinterlaced_one_for_one(make, independent_count):
+def test_interlaced_frames_are_deinterlaced_one_for_one(make, independent_count) -> None:
     motion = "testsrc2=s=320x240:r=50:d=1,scroll=h=0.05,interlace=lowpass=0"
     coding = [
         "-c:v",
@@ -339,7 +339,7 @@ def test_interlaced_frames_are_deinterlaced_one_for_one(make, independent_count)
     assert first_field.mean() < 8
 
 
-def test_deinterlacing_keeps_colour_tags_and_times_of_a_single_frame(make):
+def test_deinterlacing_keeps_colour_tags_and_times_of_a_single_frame(make) -> None:
     motion = "testsrc2=s=320x240:r=50:d=0.04,interlace=lowpass=0"
     coding = ["-c:v", "libx264", "-flags", "+ildct", "-colorspace", "bt709", "-color_range", "tv"]
     make.ffmpeg("-f", "lavfi", "-i", motion, *coding, "one.mkv")

@@ -14,7 +14,7 @@ from avaffect.media.frames import FrameReader
 from avaffect.media.sound import extract_sound
 
 
-def test_side_data_without_a_name_is_no_error():
+def test_side_data_without_a_name_is_no_error() -> None:
     unknown = Type(9_999)
     assert (unknown.value, unknown.name) == (9_999, "TYPE_9999")
     assert unknown != Type.DISPLAYMATRIX
@@ -22,7 +22,7 @@ def test_side_data_without_a_name_is_no_error():
 
 
 @pytest.mark.parametrize("by_kind", [False, True], ids=["av-18", "av-19"])
-def test_a_display_matrix_beside_nameless_side_data_is_found(by_kind):
+def test_a_display_matrix_beside_nameless_side_data_is_found(by_kind: bool) -> None:
     """PyAV iterates over the data up to 18, and over its kinds from 19 on."""
 
     class Data(bytes):
@@ -36,7 +36,7 @@ def test_a_display_matrix_beside_nameless_side_data_is_found(by_kind):
     assert not pyav.has_exif(frame)
 
 
-def test_rates_and_ratios_of_every_version():
+def test_rates_and_ratios_of_every_version() -> None:
     assert pyav.positive(Fraction(4, 3)) == Fraction(4, 3)
     av19 = SimpleNamespace(numerator=0, denominator=1)
     assert [pyav.positive(ratio) for ratio in (None, Fraction(0), Fraction(-1), av19)] == [
@@ -52,7 +52,7 @@ LATIN1 = (
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.nut", "a.mov"])
-def test_tags_that_are_not_utf_8_are_no_error(make, name):
+def test_tags_that_are_not_utf_8_are_no_error(make, name: str) -> None:
     """Those of the container, of a stream and of a chapter, through the pipe of the sound too."""
     (make.folder / "tags.txt").write_bytes(LATIN1)
     sine = ["-f", "lavfi", "-i", "sine=d=1", "-f", "ffmetadata", "-i", "tags.txt"]
@@ -66,13 +66,13 @@ def test_tags_that_are_not_utf_8_are_no_error(make, name):
     assert sound.duration_s == pytest.approx(1, abs=0.1)
 
 
-def test_streams_that_are_left_out_give_no_frames(make):
+def test_streams_that_are_left_out_give_no_frames(make) -> None:
     path = make.test_card("a.mkv", "-f", "lavfi", "-i", "sine=d=1", "-c:v", "ffv1")
     with pyav.open_media(str(path)) as container:
         pyav.leave_out(container.streams.audio[0])
         assert len(list(container.decode(video=0))) == 25
 
 
-def test_a_graph_of_one_thread_can_be_built():
+def test_a_graph_of_one_thread_can_be_built() -> None:
     graph = pyav.graph_of_one_thread()
     assert isinstance(graph, av.filter.Graph)

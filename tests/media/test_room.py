@@ -22,7 +22,7 @@ def waits(room, size):
     return late
 
 
-def test_as_many_as_fit():
+def test_as_many_as_fit() -> None:
     room = Room(3, 100)
     room.enter(60)
     assert waits(room, 50)
@@ -36,7 +36,7 @@ def test_as_many_as_fit():
     assert waits(room, 1)
 
 
-def test_what_is_too_large_for_all_goes_alone():
+def test_what_is_too_large_for_all_goes_alone() -> None:
     room = Room(3, 100)
     assert not waits(room, 1000)
 
@@ -45,7 +45,7 @@ def frame(side):
     return SimpleNamespace(frame=SimpleNamespace(width=side, height=side))
 
 
-def test_a_single_picture_may_be_larger_than_a_moving_one():
+def test_a_single_picture_may_be_larger_than_a_moving_one() -> None:
     side = int(MAX_MOVING_PIXELS**0.5)
     assert len(list(within_bounds([frame(side)] * 3, Path("a")))) == 3
     assert len(list(within_bounds([frame(side + 1)], Path("a")))) == 1
@@ -55,7 +55,7 @@ def test_a_single_picture_may_be_larger_than_a_moving_one():
         list(within_bounds([frame(20_000)], Path("a")))
 
 
-def test_a_large_animation(ffmpeg, tmp_path):
+def test_a_large_animation(ffmpeg, tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
     ffmpeg("-f", "lavfi", "-i", "color=s=6400x6400:r=5:d=0.6", path)
     with pytest.raises(MediaError, match="moving pictures of 6400x6400"):

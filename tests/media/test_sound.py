@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def check_clicks(samples, times, within=0.0005):
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 96000])
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "aac"), ("a.mkv", "flac")])
-def test_clicks_stay_in_place_at_every_rate(make, rate, name, codec):
+def test_clicks_stay_in_place_at_every_rate(make, rate: int, name: str, codec: str) -> None:
     """In MP4 the encoder's priming samples come before time 0 and must not shift the sound."""
     samples, info = extract(film(make, name, ["-c:a", codec], rate=rate, channels=2))
     check_clicks(samples, CLICKS)
@@ -68,7 +69,7 @@ def test_clicks_stay_in_place_at_every_rate(make, rate, name, codec):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
-def test_channels_are_mixed_down(make, channels):
+def test_channels_are_mixed_down(make, channels: int) -> None:
     samples, _ = extract(film(make, "c.mkv", ["-c:a", "pcm_s16le"], channels=channels))
     check_clicks(samples, CLICKS)
     assert 0.3 < np.abs(samples).max() <= 1
@@ -78,7 +79,7 @@ def test_channels_are_mixed_down(make, channels):
     ("name", "codec"),
     [("d.mp4", "aac"), ("d.mkv", "flac"), ("d.ts", "mp2"), ("d.mov", "pcm_s16le")],
 )
-def test_sound_that_begins_later_is_preceded_by_silence(make, name, codec):
+def test_sound_that_begins_later_is_preceded_by_silence(make, name: str, codec: str) -> None:
     path = film(make, name, ["-c:a", codec], delay=0.6)
     samples, info = extract(path)
     picture_starts = 0 if name != "d.ts" else first_frame_time(path) - 1.4
@@ -88,7 +89,7 @@ def test_sound_that_begins_later_is_preceded_by_silence(make, name, codec):
 
 
 @pytest.mark.parametrize(("name", "codec"), [("e.mkv", "flac"), ("e.mp4", "aac"), ("e.ts", "aac")])
-def test_sound_that_begins_earlier_is_cut(make, name, codec):
+def test_sound_that_begins_earlier_is_cut(make, name: str, codec: str) -> None:
     """MKV and TS then start the picture late, MP4 drops the sound by an edit list."""
     path = film(make, name, ["-c:a", codec], delay=-0.5)
     samples, info = extract(path)
@@ -97,7 +98,7 @@ def test_sound_that_begins_earlier_is_cut(make, name, codec):
     assert info.end_s == pytest.approx(1.5, abs=0.06)
 
 
-def test_a_transport_stream_whose_clock_starts_late(make):
+def test_a_transport_stream_whose_clock_starts_late(make) -> None:
     path = film(make, "f.ts", ["-c:a", "aac", "-output_ts_offset", "1000"])
     assert first_frame_time(path) > 1001
     samples, _ = extract(path)
@@ -105,14 +106,14 @@ def test_a_transport_stream_whose_clock_starts_late(make):
 
 
 @pytest.mark.parametrize("seconds", [1.2, 3.1])
-def test_sound_shorter_or_longer_than_the_picture(make, seconds):
+def test_sound_shorter_or_longer_than_the_picture(make, seconds: float) -> None:
     path = film(make, "g.mkv", ["-c:a", "flac"], seconds=seconds)
     _, info = extract(path)
     assert info.end_s == info.duration_s == pytest.approx(seconds, abs=1e-3)
     assert info.errors == 0
 
 
-def test_a_hole_in_the_sound_is_filled_with_silence(make):
+def test_a_hole_in_the_sound_is_filled_with_silence(make) -> None:
     drop = ["-bsf:a", "noise=drop='between(n,25,50)'"]
     samples, info = extract(film(make, "h.mkv", ["-c:a", "aac", *drop]))
     check_clicks(samples, [CLICKS[0], CLICKS[2]])
@@ -120,7 +121,7 @@ def test_a_hole_in_the_sound_is_filled_with_silence(make):
     assert info.end_s > 1.9
 
 
-def test_rate_and_channels_may_change_in_mid_stream(make):
+def test_rate_and_channels_may_change_in_mid_stream(make) -> None:
     first = film(make, "i1.ts", ["-c:a", "aac"], rate=44100, channels=2)
     second = film(make, "i2.ts", ["-c:a", "aac", "-output_ts_offset", "2"], rate=48000, channels=6)
     both = make.folder / "i.ts"
@@ -132,7 +133,7 @@ def test_rate_and_channels_may_change_in_mid_stream(make):
     assert info.end_s == pytest.approx(4, abs=0.06)
 
 
-def test_two_recordings_in_one_file(make):
+def test_two_recordings_in_one_file(make) -> None:
     """Their clocks start anew: picture and sound of the second go on after those of the first."""
     part = film(make, "part.mpg", ["-c:a", "mp2"])
     both = make.folder / "both.mpg"
@@ -145,7 +146,7 @@ def test_two_recordings_in_one_file(make):
 
 
 @pytest.mark.parametrize("name", ["j.mka", "j.ogg", "j.m4a", "j.mp3", "j.wav"])
-def test_without_a_picture_it_begins_with_the_sound(make, name):
+def test_without_a_picture_it_begins_with_the_sound(make, name: str) -> None:
     make.clicks("clicks.wav", CLICKS, 2.0, 44100, 2)
     delay = ["-itsoffset", "3"] if name == "j.mka" else []
     make.ffmpeg(*delay, "-i", "clicks.wav", name)
@@ -157,14 +158,14 @@ def test_without_a_picture_it_begins_with_the_sound(make, name):
     assert info.end_s == pytest.approx(2, abs=0.06)
 
 
-def test_no_sound(make):
+def test_no_sound(make) -> None:
     path = make.test_card("mute.mp4", *VIDEO)
     out = make.folder / "mute.wav"
     assert extract_sound(path, MediaConfig(), out, first_time_s=0) is None
     assert not out.exists()
 
 
-def test_the_chosen_sound(make):
+def test_the_chosen_sound(make) -> None:
     make.clicks("one.wav", [0.3], 1, 16000, 1)
     make.clicks("two.wav", [0.7], 1, 16000, 1)
     sounds = ["-i", "one.wav", "-i", "two.wav", "-c:a", "flac"]
@@ -173,7 +174,7 @@ def test_the_chosen_sound(make):
     check_clicks(extract(path, MediaConfig(audio_stream=1))[0], [0.7])
 
 
-def test_damaged_sound_is_used_as_far_as_it_goes_and_told(make):
+def test_damaged_sound_is_used_as_far_as_it_goes_and_told(make) -> None:
     film(make, "damaged.mkv", ["-c:a", "aac"])
     make.ffmpeg("-i", "damaged.mkv", "-c", "copy", "-bsf:a", "noise=amount=40", "noisy.mkv")
     events = []
@@ -185,7 +186,7 @@ def test_damaged_sound_is_used_as_far_as_it_goes_and_told(make):
     assert "damaged" in notices[0].text
 
 
-def test_truncated_sound(make):
+def test_truncated_sound(make) -> None:
     path = film(make, "cut.ts", ["-c:a", "aac"])
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     samples, info = extract(path)
@@ -193,7 +194,7 @@ def test_truncated_sound(make):
     check_clicks(samples, CLICKS[:1])
 
 
-def test_a_stream_without_any_sound_that_decodes_is_empty(make):
+def test_a_stream_without_any_sound_that_decodes_is_empty(make) -> None:
     film(make, "dead.mkv", ["-c:a", "aac"])
     make.ffmpeg("-i", "dead.mkv", "-c", "copy", "-bsf:a", "noise=drop='gte(n,0)'", "none.mkv")
     samples, info = extract(make.folder / "none.mkv")
@@ -201,14 +202,14 @@ def test_a_stream_without_any_sound_that_decodes_is_empty(make):
     assert not len(samples)
 
 
-def test_progress_is_told(make):
+def test_progress_is_told(make) -> None:
     events = []
     extract(film(make, "p.mkv", ["-c:a", "flac"]), on_event=events.append)
     assert [event.done for event in events if isinstance(event, Progress)] == [1, 2, 2]
     assert events[-1].finished
 
 
-def test_odd_names_and_an_overwritten_output(make, monkeypatch):
+def test_odd_names_and_an_overwritten_output(make, monkeypatch: pytest.MonkeyPatch) -> None:
     path = film(make, "a.mp4", ["-c:a", "aac"]).rename(make.folder / '-i it\'s "é" %03d.mp4')
     out = make.folder / "- out.wav"
     out.write_text("old")
@@ -217,7 +218,7 @@ def test_odd_names_and_an_overwritten_output(make, monkeypatch):
     assert not [name for name in make.folder.iterdir() if "tmp" in name.name]
 
 
-def test_errors(make):
+def test_errors(make) -> None:
     with pytest.raises(InputNotFoundError):
         extract_sound(make.folder / "no.mp4", MediaConfig(), make.folder / "o.wav", first_time_s=0)
     path = film(make, "a.mkv", ["-c:a", "flac"])
@@ -226,7 +227,7 @@ def test_errors(make):
         extract_sound(path, MediaConfig(), make.folder / "file" / "o.wav", first_time_s=0)
 
 
-def test_a_full_disk(make, monkeypatch):
+def test_a_full_disk(make, monkeypatch: pytest.MonkeyPatch) -> None:
     path = film(make, "a.mkv", ["-c:a", "flac"])
     out = make.folder / "full.wav"
     monkeypatch.setattr("avaffect.media.sound.wave.open", lambda name, mode: open_full(mode))
@@ -241,7 +242,7 @@ def open_full(mode):
     return wave.Wave_write(open("/dev/full", mode, buffering=0))  # noqa: PTH123
 
 
-def test_blocks(tmp_path):
+def test_blocks(tmp_path: Path) -> None:
     path = tmp_path / "x.wav"
     samples = np.linspace(-0.9, 0.9, 40_000, dtype=np.float32)
     soundfile.write(path, samples, 16_000, subtype="FLOAT")
@@ -251,7 +252,7 @@ def test_blocks(tmp_path):
     assert np.array_equal(np.concatenate(blocks), samples)
 
 
-def test_blocks_of_what_is_no_mono_sound(tmp_path):
+def test_blocks_of_what_is_no_mono_sound(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "two.wav", np.zeros((10, 2)), 16_000)
     (tmp_path / "text.wav").write_text("no sound")
     for name in ("two.wav", "text.wav", "none.wav"):
@@ -259,7 +260,7 @@ def test_blocks_of_what_is_no_mono_sound(tmp_path):
             list(read_blocks(tmp_path / name, 1.0))
 
 
-def test_the_smallest_gap_is_shorter_than_any_usual_packet():
+def test_the_smallest_gap_is_shorter_than_any_usual_packet() -> None:
     assert MIN_GAP_S < 960 / 48_000
 
 
@@ -272,7 +273,7 @@ def with_gaps(make, name, *gaps, seconds=2.0):
 
 
 @pytest.mark.parametrize("name", ["gap.mkv", "gap.nut"])
-def test_a_gap_of_hours_is_not_in_the_file(make, name):
+def test_a_gap_of_hours_is_not_in_the_file(make, name: str) -> None:
     path = with_gaps(make, name, (0.6, 3 * 3600))
     out = make.folder / "out.wav"
     info = extract_sound(path, DEFAULTS, out, first_time_s=0)
@@ -286,7 +287,7 @@ def test_a_gap_of_hours_is_not_in_the_file(make, name):
     check_clicks(samples, info.in_wav(np.array([CLICKS[0], *later])))
 
 
-def test_many_gaps_cost_a_few_seconds_each(make):
+def test_many_gaps_cost_a_few_seconds_each(make) -> None:
     gaps = [(round(0.1 * i, 1), 700) for i in range(1, 20)]
     info = extract_sound(
         with_gaps(make, "many.mkv", *gaps), DEFAULTS, make.folder / "out.wav", first_time_s=0
@@ -296,7 +297,7 @@ def test_many_gaps_cost_a_few_seconds_each(make):
     assert info.end_s > 4000
 
 
-def test_sound_that_begins_hours_after_the_picture(make):
+def test_sound_that_begins_hours_after_the_picture(make) -> None:
     path = film(make, "late.mkv", ["-c:a", "flac"], delay=7200)
     samples, info = extract(path)
     assert info.start_s == pytest.approx(7200, abs=0.01)
@@ -304,14 +305,14 @@ def test_sound_that_begins_hours_after_the_picture(make):
     check_clicks(samples, info.in_wav(np.array(CLICKS) + 7200))
 
 
-def test_a_pause_of_minutes_is_in_the_file(make):
+def test_a_pause_of_minutes_is_in_the_file(make) -> None:
     path = with_gaps(make, "pause.mkv", (0.6, 300))
     info = extract_sound(path, DEFAULTS, make.folder / "out.wav", first_time_s=0)
     assert info.cuts == ()
     assert info.duration_s == info.end_s == pytest.approx(302, abs=0.1)
 
 
-def test_moments_in_the_file_and_in_the_wav():
+def test_moments_in_the_file_and_in_the_wav() -> None:
     info = SoundInfo(0, 16_000, 0, 0, 0, 0, cuts=((10.0, 100.0), (120.0, 50.0)))
     times = np.array([-1.0, 0, 9.5, 10, 60, 110, 111, 120, 150, 170, 171, 1000])
     placed = [-1, 0, 9.5, 10, 10, 10, 11, 20, 20, 20, 21, 850]

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,9 @@ CODING = {
 
 
 @pytest.mark.parametrize("name", CODING)
-def test_a_video_is_probed_as_if_nothing_was_read_before(name, sample, ffmpeg, tmp_path):
+def test_a_video_is_probed_as_if_nothing_was_read_before(
+    name, sample, ffmpeg, tmp_path: Path
+) -> None:
     path = tmp_path / name
     ffmpeg("-i", sample("one_person.mp4"), "-t", 1, *CODING[name], path)
     found = open_source(path)
@@ -38,7 +41,7 @@ def test_a_video_is_probed_as_if_nothing_was_read_before(name, sample, ffmpeg, t
 
 
 @pytest.mark.parametrize("frames", [1, 2, 9, 12])
-def test_a_short_video_beside_short_sound(frames, sample, ffmpeg, tmp_path):
+def test_a_short_video_beside_short_sound(frames: int, sample, ffmpeg, tmp_path: Path) -> None:
     """Shorter than what is read to tell stills from a film."""
     path = tmp_path / "short.mp4"
     ffmpeg("-i", sample("one_person.mp4"), "-frames:v", frames, "-t", frames / 25, path)
@@ -46,7 +49,7 @@ def test_a_short_video_beside_short_sound(frames, sample, ffmpeg, tmp_path):
     assert (found.stills, found.media) == (stills(path), probe(path))
 
 
-def test_a_song_with_a_cover(sample, ffmpeg, tmp_path):
+def test_a_song_with_a_cover(sample, ffmpeg, tmp_path: Path) -> None:
     cover, song = tmp_path / "cover.jpg", tmp_path / "song.mp4"
     ffmpeg("-i", sample("one_person.mp4"), "-frames:v", 1, cover)
     ffmpeg("-i", sample("one_person.mp4"), "-i", cover, "-map", "0:a", "-map", "1:v",
@@ -60,7 +63,7 @@ def test_a_song_with_a_cover(sample, ffmpeg, tmp_path):
     assert (shown.kind, shown.media.video.codec) == ("video", "mjpeg")
 
 
-def test_what_cannot_be_used(sample, ffmpeg, tmp_path):
+def test_what_cannot_be_used(sample, ffmpeg, tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError):
         open_source(tmp_path / "gone.mp4")
     silent = tmp_path / "cover.mp3"
@@ -74,7 +77,7 @@ def test_what_cannot_be_used(sample, ffmpeg, tmp_path):
         open_source(sample("one_person.mp4"), MediaConfig(channel=7))
 
 
-def test_a_source_cannot_be_changed(sample):
+def test_a_source_cannot_be_changed(sample) -> None:
     found = open_source(sample("no_face.mp4"))
     with pytest.raises(AttributeError):
         found.sha256 = "0"

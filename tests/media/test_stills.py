@@ -22,7 +22,7 @@ def slides(make, name, codec, pictures, seconds, every=None):
 
 @pytest.mark.parametrize(("name", "codec"), FORMATS)
 @pytest.mark.parametrize(("pictures", "seconds"), [(1, 4), (2, 14), (4, 40)])
-def test_a_cover_and_slides(make, name, codec, pictures, seconds):
+def test_a_cover_and_slides(make, name: str, codec: str, pictures: int, seconds: int) -> None:
     assert stills(slides(make, name, codec, pictures, seconds)) == pictures
 
 
@@ -30,11 +30,11 @@ def test_a_cover_and_slides(make, name, codec, pictures, seconds):
     ("pictures", "seconds", "every"),
     [(1, 1.5, 0.04), (5, 4, 0.04), (3, 4, 1.0), (11, 60, 5.4), (40, 60, 0.04)],
 )
-def test_a_film_however_short(make, pictures, seconds, every):
+def test_a_film_however_short(make, pictures: int, seconds: float, every: float) -> None:
     assert stills(slides(make, "x.mp4", "libx264", pictures, seconds, every)) is None
 
 
-def test_without_sound_a_picture_is_a_film_of_one_frame(make):
+def test_without_sound_a_picture_is_a_film_of_one_frame(make) -> None:
     make.test_card("one.mp4", "-frames:v", "1")
     make.test_card("one.jpg", "-frames:v", "1")
     assert stills(make.folder / "one.mp4") is None
@@ -42,7 +42,7 @@ def test_without_sound_a_picture_is_a_film_of_one_frame(make):
 
 
 @pytest.mark.parametrize("name", ["both.mp4", "both.mkv"])
-def test_a_cover_before_a_film(make, name):
+def test_a_cover_before_a_film(make, name: str) -> None:
     """The film is what is looked at, also where the cover comes first and is no marked one."""
     make.test_card("cover.jpg", "-frames:v", "1", size="80x80")
     film = make.test_card("film.mp4", "-f", "lavfi", "-i", "sine=500:d=3", "-c:a", "aac",

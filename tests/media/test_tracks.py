@@ -48,7 +48,7 @@ MUTE_FIRST = [
 
 
 @pytest.mark.parametrize(("name", "coding"), MUTE_FIRST)
-def test_a_mute_stream_is_passed_over(make, name, coding):
+def test_a_mute_stream_is_passed_over(make, name: str, coding) -> None:
     path = streams(make, name, [0, 0, 0.3, 0.3], *coding)
     info, tone, notices = heard(path)
     assert (info.stream, info.streams, tone) == (2, 4, 2)
@@ -58,7 +58,7 @@ def test_a_mute_stream_is_passed_over(make, name, coding):
     ]
 
 
-def test_the_default_is_told_too(make):
+def test_the_default_is_told_too(make) -> None:
     path = streams(make, "b.mkv", [0.3, 0.3], "-c:a", "flac", "-disposition:a:1", "default",
                    "-disposition:a:0", "0")  # fmt: skip
     info, tone, notices = heard(path)
@@ -66,27 +66,27 @@ def test_the_default_is_told_too(make):
     assert "stream 1 is heard, the default one" in notices[0]
 
 
-def test_the_one_that_was_asked_for_is_taken_in_silence(make):
+def test_the_one_that_was_asked_for_is_taken_in_silence(make) -> None:
     path = streams(make, "c.mkv", [0.3, 0.3, 0], "-c:a", "flac")
     info, tone, notices = heard(path, audio_stream=1)
     assert (info.stream, tone, notices) == (1, 1, [])
     assert heard(path, audio_stream=2)[0].stream == 2
 
 
-def test_all_are_mute(make):
+def test_all_are_mute(make) -> None:
     info, _, notices = heard(streams(make, "d.mkv", [0, 0], "-c:a", "flac"))
     assert info.stream == 0
     assert "all are mute" in notices[0]
 
 
-def test_a_stream_that_does_not_decode_is_passed_over(make):
+def test_a_stream_that_does_not_decode_is_passed_over(make) -> None:
     path = streams(make, "e.mkv", [0.3, 0.3], "-c:a", "aac")
     make.ffmpeg("-i", path.name, "-map", "0", "-c", "copy", "-bsf:a:0", "noise=drop=1", "f.mkv")
     info, tone, _ = heard(make.folder / "f.mkv")
     assert (info.stream, tone) == (1, 1)
 
 
-def test_one_stream_is_not_worth_a_word(make):
+def test_one_stream_is_not_worth_a_word(make) -> None:
     info, tone, notices = heard(streams(make, "g.mkv", [0.3], "-c:a", "flac"))
     assert (info.stream, info.streams, tone, notices) == (0, 1, 0, [])
     assert choose_track(make.test_card("h.mp4"), MediaConfig()) is None
@@ -103,12 +103,12 @@ def wav_of_rate(folder, rate):
 
 
 @pytest.mark.parametrize("rate", [1, 100, 1999, 768_001, 1_000_000_000])
-def test_rates_that_nobody_records_at_are_refused(make, rate):
+def test_rates_that_nobody_records_at_are_refused(make, rate: int) -> None:
     with pytest.raises(MediaError, match=r"2,000 to 768,000 Hz"):
         choose_track(wav_of_rate(make.folder, rate), MediaConfig())
 
 
 @pytest.mark.parametrize("rate", [2000, 8000, 705_600, 768_000])
-def test_rates_that_somebody_records_at(make, rate):
+def test_rates_that_somebody_records_at(make, rate: int) -> None:
     info, _, _ = heard(wav_of_rate(make.folder, rate))
     assert info.duration_s == pytest.approx(26_000 / rate, abs=0.01)

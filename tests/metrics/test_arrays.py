@@ -19,7 +19,7 @@ def by_hand_ccc(x, y):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 2), st.sampled_from("fd"))
-def test_va_is_the_mean_ccc_of_valid_cells(seed, clips, width, dtype):
+def test_va_is_the_mean_ccc_of_valid_cells(seed, clips, width, dtype) -> None:
     rng = np.random.default_rng(seed)
     pairs = []
     for _ in range(clips):
@@ -39,7 +39,7 @@ def test_va_is_the_mean_ccc_of_valid_cells(seed, clips, width, dtype):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 3))
-def test_expr_is_macro_f1_over_all_classes(seed, classes):
+def test_expr_is_macro_f1_over_all_classes(seed, classes) -> None:
     rng = np.random.default_rng(seed)
     pairs = [tuple(rng.integers(-1, classes, (2, 20))), tuple(rng.integers(0, classes, (2, 3)))]
     score, parts = score_arrays("expr", pairs, NAMES[:classes])
@@ -52,7 +52,7 @@ def test_expr_is_macro_f1_over_all_classes(seed, classes):
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_au_is_the_mean_f1_of_valid_cells(seed):
+def test_au_is_the_mean_f1_of_valid_cells(seed) -> None:
     rng = np.random.default_rng(seed)
     pairs = [tuple(rng.integers(-1, 2, (2, 30, 3)).astype(np.int8)) for _ in range(2)]
     pairs.append(tuple(rng.integers(0, 2, (2, 3, 3)).astype(np.int8)))
@@ -65,7 +65,7 @@ def test_au_is_the_mean_f1_of_valid_cells(seed):
     assert parts["accuracy"] == pytest.approx((x == y)[use].mean())
 
 
-def test_a_part_without_a_cell_stays_out_of_the_mean():
+def test_a_part_without_a_cell_stays_out_of_the_mean() -> None:
     labels = np.array([[0.1, np.nan], [0.5, np.nan]], np.float32)
     score, parts = score_arrays("va", [(np.abs(np.nan_to_num(labels)), labels)], NAMES[:2])
     assert score == pytest.approx(1)
@@ -77,14 +77,14 @@ def test_a_part_without_a_cell_stays_out_of_the_mean():
 
 
 @pytest.mark.parametrize("task", ["va", "expr", "au"])
-def test_nothing_to_score_is_nan(task):
+def test_nothing_to_score_is_nan(task: str) -> None:
     empty = np.full((4,) if task == "expr" else (4, 3), np.nan if task == "va" else -1)
     for pairs in ([], [(np.zeros_like(empty), empty)], [(empty, np.zeros_like(empty))]):
         score, parts = score_arrays(task, pairs, NAMES)
         assert np.isnan([score, *parts.values()]).all()
 
 
-def test_what_does_not_fit_is_refused():
+def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(UnknownNameError):
         score_arrays("mtl", [], NAMES)
     for predicted, labels in [((3, 2), (3, 2)), ((3, 3), (4, 3)), ((3,), (3,))]:

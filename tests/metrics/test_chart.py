@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,7 +14,7 @@ from avaffect.metrics.evaluation import Pair, score_pairs
 
 
 @pytest.fixture
-def axes(monkeypatch):
+def axes(monkeypatch: pytest.MonkeyPatch):
     """The axes of the figure that is drawn."""
     from matplotlib.figure import Figure
 
@@ -42,7 +44,7 @@ def names_on(axis):
     return [label.get_text() for label in axis.get_yticklabels()]
 
 
-def test_a_dot_a_subject_with_its_name(axes, tmp_path):
+def test_a_dot_a_subject_with_its_name(axes, tmp_path: Path) -> None:
     evaluation = expr(["a", "b$x_{", "映\n" * 50, "d"])
     chart.draw(evaluation, tmp_path / "a.png", title="$x_{")
     line = axes[1].lines[0]
@@ -56,7 +58,7 @@ def test_a_dot_a_subject_with_its_name(axes, tmp_path):
 
 
 @pytest.mark.parametrize(("count", "named"), [(1, 1), (40, 40), (41, 0)])
-def test_names_as_long_as_they_can_be_read(count, named, axes, tmp_path):
+def test_names_as_long_as_they_can_be_read(count: int, named: int, axes, tmp_path: Path) -> None:
     chart.draw(expr([f"s{at}" for at in range(count)]), tmp_path / "a.png")
     assert len(names_on(axes[1])) == named
     assert len(axes[1].lines[0].get_xdata()) == count
@@ -64,7 +66,7 @@ def test_names_as_long_as_they_can_be_read(count, named, axes, tmp_path):
         assert picture.height < 1200
 
 
-def test_absent_classes_are_grey(axes, tmp_path):
+def test_absent_classes_are_grey(axes, tmp_path: Path) -> None:
     evaluation = expr(["a", "b"])
     chart.draw(evaluation, tmp_path / "a.png")
     assert len(evaluation.absent) == 5
@@ -76,7 +78,7 @@ def test_absent_classes_are_grey(axes, tmp_path):
     assert shares.mask.all(axis=1).tolist() == [row in (2, 3, 5, 6, 7) for row in range(8)]
 
 
-def test_nobody_with_a_score(axes, tmp_path):
+def test_nobody_with_a_score(axes, tmp_path: Path) -> None:
     pair = Pair("a", np.zeros((5, 2)), np.full((5, 2), -5.0))
     pair_known = Pair(
         "b", np.linspace(-1, 1, 10).reshape(5, 2), np.linspace(-1, 1, 10).reshape(5, 2)
@@ -85,7 +87,7 @@ def test_nobody_with_a_score(axes, tmp_path):
     assert names_on(axes[1]) == ["b"]
 
 
-def test_foreign_files_stay(tmp_path):
+def test_foreign_files_stay(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"mine")
     with pytest.raises(ForeignFileError):
         chart.draw(expr(["a"]), tmp_path / "a.png")

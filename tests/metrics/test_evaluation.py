@@ -28,7 +28,7 @@ def with_rows(pair, predicted, annotated):
     )
 
 
-def test_va_is_the_mean_ccc_of_everything_concatenated():
+def test_va_is_the_mean_ccc_of_everything_concatenated() -> None:
     pairs = [va_pair("a", 1), va_pair("b", 2, frames=80)]
     result = score_pairs(pairs, "va", "abaw10", resamples=100)
     x = np.concatenate([pair.predicted for pair in pairs])
@@ -44,7 +44,7 @@ def test_va_is_the_mean_ccc_of_everything_concatenated():
 
 
 @given(st.integers(1, 30), st.integers(0, 1))
-def test_invalid_frames_change_nothing(count, column):
+def test_invalid_frames_change_nothing(count, column) -> None:
     pair = va_pair("a", 3)
     wild = np.full((count, 2), 0.9)
     invalid = np.full((count, 2), -5.0)
@@ -56,7 +56,7 @@ def test_invalid_frames_change_nothing(count, column):
     assert masked.subjects[0].invalid == count
 
 
-def test_frames_without_prediction_are_left_out_and_counted():
+def test_frames_without_prediction_are_left_out_and_counted() -> None:
     pair = va_pair("a", 4)
     longer = with_rows(pair, np.full((7, 2), -5.0), np.full((7, 2), 0.2))
     result = score_pairs([longer], "va", "abaw10", resamples=100)
@@ -65,7 +65,7 @@ def test_frames_without_prediction_are_left_out_and_counted():
 
 
 @pytest.mark.parametrize("extra", [1, 2])
-def test_a_row_more_or_fewer_is_told_and_left_out(extra):
+def test_a_row_more_or_fewer_is_told_and_left_out(extra: int) -> None:
     pair = va_pair("a", 5)
     more = Pair("a", pair.predicted, np.concatenate([pair.annotated, np.ones((extra, 2))]))
     result = score_pairs([more], "va", "abaw10", resamples=100)
@@ -73,7 +73,7 @@ def test_a_row_more_or_fewer_is_told_and_left_out(extra):
     assert result.score == score_pairs([pair], "va", "abaw10", resamples=100).score
 
 
-def test_expr_of_late_and_early_editions():
+def test_expr_of_late_and_early_editions() -> None:
     predicted = np.array([0, 0, 1, 4, 4, 6, 5])
     annotated = np.array([0, 1, 1, 4, 4, 6, -1])
     late = score_pairs([Pair("a", predicted, annotated)], "expr", "abaw10", resamples=100)
@@ -86,7 +86,7 @@ def test_expr_of_late_and_early_editions():
     assert early.score == pytest.approx(0.67 * macro * 8 / 7 + 0.33 * 5 / 6)
 
 
-def test_au_of_late_and_early_editions():
+def test_au_of_late_and_early_editions() -> None:
     annotated = np.zeros((4, 12), np.int64)
     annotated[:2, 0] = 1
     predicted = annotated.copy()
@@ -99,7 +99,7 @@ def test_au_of_late_and_early_editions():
     assert early.score == pytest.approx(0.5 * (2 / 3 / 12) + 0.5 * 46 / 48)
 
 
-def test_the_interval_holds_the_score_and_narrows_with_more_videos():
+def test_the_interval_holds_the_score_and_narrows_with_more_videos() -> None:
     few = score_pairs([va_pair(f"v{at}", at) for at in range(10)], "va", "abaw10")
     many = score_pairs([va_pair(f"v{at}", at) for at in range(80)], "va", "abaw10")
     for result in (few, many):
@@ -112,14 +112,14 @@ def test_the_interval_holds_the_score_and_narrows_with_more_videos():
     assert other.score == many.score
 
 
-def test_left_and_right_are_drawn_together():
+def test_left_and_right_are_drawn_together() -> None:
     pairs = [va_pair("a_left", 1), va_pair("a_right", 2), va_pair("b", 3)]
     result = score_pairs(pairs, "va", "abaw10", resamples=100)
     assert result.videos == ("a", "b")
     assert len(result.subjects) == 3
 
 
-def test_a_better_prediction_is_found_better():
+def test_a_better_prediction_is_found_better() -> None:
     names = [f"v{at}" for at in range(30)]
     good = score_pairs([va_pair(n, at, noise=0.2) for at, n in enumerate(names)], "va", "abaw10")
     bad = score_pairs([va_pair(n, at, noise=0.6) for at, n in enumerate(names)], "va", "abaw10")
@@ -131,21 +131,21 @@ def test_a_better_prediction_is_found_better():
     assert (same.difference, same.low, same.high, same.p) == (0, 0, 0, 1)
 
 
-def test_what_cannot_be_compared_is_refused():
+def test_what_cannot_be_compared_is_refused() -> None:
     first = score_pairs([va_pair("a", 1)], "va", "abaw10", resamples=100)
     other = score_pairs([va_pair("b", 1)], "va", "abaw10", resamples=100)
     with pytest.raises(UsageError, match="different videos"):
         compare(first, other)
 
 
-def test_nothing_to_score_is_an_error():
+def test_nothing_to_score_is_an_error() -> None:
     pair = Pair("a", np.zeros((3, 2)), np.full((3, 2), -5.0))
     with pytest.raises(UsageError, match="no frame"):
         score_pairs([pair], "va", "abaw10")
 
 
 @pytest.mark.parametrize("videos", [1, 2, 9])
-def test_few_videos_have_no_interval_and_no_p(videos):
+def test_few_videos_have_no_interval_and_no_p(videos: int) -> None:
     good, bad = (
         score_pairs(
             [va_pair(f"v{at}{side}", at, noise=noise) for at in range(videos)
@@ -160,7 +160,7 @@ def test_few_videos_have_no_interval_and_no_p(videos):
     assert np.isnan([result.low, result.high, result.p]).all()
 
 
-def test_what_the_annotations_say_nothing_of_is_absent():
+def test_what_the_annotations_say_nothing_of_is_absent() -> None:
     expr = Pair("a", np.array([0, 1, 1, 7]), np.array([0, 1, 3, -1]))
     result = score_pairs([expr], "expr", "abaw10")
     absent = ("Disgust", "Happiness", "Sadness", "Surprise", "Other")
@@ -193,7 +193,7 @@ def mtl_pair(subject, seed, frames=60):
     return Pair(subject, predicted, labels)
 
 
-def test_mtl_masks_each_task_by_itself():
+def test_mtl_masks_each_task_by_itself() -> None:
     pairs = [mtl_pair(name, at) for at, name in enumerate("abcdefghij", 1)]
     for pair in pairs:
         pair.annotated[:10, :2] = -5
@@ -220,7 +220,7 @@ def test_mtl_masks_each_task_by_itself():
     )
 
 
-def test_mtl_needs_all_tasks():
+def test_mtl_needs_all_tasks() -> None:
     pair = mtl_pair("a", 1)
     pair.annotated[:, 2] = -1
     with pytest.raises(UsageError, match="task 'expr'"):
@@ -231,7 +231,7 @@ def test_mtl_needs_all_tasks():
     assert np.isfinite(result.score)
 
 
-def test_no_pairs_at_all_are_an_error():
+def test_no_pairs_at_all_are_an_error() -> None:
     for task in ("va", "mtl"):
         with pytest.raises(UsageError, match="no frame"):
             score_pairs([], task, "abaw11")

@@ -31,7 +31,7 @@ def write(path: Path, task: str, rows: int = 5, seed: int = 0) -> np.ndarray:
 def write_list(path: Path, rows: dict[str, str]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"{image},{values}\n" for image, values in rows.items()]
-    path.write_text("image_location,whatever\n" + "".join(lines))
+    path.write_text("image_location,whatever\n" + "".join(lines), encoding="utf-8")
     return path
 
 

@@ -26,13 +26,13 @@ values = hnp.arrays(
 labels = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1, max_size=80)
 
 
-def test_ccc_of_a_worked_example():
+def test_ccc_of_a_worked_example() -> None:
     # By hand: means 2 and 3, variances 2/3, covariance 2/3: 2 * 2/3 / (4/3 + 1) = 4/7.
     assert ccc([1, 2, 3], [2, 3, 4]) == pytest.approx(4 / 7)
 
 
 @given(values, st.integers(0, 2**32 - 1))
-def test_ccc_is_pearson_times_the_bias_correction(x, seed):
+def test_ccc_is_pearson_times_the_bias_correction(x, seed) -> None:
     y = np.random.default_rng(seed).uniform(-1, 1, len(x))
     assume(x.std() > 1e-3 and y.std() > 1e-3)
     ratio = x.std() / y.std()
@@ -42,7 +42,7 @@ def test_ccc_is_pearson_times_the_bias_correction(x, seed):
 
 
 @given(values)
-def test_ccc_with_itself_is_one_and_shift_and_scale_lower_it(x):
+def test_ccc_with_itself_is_one_and_shift_and_scale_lower_it(x) -> None:
     assume(x.std() > 1e-3)
     assert ccc(x, x) == pytest.approx(1)
     assert ccc(x + 0.5, x) < 1
@@ -51,7 +51,7 @@ def test_ccc_with_itself_is_one_and_shift_and_scale_lower_it(x):
     assert ccc(x, x * 0.3 + 0.1) == pytest.approx(ccc(x * 0.3 + 0.1, x))
 
 
-def test_ccc_of_constants_and_of_nothing():
+def test_ccc_of_constants_and_of_nothing() -> None:
     assert ccc([0.5, 0.5], [0.5, 0.5]) == 1
     assert ccc([0.5, 0.5], [0.1, 0.1]) == 0
     assert np.isnan(ccc([], []))
@@ -69,7 +69,7 @@ def naive_f1(predicted, annotated, label):
 
 
 @given(labels)
-def test_f1_and_accuracy_are_what_counting_gives(pairs):
+def test_f1_and_accuracy_are_what_counting_gives(pairs) -> None:
     predicted, annotated = zip(*pairs, strict=True)
     counts = confusion(predicted, annotated, 8)
     assert counts.sum() == len(pairs)
@@ -79,7 +79,7 @@ def test_f1_and_accuracy_are_what_counting_gives(pairs):
     assert accuracy(counts) == pytest.approx(np.mean([p == a for p, a in pairs]))
 
 
-def test_rows_of_the_confusion_are_annotations():
+def test_rows_of_the_confusion_are_annotations() -> None:
     counts = confusion([1, 1], [0, 1], 2)
     assert counts.tolist() == [[0, 1], [0, 1]]
     with pytest.raises(ValueError, match="between 0 and 1"):
@@ -87,7 +87,7 @@ def test_rows_of_the_confusion_are_annotations():
 
 
 @given(hnp.arrays(np.int64, st.tuples(st.integers(1, 40), st.just(3)), elements=st.integers(0, 1)))
-def test_binary_f1_is_the_f1_of_the_positive_class(predicted):
+def test_binary_f1_is_the_f1_of_the_positive_class(predicted) -> None:
     annotated = np.roll(predicted, 1, axis=0)
     counts = binary_counts(predicted, annotated)
     assert (counts.sum(1) == len(predicted)).all()
@@ -96,6 +96,6 @@ def test_binary_f1_is_the_f1_of_the_positive_class(predicted):
     assert binary_accuracy(counts) == pytest.approx((predicted == annotated).mean())
 
 
-def test_binary_values_must_be_binary():
+def test_binary_values_must_be_binary() -> None:
     with pytest.raises(ValueError, match="0 or 1"):
         binary_counts([[2]], [[1]])

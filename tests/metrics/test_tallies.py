@@ -56,7 +56,7 @@ def wanted(task, edition, predicted, labels):
 
 
 @given(seeds, SKILL, st.sampled_from(sorted(EDITIONS)), st.sampled_from(["va", "expr", "au"]))
-def test_official_scores(seed, skill, name, task):
+def test_official_scores(seed, skill, name, task) -> None:
     edition = EDITIONS[name]
     videos = list(drawn(seed, skill, edition))
     sums = sum(tally(predicted[task], labels[task], task, edition) for predicted, labels in videos)
@@ -77,7 +77,7 @@ def test_official_scores(seed, skill, name, task):
 
 
 @given(seeds, SKILL)
-def test_the_multi_task_score_is_the_sum_of_three(seed, skill):
+def test_the_multi_task_score_is_the_sum_of_three(seed, skill) -> None:
     edition = EDITIONS["abaw7"]
     videos = list(drawn(seed, skill, edition))
     sums = {
@@ -96,7 +96,7 @@ def test_the_multi_task_score_is_the_sum_of_three(seed, skill):
     assert got <= 3
 
 
-def test_perfect_multi_task_predictions_score_three():
+def test_perfect_multi_task_predictions_score_three() -> None:
     edition = EDITIONS["abaw11"]
     labels = {
         "va": np.array([[0.5, -0.5], [0.1, 0.9]] * 4),
@@ -110,7 +110,7 @@ def test_perfect_multi_task_predictions_score_three():
 
 
 @pytest.mark.parametrize("task", ["va", "expr", "au"])
-def test_a_tally_of_nothing_has_no_score(task):
+def test_a_tally_of_nothing_has_no_score(task: str) -> None:
     edition = EDITIONS["abaw10"]
     shape = {"va": (0, 2), "expr": (0,), "au": (0, 12)}[task]
     empty = np.empty(shape, float if task == "va" else np.int64)

@@ -39,7 +39,7 @@ def au_pair(seed: int, frames: int = 60) -> Pair:
 
 
 @given(probabilities, st.data())
-def test_no_cut_is_better(scores, data):
+def test_no_cut_is_better(scores, data) -> None:
     labels = data.draw(hnp.arrays(np.int64, len(scores), elements=st.integers(0, 1)))
     best = best_threshold(scores, labels)
     assert 0 <= best <= 1
@@ -52,7 +52,7 @@ def test_no_cut_is_better(scores, data):
     assert f1_score(labels, scores >= best) == pytest.approx(f1.max())
 
 
-def test_probabilities_are_filled_as_the_text_files_are(tmp_path: Path):
+def test_probabilities_are_filled_as_the_text_files_are(tmp_path: Path) -> None:
     """So that decisions by .5 are those of the files, whether or not the table is filled."""
     scores = np.linspace(0.2, 0.9, 12, dtype=np.float32) * np.ones((5, 1), np.float32)
     scores[0], scores[1:4] = 0, np.nan
@@ -69,7 +69,7 @@ def test_probabilities_are_filled_as_the_text_files_are(tmp_path: Path):
         np.testing.assert_array_equal(decided.predicted, read_annotations(path, "au"))
 
 
-def test_of_equally_good_cuts_the_one_next_to_a_half_is_taken():
+def test_of_equally_good_cuts_the_one_next_to_a_half_is_taken() -> None:
     assert best_threshold(np.array([0.1, 0.9]), np.array([0, 1])) == 0.5
     assert best_threshold(np.array([0.1, 0.3]), np.array([0, 1])) == pytest.approx(0.2)
     # All present: anything up to the lowest is right.
@@ -77,7 +77,7 @@ def test_of_equally_good_cuts_the_one_next_to_a_half_is_taken():
     assert best_threshold(np.array([0.2, 0.9]), np.array([1, 1])) == pytest.approx(0.2)
 
 
-def test_tuning_raises_the_score_on_the_same_frames():
+def test_tuning_raises_the_score_on_the_same_frames() -> None:
     pairs = [au_pair(seed) for seed in range(4)]
     plain = apply(dict.fromkeys(ACTION_UNITS, 0.5), pairs, "abaw10")
     best = tune(pairs, "abaw10")
@@ -91,7 +91,7 @@ def test_tuning_raises_the_score_on_the_same_frames():
     assert sum(subject.unpredicted for subject in after.subjects) == 4
 
 
-def test_probabilities_are_read_beside_the_predictions(tmp_path: Path):
+def test_probabilities_are_read_beside_the_predictions(tmp_path: Path) -> None:
     pair = au_pair(1)
     columns = {f"{unit}_p": pair.predicted[:, at] for at, unit in enumerate(ACTION_UNITS)}
     folder = tmp_path / "AU_Detection_Challenge"

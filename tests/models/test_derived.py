@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from avaffect.errors import ModelUnavailableError
@@ -10,7 +12,7 @@ from avaffect.models.cache import file_sha256
 
 
 @pytest.fixture
-def weights(tmp_path, monkeypatch):
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A file that stands for some model's checked weights."""
     path = tmp_path / "weights.bin"
     path.write_bytes(b"weights")
@@ -34,14 +36,14 @@ def make(made):
     return write
 
 
-def test_it_is_made_once(weights, make, made):
+def test_it_is_made_once(weights, make, made) -> None:
     first = derived.derived_file("any", "net.onnx", make)
     assert first.read_bytes() == b"weights derived"
     assert derived.derived_file("any", "net.onnx", make) == first
     assert made == [weights]
 
 
-def test_a_damaged_one_is_made_again(weights, make, made):
+def test_a_damaged_one_is_made_again(weights, make, made) -> None:
     path = derived.derived_file("any", "net.onnx", make)
     path.write_bytes(b"something else")
     assert derived.derived_file("any", "net.onnx", make).read_bytes() == b"weights derived"
@@ -49,7 +51,7 @@ def test_a_damaged_one_is_made_again(weights, make, made):
 
 
 @pytest.mark.parametrize("seal", [b"\xff\xfe", b"", b"0" * 64])
-def test_one_whose_hash_is_damaged_is_made_again(seal, weights, make, made):
+def test_one_whose_hash_is_damaged_is_made_again(seal, weights, make, made) -> None:
     path = derived.derived_file("any", "net.onnx", make)
     path.with_name("net.onnx.sha256").write_bytes(seal)
     derived.derived_file("any", "net.onnx", make)
@@ -57,7 +59,7 @@ def test_one_whose_hash_is_damaged_is_made_again(seal, weights, make, made):
     assert sorted(path.name for path in path.parent.iterdir()) == ["net.onnx", "net.onnx.sha256"]
 
 
-def test_other_weights_give_another_file(weights, make):
+def test_other_weights_give_another_file(weights, make) -> None:
     first = derived.derived_file("any", "net.onnx", make)
     weights.write_bytes(b"newer weights")
     second = derived.derived_file("any", "net.onnx", make)
@@ -65,7 +67,7 @@ def test_other_weights_give_another_file(weights, make):
     assert second.read_bytes() == b"newer weights derived"
 
 
-def test_a_failure_leaves_nothing_behind(weights, make):
+def test_a_failure_leaves_nothing_behind(weights, make) -> None:
     def fail(source, target):
         target.write_bytes(b"half")
         raise RuntimeError("no")
@@ -75,7 +77,9 @@ def test_a_failure_leaves_nothing_behind(weights, make):
     assert derived.derived_file("any", "net.onnx", make).read_bytes() == b"weights derived"
 
 
-def test_without_weights_nothing_is_made(tmp_path, monkeypatch, make, made):
+def test_without_weights_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make, made
+) -> None:
     monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path))
     monkeypatch.setenv("AVAFFECT_OFFLINE", "1")
     with pytest.raises(ModelUnavailableError):
@@ -83,7 +87,7 @@ def test_without_weights_nothing_is_made(tmp_path, monkeypatch, make, made):
     assert made == []
 
 
-def test_a_seal_is_short(tmp_path):
+def test_a_seal_is_short(tmp_path: Path) -> None:
     """What grew to gigabytes is no hash, and is not read whole to find that out."""
     file, seal = tmp_path / "net", tmp_path / "net.sha256"
     file.write_bytes(b"net")

@@ -3,12 +3,14 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from avaffect.errors import (
     DiskFullError,
     ModelDamagedError,
+    ModelError,
     ModelUnavailableError,
     UnknownNameError,
     UsageError,
@@ -17,11 +19,13 @@ from avaffect.models import fetch
 from avaffect.models.cache import cached_path
 from avaffect.models.download import TRIES
 from avaffect.models.fetch import model_path
-from avaffect.models.zoo import ZOO, Check, UrlSource
+from avaffect.models.zoo import ZOO, Check, ModelFile, UrlSource
 from avaffect.progress import Notice, Progress
 
 
-def test_a_download_arrives_whole_and_tells_its_progress(tiny, site, cache):
+def test_a_download_arrives_whole_and_tells_its_progress(
+    tiny: ModelFile, site, cache: Path
+) -> None:
     events = []
     path = model_path("tiny", on_event=events.append)
     content = site.files["/tiny.bin"]
@@ -35,25 +39,25 @@ def test_a_download_arrives_whole_and_tells_its_progress(tiny, site, cache):
     assert [p.name for p in cache.iterdir() if p.is_file()] == ["tiny.bin"]
 
 
-def test_the_cache_is_asked_first(tiny, site):
+def test_the_cache_is_asked_first(tiny: ModelFile, site) -> None:
     first = model_path("tiny")
     assert model_path("tiny") == first
     assert len(site.asked) == 1
 
 
-def test_unknown_model():
+def test_unknown_model() -> None:
     with pytest.raises(UnknownNameError):
         model_path("no-such-model")
 
 
-def test_a_cut_connection_is_resumed(tiny, site):
+def test_a_cut_connection_is_resumed(tiny: ModelFile, site) -> None:
     half = len(site.files["/tiny.bin"]) // 2
     site.cuts = [half]
     assert model_path("tiny").read_bytes() == site.files["/tiny.bin"]
     assert site.asked == ["", f"bytes={half}-"]
 
 
-def test_the_next_run_goes_on_where_the_last_gave_up(tiny, site, cache):
+def test_the_next_run_goes_on_where_the_last_gave_up(tiny: ModelFile, site, cache: Path) -> None:
     site.cuts = [1000] + [0] * (TRIES - 1)
     with pytest.raises(ModelUnavailableError, match=r"ended after 1000 of \d+ bytes"):
         model_path("tiny")
@@ -63,14 +67,14 @@ def test_the_next_run_goes_on_where_the_last_gave_up(tiny, site, cache):
     assert site.asked[-1] == "bytes=1000-"
 
 
-def test_a_server_without_ranges_starts_over(tiny, site):
+def test_a_server_without_ranges_starts_over(tiny: ModelFile, site) -> None:
     site.ranges = False
     site.cuts = [4321]
     assert model_path("tiny").read_bytes() == site.files["/tiny.bin"]
     assert len(site.asked) == 2
 
 
-def test_a_whole_part_file_is_used_as_it_is(tiny, site, cache):
+def test_a_whole_part_file_is_used_as_it_is(tiny: ModelFile, site, cache: Path) -> None:
     cache.mkdir()
     (cache / "tiny.bin.part").write_bytes(site.files["/tiny.bin"])
     events = []
@@ -79,19 +83,19 @@ def test_a_whole_part_file_is_used_as_it_is(tiny, site, cache):
 
 
 @pytest.mark.parametrize("leftover", [b"x" * 999, b"x" * 10_000_000])
-def test_a_foreign_part_file_is_thrown_away(tiny, site, cache, leftover):
+def test_a_foreign_part_file_is_thrown_away(tiny: ModelFile, site, cache: Path, leftover) -> None:
     cache.mkdir()
     (cache / "tiny.bin.part").write_bytes(leftover)
     assert model_path("tiny").read_bytes() == site.files["/tiny.bin"]
 
 
-def test_a_passing_fault_of_the_server_is_tried_again(tiny, site):
+def test_a_passing_fault_of_the_server_is_tried_again(tiny: ModelFile, site) -> None:
     site.statuses = [503, 429]
     assert model_path("tiny").read_bytes() == site.files["/tiny.bin"]
     assert len(site.asked) == 3
 
 
-def test_a_missing_file_is_not_asked_for_twice(tiny, site, cache):
+def test_a_missing_file_is_not_asked_for_twice(tiny: ModelFile, site, cache: Path) -> None:
     del site.files["/tiny.bin"]
     with pytest.raises(ModelUnavailableError, match="404") as caught:
         model_path("tiny")
@@ -100,14 +104,16 @@ def test_a_missing_file_is_not_asked_for_twice(tiny, site, cache):
     assert str(cache / "tiny.bin") in caught.value.hint
 
 
-def test_no_server_at_all(tiny, monkeypatch):
+def test_no_server_at_all(tiny: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AVAFFECT_MODEL_MIRROR", "http://127.0.0.1:9")
     with pytest.raises(ModelUnavailableError, match=f"failed {TRIES} times"):
         model_path("tiny")
 
 
 @pytest.mark.parametrize("change", [lambda b: b[:-1] + b"!", lambda b: b[:-1], lambda b: b""])
-def test_a_wrong_file_is_deleted_and_never_used(tiny, site, cache, change):
+def test_a_wrong_file_is_deleted_and_never_used(
+    tiny: ModelFile, site, cache: Path, change
+) -> None:
     site.files["/tiny.bin"] = change(site.files["/tiny.bin"])
     with pytest.raises(ModelDamagedError, match="cannot fetch model 'tiny'"):
         model_path("tiny")
@@ -115,7 +121,9 @@ def test_a_wrong_file_is_deleted_and_never_used(tiny, site, cache, change):
 
 
 @pytest.mark.parametrize("lengths", [True, False])
-def test_a_file_that_is_too_long_is_cut_off(tiny, site, cache, lengths):
+def test_a_file_that_is_too_long_is_cut_off(
+    tiny: ModelFile, site, cache: Path, lengths: bool
+) -> None:
     site.lengths = lengths
     site.files["/tiny.bin"] += b"more"
     with pytest.raises(ModelDamagedError, match="is longer than"):
@@ -123,12 +131,14 @@ def test_a_file_that_is_too_long_is_cut_off(tiny, site, cache, lengths):
     assert not [p for p in cache.rglob("*") if p.is_file()]
 
 
-def test_an_answer_without_a_length_is_read_to_its_end(tiny, site):
+def test_an_answer_without_a_length_is_read_to_its_end(tiny: ModelFile, site) -> None:
     site.lengths = False
     assert model_path("tiny").read_bytes() == site.files["/tiny.bin"]
 
 
-def test_files_of_unknown_length_are_checked_by_hash_alone(tiny, site, monkeypatch):
+def test_files_of_unknown_length_are_checked_by_hash_alone(
+    tiny: ModelFile, site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = site.files["/tiny.bin"]
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
     unknown = replace(tiny, bytes=None, check=Check("git-sha1", blob))
@@ -136,7 +146,9 @@ def test_files_of_unknown_length_are_checked_by_hash_alone(tiny, site, monkeypat
     assert model_path("tiny").read_bytes() == content
 
 
-def test_offline_never_asks(tiny, site, cache, monkeypatch):
+def test_offline_never_asks(
+    tiny: ModelFile, site, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ModelUnavailableError) as caught:
         model_path("tiny", offline=True)
     assert "avaffect models fetch tiny" in caught.value.hint
@@ -150,14 +162,16 @@ def test_offline_never_asks(tiny, site, cache, monkeypatch):
     assert model_path("tiny", offline=True).exists()
 
 
-def test_a_file_copied_by_hand_is_as_good(tiny, site, cache):
+def test_a_file_copied_by_hand_is_as_good(tiny: ModelFile, site, cache: Path) -> None:
     cache.mkdir()
     (cache / "tiny.bin").write_bytes(site.files["/tiny.bin"])
     assert model_path("tiny", offline=True) == cache / "tiny.bin"
     assert site.asked == []
 
 
-def test_a_damaged_file_is_moved_aside_and_fetched_again(tiny, site, cache):
+def test_a_damaged_file_is_moved_aside_and_fetched_again(
+    tiny: ModelFile, site, cache: Path
+) -> None:
     model_path("tiny")
     (cache / "tiny.bin").write_bytes(b"damaged")
     events = []
@@ -166,7 +180,7 @@ def test_a_damaged_file_is_moved_aside_and_fetched_again(tiny, site, cache):
     assert [event.warning for event in events if isinstance(event, Notice)] == [True]
 
 
-def test_a_damaged_file_offline_is_an_error(tiny, cache):
+def test_a_damaged_file_offline_is_an_error(tiny: ModelFile, cache: Path) -> None:
     cache.mkdir()
     (cache / "tiny.bin").write_bytes(b"damaged")
     with pytest.raises(ModelDamagedError, match="has 7 bytes instead of"):
@@ -174,13 +188,15 @@ def test_a_damaged_file_offline_is_an_error(tiny, cache):
     assert (cache / "tiny.bin").read_bytes() == b"damaged"
 
 
-def test_a_mirror_must_be_a_web_address(tiny, monkeypatch):
+def test_a_mirror_must_be_a_web_address(tiny: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AVAFFECT_MODEL_MIRROR", "file:///etc")
     with pytest.raises(UsageError, match="http"):
         model_path("tiny")
 
 
-def test_a_full_disk_is_no_fault_of_the_server(tiny, monkeypatch):
+def test_a_full_disk_is_no_fault_of_the_server(
+    tiny: ModelFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -189,7 +205,7 @@ def test_a_full_disk_is_no_fault_of_the_server(tiny, monkeypatch):
         model_path("tiny")
 
 
-def test_a_wheel_gives_its_file_and_those_beside_it(twins, cache):
+def test_a_wheel_gives_its_file_and_those_beside_it(twins, cache: Path) -> None:
     first, second = twins
     assert model_path(first.name).read_bytes() == b"a" * 5000
     # No second download: the wheel's other model has come along.
@@ -197,7 +213,9 @@ def test_a_wheel_gives_its_file_and_those_beside_it(twins, cache):
     assert not [p for p in cache.iterdir() if p.name.startswith(".wheel-")]
 
 
-def test_a_wheel_with_another_file_is_refused(twins, monkeypatch, cache):
+def test_a_wheel_with_another_file_is_refused(
+    twins, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
     first, _ = twins
     foreign = replace(first, check=Check("sha256", "0" * 64))
     monkeypatch.setitem(ZOO, first.name, foreign)
@@ -206,14 +224,16 @@ def test_a_wheel_with_another_file_is_refused(twins, monkeypatch, cache):
     assert not cached_path(first).exists()
 
 
-def test_a_member_longer_than_it_should_be_is_not_unpacked_whole(twins, monkeypatch):
+def test_a_member_longer_than_it_should_be_is_not_unpacked_whole(
+    twins, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, _ = twins
     monkeypatch.setitem(ZOO, first.name, replace(first, bytes=100))
     with pytest.raises(ModelDamagedError, match="has 101 bytes instead of 100"):
         model_path(first.name)
 
 
-def test_a_wheel_without_the_member_is_refused(twins, monkeypatch):
+def test_a_wheel_without_the_member_is_refused(twins, monkeypatch: pytest.MonkeyPatch) -> None:
     first, _ = twins
     elsewhere = replace(first.sources[0], member="twin/none.bin")
     monkeypatch.setitem(ZOO, first.name, replace(first, sources=(elsewhere,)))
@@ -221,7 +241,9 @@ def test_a_wheel_without_the_member_is_refused(twins, monkeypatch):
         model_path(first.name)
 
 
-def test_sources_are_tried_in_turn_and_all_failures_told(tiny, twins, site, monkeypatch):
+def test_sources_are_tried_in_turn_and_all_failures_told(
+    tiny: ModelFile, twins, site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     absent = replace(twins[0].sources[0], version="2.0")
     both = replace(tiny, sources=(absent, UrlSource("https://localhost/tiny.bin")))
     monkeypatch.setitem(ZOO, "tiny", both)
@@ -234,7 +256,9 @@ def test_sources_are_tried_in_turn_and_all_failures_told(tiny, twins, site, monk
     assert "\n" not in str(caught.value)
 
 
-def test_a_mirror_serves_models_that_have_no_address(twins, site, monkeypatch):
+def test_a_mirror_serves_models_that_have_no_address(
+    twins, site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, _ = twins
     gone = replace(first, sources=(replace(first.sources[0], version="2.0"),))
     monkeypatch.setitem(ZOO, first.name, gone)
@@ -243,7 +267,9 @@ def test_a_mirror_serves_models_that_have_no_address(twins, site, monkeypatch):
     assert model_path(first.name).exists()
 
 
-def test_an_environment_without_pip_is_named(twins, monkeypatch, tmp_path):
+def test_an_environment_without_pip_is_named(
+    twins, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     python = tmp_path / "python"
     python.write_text('#!/bin/sh\necho "$0: No module named pip" >&2\nexit 1\n')
     python.chmod(0o755)
@@ -252,7 +278,9 @@ def test_an_environment_without_pip_is_named(twins, monkeypatch, tmp_path):
         model_path(twins[0].name)
 
 
-def test_a_pip_that_hangs_is_given_up(twins, monkeypatch, tmp_path):
+def test_a_pip_that_hangs_is_given_up(
+    twins, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\nexec sleep 60\n")
     python.chmod(0o755)
@@ -262,7 +290,9 @@ def test_a_pip_that_hangs_is_given_up(twins, monkeypatch, tmp_path):
         model_path(twins[0].name)
 
 
-def test_a_pip_folder_beside_the_user_is_not_run(twins, monkeypatch, tmp_path):
+def test_a_pip_folder_beside_the_user_is_not_run(
+    twins, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     trap = tmp_path / "here" / "pip"
     trap.mkdir(parents=True)
     (trap / "__init__.py").touch()
@@ -283,7 +313,7 @@ print(fetch.model_path("tiny", on_event=tell), flush=True)
 """
 
 
-def test_two_processes_fetch_once(tiny, site, cache):
+def test_two_processes_fetch_once(tiny: ModelFile, site, cache: Path) -> None:
     site.hold.clear()
     command = [sys.executable, "-c", _FETCH, str(tiny.bytes), tiny.check.digest]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
@@ -297,7 +327,7 @@ def test_two_processes_fetch_once(tiny, site, cache):
     assert len(site.asked) == 1
 
 
-def test_threads_fetch_once(tiny, site):
+def test_threads_fetch_once(tiny: ModelFile, site) -> None:
     paths = []
     threads = [threading.Thread(target=lambda: paths.append(model_path("tiny"))) for _ in range(4)]
     for thread in threads:
@@ -308,7 +338,9 @@ def test_threads_fetch_once(tiny, site):
     assert len(site.asked) == 1
 
 
-def test_packaged_weights_need_neither_cache_nor_network(shipped, site, cache, monkeypatch):
+def test_packaged_weights_need_neither_cache_nor_network(
+    shipped: Path, site, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AVAFFECT_MODEL_MIRROR", site.url)
     monkeypatch.setenv("AVAFFECT_CACHE", "/dev/null/nowhere")
     for offline in (True, False):
@@ -317,11 +349,14 @@ def test_packaged_weights_need_neither_cache_nor_network(shipped, site, cache, m
 
 
 @pytest.mark.parametrize("content", [None, b"wrong"])
-def test_packaged_weights_that_are_not_right_are_not_replaced(shipped, site, content, monkeypatch):
+def test_packaged_weights_that_are_not_right_are_not_replaced(
+    shipped: Path, site, content: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AVAFFECT_MODEL_MIRROR", site.url)
     site.files["/net.onnx"] = shipped.read_bytes()
     shipped.unlink()
-    error, text = ModelUnavailableError, "are missing"
+    error: type[ModelError] = ModelUnavailableError
+    text = "are missing"
     if content is not None:
         shipped.write_bytes(content)
         error, text = ModelDamagedError, "are damaged .*5 bytes"

@@ -2,6 +2,7 @@ import subprocess
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -79,11 +80,13 @@ X = np.array([[1, 2, 3, 4]], np.float32)
 
 
 @pytest.mark.parametrize("from_file", [False, True])
-def test_tflite_outputs_come_by_the_numbers_in_their_names(from_file, tmp_path):
-    model = tflite_net()
+def test_tflite_outputs_come_by_the_numbers_in_their_names(
+    from_file: bool, tmp_path: Path
+) -> None:
+    model: bytes | Path = tflite_net()
     if from_file:
-        (tmp_path / "net.tflite").write_bytes(model)
         model = tmp_path / "net.tflite"
+        model.write_bytes(tflite_net())
     net = TfliteNet(model, threads=2)
     assert net.output_names == ("out_2", "out_10")
     assert net.input_shapes == ((1, 4),)
@@ -92,7 +95,7 @@ def test_tflite_outputs_come_by_the_numbers_in_their_names(from_file, tmp_path):
     np.testing.assert_array_equal(doubled, 2 * X)
 
 
-def test_tflite_outputs_are_copies():
+def test_tflite_outputs_are_copies() -> None:
     net = TfliteNet(tflite_net())
     first = net(X)[0]
     net(X + 1)
@@ -100,18 +103,18 @@ def test_tflite_outputs_are_copies():
 
 
 @pytest.mark.parametrize("wrong", [X.astype(np.float64), X[0], np.zeros((2, 4), np.float32)])
-def test_tflite_refuses_what_does_not_fit(wrong):
+def test_tflite_refuses_what_does_not_fit(wrong) -> None:
     with pytest.raises(ValueError, match=r"[Cc]annot set tensor"):
         TfliteNet(tflite_net())(wrong)
 
 
-def test_tflite_wants_every_input():
+def test_tflite_wants_every_input() -> None:
     with pytest.raises(ValueError, match="zip"):
         TfliteNet(tflite_net())(X, X)
 
 
 @pytest.mark.parametrize("build", [lambda: TfliteNet(tflite_net()), lambda: OnnxNet(onnx_net())])
-def test_one_net_serves_many_threads(build):
+def test_one_net_serves_many_threads(build) -> None:
     net = build()
     inputs = [np.full((1, 4), i, np.float32) for i in range(200)]
     onnx_too = (lambda x: net(x, x)[1]) if isinstance(net, OnnxNet) else (lambda x: net(x)[0])
@@ -120,7 +123,7 @@ def test_one_net_serves_many_threads(build):
             np.testing.assert_array_equal(got, given**2)
 
 
-def test_stderr_stays_where_it_is(tmp_path):
+def test_stderr_stays_where_it_is(tmp_path: Path) -> None:
     """A host program's stderr is its own, also while a net is made."""
     script = (
         "import os, sys, threading; from avaffect.models import session\n"
@@ -136,7 +139,7 @@ def test_stderr_stays_where_it_is(tmp_path):
     assert (done.returncode, done.stdout) == (0, b"1\n")
 
 
-def test_a_process_without_stderr_can_run_nets(tmp_path):
+def test_a_process_without_stderr_can_run_nets(tmp_path: Path) -> None:
     (tmp_path / "net.tflite").write_bytes(tflite_net())
     script = (
         "import os, sys; from pathlib import Path; os.close(2)\n"
@@ -154,11 +157,11 @@ def test_a_process_without_stderr_can_run_nets(tmp_path):
 
 
 @pytest.mark.parametrize("from_file", [False, True])
-def test_onnx_batches(from_file, tmp_path):
-    model = onnx_net()
+def test_onnx_batches(from_file: bool, tmp_path: Path) -> None:
+    model: bytes | Path = onnx_net()
     if from_file:
-        (tmp_path / "net.onnx").write_bytes(model)
         model = tmp_path / "net.onnx"
+        model.write_bytes(onnx_net())
     net = OnnxNet(model, threads=2)
     assert net.input_names == ("a", "b")
     assert net.output_names == ("sum", "product")
@@ -171,7 +174,9 @@ def test_onnx_batches(from_file, tmp_path):
 
 
 @pytest.mark.parametrize(("device", "number"), [("cuda", "0"), ("cuda:1", "1"), ("cpu", None)])
-def test_which_gpu_an_onnx_net_is_given(monkeypatch, device, number):
+def test_which_gpu_an_onnx_net_is_given(
+    monkeypatch: pytest.MonkeyPatch, device: str, number: str | None
+) -> None:
     asked = []
 
     def session(source, options, providers):
@@ -187,16 +192,17 @@ def test_which_gpu_an_onnx_net_is_given(monkeypatch, device, number):
     assert asked == [*cuda, "CPUExecutionProvider"]
 
 
-def test_onnx_without_cuda_falls_back_and_says_so(monkeypatch):
+def test_onnx_without_cuda_falls_back_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
-    assert OnnxNet(onnx_net(), device="cuda").providers == ("CPUExecutionProvider",)
+    net = OnnxNet(onnx_net(), device="cuda")
+    assert (net.providers, net.on_gpu) == (("CPUExecutionProvider",), False)
 
 
 @pytest.mark.parametrize("kind", [TfliteNet, OnnxNet])
 @pytest.mark.parametrize(
     "content", [b"", b"not a net at all", b"\x1c\x00\x00\x00TFL3" + b"\0" * 99]
 )
-def test_what_is_no_net_is_a_model_error(kind, content, tmp_path):
+def test_what_is_no_net_is_a_model_error(kind, content, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot load a net"):
         kind(content)
     (tmp_path / "net").write_bytes(content)
@@ -204,13 +210,13 @@ def test_what_is_no_net_is_a_model_error(kind, content, tmp_path):
         kind(tmp_path / "net")
 
 
-def test_a_missing_file_is_a_model_error(tmp_path):
+def test_a_missing_file_is_a_model_error(tmp_path: Path) -> None:
     for kind in (TfliteNet, OnnxNet):
         with pytest.raises(ModelError):
             kind(tmp_path / "none")
 
 
-def test_read_bundle(tmp_path):
+def test_read_bundle(tmp_path: Path) -> None:
     path = tmp_path / "x.task"
     with zipfile.ZipFile(path, "w") as bundle:
         bundle.writestr("a.tflite", b"net")
@@ -224,7 +230,7 @@ def test_read_bundle(tmp_path):
         read_bundle(tmp_path / "none.task", "a.tflite")
 
 
-def test_a_damaged_bundle_is_not_read(tmp_path):
+def test_a_damaged_bundle_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "x.task"
     with zipfile.ZipFile(path, "w") as bundle:
         bundle.writestr("a.tflite", b"net" * 100)

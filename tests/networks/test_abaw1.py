@@ -109,7 +109,7 @@ def layers(network):
 
 
 @pytest.mark.parametrize("widths", [PAPER, OURS], ids=["paper", "ours"])
-def test_layers(widths):
+def test_layers(widths) -> None:
     assert layers(build(widths)) == [
         ("audio", "GRU", 168, 128),
         ("audio", "GRU", 128, 64),
@@ -131,7 +131,7 @@ def test_layers(widths):
     ],
     ids=["paper", "ours"],
 )
-def test_parameters(widths, audio, embedding, pose, head, total):
+def test_parameters(widths, audio: int, embedding: int, pose: int, head: int, total: int) -> None:
     network = build(widths)
     assert {name: count(branch) for name, branch in network.branches.items()} == {
         "audio": audio,
@@ -144,7 +144,7 @@ def test_parameters(widths, audio, embedding, pose, head, total):
 
 
 @pytest.mark.parametrize("name", ["abaw1-av-gru", "abaw1-av-bilstm"])
-def test_each_layer_is_followed_by_prelu_dropout_and_norm(name):
+def test_each_layer_is_followed_by_prelu_dropout_and_norm(name: str) -> None:
     network = build(OURS, name=name)
     dropouts = {"audio": 0.25, "embedding": 0.0, "pose": 0.25}
     ways = 2 if name == "abaw1-av-bilstm" else 1
@@ -167,7 +167,7 @@ def test_each_layer_is_followed_by_prelu_dropout_and_norm(name):
     assert network.fusion.dropout.p == 0
 
 
-def test_the_output_is_tanh_of_each_frame():
+def test_the_output_is_tanh_of_each_frame() -> None:
     network = build(OURS).eval()
     (head,) = network.heads["va"]
     inputs = {name: torch.randn(3, 15, width) for name, width in OURS.items()}
@@ -185,7 +185,7 @@ def test_the_output_is_tanh_of_each_frame():
     torch.testing.assert_close(wide, torch.tanh(free))
 
 
-def test_training_and_windows():
+def test_training_and_windows() -> None:
     for name in ("abaw1-av-gru", "abaw1-av-bilstm"):
         recipe = load_recipe(name)
         assert {task: loss.terms for task, loss in recipe.tasks.items()} == {"va": {"mse": 1}}
@@ -209,7 +209,7 @@ def test_training_and_windows():
         (["audio", "video"], OURS, 1_847_042),
     ],
 )
-def test_ablations(modalities, widths, total):
+def test_ablations(modalities, widths, total: int) -> None:
     network = build(widths, modalities)
     assert count(network) == total
     read = {"audio": ["audio"], "video": ["embedding", "pose"]}
@@ -228,7 +228,7 @@ def test_ablations(modalities, widths, total):
     ],
     ids=["paper", "ours"],
 )
-def test_bilstm(widths, audio, embedding, pose, total):
+def test_bilstm(widths, audio: int, embedding: int, pose: int, total: int) -> None:
     network = build(widths, name="abaw1-av-bilstm")
     assert layers(network) == [
         ("audio", "LSTM", 168, 128),

@@ -68,7 +68,7 @@ def setting(small_network):
 
 @pytest.mark.parametrize("fusion", ["concat", "late"])
 @pytest.mark.parametrize("pool", ["none", "attention"])
-def test_it_is_the_literal_average(fusion, pool, setting):
+def test_it_is_the_literal_average(fusion: str, pool: str, setting) -> None:
     network, reader = setting("bigru", fusion, pool)
     predictions = list(apply_network(network, reader, CPU, batch_size=3))
     assert [predicted.clip for predicted in predictions] == [0, 1, 2]
@@ -107,8 +107,8 @@ def test_it_is_the_literal_average(fusion, pool, setting):
     assert np.isfinite(predictions[0].values["va"]).any()
 
 
-def test_values_are_values(setting):
-    for predicted in apply_network(*setting(), CPU):
+def test_values_are_values(setting) -> None:
+    for predicted in apply_network(*setting(), device=CPU):
         known = ~np.isnan(predicted.values["va"][:, 0])
         assert known.any()
         assert np.abs(predicted.values["va"][known]).max() <= 1
@@ -118,7 +118,7 @@ def test_values_are_values(setting):
 
 
 @pytest.mark.parametrize("block", ["bigru", "transformer", "tcn", "pooled_tcn"])
-def test_batches_do_not_matter(block, setting):
+def test_batches_do_not_matter(block: str, setting) -> None:
     network, reader = setting(block)
     whole = list(apply_network(network, reader, CPU))
     for size in (1, 2, 7):
@@ -127,7 +127,7 @@ def test_batches_do_not_matter(block, setting):
                 np.testing.assert_allclose(a.values[task], b.values[task], rtol=1e-4, atol=1e-6)
 
 
-def test_some_clips_in_any_order(setting):
+def test_some_clips_in_any_order(setting) -> None:
     network, reader = setting()
     whole = list(apply_network(network, reader, CPU))
     some = list(apply_network(network, reader, CPU, clips=[2, 0]))
@@ -136,7 +136,7 @@ def test_some_clips_in_any_order(setting):
     assert list(apply_network(network, reader, CPU, clips=[])) == []
 
 
-def test_it_leaves_the_network_as_it_is(setting):
+def test_it_leaves_the_network_as_it_is(setting) -> None:
     network, reader = setting()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     for _ in apply_network(network, reader, CPU):
@@ -145,7 +145,7 @@ def test_it_leaves_the_network_as_it_is(setting):
         assert torch.equal(tensor, before[name])
 
 
-def test_probabilities():
+def test_probabilities() -> None:
     logits = torch.tensor([[0.0, 1.0], [-2.0, 3.0]])
     assert probabilities("va", logits) is logits
     expected = torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)

@@ -20,7 +20,7 @@ def pair():
 
 
 @pytest.mark.parametrize("length", [1, 5, 12])
-def test_it_is_torchs(pair, length):
+def test_it_is_torchs(pair, length: int) -> None:
     ours, theirs = pair
     x, keys = torch.randn(3, length, 8), torch.randn(3, 7, 8)
     ignored = torch.rand(3, 7) < 0.5
@@ -30,7 +30,7 @@ def test_it_is_torchs(pair, length):
     torch.testing.assert_close(ours(x, keys, ignored), expected)
 
 
-def test_what_is_ignored_has_no_weight_and_no_gradient(pair):
+def test_what_is_ignored_has_no_weight_and_no_gradient(pair) -> None:
     ours, _ = pair
     x, keys = torch.randn(2, 5, 8), torch.randn(2, 7, 8, requires_grad=True)
     ignored = torch.zeros(2, 7, dtype=torch.bool)
@@ -44,12 +44,12 @@ def test_what_is_ignored_has_no_weight_and_no_gradient(pair):
     torch.testing.assert_close(ours(x, other, ignored), out)
 
 
-def test_all_ignored_is_finite(pair):
+def test_all_ignored_is_finite(pair) -> None:
     out = pair[0](torch.randn(2, 5, 8), torch.randn(2, 7, 8), torch.ones(2, 7, dtype=torch.bool))
     assert torch.isfinite(out).all()
 
 
-def test_dropout_is_for_training_only():
+def test_dropout_is_for_training_only() -> None:
     torch.manual_seed(0)
     layer = EncoderLayer(8, 2, 16, 0.5)
     x, none = torch.randn(2, 5, 8), torch.zeros(2, 5, dtype=torch.bool)

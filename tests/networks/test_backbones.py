@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ SIZES = {
     "regnet_y_800mf": (784, 6_432_512),
     "resnet18": (512, 11_689_512),
     "resnet50": (2048, 25_557_032),
+    "resnet101": (2048, 44_549_160),
     "resnet152": (2048, 60_192_808),
     "efficientnet_b0": (1280, 5_288_548),
     "mobilenet_v2": (1280, 3_504_872),
@@ -64,7 +66,7 @@ def published(name):
 
 
 @pytest.fixture
-def weights_file(tmp_path, monkeypatch):
+def weights_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Puts a state into the place of a net's ImageNet weights."""
 
     def put(state):
@@ -77,7 +79,7 @@ def weights_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_widths_stages_and_parameters(name):
+def test_widths_stages_and_parameters(name) -> None:
     spec = BACKBONES[name]
     assert spec.name == name and name in ZOO
     # RegNet works its widths out with tensors, which the meta device has no values for.
@@ -92,7 +94,7 @@ def test_widths_stages_and_parameters(name):
 
 
 @pytest.mark.parametrize("name", EVERY_KIND)
-def test_features_are_those_of_the_published_net(name, weights_file):
+def test_features_are_those_of_the_published_net(name, weights_file) -> None:
     theirs = published(name).eval()
     weights_file(theirs.state_dict())
     ours = encoder(name, size=64).eval()
@@ -115,7 +117,7 @@ def test_features_are_those_of_the_published_net(name, weights_file):
 
 
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "mobilenet_v2", "densenet121"])
-def test_random_start_lets_signals_through(name):
+def test_random_start_lets_signals_through(name: str) -> None:
     net = encoder(name, size=64).train()
     x = torch.randn(8, 3, 64, 64)
     for stage in net.stages.values():
@@ -123,7 +125,7 @@ def test_random_start_lets_signals_through(name):
         assert 0.05 < x.std().item() < 20
 
 
-def test_faces_are_resized_to_the_size_asked_for():
+def test_faces_are_resized_to_the_size_asked_for() -> None:
     net = encoder(size=64).eval()
     with torch.inference_mode():
         small, large = pictures(2, 40), pictures(2, 150)
@@ -139,7 +141,7 @@ def test_faces_are_resized_to_the_size_asked_for():
 
 @pytest.mark.parametrize("name", EVERY_KIND)
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_no_picture_at_all_has_gradients_of_zero(name, checkpointing):
+def test_no_picture_at_all_has_gradients_of_zero(name, checkpointing: bool) -> None:
     net = encoder(name, checkpointing=checkpointing).train()
     before = copy.deepcopy(net.state_dict())
     x = net(pictures(0))
@@ -150,7 +152,7 @@ def test_no_picture_at_all_has_gradients_of_zero(name, checkpointing):
 
 
 @pytest.mark.parametrize("name", EVERY_KIND)
-def test_one_picture_whose_maps_end_as_a_pixel(name):
+def test_one_picture_whose_maps_end_as_a_pixel(name) -> None:
     net = encoder(name).train()
     out = net(pictures(1))
     assert out.isfinite().all()
@@ -161,7 +163,7 @@ def test_one_picture_whose_maps_end_as_a_pixel(name):
     assert first.running_mean.any() and first.num_batches_tracked == 1
 
 
-def test_single_values_are_normalised_by_the_running_statistics():
+def test_single_values_are_normalised_by_the_running_statistics() -> None:
     norm = unsettled(PictureNorm(4)).train()
     x = torch.randn(1, 4, 1, 1)
     torch.testing.assert_close(norm(x), copy.deepcopy(norm).eval()(x))
@@ -174,7 +176,7 @@ def test_single_values_are_normalised_by_the_running_statistics():
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "efficientnet-lite0"])
 @pytest.mark.parametrize("count", [1, 4])
-def test_checkpointing_changes_neither_gradients_nor_statistics(name, count):
+def test_checkpointing_changes_neither_gradients_nor_statistics(name: str, count: int) -> None:
     results = []
     for checkpointing in (False, True):
         net = encoder(name, checkpointing=checkpointing, dropout=0.3, frozen=("stem",)).train()
@@ -191,7 +193,7 @@ def test_checkpointing_changes_neither_gradients_nor_statistics(name, count):
             torch.testing.assert_close(again[key], value, rtol=1e-3, atol=slack)
 
 
-def test_checkpointing_keeps_less(monkeypatch):
+def test_checkpointing_keeps_less(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {}
     for checkpointing in (False, True):
         net, total = encoder(checkpointing=checkpointing).train(), []
@@ -208,7 +210,7 @@ def test_checkpointing_keeps_less(monkeypatch):
     assert kept[True] < kept[False] / 3
 
 
-def test_frozen_stages_stay_in_all_ways():
+def test_frozen_stages_stay_in_all_ways() -> None:
     net = encoder("mobilenet_v2", frozen=("stem", "stage3")).train()
     before = copy.deepcopy(net.state_dict())
     optimiser = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
@@ -226,14 +228,14 @@ def test_frozen_stages_stay_in_all_ways():
     assert not net.stages["stage4"].training
 
 
-def test_dropout_of_what_comes_out():
+def test_dropout_of_what_comes_out() -> None:
     net = encoder("efficientnet_b0", dropout=0.5).train()  # which has no ReLU to make zeros
     torch.manual_seed(0)
     assert (net(pictures(4)) == 0).float().mean().item() == pytest.approx(0.5, abs=0.05)
     assert net.eval()(pictures(4)).all()
 
 
-def test_names_that_do_not_exist():
+def test_names_that_do_not_exist() -> None:
     with pytest.raises(UnknownNameError, match=r"no backbone is called 'resnet19'.*resnet18"):
         encoder("resnet19")
     with pytest.raises(UnknownNameError, match=r"no stage of resnet18 is called 'block9'.*layer4"):
@@ -241,7 +243,7 @@ def test_names_that_do_not_exist():
 
 
 @pytest.mark.parametrize("name", ["regnet_y_400mf", "efficientnet-lite0"])
-def test_onnx_says_the_same(name, tmp_path):
+def test_onnx_says_the_same(name: str, tmp_path: Path) -> None:
     import onnxruntime
 
     net = unsettled(encoder(name, size=64)).eval()
@@ -265,7 +267,7 @@ def test_onnx_says_the_same(name, tmp_path):
             np.testing.assert_allclose(theirs, net(x).numpy(), atol=1e-4, rtol=1e-3)
 
 
-def test_pretrained_weights_with_the_names_that_densenet_once_had(weights_file):
+def test_pretrained_weights_with_the_names_that_densenet_once_had(weights_file) -> None:
     theirs = published("densenet121")
     old = {}
     for key, value in theirs.state_dict().items():
@@ -288,7 +290,7 @@ def test_pretrained_weights_with_the_names_that_densenet_once_had(weights_file):
     assert torch.equal(layer, theirs.features.denseblock3.denselayer2.conv2.weight)
 
 
-def test_pretrained_weights_leave_frozen_stages_frozen(weights_file):
+def test_pretrained_weights_leave_frozen_stages_frozen(weights_file) -> None:
     theirs = published("resnet18")
     weights_file(theirs.state_dict())
     net = encoder(frozen=("stem", "layer1")).train()
@@ -299,7 +301,9 @@ def test_pretrained_weights_leave_frozen_stages_frozen(weights_file):
     assert not net.stages["layer1"].training
 
 
-def test_without_weights_it_says_so_and_stays_as_it_is(tmp_path, monkeypatch):
+def test_without_weights_it_says_so_and_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path))
     monkeypatch.setenv("AVAFFECT_OFFLINE", "1")
     net = encoder()
@@ -313,7 +317,7 @@ def test_without_weights_it_says_so_and_stays_as_it_is(tmp_path, monkeypatch):
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
 
-def test_the_cache_is_asked_for_the_net_by_its_name(monkeypatch):
+def test_the_cache_is_asked_for_the_net_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def path(name, on_event):
         asked.append(name)
         raise ModelUnavailableError("no network")
@@ -324,7 +328,7 @@ def test_the_cache_is_asked_for_the_net_by_its_name(monkeypatch):
     assert asked == ["mobilenet_v2"]
 
 
-def test_weights_of_another_net_are_refused(weights_file):
+def test_weights_of_another_net_are_refused(weights_file) -> None:
     net = encoder()
     before = copy.deepcopy(net.state_dict())
     state = published("resnet18").state_dict()

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from avaffect.networks.blocks import (
     ACTIVATIONS,
     BLOCKS,
+    DenseBlock,
     LastPReLU,
     MaskedBatchNorm,
     build_block,
@@ -24,7 +25,7 @@ EXISTS = torch.arange(9)[None] < LENGTHS[:, None]
 
 
 @pytest.fixture(autouse=True)
-def seed():
+def seed() -> None:
     torch.manual_seed(0)
 
 
@@ -40,7 +41,7 @@ def after_layers(block):
 
 
 @pytest.mark.parametrize("share", [1.0, 0.6, 0.1])
-def test_batch_norm_is_torchs_over_the_seen_frames(share):
+def test_batch_norm_is_torchs_over_the_seen_frames(share: float) -> None:
     ours, theirs = MaskedBatchNorm(5), nn.BatchNorm1d(5)
     for norm in (ours, theirs):
         norm.weight.data = torch.linspace(0.5, 2, 5)
@@ -63,14 +64,14 @@ def test_batch_norm_is_torchs_over_the_seen_frames(share):
     torch.testing.assert_close(ours(x, seen)[seen], theirs(other[seen]))
 
 
-def test_batch_norm_without_a_mask_counts_all():
+def test_batch_norm_without_a_mask_counts_all() -> None:
     ours, theirs = MaskedBatchNorm(5), nn.BatchNorm1d(5)
     x = torch.randn(4, 9, 5)
     torch.testing.assert_close(ours(x).flatten(0, 1), theirs(x.flatten(0, 1)))
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_batch_norm_of_too_few_frames_is_that_of_evaluation(count):
+def test_batch_norm_of_too_few_frames_is_that_of_evaluation(count: int) -> None:
     norm = MaskedBatchNorm(5)
     norm(torch.randn(4, 9, 5) * 3 + 7)
     before = [buffer.clone() for buffer in norm.buffers()]
@@ -84,7 +85,7 @@ def test_batch_norm_of_too_few_frames_is_that_of_evaluation(count):
     assert torch.isfinite(x.grad).all()
 
 
-def test_batch_norm_computes_in_full_precision():
+def test_batch_norm_computes_in_full_precision() -> None:
     norm = MaskedBatchNorm(1)
     out = norm(torch.full((4, 300, 1), 60000.0).half() + torch.randn(4, 300, 1).half())
     assert out.dtype == torch.float32
@@ -94,7 +95,7 @@ def test_batch_norm_computes_in_full_precision():
 # Activations and what follows a layer.
 
 
-def test_prelu_has_a_slope_a_unit():
+def test_prelu_has_a_slope_a_unit() -> None:
     prelu = LastPReLU(3)
     assert prelu.weight.tolist() == [0, 0, 0]
     prelu.weight.data = torch.tensor([0.0, 0.5, -2.0])
@@ -105,7 +106,7 @@ def test_prelu_has_a_slope_a_unit():
     )
 
 
-def test_activations():
+def test_activations() -> None:
     x = torch.randn(2, 3, 4)
     expected = {
         "none": x,
@@ -119,7 +120,7 @@ def test_activations():
         torch.testing.assert_close(make(4)(x), expected[name])
 
 
-def test_activation_then_dropout_then_norm():
+def test_activation_then_dropout_then_norm() -> None:
     config = Dense(units=(4,), activation="prelu", dropout=0.5, norm="batch")
     block = build_block(3, config)
     assert after_layers(block) == [[LastPReLU, nn.Dropout, MaskedBatchNorm]]
@@ -137,7 +138,7 @@ def test_activation_then_dropout_then_norm():
 @pytest.mark.parametrize(
     ("norm", "kind"), [("batch", MaskedBatchNorm), ("layer", nn.LayerNorm), ("none", None)]
 )
-def test_norms(norm, kind):
+def test_norms(norm: str, kind) -> None:
     block = build_block(3, Dense(units=(4,), norm=norm))
     norms = {type(module) for module in block.modules()} & {MaskedBatchNorm, nn.LayerNorm}
     assert norms == ({kind} if kind else set())
@@ -146,7 +147,7 @@ def test_norms(norm, kind):
 # Blocks.
 
 
-def test_every_kind_is_built():
+def test_every_kind_is_built() -> None:
     kinds = ["mlp", "gru", "bigru", "lstm", "bilstm", "tcn", "transformer"]
     assert list(BLOCKS) == [*kinds, "encoder_decoder", "local_attention", "up_down"]
     made = {
@@ -163,9 +164,10 @@ def test_every_kind_is_built():
         assert out.shape == (4, 9, size)
 
 
-def test_dense_layers_are_applied_to_each_frame():
+def test_dense_layers_are_applied_to_each_frame() -> None:
     block = build_block(5, Dense(units=(4, 3), activation="tanh"))
     x = windows()
+    assert isinstance(block, DenseBlock)
     first, second = block.layers
     expected = torch.stack([torch.tanh(second(torch.tanh(first(row)))) for row in x.flatten(0, 1)])
     torch.testing.assert_close(block(x, EXISTS, EXISTS), expected.reshape(4, 9, 3))
@@ -183,7 +185,7 @@ def copy_weights(block, theirs):
 
 
 @pytest.mark.parametrize("kind", ["gru", "bigru", "lstm", "bilstm"])
-def test_recurrent_layers_are_torchs_with_packed_sequences(kind):
+def test_recurrent_layers_are_torchs_with_packed_sequences(kind: str) -> None:
     block = build_block(5, Recurrent(kind, (4, 4)))
     stack = nn.GRU if "gru" in kind else nn.LSTM
     theirs = stack(5, 4, 2, batch_first=True, bidirectional=kind.startswith("bi"))
@@ -198,7 +200,7 @@ def test_recurrent_layers_are_torchs_with_packed_sequences(kind):
 
 
 @pytest.mark.parametrize("kind", ["lstm", "bigru"])
-def test_recurrent_layers_with_shortcuts(kind):
+def test_recurrent_layers_with_shortcuts(kind: str) -> None:
     block = build_block(5, Recurrent(kind, (3, 3), residual=True, activation="tanh"))
     assert [type(skip) for skip in block.skips] == [nn.Linear, nn.Identity]
     plain = build_block(5, Recurrent(kind, (3,), activation="tanh"))
@@ -229,7 +231,7 @@ def literal_convolution(x, layer, dilation, before):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("dilate", [False, True])
 @pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_convolutions_are_the_literal_ones(kernel, dilate, causal):
+def test_convolutions_are_the_literal_ones(kernel: int, dilate: bool, causal: bool) -> None:
     config = Tcn(units=(4, 4, 3), kernel=kernel, dilate=dilate, causal=causal, activation="tanh")
     block = build_block(5, config)
     assert [type(skip) for skip in block.skips] == [nn.Linear, nn.Identity, nn.Linear]
@@ -247,7 +249,7 @@ def test_convolutions_are_the_literal_ones(kernel, dilate, causal):
 
 
 @pytest.mark.parametrize("pool", [2, 3])
-def test_pooling_takes_the_largest_of_frames_in_a_row(pool):
+def test_pooling_takes_the_largest_of_frames_in_a_row(pool: int) -> None:
     config = Tcn(units=(4, 3), activation="none")
     plain, pooled = (build_block(5, replace(config, pool=n)) for n in (1, pool))
     pooled.load_state_dict(plain.state_dict())
@@ -265,7 +267,7 @@ def test_pooling_takes_the_largest_of_frames_in_a_row(pool):
         assert (found[b, len(expected) :] == 0).all()
 
 
-def test_several_convolutions_a_layer():
+def test_several_convolutions_a_layer() -> None:
     config = Tcn(units=(4, 5), depth=2, kernel=3, activation="tanh", causal=True)
     block = build_block(5, config)
     assert [layer.dilation for layer in block.layers] == [(1,), (1,), (2,), (2,)]
@@ -284,7 +286,7 @@ def test_several_convolutions_a_layer():
         torch.testing.assert_close(found[b, :length], expected)
 
 
-def test_shortening_and_lengthening():
+def test_shortening_and_lengthening() -> None:
     mask = torch.tensor([[True, False, False, False, False, True, False]])
     assert shorten(mask, 2).tolist() == [[True, False, True, False]]
     assert shorten(mask, 3).tolist() == [[True, True, False]]
@@ -294,7 +296,7 @@ def test_shortening_and_lengthening():
     assert lengthen(x, 2, 5)[0, :, 1].tolist() == [1, 1, 3, 3, 5]
 
 
-def test_convolutions_without_shortcuts():
+def test_convolutions_without_shortcuts() -> None:
     block = build_block(4, Tcn(units=(4,), residual=False))
     assert len(block.skips) == 0
     x = torch.randn(1, 6, 4)
@@ -314,7 +316,7 @@ def positions(length, size):
     return table
 
 
-def test_transformer_layers_are_torchs():
+def test_transformer_layers_are_torchs() -> None:
     config = Transformer(size=8, layers=2, heads=2, feedforward=12, dropout=0)
     block = build_block(5, config).eval()
     seen = EXISTS & (torch.rand(4, 9) > 0.3)
@@ -337,7 +339,7 @@ def test_transformer_layers_are_torchs():
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])
-def test_transformers_of_odd_sizes_and_long_windows(size):
+def test_transformers_of_odd_sizes_and_long_windows(size: int) -> None:
     block = build_block(5, Transformer(size=size, heads=1, layers=1)).eval()
     full = torch.ones(2, 700, dtype=torch.bool)
     out = block(torch.randn(2, 700, 5), full, full)
@@ -345,9 +347,73 @@ def test_transformers_of_odd_sizes_and_long_windows(size):
     assert torch.isfinite(out).all()
 
 
-def test_transformers_know_the_order_of_frames():
+def test_transformers_know_the_order_of_frames() -> None:
     block = build_block(5, Transformer(size=8, heads=2, dropout=0)).eval()
     x = torch.randn(1, 9, 5)
     full = torch.ones(1, 9, dtype=torch.bool)
     turned = block(x.flip(1), full, full).flip(1)
     assert not torch.allclose(turned, block(x, full, full), atol=1e-3)
+
+
+# The order of the steps, against torch's own layers in that order.
+
+
+def test_dense_steps_in_mimamo_nets_order() -> None:
+    config = Dense("mlp", (6, 3), "relu", 0.5, "batch", ("dropout", "dense", "norm", "activation"))
+    block = build_block(5, config)
+    layers = []
+    for layer, after in zip(block.layers, block.after, strict=True):
+        layers += [nn.Dropout(0.5), layer, nn.BatchNorm1d(layer.out_features), nn.ReLU()]
+        assert layers[-2].weight.shape == after.batch.weight.shape
+    x, seen = windows(), torch.ones(4, 9, dtype=torch.bool)
+    for train in (True, False):
+        plain = nn.Sequential(*layers).train(train)
+        torch.manual_seed(1)
+        found = block.train(train)(x, EXISTS, seen)
+        torch.manual_seed(1)
+        expected = plain(x.flatten(0, 1)).reshape(found.shape)
+        torch.testing.assert_close(found, expected)
+        assert found.min() == 0  # the activation is last
+
+
+def test_norm_before_dropout() -> None:
+    """The statistics are then those of what no dropout has touched."""
+    x, seen = windows(), torch.ones(4, 9, dtype=torch.bool)
+    found = []
+    for dropout in (0.0, 0.5):
+        torch.manual_seed(0)
+        order = ("dense", "activation", "norm", "dropout")
+        block = build_block(5, Dense("mlp", (8,), "relu", dropout, "batch", order))
+        assert bool((block(x, EXISTS, seen) == 0).any()) == bool(dropout)
+        found.append(block.after[0].batch.running_mean)
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("kind", ["gru", "bilstm"])
+def test_dropout_between_recurrent_layers_only(kind: str) -> None:
+    seen = torch.ones(4, 9, dtype=torch.bool)
+    for units, last, drops in (((4,), False, False), ((4, 4), False, True), ((4,), True, True)):
+        block = build_block(5, Recurrent(kind, units, last_dropout=last, dropout=0.9))
+        x = windows()
+        trained, applied = (block.train(mode)(x, EXISTS, seen) for mode in (True, False))
+        assert torch.allclose(trained, applied) != drops
+        # Nothing of the last layer's output is zero where it is not dropped.
+        assert bool((trained == 0).any()) == last
+
+
+@pytest.mark.parametrize("kind", ["gru", "bigru", "lstm", "bilstm"])
+def test_recurrent_layers_compute_in_float32_under_autocast(kind: str) -> None:
+    """On CUDA they would compute in float16, of which a small loss leaves no gradient."""
+    block = build_block(5, Recurrent(kind, (4, 3)))
+    x, seen = windows(), torch.ones(4, 9, dtype=torch.bool)
+    found = []
+    for half in (False, True):
+        block.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            out = block(x.bfloat16() if half else x.bfloat16().float(), EXISTS, seen)
+        assert out.dtype == torch.float32
+        (1e-3 * out.square().sum()).backward()
+        grads = [parameter.grad.clone() for parameter in block.parameters()]
+        found.append([out.detach(), *grads])
+    for plain, mixed in zip(*found, strict=True):
+        torch.testing.assert_close(mixed, plain)

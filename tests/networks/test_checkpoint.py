@@ -47,7 +47,7 @@ def checkpoint(recipe):
 
 
 @pytest.fixture
-def saved(checkpoint, tmp_path):
+def saved(checkpoint, tmp_path: Path):
     """Its folder; the network has statistics and steps behind it."""
     torch.manual_seed(0)
     network = checkpoint.build()
@@ -68,7 +68,7 @@ def edit(folder, **changes):
     (folder / FACTS).write_text(json.dumps(facts | changes))
 
 
-def test_round_trip(saved, checkpoint):
+def test_round_trip(saved, checkpoint) -> None:
     folder, network = saved
     found, loaded = load_checkpoint(folder)
     assert found == replace(checkpoint, metrics={"score": 0.25, "va": None})
@@ -85,7 +85,7 @@ def test_round_trip(saved, checkpoint):
     assert {path.name for path in folder.iterdir()} == {FACTS, WEIGHTS}
 
 
-def test_saving_again_replaces(saved, checkpoint):
+def test_saving_again_replaces(saved, checkpoint) -> None:
     folder, network = saved
     before = load_file(folder / WEIGHTS)
     with torch.no_grad():
@@ -99,7 +99,7 @@ def test_saving_again_replaces(saved, checkpoint):
     )
 
 
-def test_every_way_to_name_it(saved, tmp_path):
+def test_every_way_to_name_it(saved, tmp_path: Path) -> None:
     folder, _ = saved
     run = tmp_path / "run"
     run.mkdir()
@@ -110,7 +110,7 @@ def test_every_way_to_name_it(saved, tmp_path):
     assert checkpoint_folder(run) == run / "best"
 
 
-def test_a_torn_checkpoint_is_recognised(saved, checkpoint):
+def test_a_torn_checkpoint_is_recognised(saved, checkpoint) -> None:
     """The two files are renamed one after the other."""
     folder, network = saved
     old = (folder / WEIGHTS).read_bytes()
@@ -125,7 +125,7 @@ def test_a_torn_checkpoint_is_recognised(saved, checkpoint):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "missing", "empty"])
-def test_damaged_weights(saved, damage):
+def test_damaged_weights(saved, damage: str) -> None:
     folder, _ = saved
     path = folder / WEIGHTS
     data = bytearray(path.read_bytes())
@@ -144,7 +144,7 @@ def digest(folder):
     return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
 
 
-def test_weights_that_are_not_this_networks(saved):
+def test_weights_that_are_not_this_networks(saved) -> None:
     folder, _ = saved
     tensors = load_file(folder / WEIGHTS)
     name = "branches.face.mean"
@@ -166,7 +166,7 @@ def test_weights_that_are_not_this_networks(saved):
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", "3", '"x"', "{}", "\xff\xfe", "[" * 100_000]
 )
-def test_damaged_facts(saved, text):
+def test_damaged_facts(saved, text: str) -> None:
     folder, _ = saved
     (folder / FACTS).write_bytes(text.encode("latin-1"))
     with pytest.raises(CheckpointError, match="damaged or not written by avaffect"):
@@ -190,14 +190,14 @@ def test_damaged_facts(saved, text):
         {"versions": 1},
     ],
 )
-def test_facts_that_make_no_sense(saved, changes):
+def test_facts_that_make_no_sense(saved, changes) -> None:
     folder, _ = saved
     edit(folder, **changes)
     with pytest.raises(CheckpointError, match="damaged or not written by avaffect"):
         load_checkpoint(folder)
 
 
-def test_a_recipe_of_another_time(saved):
+def test_a_recipe_of_another_time(saved) -> None:
     folder, _ = saved
     recipe = json.loads((folder / FACTS).read_text())["recipe"]
     for changed in ({}, recipe | {"head": {"pool": "new"}}, recipe | {"new": 1}):
@@ -206,7 +206,7 @@ def test_a_recipe_of_another_time(saved):
             load_checkpoint(folder)
 
 
-def test_a_key_too_few(saved):
+def test_a_key_too_few(saved) -> None:
     folder, _ = saved
     facts = json.loads((folder / FACTS).read_text())
     for name in facts:
@@ -215,7 +215,7 @@ def test_a_key_too_few(saved):
             load_checkpoint(folder)
 
 
-def test_a_later_version(saved):
+def test_a_later_version(saved) -> None:
     folder, _ = saved
     edit(folder, version=2)
     with pytest.raises(CheckpointError, match="is of version 2, this avaffect reads 1"):
@@ -225,7 +225,7 @@ def test_a_later_version(saved):
 @pytest.mark.parametrize(
     "name", ["model.pt", "model.pth", "MODEL.PT", "a.ckpt", "a.pkl", "a.pickle", "pytorch.bin"]
 )
-def test_pickles_are_refused_and_never_opened(name, tmp_path):
+def test_pickles_are_refused_and_never_opened(name: str, tmp_path: Path) -> None:
     mark = tmp_path / "opened"
     (tmp_path / "m").mkdir()
     with (tmp_path / "m" / name).open("wb") as file:
@@ -239,7 +239,7 @@ def test_pickles_are_refused_and_never_opened(name, tmp_path):
     assert mark.exists()
 
 
-def test_a_pickle_in_place_of_the_weights(saved, tmp_path):
+def test_a_pickle_in_place_of_the_weights(saved, tmp_path: Path) -> None:
     folder, _ = saved
     mark = tmp_path / "opened"
     for name in (WEIGHTS, FACTS):
@@ -249,7 +249,7 @@ def test_a_pickle_in_place_of_the_weights(saved, tmp_path):
     assert not mark.exists()
 
 
-def test_another_librarys_safetensors(tmp_path):
+def test_another_librarys_safetensors(tmp_path: Path) -> None:
     save_file({"encoder.weight": torch.zeros(2, 2)}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     for place in (tmp_path, tmp_path / "model.safetensors"):
@@ -257,28 +257,28 @@ def test_another_librarys_safetensors(tmp_path):
             load_checkpoint(place)
 
 
-def test_nothing_there(tmp_path):
+def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match="there is no checkpoint"):
         load_checkpoint(tmp_path / "nothing")
     with pytest.raises(CheckpointError, match="holds no checkpoint"):
         load_checkpoint(tmp_path)
 
 
-def test_where_nothing_can_be_written(saved, checkpoint, tmp_path):
+def test_where_nothing_can_be_written(saved, checkpoint, tmp_path: Path) -> None:
     _, network = saved
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         save_checkpoint(tmp_path / "file", checkpoint, network)
 
 
-def test_a_run_of_folds_asks_for_one(tmp_path):
+def test_a_run_of_folds_asks_for_one(tmp_path: Path) -> None:
     (tmp_path / "fold-0" / "best").mkdir(parents=True)
     with pytest.raises(UsageError, match=r"holds a model a fold: name one, e\.g\. .*fold-0"):
         checkpoint_folder(tmp_path)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_weights_that_are_no_numbers_are_refused(value, checkpoint, tmp_path):
+def test_weights_that_are_no_numbers_are_refused(value, checkpoint, tmp_path: Path) -> None:
     network = checkpoint.build()
     with torch.no_grad():
         next(network.parameters()).view(-1)[-1] = value

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ from avaffect.networks import embed as module
 from avaffect.networks.checkpoint import load_checkpoint
 from avaffect.networks.embed import array_name, embed, load_backbone
 from avaffect.predicting.run import predict
-from avaffect.preprocessing.run import preprocess
+from avaffect.preprocessing.run import NetsLoader, Preprocessed, preprocess
 from avaffect.progress import Progress
 from avaffect.recipes.encoders import Backbone
 from avaffect.store.prepared import Prepared
@@ -39,7 +40,7 @@ SEEN = np.array([not 14 <= frame < 24 for frame in range(40)])
 
 
 @pytest.fixture
-def copy(whole, tmp_path):
+def copy(whole: Preprocessed, tmp_path: Path):
     """The preprocessed gap clip: 40 frames, without a face in 14 to 23."""
     return shutil.copytree(whole.folder.root, tmp_path / "copy")
 
@@ -63,7 +64,7 @@ def beside(root, name):
     Prepared(root).update(subjects=["gap", name])
 
 
-def test_the_encoder_alone_looks_at_each_picture(copy, looking):
+def test_the_encoder_alone_looks_at_each_picture(copy, looking) -> None:
     before = stored(copy)
     arrays = {name: before.array(name) for name in before.names}
     events = []
@@ -92,7 +93,7 @@ def test_the_encoder_alone_looks_at_each_picture(copy, looking):
     assert events[-1] == Progress("embed", 40, 40, finished=True)
 
 
-def test_only_what_another_backbone_made_is_made_again(copy, looking):
+def test_only_what_another_backbone_made_is_made_again(copy, looking) -> None:
     place = looking()
     embed(copy, load_backbone(place))
     first, before = stored(copy).array(NAME), stamps(copy)
@@ -106,7 +107,7 @@ def test_only_what_another_backbone_made_is_made_again(copy, looking):
     assert NAME in stored(copy).names
 
 
-def test_preprocessing_again_keeps_it(copy, looking, gap_clip, nets):
+def test_preprocessing_again_keeps_it(copy, looking, gap_clip: Path, nets: NetsLoader) -> None:
     embed(copy, load_backbone(looking()))
     values = stored(copy).array(NAME)
     assert preprocess(gap_clip, copy, LIGHT, nets=nets).done == ()
@@ -117,7 +118,9 @@ def test_preprocessing_again_keeps_it(copy, looking, gap_clip, nets):
     assert embed(copy, load_backbone(looking())).done == ()
 
 
-def test_other_pictures_are_looked_at_again(copy, looking, gap_clip, no_nets):
+def test_other_pictures_are_looked_at_again(
+    copy, looking, gap_clip: Path, no_nets: NetsLoader
+) -> None:
     embed(copy, load_backbone(looking()))
     small = replace(LIGHT, faces=replace(LIGHT.faces, crop_size=64))
     assert preprocess(gap_clip, copy, small, nets=no_nets).done == ("crops",)
@@ -126,7 +129,7 @@ def test_other_pictures_are_looked_at_again(copy, looking, gap_clip, no_nets):
     assert embed(copy, load_backbone(looking(side=64))).done == ("gap",)
 
 
-def test_in_pieces(copy, looking, monkeypatch):
+def test_in_pieces(copy, looking, monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = load_backbone(looking())
     embed(copy, backbone, "whole")
     asked = []
@@ -144,7 +147,7 @@ def test_in_pieces(copy, looking, monkeypatch):
     )
 
 
-def test_it_goes_on_with_the_next_subject(copy, looking, monkeypatch):
+def test_it_goes_on_with_the_next_subject(copy, looking, monkeypatch: pytest.MonkeyPatch) -> None:
     beside(copy, "other")
 
     def stop(event):
@@ -160,7 +163,7 @@ def test_it_goes_on_with_the_next_subject(copy, looking, monkeypatch):
     np.testing.assert_array_equal(stored(copy).array(NAME), stored(copy, "other").array(NAME))
 
 
-def test_what_is_no_number_is_not_stored(copy, looking):
+def test_what_is_no_number_is_not_stored(copy, looking) -> None:
     backbone = load_backbone(looking())
     before = stamps(copy)
     for value in (float("nan"), 1e6):
@@ -173,7 +176,7 @@ def test_what_is_no_number_is_not_stored(copy, looking):
     assert stamps(copy) == before
 
 
-def test_names(copy, looking):
+def test_names(copy, looking) -> None:
     backbone = load_backbone(looking())
     lite = replace(backbone, net="efficientnet-lite0")
     assert array_name(backbone) == NAME
@@ -188,7 +191,7 @@ def test_names(copy, looking):
             array_name(backbone, name)
 
 
-def test_an_array_of_somebody_else_is_left_alone(copy, looking):
+def test_an_array_of_somebody_else_is_left_alone(copy, looking) -> None:
     features = stored(copy)
     about = {name: features.provenance[name] for name in provenance("", "", {}, {})}
     own = np.zeros((40, 1), np.float32)
@@ -199,7 +202,7 @@ def test_an_array_of_somebody_else_is_left_alone(copy, looking):
     np.testing.assert_array_equal(stored(copy).array(NAME), own)
 
 
-def test_folders_without_all_pictures(copy, looking):
+def test_folders_without_all_pictures(copy, looking) -> None:
     backbone = load_backbone(looking())
     with pytest.raises(FeatureError, match=r'by mesh.*by fan.*aligner="fan"'):
         embed(copy, replace(backbone, aligner="fan"))
@@ -210,7 +213,7 @@ def test_folders_without_all_pictures(copy, looking):
         embed(copy / "features", backbone)
 
 
-def test_an_unfinished_exchange_of_pictures(copy, looking):
+def test_an_unfinished_exchange_of_pictures(copy, looking) -> None:
     Prepared(copy).update(crops=None)
     with pytest.raises(FeatureError, match=r"lacks pictures.*preprocess the video again"):
         embed(copy, load_backbone(looking()))
@@ -219,7 +222,7 @@ def test_an_unfinished_exchange_of_pictures(copy, looking):
 EYE = {"features": ["faces"], "encoder": {"kind": "backbone", "net": NAME, "size": 32}}
 
 
-def test_which_branch(looking):
+def test_which_branch(looking) -> None:
     both = {"left": EYE, "right": EYE}
     place = looking(branches=both)
     with pytest.raises(UsageError, match='several backbones: choose branch="left" or branch="r'):
@@ -236,7 +239,7 @@ def test_which_branch(looking):
         load_backbone(looking(branches=ear))
 
 
-def test_the_weights_of_imagenet(copy, tmp_path, monkeypatch):
+def test_the_weights_of_imagenet(copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("AVAFFECT_OFFLINE", "1")
     with pytest.raises(ModelUnavailableError, match=NAME):
@@ -265,7 +268,7 @@ def test_the_weights_of_imagenet(copy, tmp_path, monkeypatch):
         load_backbone(NAME)
 
 
-def test_training_knows_which_backbone(copy, looking):
+def test_training_knows_which_backbone(copy, looking) -> None:
     embed(copy, load_backbone(looking()))
     weights = json.loads((looking() / "best/checkpoint.json").read_text())["sha256"]
     clip = Clip("gap", "gap", stored(copy))
@@ -283,7 +286,7 @@ def reader(copy, looking):
     return looking("reader", branches={"b": ear}, width=1280, features=facts)
 
 
-def test_a_model_that_reads_it_predicts_on_the_folder(copy, reader):
+def test_a_model_that_reads_it_predicts_on_the_folder(copy, reader) -> None:
     config = PredictConfig(missing="invalid")
     result = predict(copy, "va", config=config, checkpoint=reader, device="cpu")
     va = result["gap"].va[:, 0]
@@ -291,7 +294,7 @@ def test_a_model_that_reads_it_predicts_on_the_folder(copy, reader):
     assert len(np.unique(va[SEEN])) > 5
 
 
-def test_of_a_video_it_says_what_to_do(reader, gap_clip):
+def test_of_a_video_it_says_what_to_do(reader, gap_clip: Path) -> None:
     with pytest.raises(UsageError) as refused:
         predict(gap_clip, "va", checkpoint=reader, device="cpu")
     text = str(refused.value)
@@ -300,7 +303,9 @@ def test_of_a_video_it_says_what_to_do(reader, gap_clip):
     assert all(step in text for step in steps)
 
 
-def test_the_array_must_be_there_and_by_the_same_backbone(copy, reader, whole, looking):
+def test_the_array_must_be_there_and_by_the_same_backbone(
+    copy, reader, whole: Preprocessed, looking
+) -> None:
     with pytest.raises(FeatureError, match=rf'lack {NAME}.*name="{NAME}"'):
         predict(whole.folder.root, "va", checkpoint=reader, device="cpu")
     beside(copy, "other")
@@ -314,7 +319,7 @@ def test_the_array_must_be_there_and_by_the_same_backbone(copy, reader, whole, l
 
 
 @pytest.mark.parametrize("backbones", [3, None, {NAME: 5}, {NAME: None}, [NAME]])
-def test_damaged_facts(backbones, copy, looking):
+def test_damaged_facts(backbones, copy, looking) -> None:
     ear = {"features": [NAME], "layers": [{"kind": "gru", "units": [4]}], "normalise": "none"}
     facts = {"backbones": backbones}
     place = looking("damaged", branches={"b": ear}, width=1280, features=facts)

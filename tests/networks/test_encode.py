@@ -13,7 +13,13 @@ import soundfile
 import torch
 from fixtures.prepared import RATE, make_prepared
 
-from avaffect.errors import CheckpointError, ModelError, UnknownNameError, UsageError
+from avaffect.errors import (
+    CheckpointError,
+    MissingPackageError,
+    ModelError,
+    UnknownNameError,
+    UsageError,
+)
 from avaffect.files.hashing import file_sha256
 from avaffect.networks import picture_encoders
 from avaffect.networks.encode import encode, encoder_name, load_encoder
@@ -296,5 +302,5 @@ def test_what_is_no_number_is_not_stored(timm_file: Path) -> None:
 
 
 def test_a_library_that_is_not_installed() -> None:
-    with pytest.raises(UsageError, match=r"pip install \"avaffect\[features\]\""):
+    with pytest.raises(MissingPackageError, match=r"pip install 'avaffect\[features\]'"):
         library("no_such_library_at_all")

@@ -27,7 +27,7 @@ def pictures(windows=2, frames=20, side=4):
     return torch.randint(0, 256, (windows, frames, side, side, 3), dtype=torch.uint8)
 
 
-def test_only_faces_are_looked_at():
+def test_only_faces_are_looked_at() -> None:
     net = Mean()
     x, seen = pictures(), torch.zeros(2, 20, dtype=torch.bool)
     seen[0, 3], seen[1, :5] = True, True
@@ -39,14 +39,14 @@ def test_only_faces_are_looked_at():
     assert net.weight.grad != 0
 
 
-def test_no_face_at_all():
+def test_no_face_at_all() -> None:
     out = FrameEncoder(Mean())(pictures(), torch.zeros(2, 20, dtype=torch.bool))
     assert out.shape == (2, 20, 3)
     assert not out.any()
     out.sum().backward()  # a distributed run wants a gradient all the same
 
 
-def test_without_gradient_few_pictures_at_a_time():
+def test_without_gradient_few_pictures_at_a_time() -> None:
     net = Mean()
     x, seen = pictures(), torch.ones(2, 20, dtype=torch.bool)
     whole = FrameEncoder(net)(x, seen)
@@ -56,7 +56,7 @@ def test_without_gradient_few_pictures_at_a_time():
     torch.testing.assert_close(parts, whole.detach())
 
 
-def test_tracing_gives_the_same():
+def test_tracing_gives_the_same() -> None:
     x, seen = pictures(), torch.rand(2, 20) < 0.5
     encoder = FrameEncoder(Mean())
     traced = torch.jit.trace(encoder, (x, torch.ones_like(seen)))
@@ -66,7 +66,7 @@ def test_tracing_gives_the_same():
 @pytest.mark.parametrize(
     "config", [Backbone(net="regnet_y_400mf", size=32), PhaseDifference(size=32, units=7)]
 )
-def test_every_kind(config):
+def test_every_kind(config) -> None:
     encoder = build_encoder(config)
     seen = torch.ones(2, 3, dtype=torch.bool)
     seen[1, 2] = False
@@ -75,5 +75,5 @@ def test_every_kind(config):
     assert not out[1, 2].any()
 
 
-def test_every_kind_has_a_builder():
+def test_every_kind_has_a_builder() -> None:
     assert set(FRAME_ENCODERS) == {Backbone().kind, PhaseDifference().kind}

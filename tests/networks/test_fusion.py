@@ -21,7 +21,7 @@ def parts():
     return branches, seen
 
 
-def test_concatenation(parts):
+def test_concatenation(parts) -> None:
     branches, seen = parts
     fusion = Concatenate(WIDTHS, Fusion())
     out = fusion(branches, seen)
@@ -31,7 +31,7 @@ def test_concatenation(parts):
     assert list(fusion.parameters()) == []
 
 
-def test_gates_are_a_softmax_over_those_seen(parts):
+def test_gates_are_a_softmax_over_those_seen(parts) -> None:
     branches, seen = parts
     fusion = Gated(WIDTHS, Fusion("gated", 4))
     out = fusion(branches, seen)
@@ -50,7 +50,7 @@ def test_gates_are_a_softmax_over_those_seen(parts):
             torch.testing.assert_close(out[b, t], expected)
 
 
-def test_gates_sum_to_one_where_anything_is_seen(parts):
+def test_gates_sum_to_one_where_anything_is_seen(parts) -> None:
     """Branches that agree are given back as they are."""
     branches, seen = parts
     fusion = Gated(WIDTHS, Fusion("gated", 4))
@@ -65,7 +65,7 @@ def test_gates_sum_to_one_where_anything_is_seen(parts):
     assert (out[~anything] == 0).all()
 
 
-def test_cross_attention_is_the_literal_one(parts):
+def test_cross_attention_is_the_literal_one(parts) -> None:
     branches, seen = parts
     seen[0][1] = seen[1][2] = seen[2][2] = False
     fusion = CrossAttention(WIDTHS, Fusion("cross_attention", 4, 2)).eval()
@@ -85,7 +85,7 @@ def test_cross_attention_is_the_literal_one(parts):
         torch.testing.assert_close(out[b], torch.cat(expected, dim=1))
 
 
-def test_one_branch_attends_to_itself(parts):
+def test_one_branch_attends_to_itself(parts) -> None:
     (x, *_), (seen, *_) = parts
     fusion = CrossAttention(WIDTHS[:1], Fusion("cross_attention", 4, 2)).eval()
     value = fusion.enter[0](x)
@@ -94,7 +94,7 @@ def test_one_branch_attends_to_itself(parts):
 
 
 @pytest.mark.parametrize("kind", list(FUSIONS))
-def test_what_is_not_seen_and_its_gradient(kind, parts):
+def test_what_is_not_seen_and_its_gradient(kind, parts) -> None:
     branches, seen = parts
     fusion = FUSIONS[kind](WIDTHS, Fusion(kind, 4, 2))
     inputs = [x.clone().requires_grad_() for x in branches]
@@ -108,7 +108,7 @@ def test_what_is_not_seen_and_its_gradient(kind, parts):
 
 
 @pytest.mark.parametrize("kind", list(FUSIONS))
-def test_dropout_is_for_training_only(kind, parts):
+def test_dropout_is_for_training_only(kind, parts) -> None:
     fusion = FUSIONS[kind](WIDTHS, Fusion(kind, 4, 2, dropout=0.5))
     assert not torch.allclose(fusion(*parts), fusion(*parts))
     fusion.eval()

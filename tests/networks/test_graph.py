@@ -44,7 +44,7 @@ def windows(frames=7):
     return {"first": torch.randn(2, frames, 4)}, {"first": there}, there
 
 
-def test_a_branch_goes_on_from_another():
+def test_a_branch_goes_on_from_another() -> None:
     net = chain()
     inputs, seen, exists = windows()
     x = net.standardise(inputs, seen)["first"]
@@ -56,7 +56,7 @@ def test_a_branch_goes_on_from_another():
     torch.testing.assert_close(net(inputs, seen, exists)["va"], expected)
 
 
-def test_auxiliary_heads_are_of_their_branches_only():
+def test_auxiliary_heads_are_of_their_branches_only() -> None:
     net = chain(auxiliary=["second"])
     out = net.outputs(*windows())
     assert out.auxiliary.keys() == {"second"}
@@ -73,7 +73,7 @@ def test_auxiliary_heads_are_of_their_branches_only():
 
 
 @pytest.mark.parametrize("units", [[], [8]])
-def test_stacked_predictions(units):
+def test_stacked_predictions(units) -> None:
     net = chain(fusion={"kind": "stacked", "units": units}, auxiliary=["second", "third"])
     inputs, seen, exists = windows()
     out = net.outputs(net.standardise(inputs, seen), seen, exists)
@@ -83,14 +83,14 @@ def test_stacked_predictions(units):
     assert out.main["va"].abs().max() <= 1
 
 
-def test_late_predictions_may_have_losses_of_their_own():
+def test_late_predictions_may_have_losses_of_their_own() -> None:
     net = chain(fusion={"kind": "late"}, auxiliary=["third"])
     out = net.outputs(*windows())
     assert out.auxiliary.keys() == {"third"}
     assert not net.auxiliary
 
 
-def test_layers_behind_the_fusion():
+def test_layers_behind_the_fusion() -> None:
     net = chain(fusion={"kind": "concat", "layers": [{"kind": "bigru", "units": [3]}]})
     inputs, seen, exists = windows()
     other = {"first": inputs["first"].clone()}
@@ -100,7 +100,7 @@ def test_layers_behind_the_fusion():
     assert net.heads["va"][0].out.in_features == 6
 
 
-def test_what_is_not_seen_is_not_seen_further_up():
+def test_what_is_not_seen_is_not_seen_further_up() -> None:
     net = network(
         {
             "first": {"features": ["a"], "layers": [DENSE], "fused": False},
@@ -120,7 +120,7 @@ def test_what_is_not_seen_is_not_seen_further_up():
         torch.testing.assert_close(first[task], second[task])
 
 
-def test_modalities_go_by_the_first_branch():
+def test_modalities_go_by_the_first_branch() -> None:
     recipe = chain().recipe
     assert recipe.modalities == ("video",)
     assert recipe.modality("third") == "video"
@@ -136,12 +136,12 @@ def test_modalities_go_by_the_first_branch():
     assert list(choose(whole, ["audio"]).branches) == ["voice"]
 
 
-def test_sizes_that_do_not_go_together():
+def test_sizes_that_do_not_go_together() -> None:
     with pytest.raises(UsageError, match="do not divide a width of 5"):
         network({"a": {"features": ["a"], "layers": [DENSE, {"kind": "encoder_decoder"}]}})
 
 
-def test_polarity_decides_extremes_in_prediction_alone():
+def test_polarity_decides_extremes_in_prediction_alone() -> None:
     net = network(
         {"a": {"features": ["a"], "layers": [DENSE]}}, polarity={"units": [4], "epochs": 1}
     )
@@ -158,7 +158,7 @@ def test_polarity_decides_extremes_in_prediction_alone():
     assert out.main["va"].abs().max() < 1
 
 
-def test_other_by_threshold():
+def test_other_by_threshold() -> None:
     tree = {
         "name": "other",
         "branches": {"a": {"features": ["a"], "layers": [DENSE]}},

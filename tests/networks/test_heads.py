@@ -24,13 +24,13 @@ def frames():
     return x, seen
 
 
-def test_no_pool_is_a_row_a_frame(frames):
+def test_no_pool_is_a_row_a_frame(frames) -> None:
     x, seen = frames
     assert POOLS["none"](5)(x, seen) is x
 
 
 @pytest.mark.parametrize("kind", list(SIZES))
-def test_pools(kind, frames):
+def test_pools(kind, frames) -> None:
     x, seen = frames
     pool = POOLS[kind](5)
     out = pool(x, seen)
@@ -59,19 +59,19 @@ def test_pools(kind, frames):
 
 
 @pytest.mark.parametrize("kind", ["mean", "statistics"])
-def test_pools_of_nothing_are_small_numbers(kind, frames):
+def test_pools_of_nothing_are_small_numbers(kind: str, frames) -> None:
     x, seen = frames
     assert POOLS[kind](5)(x, seen)[3].abs().max() < 0.01
 
 
-def test_a_pooled_window_holds_for_all_its_frames(frames):
+def test_a_pooled_window_holds_for_all_its_frames(frames) -> None:
     for kind in SIZES:
         out = TaskHead(5, 3, Head(pool=kind))(*frames)
         assert out.shape == (4, 6, 3)
         assert (out == out[:, :1]).all()
 
 
-def test_values_are_bounded_and_logits_are_not(frames):
+def test_values_are_bounded_and_logits_are_not(frames) -> None:
     x, seen = frames
     bounded, free = TaskHead(5, 2, Head(), squash=VA.squash), TaskHead(5, 2, Head())
     free.load_state_dict(bounded.state_dict())
@@ -81,7 +81,7 @@ def test_values_are_bounded_and_logits_are_not(frames):
     assert bounded.layers is None
 
 
-def test_layers_of_a_head(frames):
+def test_layers_of_a_head(frames) -> None:
     x, seen = frames
     config = Head(units=(4, 3), activation="prelu", dropout=0.25, norm="batch")
     head = TaskHead(5, 2, config, squash=VA.squash)
@@ -100,7 +100,7 @@ def test_layers_of_a_head(frames):
     torch.testing.assert_close(*means)
 
 
-def test_dropout_and_norm_behind_the_pool(frames):
+def test_dropout_and_norm_behind_the_pool(frames) -> None:
     x, seen = frames
     head = TaskHead(5, 2, Head(pool="mean", out_norm="layer", out_dropout=0.5))
     assert not torch.allclose(head(x, seen), head(x, seen))
@@ -110,7 +110,7 @@ def test_dropout_and_norm_behind_the_pool(frames):
     torch.testing.assert_close(head(x, seen), head.out(norm).expand(-1, 6, -1))
 
 
-def test_the_last_layer_is_in_full_precision(frames):
+def test_the_last_layer_is_in_full_precision(frames) -> None:
     x, seen = frames
     head = TaskHead(5, 2, Head(pool="mean"))
     with torch.autocast("cpu", torch.bfloat16):

@@ -29,6 +29,8 @@ from avaffect.networks.steerable import oriented_bands
 from avaffect.recipes.encoders import PhaseDifference
 
 TURN = 2 * math.pi
+_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+MIMAMO = {"layers": 2, "norm": "batch"}
 SMALL = {"size": 16, "differences": 4, "channels": (4,), "units": 16}
 
 
@@ -206,6 +208,39 @@ def test_parameters_of_the_defaults() -> None:
     assert encoder.size == 256
 
 
+def test_two_dense_layers_as_mimamo_net() -> None:
+    one, two = (PhaseEncoder(PhaseDifference(**more)) for more in ({}, MIMAMO))
+    # Beside what one has: a norm behind each dense layer, and the second of these.
+    names = two.state_dict().keys() - one.state_dict().keys()
+    norms = {f"after.{i}.batch.{part}" for i in (0, 1) for part in _NORM}
+    assert names == {"more.0.weight", "more.0.bias", *norms}
+    assert not one.state_dict().keys() - two.state_dict().keys()
+    encoder = _encoder(**MIMAMO, out_dropout=0.5)
+    assert [after.order for after in encoder.after] == [("activation", "norm", "dropout")] * 2
+    outputs = encoder(_film(2, 5), torch.ones(2, 5, dtype=torch.bool)).flatten(0, 1)
+    # Normalised before it is dropped: what is left has a mean of about 0, and both signs.
+    kept = outputs[outputs != 0]
+    assert 0.3 < len(kept) / outputs.numel() < 0.7
+    assert kept.min() < 0 < kept.max()
+
+
+def test_context_makes_whole_what_a_window_cuts() -> None:
+    film, seen = _film(1, 20), torch.ones(1, 20, dtype=torch.bool)
+    whole = _encoder().eval()(film, seen)
+    reading = _encoder(context=True).eval()
+    assert reading.margin == 2
+    for start, stop in ((0, 7), (7, 13), (13, 20)):
+        # Beyond the clip's ends lies nothing, and nothing is seen there.
+        wide = torch.zeros(1, stop - start + 4, *film.shape[2:], dtype=torch.uint8)
+        there = torch.zeros(wide.shape[:2], dtype=torch.bool)
+        for row, frame in enumerate(range(start - 2, stop + 2)):
+            if 0 <= frame < 20:
+                wide[0, row], there[0, row] = film[0, frame], True
+        torch.testing.assert_close(reading(wide, there), whole[:, start:stop])
+        cut = _encoder().eval()(film[:, start:stop], seen[:, start:stop])
+        assert not torch.allclose(cut, whole[:, start:stop])
+
+
 def test_three_blocks_pool_to_one_place_as_mimamo_net() -> None:
     encoder = PhaseEncoder(PhaseDifference(channels=(64, 128, 256)))
     assert encoder.dense.in_features == 256
@@ -221,6 +256,7 @@ def test_three_blocks_pool_to_one_place_as_mimamo_net() -> None:
         {"levels": (2, 1, 1), "size": 24, "differences": 2},
         {"levels": (1, 2, 3), "channels": (4, 5)},
         {"levels": (1, 3), "channels": (4, 5, 6, 7)},
+        MIMAMO,
     ],
 )
 def test_every_parameter_learns(config: dict[str, Any]) -> None:
@@ -229,7 +265,7 @@ def test_every_parameter_learns(config: dict[str, Any]) -> None:
     out = encoder(film, seen)
     assert out.shape == (2, 5, encoder.size) and out.dtype == torch.float32
     torch.testing.assert_close(encoder(film.float(), seen), out)
-    out.square().sum().backward()
+    (out.square() * torch.rand(out.shape)).sum().backward()
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 

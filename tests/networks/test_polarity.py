@@ -9,7 +9,7 @@ from avaffect.networks.polarity import PolarityHead, decided, polarity_of
 from avaffect.recipes.recipe import Polarity
 
 
-def test_arousal_reads_the_features_of_valence_and_not_the_other_way_round():
+def test_arousal_reads_the_features_of_valence_and_not_the_other_way_round() -> None:
     torch.manual_seed(0)
     head = PolarityHead(4, 2, Polarity(units=(16,)))
     x, seen = torch.randn(2, 5, 4), torch.ones(2, 5, dtype=torch.bool)
@@ -26,7 +26,7 @@ def test_arousal_reads_the_features_of_valence_and_not_the_other_way_round():
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1), st.data())
-def test_extremes_are_decided_and_the_rest_is_the_regression(values, data):
+def test_extremes_are_decided_and_the_rest_is_the_regression(values, data) -> None:
     chosen = data.draw(st.lists(st.integers(0, 2), min_size=len(values), max_size=len(values)))
     logits = torch.nn.functional.one_hot(torch.tensor(chosen), 3).float()
     found = decided(torch.tensor(values, dtype=torch.float64), logits)
@@ -34,6 +34,6 @@ def test_extremes_are_decided_and_the_rest_is_the_regression(values, data):
     np.testing.assert_array_equal(found.numpy(), expected)
 
 
-def test_classes_of_targets():
+def test_classes_of_targets() -> None:
     target = torch.tensor([-1.0, -0.999, 0.0, 0.999, 1.0])
     assert polarity_of(target).tolist() == [0, 1, 1, 1, 2]

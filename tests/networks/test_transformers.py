@@ -44,16 +44,16 @@ def block_of(config, width=6, target=None):
         (True, 4, 8, [8]),
     ],
 )
-def test_local_attention_reaches_its_window(causal, window, at, expected):
+def test_local_attention_reaches_its_window(causal: bool, window: int, at: int, expected) -> None:
     config = LocalAttention(window=window, layers=1, causal=causal)
     assert depends(block_of(config), at) == expected
 
 
-def test_two_layers_reach_twice_as_far():
+def test_two_layers_reach_twice_as_far() -> None:
     assert depends(block_of(LocalAttention(window=3, layers=2)), 4) == [2, 3, 4, 5, 6]
 
 
-def test_a_wide_window_is_plain_attention():
+def test_a_wide_window_is_plain_attention() -> None:
     config = LocalAttention(window=99, layers=1)
     block = block_of(config).eval()
     x = windows()
@@ -69,7 +69,7 @@ def test_a_wide_window_is_plain_attention():
         EncoderDecoder(size=4, layers=1, heads=2, feedforward=8, dropout=0, position="time"),
     ],
 )
-def test_what_is_not_seen_changes_nothing_and_everything_is_a_number(config):
+def test_what_is_not_seen_changes_nothing_and_everything_is_a_number(config) -> None:
     block = block_of(config).eval()
     seen = EVERY.clone()
     seen[:, 3] = False
@@ -80,7 +80,7 @@ def test_what_is_not_seen_changes_nothing_and_everything_is_a_number(config):
     assert torch.isfinite(block(x, EVERY, torch.zeros_like(seen))).all()
 
 
-def test_padding_changes_nothing():
+def test_padding_changes_nothing() -> None:
     config = EncoderDecoder(layers=2, heads=2, feedforward=8, position="time")
     block = block_of(config).eval()
     exists = torch.ones(2, 12, dtype=torch.bool)
@@ -91,7 +91,7 @@ def test_padding_changes_nothing():
     )
 
 
-def test_the_decoder_reads_its_target_and_the_encoder_the_input():
+def test_the_decoder_reads_its_target_and_the_encoder_the_input() -> None:
     config = EncoderDecoder(layers=1, heads=2, feedforward=8, dropout=0)
     block = block_of(config, target=5).eval()
     assert block.size == 6
@@ -104,7 +104,7 @@ def test_the_decoder_reads_its_target_and_the_encoder_the_input():
     assert (block(x, EVERY, EVERY, target) - block(x, EVERY, EVERY, other)).abs().max() > 1e-3
 
 
-def test_a_causal_decoder_sees_no_later_frames():
+def test_a_causal_decoder_sees_no_later_frames() -> None:
     config = EncoderDecoder(layers=1, heads=2, feedforward=8, dropout=0, causal=True)
     block = block_of(config, target=6).eval()
     target = windows(seed=1)
@@ -115,38 +115,38 @@ def test_a_causal_decoder_sees_no_later_frames():
     assert torch.nonzero(changed > 1e-6)[:, 0].tolist() == [4, 5, 6, 7, 8]
 
 
-def test_heads_must_divide():
+def test_heads_must_divide() -> None:
     with pytest.raises(UsageError, match="4 attention heads do not divide a width of 6"):
         block_of(EncoderDecoder(heads=4))
     with pytest.raises(UsageError, match="do not divide"):
         block_of(LocalAttention(heads=4))
 
 
-def test_the_layers_are_those_of_torch():
+def test_the_layers_are_those_of_torch() -> None:
     """With torch's weights ours give what its pre-norm layers give."""
     torch.manual_seed(0)
     theirs = nn.TransformerDecoderLayer(6, 2, 8, 0.0, batch_first=True, norm_first=True).eval()
     ours = DecoderLayer(6, 2, 8, 0.0).eval()
-    for mine, other in ((ours.attention, theirs.self_attn), (ours.across, theirs.multihead_attn)):
-        _put_attention(mine, other)
+    _put_attention(ours.attention, theirs.self_attn)
+    _put_attention(ours.across, theirs.multihead_attn)
     _put_dense(ours.dense, theirs)
-    for mine, other in zip(ours.norms, (theirs.norm1, theirs.norm2, theirs.norm3), strict=True):
-        mine.load_state_dict(other.state_dict())
+    for mine, norm in zip(ours.norms, (theirs.norm1, theirs.norm2, theirs.norm3), strict=True):
+        mine.load_state_dict(norm.state_dict())
     x, memory = windows(), windows(seed=2)
     ignored = ~EVERY
     ignored[0, 7:] = True
     expected = theirs(x, memory, tgt_key_padding_mask=ignored, memory_key_padding_mask=ignored)
     torch.testing.assert_close(ours(x, memory, ignored), expected, rtol=1e-4, atol=1e-5)
 
-    theirs = nn.TransformerEncoderLayer(6, 2, 8, 0.0, batch_first=True, norm_first=True).eval()
-    ours = EncoderLayer(6, 2, 8, 0.0).eval()
-    _put_attention(ours.attention, theirs.self_attn)
-    _put_dense(ours.dense, theirs)
-    for mine, other in zip(ours.norms, (theirs.norm1, theirs.norm2), strict=True):
-        mine.load_state_dict(other.state_dict())
+    coder = nn.TransformerEncoderLayer(6, 2, 8, 0.0, batch_first=True, norm_first=True).eval()
+    our_coder = EncoderLayer(6, 2, 8, 0.0).eval()
+    _put_attention(our_coder.attention, coder.self_attn)
+    _put_dense(our_coder.dense, coder)
+    for mine, norm in zip(our_coder.norms, (coder.norm1, coder.norm2), strict=True):
+        mine.load_state_dict(norm.state_dict())
     with torch.enable_grad():  # torch's fast path takes other roads
-        expected = theirs(x, src_key_padding_mask=ignored)
-    torch.testing.assert_close(ours(x, ignored), expected, rtol=1e-4, atol=1e-5)
+        expected = coder(x, src_key_padding_mask=ignored)
+    torch.testing.assert_close(our_coder(x, ignored), expected, rtol=1e-4, atol=1e-5)
 
 
 def _put_attention(mine, other):
@@ -167,7 +167,7 @@ def _put_dense(mine, other):
     mine[3].load_state_dict(other.linear2.state_dict())
 
 
-def test_positions_go_from_nought_to_one_in_every_window():
+def test_positions_go_from_nought_to_one_in_every_window() -> None:
     torch.manual_seed(0)
     position = TimePosition(5).eval()
     long, short = torch.ones(1, 11, dtype=torch.bool), torch.ones(1, 11, dtype=torch.bool)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fixtures.videos import Batch
 
 from avaffect.challenge.text import read_annotations
 from avaffect.config import PredictConfig
@@ -26,7 +27,7 @@ from avaffect.media.tracks import Tracks
 from avaffect.models.zoo import ZOO
 from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
 from avaffect.predicting import batch as module
-from avaffect.predicting import outputs
+from avaffect.predicting import outputs, records
 from avaffect.predicting.batch import PredictBatch
 from avaffect.predicting.run import Result
 from avaffect.predicting.settings import with_checkpoint, with_features
@@ -34,6 +35,7 @@ from avaffect.predicting.sources import find_sources
 from avaffect.predicting.writers import csv_table, parquet_table
 from avaffect.predictions.prediction import Prediction
 from avaffect.preprocessing.names import names_of
+from avaffect.preprocessing.run import Preprocessed
 from avaffect.preprocessing.video_pass import Nets
 from avaffect.progress import Notice
 from avaffect.recipes.library import parse_recipe
@@ -43,7 +45,7 @@ CONFIG = with_features(PredictConfig())
 
 
 @pytest.fixture
-def no_nets_at_all(monkeypatch):
+def no_nets_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args, **kwargs):
         raise AssertionError("nets were loaded")
 
@@ -51,7 +53,7 @@ def no_nets_at_all(monkeypatch):
 
 
 @pytest.fixture
-def acted(monkeypatch):
+def acted(monkeypatch: pytest.MonkeyPatch):
     """Videos are text files: the subjects that are "predicted" in them, one a line."""
 
     def predict_video(source, config, predictor, nets, work, *, store=None, on_event=None):
@@ -102,7 +104,7 @@ def written(root):
     return {path: data for path, data in files(root).items() if path.endswith(".txt")}
 
 
-def test_second_run_finds_everything_done(samples, sample, no_nets_at_all):
+def test_second_run_finds_everything_done(samples: Batch, sample, no_nets_at_all) -> None:
     config = with_features(PredictConfig(missing="invalid"))
     before = files(samples.root)
     with PredictBatch(samples.root, config) as batch:
@@ -115,14 +117,16 @@ def test_second_run_finds_everything_done(samples, sample, no_nets_at_all):
     assert files(samples.root) == before
 
 
-def test_nothing_is_left_over(samples):
+def test_nothing_is_left_over(samples: Batch) -> None:
     assert sorted(path.name for path in samples.root.iterdir()) == [
         "AU_Detection_Challenge", "EXPR_Classification_Challenge", "VA_Estimation_Challenge",
         "records", "tables"]  # fmt: skip
 
 
 @pytest.mark.parametrize("form", ["single", "mtl"])
-def test_single_files_are_the_same_from_records(form, heard, tmp_path, no_nets_at_all):
+def test_single_files_are_the_same_from_records(
+    form: str, heard: Preprocessed, tmp_path: Path, no_nets_at_all
+) -> None:
     edition = {"single": "abaw8", "mtl": "abaw7"}[form]
     runs = []
     for _ in range(2):
@@ -140,7 +144,7 @@ def test_single_files_are_the_same_from_records(form, heard, tmp_path, no_nets_a
         assert rows[40].startswith("gap/00040.jpg,")
 
 
-def test_single_holds_all_sources_known_or_not(acted, tmp_path):
+def test_single_holds_all_sources_known_or_not(acted, tmp_path: Path) -> None:
     first, second = video(tmp_path, "a.mp4", "a"), video(tmp_path, "b.mp4", "b_left", "b_right")
     out = tmp_path / "out"
     with PredictBatch(out, CONFIG, form="single") as batch:
@@ -151,7 +155,7 @@ def test_single_holds_all_sources_known_or_not(acted, tmp_path):
     assert [row.split("/")[0] for row in rows[1::3]] == ["a", "b_left", "b_right"]
 
 
-def test_a_single_file_that_loses_subjects_says_so(acted, tmp_path):
+def test_a_single_file_that_loses_subjects_says_so(acted, tmp_path: Path) -> None:
     first, second = video(tmp_path, "a.mp4", "a"), video(tmp_path, "b.mp4", "b_left", "b_right")
     out, events = tmp_path / "out", []
     for sources in ((second,), (second, first), (first,)):
@@ -163,7 +167,9 @@ def test_a_single_file_that_loses_subjects_says_so(acted, tmp_path):
     assert "not 2 subjects of earlier runs" in warned[0]
 
 
-def test_single_file_of_an_earlier_run_stays_when_all_fails_or_is_interrupted(acted, tmp_path):
+def test_single_file_of_an_earlier_run_stays_when_all_fails_or_is_interrupted(
+    acted, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     with PredictBatch(out, CONFIG, form="single") as batch:
         batch(video(tmp_path, "a.mp4", "a"))
@@ -178,7 +184,7 @@ def test_single_file_of_an_earlier_run_stays_when_all_fails_or_is_interrupted(ac
     assert [path for path in out.rglob("*") if ".tmp" in path.name] == []
 
 
-def test_damaged_table_is_predicted_again(acted, tmp_path):
+def test_damaged_table_is_predicted_again(acted, tmp_path: Path) -> None:
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
     with PredictBatch(out, CONFIG, form="single") as batch:
         batch(clip)
@@ -187,7 +193,7 @@ def test_damaged_table_is_predicted_again(acted, tmp_path):
         assert not batch(clip).again
 
 
-def test_files_lie_in_the_folders_of_the_name_and_nowhere_else(acted, tmp_path):
+def test_files_lie_in_the_folders_of_the_name_and_nowhere_else(acted, tmp_path: Path) -> None:
     clip, out = video(tmp_path, "P01_a.mp4", "P01_a_left", "P01_a_right"), tmp_path / "out"
     with PredictBatch(out, CONFIG) as batch:
         assert batch(clip, "P01/a").subjects == ("P01_a_left", "P01_a_right")
@@ -217,7 +223,7 @@ def test_files_lie_in_the_folders_of_the_name_and_nowhere_else(acted, tmp_path):
     assert not list((out / ".predict-work").rglob("a*"))
 
 
-def test_a_foreign_file_in_the_folders_stays(acted, tmp_path):
+def test_a_foreign_file_in_the_folders_stays(acted, tmp_path: Path) -> None:
     clip, out = video(tmp_path, "P01_a.mp4", "P01_a"), tmp_path / "out"
     mine = out / "VA_Estimation_Challenge/P01/a.txt"
     mine.parent.mkdir(parents=True)
@@ -233,7 +239,7 @@ def test_a_foreign_file_in_the_folders_stays(acted, tmp_path):
 
 @pytest.mark.parametrize("lost", ["tables/a.parquet", "AU_Detection_Challenge/a.txt",
                                   "records/a.json"])  # fmt: skip
-def test_lost_file_is_predicted_again(lost, acted, tmp_path):
+def test_lost_file_is_predicted_again(lost: str, acted, tmp_path: Path) -> None:
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
     with PredictBatch(out, CONFIG) as batch:
         batch(clip)
@@ -245,7 +251,7 @@ def test_lost_file_is_predicted_again(lost, acted, tmp_path):
     assert files(out) == before
 
 
-def test_changed_settings_and_overwrite_predict_again(acted, tmp_path):
+def test_changed_settings_and_overwrite_predict_again(acted, tmp_path: Path) -> None:
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
     other = with_features(PredictConfig(missing="previous"))
     for config, overwrite, again in [
@@ -273,7 +279,9 @@ def model(folder, seed=0, **window):
     return with_features(with_checkpoint(PredictConfig(), folder))
 
 
-def test_a_model_that_moved_or_another_version_redoes_nothing(acted, tmp_path, monkeypatch):
+def test_a_model_that_moved_or_another_version_redoes_nothing(
+    acted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
     with PredictBatch(out, model(tmp_path / "m")) as batch:
         assert not batch(clip).again
@@ -290,7 +298,9 @@ def test_a_model_that_moved_or_another_version_redoes_nothing(acted, tmp_path, m
         assert batch(clip.rename(tmp_path / "other/a.mp4")).again
 
 
-def test_what_changes_the_values_is_predicted_again(acted, tmp_path, monkeypatch):
+def test_what_changes_the_values_is_predicted_again(
+    acted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
 
     def again(config):
@@ -318,7 +328,7 @@ def test_what_changes_the_values_is_predicted_again(acted, tmp_path, monkeypatch
             assert not again(CONFIG)
 
 
-def test_person_who_is_no_longer_found_loses_the_files(acted, tmp_path):
+def test_person_who_is_no_longer_found_loses_the_files(acted, tmp_path: Path) -> None:
     clip, out = video(tmp_path, "a.mp4", "a_left", "a_right"), tmp_path / "out"
     with PredictBatch(out, CONFIG) as batch:
         batch(clip)
@@ -329,7 +339,7 @@ def test_person_who_is_no_longer_found_loses_the_files(acted, tmp_path):
 
 
 @pytest.mark.parametrize("runs", [1, 2])
-def test_two_videos_cannot_have_one_subject(runs, acted, tmp_path):
+def test_two_videos_cannot_have_one_subject(runs: int, acted, tmp_path: Path) -> None:
     first = video(tmp_path, "a.mp4", "a_left", "a_right")
     second = video(tmp_path, "a_left.mp4", "a_left")
     out = tmp_path / "out"
@@ -345,7 +355,7 @@ def test_two_videos_cannot_have_one_subject(runs, acted, tmp_path):
     assert {k: v for k, v in files(out).items() if ".predict-work" not in k} == before
 
 
-def test_another_video_of_the_same_name_is_refused(acted, tmp_path):
+def test_another_video_of_the_same_name_is_refused(acted, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with PredictBatch(out, CONFIG) as batch:
         batch(video(tmp_path, "a.mp4", "a"))
@@ -357,7 +367,9 @@ def test_another_video_of_the_same_name_is_refused(acted, tmp_path):
         assert batch(tmp_path / "a.mov").subjects == ("a", "a_2")
 
 
-def test_folder_and_its_video_have_the_same_name(heard, gap_clip, tmp_path, no_nets_at_all):
+def test_folder_and_its_video_have_the_same_name(
+    heard: Preprocessed, gap_clip: Path, tmp_path: Path, no_nets_at_all
+) -> None:
     with PredictBatch(tmp_path, CONFIG) as batch:
         assert batch(heard.folder.root).files == 5
     assert (tmp_path / "records/gap.json").is_file()
@@ -367,7 +379,7 @@ def test_folder_and_its_video_have_the_same_name(heard, gap_clip, tmp_path, no_n
         names_of([heard.folder.root, gap_clip])
 
 
-def test_settings_that_do_not_go_together_are_refused_at_once(tmp_path):
+def test_settings_that_do_not_go_together_are_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no files of format 'mtl'"):
         PredictBatch(tmp_path, CONFIG, form="mtl", edition="abaw8")
     with pytest.raises(UnknownNameError, match="edition"):
@@ -376,20 +388,20 @@ def test_settings_that_do_not_go_together_are_refused_at_once(tmp_path):
         PredictBatch(tmp_path, with_features(PredictConfig(smooth="gauss:1")))
 
 
-def test_what_is_no_video_makes_nothing(tmp_path):
+def test_what_is_no_video_makes_nothing(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     with PredictBatch(tmp_path / "out", CONFIG) as batch, pytest.raises(NotMediaError):
         batch(tmp_path / "text.mp4")
     assert not (tmp_path / "out").exists()
 
 
-def test_unfinished_folder_is_refused(tmp_path):
+def test_unfinished_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "preprocess.json").write_text('{"video": {"name": "a.mp4"}}')
     with PredictBatch(tmp_path / "out", CONFIG) as batch, pytest.raises(FeatureError):
         batch(tmp_path)
 
 
-def test_find_sources(tmp_path, monkeypatch):
+def test_find_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("done/a", "done/b"):
         video(tmp_path, f"{name}/preprocess.json")
     clip = video(tmp_path, "clips/x.mp4")
@@ -403,7 +415,7 @@ def test_find_sources(tmp_path, monkeypatch):
             find_sources([nothing])
 
 
-def test_name_that_is_not_utf8_is_refused(acted, tmp_path):
+def test_name_that_is_not_utf8_is_refused(acted, tmp_path: Path) -> None:
     path = video(tmp_path, os.fsdecode(b"\xff.mp4"), "x")
     with PredictBatch(tmp_path / "out", CONFIG) as batch, pytest.raises(UsageError, match="UTF-8"):
         batch(path)
@@ -419,7 +431,9 @@ FOREIGN = (
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("name", FOREIGN)
-def test_what_avaffect_did_not_write_is_refused_and_stays(name, overwrite, acted, tmp_path):
+def test_what_avaffect_did_not_write_is_refused_and_stays(
+    name: str, overwrite: bool, acted, tmp_path: Path
+) -> None:
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
     video(out, name, "theirs")
     with PredictBatch(out, CONFIG, overwrite=overwrite) as batch:
@@ -430,7 +444,7 @@ def test_what_avaffect_did_not_write_is_refused_and_stays(name, overwrite, acted
     assert (out / name).read_text() == "theirs"
 
 
-def test_a_subject_that_shows_in_the_end_takes_nobodys_place(acted, tmp_path):
+def test_a_subject_that_shows_in_the_end_takes_nobodys_place(acted, tmp_path: Path) -> None:
     clip, out = video(tmp_path, "a.mp4", "a_left", "a_right"), tmp_path / "out"
     video(out, "EXPR_Classification_Challenge/a_right.txt", "theirs")
     with PredictBatch(out, CONFIG) as batch, pytest.raises(ForeignFileError, match="a_right"):
@@ -439,7 +453,9 @@ def test_a_subject_that_shows_in_the_end_takes_nobodys_place(acted, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["single", "mtl"])
-def test_a_file_for_all_that_avaffect_did_not_write_stays(form, acted, tmp_path):
+def test_a_file_for_all_that_avaffect_did_not_write_stays(
+    form: str, acted, tmp_path: Path
+) -> None:
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
     edition = {"single": "abaw8", "mtl": "abaw7"}[form]
     name = {"single": "AU_Detection_Challenge/predictions.txt",
@@ -456,7 +472,7 @@ def test_a_file_for_all_that_avaffect_did_not_write_stays(form, acted, tmp_path)
             batch(clip)
 
 
-def test_a_file_for_all_of_an_earlier_version_is_ours(acted, tmp_path):
+def test_a_file_for_all_of_an_earlier_version_is_ours(acted, tmp_path: Path) -> None:
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
     with PredictBatch(out, CONFIG, form="single") as batch:
         batch(clip)
@@ -468,7 +484,7 @@ def test_a_file_for_all_of_an_earlier_version_is_ours(acted, tmp_path):
         assert batch(clip).again
 
 
-def test_dropping_a_person_leaves_what_is_not_ours(acted, tmp_path):
+def test_dropping_a_person_leaves_what_is_not_ours(acted, tmp_path: Path) -> None:
     clip, out = video(tmp_path, "a.mp4", "a", "a_2"), tmp_path / "out"
     with PredictBatch(out, CONFIG, form="single") as batch:
         batch(clip)
@@ -482,9 +498,11 @@ def test_dropping_a_person_leaves_what_is_not_ours(acted, tmp_path):
 
 @pytest.mark.parametrize(
     ("where", "at"),
-    [(parquet_table, "write_table"), (csv_table, "write_csv"), (outputs, "write_json")],
+    [(parquet_table, "write_table"), (csv_table, "write_csv"), (records, "write_json")],
 )
-def test_what_a_killed_run_had_claimed_is_ours(where, at, acted, tmp_path, monkeypatch):
+def test_what_a_killed_run_had_claimed_is_ours(
+    where, at: str, acted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
 
     def stop(*args):
@@ -501,7 +519,9 @@ def test_what_a_killed_run_had_claimed_is_ours(where, at, acted, tmp_path, monke
     assert not (out / ".predict-work").exists()
 
 
-def test_a_second_run_on_one_video_is_refused_and_one_on_another_is_not(acted, tmp_path):
+def test_a_second_run_on_one_video_is_refused_and_one_on_another_is_not(
+    acted, tmp_path: Path
+) -> None:
     clip, other = video(tmp_path, "a.mp4", "a"), video(tmp_path, "b.mp4", "b")
     out = tmp_path / "out"
     act = module.predict_video
@@ -521,7 +541,7 @@ def test_a_second_run_on_one_video_is_refused_and_one_on_another_is_not(acted, t
     assert not (out / ".predict-work").exists()
 
 
-def test_two_runs_cannot_write_one_file_for_all(acted, tmp_path):
+def test_two_runs_cannot_write_one_file_for_all(acted, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with PredictBatch(out, CONFIG, form="single") as batch:
         batch(video(tmp_path, "a.mp4", "a"))
@@ -532,7 +552,9 @@ def test_two_runs_cannot_write_one_file_for_all(acted, tmp_path):
     assert [row.split("/")[0] for row in rows[1:]] == ["a"] * 3
 
 
-def test_what_a_killed_run_left_half_written_goes(acted, tmp_path, monkeypatch):
+def test_what_a_killed_run_left_half_written_goes(
+    acted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clip, out = video(tmp_path, "a.mp4", "a"), tmp_path / "out"
     with PredictBatch(out, CONFIG) as batch:
         batch(clip)

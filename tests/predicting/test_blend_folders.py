@@ -62,7 +62,7 @@ def keep(root, *predictions, tables=True):
 
 
 @pytest.fixture
-def pair(tmp_path):
+def pair(tmp_path: Path):
     """Two models' predictions of subjects a and b, in the folders m and n."""
     kept = {}
     for at, model in enumerate("mn"):
@@ -71,7 +71,7 @@ def pair(tmp_path):
     return kept
 
 
-def test_files_and_tables_hold_the_blend(tmp_path, pair):
+def test_files_and_tables_hold_the_blend(tmp_path: Path, pair) -> None:
     how = Blending((3, 1), "vote", "vote:2")
     smooth = "va=box:0.3,au=median:0.2"
     out = tmp_path / "out"
@@ -95,7 +95,7 @@ def test_files_and_tables_hold_the_blend(tmp_path, pair):
         assert len(read_pairs(out, tmp_path / "m", task, "abaw10").pairs) == 2
 
 
-def test_tables_with_and_without_made_up_values_blend_to_the_same(tmp_path, pair):
+def test_tables_with_and_without_made_up_values_blend_to_the_same(tmp_path: Path, pair) -> None:
     """Those of earlier versions were filled, those of this one are not."""
     for name in "mn":
         for prediction in pair[name]:
@@ -111,7 +111,7 @@ def test_tables_with_and_without_made_up_values_blend_to_the_same(tmp_path, pair
     assert read_table(tmp_path / "new/tables/a.parquet")[1]["missing"] == "linear"
 
 
-def test_clocks_of_a_blend_may_differ_by_their_zero(tmp_path, pair):
+def test_clocks_of_a_blend_may_differ_by_their_zero(tmp_path: Path, pair) -> None:
     first, second = pair["m"][0], pair["n"][0]
     for name, prediction, clock, way in (
         ("m2", first, "frame", "tuned"), ("n2", second, "media", "trained")
@@ -128,7 +128,7 @@ def test_clocks_of_a_blend_may_differ_by_their_zero(tmp_path, pair):
     assert about["known"] == {"a": ["trained", "tuned"]}
 
 
-def test_the_record_says_how_it_was_made(tmp_path, pair):
+def test_the_record_says_how_it_was_made(tmp_path: Path, pair) -> None:
     out = tmp_path / "out"
     blend_folders([tmp_path / "m", tmp_path / "n"], out, Blending((2, 1)))
     record = json.loads((out / "blend.json").read_text())
@@ -159,7 +159,7 @@ def test_its_key_depends_on_the_predictions_and_not_on_their_places(
     assert len({first, key("other", seed=5), key("weighted", how=Blending((2, 1)))}) == 3
 
 
-def test_folders_of_labels_count_with_their_labels(tmp_path, pair):
+def test_folders_of_labels_count_with_their_labels(tmp_path: Path, pair) -> None:
     keep(tmp_path / "theirs", *pair["n"], tables=False)
     out = tmp_path / "out"
     blend_folders([tmp_path / "theirs", tmp_path / "m"], out, missing="invalid")
@@ -174,7 +174,7 @@ def test_folders_of_labels_count_with_their_labels(tmp_path, pair):
     np.testing.assert_allclose(back.va[4], fill(theirs).va[4], atol=1e-3)
 
 
-def test_subjects_that_only_some_folders_have(tmp_path, pair):
+def test_subjects_that_only_some_folders_have(tmp_path: Path, pair) -> None:
     keep(tmp_path / "m", made("c", "m", 5))
     folders, out = [tmp_path / "m", tmp_path / "n"], tmp_path / "out"
     with pytest.raises(
@@ -189,7 +189,9 @@ def test_subjects_that_only_some_folders_have(tmp_path, pair):
         blend_folders([*folders, tmp_path / "alone"], tmp_path / "new", common=True)
 
 
-def test_an_earlier_blend_is_replaced_when_asked_for_and_nothing_else_is(tmp_path, pair):
+def test_an_earlier_blend_is_replaced_when_asked_for_and_nothing_else_is(
+    tmp_path: Path, pair
+) -> None:
     folders, out = [tmp_path / "m", tmp_path / "n"], tmp_path / "out"
     for root in folders:
         keep(root, made("c", "m", 5))
@@ -209,7 +211,7 @@ def test_an_earlier_blend_is_replaced_when_asked_for_and_nothing_else_is(tmp_pat
             blend_folders(folders, place, overwrite=True)
 
 
-def test_single_and_multi_task_files(tmp_path, pair):
+def test_single_and_multi_task_files(tmp_path: Path, pair) -> None:
     folders = [tmp_path / "m", tmp_path / "n"]
     blend_folders(folders, tmp_path / "one", form="single")
     for folder in FILES.values():
@@ -221,7 +223,7 @@ def test_single_and_multi_task_files(tmp_path, pair):
     assert text.splitlines()[1].count(",") == 3 + len(ACTION_UNITS)
 
 
-def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path, pair):
+def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path: Path, pair) -> None:
     folders, out = [tmp_path / "m", tmp_path / "n"], tmp_path / "out"
     with pytest.raises(UsageError, match="3 weights for 2"):
         blend_folders(folders, out, Blending((1, 2, 3)))
@@ -237,7 +239,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path, pair)
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("name", ["VA_Estimation_Challenge/b.txt", "blend.json"])
-def test_what_avaffect_did_not_write_is_refused_and_stays(name, overwrite, tmp_path, pair):
+def test_what_avaffect_did_not_write_is_refused_and_stays(
+    name: str, overwrite: bool, tmp_path: Path, pair
+) -> None:
     path = tmp_path / "out" / name
     path.parent.mkdir(parents=True)
     path.write_text("theirs")
@@ -246,7 +250,7 @@ def test_what_avaffect_did_not_write_is_refused_and_stays(name, overwrite, tmp_p
     assert path.read_text() == "theirs"
 
 
-def test_a_blend_that_was_killed_is_gone_on_with(tmp_path, pair):
+def test_a_blend_that_was_killed_is_gone_on_with(tmp_path: Path, pair) -> None:
     folders, out = [tmp_path / "m", tmp_path / "n"], tmp_path / "out"
     blend_folders(folders, tmp_path / "whole")
 
@@ -265,7 +269,7 @@ def test_a_blend_that_was_killed_is_gone_on_with(tmp_path, pair):
     assert not list(out.glob(".*"))
 
 
-def test_two_blends_at_once(tmp_path, pair):
+def test_two_blends_at_once(tmp_path: Path, pair) -> None:
     folders, out = [tmp_path / "m", tmp_path / "n"], tmp_path / "out"
 
     def second(event):

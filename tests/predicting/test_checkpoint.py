@@ -1,6 +1,7 @@
 """Predicting with a trained network: from a sound file, a folder, a video; and what is refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ WIDTH = 168
 
 
 @pytest.fixture(scope="module")
-def tone(tmp_path_factory):
+def tone(tmp_path_factory: pytest.TempPathFactory):
     """``tone.wav``: half a second of a rising tone."""
     path = tmp_path_factory.mktemp("sound") / "tone.wav"
     clock = np.arange(RATE // 2) / RATE
@@ -34,7 +35,7 @@ def tone(tmp_path_factory):
 
 
 @pytest.fixture
-def saved(tmp_path):
+def saved(tmp_path: Path):
     """A run's folder; the network listens to ``audio`` and has random weights."""
 
     def make(reads="audio", modality="audio", width=WIDTH, **facts):
@@ -57,7 +58,7 @@ def configured(place, **options):
     return with_features(with_checkpoint(PredictConfig(**options), place))
 
 
-def test_a_sound_file(saved, tone, tmp_path):
+def test_a_sound_file(saved, tone, tmp_path: Path) -> None:
     place = saved()
     result = predict(tone, ("va", "expr"), config=configured(place), device="cpu")
     (out,) = result.predictions
@@ -77,7 +78,7 @@ def test_a_sound_file(saved, tone, tmp_path):
     assert not list(tone.parent.glob("*/"))
 
 
-def test_a_clip_that_the_model_knows_is_told(saved, tone):
+def test_a_clip_that_the_model_knows_is_told(saved, tone) -> None:
     place = saved(data={"clips": {"train": ["tone", "other"], "val": ["more"]}})
     about = predict(tone, "va", config=configured(place), device="cpu").about
     assert about["known"] == {"tone": ["trained"]}
@@ -85,7 +86,7 @@ def test_a_clip_that_the_model_knows_is_told(saved, tone):
     assert about["known"] == {"tone": []}
 
 
-def test_sound_for_a_model_that_does_not_listen(tone, tmp_path):
+def test_sound_for_a_model_that_does_not_listen(tone, tmp_path: Path) -> None:
     preprocess(tone, tmp_path)
     config = PredictConfig(noncommercial=False)
     for source in (tone, tmp_path):
@@ -93,13 +94,13 @@ def test_sound_for_a_model_that_does_not_listen(tone, tmp_path):
             predict(source, "va", config=with_features(config), device="cpu")
 
 
-def test_a_video_alone_is_looked_at(saved, tone):
+def test_a_video_alone_is_looked_at(saved, tone) -> None:
     place = saved("face_pose", "video", 10)
     with pytest.raises(UsageError, match="looks at faces only"):
         predict(tone, "va", config=configured(place), device="cpu")
 
 
-def test_the_sound_is_made_as_in_training(saved, tone, tmp_path):
+def test_the_sound_is_made_as_in_training(saved, tone, tmp_path: Path) -> None:
     audio = AudioConfig(n_mfcc=20)
     trained = AnalysisConfig(audio=audio, sound_rate=50)
     width = audio_specs(audio)["audio"].shape[0]
@@ -118,7 +119,7 @@ def test_the_sound_is_made_as_in_training(saved, tone, tmp_path):
     "features", [{"audio": {"n_mels": "x"}}, {"audio": {"bogus": 1}}, {"audio": 3},
                  {"sound_rate": "fast"}, {"sound_rate": 0}]
 )  # fmt: skip
-def test_sound_settings_that_do_not_exist(features, saved):
+def test_sound_settings_that_do_not_exist(features, saved) -> None:
     place = saved()
     facts = json.loads((place / "best/checkpoint.json").read_text())
     (place / "best/checkpoint.json").write_text(json.dumps(facts | {"features": features}))
@@ -126,7 +127,7 @@ def test_sound_settings_that_do_not_exist(features, saved):
         with_checkpoint(PredictConfig(), place)
 
 
-def test_tasks_are_those_that_it_knows(saved):
+def test_tasks_are_those_that_it_knows(saved) -> None:
     place = saved()
     config = with_checkpoint(PredictConfig(), place)
     assert config.tasks == ("va", "expr")
@@ -138,7 +139,7 @@ def test_tasks_are_those_that_it_knows(saved):
         with_checkpoint(PredictConfig(tasks=("au",)), place)
 
 
-def test_only_what_it_reads_is_made(saved):
+def test_only_what_it_reads_is_made(saved) -> None:
     config = configured(saved())
     assert config.analysis.encoders == ()
     assert config.analysis.audio is not None
@@ -148,13 +149,13 @@ def test_only_what_it_reads_is_made(saved):
     assert (config.analysis.encoders, config.analysis.audio) == ((), None)
 
 
-def test_trained_on_own_tables(saved):
+def test_trained_on_own_tables(saved) -> None:
     place = saved("table", "video", 3)
     with pytest.raises(CheckpointError, match=r"features of your own \('table'\).*from a video"):
         with_checkpoint(PredictConfig(), place)
 
 
-def test_a_checkpoint_alone_is_enough(saved, tone):
+def test_a_checkpoint_alone_is_enough(saved, tone) -> None:
     place = saved()
     long = predict(tone, "va", config=configured(place), device="cpu")
     short = predict(tone, "va", checkpoint=place, device="cpu")
@@ -165,7 +166,7 @@ def test_a_checkpoint_alone_is_enough(saved, tone):
     assert both["tone"].model == "ear"
 
 
-def test_a_tuned_checkpoint_smooths_each_task_by_its_own(saved, tone):
+def test_a_tuned_checkpoint_smooths_each_task_by_its_own(saved, tone) -> None:
     place = saved()
     plain = configured(place)
     raw = predict(tone, ("va", "expr"), config=plain, device="cpu")

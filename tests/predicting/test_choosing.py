@@ -12,7 +12,7 @@ from avaffect.predicting.choosing import best_of, choose, halves
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=30))
-def test_halves_tear_no_group_apart_and_are_about_equal(groups):
+def test_halves_tear_no_group_apart_and_are_about_equal(groups) -> None:
     if len(set(groups)) < 2:
         with pytest.raises(UsageError, match="two groups"):
             halves(groups)
@@ -41,7 +41,7 @@ def chosen_by_shift(groups, values, grid=(0.0, 1.0, 2.0)):
     return choose(0.0, groups, fit, decide, score)
 
 
-def test_what_helps_everywhere_holds():
+def test_what_helps_everywhere_holds() -> None:
     choice = chosen_by_shift("aabbcc", [1, 1, 1, 1, 1, 1])
     assert choice.chosen == 1
     assert choice.halves == (1, 1)
@@ -49,7 +49,7 @@ def test_what_helps_everywhere_holds():
     assert choice.holds
 
 
-def test_what_helps_only_where_it_was_chosen_does_not_hold():
+def test_what_helps_only_where_it_was_chosen_does_not_hold() -> None:
     # All that one half teaches is wrong for the other.
     choice = chosen_by_shift("ab", [0, 2])
     assert choice.halves == (0, 2)
@@ -58,7 +58,7 @@ def test_what_helps_only_where_it_was_chosen_does_not_hold():
     assert not choice.holds
 
 
-def test_the_first_of_equal_candidates_is_taken_and_nan_never_if_there_is_another():
+def test_the_first_of_equal_candidates_is_taken_and_nan_never_if_there_is_another() -> None:
     scores = {"a": float("nan"), "b": 1.0, "c": 1.0}
     assert best_of("abc", scores.__getitem__) == "b"
     assert best_of("a", scores.__getitem__) == "a"

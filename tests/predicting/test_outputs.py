@@ -34,7 +34,9 @@ def with_gap() -> Prediction:
     [("linear", "-0.2500,0.3750", True), ("nearest", "0.5000,-0.2500", True),
      ("invalid", "-5,-5", False)],
 )  # fmt: skip
-def test_the_policy_is_for_text_and_the_table_names_it(tmp_path, policy, row, filled) -> None:
+def test_the_policy_is_for_text_and_the_table_names_it(
+    tmp_path: Path, policy: str, row: str, filled: bool
+) -> None:
     outputs = Outputs(tmp_path)
     result = made(marked(with_gap(), policy))
     result = replace(result, missing=policy, about={**result.about, "missing": policy})
@@ -45,7 +47,7 @@ def test_the_policy_is_for_text_and_the_table_names_it(tmp_path, policy, row, fi
     assert columns["filled"].tolist() == [False, filled, False]
     assert about["missing"] == policy
     # For a single file they are read back and filled again.
-    (back,) = outputs.read("a", outputs.record("a"))
+    (back,) = outputs.read("a", outputs.records.read("a"))
     assert labels_of(back.filled, "va")[1].tolist() == [float(value) for value in row.split(",")]
 
 
@@ -69,7 +71,7 @@ def test_an_interval_is_in_the_table_and_nowhere_else(tmp_path: Path) -> None:
         outputs = Outputs(tmp_path / name)
         paths = outputs.write("a", made(prediction), "key")
         texts[name] = [path.read_bytes() for path in paths if path.suffix == ".txt"]
-        (back,) = outputs.read("a", outputs.record("a"))
+        (back,) = outputs.read("a", outputs.records.read("a"))
         if prediction.va_interval is None:
             assert back.filled.va_interval is None
         else:
@@ -85,7 +87,7 @@ HOSTILE = ["../x", "/etc/x", "a/b", "a\0b", "con", "x" * 300, "..", ""]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_record_names_nothing_outside_its_folder(name, tmp_path):
+def test_a_record_names_nothing_outside_its_folder(name: str, tmp_path: Path) -> None:
     """Neither of predictions nor of a preprocessed folder: files of these names are deleted."""
     video = {"name": "a.mp4", "sha256": "0"}
     write_json(tmp_path / "records" / "a.json", {"video": video, "subjects": [name], "key": "k"})
@@ -100,7 +102,9 @@ def test_a_record_names_nothing_outside_its_folder(name, tmp_path):
         _drop_others(Prepared(tmp_path), set())
 
 
-def test_a_record_that_may_not_be_read_is_not_damaged(tmp_path, monkeypatch):
+def test_a_record_that_may_not_be_read_is_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_json(tmp_path / "records" / "a.json", {"key": "k"})
     write_json(tmp_path / "preprocess.json", {"made_with": "k"})
 
@@ -109,7 +113,7 @@ def test_a_record_that_may_not_be_read_is_not_damaged(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "open", forbidden)
     for kind, look in (
-        (FormatError, lambda: Outputs(tmp_path).record("a")),
+        (FormatError, lambda: Outputs(tmp_path).records.read("a")),
         (FeatureError, lambda: Prepared(tmp_path).record),
     ):
         with pytest.raises(kind, match=r"\(permission denied\): check its permissions"):

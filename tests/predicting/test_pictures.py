@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from avaffect.networks import apply
 from avaffect.predicting.batch import PredictBatch
 from avaffect.predicting.run import predict
 from avaffect.predicting.settings import with_checkpoint, with_features
-from avaffect.preprocessing.run import NetsLoader, preprocess
+from avaffect.preprocessing.run import NetsLoader, Preprocessed, preprocess
 from avaffect.store.pictures import PictureFolder
 from avaffect.store.prepared import Prepared
 from avaffect.store.provenance import relevant_settings
@@ -27,20 +28,22 @@ def configured(place, which="auto"):
 
 
 @pytest.fixture
-def copy(whole, tmp_path):
+def copy(whole: Preprocessed, tmp_path: Path):
     """The preprocessed gap clip: 40 frames, without a face in 14 to 23."""
     return shutil.copytree(whole.folder.root, tmp_path / "copy")
 
 
 @pytest.fixture(scope="session")
-def nobody(sample, ffmpeg, tmp_path_factory):
+def nobody(sample, ffmpeg, tmp_path_factory: pytest.TempPathFactory):
     """``nobody.mp4``: 6 frames without a face."""
     path = tmp_path_factory.mktemp("nobody") / "nobody.mp4"
     ffmpeg("-i", sample("no_face.mp4"), "-frames:v", 6, "-an", path)
     return path
 
 
-def test_a_video_and_its_folder_are_the_same(looking, gap_clip, whole, tmp_path, monkeypatch):
+def test_a_video_and_its_folder_are_the_same(
+    looking, gap_clip: Path, whole: Preprocessed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     place = looking(features=relevant_settings(LIGHT.to_dict()))
     config = configured(place)
@@ -62,7 +65,7 @@ def test_a_video_and_its_folder_are_the_same(looking, gap_clip, whole, tmp_path,
     np.testing.assert_array_equal(short["gap"].va[SEEN], folder["gap"].va[SEEN])
 
 
-def test_nobody_in_the_picture(looking, nobody, tmp_path):
+def test_nobody_in_the_picture(looking, nobody, tmp_path: Path) -> None:
     config = configured(looking())
     video = predict(nobody, "va", config=config, device="cpu")
     assert (video.frames, video.found, video.valued) == (6, 0, 0)
@@ -72,7 +75,7 @@ def test_nobody_in_the_picture(looking, nobody, tmp_path):
     assert np.isnan(folder["nobody"].va).all()
 
 
-def test_faces_are_as_large_as_in_training(looking, gap_clip, copy):
+def test_faces_are_as_large_as_in_training(looking, gap_clip: Path, copy) -> None:
     place = looking(side=64)
     config = configured(place)
     assert config.analysis.faces == FaceConfig(crop_size=64)
@@ -92,13 +95,13 @@ def test_faces_are_as_large_as_in_training(looking, gap_clip, copy):
 
 
 @pytest.mark.parametrize("size", [3, 5000, "big", None, -7])
-def test_sizes_that_faces_cannot_have(size, looking):
+def test_sizes_that_faces_cannot_have(size, looking) -> None:
     facts = {} if size is None else {"faces": {"aligner": "mesh", "crop_size": size}}
     with pytest.raises(CheckpointError, match="which are not made"):
         with_checkpoint(PredictConfig(), looking(side=4, features=facts))
 
 
-def test_a_picture_that_is_gone_is_a_frame_without_a_face(looking, copy):
+def test_a_picture_that_is_gone_is_a_frame_without_a_face(looking, copy) -> None:
     config = configured(looking())
     (copy / "cropped_aligned/gap/00003.jpg").unlink()
     va = predict(copy, "va", config=config, device="cpu")["gap"].va[:, 0]
@@ -109,7 +112,7 @@ def test_a_picture_that_is_gone_is_a_frame_without_a_face(looking, copy):
         predict(copy, "va", config=config, device="cpu")
 
 
-def test_many_at_once(looking, gap_clip, nobody, copy, tmp_path):
+def test_many_at_once(looking, gap_clip: Path, nobody, copy, tmp_path: Path) -> None:
     config = configured(looking())
     second = shutil.copy(gap_clip, tmp_path / "second.mp4")
     with PredictBatch(tmp_path / "out", config) as batch:
@@ -123,7 +126,9 @@ def test_many_at_once(looking, gap_clip, nobody, copy, tmp_path):
     assert not list(out.rglob("*.jpg"))
 
 
-def test_other_pictures_are_predicted_anew(looking, gap_clip, copy, tmp_path, no_nets):
+def test_other_pictures_are_predicted_anew(
+    looking, gap_clip: Path, copy, tmp_path: Path, no_nets: NetsLoader
+) -> None:
     big = replace(LIGHT, faces=replace(LIGHT.faces, crop_size=128))
     for place, again in ((looking(), False), (blind(looking), True)):
         with PredictBatch(tmp_path / f"out-{place.name}", configured(place)) as batch:
@@ -142,7 +147,9 @@ def blind(looking):
     return looking("blind", branches={"b": branch}, width=263)
 
 
-def test_an_interrupted_video_goes_on(looking, ffmpeg, sample, tmp_path, interrupt_at, tracked):
+def test_an_interrupted_video_goes_on(
+    looking, ffmpeg, sample, tmp_path: Path, interrupt_at, tracked
+) -> None:
     clip = tmp_path / "long.mp4"
     picture = ["-vf", "scale=160:160", "-frames:v", 40, "-an"]
     ffmpeg("-stream_loop", 3, "-i", sample("one_person.mp4"), *picture, clip)
@@ -160,7 +167,9 @@ def test_an_interrupted_video_goes_on(looking, ffmpeg, sample, tmp_path, interru
     assert not list(out.glob(".*"))
 
 
-def test_pictures_are_kept_with_the_features_if_asked_for(looking, gap_clip, whole, tmp_path):
+def test_pictures_are_kept_with_the_features_if_asked_for(
+    looking, gap_clip: Path, whole: Preprocessed, tmp_path: Path
+) -> None:
     config = replace(configured(looking(), "full"), analysis=LIGHT)
     with PredictBatch(tmp_path, config, store=lambda name: tmp_path / "kept") as batch:
         batch(gap_clip)
@@ -169,7 +178,9 @@ def test_pictures_are_kept_with_the_features_if_asked_for(looking, gap_clip, who
     assert predict(tmp_path / "kept", "va", checkpoint=looking(), device="cpu").valued == 30
 
 
-def test_few_pictures_are_in_memory_at_a_time(looking, whole, monkeypatch):
+def test_few_pictures_are_in_memory_at_a_time(
+    looking, whole: Preprocessed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = configured(looking())
     once = predict(whole.folder.root, "va", config=config, device="cpu")["gap"].va
     asked = []
@@ -187,7 +198,7 @@ def test_few_pictures_are_in_memory_at_a_time(looking, whole, monkeypatch):
     np.testing.assert_allclose(again, once, atol=1e-5)
 
 
-def test_sound_has_no_pictures(looking, tmp_path):
+def test_sound_has_no_pictures(looking, tmp_path: Path) -> None:
     import soundfile
 
     noise = np.random.default_rng(0).normal(0, 0.1, 4000)
@@ -196,7 +207,7 @@ def test_sound_has_no_pictures(looking, tmp_path):
         predict(tmp_path / "noise.wav", "va", checkpoint=looking(), device="cpu")
 
 
-def test_only_what_is_read_is_made(looking):
+def test_only_what_is_read_is_made(looking) -> None:
     place = looking()
     facts = json.loads((place / "best/checkpoint.json").read_text())
     assert facts["widths"] == {"eye": 112 * 112 * 3}

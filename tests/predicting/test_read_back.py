@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fixtures.single import write_single
@@ -36,7 +38,7 @@ def keep(prediction, root, **about):
     write_table(root / name, prediction.columns(), {"model": "m", **about})
 
 
-def test_tables_give_back_the_prediction(tmp_path):
+def test_tables_give_back_the_prediction(tmp_path: Path) -> None:
     prediction = made(au_thresholds=[0.25] * 12)
     keep(prediction, tmp_path, au_thresholds=[0.25] * 12)
     folder = open_predictions(tmp_path, EDITION)
@@ -48,7 +50,7 @@ def test_tables_give_back_the_prediction(tmp_path):
     np.testing.assert_array_equal(back.au_presence(), prediction.au_presence())
 
 
-def test_tables_and_text_lie_in_folders_too(tmp_path):
+def test_tables_and_text_lie_in_folders_too(tmp_path: Path) -> None:
     for name in ("P01/s1", "P02/s1", "s2"):
         prediction = made(name.replace("/", "_"))
         write_table(tmp_path / f"a/tables/{name}.parquet", prediction.columns(), {"model": "m"})
@@ -69,7 +71,7 @@ def validation(path, frames=4, **columns):
     write_table(path, table | columns, {"clip": "x", "model": "net"})
 
 
-def test_a_run_gives_its_validation_of_all_folds(tmp_path):
+def test_a_run_gives_its_validation_of_all_folds(tmp_path: Path) -> None:
     validation(tmp_path / "fold-0/validation/tables/a.parquet")
     validation(tmp_path / "fold-1/validation/tables/b.parquet", time=np.arange(4) / 10)
     folder = open_predictions(tmp_path, EDITION)
@@ -90,7 +92,7 @@ def test_a_run_gives_its_validation_of_all_folds(tmp_path):
     assert open_predictions(tmp_path / "fold-0/validation", EDITION).subjects == {"a"}
 
 
-def test_two_tables_of_one_subject_are_refused(tmp_path):
+def test_two_tables_of_one_subject_are_refused(tmp_path: Path) -> None:
     for fold in (0, 1):
         validation(tmp_path / f"fold-{fold}/validation/tables/a.parquet")
     with pytest.raises(UsageError, match="the same subject"):
@@ -98,7 +100,7 @@ def test_two_tables_of_one_subject_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["files", "single", "mtl"])
-def test_challenge_files_count_as_certain(tmp_path, kind):
+def test_challenge_files_count_as_certain(tmp_path: Path, kind: str) -> None:
     prediction = made()
     sure = (prediction.expression_ids(), prediction.au_presence())
     if kind == "mtl":
@@ -128,7 +130,7 @@ def test_challenge_files_count_as_certain(tmp_path, kind):
         folder.read("a", prediction.times[:3])
 
 
-def test_seven_classes_and_eight_units_of_an_old_edition(tmp_path):
+def test_seven_classes_and_eight_units_of_an_old_edition(tmp_path: Path) -> None:
     au = np.array([[1, 0, 1, 0, 1, 0, 1, 0]])
     write_annotations(tmp_path / "AU_Set/a.txt", au, "au", "abaw1")
     write_annotations(tmp_path / "EXPR_Set/a.txt", np.array([6]), "expr", "abaw1")
@@ -138,7 +140,7 @@ def test_seven_classes_and_eight_units_of_an_old_edition(tmp_path):
     assert [presence[name] for name in ("AU1", "AU4", "AU12", "AU25", "AU26")] == [1, 1, 1, 0, -1]
 
 
-def test_what_is_no_prediction_is_refused(tmp_path):
+def test_what_is_no_prediction_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match="no predictions"):
         open_predictions(tmp_path, EDITION)
     with pytest.raises(InputNotFoundError, match="no predictions"):

@@ -58,7 +58,7 @@ def test_a_row_a_face_and_one_for_nobody(judged: tuple[PictureResult, list[str]]
         table["box_bottom"] - table["box_top"], max
     )
     assert sides[1] >= sides[2]
-    nobody = table.loc[3, "confidence":]  # type: ignore[misc]
+    nobody = table.loc[3, "confidence":]
     assert nobody.isna().all()
     assert (result.pictures, result.faces, result.faceless) == (4, 4, 1)
     assert list(result.failed) == ["broken.jpg"]
@@ -84,6 +84,6 @@ def test_each_picture_is_judged_for_itself(
 def test_a_model_of_sequences_refuses(photos: Path, tmp_path: Path) -> None:
     sequential = SimpleNamespace(name="mine", judges_pictures=False)
     with pytest.raises(UsageError, match="'mine' was trained on sequences"):
-        require_pictures(sequential)  # type: ignore[arg-type]
+        require_pictures(sequential)
     with pytest.raises(UsageError):
         predict_pictures(tmp_path)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fixtures.videos import Batch
 
 from avaffect.challenge.editions import edition_named
 from avaffect.challenge.text import read_annotations
@@ -38,7 +39,7 @@ def neutral(times, events):
 
 
 @pytest.mark.parametrize("clip", CLIPS)
-def test_every_file_has_a_row_for_every_frame(samples, truth, clip):
+def test_every_file_has_a_row_for_every_frame(samples: Batch, truth, clip: str) -> None:
     done = samples.done[clip]
     stem = clip.rsplit(".")[0]
     named = [name.replace("video", stem) for name in truth[clip]["subjects"]] or [stem]
@@ -52,7 +53,9 @@ def test_every_file_has_a_row_for_every_frame(samples, truth, clip):
 
 
 @pytest.mark.parametrize("clip", CLIPS[:3])
-def test_units_are_present_at_the_apex_and_absent_when_nothing_happens(samples, truth, clip):
+def test_units_are_present_at_the_apex_and_absent_when_nothing_happens(
+    samples: Batch, truth, clip
+) -> None:
     events = truth[clip]["events"]
     for subject in {event["subject"] for event in events}:
         own = [event for event in events if event["subject"] == subject]
@@ -68,7 +71,7 @@ def test_units_are_present_at_the_apex_and_absent_when_nothing_happens(samples, 
             assert (units[calm][:, raised] == 0).all(), (subject, event["expression"])
 
 
-def test_units_belong_to_their_own_event_and_person(samples, truth):
+def test_units_belong_to_their_own_event_and_person(samples: Batch, truth) -> None:
     for clip, unit in (("one_person.mp4", "AU12"), ("one_person.mp4", "AU2"),
                        ("one_person.mp4", "AU26"), ("one_person.mp4", "AU15"),
                        ("two_people.mp4", "AU12"), ("two_people.mp4", "AU26")):  # fmt: skip
@@ -81,7 +84,7 @@ def test_units_belong_to_their_own_event_and_person(samples, truth):
 
 
 @pytest.mark.parametrize("clip", CLIPS[:3])
-def test_valence_follows_smile_and_frown(samples, truth, clip):
+def test_valence_follows_smile_and_frown(samples: Batch, truth, clip) -> None:
     seen = 0
     for event in truth[clip]["events"]:
         subject = subject_of(clip, event)
@@ -99,14 +102,14 @@ def test_valence_follows_smile_and_frown(samples, truth, clip):
     assert seen
 
 
-def test_smile_is_happiness(samples, truth):
+def test_smile_is_happiness(samples: Batch, truth) -> None:
     (smile,) = (e for e in truth["one_person.mp4"]["events"] if e["expression"] == "smile")
     here = apex(table(samples, "one_person")["time"], smile)
     happiness = edition_named("abaw10").expressions.index("Happiness")
     assert (challenge(samples, "one_person", "expr")[here] == happiness).all()
 
 
-def test_frame_times_are_the_containers(samples, truth):
+def test_frame_times_are_the_containers(samples: Batch, truth) -> None:
     times = table(samples, "vfr_rotated")["time"]
     np.testing.assert_allclose(times, truth["vfr_rotated.mov"]["frame_times"], atol=2e-3)
     np.testing.assert_allclose(
@@ -114,7 +117,7 @@ def test_frame_times_are_the_containers(samples, truth):
     )
 
 
-def test_without_a_face_all_rows_are_invalid(samples):
+def test_without_a_face_all_rows_are_invalid(samples: Batch) -> None:
     assert samples.done["no_face.mp4"].found == 0
     assert (challenge(samples, "no_face", "va") == -5).all()
     assert (challenge(samples, "no_face", "expr") == -1).all()
@@ -124,7 +127,7 @@ def test_without_a_face_all_rows_are_invalid(samples):
     assert np.isnan(columns["valence"]).all()
 
 
-def test_every_seen_frame_of_the_others_has_a_value(samples):
+def test_every_seen_frame_of_the_others_has_a_value(samples: Batch) -> None:
     for subject in ("one_person", "two_people_left", "two_people_right", "vfr_rotated"):
         assert table(samples, subject)["present"].all()
         assert np.abs(challenge(samples, subject, "va")).max() <= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def clip(path, seed, noise=0.6, time=True, group=None):
 
 
 @pytest.fixture
-def run(tmp_path, checkpoint):
+def run(tmp_path: Path, checkpoint):
     """A run of four videos, one of them with two people."""
     root = tmp_path / "run"
     checkpoint(root / "best")
@@ -92,7 +93,7 @@ def run(tmp_path, checkpoint):
     return root
 
 
-def test_noise_is_smoothed_and_thresholds_go_down(run):
+def test_noise_is_smoothed_and_thresholds_go_down(run) -> None:
     events = []
     done = tune(run, on_event=events.append)
     assert (done.clips, done.groups) == (5, 4)
@@ -121,7 +122,7 @@ def test_noise_is_smoothed_and_thresholds_go_down(run):
     assert json.loads((run / "best/postprocess.json").read_text())["smooth"] == model.smooth
 
 
-def test_scores_are_those_of_the_tables(run):
+def test_scores_are_those_of_the_tables(run) -> None:
     (va,) = [step for step in tune(run, thresholds=False).steps if step.task == "va"]
     best = parse_smoothing(va.chosen)
     scores = []
@@ -139,7 +140,7 @@ def test_scores_are_those_of_the_tables(run):
     assert [va.without, va.optimistic] == pytest.approx(scores, abs=1e-6)
 
 
-def test_what_gains_nothing_elsewhere_is_not_kept(tmp_path, checkpoint):
+def test_what_gains_nothing_elsewhere_is_not_kept(tmp_path: Path, checkpoint) -> None:
     root = tmp_path / "run"
     checkpoint(root / "best", {"va": TARGETS["va"]})
     for seed in range(4):
@@ -152,7 +153,7 @@ def test_what_gains_nothing_elsewhere_is_not_kept(tmp_path, checkpoint):
     assert done.postprocess.au_thresholds == {}
 
 
-def test_folds_are_taken_together(tmp_path, checkpoint):
+def test_folds_are_taken_together(tmp_path: Path, checkpoint) -> None:
     root, hashes = tmp_path / "run", []
     for fold in range(2):
         hashes.append(checkpoint(root / f"fold-{fold}/best", {"va": TARGETS["va"]}))
@@ -167,7 +168,7 @@ def test_folds_are_taken_together(tmp_path, checkpoint):
     assert load_postprocess(done.files[0].parent).chosen_on["assumed_fps"] == 30
 
 
-def test_groups_are_those_of_the_data(tmp_path, checkpoint):
+def test_groups_are_those_of_the_data(tmp_path: Path, checkpoint) -> None:
     root = tmp_path / "run"
     checkpoint(root / "best", {"va": TARGETS["va"]})
     for seed in range(3):
@@ -176,7 +177,7 @@ def test_groups_are_those_of_the_data(tmp_path, checkpoint):
         tune(root)
 
 
-def test_what_cannot_be_tuned_is_refused(tmp_path, run, checkpoint):
+def test_what_cannot_be_tuned_is_refused(tmp_path: Path, run, checkpoint) -> None:
     with pytest.raises(InputNotFoundError, match="no validation tables"):
         tune(tmp_path / "nowhere")
     checkpoint(run / "best", per_clip=True)
@@ -187,7 +188,7 @@ def test_what_cannot_be_tuned_is_refused(tmp_path, run, checkpoint):
         tune(run)
 
 
-def test_the_grid_begins_with_nothing_and_grows():
+def test_the_grid_begins_with_nothing_and_grows() -> None:
     assert GRID[0] == OFF
     assert len(set(GRID)) == len(GRID)
     assert all(first.seconds <= second.seconds for first, second in pairwise(GRID))

@@ -46,7 +46,7 @@ def only(expr):
     return made(0, frames=len(expr), va=None, expr=expr, au=None, au_intensity=None)
 
 
-def test_values_and_probabilities_are_weighted_means():
+def test_values_and_probabilities_are_weighted_means() -> None:
     a, b = made(1, "a"), made(2, "b")
     out = blend([a, b], Blending(weights=(3, 1)))
     for name in ("va", "expr", "au", "au_intensity"):
@@ -58,14 +58,14 @@ def test_values_and_probabilities_are_weighted_means():
     assert out.au_thresholds is None
 
 
-def test_one_alone_is_itself():
+def test_one_alone_is_itself() -> None:
     a = made(1, "a", missing=[2])
     out = blend([a])
     for name in ("va", "expr", "au", "au_intensity", "present", "confidence"):
         np.testing.assert_allclose(getattr(out, name), getattr(a, name), atol=1e-6)
 
 
-def test_a_model_counts_where_it_has_a_value_and_in_what_it_predicts():
+def test_a_model_counts_where_it_has_a_value_and_in_what_it_predicts() -> None:
     a, b = made(1, missing=[0, 1]), made(2, missing=[1], au=None, au_intensity=None)
     out = blend([a, b])
     np.testing.assert_allclose(out.va[0], b.va[0])
@@ -77,7 +77,7 @@ def test_a_model_counts_where_it_has_a_value_and_in_what_it_predicts():
     assert out.confidence[0] == pytest.approx(0.8)
 
 
-def test_what_stands_in_for_missing_values_does_not_count():
+def test_what_stands_in_for_missing_values_does_not_count() -> None:
     a, b = made(1, missing=[2]), made(2)
     out = blend([fill(a), b])
     np.testing.assert_allclose(out.va[2], b.va[2])
@@ -90,7 +90,7 @@ def test_what_stands_in_for_missing_values_does_not_count():
 
 
 @pytest.mark.parametrize("units", ["average", "vote:1"])
-def test_a_hidden_unit_takes_nothing_else_of_its_row(units):
+def test_a_hidden_unit_takes_nothing_else_of_its_row(units: str) -> None:
     """As predict writes it: the frame is flagged since the text has a value for the unit there."""
     a, b = made(1), made(2)
     hidden = a.au.copy()
@@ -108,7 +108,7 @@ def test_a_hidden_unit_takes_nothing_else_of_its_row(units):
     np.testing.assert_allclose(both.va[2], (a.va + b.va)[2] / 2, atol=1e-6)
 
 
-def test_units_count_one_by_one():
+def test_units_count_one_by_one() -> None:
     a, b = made(1, missing=[2]), made(2)
     half = b.au.copy()
     half[:, 6:] = np.nan
@@ -119,7 +119,7 @@ def test_units_count_one_by_one():
     np.testing.assert_allclose(out.au[3, 6:], a.au[3, 6:], atol=1e-6)
 
 
-def test_intervals_are_averaged_if_all_have_them():
+def test_intervals_are_averaged_if_all_have_them() -> None:
     a, b = made(1), made(2, missing=[1])
     wide = [
         np.clip(prediction.va[:, :, None] + np.array([-0.3, 0.2]), -1, 1) for prediction in (a, b)
@@ -134,7 +134,7 @@ def test_intervals_are_averaged_if_all_have_them():
     assert blend([sure[0], b]).va_interval is None
 
 
-def test_the_meta_classifier_decides():
+def test_the_meta_classifier_decides() -> None:
     each = [expressions(0, 4, None, 6), expressions(0, 3, None, 4), expressions(1, 4, 7, None)]
     each[1][3] = expressions(4, sure=0.95)
     out = blend([only(classes) for at, classes in enumerate(each)], Blending(expression="vote"))
@@ -144,7 +144,7 @@ def test_the_meta_classifier_decides():
     assert mean.expression_ids().tolist() == [0, 4, 7, 4]
 
 
-def test_frames_like_none_of_the_seven_are_other():
+def test_frames_like_none_of_the_seven_are_other() -> None:
     frames = expressions(2, 7, 4, None)
     frames[2] = expressions(4, sure=0.3)
     how = {name: Blending(expression=name, other_below=0.35) for name in ("average", "vote")}
@@ -158,7 +158,7 @@ def made_of_units(*rows):
                 au_intensity=None)  # fmt: skip
 
 
-def test_units_are_voted_on_with_each_models_own_thresholds():
+def test_units_are_voted_on_with_each_models_own_thresholds() -> None:
     models = [
         made_of_units(0.6, 0.6, 0.1, np.nan, np.nan),
         made_of_units(0.2, 0.7, 0.4, 0.6, np.nan),
@@ -171,7 +171,7 @@ def test_units_are_voted_on_with_each_models_own_thresholds():
     assert lone.au_presence()[:3, 0].tolist() == [1, 1, 0]
 
 
-def test_averages_of_units_are_decided_by_the_mean_distance_from_the_thresholds():
+def test_averages_of_units_are_decided_by_the_mean_distance_from_the_thresholds() -> None:
     a = replace(made_of_units(0.3, 0.3), au_thresholds=np.full(12, 0.2))
     b = made_of_units(0.45, 0.35)
     out = blend([a, b], Blending(weights=(1, 1)))
@@ -180,7 +180,7 @@ def test_averages_of_units_are_decided_by_the_mean_distance_from_the_thresholds(
     assert out.au_presence()[:, 5].tolist() == [1, 0]
 
 
-def test_predictions_that_do_not_belong_together_are_refused():
+def test_predictions_that_do_not_belong_together_are_refused() -> None:
     a = made(1, "a")
     with pytest.raises(FormatError, match="'clip' and 'other' are not the same"):
         blend([a, replace(a, subject="other")])
@@ -210,11 +210,11 @@ def test_predictions_that_do_not_belong_together_are_refused():
         {"other_below": 1.5},
     ],
 )
-def test_rules_that_make_no_sense_are_refused(wrong):
+def test_rules_that_make_no_sense_are_refused(wrong) -> None:
     with pytest.raises(UsageError):
         Blending(**wrong)
 
 
-def test_an_unknown_rule_is_suggested():
+def test_an_unknown_rule_is_suggested() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'vote'"):
         Blending(expression="votes")

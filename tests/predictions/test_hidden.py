@@ -33,28 +33,28 @@ def covered(first, last):
     return seen
 
 
-def test_all_units_are_placed():
+def test_all_units_are_placed() -> None:
     assert NEEDS.keys() == set(ACTION_UNITS)
 
 
-def test_a_covered_mouth_takes_its_units():
+def test_a_covered_mouth_takes_its_units() -> None:
     hidden = hidden_units(subject(covered(20, 40)))
     assert hidden[24:36][:, MOUTH].all() and not hidden[:, BROWS].any()
     assert not hidden[:16].any()
 
 
-def test_one_doubtful_frame_is_none():
+def test_one_doubtful_frame_is_none() -> None:
     assert not hidden_units(subject(covered(20, 21))).any()
 
 
-def test_nothing_is_hidden_where_no_face_is():
+def test_nothing_is_hidden_where_no_face_is() -> None:
     present = np.arange(N) < 25
     seen = np.where(present[:, None], covered(0, N), np.nan).astype(np.float32)
     hidden = hidden_units(subject(seen, present))
     assert hidden[:25][:, MOUTH].all() and not hidden[25:].any()
 
 
-def test_they_are_missing_then_filled_by_the_policy_alone():
+def test_they_are_missing_then_filled_by_the_policy_alone() -> None:
     whole = prediction()
     assert without_hidden(whole, subject(np.ones((N, 3), np.float32))) is whole
     part = without_hidden(whole, subject(covered(20, 40)))
@@ -66,13 +66,13 @@ def test_they_are_missing_then_filled_by_the_policy_alone():
     assert (fill(part, "invalid").au_presence()[30, MOUTH] == -1).all()
 
 
-def test_what_was_never_seen_stays_missing():
+def test_what_was_never_seen_stays_missing() -> None:
     part = fill(without_hidden(prediction(), subject(covered(0, N))), "linear")
     assert (part.au_presence()[:, MOUTH] == -1).all()
     assert np.isfinite(part.au[:, BROWS]).all() and not part.filled.any()
 
 
-def test_the_seen_units_are_smoothed_as_ever():
+def test_the_seen_units_are_smoothed_as_ever() -> None:
     smoothing = Smoothing("gaussian", 0.5)
     whole = apply(prediction(), smoothing)
     part = apply(without_hidden(prediction(), subject(covered(20, 40))), smoothing)

@@ -111,7 +111,7 @@ def test_a_column_that_the_model_does_not_know_stays_unknown(policy: str) -> Non
     values = [NAN, 0.0, NAN, 0.5, NAN]
     both = fill(valence(values), policy)
     va = np.stack([values, [NAN] * 5], axis=1)
-    alone = fill(replace(valence(values), va=va), policy)
+    alone = fill(replace(valence(values), **{"va": va}), policy)
     assert np.array_equal(alone.va[:, 0], both.va[:, 0], equal_nan=True)
     assert np.isnan(alone.va[:, 1]).all()
     assert alone.filled.tolist() == both.filled.tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,14 +13,14 @@ from avaffect.labels import ACTION_UNITS
 from avaffect.predictions.postprocess import FILE, Postprocess, load_postprocess
 
 
-def test_it_comes_back(tmp_path):
+def test_it_comes_back(tmp_path: Path) -> None:
     assert load_postprocess(tmp_path) is None
     postprocess = Postprocess("va=box:3.4,expr=off,au=off", {"AU2": 0.25}, "abc", {"clips": 3})
     assert postprocess.save(tmp_path) == tmp_path / FILE
     assert load_postprocess(tmp_path) == postprocess
 
 
-def test_units_without_a_threshold_have_the_usual_one():
+def test_units_without_a_threshold_have_the_usual_one() -> None:
     assert Postprocess().limits() is None
     limits = Postprocess(au_thresholds={"AU2": 0.25, "AU20": 0.9}).limits()
     wanted = np.full(12, 0.5)
@@ -38,7 +39,7 @@ def test_units_without_a_threshold_have_the_usual_one():
         {"chosen_on": 3},
     ],
 )
-def test_what_is_damaged_is_refused(tmp_path, change):
+def test_what_is_damaged_is_refused(tmp_path: Path, change) -> None:
     Postprocess().save(tmp_path)
     whole = json.loads((tmp_path / FILE).read_text())
     (tmp_path / FILE).write_text(json.dumps(whole | change))
@@ -50,7 +51,7 @@ def test_what_is_damaged_is_refused(tmp_path, change):
         load_postprocess(tmp_path)
 
 
-def test_settings_are_checked():
+def test_settings_are_checked() -> None:
     with pytest.raises(UsageError):
         Postprocess("box")
     with pytest.raises(ValueError, match="AU1 is 2"):

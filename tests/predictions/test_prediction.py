@@ -128,7 +128,7 @@ def test_va_alone() -> None:
 
 
 @pytest.mark.parametrize("absent", [[], ["expr"], ["va", "au_intensity"], ["au", "au_intensity"]])
-def test_table_and_back(tmp_path, absent: list[str]) -> None:
+def test_table_and_back(tmp_path: Path, absent: list[str]) -> None:
     p = make(5, **dict.fromkeys(absent), filled=np.arange(5) > 3, heard=np.arange(5) % 2)
     write_table(tmp_path / "x.parquet", p.columns(), {})
     back = Prediction.from_columns(read_table(tmp_path / "x.parquet")[0], "clip", "test")
@@ -148,7 +148,7 @@ def test_table_and_back(tmp_path, absent: list[str]) -> None:
         Prediction.from_columns({}, "clip", "test")
 
 
-def test_where_the_face_lies_is_at_the_end_of_the_table(tmp_path) -> None:
+def test_where_the_face_lies_is_at_the_end_of_the_table(tmp_path: Path) -> None:
     places = np.arange(51, dtype=float).reshape(3, 17)
     places[1] = NAN
     p = make(geometry=places)
@@ -194,7 +194,7 @@ def partly(n: int = 4) -> Prediction:
     return make(n, va=va, expr=None, au=au, au_intensity=None)
 
 
-def test_columns_that_the_model_does_not_know(tmp_path) -> None:
+def test_columns_that_the_model_does_not_know(tmp_path: Path) -> None:
     p = partly()
     assert p.tasks == ("va", "au")
     presence = p.au_presence()
@@ -235,7 +235,7 @@ def with_interval(p: Prediction, **changes: Any) -> Prediction:
     return replace(p, **({"va_interval": interval} | changes))
 
 
-def test_interval_has_its_columns_after_the_values(tmp_path) -> None:
+def test_interval_has_its_columns_after_the_values(tmp_path: Path) -> None:
     p = with_interval(make())
     assert p.va_interval.dtype == np.float32
     frame = p.to_frame()
@@ -249,7 +249,7 @@ def test_interval_has_its_columns_after_the_values(tmp_path) -> None:
     np.testing.assert_array_equal(back.va_interval, p.va_interval)
 
 
-def test_interval_of_valence_alone(tmp_path) -> None:
+def test_interval_of_valence_alone(tmp_path: Path) -> None:
     p = with_interval(partly())
     assert np.isnan(p.va_interval[:, 1]).all()
     write_table(tmp_path / "x.parquet", p.columns(), {})

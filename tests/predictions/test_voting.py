@@ -46,7 +46,7 @@ def ballots(draw):
 
 
 @given(ballots(), st.sampled_from([(2, 3, 5, 1), (1, 2), ()]))
-def test_the_meta_classifier_is_the_papers(ballot, priority):
+def test_the_meta_classifier_is_the_papers(ballot, priority) -> None:
     votes, probabilities = ballot
     found = meta_classifier(votes, probabilities, priority)
     wanted = [
@@ -58,7 +58,7 @@ def test_the_meta_classifier_is_the_papers(ballot, priority):
 
 
 @given(ballots(), st.randoms())
-def test_the_order_of_sub_classifiers_does_not_matter(ballot, chance):
+def test_the_order_of_sub_classifiers_does_not_matter(ballot, chance) -> None:
     votes, probabilities = ballot
     order = list(range(len(votes)))
     chance.shuffle(order)
@@ -69,13 +69,13 @@ def test_the_order_of_sub_classifiers_does_not_matter(ballot, chance):
     assert (there == back).all()
 
 
-def test_one_rare_vote_beats_four_of_the_majority():
+def test_one_rare_vote_beats_four_of_the_majority() -> None:
     votes = np.array([[0, 4, 1, 7, -1], [0, 4, 5, 7, -1], [0, 6, 3, 7, 6], [0, 6, 2, 6, -1],
                       [1, 6, 2, 6, -1]])  # fmt: skip
     assert meta_classifier(votes).tolist() == [1, 6, 2, 7, 6]
 
 
-def test_ties_go_to_the_likelier_class():
+def test_ties_go_to_the_likelier_class() -> None:
     votes = np.array([[4], [6]])
     probabilities = np.zeros((2, 1, 8))
     assert meta_classifier(votes, probabilities).tolist() == [4]
@@ -86,7 +86,7 @@ def test_ties_go_to_the_likelier_class():
 
 
 @given(st.data())
-def test_units_need_so_many_votes(data):
+def test_units_need_so_many_votes(data) -> None:
     models, frames = data.draw(sizes)
     votes = data.draw(hnp.arrays(np.int64, (models, frames, 3), elements=st.integers(-1, 1)))
     at_least = data.draw(st.integers(1, models))
@@ -97,13 +97,13 @@ def test_units_need_so_many_votes(data):
         assert found[cell] == wanted
 
 
-def test_two_of_four():
+def test_two_of_four() -> None:
     votes = np.array([1, 0, 0, 0, 1, 1, 0, 0, 1, -1, -1, -1, 1, 0, -1, -1]).reshape(4, 4).T
     assert units_vote(votes[:, :, None], 2)[:, 0].tolist() == [0, 1, 1, 0]
 
 
 @given(st.data())
-def test_averages_are_weighted_means_of_what_is_known(data):
+def test_averages_are_weighted_means_of_what_is_known(data) -> None:
     models, frames = data.draw(sizes)
     elements = st.one_of(st.just(np.nan), st.floats(-1, 1))
     values = data.draw(hnp.arrays(np.float64, (models, frames, 2), elements=elements))
@@ -119,7 +119,7 @@ def test_averages_are_weighted_means_of_what_is_known(data):
             assert np.isnan(found[cell])
 
 
-def test_what_is_unlike_all_seven_is_other():
+def test_what_is_unlike_all_seven_is_other() -> None:
     seven = np.full((4, 7), 0.1)
     seven[0, 3], seven[1, 6], seven[2] = 0.4, 0.39, np.nan
     eight = np.column_stack([seven, [0.9, 0.9, np.nan, 0.9]])
@@ -146,6 +146,6 @@ def test_what_is_unlike_all_seven_is_other():
         lambda: threshold_other(np.zeros((1, 7)), 1.5),
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused(wrong):
+def test_what_makes_no_sense_is_refused(wrong) -> None:
     with pytest.raises(ValueError, match=r"must|are not|shape"):
         wrong()

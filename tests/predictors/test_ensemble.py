@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def f4(rows):
     return np.array(rows, np.float32)
 
 
-def test_averages_are_weighted_among_those_who_know():
+def test_averages_are_weighted_among_those_who_know() -> None:
     members = [
         {"va": f4([[1, 0], [NAN, NAN], [NAN, NAN]])},
         {"va": f4([[0, 1], [0.5, 1], [NAN] * 2])},
@@ -56,7 +57,7 @@ def certain(classes, width=8):
 
 
 @pytest.mark.parametrize("width", [7, 8])
-def test_the_meta_classifier_decides(width):
+def test_the_meta_classifier_decides(width: int) -> None:
     # Frame 0: 2 goes before 5; frame 1: the majority; frame 2: a single prediction; frame 3: none.
     predicted = [[5, 4, -1, -1], [2, 4, 6, -1], [5, 0, -1, -1]]
     members = [{"expr": certain(classes, width)} for classes in predicted]
@@ -68,14 +69,14 @@ def test_the_meta_classifier_decides(width):
     assert majority["expr"][0].argmax() == 5
 
 
-def test_ties_go_to_the_likelier():
+def test_ties_go_to_the_likelier() -> None:
     a, b = certain([4]), certain([6])
     a[0, 4] = 0.6
     members = [{"expr": a}, {"expr": b}]
     assert join_values(members, Vote(), (1, 1), TARGETS)["expr"].argmax() == 6
 
 
-def test_two_units_of_four():
+def test_two_units_of_four() -> None:
     predicted = f4([[0.9, 0.1, 0.5], [0.6, 0.6, NAN], [0.1, 0.2, NAN], [0.2, 0.3, NAN]])[:, None]
     members = [{"au": units} for units in predicted]
     joined = join_values(members, Vote(at_least=2), (1,) * 4, {"au": ("AU1", "AU2", "AU4")})
@@ -83,12 +84,12 @@ def test_two_units_of_four():
     np.testing.assert_array_equal(joined["au"], [[1, 0, 1]])
 
 
-def test_a_vote_averages_valence():
+def test_a_vote_averages_valence() -> None:
     members = [{"va": f4([[1, 0]])}, {"va": f4([[0, 0]])}]
     np.testing.assert_allclose(join_values(members, Vote(), (1, 1), TARGETS)["va"], [[0.5, 0]])
 
 
-def test_classes_of_other_data():
+def test_classes_of_other_data() -> None:
     members = [{"expr": certain([1], 3)}] * 2
     targets = {"expr": ("calm", "cross", "sad")}
     with pytest.raises(UsageError, match="the challenge's expressions"):
@@ -99,7 +100,7 @@ def test_classes_of_other_data():
     join_values(members, Average(), (1, 1), targets)
 
 
-def test_the_vector_of_a_stack():
+def test_the_vector_of_a_stack() -> None:
     """The paper's F_j: the valences, then the arousals."""
     members = [{"va": f4([[i / 10, -i / 10], [NAN, NAN]])} for i in range(1, 6)]
     members[3]["va"][0] = NAN
@@ -121,7 +122,7 @@ def test_the_vector_of_a_stack():
     widths=st.lists(st.integers(1, 3), min_size=1, max_size=3),
     seed=st.integers(0, 99),
 )
-def test_every_opinion_has_its_column(members, frames, widths, seed):
+def test_every_opinion_has_its_column(members, frames, widths, seed) -> None:
     tasks = dict(zip(("au", "va", "expr"), widths, strict=False))
     rng = np.random.default_rng(seed)
     predicted = [
@@ -138,12 +139,12 @@ def test_every_opinion_has_its_column(members, frames, widths, seed):
                 )
 
 
-def test_folds_are_averaged():
+def test_folds_are_averaged() -> None:
     models = [{"va": f4([[0, 1], [NAN, NAN]])}, {"va": f4([[1, 1], [NAN, NAN]])}]
     np.testing.assert_allclose(mean_values(models)["va"], [[0.5, 1], [NAN, NAN]])
 
 
-def test_opinions_as_features():
+def test_opinions_as_features() -> None:
     features = StackFeatures(f4([[1, 2], [3, 4]]))
     assert (features.frames, features.specs) == (2, {"opinions": ArraySpec((2,), "float32")})
     np.testing.assert_array_equal(features.array("opinions", 1), [[3, 4]])
@@ -152,7 +153,7 @@ def test_opinions_as_features():
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory):
+def subject(tmp_path_factory: pytest.TempPathFactory):
     rng = np.random.default_rng(0)
     face = {"face_pose": rng.normal(size=(FRAMES, 3)).astype(np.float32)}
     return spooled(tmp_path_factory.mktemp("spool"), FRAMES, SEEN, face, {}, confidence=0.9)
@@ -174,7 +175,7 @@ def save(folder, seed, features="face_pose", width=3, tasks=("va", "expr", "au")
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path):
     """Two members of two models each, averaged with weights."""
     members = {
         member: {f"members/{member}/{i}": save(tmp_path / f"members/{member}/{i}", 2 * v + i)
@@ -193,7 +194,7 @@ def member_predictions(folder, subject):
     }
 
 
-def test_a_prediction_is_what_its_models_say(folder, subject):
+def test_a_prediction_is_what_its_models_say(folder, subject) -> None:
     out = Ensemble(folder).predict(subject, ("va", "expr", "au"))
     assert (out.subject, out.model, out.tasks) == ("clip", "both", ("va", "expr", "au"))
     each = member_predictions(folder, subject)
@@ -208,7 +209,7 @@ def test_a_prediction_is_what_its_models_say(folder, subject):
     assert Ensemble(folder).predict(subject, ("va",)).tasks == ("va",)
 
 
-def test_a_vote(folder, subject):
+def test_a_vote(folder, subject) -> None:
     replace(Joined.load(folder), rule=Vote(at_least=2)).save(folder)
     out = Ensemble(folder).predict(subject, ("expr", "au"))
     each = member_predictions(folder, subject)
@@ -217,7 +218,7 @@ def test_a_vote(folder, subject):
     assert set(np.unique(out.expr[SEEN])) == {0, 1}
 
 
-def test_a_stack(folder, subject):
+def test_a_stack(folder, subject) -> None:
     each = member_predictions(folder, subject)
     width = 2 * (2 + 8 + 12)
     sha = save(folder / "stage2/best", 9, "opinions", width, ("va",))
@@ -244,7 +245,7 @@ def test_a_stack(folder, subject):
         Ensemble(folder)
 
 
-def test_it_is_built_like_any_checkpoint(folder, subject):
+def test_it_is_built_like_any_checkpoint(folder, subject) -> None:
     config = with_checkpoint(PredictConfig(tasks=("va", "au")), folder)
     assert (config.checkpoint, config.tasks) == (str(folder), ("va", "au"))
     predictor = build_predictor(config)
@@ -258,7 +259,7 @@ def test_it_is_built_like_any_checkpoint(folder, subject):
 
 
 @pytest.fixture
-def loads(monkeypatch):
+def loads(monkeypatch: pytest.MonkeyPatch):
     """Files of weights that were opened."""
     opened = []
 
@@ -270,7 +271,7 @@ def loads(monkeypatch):
     return opened
 
 
-def test_predicting_loads_each_model_once(folder, loads, tmp_path):
+def test_predicting_loads_each_model_once(folder, loads, tmp_path: Path) -> None:
     config = with_features(with_checkpoint(PredictConfig(), folder))
     # What it reads and predicts is in its JSON.
     assert (config.analysis.encoders, config.tasks, loads) == ((), ("va", "expr", "au"), [])
@@ -279,7 +280,7 @@ def test_predicting_loads_each_model_once(folder, loads, tmp_path):
     assert loads == [f"members/{member}/{i}" for member in "ab" for i in range(2)]
 
 
-def test_facts_are_what_the_loaded_predictor_says(folder, subject, loads):
+def test_facts_are_what_the_loaded_predictor_says(folder, subject, loads) -> None:
     width = 2 * (2 + 8 + 12)
     for stack in ({}, {"stage2/x/best": save(folder / "stage2/x/best", 9, "opinions", width,
                                              ("va",))}):  # fmt: skip
@@ -296,7 +297,7 @@ def test_facts_are_what_the_loaded_predictor_says(folder, subject, loads):
         facts_of(PredictConfig(checkpoint=str(folder)))
 
 
-def test_features_made_otherwise_are_refused(folder, subject):
+def test_features_made_otherwise_are_refused(folder, subject) -> None:
     faces = {"faces": {"aligner": "mesh", "crop_size": 112}}
     facts = json.loads((folder / "members/b/1/checkpoint.json").read_text())
     (folder / "members/b/1/checkpoint.json").write_text(json.dumps(facts | {"features": faces}))
@@ -305,7 +306,7 @@ def test_features_made_otherwise_are_refused(folder, subject):
         Ensemble(folder).require_settings(other)
 
 
-def test_artificial_data_is_told(folder):
+def test_artificial_data_is_told(folder) -> None:
     sha = save(folder / "members/a/0", 0, data={"synthetic": True})
     joined = Joined.load(folder)
     members = {name: dict(some) for name, some in joined.members.items()}
@@ -314,7 +315,7 @@ def test_artificial_data_is_told(folder):
     assert "ARTIFICIAL" in Ensemble(folder).notes[-1]
 
 
-def test_one_that_is_not_finished(tmp_path):
+def test_one_that_is_not_finished(tmp_path: Path) -> None:
     assert not is_ensemble(tmp_path)
     (tmp_path / "ensemble.json").write_text("{}")
     assert is_ensemble(tmp_path)
@@ -326,7 +327,7 @@ def test_one_that_is_not_finished(tmp_path):
 @pytest.mark.parametrize(
     "path", ["/etc", "../elsewhere", "members/../../elsewhere", "out", "out/x", "a\0b", ".."]
 )
-def test_models_outside_are_never_opened(path, folder):
+def test_models_outside_are_never_opened(path: str, folder) -> None:
     (folder.parent / "elsewhere").mkdir(exist_ok=True)
     (folder / "out").symlink_to(folder.parent / "elsewhere")
     tree = json.loads((folder / "joined.json").read_text())
@@ -355,7 +356,7 @@ def test_models_outside_are_never_opened(path, folder):
         {"validation": None},
     ],
 )
-def test_a_damaged_file(change, folder):
+def test_a_damaged_file(change, folder) -> None:
     tree = json.loads((folder / "joined.json").read_text())
     (folder / "joined.json").write_text(json.dumps(tree | change))
     with pytest.raises(CheckpointError, match="is damaged or not written by avaffect"):
@@ -365,13 +366,13 @@ def test_a_damaged_file(change, folder):
         Joined.load(folder)
 
 
-def test_another_model_in_a_members_place(folder):
+def test_another_model_in_a_members_place(folder) -> None:
     save(folder / "members/a/0", 77)
     with pytest.raises(CheckpointError, match="is not the model that"):
         Ensemble(folder)
 
 
-def test_models_of_different_targets(folder):
+def test_models_of_different_targets(folder) -> None:
     sha = save(folder / "members/a/0", 0, tasks=("va",))
     joined = Joined.load(folder)
     members = {name: dict(some) for name, some in joined.members.items()}

@@ -2,6 +2,8 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +43,7 @@ NAMES = {
     "expr": EXPRESSIONS,
     "au": ACTION_UNITS,
 }
-TREE = {
+TREE: dict[str, Any] = {
     "name": "tiny",
     "branches": {
         "voice": {"modality": "audio", "features": ["audio"],
@@ -64,12 +66,12 @@ def clip(folder):
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory):
+def subject(tmp_path_factory: pytest.TempPathFactory):
     return clip(tmp_path_factory.mktemp("spool"))
 
 
 @pytest.fixture
-def saved(tmp_path):
+def saved(tmp_path: Path):
     """The folder of a network for some targets, with random weights."""
 
     def make(targets=None, *changes, modality=None, **facts):
@@ -100,7 +102,7 @@ def at(rows):
     return np.isin(np.arange(FRAMES), rows)
 
 
-def test_a_prediction(saved, subject):
+def test_a_prediction(saved, subject) -> None:
     out = Trained(saved()).predict(subject, ("va", "expr", "au"))
     assert (out.subject, out.model, len(out), out.tasks) == (
         "clip",
@@ -120,7 +122,7 @@ def test_a_prediction(saved, subject):
     np.testing.assert_allclose(np.nansum(out.expr, 1)[~at(NOTHING)], 1, atol=1e-6)
 
 
-def test_faces_voices_both_and_neither(saved, subject):
+def test_faces_voices_both_and_neither(saved, subject) -> None:
     filled = fill(Trained(saved()).predict(subject, ("va",)), "linear")
     voice_alone, face_alone = at(HEARD) & ~at(SEEN), at(SEEN) & ~at(HEARD)
     assert voice_alone.any() and face_alone.any()
@@ -137,7 +139,7 @@ def test_faces_voices_both_and_neither(saved, subject):
 
 
 @pytest.mark.parametrize(("modality", "rows"), [("audio", HEARD), ("video", SEEN)])
-def test_one_modality_alone(modality, rows, saved, subject):
+def test_one_modality_alone(modality: str, rows, saved, subject) -> None:
     predictor = Trained(saved({"va": NAMES["va"]}, modality=modality))
     assert predictor.needs == (("audio", "has_sound") if modality == "audio" else ("mesh", "deep"))
     out = predictor.predict(subject, ("va",))
@@ -146,13 +148,13 @@ def test_one_modality_alone(modality, rows, saved, subject):
     np.testing.assert_array_equal(out.heard, at(HEARD) if modality == "audio" else at([]))
 
 
-def test_only_the_tasks_asked_for(saved, subject):
+def test_only_the_tasks_asked_for(saved, subject) -> None:
     predictor = Trained(saved())
     assert predictor.tasks == ("va", "expr", "au")
     assert predictor.predict(subject, ("au", "va")).tasks == ("va", "au")
 
 
-def test_spooled_stored_and_mapped_are_the_same(saved, subject, tmp_path):
+def test_spooled_stored_and_mapped_are_the_same(saved, subject, tmp_path: Path) -> None:
     keys = {name: "k" for name in ("faces", *FACE, *VOICE)}
     write_subject(tmp_path / "s", subject, provenance("a", "0", CONFIGURATION, {}), keys)
     predictor = Trained(saved())
@@ -164,7 +166,7 @@ def test_spooled_stored_and_mapped_are_the_same(saved, subject, tmp_path):
             np.testing.assert_array_equal(getattr(prediction, name), getattr(other, name))
 
 
-def test_one_dimension_only(saved, subject, tmp_path):
+def test_one_dimension_only(saved, subject, tmp_path: Path) -> None:
     out = Trained(saved({"va": ("valence",)})).predict(subject, ("va",))
     assert np.isnan(out.va[:, 1]).all()
     np.testing.assert_array_equal(np.isnan(out.va[:, 0]), at(NOTHING))
@@ -177,13 +179,13 @@ def test_one_dimension_only(saved, subject, tmp_path):
     assert out.valued == FRAMES - len(NOTHING)
 
 
-def test_dimensions_in_another_order(saved, subject):
+def test_dimensions_in_another_order(saved, subject) -> None:
     straight = Trained(saved({"va": ("valence", "arousal")})).predict(subject, ("va",))
     turned = Trained(saved({"va": ("arousal", "valence")})).predict(subject, ("va",))
     np.testing.assert_array_equal(straight.va[:, ::-1], turned.va)
 
 
-def test_some_units_in_any_order(saved, subject):
+def test_some_units_in_any_order(saved, subject) -> None:
     units = ("AU12", "AU5", "AU1")  # AU5 is none of the challenge's
     out = Trained(saved({"au": units})).predict(subject, ("au",))
     known = [ACTION_UNITS.index("AU1"), ACTION_UNITS.index("AU12")]
@@ -204,7 +206,7 @@ def test_some_units_in_any_order(saved, subject):
         ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"),
     ],
 )
-def test_other_classes_become_the_eight(classes, saved, subject):
+def test_other_classes_become_the_eight(classes, saved, subject) -> None:
     out = Trained(saved({"expr": classes})).predict(subject, ("expr",))
     assert out.expr.shape == (FRAMES, 8)
     np.testing.assert_allclose(out.expr[~at(NOTHING)].sum(1), 1, atol=1e-6)
@@ -212,12 +214,12 @@ def test_other_classes_become_the_eight(classes, saved, subject):
     assert (out.expression_ids() == -1).tolist() == at(NOTHING).tolist()
 
 
-def test_classes_that_mean_nothing_here(saved):
+def test_classes_that_mean_nothing_here(saved) -> None:
     with pytest.raises(CheckpointError, match="class 'Wut' is none"):
         Trained(saved({"expr": ("happy", "Wut")}))
 
 
-def test_a_clip_shorter_than_a_window(saved, tmp_path):
+def test_a_clip_shorter_than_a_window(saved, tmp_path: Path) -> None:
     rows = {"audio": np.zeros((3, 4), np.float32), "has_sound": np.array([True, False, True])}
     short = spooled(tmp_path / "short", 3, (), {}, rows)
     out = Trained(saved(None, modality="audio")).predict(short, ("va",))
@@ -225,13 +227,13 @@ def test_a_clip_shorter_than_a_window(saved, tmp_path):
     assert not out.present.any()
 
 
-def test_features_of_another_width(saved, subject):
+def test_features_of_another_width(saved, subject) -> None:
     folder = saved({"va": NAMES["va"]}, "branches.face.features=[mesh]")
     with pytest.raises(FeatureError, match="trained on 11 features of 'face', 'clip' has 6"):
         Trained(folder).predict(subject, ("va",))
 
 
-def test_features_that_are_missing(saved, subject):
+def test_features_that_are_missing(saved, subject) -> None:
     folder = saved({"va": NAMES["va"]}, "branches.face.features=[mesh, other]")
     with pytest.raises(FeatureError, match=r"lack other, needed by tiny.*name=.other"):
         Trained(folder).predict(subject, ("va",))
@@ -250,7 +252,7 @@ def test_features_that_are_missing(saved, subject):
         ({"audio": None}, None, "audio"),
     ],
 )
-def test_settings_of_the_features(change, modality, refused, saved):
+def test_settings_of_the_features(change, modality: str | None, refused: str, saved) -> None:
     trained = {
         "audio": CONFIGURATION["audio"],
         "faces": {"aligner": "mesh", "crop_size": 112},
@@ -267,7 +269,7 @@ def test_settings_of_the_features(change, modality, refused, saved):
 @pytest.mark.parametrize(
     ("rate", "fits"), [(25.0, True), (26.0, True), (50.0, False), (10, False)]
 )
-def test_rows_as_dense_as_in_training(rate, fits, saved, subject):
+def test_rows_as_dense_as_in_training(rate: float, fits: bool, saved, subject) -> None:
     predictor = Trained(saved({"va": NAMES["va"]}, features={"sound_rate": rate}))
     if fits:
         predictor.predict(subject, ("va",))
@@ -276,11 +278,11 @@ def test_rows_as_dense_as_in_training(rate, fits, saved, subject):
             predictor.predict(subject, ("va",))
 
 
-def test_own_features_have_no_settings(saved):
+def test_own_features_have_no_settings(saved) -> None:
     Trained(saved()).require_settings(CONFIGURATION)
 
 
-def test_notes(saved):
+def test_notes(saved) -> None:
     clips = {"train": ["a", "b", "c"], "val": ["d"]}
     found = Trained(
         saved({"va": NAMES["va"]}, data={"clips": clips}, epoch=4, metrics={"va": 0.5})
@@ -297,13 +299,13 @@ def test_notes(saved):
     assert "never validated" in notes(replace(checkpoint, metrics={}))[1]
 
 
-def test_build_predictor_takes_a_checkpoint(saved, subject):
+def test_build_predictor_takes_a_checkpoint(saved, subject) -> None:
     predictor = build_predictor(PredictConfig(checkpoint=str(saved())))
     assert isinstance(predictor, Trained)
     assert predictor.predict(subject, ("va",)).model == "tiny"
 
 
-def test_it_says_which_clips_it_knows(saved):
+def test_it_says_which_clips_it_knows(saved) -> None:
     folder = saved(data={"clips": {"train": ["a_left", "b"], "val": ["c"]}})
     model = Trained(folder)
     assert model.clips == {"trained": ("a_left", "b"), "validated": ("c",)}
@@ -317,7 +319,7 @@ def test_it_says_which_clips_it_knows(saved):
     assert "tuned" not in Trained(folder).clips
 
 
-def test_what_was_tuned_is_followed(saved, subject):
+def test_what_was_tuned_is_followed(saved, subject) -> None:
     folder = saved()
     plain = Trained(folder)
     assert plain.smooth == "off"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ class Sampled(SubjectFeatures):
     def confidence(self) -> np.ndarray:
         return np.ones(len(self._times), np.float32)
 
-    def table(self) -> None:
+    def table(self) -> NoReturn:
         raise NotImplementedError
 
     def _slice(self, name: str, start: int, stop: int) -> np.ndarray:
@@ -139,7 +140,7 @@ def differences(times: np.ndarray) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("rate", [12.5, 15, 24, 25, 30000 / 1001, 50])
-def test_at_other_rates(rate):
+def test_at_other_rates(rate) -> None:
     found = differences(regular(rate))
     assert all(found[task] <= most for task, most in REGULAR.items()), found
 
@@ -148,12 +149,12 @@ def test_at_other_rates(rate):
 @pytest.mark.parametrize("seed", range(3))
 def test_at_irregular_times(
     sampled: Callable[[float, int], np.ndarray], tolerance: dict[str, float], seed: int
-):
+) -> None:
     found = differences(sampled(25, seed))
     assert all(found[task] <= most for task, most in tolerance.items()), found
 
 
-def test_the_movements_are_far_larger_than_the_tolerance():
+def test_the_movements_are_far_larger_than_the_tolerance() -> None:
     model = Starter1()
     out = apply(model.predict(Sampled(regular(25)), model.tasks), parse_smoothing(model.smooth))
     for task, most in DROPPED.items():

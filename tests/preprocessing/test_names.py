@@ -12,7 +12,7 @@ from avaffect.store.prepared import prepared_in
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path: Path):
     """A study of two participants, each with two sessions, and one of a pilot."""
     for name in ("P01/s1.mp4", "P01/s2.mp4", "P02/s1.mp4", "P02/s2.mp4", "pilot.mp4"):
         path = tmp_path / "study" / name
@@ -25,7 +25,7 @@ def files(folder):
     return sorted(folder.rglob("*.mp4"))
 
 
-def test_names_have_the_folders_below_the_input(study, monkeypatch):
+def test_names_have_the_folders_below_the_input(study, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [PurePath(path) for path in ("P01/s1", "P01/s2", "P02/s1", "P02/s2", "pilot")]
     assert list(names_of(files(study), [str(study)]).values()) == wanted
     assert joined(wanted[0]) == "P01_s1"
@@ -43,7 +43,7 @@ def test_names_have_the_folders_below_the_input(study, monkeypatch):
     ]
 
 
-def test_no_name_leads_out_of_the_folder(study, monkeypatch):
+def test_no_name_leads_out_of_the_folder(study, monkeypatch: pytest.MonkeyPatch) -> None:
     """The results would be written outside of the output folder."""
     monkeypatch.chdir(study / "P01")
     for given in (["../P02/s1.mp4", "s1.mp4"], ["..", "s1.mp4"]):
@@ -53,7 +53,7 @@ def test_no_name_leads_out_of_the_folder(study, monkeypatch):
         assert {"P01", "P02"} & set(parts)
 
 
-def test_where_stems_are_enough_names_stay_as_they_are(study):
+def test_where_stems_are_enough_names_stay_as_they_are(study) -> None:
     for unlike in ("P02/s1.mp4", "P02/s2.mp4"):
         (study / unlike).unlink()
     assert {joined(path) for path in names_of(files(study), [str(study)]).values()} == {
@@ -62,14 +62,14 @@ def test_where_stems_are_enough_names_stay_as_they_are(study):
 
 
 @pytest.mark.parametrize("extra", ["P01/s1.mov", "P01_s1.mp4"])
-def test_names_that_clash_all_the_same_are_refused(extra, study):
+def test_names_that_clash_all_the_same_are_refused(extra: str, study) -> None:
     (study / extra).write_bytes(b"")
     given = [*files(study), study / extra]
     with pytest.raises(UsageError, match="both be called 'P01_s1'"):
         names_of(sorted(set(given)), [str(study)])
 
 
-def test_preprocessed_folders_keep_their_names(tmp_path):
+def test_preprocessed_folders_keep_their_names(tmp_path: Path) -> None:
     for place, record in (("P01/s1", {"name": "P01_s1"}), ("P02/s1", {"name": "P02_s1"})):
         (tmp_path / place).mkdir(parents=True)
         facts = {"video": {"name": "s1.mp4", "sha256": "0"}, **record}
@@ -83,7 +83,7 @@ def test_preprocessed_folders_keep_their_names(tmp_path):
     assert list(names_of([moved]).values()) == [PurePath("P01_s1")]
 
 
-def test_prepared_folders_lie_however_deep_and_not_in_each_others_features(tmp_path):
+def test_prepared_folders_lie_however_deep_and_not_in_each_others_features(tmp_path: Path) -> None:
     for place in ("a", "a/b", "c/d/e", "a/features/x", "features/y", ".hidden/z"):
         (tmp_path / place).mkdir(parents=True, exist_ok=True)
         (tmp_path / place / "preprocess.json").write_text("{}")

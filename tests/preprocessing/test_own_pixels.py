@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from avaffect.config import AnalysisConfig
-from avaffect.preprocessing.run import preprocess
+from avaffect.preprocessing.run import NetsLoader, preprocess
 from avaffect.store.subject import SubjectFeatures
 
 LIGHT = AnalysisConfig(encoders=("starter-2-face",), audio=None)
@@ -16,7 +16,7 @@ POSITIONS = ["left", "top", "right", "bottom", "left_eye_x", "left_eye_y", "nose
 
 
 @pytest.fixture(scope="module")
-def made(sample, nets, ffmpeg, tmp_path_factory):
+def made(sample, nets: NetsLoader, ffmpeg, tmp_path_factory: pytest.TempPathFactory):
     """A clip in square pixels, and the same with three pixels in place of four in each row."""
     root = tmp_path_factory.mktemp("pixels")
     folders = {}
@@ -33,7 +33,7 @@ def stored(made, name):
     return SubjectFeatures.open(made[name] / "features" / name)
 
 
-def test_positions_are_in_the_files_own_pixels(made):
+def test_positions_are_in_the_files_own_pixels(made) -> None:
     square, wide = (stored(made, name).table()[POSITIONS].to_numpy() for name in made)
     assert len(square) == len(wide) == 30
     for place, column in enumerate(POSITIONS):
@@ -42,7 +42,7 @@ def test_positions_are_in_the_files_own_pixels(made):
         assert away.mean() < 1, column
 
 
-def test_features_are_those_of_the_square_copy(made):
+def test_features_are_those_of_the_square_copy(made) -> None:
     square, wide = (stored(made, name) for name in made)
     turned = square.table()[["yaw", "pitch", "roll"]] - wide.table()[["yaw", "pitch", "roll"]]
     assert np.abs(turned.to_numpy()).mean() < 1
@@ -56,7 +56,7 @@ def crops(folder: Path):
     return [cv2.imread(str(path)).astype(int) for path in pictures]
 
 
-def test_pictures_made_again_from_the_stored_points_are_the_same(made, nets):
+def test_pictures_made_again_from_the_stored_points_are_the_same(made, nets: NetsLoader) -> None:
     before = crops(made["wide"])
     assert (
         np.mean([np.abs(a - b).mean() for a, b in zip(before, crops(made["square"]), strict=True)])

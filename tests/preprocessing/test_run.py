@@ -1,5 +1,6 @@
 import errno
 import json
+import re
 import shutil
 import wave
 from dataclasses import replace
@@ -22,12 +23,13 @@ from avaffect.errors import (
 )
 from avaffect.faces.align import AFFWILD2
 from avaffect.faces.encoders import ENCODERS, EncoderSpec
+from avaffect.faces.holding import MOST_HELD
 from avaffect.media.source import open_source
 from avaffect.preprocessing import again as redo
 from avaffect.preprocessing import run as module
 from avaffect.preprocessing import video_pass as analyse
 from avaffect.preprocessing.recorder import Recorder
-from avaffect.preprocessing.run import preprocess
+from avaffect.preprocessing.run import NetsLoader, Preprocessed, preprocess
 from avaffect.progress import Progress
 from avaffect.store.prepared import Prepared
 from avaffect.store.subject import SubjectFeatures
@@ -74,20 +76,20 @@ def leftovers(folder):
 
 
 @pytest.fixture
-def copy(whole, tmp_path):
+def copy(whole: Preprocessed, tmp_path: Path):
     """A copy of the preprocessed gap clip that a test may change."""
     return Path(shutil.copytree(whole.folder.root, tmp_path / "copy"))
 
 
 @pytest.fixture
-def small_steps(monkeypatch):
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint every 8 frames, a report on each."""
     monkeypatch.setattr(analyse, "CHECKPOINT_EVERY", 8)
     monkeypatch.setattr(analyse, "REPORT_EVERY", 1)
 
 
 @pytest.fixture
-def tiny_encoder(monkeypatch):
+def tiny_encoder(monkeypatch: pytest.MonkeyPatch):
     """An encoder of two values a face: mean red and mean blue."""
 
     def build(device):
@@ -97,7 +99,7 @@ def tiny_encoder(monkeypatch):
     monkeypatch.setitem(ENCODERS, "tiny", spec)
 
 
-def test_crops_are_numbered_by_frame_and_absent_without_a_face(whole):
+def test_crops_are_numbered_by_frame_and_absent_without_a_face(whole: Preprocessed) -> None:
     root = whole.folder.root
     assert whole.subjects == ("gap",)
     assert whole.done == ("faces", "crops", "audio")
@@ -107,7 +109,7 @@ def test_crops_are_numbered_by_frame_and_absent_without_a_face(whole):
     assert leftovers(root) == []
 
 
-def test_crops_are_the_aligned_face(whole, gap_clip):
+def test_crops_are_the_aligned_face(whole: Preprocessed, gap_clip: Path) -> None:
     root = whole.folder.root
     picture = cv2.imread(str(root / "cropped_aligned/gap/00001.jpg"))
     assert picture.shape == (112, 112, 3)
@@ -116,7 +118,7 @@ def test_crops_are_the_aligned_face(whole, gap_clip):
     assert red > blue + 20
 
 
-def test_sound_is_16_khz_mono_on_the_pictures_clock(whole):
+def test_sound_is_16_khz_mono_on_the_pictures_clock(whole: Preprocessed) -> None:
     with wave.open(str(whole.folder.wav)) as wav:
         assert (wav.getframerate(), wav.getnchannels(), wav.getsampwidth()) == (16_000, 1, 2)
         assert wav.getnframes() / 16_000 == pytest.approx(FRAMES / 25, abs=0.1)
@@ -125,7 +127,7 @@ def test_sound_is_16_khz_mono_on_the_pictures_clock(whole):
     assert stored.array("has_sound")[:-3].all()
 
 
-def test_the_store_has_a_row_for_every_frame(whole):
+def test_the_store_has_a_row_for_every_frame(whole: Preprocessed) -> None:
     stored = features(whole.folder.root)
     assert stored.frames == FRAMES
     assert stored.names == ("audio", "face_pose", "has_sound", "starter-2-face")
@@ -135,7 +137,7 @@ def test_the_store_has_a_row_for_every_frame(whole):
     np.testing.assert_allclose(stored.times, np.arange(FRAMES) / 25, atol=1e-3)
 
 
-def test_records_say_what_it_was_made_of(whole, gap_clip):
+def test_records_say_what_it_was_made_of(whole: Preprocessed, gap_clip: Path) -> None:
     record = whole.folder.record.to_dict()
     assert record["video"]["name"] == gap_clip.name
     assert record["damage"] == {"decoding_errors": 0, "first_error": None, "repaired_times": 0}
@@ -150,7 +152,7 @@ def test_records_say_what_it_was_made_of(whole, gap_clip):
     assert provenance["versions"]["avaffect"]
 
 
-def test_second_run_does_nothing(copy, gap_clip, no_nets):
+def test_second_run_does_nothing(copy, gap_clip: Path, no_nets: NetsLoader) -> None:
     before = stamps(copy)
     again = preprocess(gap_clip, copy, LIGHT, nets=no_nets)
     assert again.done == ()
@@ -158,44 +160,103 @@ def test_second_run_does_nothing(copy, gap_clip, no_nets):
     assert stamps(copy) == before
 
 
-@pytest.mark.parametrize("stop", [6, 37])
+def saved_frames(caught):
+    """How far the message says that the pass is saved."""
+    found = re.search(r"saved up to frame (\d+), the same command", str(caught.value))
+    return int(found[1]) if found else 0
+
+
+@pytest.mark.parametrize("stop", [6, 7, 8, 37])
 def test_interrupted_run_goes_on_to_the_same_result(
-    stop, whole, gap_clip, nets, tmp_path, small_steps, interrupt_at, tracked
-):
-    with pytest.raises(KeyboardInterrupt, match=f"saved up to frame {stop}, the same command"):
+    stop: int,
+    whole: Preprocessed,
+    gap_clip: Path,
+    nets: NetsLoader,
+    tmp_path: Path,
+    small_steps: None,
+    interrupt_at,
+    tracked,
+) -> None:
+    """It goes on behind a frame in which no face is held."""
+    with pytest.raises(KeyboardInterrupt) as caught:
         preprocess(gap_clip, tmp_path, LIGHT, nets=nets, on_event=interrupt_at(tmp_path, stop, 0))
+    saved = saved_frames(caught)
+    assert stop - MOST_HELD <= saved <= stop
     assert sorted(path.name for path in tmp_path.iterdir()) == [".work"]
     del tracked[:]
     preprocess(gap_clip, tmp_path, LIGHT, nets=nets)
-    assert tracked == list(range(stop, FRAMES))
+    assert tracked == list(range(saved, FRAMES))
     assert_same(content(tmp_path), content(whole.folder.root))
     assert leftovers(tmp_path) == []
 
 
 @pytest.mark.parametrize(("stop", "resumes_at"), [(6, 0), (37, 32)])
 def test_killed_run_goes_on_to_the_same_result(
-    stop, resumes_at, whole, gap_clip, nets, tmp_path, small_steps, interrupt_at, tracked,
-    monkeypatch,
-):  # fmt: skip
+    stop: int,
+    resumes_at: int,
+    whole: Preprocessed,
+    gap_clip: Path,
+    nets: NetsLoader,
+    tmp_path: Path,
+    small_steps: None,
+    interrupt_at,
+    tracked,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A process that is killed saves nothing more."""
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as caught:
         patch.setattr(Recorder, "save", lambda self, state: None)
         preprocess(gap_clip, tmp_path, LIGHT, nets=nets,
                    on_event=interrupt_at(tmp_path, stop, resumes_at))  # fmt: skip
-    message = (
-        f"saved up to frame {resumes_at}," if resumes_at else "nothing of 'gap.mp4' was saved"
-    )
-    assert message in str(caught.value)
+    saved = saved_frames(caught)
+    assert resumes_at <= saved <= (resumes_at + MOST_HELD if resumes_at else 0)
+    assert saved or "nothing of 'gap.mp4' was saved" in str(caught.value)
     del tracked[:]
     preprocess(gap_clip, tmp_path, LIGHT, nets=nets)
-    assert tracked == list(range(resumes_at, FRAMES))
+    assert tracked == list(range(saved, FRAMES))
     assert_same(content(tmp_path), content(whole.folder.root))
     assert leftovers(tmp_path) == []
 
 
+def test_every_decoded_frame_has_a_row_and_some_are_held(whole: Preprocessed) -> None:
+    """Held ones lie between those around."""
+    stored = features(whole.folder.root)
+    held, table = stored.held, stored.table()
+    looks = whole.folder.record.people["looks"]
+    assert looks == {"faces": len(SEEN), "held": int(held.sum())}
+    assert 0.3 < held[SEEN].mean() < 0.8
+    assert not held[FACELESS.start : FACELESS.stop].any()
+    x, pose = table["nose_x"].to_numpy(), stored.array("face_pose")
+    # In the middle of two that were looked at, where one frame lies between.
+    alone = [at for at in np.flatnonzero(held[1:-1]) + 1 if not held[at - 1] and not held[at + 1]]
+    for at in set(alone) & set(SEEN[1:-1]) - {FACELESS.start - 1, FACELESS.stop}:
+        assert x[at] == pytest.approx((x[at - 1] + x[at + 1]) / 2, abs=1e-3)
+        np.testing.assert_allclose(pose[at], (pose[at - 1] + pose[at + 1]) / 2, atol=1e-5)
+
+
+def test_without_holding_every_frame_is_looked_at(
+    gap_clip: Path, nets: NetsLoader, tmp_path: Path, whole: Preprocessed
+) -> None:
+    """Where a face is looked at in both, it is found where it was; the key says which it is."""
+    every = replace(LIGHT, faces=replace(LIGHT.faces, looks="every"), audio=None)
+    made = preprocess(gap_clip, tmp_path, every, nets=nets)
+    stored, lighter = features(tmp_path), features(whole.folder.root)
+    assert not stored.held.any()
+    assert made.folder.record.people["looks"] == {"faces": len(SEEN), "held": 0}
+    assert stored.keys["faces"] != lighter.keys["faces"]
+    np.testing.assert_array_equal(stored.present, lighter.present)
+    np.testing.assert_allclose(stored.geometry, lighter.geometry, atol=1.5)
+
+
 def test_pass_that_something_else_wrote_to_begins_anew(
-    whole, gap_clip, nets, tmp_path, small_steps, interrupt_at, tracked
-):
+    whole: Preprocessed,
+    gap_clip: Path,
+    nets: NetsLoader,
+    tmp_path: Path,
+    small_steps: None,
+    interrupt_at,
+    tracked,
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         preprocess(gap_clip, tmp_path, LIGHT, nets=nets, on_event=interrupt_at(tmp_path, 30, 0))
     times = tmp_path / ".work/times.f8"
@@ -207,8 +268,13 @@ def test_pass_that_something_else_wrote_to_begins_anew(
 
 
 def test_pictures_that_are_gone_are_made_again(
-    whole, gap_clip, nets, tmp_path, small_steps, interrupt_at
-):
+    whole: Preprocessed,
+    gap_clip: Path,
+    nets: NetsLoader,
+    tmp_path: Path,
+    small_steps: None,
+    interrupt_at,
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         preprocess(gap_clip, tmp_path, LIGHT, nets=nets, on_event=interrupt_at(tmp_path, 30, 0))
     next((tmp_path / ".work/crops").glob("*/*.jpg")).unlink()
@@ -217,7 +283,9 @@ def test_pictures_that_are_gone_are_made_again(
     assert leftovers(tmp_path) == []
 
 
-def test_a_second_run_at_once_is_refused_and_harms_nothing(whole, gap_clip, nets, tmp_path):
+def test_a_second_run_at_once_is_refused_and_harms_nothing(
+    whole: Preprocessed, gap_clip: Path, nets: NetsLoader, tmp_path: Path
+) -> None:
     refused = []
 
     def second(event):
@@ -241,7 +309,9 @@ FOREIGN = (
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_what_avaffect_did_not_write_is_refused_and_stays(name, gap_clip, no_nets, tmp_path):
+def test_what_avaffect_did_not_write_is_refused_and_stays(
+    name: str, gap_clip: Path, no_nets: NetsLoader, tmp_path: Path
+) -> None:
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("theirs")
@@ -252,7 +322,9 @@ def test_what_avaffect_did_not_write_is_refused_and_stays(name, gap_clip, no_net
     assert path.read_text() == "theirs"
 
 
-def test_what_came_after_the_record_is_not_ours(copy, gap_clip, no_nets, nets):
+def test_what_came_after_the_record_is_not_ours(
+    copy, gap_clip: Path, no_nets: NetsLoader, nets: NetsLoader
+) -> None:
     """A sound that the run had left out, and pictures of one who was not in the video."""
     silent = replace(LIGHT, audio=None)
     shutil.rmtree(copy)
@@ -267,7 +339,9 @@ def test_what_came_after_the_record_is_not_ours(copy, gap_clip, no_nets, nets):
     assert [path.read_text() for path in theirs] == ["theirs"] * 3
 
 
-def test_records_of_earlier_versions_name_what_is_ours(copy, gap_clip, nets):
+def test_records_of_earlier_versions_name_what_is_ours(
+    copy, gap_clip: Path, nets: NetsLoader
+) -> None:
     record = Prepared(copy).record.to_dict()
     ours = record.pop("files")
     assert ours == ["audio.wav", "cropped_aligned/gap", "features/gap"]
@@ -279,8 +353,14 @@ def test_records_of_earlier_versions_name_what_is_ours(copy, gap_clip, nets):
 
 @pytest.mark.parametrize("at", ["write_subject", "_take_crops", "_make_wav"])
 def test_what_a_killed_run_had_claimed_is_ours(
-    at, copy, whole, gap_clip, nets, tmp_path, monkeypatch
-):
+    at: str,
+    copy,
+    whole: Preprocessed,
+    gap_clip: Path,
+    nets: NetsLoader,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Also where it had written files and not yet the record."""
     work = getattr(module, at)
 
@@ -297,8 +377,13 @@ def test_what_a_killed_run_had_claimed_is_ours(
 
 
 def test_run_with_other_settings_takes_nothing_of_an_unfinished_one(
-    whole, gap_clip, nets, tmp_path, monkeypatch, tracked
-):
+    whole: Preprocessed,
+    gap_clip: Path,
+    nets: NetsLoader,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tracked,
+) -> None:
     other = replace(LIGHT, faces=replace(LIGHT.faces, detect_every=3))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(module, "put_crops", ctrl_c)
@@ -311,8 +396,13 @@ def test_run_with_other_settings_takes_nothing_of_an_unfinished_one(
 
 
 def test_run_cut_off_before_the_crops_makes_them_from_the_stored_points(
-    whole, gap_clip, nets, no_nets, tmp_path, monkeypatch
-):
+    whole: Preprocessed,
+    gap_clip: Path,
+    nets: NetsLoader,
+    no_nets: NetsLoader,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(module, "put_crops", ctrl_c)
         preprocess(gap_clip, tmp_path, LIGHT, nets=nets)
@@ -323,8 +413,8 @@ def test_run_cut_off_before_the_crops_makes_them_from_the_stored_points(
 
 
 def test_run_cut_off_before_its_record_is_not_taken_for_finished(
-    copy, gap_clip, nets, monkeypatch
-):
+    copy, gap_clip: Path, nets: NetsLoader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = replace(LIGHT, faces=replace(LIGHT.faces, detect_every=5), audio=None)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Prepared, "write", ctrl_c)
@@ -338,7 +428,7 @@ def ctrl_c(*args):
     raise KeyboardInterrupt
 
 
-def test_changed_crop_size_makes_only_the_crops(copy, gap_clip, no_nets):
+def test_changed_crop_size_makes_only_the_crops(copy, gap_clip: Path, no_nets: NetsLoader) -> None:
     before = stamps(copy / "features") | stamps(copy / "audio.wav")
     small = replace(LIGHT, faces=replace(LIGHT.faces, crop_size=64))
     done = preprocess(gap_clip, copy, small, nets=no_nets)
@@ -354,8 +444,8 @@ def test_changed_crop_size_makes_only_the_crops(copy, gap_clip, no_nets):
 
 
 def test_crops_whose_exchange_was_cut_off_are_not_taken_for_the_old_ones(
-    copy, whole, gap_clip, no_nets, monkeypatch
-):
+    copy, whole: Preprocessed, gap_clip: Path, no_nets: NetsLoader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     small = replace(LIGHT, faces=replace(LIGHT.faces, crop_size=64))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         put = redo.put_crops
@@ -370,7 +460,9 @@ def test_crops_whose_exchange_was_cut_off_are_not_taken_for_the_old_ones(
     assert crops(copy) == crops(whole.folder.root)
 
 
-def test_added_encoder_makes_only_its_array(copy, gap_clip, tmp_path, tiny_encoder, tracked):
+def test_added_encoder_makes_only_its_array(
+    copy, gap_clip: Path, tmp_path: Path, tiny_encoder, tracked
+) -> None:
     both = replace(LIGHT, encoders=("starter-2-face", "tiny"))
     before = content(copy)
     pictures = stamps(copy / "cropped_aligned")
@@ -387,13 +479,17 @@ def test_added_encoder_makes_only_its_array(copy, gap_clip, tmp_path, tiny_encod
     np.testing.assert_array_equal(added, features(tmp_path / "once").array("tiny"))
 
 
-def test_encoder_that_is_no_longer_asked_for_stays(copy, gap_clip, no_nets):
+def test_encoder_that_is_no_longer_asked_for_stays(
+    copy, gap_clip: Path, no_nets: NetsLoader
+) -> None:
     none = replace(LIGHT, encoders=())
     assert preprocess(gap_clip, copy, none, nets=no_nets).done == ()
     assert "starter-2-face" in features(copy).names
 
 
-def test_changed_audio_settings_make_only_the_audio(copy, gap_clip, no_nets):
+def test_changed_audio_settings_make_only_the_audio(
+    copy, gap_clip: Path, no_nets: NetsLoader
+) -> None:
     before = content(copy)
     short = replace(LIGHT, audio=AudioConfig(n_mfcc=20))
     assert preprocess(gap_clip, copy, short, nets=no_nets).done == ("audio",)
@@ -403,7 +499,9 @@ def test_changed_audio_settings_make_only_the_audio(copy, gap_clip, no_nets):
     assert_same(after, before)
 
 
-def test_sound_can_be_added_later(gap_clip, nets, no_nets, tmp_path, whole):
+def test_sound_can_be_added_later(
+    gap_clip: Path, nets: NetsLoader, no_nets: NetsLoader, tmp_path: Path, whole: Preprocessed
+) -> None:
     silent = replace(LIGHT, audio=None)
     assert preprocess(gap_clip, tmp_path, silent, nets=nets).done == ("faces", "crops")
     assert not (tmp_path / "audio.wav").exists()
@@ -412,7 +510,9 @@ def test_sound_can_be_added_later(gap_clip, nets, no_nets, tmp_path, whole):
     assert_same(content(tmp_path), content(whole.folder.root))
 
 
-def test_lost_wav_is_made_again(copy, whole, gap_clip, no_nets):
+def test_lost_wav_is_made_again(
+    copy, whole: Preprocessed, gap_clip: Path, no_nets: NetsLoader
+) -> None:
     (copy / "audio.wav").unlink()
     before = stamps(copy / "features")
     assert preprocess(gap_clip, copy, LIGHT, nets=no_nets).done == ("audio",)
@@ -420,7 +520,9 @@ def test_lost_wav_is_made_again(copy, whole, gap_clip, no_nets):
     assert stamps(copy / "features") == before
 
 
-def test_damaged_store_is_made_again(copy, whole, gap_clip, nets):
+def test_damaged_store_is_made_again(
+    copy, whole: Preprocessed, gap_clip: Path, nets: NetsLoader
+) -> None:
     (arrays,) = (copy / "features/gap").glob("starter-2-face-*.npy")
     arrays.write_bytes(arrays.read_bytes()[:-50])
     assert preprocess(gap_clip, copy, LIGHT, nets=nets).done == ("faces", "crops", "audio")
@@ -428,8 +530,8 @@ def test_damaged_store_is_made_again(copy, whole, gap_clip, nets):
 
 
 def test_changed_choice_of_subjects_makes_the_faces_again_and_drops_the_others(
-    copy, gap_clip, nets
-):
+    copy, gap_clip: Path, nets: NetsLoader
+) -> None:
     # As if an earlier choice had named one more.
     for kind in ("features", "cropped_aligned"):
         shutil.copytree(copy / kind / "gap", copy / kind / "gap_2")
@@ -442,7 +544,7 @@ def test_changed_choice_of_subjects_makes_the_faces_again_and_drops_the_others(
         assert [path.name for path in (copy / kind).iterdir()] == ["gap"]
 
 
-def test_store_of_another_length_than_the_video_stays_as_it_is(copy, sample):
+def test_store_of_another_length_than_the_video_stays_as_it_is(copy, sample) -> None:
     # As if a new decoder counted otherwise.
     small = replace(LIGHT, faces=replace(LIGHT.faces, crop_size=64))
     stored = Prepared(copy).subjects()
@@ -454,7 +556,9 @@ def test_store_of_another_length_than_the_video_stays_as_it_is(copy, sample):
     assert leftovers(copy) == []
 
 
-def test_another_video_is_refused_and_what_is_there_stays(copy, sample, no_nets):
+def test_another_video_is_refused_and_what_is_there_stays(
+    copy, sample, no_nets: NetsLoader
+) -> None:
     before = stamps(copy)
     with pytest.raises(UsageError, match=r"holds the results of 'gap\.mp4'") as caught:
         preprocess(sample("no_face.mp4"), copy, LIGHT, nets=no_nets)
@@ -462,7 +566,9 @@ def test_another_video_is_refused_and_what_is_there_stays(copy, sample, no_nets)
     assert stamps(copy) == before
 
 
-def test_without_sound_and_without_a_face(sample, nets, no_nets, tmp_path):
+def test_without_sound_and_without_a_face(
+    sample, nets: NetsLoader, no_nets: NetsLoader, tmp_path: Path
+) -> None:
     done = preprocess(sample("no_face.mp4"), tmp_path, LIGHT, nets=nets)
     assert (done.frames, done.faces, done.subjects) == (50, 0, ("no_face",))
     assert crops(tmp_path, "no_face") == {}
@@ -475,8 +581,14 @@ def test_without_sound_and_without_a_face(sample, nets, no_nets, tmp_path):
 
 
 def test_full_disk_in_mid_video_keeps_what_was_finished(
-    whole, gap_clip, nets, tmp_path, small_steps, monkeypatch, tracked
-):
+    whole: Preprocessed,
+    gap_clip: Path,
+    nets: NetsLoader,
+    tmp_path: Path,
+    small_steps: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tracked,
+) -> None:
     write = Path.write_bytes
 
     def fill_up(self, data):
@@ -494,14 +606,14 @@ def test_full_disk_in_mid_video_keeps_what_was_finished(
     assert_same(content(tmp_path), content(whole.folder.root))
 
 
-def test_output_that_cannot_be_a_folder(gap_clip, nets, tmp_path):
+def test_output_that_cannot_be_a_folder(gap_clip: Path, nets: NetsLoader, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(OutputError, match="cannot write"):
         preprocess(gap_clip, tmp_path / "file", LIGHT, nets=nets)
     assert (tmp_path / "file").read_text() == "not a folder"
 
 
-def test_what_is_no_video_leaves_no_trace(tmp_path, no_nets):
+def test_what_is_no_video_leaves_no_trace(tmp_path: Path, no_nets: NetsLoader) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no video")
     with pytest.raises(NotMediaError):
@@ -512,7 +624,9 @@ def test_what_is_no_video_leaves_no_trace(tmp_path, no_nets):
 
 
 @pytest.mark.parametrize("name", ["a\nb.mp4", "\x1b[2J.mp4", "x" * 240 + ".mp4"])
-def test_name_that_no_file_should_have_is_refused_at_once(name, tmp_path, no_nets, gap_clip):
+def test_name_that_no_file_should_have_is_refused_at_once(
+    name, tmp_path: Path, no_nets: NetsLoader, gap_clip: Path
+) -> None:
     video = tmp_path / name
     shutil.copy(gap_clip, video)
     with pytest.raises(UsageError, match="cannot be called"):
@@ -521,8 +635,8 @@ def test_name_that_no_file_should_have_is_refused_at_once(name, tmp_path, no_net
 
 
 def test_rotated_phone_video_comes_out_upright_and_its_sound_in_place(
-    sample, truth, nets, tmp_path
-):
+    sample, truth, nets: NetsLoader, tmp_path: Path
+) -> None:
     preprocess(sample("vfr_rotated.mov"), tmp_path, LIGHT, nets=nets)
     stored = features(tmp_path, "vfr_rotated")
     table = stored.table()

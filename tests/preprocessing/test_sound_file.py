@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ RATE = 16_000
 
 
 @pytest.fixture(scope="session")
-def tone(tmp_path_factory):
+def tone(tmp_path_factory: pytest.TempPathFactory):
     """``tone.wav``: 1.3 s of a rising tone, 16 kHz mono."""
     path = tmp_path_factory.mktemp("sound") / "tone.wav"
     clock = np.arange(round(SECONDS * RATE)) / RATE
@@ -33,7 +34,7 @@ def tone(tmp_path_factory):
 
 
 @pytest.fixture
-def convert(tone, ffmpeg, tmp_path):
+def convert(tone, ffmpeg, tmp_path: Path):
     """Makes another file of the tone."""
 
     def make(name, *arguments):
@@ -52,7 +53,9 @@ def stamps(root):
 
 
 @pytest.mark.parametrize(("rate", "rows"), [(25.0, 33), (50.0, 65), (10, 13)])
-def test_rows_on_a_regular_clock_with_the_features_of_their_moment(tone, tmp_path, rate, rows):
+def test_rows_on_a_regular_clock_with_the_features_of_their_moment(
+    tone, tmp_path: Path, rate: float, rows: int
+) -> None:
     done = preprocess(tone, tmp_path, AnalysisConfig(sound_rate=rate))
     assert (done.frames, done.faces, done.subjects) == (rows, 0, ("tone",))
     assert (done.done, done.sound_only) == (("audio",), True)
@@ -73,7 +76,9 @@ def test_rows_on_a_regular_clock_with_the_features_of_their_moment(tone, tmp_pat
     ]  # fmt: skip
 
 
-def test_a_gpu_makes_the_features_by_torchaudio(tone, tmp_path, monkeypatch):
+def test_a_gpu_makes_the_features_by_torchaudio(
+    tone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     used = []
 
     def on_cpu(config, length, n_fft, device):
@@ -99,7 +104,9 @@ def test_a_gpu_makes_the_features_by_torchaudio(tone, tmp_path, monkeypatch):
         ("only_sound.mp4", []),
     ],
 )
-def test_every_format_gives_about_the_same(convert, tone, tmp_path, name, arguments):
+def test_every_format_gives_about_the_same(
+    convert, tone, tmp_path: Path, name: str, arguments
+) -> None:
     path = convert(name, *arguments)
     done = preprocess(path, tmp_path / "out")
     assert done.frames == pytest.approx(33, abs=2)
@@ -110,7 +117,7 @@ def test_every_format_gives_about_the_same(convert, tone, tmp_path, name, argume
     assert np.corrcoef(mine[:, 1], original[:, 1])[0, 1] > 0.9
 
 
-def test_a_cover_picture_makes_no_video(convert, sample, ffmpeg, tmp_path):
+def test_a_cover_picture_makes_no_video(convert, sample, ffmpeg, tmp_path: Path) -> None:
     ffmpeg("-i", sample("one_person.mp4"), "-frames:v", 1, tmp_path / "cover.jpg")
     cover = ["-i", tmp_path / "cover.jpg", "-map", "0", "-map", "1"]
     song = convert("song.mp3", *cover, "-disposition:v", "attached_pic")
@@ -118,7 +125,9 @@ def test_a_cover_picture_makes_no_video(convert, sample, ffmpeg, tmp_path):
     assert open_source(song, MediaConfig(video_stream=0)).kind == "video"
 
 
-def test_a_cover_that_is_not_marked_makes_no_video(convert, sample, ffmpeg, tmp_path):
+def test_a_cover_that_is_not_marked_makes_no_video(
+    convert, sample, ffmpeg, tmp_path: Path
+) -> None:
     ffmpeg("-i", sample("one_person.mp4"), "-frames:v", 1, tmp_path / "cover.jpg")
     voice = ["-i", sample("one_person.mp4"), "-i", tmp_path / "cover.jpg", "-map", "0:a"]
     coding = ["-map", "1:v", "-c:a", "aac", "-c:v", "mjpeg", "-disposition:v", "0"]
@@ -133,7 +142,9 @@ def test_a_cover_that_is_not_marked_makes_no_video(convert, sample, ffmpeg, tmp_
     assert open_source(path, MediaConfig(video_stream=0)).kind == "video"
 
 
-def test_again_does_nothing_and_a_changed_setting_everything(tone, tmp_path, monkeypatch):
+def test_again_does_nothing_and_a_changed_setting_everything(
+    tone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     preprocess(tone, tmp_path)
     before = stamps(tmp_path)
     with monkeypatch.context() as patch:
@@ -149,7 +160,7 @@ def test_again_does_nothing_and_a_changed_setting_everything(tone, tmp_path, mon
 
 
 @pytest.mark.parametrize("lost", ["audio.wav", "features/tone/audio-*.npy"])
-def test_what_was_lost_is_made_again(tone, tmp_path, lost):
+def test_what_was_lost_is_made_again(tone, tmp_path: Path, lost: str) -> None:
     preprocess(tone, tmp_path)
     (path,) = tmp_path.glob(lost)
     before = path.read_bytes()
@@ -159,7 +170,7 @@ def test_what_was_lost_is_made_again(tone, tmp_path, lost):
     assert path.read_bytes() == before
 
 
-def test_interrupted_anywhere_it_ends_the_same(tone, tmp_path):
+def test_interrupted_anywhere_it_ends_the_same(tone, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     events = []
     preprocess(tone, whole, on_event=events.append)
@@ -182,7 +193,7 @@ def test_interrupted_anywhere_it_ends_the_same(tone, tmp_path):
         assert not (tmp_path / stage / ".work").exists()
 
 
-def test_another_file_into_the_same_folder(tone, convert, tmp_path):
+def test_another_file_into_the_same_folder(tone, convert, tmp_path: Path) -> None:
     preprocess(tone, tmp_path / "out")
     other = convert("other.ogg", "-t", "0.5")
     with pytest.raises(UsageError, match=r"holds the results of 'tone\.wav'"):
@@ -192,7 +203,7 @@ def test_another_file_into_the_same_folder(tone, convert, tmp_path):
     assert preprocess(changed, tmp_path / "out").frames == 13
 
 
-def test_subjects_of_a_video_that_had_the_name_before_are_dropped(tone, tmp_path):
+def test_subjects_of_a_video_that_had_the_name_before_are_dropped(tone, tmp_path: Path) -> None:
     preprocess(tone, tmp_path)
     shutil.copytree(tmp_path / "features/tone", tmp_path / "features/tone_left")
     folder = Prepared(tmp_path)
@@ -201,20 +212,20 @@ def test_subjects_of_a_video_that_had_the_name_before_are_dropped(tone, tmp_path
     assert [path.name for path in (tmp_path / "features").iterdir()] == ["tone"]
 
 
-def test_sound_that_is_left_out(tone, tmp_path):
+def test_sound_that_is_left_out(tone, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="audio=None"):
         preprocess(tone, tmp_path / "out", AnalysisConfig(audio=None))
     assert not (tmp_path / "out").exists()
 
 
-def test_no_such_stream(tone, tmp_path):
+def test_no_such_stream(tone, tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="no audio stream 3"):
         preprocess(tone, tmp_path, AnalysisConfig(media=MediaConfig(audio_stream=3)))
     with pytest.raises(NoVideoStreamError, match="no video stream 0"):
         preprocess(tone, tmp_path, AnalysisConfig(media=MediaConfig(video_stream=0)))
 
 
-def test_sound_that_cannot_be_decoded(tmp_path):
+def test_sound_that_cannot_be_decoded(tmp_path: Path) -> None:
     path = tmp_path / "empty.wav"
     soundfile.write(path, np.zeros(0), RATE)
     with pytest.raises(MediaError, match="no sound of"):
@@ -223,14 +234,14 @@ def test_sound_that_cannot_be_decoded(tmp_path):
     assert not (tmp_path / "out" / ".work").exists()
 
 
-def test_the_shortest_sound_has_a_row(tmp_path):
+def test_the_shortest_sound_has_a_row(tmp_path: Path) -> None:
     path = tmp_path / "click.wav"
     soundfile.write(path, np.ones(1), RATE)
     assert preprocess(path, tmp_path / "out").frames == 1
     assert np.isfinite(stored(tmp_path / "out", "click").array("audio")).all()
 
 
-def test_the_voice_of_a_sound_file_depends_on_its_net_and_the_clock(voice_net):
+def test_the_voice_of_a_sound_file_depends_on_its_net_and_the_clock(voice_net) -> None:
     config = AnalysisConfig(voice=voice_net())
     base = module.voice_keys("v", config)
     assert base.keys() == {"faces", "audio", "has_sound", "voice"}
@@ -241,7 +252,7 @@ def test_the_voice_of_a_sound_file_depends_on_its_net_and_the_clock(voice_net):
     assert [name for name in base if after[name] != base[name]] == ["voice"]
 
 
-def test_keys_tell_what_matters():
+def test_keys_tell_what_matters() -> None:
     base = module.voice_keys("v", AnalysisConfig())
     assert base.keys() == {"faces", "audio", "has_sound"}
     same = AnalysisConfig(encoders=())

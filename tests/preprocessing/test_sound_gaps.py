@@ -1,5 +1,7 @@
 """A gap of hours in a sound: rows on both sides of it are right, and nothing grows with it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -13,11 +15,11 @@ from avaffect.store.subject import SubjectFeatures
 
 GAP_S = 3 * 3600
 AT_S = 2.0
-CONFIG = AnalysisConfig(encoders=(), voice="starter-1-voice")
+CONFIG = AnalysisConfig(encoders=(), voice="starter-2-voice")
 
 
 @pytest.fixture(scope="module")
-def videos(sample, ffmpeg, tmp_path_factory):
+def videos(sample, ffmpeg, tmp_path_factory: pytest.TempPathFactory):
     """The same four seconds, without a gap and with one after two seconds."""
     folder = tmp_path_factory.mktemp("gaps")
     coding = ["-c:v", "libx264", "-c:a", "pcm_s16le", "-t", 4]
@@ -40,7 +42,7 @@ def arrays(video, times, tmp_path):
     return found, wav.stat().st_size, [event.text for event in events if isinstance(event, Notice)]
 
 
-def test_rows_on_both_sides_of_a_gap(videos, tmp_path):
+def test_rows_on_both_sides_of_a_gap(videos, tmp_path: Path) -> None:
     whole, gap = videos
     times = np.arange(100) / 25
     plain, size, _ = arrays(whole, times, tmp_path)
@@ -59,7 +61,7 @@ def test_rows_on_both_sides_of_a_gap(videos, tmp_path):
     assert np.isfinite(found["voice"][:, :8]).any(axis=1)[near > 1].mean() > 0.5
 
 
-def test_nothing_is_heard_within_the_gap(videos, tmp_path):
+def test_nothing_is_heard_within_the_gap(videos, tmp_path: Path) -> None:
     there = np.arange(0, AT_S, 0.04)
     within = np.array([60.0, 5000.0, 9000.0])
     times = np.concatenate([there, within, there + AT_S + GAP_S])
@@ -72,7 +74,7 @@ def test_nothing_is_heard_within_the_gap(videos, tmp_path):
     assert found["voice"][asked, 8] == pytest.approx(0, abs=0.2)
 
 
-def test_the_record_and_a_store_that_is_made_anew(videos, tmp_path):
+def test_the_record_and_a_store_that_is_made_anew(videos, tmp_path: Path) -> None:
     config = AnalysisConfig(encoders=(), audio=CONFIG.audio)
     done = preprocess(videos[1], tmp_path / "out", config)
     sound = done.folder.record.to_dict()["sound"]
@@ -88,7 +90,7 @@ def test_the_record_and_a_store_that_is_made_anew(videos, tmp_path):
     assert np.array_equal(first, second)
 
 
-def test_a_gap_in_sound_alone_is_closed(ffmpeg, videos, tmp_path):
+def test_a_gap_in_sound_alone_is_closed(ffmpeg, videos, tmp_path: Path) -> None:
     """Its rows are on a regular clock, which would cost a row for every moment of the gap."""
     ffmpeg("-i", videos[1], "-vn", "-c:a", "copy", tmp_path / "gap.mka")
     events = []

@@ -4,6 +4,7 @@ import shutil
 import wave
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from avaffect.predictions.prediction import Prediction
 from avaffect.predictors import build as predictors
 from avaffect.predictors.interface import require_arrays
 from avaffect.preprocessing import sound as module
-from avaffect.preprocessing.run import preprocess
+from avaffect.preprocessing.run import NetsLoader, Preprocessed, preprocess
 from avaffect.progress import Progress
 from avaffect.store.subject import SubjectFeatures
 
@@ -32,13 +33,13 @@ def config(voice_net):
 
 
 @pytest.fixture
-def copy(whole, tmp_path):
+def copy(whole: Preprocessed, tmp_path: Path):
     """A copy of the gap clip, preprocessed without the voice."""
     return Path(shutil.copytree(whole.folder.root, tmp_path / "copy"))
 
 
 @pytest.fixture
-def spoken(sample, ffmpeg, tmp_path):
+def spoken(sample, ffmpeg, tmp_path: Path):
     """``spoken.wav``: 3 s of speech."""
     path = tmp_path / "spoken.wav"
     ffmpeg("-i", sample("one_person.mp4"), "-vn", "-t", 3, path)
@@ -65,8 +66,8 @@ def stamps(folder):
 
 
 def test_added_later_it_is_what_it_would_have_been_at_once(
-    copy, gap_clip, config, nets, no_nets, tmp_path
-):
+    copy, gap_clip: Path, config, nets: NetsLoader, no_nets: NetsLoader, tmp_path: Path
+) -> None:
     before, wav = arrays(copy), stamps(copy)[copy / "audio.wav"]
     assert preprocess(gap_clip, copy, config, nets=no_nets).done == ("voice",)
     after = arrays(copy)
@@ -81,7 +82,7 @@ def test_added_later_it_is_what_it_would_have_been_at_once(
     assert done == ("faces", "crops", "audio", "voice")
     assert_same(arrays(tmp_path / "once"), {**before, "voice": voice})
     models = stored(copy).provenance["models"]
-    assert models.keys() >= {"silero-vad", "starter-1-voice"}
+    assert models.keys() >= {"silero-vad", "starter-2-voice"}
     before = stamps(copy)
     assert preprocess(gap_clip, copy, config, nets=no_nets).done == ()
     assert preprocess(gap_clip, copy, LIGHT, nets=no_nets).done == ()
@@ -89,8 +90,8 @@ def test_added_later_it_is_what_it_would_have_been_at_once(
 
 
 def test_a_changed_net_makes_its_prediction_again_and_nothing_else(
-    copy, gap_clip, config, voice_net, no_nets
-):
+    copy, gap_clip: Path, config, voice_net, no_nets: NetsLoader
+) -> None:
     preprocess(gap_clip, copy, config, nets=no_nets)
     first = arrays(copy)
     other = [path for path in stamps(copy) if "features" not in path.parts]
@@ -106,7 +107,9 @@ def test_a_changed_net_makes_its_prediction_again_and_nothing_else(
     assert preprocess(gap_clip, copy, short, nets=no_nets).done == ("audio",)
 
 
-def test_two_people_are_listened_to_once(sample, ffmpeg, config, nets, tmp_path, monkeypatch):
+def test_two_people_are_listened_to_once(
+    sample, ffmpeg, config, nets: NetsLoader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard = []
     hear = module.hear
     monkeypatch.setattr(module, "hear", lambda *args: heard.append(1) or hear(*args))
@@ -119,7 +122,9 @@ def test_two_people_are_listened_to_once(sample, ffmpeg, config, nets, tmp_path,
     assert np.isfinite(left).any()
 
 
-def test_a_silent_video_has_no_prediction(sample, config, nets, no_nets, tmp_path):
+def test_a_silent_video_has_no_prediction(
+    sample, config, nets: NetsLoader, no_nets: NetsLoader, tmp_path: Path
+) -> None:
     clip = sample("no_face.mp4")
     preprocess(clip, tmp_path, config, nets=nets)
     voice = arrays(tmp_path, "no_face")["voice"]
@@ -127,7 +132,9 @@ def test_a_silent_video_has_no_prediction(sample, config, nets, no_nets, tmp_pat
     assert preprocess(clip, tmp_path, config, nets=no_nets).done == ()
 
 
-def test_sound_that_begins_late_and_ends_early(sample, config, nets, tmp_path):
+def test_sound_that_begins_late_and_ends_early(
+    sample, config, nets: NetsLoader, tmp_path: Path
+) -> None:
     preprocess(sample("vfr_rotated.mov"), tmp_path, config, nets=nets)
     subject = stored(tmp_path, "vfr_rotated")
     voice = subject.array("voice")
@@ -140,7 +147,9 @@ def test_sound_that_begins_late_and_ends_early(sample, config, nets, tmp_path):
 
 
 @pytest.mark.parametrize("rate", [10, 50])
-def test_other_frame_rates_say_the_same(rate, gap_clip, config, nets, ffmpeg, tmp_path):
+def test_other_frame_rates_say_the_same(
+    rate: int, gap_clip: Path, config, nets: NetsLoader, ffmpeg, tmp_path: Path
+) -> None:
     other = tmp_path / "gap.mp4"
     ffmpeg("-i", gap_clip, "-r", rate, "-c:a", "copy", other)
     for path, out in ((gap_clip, "a"), (other, "b")):
@@ -158,8 +167,8 @@ def test_other_frame_rates_say_the_same(rate, gap_clip, config, nets, ffmpeg, tm
 
 @pytest.mark.parametrize("stage", ["sound", "speech", "voice"])
 def test_interrupted_it_goes_on_to_the_same(
-    stage, copy, gap_clip, config, no_nets, spoken, tmp_path
-):
+    stage: str, copy, gap_clip: Path, config, no_nets: NetsLoader, spoken, tmp_path: Path
+) -> None:
     def stop(event):
         if isinstance(event, Progress) and event.stage == stage:
             raise KeyboardInterrupt
@@ -180,7 +189,9 @@ def test_interrupted_it_goes_on_to_the_same(
     assert not (tmp_path / "sound/.work").exists()
 
 
-def test_the_wav_is_that_of_the_chosen_stream(gap_clip, config, nets, ffmpeg, tmp_path):
+def test_the_wav_is_that_of_the_chosen_stream(
+    gap_clip: Path, config, nets: NetsLoader, ffmpeg, tmp_path: Path
+) -> None:
     clip = tmp_path / "two.mp4"
     tone = ["-f", "lavfi", "-i", "sine=500:duration=1.6"]
     ffmpeg(
@@ -202,7 +213,7 @@ def test_the_wav_is_that_of_the_chosen_stream(gap_clip, config, nets, ffmpeg, tm
     assert wav(0) == (("voice",), first)
 
 
-def test_a_sound_file(spoken, config, voice_net, tmp_path):
+def test_a_sound_file(spoken, config, voice_net, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert preprocess(spoken, out, LIGHT).done == ("audio",)
     before, wav = arrays(out, "spoken"), stamps(out)[out / "audio.wav"]
@@ -214,7 +225,7 @@ def test_a_sound_file(spoken, config, voice_net, tmp_path):
     assert voice.shape == (75, 9)
     np.testing.assert_allclose(voice[15:, :8].sum(1), 1, atol=1e-5)
     subject = stored(out, "spoken")
-    assert subject.provenance["models"].keys() == {"silero-vad", "starter-1-voice"}
+    assert subject.provenance["models"].keys() == {"silero-vad", "starter-2-voice"}
     # Alone; and on a denser clock the same at the same moments.
     alone = replace(config, audio=None, sound_rate=50.0)
     assert preprocess(spoken, tmp_path / "alone", alone).done == ("voice",)
@@ -237,6 +248,7 @@ class Listener:
     fingerprint = "1"
     needs = ("face_pose", "voice")
     optional = ("face_pose",)
+    voice_net = "starter-2-voice"
     smooth = "off"
 
     def require_settings(self, configuration):
@@ -253,7 +265,7 @@ class Listener:
 
 
 @pytest.fixture
-def listener(monkeypatch, voice_net):
+def listener(monkeypatch: pytest.MonkeyPatch, voice_net):
     """Settings for a :class:`Listener`; attributes given are replaced."""
     voice_net()
 
@@ -268,20 +280,28 @@ def listener(monkeypatch, voice_net):
 
 
 def test_a_model_that_listens(
-    listener, gap_clip, sample, spoken, whole, config, no_nets, tmp_path
-):
+    listener,
+    gap_clip: Path,
+    sample,
+    spoken,
+    whole: Preprocessed,
+    config,
+    no_nets: NetsLoader,
+    tmp_path: Path,
+) -> None:
     settings = listener()
-    assert settings.analysis.voice == "starter-1-voice"
+    assert settings.analysis.voice == "starter-2-voice"
     assert (settings.analysis.audio, settings.analysis.encoders) == (None, ())
     result = predict(gap_clip, "expr", config=settings, device="cpu")
     first = result["gap"]
     assert first.heard.all()
-    assert result.about["models"].keys() >= {"silero-vad", "starter-1-voice"}
+    models: Any = result.about["models"]
+    assert models.keys() >= {"silero-vad", "starter-2-voice"}
     # From a folder the same.
     folder = Path(shutil.copytree(whole.folder.root, tmp_path / "folder"))
     with pytest.raises(FeatureError, match="lack voice, needed by listener") as caught:
         predict(folder, "expr", config=settings, device="cpu")
-    assert 'preprocess again with voice="starter-1-voice"' in caught.value.hint
+    assert 'preprocess again with voice="starter-2-voice"' in caught.value.hint
     preprocess(gap_clip, folder, config, nets=no_nets)
     again = predict(folder, "expr", config=settings, device="cpu")["gap"]
     np.testing.assert_array_equal(again.expr, first.expr)
@@ -292,17 +312,19 @@ def test_a_model_that_listens(
     assert (len(voice), voice.heard[15:].all(), voice.present.any()) == (75, True, False)
 
 
-def test_a_model_that_cannot_do_without_faces(listener, spoken):
+def test_a_model_that_cannot_do_without_faces(listener, spoken) -> None:
     with pytest.raises(UsageError, match="'listener' looks at faces too"):
         predict(spoken, "expr", config=listener(optional=()), device="cpu")
     with pytest.raises(UsageError, match="'listener' looks at faces only"):
         predict(spoken, "expr", config=listener(needs=("face_pose",)), device="cpu")
 
 
-def test_without_non_commercial_nets(listener, gap_clip, spoken, voice_net, tmp_path):
+def test_without_non_commercial_nets(
+    listener, gap_clip: Path, spoken, voice_net, tmp_path: Path
+) -> None:
     refused = listener(noncommercial=False)
     with pytest.raises(
-        UsageError, match=r"'starter-1-voice' is for non-commercial use \(CC BY-NC"
+        UsageError, match=r"'starter-2-voice' is for non-commercial use \(CC BY-NC"
     ):
         predict(gap_clip, "expr", config=refused, device="cpu")
     with pytest.raises(UsageError, match="non-commercial"):
@@ -311,7 +333,7 @@ def test_without_non_commercial_nets(listener, gap_clip, spoken, voice_net, tmp_
     deaf = listener(noncommercial=False, needs=("face_pose",))
     assert deaf.analysis.voice is None
     result = predict(gap_clip, "expr", config=deaf, device="cpu")
-    assert "starter-1-voice" not in result.about["models"]
+    assert "starter-2-voice" not in result.about["models"]
     assert not result["gap"].heard.any()
     voice_net(licence="Apache-2.0")
     free = predict(spoken, "expr", config=listener(noncommercial=False), device="cpu")
@@ -319,8 +341,8 @@ def test_without_non_commercial_nets(listener, gap_clip, spoken, voice_net, tmp_
 
 
 def test_a_batch_that_was_interrupted_goes_on_without_the_voice(
-    listener, gap_clip, spoken, tmp_path, monkeypatch
-):
+    listener, gap_clip: Path, spoken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def ctrl_c(*args, **kwargs):
         raise KeyboardInterrupt
 

@@ -1,6 +1,7 @@
 """Ensemble recipes: those of the package and of users, changed, and what is refused."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -35,7 +36,7 @@ join: {kind: stack, recipe: top.yaml}
 
 
 @pytest.fixture
-def user(tmp_path):
+def user(tmp_path: Path):
     """Writes an ensemble beside two recipes, and gives its path."""
     (tmp_path / "small.yaml").write_text(SMALL)
     (tmp_path / "top.yaml").write_text(TOP)
@@ -49,7 +50,7 @@ def user(tmp_path):
 
 
 @pytest.mark.parametrize("name", ensemble_names())
-def test_every_ensemble_is_read_and_written(name):
+def test_every_ensemble_is_read_and_written(name) -> None:
     found = load_ensemble(name)
     assert found.name == name
     assert found.about
@@ -59,7 +60,7 @@ def test_every_ensemble_is_read_and_written(name):
     assert name not in recipe_names()
 
 
-def test_the_papers_two_stages():
+def test_the_papers_two_stages() -> None:
     found = load_ensemble("abaw3-va")
     assert found.members[0].recipe == load_recipe("abaw3-va-stage1")
     assert found.join == Stack(load_recipe("abaw3-va-stage2"))
@@ -68,7 +69,7 @@ def test_the_papers_two_stages():
     assert load_ensemble("abaw3-va-average").join == Average()
 
 
-def test_the_papers_votes():
+def test_the_papers_votes() -> None:
     units = load_ensemble("abaw3-au-vote")
     assert units.join == Vote(at_least=2)
     assert list(units.all_members) == ["full", "weighted-loss", "only-t1", "t1-as-target"]
@@ -82,14 +83,14 @@ def test_the_papers_votes():
         assert (threshold is not None) == ("threshold" in name)
 
 
-def test_a_users_file(user):
+def test_a_users_file(user) -> None:
     found = load_ensemble(user(PAIR))
     assert (found.name, found.tasks, found.folds, found.repeats) == ("mine", ("va",), None, 1)
     assert [member.recipe.train.lr for member in found.members] == [1e-3, 0.5]
     assert found.weights == (1, 1)
 
 
-def test_recipes_of_the_package_and_changes(user):
+def test_recipes_of_the_package_and_changes(user) -> None:
     path = user(STACK)
     found = load_ensemble(path, ["train.epochs=3"], ["train.epochs=4"], folds=3, repeats=2)
     assert found.members[0].recipe.train.epochs == 3
@@ -99,7 +100,7 @@ def test_recipes_of_the_package_and_changes(user):
     assert load_ensemble(user(text)).members[0].recipe == load_recipe("table-gru")
 
 
-def test_weights_are_of_members():
+def test_weights_are_of_members() -> None:
     tree = load_ensemble("abaw3-au-vote").to_dict()
     tree["join"] = {"kind": "average", "weights": [1, 2, 3, 4]}
     tree["repeats"] = 2
@@ -132,19 +133,19 @@ def test_weights_are_of_members():
         (STACK.replace("top", "small"), r"reads features: \[opinions\]"),
     ],
 )
-def test_files_that_are_none(text, says, user):
+def test_files_that_are_none(text, says: str, user) -> None:
     with pytest.raises(FormatError, match=says):
         load_ensemble(user(text))
 
 
-def test_a_stack_for_another_task(user, tmp_path):
+def test_a_stack_for_another_task(user, tmp_path: Path) -> None:
     path = user(STACK)
     (tmp_path / "top.yaml").write_text(TOP.replace("va:", "au:").replace("mse", "bce"))
     with pytest.raises(FormatError, match="a task that the members do not"):
         load_ensemble(path)
 
 
-def test_wrong_use(user):
+def test_wrong_use(user) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'abaw3-va'"):
         load_ensemble("abaw3-v")
     with pytest.raises(UnknownNameError, match="no recipe is called"):

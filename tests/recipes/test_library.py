@@ -1,5 +1,8 @@
 """The recipes of the package and of users: found, read, extended, changed, chosen from."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError
@@ -27,7 +30,7 @@ tasks: {va: {terms: {mse: 1}}}
 
 
 @pytest.fixture
-def user(tmp_path):
+def user(tmp_path: Path):
     """Writes a file and gives its path."""
 
     def write(text, name="mine.yaml"):
@@ -40,26 +43,26 @@ def user(tmp_path):
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_is_read_and_written(name, user):
+def test_every_recipe_is_read_and_written(name, user) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
     assert load_recipe(user(to_yaml(recipe))) == recipe
 
 
-def test_the_recipes_there_are():
+def test_the_recipes_there_are() -> None:
     assert {GRU, "abaw1-av-bilstm", "table-gru"} <= set(recipe_names())
     assert list(recipe_names()) == sorted(recipe_names())
     assert all(recipe_path(name).is_file() for name in recipe_names())
 
 
-def test_a_users_file(user):
+def test_a_users_file(user) -> None:
     recipe = load_recipe(user(SMALL))
     assert recipe.name == "mine"
     assert recipe.branches["voice"].layers[0] == Recurrent("gru", (3,))
     assert load_recipe(str(user("name: é\n" + SMALL, "other.yml"))).name == "é"
 
 
-def test_to_yaml_says_everything_once(user):
+def test_to_yaml_says_everything_once(user) -> None:
     text = to_yaml(load_recipe(user(SMALL)))
     assert "lds_sigma: 2.0\n" in text
     assert "modality_dropout: 0.0\n" in text
@@ -72,7 +75,9 @@ def test_to_yaml_says_everything_once(user):
 
 
 @pytest.mark.parametrize("name", ["abaw1-av-gr", "abaw1-av-gru.yaml", "", "../recipes/table-gru"])
-def test_there_is_no_such_recipe(name, tmp_path, monkeypatch):
+def test_there_is_no_such_recipe(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UnknownNameError) as error:
         load_recipe(name)
@@ -81,19 +86,19 @@ def test_there_is_no_such_recipe(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "- 3", "just text", "3"])
-def test_a_file_that_is_no_mapping(text, user):
+def test_a_file_that_is_no_mapping(text: str, user) -> None:
     with pytest.raises(FormatError, match=r"mine\.yaml' is no recipe"):
         load_recipe(user(text))
 
 
 @pytest.mark.parametrize("text", ["a: [3", "a: 2020-13-45", "!!python/object:os.system {}", "\0"])
-def test_a_file_that_is_no_yaml(text, user):
+def test_a_file_that_is_no_yaml(text: str, user) -> None:
     with pytest.raises(FormatError, match=r"mine\.yaml' cannot be read") as error:
         load_recipe(user(text))
     assert "\n" not in str(error.value)
 
 
-def test_a_file_that_is_no_text(tmp_path):
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(FormatError, match="cannot be read"):
         load_recipe(tmp_path / "mine.yaml")
@@ -120,7 +125,7 @@ def test_a_file_that_is_no_text(tmp_path):
         ("\ntasks", "\nwindow: {length: 3, overlap: 3}\ntasks", "window", "must be less than"),
     ],
 )
-def test_a_file_with_a_fault(old, new, where, reason, user):
+def test_a_file_with_a_fault(old: str, new: str, where: str, reason: str, user) -> None:
     assert old in SMALL
     with pytest.raises(FormatError) as error:
         load_recipe(user(SMALL.replace(old, new)))
@@ -131,13 +136,13 @@ def test_a_file_with_a_fault(old, new, where, reason, user):
     assert "Value error" not in problem
 
 
-def test_a_branch_may_be_called_as_a_kind_of_layer(user):
+def test_a_branch_may_be_called_as_a_kind_of_layer(user) -> None:
     text = SMALL.replace("voice", "gru").replace("[3]", "[0]")
     with pytest.raises(FormatError, match=r"branches\.gru\.layers\.0\.units\.0: "):
         load_recipe(user(text))
 
 
-def test_keys_that_are_no_text():
+def test_keys_that_are_no_text() -> None:
     with pytest.raises(FormatError, match="'x'"):
         parse_recipe({1: 2}, "'x'")
 
@@ -145,7 +150,7 @@ def test_keys_that_are_no_text():
 # Extending.
 
 
-def test_extending_changes_keys_and_keeps_the_rest_of_a_section(user):
+def test_extending_changes_keys_and_keeps_the_rest_of_a_section(user) -> None:
     base = load_recipe(GRU)
     mine = load_recipe(
         user(
@@ -161,7 +166,7 @@ def test_extending_changes_keys_and_keeps_the_rest_of_a_section(user):
     assert (mine.window.length, mine.window.overlap) == (30, 5)
 
 
-def test_extending_a_file_beside(user, monkeypatch):
+def test_extending_a_file_beside(user, monkeypatch: pytest.MonkeyPatch) -> None:
     user(SMALL, "base.yaml")
     user("extends: base.yaml\nchange: {train.epochs: 3}", "middle.yaml")
     top = user("extends: ../middle.yaml\nchange:", "deep/top.yaml")
@@ -171,7 +176,7 @@ def test_extending_a_file_beside(user, monkeypatch):
     assert load_recipe(user(f"extends: {top}", "last.yaml")).train.epochs == 3
 
 
-def test_extending_itself(user, monkeypatch, tmp_path):
+def test_extending_itself(user, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     user("extends: mine.yaml")
     for name in ("mine.yaml", tmp_path / "mine.yaml", f"../{tmp_path.name}/mine.yaml"):
@@ -183,7 +188,7 @@ def test_extending_itself(user, monkeypatch, tmp_path):
         load_recipe("a.yaml")
 
 
-def test_a_users_file_of_a_packages_name_may_extend_it(user):
+def test_a_users_file_of_a_packages_name_may_extend_it(user) -> None:
     recipe = load_recipe(user(f"extends: {GRU}\nchange: {{train.lr: 1}}", f"{GRU}.yaml"))
     assert (recipe.name, recipe.train.lr) == (GRU, 1)
 
@@ -199,7 +204,7 @@ def test_a_users_file_of_a_packages_name_may_extend_it(user):
         (f"extends: {GRU}\ntrian: {{}}", FormatError, "trian: .*did you mean 'train'"),
     ],
 )
-def test_wrong_extensions(text, kind, message, user):
+def test_wrong_extensions(text: str, kind, message: str, user) -> None:
     with pytest.raises(kind, match=message):
         load_recipe(user(text))
 
@@ -227,7 +232,7 @@ def test_wrong_extensions(text, kind, message, user):
         ("name='3'", "3"),
     ],
 )
-def test_changes(change, value):
+def test_changes(change: str, value) -> None:
     recipe = load_recipe(GRU)
     changed = load_recipe(GRU, [change])
     found = changed
@@ -244,7 +249,7 @@ def test_changes(change, value):
     assert recipe == load_recipe(GRU)
 
 
-def test_changes_in_order_and_together():
+def test_changes_in_order_and_together() -> None:
     recipe = load_recipe(GRU, ["train.lr=1", "train.lr=2", "window.length=4", "window.overlap=3"])
     assert (recipe.train.lr, recipe.window.length, recipe.window.overlap) == (2, 4, 3)
     assert change_recipe(recipe, []) is recipe
@@ -278,7 +283,7 @@ def test_changes_in_order_and_together():
         ("name=3", "name: .*valid string"),
     ],
 )
-def test_wrong_changes(change, message):
+def test_wrong_changes(change: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as error:
         load_recipe(GRU, [change])
     assert "\n" not in str(error.value)
@@ -296,7 +301,7 @@ def test_wrong_changes(change, message):
         (["video", "audio"], ["audio", "embedding", "pose"]),
     ],
 )
-def test_choosing_modalities(modalities, branches):
+def test_choosing_modalities(modalities, branches) -> None:
     recipe = load_recipe(GRU)
     chosen = choose(recipe, modalities)
     assert list(chosen.branches) == branches
@@ -304,12 +309,57 @@ def test_choosing_modalities(modalities, branches):
 
 
 @pytest.mark.parametrize("modalities", [["text"], ["audio", "text"], []])
-def test_choosing_a_modality_without_a_branch(modalities):
+def test_choosing_a_modality_without_a_branch(modalities) -> None:
     with pytest.raises(UsageError, match=f"'{GRU}' has no branch for .*: choose of audio, video"):
         choose(load_recipe(GRU), modalities)
 
 
-def test_choosing_tasks():
+def test_another_kind_of_block_leaves_the_defaults_of_the_first() -> None:
+    """What a kind does not know is in the way only if somebody has set it."""
+    for kind in ("gru", "bilstm", "tcn"):
+        block = (
+            load_recipe(GRU, [f"branches.pose.layers.0.kind={kind}"]).branches["pose"].layers[0]
+        )
+        assert (block.kind, block.units, block.dropout) == (kind, (128, 64), 0.25)
+    order = "branches.pose.layers.0.order=[dropout, dense, activation, norm]"
+    with pytest.raises(UsageError, match="order: it has no such key"):
+        load_recipe(GRU, [order, "branches.pose.layers.0.kind=gru"])
+    back = ["branches.audio.layers.0.kind=mlp", "branches.audio.layers.0.kind=gru"]
+    assert load_recipe(GRU, back) == load_recipe(GRU)
+
+
+@pytest.mark.parametrize(
+    ("name", "branches", "kept", "fused"),
+    [
+        (GRU, ["embedding"], ["embedding"], ("embedding",)),
+        (GRU, ["pose", "audio"], ["audio", "pose"], ("audio", "pose")),
+        # What a branch goes on from, and what it decodes, stays without being fused.
+        ("abaw3-au", ["t1"], ["face", "t1"], ("t1",)),
+        ("abaw3-au", ["t2"], ["face", "expanded", "t2"], ("t2",)),
+        ("abaw3-au-t1-as-target", ["t2"], ["face", "t1", "expanded", "t2"], ("t2",)),
+        ("abaw3-va-stage1", ["gru"], ["face", "gru"], ("gru",)),
+        ("abaw2-two-stream", ["temporal"], ["temporal"], ("temporal",)),
+    ],
+)
+def test_choosing_branches(name, branches, kept, fused) -> None:
+    recipe = load_recipe(name)
+    chosen = choose(recipe, branches=branches)
+    assert list(chosen.branches) == kept
+    assert chosen.fused == fused
+    assert chosen.auxiliary == tuple(n for n in recipe.auxiliary if n in branches)
+    assert chosen.train == recipe.train
+    for n in kept:
+        assert replace(chosen.branches[n], fused=True) == replace(recipe.branches[n], fused=True)
+
+
+def test_choosing_branches_that_are_not_there() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'embedding'"):
+        choose(load_recipe(GRU), branches=["embeding"])
+    with pytest.raises(UsageError, match="no branch is chosen: choose of audio, embedding, pose"):
+        choose(load_recipe(GRU), branches=[])
+
+
+def test_choosing_tasks() -> None:
     recipe = load_recipe(GRU)
     chosen = choose(recipe, tasks=["au", "va"])
     assert chosen.task_names == ("va", "au")
@@ -322,7 +372,7 @@ def test_choosing_tasks():
         choose(recipe, tasks=[])
 
 
-def test_a_variant_may_have_one_more_branch(tmp_path):
+def test_a_variant_may_have_one_more_branch(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(
         "extends: abaw1-av-gru\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -53,10 +54,14 @@ def make_batch(recipe: Recipe, windows: int = 2, frames: int = 5) -> Batch:
     there = exists.clone()
     there[0, 1] = False
     pictures = torch.randint(0, 256, (windows, frames, 32, 32, 3), generator=drawn)
-    inputs = {}
+    inputs, seen = {}, {}
     for name, branch in recipe.roots.items():
         values = torch.rand(windows, frames, OPINIONS, generator=drawn)
-        inputs[name] = values if branch.encoder is None else pictures.to(torch.uint8)
+        beside = recipe.margins[name]
+        around = pictures[:, torch.arange(-beside, frames + beside) % frames].to(torch.uint8)
+        inputs[name] = values if branch.encoder is None else around
+        ends = torch.ones(windows, beside, dtype=torch.bool)
+        seen[name] = torch.cat((ends, there, ends), dim=1)
     va = torch.rand(windows, frames, 2, generator=drawn) * 2 - 1
     va[0, 2], va[1, 0] = 1.0, -1.0
     targets = {
@@ -70,7 +75,7 @@ def make_batch(recipe: Recipe, windows: int = 2, frames: int = 5) -> Batch:
         for task, target in targets.items()
     }
     place = torch.zeros(windows, dtype=torch.int64)
-    return Batch(inputs, dict.fromkeys(inputs, there), exists, targets, valid, place, place)
+    return Batch(inputs, seen, exists, targets, valid, place, place)
 
 
 def make_objective(recipe: Recipe, network: AffectNetwork | None = None) -> Objective:
@@ -101,13 +106,17 @@ class LightNet(nn.Module):
         self.classifier = nn.Linear(width, 1000)
 
 
+def light_net(spec: backbones.BackboneSpec, name: str) -> LightNet:
+    return LightNet(spec.width, len(spec.stages))
+
+
 @pytest.fixture
 def light_nets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nets that are built and traced in a moment; the true ones have tests of their own."""
     for name, spec in backbones.BACKBONES.items():
         light = replace(
             spec,
-            build=lambda _, s=spec: LightNet(s.width, len(s.stages)),
+            build=partial(light_net, spec),
             cut=lambda net: list(net.parts),
             classifier="classifier",
         )

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from avaffect.networks.network import AffectNetwork
-from avaffect.recipes.encoders import Backbone
+from avaffect.recipes.encoders import Backbone, PhaseDifference
 from avaffect.recipes.library import load_recipe
 from avaffect.recipes.recipe import Recipe
 
@@ -43,6 +43,7 @@ WIDTHS = {
 }
 EXPR_NETS = ("resnet18", "resnet152", "mobilenet_v2", "densenet121", "densenet201")
 AU_NETS = ("resnet50", "regnet_y_400mf", "regnet_y_800mf")
+ABAW2 = ("abaw2-two-stream", "abaw2-spatial", "abaw2-spatial-without-lds")
 AU3 = ("abaw3-au", "abaw3-au-only-t1", "abaw3-au-t1-as-target", "abaw3-au-weighted-loss")
 
 
@@ -91,10 +92,14 @@ def two_stream() -> int:
     # Differences of 12 frames in 2 directions; one block of two convolutions, each with a norm.
     block = 24 * 64 * 9 + norm(64) + 64 * 64 * 9 + norm(64)
     # The second level joins the 64 maps, and all are pooled into 4 x 4 places.
-    phase = block + dense((64 + 24) * 16, 256)
-    spatial = dense(2048, 256) + norm(256) + dense(256, 256) + norm(256)
-    regression = dense(512, 256) + 2 * gru(256, 128) + 2 * gru(256, 128)
-    return NETS["resnet50"] + phase + spatial + regression + dense(256, 2)
+    phase = block + dense((64 + 24) * 16, 256) + norm(256) + dense(256, 256) + norm(256)
+    return phase + spatial(512)
+
+
+def spatial(joined: int = 256) -> int:
+    mlp = dense(2048, 256) + norm(256) + dense(256, 256) + norm(256)
+    regression = dense(joined, 256) + norm(256) + 2 * gru(256, 128) + 2 * gru(256, 128)
+    return NETS["resnet50"] + mlp + regression + dense(256, 2)
 
 
 def va_stage1() -> int:
@@ -145,11 +150,13 @@ def stem_and_first_block() -> int:
 
 
 FROZEN = {
-    "abaw2-two-stream": NETS["resnet50"],
+    **dict.fromkeys(ABAW2, NETS["resnet50"]),
     **dict.fromkeys(("abaw3-va-stage1", *AU3), stem_and_first_block()),
 }
 COUNTS = [
     ("abaw2-two-stream", None, two_stream()),
+    ("abaw2-spatial", None, spatial()),
+    ("abaw2-spatial-without-lds", None, spatial()),
     ("abaw3-va-stage1", None, va_stage1()),
     ("abaw3-va-stage2", None, va_stage2()),
     *((name, None, au3("only" in name)) for name in AU3),
@@ -204,13 +211,37 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "schedule": ("step", 10, 0.1),
         "others": {"momentum": 0.9, "weight_decay": 5e-4, "clip_norm": 20, "patience": 5},
         "blocks": {
-            "spatial": [("mlp", {"units": (256, 256), "dropout": 0.3})],
+            "spatial": [
+                (
+                    "mlp",
+                    {
+                        "units": (256, 256),
+                        "dropout": 0.3,
+                        "norm": "batch",
+                        "order": ("dropout", "dense", "norm", "activation"),
+                    },
+                )
+            ],
             "fusion": [
-                ("mlp", {"units": (256,), "dropout": 0.5}),
-                ("bigru", {"units": (128, 128), "dropout": 0.3}),
+                (
+                    "mlp",
+                    {
+                        "units": (256,),
+                        "dropout": 0.5,
+                        "norm": "batch",
+                        "order": ("dense", "activation", "norm", "dropout"),
+                    },
+                ),
+                ("bigru", {"units": (128, 128), "dropout": 0.3, "last_dropout": False}),
             ],
         },
-        "loss": {"terms": {"ccc": 1}, "lds_bins": 20, "lds_kernel": 5, "lds_sigma": 2},
+        "loss": {
+            "terms": {"ccc": 1},
+            "lds": "inverse",
+            "lds_bins": 20,
+            "lds_kernel": 5,
+            "lds_sigma": 2,
+        },
     },
     "abaw3-va-stage1": {
         "window": (32, 0),
@@ -319,10 +350,49 @@ def test_settings(name: str) -> None:
         assert getattr(loss, key) == value, key
 
 
+def test_the_inputs_of_abaw1() -> None:
+    recipe = load_recipe("abaw1-paper-inputs")
+    assert {n: branch.features for n, branch in recipe.branches.items()} == {
+        "audio": ("audio",),
+        "embedding": ("expnet",),
+        "pose": ("openface",),
+    }
+    given = {"audio": 168, "embedding": 2048, "pose": 714}
+    with torch.device("meta"):
+        network = AffectNetwork(recipe, given, {"va": 2})
+
+    def behind(width: int) -> int:
+        return width + norm(width)  # a slope a unit, and batch norm
+
+    audio = gru(168, 128) + behind(128) + gru(128, 64) + behind(64)
+    face = gru(2048, 256) + behind(256) + gru(256, 256) + behind(256) + gru(256, 64) + behind(64)
+    pose = dense(714, 128) + behind(128) + dense(128, 64) + behind(64)
+    head = dense(192, 64) + behind(64) + dense(64, 2)
+    found = sum(parameter.numel() for parameter in network.parameters())
+    assert found == audio + face + pose + head == 2_494_594
+
+
+def test_the_phase_net_of_abaw2() -> None:
+    encoder = load_recipe("abaw2-two-stream").branches["temporal"].encoder
+    assert encoder == PhaseDifference(layers=2, norm="batch", context=True)
+    assert load_recipe("abaw2-two-stream").margins == {"spatial": 6, "temporal": 6}
+    assert load_recipe("abaw2-spatial").margins == {"spatial": 0}
+
+
+def test_variants_of_abaw2() -> None:
+    both = load_recipe("abaw2-two-stream")
+    alone, plain = load_recipe("abaw2-spatial"), load_recipe("abaw2-spatial-without-lds")
+    assert alone.branches == {"spatial": both.branches["spatial"]}
+    for name in ("fusion", "head", "window", "train", "tasks"):
+        assert getattr(alone, name) == getattr(both, name)
+    assert plain.tasks["va"] == replace(alone.tasks["va"], lds="none")
+    assert (plain.branches, plain.train) == (alone.branches, alone.train)
+
+
 def test_variants_differ_as_their_names_say() -> None:
     whole = load_recipe("abaw3-au")
     weighted = load_recipe("abaw3-au-weighted-loss")
-    assert (whole.tasks["au"].balance, weighted.tasks["au"].balance) == ("none", "inverse")
+    assert (whole.tasks["au"].balance, weighted.tasks["au"].balance) == ("none", "frequency")
     assert weighted.branches == whole.branches
     target = load_recipe("abaw3-au-t1-as-target")
     assert (whole.branches["t2"].target, target.branches["t2"].target) == ("face", "t1")

@@ -28,7 +28,7 @@ MSE = Loss({"mse": 1.0})
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_is_the_same_after_json(name):
+def test_every_recipe_is_the_same_after_json(name) -> None:
     recipe = load_recipe(name)
     plain = recipe.to_dict()
     assert parse_recipe(json.loads(json.dumps(plain)), "again") == recipe
@@ -119,16 +119,16 @@ def test_every_recipe_is_the_same_after_json(name):
         ),
     ],
 )
-def test_wrong_values(make, reason):
+def test_wrong_values(make, reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         make()
 
 
-def test_a_gated_fusion_has_no_heads_to_divide_its_size():
+def test_a_gated_fusion_has_no_heads_to_divide_its_size() -> None:
     assert Fusion("gated", 10, 4).size == 10
 
 
-def test_layers_are_told_apart_by_their_kind():
+def test_layers_are_told_apart_by_their_kind() -> None:
     tree = [{"kind": kind} for kind in ("mlp", "lstm", "bigru", "tcn", "transformer")]
     branch = TypeAdapter(Branch).validate_python(
         {"modality": "video", "features": ["a"], "layers": tree}
@@ -138,7 +138,7 @@ def test_layers_are_told_apart_by_their_kind():
     assert [layer.kind for layer in branch.layers] == [part["kind"] for part in tree]
 
 
-def test_what_follows_from_branches_and_tasks():
+def test_what_follows_from_branches_and_tasks() -> None:
     both = {"pose": VIDEO, "voice": AUDIO, "again": VIDEO}
     recipe = Recipe("a", both, {"au": MSE, "va": MSE})
     assert recipe.task_names == ("va", "au")
@@ -147,7 +147,7 @@ def test_what_follows_from_branches_and_tasks():
     assert list(recipe.to_dict()["branches"]) == ["pose", "voice", "again"]
 
 
-def test_stored_embeddings_in_place_of_the_encoder():
+def test_stored_embeddings_in_place_of_the_encoder() -> None:
     """As docs/papers.md has it: the encoder goes, its output is read from the store."""
     for name in ("abaw3-va-stage1", "abaw3-au", "abaw5-au", "abaw5-expr"):
         changes = ["branches.face.encoder=null", "branches.face.features=[regnet_y_400mf]"]
@@ -156,13 +156,13 @@ def test_stored_embeddings_in_place_of_the_encoder():
         assert recipe.roots["face"].encoder is None
 
 
-def test_tasks_of_a_recipe_with_polarity():
+def test_tasks_of_a_recipe_with_polarity() -> None:
     recipe = load_recipe("abaw5-va")
     assert choose(recipe, tasks=["expr"]).polarity is None
     assert choose(recipe, tasks=["va", "au"]).polarity == recipe.polarity
 
 
-def test_what_is_left_may_not_fit():
+def test_what_is_left_may_not_fit() -> None:
     recipe = Recipe(
         "a",
         {

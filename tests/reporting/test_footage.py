@@ -15,7 +15,9 @@ from avaffect.reporting.footage import cut_faces, find_footage, look_at
 
 
 def picture(text: str) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
+    found = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
+    assert found is not None
+    return found
 
 
 def test_faces_are_cut_where_and_when_they_are(

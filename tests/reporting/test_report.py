@@ -13,10 +13,10 @@ import pytest
 from fixtures.facts import about_of
 
 from avaffect.errors import ForeignFileError, InputNotFoundError, UsageError
+from avaffect.files import hashing
 from avaffect.files.hashing import file_sha256
 from avaffect.files.table import write_table
 from avaffect.progress import Event
-from avaffect.reporting import report as reports
 from avaffect.reporting.report import report
 
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(2)">\u2028&{{7*7}}'
@@ -157,7 +157,7 @@ def test_a_file_is_hashed_once_for_all_videos(
         hashed.append(path.name)
         return file_sha256(path)
 
-    monkeypatch.setattr(reports, "file_sha256", counted)
+    monkeypatch.setattr(hashing, "file_sha256", counted)
     assert len(report(tmp_path / "out", videos=videos).pages) == 3
     assert sorted(hashed) == ["a.mp4", "b.mp4", "c.mp4"]
 

@@ -17,7 +17,7 @@ KNOWN = [
 
 
 @pytest.mark.parametrize("rate", [50, 25, 3])
-def test_rows_equal_librosa(rate):
+def test_rows_equal_librosa(rate: int) -> None:
     sound, times = vowel(2), np.arange(2 * rate) / rate
     length = window_samples(times)
     expected = [by_librosa(window_at(sound, time, length)) for time in times]
@@ -26,18 +26,18 @@ def test_rows_equal_librosa(rate):
     np.testing.assert_allclose(rows, expected, rtol=1e-5, atol=1e-4)
 
 
-def test_the_numbers_that_the_net_was_trained_with():
+def test_the_numbers_that_the_net_was_trained_with() -> None:
     """Some of them; a net that hears others says other things."""
     (rows,) = speech_features([vowel(1)], np.arange(50) / 50)
     found = rows[[7, 44]][:, [0, 1, 39, 40, 90, 167]]
     np.testing.assert_allclose(found, KNOWN, rtol=1e-5, atol=1e-4)
 
 
-def test_it_needs_no_librosa():
+def test_it_needs_no_librosa_nor_scipy() -> None:
     script = (
         "import sys, numpy as np; from avaffect.sound.front_end import speech_features\n"
         "list(speech_features([np.zeros(16000, np.float32)], np.arange(50) / 50))\n"
-        "print([name for name in ('librosa', 'numba', 'torch') if name in sys.modules])\n"
+        "print([name for name in ('librosa', 'numba', 'scipy', 'torch') if name in sys.modules])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True

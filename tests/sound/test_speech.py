@@ -1,5 +1,7 @@
 """Voice activity: silero-vad chunk by chunk, and what is asked of its answer."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -17,7 +19,7 @@ RATE = 16_000
 
 
 @pytest.fixture(scope="module")
-def spoken(sample, ffmpeg, tmp_path_factory):
+def spoken(sample, ffmpeg, tmp_path_factory: pytest.TempPathFactory):
     """``spoken.wav``: the sound of one_person.mp4, 8 s with two sentences."""
     path = tmp_path_factory.mktemp("speech") / "spoken.wav"
     ffmpeg("-i", sample("one_person.mp4"), "-ar", RATE, "-ac", 1, path)
@@ -29,7 +31,7 @@ def write(path, samples):
     return path
 
 
-def test_speech_is_where_the_sentences_are(spoken, truth):
+def test_speech_is_where_the_sentences_are(spoken, truth) -> None:
     found = detect_speech(spoken)
     assert found.samples == soundfile.info(spoken).frames
     assert len(found.probability) == -(-found.samples // CHUNK)
@@ -43,7 +45,7 @@ def test_speech_is_where_the_sentences_are(spoken, truth):
     assert found.mean(np.array([6.5]), np.array([8.0]))[0] < 0.1
 
 
-def test_the_net_hears_each_chunk_with_the_end_of_the_one_before(spoken, tmp_path):
+def test_the_net_hears_each_chunk_with_the_end_of_the_one_before(spoken, tmp_path: Path) -> None:
     sound, _ = soundfile.read(spoken, dtype="float32", stop=40 * CHUNK + 100)
     net, state = OnnxNet(model_path("silero-vad")), np.zeros((2, 1, 128), np.float32)
     padded = np.concatenate([np.zeros(64), sound, np.zeros(412)]).astype(np.float32)
@@ -57,7 +59,7 @@ def test_the_net_hears_each_chunk_with_the_end_of_the_one_before(spoken, tmp_pat
     np.testing.assert_allclose(found.probability, expected, atol=1e-3)
 
 
-def test_how_the_file_is_read_does_not_matter(spoken, monkeypatch):
+def test_how_the_file_is_read_does_not_matter(spoken, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = detect_speech(spoken)
     monkeypatch.setattr(module, "_BLOCK_S", 3 * CHUNK / RATE)
     events = []
@@ -69,7 +71,7 @@ def test_how_the_file_is_read_does_not_matter(spoken, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["silence", "white", "tone"])
-def test_other_sound_is_no_speech(kind, tmp_path):
+def test_other_sound_is_no_speech(kind: str, tmp_path: Path) -> None:
     clock = np.arange(3 * RATE) / RATE
     sounds = {
         "silence": 0 * clock,
@@ -79,7 +81,7 @@ def test_other_sound_is_no_speech(kind, tmp_path):
     assert detect_speech(write(tmp_path / "a.wav", sounds[kind])).probability.max() < 0.2
 
 
-def test_no_sound_and_a_wrong_file(tmp_path):
+def test_no_sound_and_a_wrong_file(tmp_path: Path) -> None:
     empty = detect_speech(write(tmp_path / "empty.wav", []))
     assert (len(empty.probability), empty.duration_s) == (0, 0.0)
     assert np.isnan(empty.mean(np.array([0.0]), np.array([1.0]))).all()
@@ -95,7 +97,7 @@ def test_no_sound_and_a_wrong_file(tmp_path):
     st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30),
     st.lists(st.tuples(st.floats(-1, 2), st.floats(0.01, 1)), min_size=1, max_size=5),
 )
-def test_answers_agree_with_sums_over_a_fine_grid(probability, stretches):
+def test_answers_agree_with_sums_over_a_fine_grid(probability, stretches) -> None:
     speech = Speech(np.array(probability, np.float32), len(probability) * CHUNK)
     starts = np.array([start for start, _ in stretches])
     stops = starts + np.array([length for _, length in stretches])

@@ -1,6 +1,7 @@
 """The array ``voice``: a net predicts for windows of sound, and frames get its values by time."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from avaffect.labels import EXPRESSIONS
 from avaffect.progress import Progress
 from avaffect.sound import voice as module
 from avaffect.sound.front_end import speech_features
+from avaffect.sound.mel_power import mel_power
 from avaffect.sound.speech import STEP_S, Speech
 from avaffect.sound.voice import VOICE, Voice, VoiceNet, VoiceSettings, hear
 
@@ -24,6 +26,14 @@ class Tell:
     """Stands for a net: its prediction is a few numbers of the window's first and last row."""
 
     settings = SETTINGS
+    width = 8
+
+    def windows(self, wav, starts):
+        return module._features(wav, starts, SETTINGS)
+
+    def judge(self, values, centres):
+        assert len(values) == len(centres)
+        return values
 
     def __init__(self):
         self.batches = []
@@ -53,7 +63,9 @@ def talk(monkeypatch, seconds, *stretches):
 
 
 @pytest.mark.parametrize("seconds", [0.4, 2.99, 3.0, 3.2, 7.83, 61.0])
-def test_each_window_is_judged_by_the_rows_within_it(seconds, monkeypatch, tmp_path):
+def test_each_window_is_judged_by_the_rows_within_it(
+    seconds: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     wav, net = noise(seconds, tmp_path / "a.wav"), Tell()
     talk(monkeypatch, seconds, (0, seconds))
     voice = hear(wav, net)
@@ -67,7 +79,9 @@ def test_each_window_is_judged_by_the_rows_within_it(seconds, monkeypatch, tmp_p
         np.testing.assert_allclose(predicted, expected, atol=1e-3)
 
 
-def test_nothing_is_computed_where_nobody_speaks(monkeypatch, tmp_path):
+def test_nothing_is_computed_where_nobody_speaks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     wav, net = noise(30, tmp_path / "a.wav"), Tell()
     talk(monkeypatch, 30, (4, 5), (20, 20.4), (29, 29.2))
     rows = []
@@ -93,7 +107,7 @@ def test_nothing_is_computed_where_nobody_speaks(monkeypatch, tmp_path):
     )
 
 
-def test_silence_and_no_sound_at_all(monkeypatch, tmp_path):
+def test_silence_and_no_sound_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     net = Tell()
     talk(monkeypatch, 5, (9, 10))
     voice = hear(noise(5, tmp_path / "a.wav"), net)
@@ -107,7 +121,7 @@ def test_silence_and_no_sound_at_all(monkeypatch, tmp_path):
 
 
 @given(st.floats(1e-4, 200), st.sampled_from([0.1, 0.5, 0.74]), st.sampled_from([0.5, 3.0]))
-def test_windows_cover_the_sound_and_stay_within_it(seconds, hop, window):
+def test_windows_cover_the_sound_and_stay_within_it(seconds, hop, window) -> None:
     settings = VoiceSettings(50, window, hop, EXPRESSIONS, 1.0)
     starts = module._starts(seconds, settings)
     rows = math.ceil(round(seconds * 50, 6))
@@ -133,7 +147,7 @@ def always(seconds):
     return Speech(np.ones(math.ceil(seconds / STEP_S), np.float32), round(seconds * RATE))
 
 
-def test_between_windows_predictions_are_interpolated_and_at_the_ends_they_hold():
+def test_between_windows_predictions_are_interpolated_and_at_the_ends_they_hold() -> None:
     voice = Voice(always(6), np.array([1.5, 2.0, 2.5]), predictions(4, 5, None))
     rows = voice.at(np.array([0.0, 1.5, 1.6, 2.0, 2.4, 2.5, 5.0]), (0.0, 6.0))
     expected = [[1, 0], [1, 0], [0.8, 0.2], [0, 1], [0, 1], [np.nan] * 2, [np.nan] * 2]
@@ -142,7 +156,7 @@ def test_between_windows_predictions_are_interpolated_and_at_the_ends_they_hold(
     assert rows.shape[1:] == VOICE.shape
 
 
-def test_a_prediction_holds_for_a_second_around_speech():
+def test_a_prediction_holds_for_a_second_around_speech() -> None:
     speech = Speech(np.zeros(300, np.float32), 300 * 512)
     speech.probability[100:120] = 0.95  # 3.2 to 3.84 s
     voice = Voice(speech, np.array([1.5, 8.0]), predictions(3, 3))
@@ -151,7 +165,7 @@ def test_a_prediction_holds_for_a_second_around_speech():
     assert known.tolist() == [False, False, True, True, True, False, False]
 
 
-def test_the_speech_probability_is_that_around_the_frame():
+def test_the_speech_probability_is_that_around_the_frame() -> None:
     speech = Speech(np.zeros(100, np.float32), 100 * 512)
     speech.probability[50] = 1
     voice = Voice(speech, np.zeros(0), np.zeros((0, 8), np.float32))
@@ -161,7 +175,7 @@ def test_the_speech_probability_is_that_around_the_frame():
     assert np.isnan(rows[:, :8]).all()
 
 
-def test_where_there_is_no_sound_there_is_nothing():
+def test_where_there_is_no_sound_there_is_nothing() -> None:
     voice = Voice(always(9), np.array([1.5]), predictions(1))
     rows = voice.at(np.arange(0, 9, 0.25), (2.0, 7.0))
     known = np.arange(0, 9, 0.25)
@@ -172,7 +186,7 @@ def test_where_there_is_no_sound_there_is_nothing():
 
 
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=20), st.integers(0, 2**32 - 1))
-def test_a_moment_has_one_value_whatever_the_other_frames(times, seed):
+def test_a_moment_has_one_value_whatever_the_other_frames(times, seed) -> None:
     rng = np.random.default_rng(seed)
     speech = Speech(rng.uniform(0, 1, 625).astype(np.float32), 625 * 512)
     predicted = rng.dirichlet(np.ones(8), 5).astype(np.float32)
@@ -186,17 +200,21 @@ def test_a_moment_has_one_value_whatever_the_other_frames(times, seed):
     np.testing.assert_allclose(together[known, :8].sum(1), 1, atol=1e-5)
 
 
-def test_logits_become_calibrated_probabilities_of_expressions(voice_net):
+def test_logits_become_calibrated_probabilities_of_expressions(voice_net) -> None:
     hot = VoiceNet(voice_net(temperature=1e6))
     features = np.random.default_rng(1).normal(0, 10, (3, 40, 168)).astype(np.float32)
     # All logits alike: two of them speak for Neutral, none for Other.
+
+    def judged(net, features):
+        return net.judge(net(features), np.arange(3.0))
+
     np.testing.assert_allclose(
-        hot(features), np.tile([2, 1, 1, 1, 1, 1, 1, 0], (3, 1)) / 8, atol=1e-4
+        judged(hot, features), np.tile([2, 1, 1, 1, 1, 1, 1, 0], (3, 1)) / 8, atol=1e-4
     )
     flat, sharp = VoiceNet(voice_net(temperature=10)), VoiceNet(voice_net(temperature=0.1))
-    assert (flat(features).max(1) < sharp(features).max(1)).all()
-    np.testing.assert_allclose(sharp(features * 1e4).sum(1), 1, atol=1e-6)
-    assert sharp(features).dtype == np.float32
+    assert (judged(flat, features).max(1) < judged(sharp, features).max(1)).all()
+    np.testing.assert_allclose(judged(sharp, features * 1e4).sum(1), 1, atol=1e-6)
+    assert judged(sharp, features).dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -204,19 +222,50 @@ def test_logits_become_calibrated_probabilities_of_expressions(voice_net):
     [{"rate_hz": 0}, {"rate_hz": "fast"}, {"window_s": -1}, {"hop_s": 0.001}, {"hop_s": None},
      {"window_s": 0.02}, {"classes": ["calm"]}, {"classes": 3}, {"temperature": 0}],
 )  # fmt: skip
-def test_a_net_that_says_nonsense_of_itself_is_refused(wrong, voice_net):
-    with pytest.raises(ModelError, match="'starter-1-voice' is no voice net"):
+def test_a_net_that_says_nonsense_of_itself_is_refused(wrong, voice_net) -> None:
+    with pytest.raises(ModelError, match="'starter-2-voice' is no voice net"):
         VoiceNet(voice_net(**wrong))
 
 
-def test_other_nets_are_no_voice_nets():
+def test_a_net_of_speakers_hears_all_of_a_sound_before_it_judges(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    net = VoiceNet("starter-2-voice")
+    assert net.settings.rows == 150 and net.width > 8
+    wav = noise(9.1, tmp_path / "a.wav")
+    talk(monkeypatch, 9.1, (0, 3.2), (5, 9.1))
+    voice = hear(wav, net)
+    assert np.isfinite(voice.probabilities).all()
+    np.testing.assert_allclose(voice.probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (voice.probabilities[:, EXPRESSIONS.index("Other")] == 0).all()
+    # What else is in the sound counts.
+    talk(monkeypatch, 9.1, (0, 2.9))
+    alone = hear(wav, net)
+    np.testing.assert_array_equal(voice.centres, alone.centres)
+    assert not np.allclose(voice.probabilities[0], alone.probabilities[0], atol=1e-4)
+    talk(monkeypatch, 9.1, (0, 0))
+    assert np.isnan(hear(wav, net).probabilities).all()
+
+
+@pytest.mark.parametrize("factor", [0.01, 100])
+def test_how_loud_a_sound_is_does_not_matter_to_it(
+    factor: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.003, (2, 3 * RATE)).astype(np.float32)
+    net = VoiceNet("starter-2-voice")
+    said = net(mel_power(samples))
+    np.testing.assert_allclose(net(mel_power(samples * factor)), said, rtol=0.01, atol=0.01)
+    assert np.isfinite(net(mel_power(samples * 0))).all()
+
+
+def test_other_nets_are_no_voice_nets() -> None:
     with pytest.raises(ModelError, match="'silero-vad' is no voice net"):
         VoiceNet("silero-vad")
     with pytest.raises(UnknownNameError):
         VoiceNet("no-such-net")
 
 
-def test_a_spoken_sentence(sample, ffmpeg, truth, voice_net, tmp_path):
+def test_a_spoken_sentence(sample, ffmpeg, truth, voice_net, tmp_path: Path) -> None:
     wav = tmp_path / "spoken.wav"
     ffmpeg("-i", sample("one_person.mp4"), "-ar", RATE, "-ac", 1, wav)
     rows = hear(wav, VoiceNet(voice_net())).at(np.arange(200) / 25, (0.0, 8.0))

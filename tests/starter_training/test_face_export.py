@@ -40,7 +40,7 @@ def expected(net, faces, temperature):
         return torch.cat([expression, outputs.va.clamp(-1, 1), outputs.units.sigmoid()], 1).numpy()
 
 
-def test_a_net_without_prelus_says_the_same(net, faces):
+def test_a_net_without_prelus_says_the_same(net, faces) -> None:
     with torch.no_grad():
         # A slope of exactly 1 is one that the other form cannot have.
         net.trunk[1].weight[:2] = torch.tensor([1.0, 0.0])
@@ -51,7 +51,9 @@ def test_a_net_without_prelus_says_the_same(net, faces):
     assert not any(isinstance(module, torch.nn.PReLU) for module in made.modules())
 
 
-def test_the_file_says_what_the_net_says_for_one_face_and_for_many(net, faces, tmp_path):
+def test_the_file_says_what_the_net_says_for_one_face_and_for_many(
+    net, faces, tmp_path: Path
+) -> None:
     face_export.export(net, 1.5, tmp_path / "whole.onnx")
     face_export.halve(tmp_path / "whole.onnx", tmp_path / "half.onnx", {"made": "by a test"})
     true = expected(net, faces, 1.5)
@@ -65,7 +67,7 @@ def test_the_file_says_what_the_net_says_for_one_face_and_for_many(net, faces, t
     np.testing.assert_allclose(true[:, :8].sum(axis=1), 1, atol=1e-5)
 
 
-def test_a_net_of_relus_has_no_scalings_left(net):
+def test_a_net_of_relus_has_no_scalings_left(net) -> None:
     plain = FaceNet(None, WINDOWS["small"])
     plain.bend([torch.zeros_like(slope) for slope in plain.slopes()])
     kinds = {type(module) for module in face_export.without_prelu(plain).modules()}
@@ -75,7 +77,7 @@ def test_a_net_of_relus_has_no_scalings_left(net):
     assert face_export.Slopes in kinds
 
 
-def test_eight_bits_say_nearly_the_same(net, faces, tmp_path):
+def test_eight_bits_say_nearly_the_same(net, faces, tmp_path: Path) -> None:
     face_export.export(net, 1.0, tmp_path / "whole.onnx")
     face_export.to_int8(tmp_path / "whole.onnx", tmp_path / "int8.onnx", faces, {})
     predicted = face_export.says(tmp_path / "int8.onnx", faces)
@@ -83,7 +85,7 @@ def test_eight_bits_say_nearly_the_same(net, faces, tmp_path):
     assert face_export.milliseconds(tmp_path / "int8.onnx") > 0
 
 
-def test_accuracy_is_among_the_classes_that_labels_know():
+def test_accuracy_is_among_the_classes_that_labels_know() -> None:
     predicted = np.eye(22, dtype=np.float32)[[7, 3]] + 0.5 * np.eye(22, dtype=np.float32)[[2, 0]]
     labels = np.array([2, 3])
     assert face_export.accuracy(predicted, labels, np.array([7, 7])) == 1

@@ -24,7 +24,7 @@ PLAN = Plan(epochs=2, steps=2, batch=6, warmup=1, window="small")
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory):
+def faces(tmp_path_factory: pytest.TempPathFactory):
     return made_up_faces.write_sets(tmp_path_factory.mktemp("faces"))
 
 
@@ -37,7 +37,7 @@ def batches(sets, seed=0, first=0, last=40, size=8):
     return Batches(sets, size, 32, 0.8, seed, first, last)
 
 
-def test_training_pictures_are_of_the_training_part_and_no_twins(sets):
+def test_training_pictures_are_of_the_training_part_and_no_twins(sets) -> None:
     for each in sets.values():
         rows = each.rows("train")
         assert (each.labels.split[rows] == "train").all()
@@ -45,7 +45,7 @@ def test_training_pictures_are_of_the_training_part_and_no_twins(sets):
         assert len(each.labels.split) - 1 not in rows
 
 
-def test_a_batch_depends_on_seed_and_step_alone(sets):
+def test_a_batch_depends_on_seed_and_step_alone(sets) -> None:
     whole, later = batches(sets), batches(sets, first=7)
     for mine, same in zip(vars(whole[9]).values(), vars(later[2]).values(), strict=True):
         torch.testing.assert_close(mine, same, equal_nan=True)
@@ -53,7 +53,7 @@ def test_a_batch_depends_on_seed_and_step_alone(sets):
     assert not torch.equal(whole[9].faces, batches(sets, seed=1)[9].faces)
 
 
-def test_a_set_is_asked_only_for_the_classes_it_knows(sets):
+def test_a_set_is_asked_only_for_the_classes_it_knows(sets) -> None:
     batch = batches({"rafdb": sets["rafdb"]})[0]
     assert batch.asked[:, :7].all()
     assert not batch.asked[:, 7].any()
@@ -61,14 +61,14 @@ def test_a_set_is_asked_only_for_the_classes_it_knows(sets):
     torch.testing.assert_close(batch.target.sum(1), torch.ones(8))
 
 
-def test_without_a_set_nothing_of_it_is_shown(sets):
+def test_without_a_set_nothing_of_it_is_shown(sets) -> None:
     batch = batches({"ferplus": sets["ferplus"]}, size=30)[0]
     assert torch.isnan(batch.values).all()
     # Only the set of seven classes has values.
     assert torch.isfinite(batches(sets, size=30)[0].values).any()
 
 
-def test_units_are_read_only_where_the_whole_face_is_seen(sets):
+def test_units_are_read_only_where_the_whole_face_is_seen(sets) -> None:
     assert np.isfinite(sets["ferplus"].units).all()
     assert np.isnan(sets["rafdb"].units).all()
 
@@ -91,7 +91,7 @@ def batch_of(count, values, units):
     )
 
 
-def test_what_is_not_known_and_not_asked_teaches_nothing():
+def test_what_is_not_known_and_not_asked_teaches_nothing() -> None:
     outputs = outputs_of(4)
     batch = batch_of(4, torch.full((4, 2), torch.nan), torch.full((4, 12), torch.nan))
     sum(losses(outputs, batch).values()).backward()
@@ -101,7 +101,7 @@ def test_what_is_not_known_and_not_asked_teaches_nothing():
     assert outputs.units.grad is None
 
 
-def test_only_faces_with_values_and_units_are_scored_by_them():
+def test_only_faces_with_values_and_units_are_scored_by_them() -> None:
     outputs = outputs_of(4)
     values, units = torch.rand(4, 2), torch.rand(4, 12)
     values[1], units[2] = torch.nan, torch.nan
@@ -110,7 +110,7 @@ def test_only_faces_with_values_and_units_are_scored_by_them():
     assert (outputs.units.grad.abs().sum(1) > 0).tolist() == [True, True, False, True]
 
 
-def test_the_value_loss_is_one_less_the_ccc_and_the_squared_error():
+def test_the_value_loss_is_one_less_the_ccc_and_the_squared_error() -> None:
     rng = np.random.default_rng(0)
     true = rng.normal(0, 0.5, (50, 2))
     mine = 0.5 * true + rng.normal(0.1, 0.2, (50, 2))
@@ -120,7 +120,7 @@ def test_the_value_loss_is_one_less_the_ccc_and_the_squared_error():
     assert float(loss) == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_rate_rises_then_falls_to_nothing():
+def test_the_rate_rises_then_falls_to_nothing() -> None:
     run = Run(replace(PLAN, steps=50, warmup=10), None, "cpu")
     rates = []
     for step in range(run.last):
@@ -130,7 +130,7 @@ def test_the_rate_rises_then_falls_to_nothing():
     assert rates[-1] < 0.01 * max(rates)
 
 
-def test_an_interrupted_run_goes_on_as_it_would_have(sets, tmp_path):
+def test_an_interrupted_run_goes_on_as_it_would_have(sets, tmp_path: Path) -> None:
     def learn(run, steps):
         made = Batches(sets, PLAN.batch, 80, 0.8, 0, run.step, run.last)
         return [run.learn(made[at]) for at in range(steps)]
@@ -147,7 +147,7 @@ def test_an_interrupted_run_goes_on_as_it_would_have(sets, tmp_path):
         assert mine == pytest.approx(same, rel=1e-3, abs=1e-4)
 
 
-def test_slopes_fade_to_none_and_every_layer_learns(sets):
+def test_slopes_fade_to_none_and_every_layer_learns(sets) -> None:
     run = Run(replace(PLAN, epochs=3, fade=1), None, "cpu")
     made = Batches(sets, 6, 80, 0.8, 0, 0, run.last)
     assert all(value.requires_grad for value in run.net.trunk[0].parameters())
@@ -160,7 +160,7 @@ def test_slopes_fade_to_none_and_every_layer_learns(sets):
     assert all((slope == 0).all() for slope in run.averaged().slopes())
 
 
-def test_a_net_that_says_what_its_teachers_say_is_closest_to_them():
+def test_a_net_that_says_what_its_teachers_say_is_closest_to_them() -> None:
     teacher = FaceNet(None, WINDOWS["small"]).eval()
     faces = torch.rand(6, 3, 112, 112) * 255
     opinion = face_multi.Teachers([teacher, teacher])(faces)
@@ -170,7 +170,7 @@ def test_a_net_that_says_what_its_teachers_say_is_closest_to_them():
     assert face_multi.taught_loss(same, opinion) < face_multi.taught_loss(other, opinion)
 
 
-def test_teachers_are_learnt_from_and_do_not_learn(sets):
+def test_teachers_are_learnt_from_and_do_not_learn(sets) -> None:
     teacher = FaceNet(None, WINDOWS["small"])
     before = teacher.heads.weight.detach().clone()
     run = Run(PLAN, None, "cpu", [teacher])
@@ -178,7 +178,7 @@ def test_teachers_are_learnt_from_and_do_not_learn(sets):
     torch.testing.assert_close(teacher.heads.weight.detach(), before)
 
 
-def test_a_state_from_before_a_field_was_added_is_still_read(tmp_path):
+def test_a_state_from_before_a_field_was_added_is_still_read(tmp_path: Path) -> None:
     run = Run(PLAN, None, "cpu")
     run.save(tmp_path / "state.pt")
     saved = torch.load(tmp_path / "state.pt", weights_only=True)
@@ -187,13 +187,13 @@ def test_a_state_from_before_a_field_was_added_is_still_read(tmp_path):
     run.load(tmp_path / "state.pt")
 
 
-def test_a_state_of_another_plan_is_refused(tmp_path):
+def test_a_state_of_another_plan_is_refused(tmp_path: Path) -> None:
     Run(PLAN, None, "cpu").save(tmp_path / "state.pt")
     with pytest.raises(SystemExit, match="another plan"):
         Run(replace(PLAN, without="rafdb"), None, "cpu").load(tmp_path / "state.pt")
 
 
-def test_the_average_follows_the_weights_slowly(sets):
+def test_the_average_follows_the_weights_slowly(sets) -> None:
     run = Run(replace(PLAN, average=0.9), None, "cpu")
     before = run.average["heads.weight"].clone()
     run.learn(Batches(sets, 6, 80, 0.8, 0, 0, 4)[0])
@@ -202,7 +202,7 @@ def test_the_average_follows_the_weights_slowly(sets):
     assert 0 < moved < whole * 1.001
 
 
-def test_training_writes_state_net_and_log_with_figures_of_each_set(faces, tmp_path):
+def test_training_writes_state_net_and_log_with_figures_of_each_set(faces, tmp_path: Path) -> None:
     run = Run(replace(PLAN, epochs=1), None, "cpu")
     face_multi.train(run, faces, tmp_path)
     net = face_multi.load_net(tmp_path / "net.pt")

@@ -21,7 +21,7 @@ from avaffect.files.atomic import write_json
 
 
 @pytest.fixture(scope="module")
-def faces_folder(tmp_path_factory):
+def faces_folder(tmp_path_factory: pytest.TempPathFactory):
     return made_up_faces.write_sets(tmp_path_factory.mktemp("faces"))
 
 
@@ -40,7 +40,7 @@ def saying(faces, rows, label=None):
     )
 
 
-def test_who_says_what_the_labels_say_is_right_everywhere(sets):
+def test_who_says_what_the_labels_say_is_right_everywhere(sets) -> None:
     faces = sets["rafdb"]
     rows = faces.rows("train")
     figures = face_scores.figures_of(faces, rows, saying(faces, rows))
@@ -48,7 +48,7 @@ def test_who_says_what_the_labels_say_is_right_everywhere(sets):
     assert {"accuracy", "macro_f1", "valence_ccc", "arousal_ccc"} <= set(figures)
 
 
-def test_a_set_of_seven_classes_is_not_asked_for_the_eighth(sets):
+def test_a_set_of_seven_classes_is_not_asked_for_the_eighth(sets) -> None:
     faces = sets["rafdb"]
     rows = faces.rows("train")
     predicted = saying(faces, rows)
@@ -56,7 +56,7 @@ def test_a_set_of_seven_classes_is_not_asked_for_the_eighth(sets):
     assert face_scores.figures_of(faces, rows, predicted)["accuracy"] == 1
 
 
-def test_pictures_without_a_majority_are_not_scored_by_it(sets):
+def test_pictures_without_a_majority_are_not_scored_by_it(sets) -> None:
     faces = sets["ferplus"]
     label = faces.labels.label.copy()
     label[::2] = -1
@@ -65,7 +65,7 @@ def test_pictures_without_a_majority_are_not_scored_by_it(sets):
     assert face_scores.figures_of(faces, rows, saying(faces, rows))["accuracy"] == 1
 
 
-def test_the_interval_holds_the_value_and_is_wider_for_fewer_pictures(sets):
+def test_the_interval_holds_the_value_and_is_wider_for_fewer_pictures(sets) -> None:
     faces = sets["rafdb"]
     rows = faces.rows("train")
     predicted = saying(faces, rows, np.zeros(len(rows), int))
@@ -76,13 +76,13 @@ def test_the_interval_holds_the_value_and_is_wider_for_fewer_pictures(sets):
     assert narrow[2] - narrow[1] > high - low
 
 
-def test_auc_counts_pairs_in_order():
+def test_auc_counts_pairs_in_order() -> None:
     high, low = np.array([3.0, 5.0], np.float32), np.array([1.0, 4.0], np.float32)
     assert face_scores.auc(high, low) == 0.75
     assert face_scores.auc(low, high) == 0.25
 
 
-def test_rates_are_shares_of_each_expression(sets):
+def test_rates_are_shares_of_each_expression(sets) -> None:
     faces = sets["rafdb"]
     rows = faces.rows("train")
     present = np.zeros((len(rows), 12), bool)
@@ -92,7 +92,7 @@ def test_rates_are_shares_of_each_expression(sets):
     assert seen["Sadness"]["AU12"] == 0
 
 
-def test_units_that_follow_peoples_codes_correlate_with_them():
+def test_units_that_follow_peoples_codes_correlate_with_them() -> None:
     seen = {
         name: {unit: coded[at] for unit, coded in face_report.CODED.items()}
         for at, name in enumerate(face_report.CODED_IN)
@@ -102,19 +102,21 @@ def test_units_that_follow_peoples_codes_correlate_with_them():
     assert set(face_report.beside_coded(turned).values()) == {-1.0}
 
 
-def test_the_five_points_of_a_crop_come_back():
+def test_the_five_points_of_a_crop_come_back() -> None:
     points = AFFWILD2.template_px * np.float32(0.4) + np.float32([3, 7])
     matrix = similarity_transform(points, AFFWILD2.template_px)
     np.testing.assert_allclose(face_report.places(matrix), points, atol=1e-3)
 
 
-def test_the_replaced_net_says_probabilities_of_the_same_pictures(sets):
+def test_the_replaced_net_says_probabilities_of_the_same_pictures(sets) -> None:
     faces = sets["ferplus"]
     predicted = face_report.old_opinions(faces, faces.rows("train")[:3])
     np.testing.assert_allclose(np.exp(predicted.expression)[:, :7].sum(axis=1), 1, atol=1e-3)
 
 
-def test_a_report_can_be_written_also_of_a_set_without_values(sets, faces_folder, tmp_path):
+def test_a_report_can_be_written_also_of_a_set_without_values(
+    sets, faces_folder, tmp_path: Path
+) -> None:
     faces = sets["ferplus"]
     rows = faces.rows("train")
     predicted = replace(saying(faces, rows), values=np.zeros((len(rows), 2), np.float32))
@@ -123,7 +125,7 @@ def test_a_report_can_be_written_also_of_a_set_without_values(sets, faces_folder
     write_json(tmp_path / "report.json", found)
 
 
-def test_a_report_has_each_figure_beside_the_replaced_nets(sets, faces_folder):
+def test_a_report_has_each_figure_beside_the_replaced_nets(sets, faces_folder) -> None:
     faces = sets["rafdb"]
     rows = faces.rows("train")[:14]
     predicted, old = saying(faces, rows), face_report.old_opinions(faces, rows)

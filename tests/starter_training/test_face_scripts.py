@@ -42,7 +42,7 @@ def data(points, sure=1.0, seed=0):
 TEMPLATE = FER2013_48.template_px
 
 
-def test_copies_are_found_mirrored_brightened_and_compressed_but_not_others():
+def test_copies_are_found_mirrored_brightened_and_compressed_but_not_others() -> None:
     images = pictures()
     held, split = images[:4], ["test"] * 4
     spoiled = [images[0], images[1][:, ::-1], np.clip(images[2] * 0.8 + 20, 0, 255), images[9]]
@@ -54,7 +54,7 @@ def test_copies_are_found_mirrored_brightened_and_compressed_but_not_others():
     assert likeness[7] < fer2013.SAME
 
 
-def test_an_aligned_face_stays_as_it_is_and_a_turned_one_comes_upright():
+def test_an_aligned_face_stays_as_it_is_and_a_turned_one_comes_upright() -> None:
     a, b = fer2013.similarity(data(TEMPLATE), 0)
     assert a == pytest.approx(1, abs=1e-3)
     assert abs(b) < 0.05
@@ -65,18 +65,18 @@ def test_an_aligned_face_stays_as_it_is_and_a_turned_one_comes_upright():
 
 
 @pytest.mark.parametrize(("points", "sure"), [(TEMPLATE, 0.2), (TEMPLATE * 0.3, 1.0)])
-def test_an_unsure_or_impossible_face_is_left_as_the_whole_picture(points, sure):
+def test_an_unsure_or_impossible_face_is_left_as_the_whole_picture(points, sure: float) -> None:
     assert fer2013.similarity(data(points, sure), 0) == (1, 0)
 
 
-def test_the_crop_of_an_aligned_picture_is_the_picture():
+def test_the_crop_of_an_aligned_picture_is_the_picture() -> None:
     whole = data(TEMPLATE)
     difference = face_pictures.upright(whole, 0).astype(int) - whole.images[0]
     # Blocks of hard edges lose a little there and back.
     assert np.abs(difference).mean() < 8
 
 
-def test_spoiled_pictures_keep_size_and_range_and_differ():
+def test_spoiled_pictures_keep_size_and_range_and_differ() -> None:
     rng = np.random.default_rng(0)
     made = [face_pictures.spoiled(data(TEMPLATE), 0, 96, rng) for _ in range(60)]
     for picture in made:
@@ -86,7 +86,7 @@ def test_spoiled_pictures_keep_size_and_range_and_differ():
     assert np.std([picture.mean() for picture in made]) > 1
 
 
-def test_folding_changes_nothing_of_what_the_net_says():
+def test_folding_changes_nothing_of_what_the_net_says() -> None:
     torch.manual_seed(0)
     lite = face_net.EfficientNetLite0()
     for module in lite.modules():
@@ -100,7 +100,7 @@ def test_folding_changes_nothing_of_what_the_net_says():
         torch.testing.assert_close(face_net._Block(block)(x), block(x), rtol=1e-4, atol=1e-4)
 
 
-def test_frozen_layers_do_not_learn_and_others_do():
+def test_frozen_layers_do_not_learn_and_others_do() -> None:
     net = face_net.FaceNet(None)
     net.freeze(5)
     net(torch.rand(2, 1, 48, 48) * 255).sum().backward()
@@ -108,7 +108,7 @@ def test_frozen_layers_do_not_learn_and_others_do():
     assert all(value.grad is not None for value in net.trunk[5:].parameters())
 
 
-def test_half_weights_halve_the_file_and_hardly_change_what_comes_out():
+def test_half_weights_halve_the_file_and_hardly_change_what_comes_out() -> None:
     rng = np.random.default_rng(0)
     weight = numpy_helper.from_array(rng.normal(0, 0.1, (64, 32)).astype(np.float32), "w")
     graph = helper.make_graph(

@@ -33,7 +33,7 @@ def read(tmp_path, *rows):
     return face_sets.read_labels("ferplus", tmp_path, list(rows))
 
 
-def test_votes_become_shares_and_the_own_label_counts_as_two(tmp_path):
+def test_votes_become_shares_and_the_own_label_counts_as_two(tmp_path: Path) -> None:
     labels = read(tmp_path, ballot(happiness=8, surprise=2), ballot("sad", neutral=10))
     happy, surprised, sad = (EXPRESSIONS.index(n) for n in ("Happiness", "Surprise", "Sadness"))
     assert labels.target[0, [happy, surprised]] == pytest.approx([0.8, 0.2])
@@ -42,7 +42,7 @@ def test_votes_become_shares_and_the_own_label_counts_as_two(tmp_path):
     assert labels.own.tolist() == [-1, sad]
 
 
-def test_contempt_and_unknown_are_other_and_no_majority_is_not_scored(tmp_path):
+def test_contempt_and_unknown_are_other_and_no_majority_is_not_scored(tmp_path: Path) -> None:
     labels = read(
         tmp_path,
         ballot(contempt=6, neutral=4),
@@ -55,14 +55,14 @@ def test_contempt_and_unknown_are_other_and_no_majority_is_not_scored(tmp_path):
     assert labels.target.sum(axis=1) == pytest.approx([1, 1, 1, 0])
 
 
-def test_a_tenth_of_each_class_is_kept_aside_where_nothing_else_is():
+def test_a_tenth_of_each_class_is_kept_aside_where_nothing_else_is() -> None:
     label = np.repeat([0, 3], [100, 30])
     split = face_sets.kept_aside(label)
     assert [(split[label == expression] == "validation").sum() for expression in (0, 3)] == [10, 3]
     assert (split == face_sets.kept_aside(label)).all()
 
 
-def test_the_teachers_mean_is_found_by_path_and_missing_without_a_file(tmp_path):
+def test_the_teachers_mean_is_found_by_path_and_missing_without_a_file(tmp_path: Path) -> None:
     rows = [{"path": name, "split": "train", "label": "happy"} for name in ("a", "b")]
     assert np.isnan(face_sets.read_labels("rafdb", tmp_path, rows).values).all()
     (tmp_path / "va_teachers.csv").write_text(
@@ -73,7 +73,7 @@ def test_the_teachers_mean_is_found_by_path_and_missing_without_a_file(tmp_path)
     assert values[1] == pytest.approx([0.3, -0.1])
 
 
-def test_values_of_both_scales_have_one_mean_and_spread_and_labels_help_by_half():
+def test_values_of_both_scales_have_one_mean_and_spread_and_labels_help_by_half() -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(8).repeat(200)
     means = rng.normal(0, 0.4, (8, 2))
@@ -98,7 +98,7 @@ def likest(images, training):
     return face_twins.find_twins(face_twins.small_faces(images, places), np.array(training))
 
 
-def test_twins_are_found_mirrored_brightened_and_compressed_but_not_others():
+def test_twins_are_found_mirrored_brightened_and_compressed_but_not_others() -> None:
     images = blobs(30, 3)
     spoilt = [
         images[0],
@@ -113,14 +113,14 @@ def test_twins_are_found_mirrored_brightened_and_compressed_but_not_others():
     assert not held.known[:30].any()
 
 
-def test_of_two_training_pictures_the_first_is_kept():
+def test_of_two_training_pictures_the_first_is_kept() -> None:
     images = blobs(20, 1)
     twins = likest(np.concatenate([images, images[5:6]]), [True] * 21)
     assert np.flatnonzero(twins.known).tolist() == [20]
     assert twins.of[20, 1] == 5
 
 
-def test_a_pair_that_a_net_takes_for_one_person_needs_less_likeness():
+def test_a_pair_that_a_net_takes_for_one_person_needs_less_likeness() -> None:
     rng = np.random.default_rng(0)
     images = blobs(30, 1)
     # Of one photo, but much of it is covered.
@@ -150,7 +150,7 @@ def found(points, sure):
     )
 
 
-def test_unsure_and_impossible_faces_are_cut_out_as_the_others_lie():
+def test_unsure_and_impossible_faces_are_cut_out_as_the_others_lie() -> None:
     usual = AFFWILD2.template_px * np.float32(0.5)
     far = usual * 0.2 + 30
     matrices = face_points.matrices(found([usual, usual, usual, far, usual * 3], [1, 1, 1, 1, 0]))
@@ -159,7 +159,7 @@ def test_unsure_and_impossible_faces_are_cut_out_as_the_others_lie():
         np.testing.assert_allclose(matrix, whole, atol=1e-4)
 
 
-def test_an_upright_crop_is_the_picture_and_black_where_that_ends():
+def test_an_upright_crop_is_the_picture_and_black_where_that_ends() -> None:
     picture = blobs(1, 3)[0]
     same = face_spoils.upright(picture, np.float32([[4, 0, 1.5], [0, 4, 1.5]]), 112)
     large = cv2.resize(picture, (112, 112), interpolation=cv2.INTER_LINEAR)
@@ -169,7 +169,7 @@ def test_an_upright_crop_is_the_picture_and_black_where_that_ends():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_spoilt_faces_keep_size_and_type_and_differ(channels):
+def test_spoilt_faces_keep_size_and_type_and_differ(channels: int) -> None:
     picture, matrix = blobs(1, channels)[0], np.float32([[4, 0, 0], [0, 4, 0]])
     rng = np.random.default_rng(0)
     made = [face_spoils.spoiled(picture, matrix, 96, rng) for _ in range(60)]
@@ -177,7 +177,7 @@ def test_spoilt_faces_keep_size_and_type_and_differ(channels):
     assert np.std([face.mean() for face in made]) > 5
 
 
-def test_faces_that_are_not_spoilt_are_only_moved_and_mirrored():
+def test_faces_that_are_not_spoilt_are_only_moved_and_mirrored() -> None:
     grey = np.full((28, 28, 1), 90, np.uint8)
     rng = np.random.default_rng(0)
     for _ in range(20):

@@ -25,7 +25,7 @@ def labels(count):
     return made_up_faces.labels(count, 7, valued=False)
 
 
-def test_over_the_expressions_a_unit_is_there_as_often_as_people_coded_it():
+def test_over_the_expressions_a_unit_is_there_as_often_as_people_coded_it() -> None:
     some = labels(3000)
     scores = np.random.default_rng(0).normal(0, 2, (3000, 12)).astype(np.float32)
     # Neutral faces do not count: whatever they show.
@@ -40,7 +40,7 @@ def test_over_the_expressions_a_unit_is_there_as_often_as_people_coded_it():
     assert (np.diff(shown[order, 0]) >= 0).all()
 
 
-def test_what_cannot_be_read_stays_unknown():
+def test_what_cannot_be_read_stays_unknown() -> None:
     some = labels(40)
     scores = np.random.default_rng(0).normal(0, 1, (40, 12)).astype(np.float32)
     scores[3] = np.nan
@@ -49,7 +49,7 @@ def test_what_cannot_be_read_stays_unknown():
     assert np.isfinite(np.delete(shown, 3, axis=0)).all()
 
 
-def test_both_machines_have_their_share_and_one_is_enough():
+def test_both_machines_have_their_share_and_one_is_enough() -> None:
     some = labels(400)
     rng = np.random.default_rng(0)
     true = rng.normal(0, 1, (400, 12))
@@ -63,7 +63,7 @@ def test_both_machines_have_their_share_and_one_is_enough():
     assert both > single + 0.03
 
 
-def test_a_broad_smile_alone_is_no_lip_raiser():
+def test_a_broad_smile_alone_is_no_lip_raiser() -> None:
     some, rng = labels(400), np.random.default_rng(0)
     scores = rng.normal(0, 1, (400, 12)).astype(np.float32)
     lip, smile = ACTION_UNITS.index("AU10"), ACTION_UNITS.index("AU12")
@@ -74,7 +74,7 @@ def test_a_broad_smile_alone_is_no_lip_raiser():
     assert alike[1] < alike[0] - 0.05
 
 
-def test_units_are_not_read_from_unsure_or_turned_faces(tmp_path):
+def test_units_are_not_read_from_unsure_or_turned_faces(tmp_path: Path) -> None:
     pose = np.zeros((3, POSE_SIZE), np.float32)
     pose[2, openface_units.IBUG68.size * 3] = 60 / 90
     found = Points(np.zeros((3, 5, 2), np.float32), np.float32([1, 0.4, 1]), pose)
@@ -89,7 +89,9 @@ def test_units_are_not_read_from_unsure_or_turned_faces(tmp_path):
 
 
 @pytest.mark.parametrize(("above", "sign"), [(1.0, 1), (0.0, -1)])
-def test_a_linear_model_says_more_where_the_unit_is(tmp_path, above, sign):
+def test_a_linear_model_says_more_where_the_unit_is(
+    tmp_path: Path, above: float, sign: int
+) -> None:
     data = struct.pack("<i", 0)
     for matrix in ([[1.0, 2.0]], [[0.5], [-1.0]]):
         matrix = np.array(matrix)
@@ -111,7 +113,7 @@ def model(tmp_path):
     return PointModel.load(tmp_path / "pdm.txt"), matrices
 
 
-def test_the_mean_face_deviates_in_nothing_however_it_is_turned(tmp_path):
+def test_the_mean_face_deviates_in_nothing_however_it_is_turned(tmp_path: Path) -> None:
     points, matrices = model(tmp_path)
     np.testing.assert_allclose(points.mean[:, 1], matrices[0][68:136, 0])
     turn = np.linalg.qr(np.random.default_rng(1).normal(0, 1, (3, 3)))[0]
@@ -123,7 +125,7 @@ def test_the_mean_face_deviates_in_nothing_however_it_is_turned(tmp_path):
     assert 10 < shares[4] < 21
 
 
-def test_hog_sees_edges_and_their_direction_and_not_brightness():
+def test_hog_sees_edges_and_their_direction_and_not_brightness() -> None:
     face = np.zeros((112, 112, 3), np.uint8)
     face[:, 56:] = 120
     upright = openface_units.hog(face).reshape(12, 12, 31)
@@ -136,7 +138,7 @@ def test_hog_sees_edges_and_their_direction_and_not_brightness():
     np.testing.assert_allclose(openface_units.hog(face // 2 + 60), upright.ravel(), atol=1e-3)
 
 
-def test_an_aligned_face_is_upright_and_black_beyond_its_outline(tmp_path):
+def test_an_aligned_face_is_upright_and_black_beyond_its_outline(tmp_path: Path) -> None:
     points = PointModel.load(model_of_a_face(tmp_path))
     picture = np.full((300, 300, 3), 200, np.uint8)
     turn = cv2.getRotationMatrix2D((0, 0), 30, 1.2)[:, :2]

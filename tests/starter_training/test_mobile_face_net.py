@@ -42,7 +42,7 @@ def unit(rng, name, outputs, inputs, kernel, slopes):
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory):
+def start(tmp_path_factory: pytest.TempPathFactory):
     """A .params file of the right shapes with random arrays."""
     rng = np.random.default_rng(0)
     arrays = unit(rng, "conv_1", 64, 3, 3, True) | unit(rng, "conv_2_dw", 64, 1, 3, True)
@@ -57,7 +57,7 @@ def start(tmp_path_factory):
     return path
 
 
-def test_arrays_come_back_with_name_shape_and_values(tmp_path):
+def test_arrays_come_back_with_name_shape_and_values(tmp_path: Path) -> None:
     arrays = {"arg:w": np.arange(6.0).reshape(2, 3), "aux:v": np.array([0.5])}
     path = tmp_path / "a.params"
     path.write_bytes(written(arrays))
@@ -70,14 +70,14 @@ def test_arrays_come_back_with_name_shape_and_values(tmp_path):
 @pytest.mark.parametrize(
     "spoil", [lambda data: data[:-9], lambda data: b"\0" + data, lambda data: data[:30]]
 )
-def test_a_damaged_file_is_refused_in_one_line(tmp_path, spoil):
+def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path, spoil) -> None:
     path = tmp_path / "a.params"
     path.write_bytes(spoil(written({"arg:w": np.ones((4, 4))})))
     with pytest.raises(SystemExit, match="params"):
         read_params(path)
 
 
-def test_a_folded_bottleneck_says_what_convolution_and_normalisation_say(start):
+def test_a_folded_bottleneck_says_what_convolution_and_normalisation_say(start) -> None:
     arrays = {name: torch.tensor(value) for name, value in read_params(start).items()}
     net, step = FaceNet(start), STEPS[1]
     x = torch.randn(2, step.inputs, 12, 10)
@@ -100,7 +100,7 @@ def test_a_folded_bottleneck_says_what_convolution_and_normalisation_say(start):
         torch.testing.assert_close(net.trunk[5](x), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_a_window_is_the_whole_net_without_what_lies_outside(start):
+def test_a_window_is_the_whole_net_without_what_lies_outside(start) -> None:
     whole, face = FaceNet(start, WINDOWS["whole"]), FaceNet(start, WINDOWS["face"])
     torch.testing.assert_close(face.trunk[-1].weight, whole.trunk[-1].weight[:, :, 1:, 1:6])
     rng = torch.Generator().manual_seed(0)
@@ -113,7 +113,7 @@ def test_a_window_is_the_whole_net_without_what_lies_outside(start):
 
 
 @pytest.mark.parametrize("name", WINDOWS)
-def test_each_window_gives_eight_expressions_two_values_twelve_units(start, name):
+def test_each_window_gives_eight_expressions_two_values_twelve_units(start, name) -> None:
     net = FaceNet(start, WINDOWS[name]).eval()
     side = WINDOWS[name].side
     with torch.no_grad():
@@ -121,7 +121,7 @@ def test_each_window_gives_eight_expressions_two_values_twelve_units(start, name
     assert [tuple(value.shape) for value in vars(outputs).values()] == [(2, 8), (2, 2), (2, 12)]
 
 
-def test_frozen_layers_do_not_learn_and_others_do(start):
+def test_frozen_layers_do_not_learn_and_others_do(start) -> None:
     net = FaceNet(start)
     net.freeze(5)
     net(torch.rand(2, 3, 112, 112) * 255).expression.sum().backward()
@@ -131,7 +131,7 @@ def test_frozen_layers_do_not_learn_and_others_do(start):
     assert sum(value.ndim == 4 for value in learnt) > 30
 
 
-def test_a_bend_is_a_prelu_forth_and_back_that_does_not_learn():
+def test_a_bend_is_a_prelu_forth_and_back_that_does_not_learn() -> None:
     prelu, bend = torch.nn.PReLU(4), Bend(4)
     prelu.weight.data = torch.tensor([-1.2, 0.0, 0.4, 1.5])
     bend.weight.data = prelu.weight.data.clone()

@@ -42,7 +42,7 @@ def some(count=400, sharpness=1.0, seed=0):
     return takes, outputs
 
 
-def test_scores_are_sklearns():
+def test_scores_are_sklearns() -> None:
     rng = np.random.default_rng(0)
     truth, guess = rng.integers(0, 5, (2, 300))
     table = figures.confusion(truth, guess, 5)
@@ -51,14 +51,14 @@ def test_scores_are_sklearns():
 
 
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 3.0])
-def test_the_temperature_that_was_is_found(sharpness):
+def test_the_temperature_that_was_is_found(sharpness: float) -> None:
     takes, outputs = some(3000, sharpness)
     whole, others = figures.temperatures(takes, {"clean": outputs})
     assert whole == pytest.approx(sharpness, rel=0.1)
     assert set(others) == set(range(5))
 
 
-def test_a_fold_takes_no_part_in_its_own_temperature():
+def test_a_fold_takes_no_part_in_its_own_temperature() -> None:
     takes, outputs = some(600)
     before = figures.temperatures(takes, {"clean": outputs})[1]
     changed = [
@@ -69,14 +69,14 @@ def test_a_fold_takes_no_part_in_its_own_temperature():
     assert after[1] != before[1]
 
 
-def test_calibration_error():
+def test_calibration_error() -> None:
     takes, outputs = some(20_000)
     logits = np.stack([rows[0] for rows in outputs])
     assert figures.calibration_error(figures.softmax(logits), takes.label) < 0.02
     assert figures.calibration_error(figures.softmax(4 * logits), takes.label) > 0.1
 
 
-def test_figures_hold_together(tmp_path, monkeypatch):
+def test_figures_hold_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "DRAWS", 200)
     takes, outputs = some()
     noise = np.random.default_rng(1)

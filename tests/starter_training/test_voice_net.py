@@ -42,14 +42,14 @@ def net():
 
 
 @pytest.mark.parametrize("gain_db", [-20, -3, 15])
-def test_gain_changes_nothing(net, gain_db):
+def test_gain_changes_nothing(net, gain_db: int) -> None:
     features = torch.randn(2, LENGTH, 168, generator=torch.Generator().manual_seed(0)) * 10 - 40
     louder = features + gain_db
     with torch.inference_mode():
         assert torch.allclose(net(features), net(louder), atol=1e-3)
 
 
-def test_silence_around_a_voice_hardly_changes_its_level(net):
+def test_silence_around_a_voice_hardly_changes_its_level(net) -> None:
     mel = torch.randn(1, LENGTH, 128, generator=torch.Generator().manual_seed(0)) * 5 - 30
     half = mel.clone()
     half[:, : LENGTH // 2] = -100
@@ -57,12 +57,12 @@ def test_silence_around_a_voice_hardly_changes_its_level(net):
     assert torch.allclose(change, torch.full_like(change, 10 * np.log10(2)), atol=0.5)
 
 
-def test_digital_silence_is_no_number_out_of_range(net):
+def test_digital_silence_is_no_number_out_of_range(net) -> None:
     with torch.inference_mode():
         assert torch.isfinite(net(torch.full((1, LENGTH, 168), -100.0))).all()
 
 
-def test_a_window_is_the_sounds_rows_and_silence_beyond():
+def test_a_window_is_the_sounds_rows_and_silence_beyond() -> None:
     sounds = heard()
     rows = sounds.rows(1, 2).astype(np.float32)
     inside = sounds.window(1, 2, 3, 1.0)
@@ -75,7 +75,7 @@ def test_a_window_is_the_sounds_rows_and_silence_beyond():
     assert np.array_equal(sounds.window(1, 2, 0, 2.0)[30], rows[60])
 
 
-def test_drawn_windows_hold_enough_of_the_voice():
+def test_drawn_windows_hold_enough_of_the_voice() -> None:
     sounds = heard()
     drawn = sounds.drawn(np.repeat(np.arange(6), 30), 0.1, 0.5, np.random.default_rng(0))
     assert drawn.shape == (180, LENGTH, 128)
@@ -86,7 +86,7 @@ def test_drawn_windows_hold_enough_of_the_voice():
 
 
 @given(st.integers(1, 40_000))
-def test_windows_are_those_of_the_runtime(rows):
+def test_windows_are_those_of_the_runtime(rows) -> None:
     settings = VoiceSettings(50, LENGTH / 50, 0.5, ("Neutral",), 1.0)
     assert np.array_equal(voice_net.window_starts(rows, 25), _starts((rows - 0.5) / 50, settings))
 
@@ -99,7 +99,7 @@ def losses(net, place, config=QUICK):
     return list(voice_net.train(net, heard(), np.arange(6), CLASSES, place, config, seed=0))
 
 
-def test_training_learns_and_an_interrupted_one_goes_on_to_the_same_net(tmp_path):
+def test_training_learns_and_an_interrupted_one_goes_on_to_the_same_net(tmp_path: Path) -> None:
     whole, broken = VoiceNet(2), VoiceNet(2)
     epochs = losses(whole, tmp_path / "whole.pt")
     assert [epoch for epoch, _ in epochs] == list(range(1, 7))
@@ -121,7 +121,7 @@ def test_training_learns_and_an_interrupted_one_goes_on_to_the_same_net(tmp_path
     assert first != epochs[0]
 
 
-def test_the_file_is_what_the_runtime_reads(net, tmp_path):
+def test_the_file_is_what_the_runtime_reads(net, tmp_path: Path) -> None:
     import onnxruntime
 
     metadata = {
@@ -142,7 +142,7 @@ def test_the_file_is_what_the_runtime_reads(net, tmp_path):
     assert (settings.rows, settings.hop, settings.temperature) == (LENGTH, 25, 1.5)
 
 
-def test_windows_logits_are_those_of_the_windows(net):
+def test_windows_logits_are_those_of_the_windows(net) -> None:
     sounds = heard()
     found = voice_net.window_logits(net, sounds, 0, [1, 4], 25)
     for take, logits in zip([1, 4], found, strict=True):

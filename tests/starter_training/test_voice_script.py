@@ -17,7 +17,7 @@ ACTORS, FOLDS = 4, 2
 
 
 @pytest.fixture(scope="module")
-def ravdess(tmp_path_factory):
+def ravdess(tmp_path_factory: pytest.TempPathFactory):
     """Four actors who hum each emotion twice, at a pitch and with a tremor of its own."""
     import soundfile
 
@@ -58,7 +58,9 @@ def run(monkeypatch, ravdess, out):
     voice.main()
 
 
-def test_from_takes_to_a_file_that_the_runtime_reads(ravdess, tmp_path, monkeypatch, capsys):
+def test_from_takes_to_a_file_that_the_runtime_reads(
+    ravdess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     import onnxruntime
 
     from avaffect.sound.voice import VoiceSettings
@@ -91,8 +93,8 @@ def test_from_takes_to_a_file_that_the_runtime_reads(ravdess, tmp_path, monkeypa
 
 
 def test_what_babbles_is_heard_by_no_other_fold_and_partners_are_alike(
-    ravdess, tmp_path, monkeypatch
-):
+    ravdess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     takes = voice.Takes.read(ravdess)
     heard = []
 

@@ -28,7 +28,7 @@ def power(sound):
     return float(np.square(sound.astype(np.float64)).mean())
 
 
-def test_the_speech_of_a_take_is_found():
+def test_the_speech_of_a_take_is_found() -> None:
     sound = voice() + np.random.default_rng(0).normal(scale=1e-4, size=len(voice()))
     first, last = sounds.speech_span(sound.astype(np.float32))
     assert first == pytest.approx(0.5 * RATE, abs=400)
@@ -37,7 +37,7 @@ def test_the_speech_of_a_take_is_found():
 
 @given(st.floats(-5, 40), st.sampled_from(sorted(sounds.NOISES)), st.integers(0, 99))
 @settings(max_examples=15, deadline=None)
-def test_noise_is_as_loud_as_asked_for(snr_db, kind, seed):
+def test_noise_is_as_loud_as_asked_for(snr_db, kind, seed) -> None:
     sound, rng = voice(), np.random.default_rng(seed)
     noise = sounds.NOISES[kind](len(sound), [voice(seed=i) for i in range(4)], rng)
     assert noise.shape == sound.shape
@@ -48,7 +48,7 @@ def test_noise_is_as_loud_as_asked_for(snr_db, kind, seed):
     assert found == pytest.approx(snr_db, abs=0.1)
 
 
-def test_brown_is_deeper_than_pink_is_deeper_than_white():
+def test_brown_is_deeper_than_pink_is_deeper_than_white() -> None:
     def centre(slope):
         spectrum = np.abs(np.fft.rfft(sounds.coloured(RATE, slope, np.random.default_rng(0)))) ** 2
         return (spectrum * np.arange(len(spectrum))).sum() / spectrum.sum()
@@ -58,7 +58,7 @@ def test_brown_is_deeper_than_pink_is_deeper_than_white():
 
 @given(st.floats(0.1, 1), st.floats(-3, 12), st.integers(0, 99))
 @settings(max_examples=20, deadline=None)
-def test_a_room_rings_on_as_long_as_asked_for(rt60_s, direct_db, seed):
+def test_a_room_rings_on_as_long_as_asked_for(rt60_s, direct_db, seed) -> None:
     click = np.zeros(2 * RATE, np.float32)
     click[0] = 1
     heard = sounds.room(click, rt60_s, direct_db, np.random.default_rng(seed))
@@ -74,7 +74,7 @@ def test_a_room_rings_on_as_long_as_asked_for(rt60_s, direct_db, seed):
     assert 10 * np.log10(late[0] / late[1]) == pytest.approx(18, abs=5)
 
 
-def test_bands_are_cut_off():
+def test_bands_are_cut_off() -> None:
     def tone(hertz):
         return np.sin(2 * np.pi * hertz * np.arange(RATE) / RATE).astype(np.float32)
 
@@ -85,7 +85,7 @@ def test_bands_are_cut_off():
 
 
 @pytest.mark.parametrize("codec", sorted(sounds.CODECS))
-def test_codecs_give_back_each_voice_in_its_place(codec):
+def test_codecs_give_back_each_voice_in_its_place(codec) -> None:
     takes = [voice(1.2), voice(0.7, seed=1), voice(1.0, before=0.8, seed=2)]
     back = sounds.coded(takes, codec)
     assert [len(take) for take in back] == [len(take) for take in takes]
@@ -97,7 +97,7 @@ def test_codecs_give_back_each_voice_in_its_place(codec):
         assert max(delays) > 0.8
 
 
-def test_the_telephone_has_no_treble():
+def test_the_telephone_has_no_treble() -> None:
     spectrum = (
         np.abs(
             np.fft.rfft(
@@ -110,19 +110,19 @@ def test_the_telephone_has_no_treble():
 
 
 @given(st.floats(-50, 10))
-def test_a_recording_has_16_bits_and_clips(peak_db):
+def test_a_recording_has_16_bits_and_clips(peak_db) -> None:
     out = sounds.recorded(voice(), peak_db)
     assert np.abs(out).max() == pytest.approx(min(1, 10 ** (peak_db / 20)), abs=1e-4)
     assert np.array_equal(out * 32768, np.round(out * 32768))
 
 
-def test_faster_is_shorter_and_higher():
+def test_faster_is_shorter_and_higher() -> None:
     out = sounds.played(voice(1, 0, 0), 1.1)
     assert len(out) == pytest.approx(RATE / 1.1, abs=2)
     assert np.abs(np.fft.rfft(out))[1:].argmax() + 1 == pytest.approx(140, abs=1)
 
 
-def test_scenes_hold_the_voice_where_they_say_and_are_the_same_for_a_seed():
+def test_scenes_hold_the_voice_where_they_say_and_are_the_same_for_a_seed() -> None:
     takes, others = [voice(1.0, 0, 0), voice(0.8, 0, 0, 1)], [voice(seed=i) for i in range(8)]
 
     def made(seed):
@@ -145,7 +145,7 @@ def test_scenes_hold_the_voice_where_they_say_and_are_the_same_for_a_seed():
     assert not np.array_equal(scenes[0].sound, made(4)[0].sound)
 
 
-def test_the_degraded_test_take_keeps_its_time():
+def test_the_degraded_test_take_keeps_its_time() -> None:
     take = voice()
     scene = sounds.finished(
         [sounds.degraded_scene(take, [voice(seed=i) for i in range(4)], np.random.default_rng(0))]
@@ -154,7 +154,7 @@ def test_the_degraded_test_take_keeps_its_time():
     assert scene.speech == sounds.speech_span(take)
 
 
-def test_mel_rows_are_the_toolkits():
+def test_mel_rows_are_the_toolkits() -> None:
     from avaffect.sound.front_end import speech_features
 
     take = voice()
@@ -164,7 +164,7 @@ def test_mel_rows_are_the_toolkits():
     assert np.allclose(rows, values[:, 40:], atol=0.06)
 
 
-def test_takes_are_read_at_any_rate(tmp_path):
+def test_takes_are_read_at_any_rate(tmp_path: Path) -> None:
     import soundfile
 
     path = tmp_path / "take.wav"

@@ -1,6 +1,8 @@
 """Pictures as arrays: rows by the numbers in file names, decoded only where they are asked for."""
 
+import os
 import pickle
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -38,7 +40,7 @@ def put(path, value, side=4):
 
 
 @pytest.fixture
-def video(tmp_path):
+def video(tmp_path: Path):
     """A preprocessed video of six frames, of which 2, 3 and 5 have a picture."""
     spool = Spool.create(tmp_path / "spool", {}, "k")
     for frame in range(FRAMES):
@@ -65,7 +67,7 @@ def values(features, *span):
     return faces.max(initial=0, axis=(1, 2, 3)).tolist()
 
 
-def test_a_stored_subject_with_its_pictures(video):
+def test_a_stored_subject_with_its_pictures(video) -> None:
     found = open_features(video / "features/anna")
     alone = SubjectFeatures.open(video / "features/anna")
     assert isinstance(found, SubjectFeatures)
@@ -85,12 +87,17 @@ def test_a_stored_subject_with_its_pictures(video):
     assert values(found) == [0, 20, 30, 0, 50, 0]
 
 
-def test_pictures_are_decoded_only_where_they_are_asked_for(video, monkeypatch):
-    read = []
+def test_pictures_are_decoded_only_where_they_are_asked_for(
+    video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
     real = pictures.read_picture
-    monkeypatch.setattr(
-        pictures, "read_picture", lambda path, side: read.append(path.name) or real(path, side)
-    )
+
+    def counted(path: Path, side: int) -> np.ndarray:
+        read.append(path.name)
+        return real(path, side)
+
+    monkeypatch.setattr(pictures, "read_picture", counted)
     found = open_features(video / "features/anna")
     assert [sorted(chunk) for chunk in found.chunks()] == [["audio"]]
     assert found.array(HAS_FACE, 0, 4).tolist() == [False, True, True, False]
@@ -100,7 +107,26 @@ def test_pictures_are_decoded_only_where_they_are_asked_for(video, monkeypatch):
     assert read == ["00003.png"]
 
 
-def test_a_subject_without_pictures(video):
+def test_a_folder_is_listed_once_and_not_for_each_window(
+    video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = []
+    real = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: listed.append(folder) or real(folder))
+    for found in (
+        open_features(video / "features/anna"),
+        PictureFolder(video / "cropped_aligned/anna"),
+    ):
+        assert found.specs
+        found.array(FACE_PICTURES, 0, 1)
+        del listed[:]
+        for start in range(5):
+            found.array(FACE_PICTURES, start, start + 1)
+            found.array(HAS_FACE, start, start + 1)
+        assert listed == []
+
+
+def test_a_subject_without_pictures(video) -> None:
     for path in (video / "cropped_aligned/anna").iterdir():
         path.unlink()
     for folder in (video / "cropped_aligned/anna", video / "nothing", video / "preprocess.json"):
@@ -111,7 +137,7 @@ def test_a_subject_without_pictures(video):
                 found.array(name)
 
 
-def test_features_of_a_pass_have_no_provenance(tmp_path):
+def test_features_of_a_pass_have_no_provenance(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path / "spool", {}, "k")
     spool.append_frame(0.0)
     put(tmp_path / "p/00001.png", 7)
@@ -119,20 +145,20 @@ def test_features_of_a_pass_have_no_provenance(tmp_path):
     assert (found.provenance, values(found)) == ({}, [7])
 
 
-def test_pictures_travel_to_other_processes(video):
+def test_pictures_travel_to_other_processes(video) -> None:
     found = pickle.loads(pickle.dumps(open_features(video / "features/anna")))  # noqa: S301
     assert values(found) == [0, 20, 30, 0, 50, 0]
     assert values(pickle.loads(pickle.dumps(found)), 4) == [50, 0]  # noqa: S301
 
 
-def test_pictures_behind_the_last_frame_are_left_out(video):
+def test_pictures_behind_the_last_frame_are_left_out(video) -> None:
     put(video / "cropped_aligned/anna/00009.png", 90)
     found = open_features(video / "features/anna")
     assert values(found) == [0, 20, 30, 0, 50, 0]
     assert found.array(HAS_FACE).shape == (FRAMES,)
 
 
-def test_a_folder_of_pictures_alone(tmp_path):
+def test_a_folder_of_pictures_alone(tmp_path: Path) -> None:
     put(tmp_path / "00002.png", 20)
     put(tmp_path / "00004.JPG", 40)
     found = open_features(tmp_path)
@@ -152,7 +178,9 @@ def test_a_folder_of_pictures_alone(tmp_path):
     st.integers(0, 14),
     st.slices(16).filter(lambda span: span.step in (None, 1)),
 )
-def test_rows_are_those_of_the_numbers(tmp_path_factory, files, frames, span):
+def test_rows_are_those_of_the_numbers(
+    tmp_path_factory: pytest.TempPathFactory, files, frames, span
+) -> None:
     folder = tmp_path_factory.mktemp("p")
     for number, value in files.items():
         put(folder / f"{number:05d}.png", value, side=2)
@@ -168,7 +196,7 @@ def test_rows_are_those_of_the_numbers(tmp_path_factory, files, frames, span):
     assert there.tolist() == [value > 0 for value in expected]
 
 
-def test_what_is_no_picture_of_a_frame_is_overlooked(tmp_path):
+def test_what_is_no_picture_of_a_frame_is_overlooked(tmp_path: Path) -> None:
     put(tmp_path / "00003.png", 30)
     put(tmp_path / "0000000004.png", 40)
     for name in ("00000.png", "a0001.png", "-1.png", "00001.png.bak", "99999999.png", "1.5.png"):
@@ -178,7 +206,7 @@ def test_what_is_no_picture_of_a_frame_is_overlooked(tmp_path):
     assert values(PictureFolder(tmp_path)) == [0, 0, 30, 40]
 
 
-def test_two_pictures_of_a_frame(tmp_path):
+def test_two_pictures_of_a_frame(tmp_path: Path) -> None:
     """The same one counts wherever the files lie."""
     put(tmp_path / "00001.png", 20)
     put(tmp_path / "1.png", 30)
@@ -186,7 +214,7 @@ def test_two_pictures_of_a_frame(tmp_path):
     assert values(PictureFolder(tmp_path)) == [10]
 
 
-def test_the_first_picture_gives_the_size_unless_it_is_given(tmp_path):
+def test_the_first_picture_gives_the_size_unless_it_is_given(tmp_path: Path) -> None:
     files = [put(tmp_path / "00001.png", 10, side=6), put(tmp_path / "00002.png", 20, side=3)]
     for found in (PictureFolder(tmp_path), PictureFiles(files)):
         assert found.specs[FACE_PICTURES].shape == (6, 6, 3)
@@ -195,11 +223,11 @@ def test_the_first_picture_gives_the_size_unless_it_is_given(tmp_path):
     assert PictureFolder(tmp_path, side=5).specs[FACE_PICTURES].shape == (5, 5, 3)
 
 
-def test_no_face_is_larger_than_encoders_take(tmp_path):
+def test_no_face_is_larger_than_encoders_take(tmp_path: Path) -> None:
     assert side_of(PictureFiles([put(tmp_path / "a.png", 1, side=600)])) == 512
 
 
-def test_files_in_their_order(tmp_path):
+def test_files_in_their_order(tmp_path: Path) -> None:
     files = [put(tmp_path / f"{name}.png", value) for name, value in (("b", 1), ("a", 2))]
     found = PictureFiles(files)
     assert (found.frames, values(found), values(found, -1)) == (2, [1, 2], [2])
@@ -210,7 +238,7 @@ def test_files_in_their_order(tmp_path):
         PictureFiles([])
 
 
-def test_a_damaged_picture_is_named_when_it_is_read(video):
+def test_a_damaged_picture_is_named_when_it_is_read(video) -> None:
     path = video / "cropped_aligned/anna/00003.png"
     path.write_bytes(path.read_bytes()[:30])
     found = open_features(video / "features/anna")
@@ -219,18 +247,20 @@ def test_a_damaged_picture_is_named_when_it_is_read(video):
         found.array(FACE_PICTURES)
 
 
-def test_a_damaged_first_picture_is_named_at_once(video):
+def test_a_damaged_first_picture_is_named_at_once(video) -> None:
     (video / "cropped_aligned/anna/00002.png").write_bytes(b"")
     with pytest.raises(FeatureError, match=r"00002\.png"):
         _ = open_features(video / "features/anna").specs
 
 
-def test_neither_features_nor_pictures(tmp_path):
+def test_neither_features_nor_pictures(tmp_path: Path) -> None:
     with pytest.raises(FeatureError, match=r"is unfinished or damaged"):
         open_features(tmp_path)
 
 
-def test_a_subject_who_is_in_no_frame_has_no_faces_and_that_is_right(video, tmp_path):
+def test_a_subject_who_is_in_no_frame_has_no_faces_and_that_is_right(
+    video, tmp_path: Path
+) -> None:
     """One such subject must not keep a network from training on the others."""
     subject = SubjectFeatures.open(video / "features/anna")
     assert not subject.present.any()

@@ -1,6 +1,7 @@
 """A prepared folder: opened once, and what in it is ours."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ RECORD = Record(video=VIDEO, made_with="k", frames=1, faces=1, subjects=["a"])
 
 
 @pytest.fixture
-def reads(monkeypatch):
+def reads(monkeypatch: pytest.MonkeyPatch):
     """The records that were read."""
     found = []
 
@@ -28,7 +29,7 @@ def reads(monkeypatch):
     return found
 
 
-def test_the_record_is_read_once(tmp_path, reads):
+def test_the_record_is_read_once(tmp_path: Path, reads) -> None:
     RECORD.write(tmp_path / "preprocess.json")
     folder = Prepared(tmp_path)
     assert folder.video == {"name": "a.mp4", "sha256": "0"}
@@ -38,7 +39,7 @@ def test_the_record_is_read_once(tmp_path, reads):
     assert reads == [tmp_path / "preprocess.json"]
 
 
-def test_what_another_process_wrote_is_read_before_work_begins(tmp_path, reads):
+def test_what_another_process_wrote_is_read_before_work_begins(tmp_path: Path, reads) -> None:
     folder, other = Prepared(tmp_path), Prepared(tmp_path)
     folder.write(RECORD)
     assert other.record.crops is None
@@ -50,14 +51,14 @@ def test_what_another_process_wrote_is_read_before_work_begins(tmp_path, reads):
                                                    "files": []}  # fmt: skip
 
 
-def test_names_are_known_to_the_folder(tmp_path):
+def test_names_are_known_to_the_folder(tmp_path: Path) -> None:
     folder = Prepared(tmp_path)
     inside = [folder.path, folder.crops("a"), folder.features("a"), folder.wav]
     assert [path.relative_to(tmp_path).parts[0] for path in inside] == [
         names.RECORD, names.CROPS, names.FEATURES, names.WAV]  # fmt: skip
 
 
-def test_a_damaged_record_of_ours_is_not_replaced(tmp_path):
+def test_a_damaged_record_of_ours_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "preprocess.json"
     path.write_text(json.dumps({**RECORD.to_dict(), "later": 1}))
     before = path.read_bytes()
@@ -74,7 +75,7 @@ def test_a_damaged_record_of_ours_is_not_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["theirs", "{}", '{"scripts": {}}'])
-def test_another_program_s_file_is_theirs(text, tmp_path):
+def test_another_program_s_file_is_theirs(text: str, tmp_path: Path) -> None:
     path = tmp_path / "preprocess.json"
     path.write_text(text)
     for work in (
@@ -87,7 +88,7 @@ def test_another_program_s_file_is_theirs(text, tmp_path):
     assert path.read_text() == text
 
 
-def test_another_video_has_no_place(tmp_path):
+def test_another_video_has_no_place(tmp_path: Path) -> None:
     Prepared(tmp_path).write(RECORD)
     with pytest.raises(UsageError, match=r"holds the results of 'a\.mp4'"):
         Prepared(tmp_path).require_free_for("b.mp4", "1")
@@ -96,7 +97,7 @@ def test_another_video_has_no_place(tmp_path):
     Prepared(tmp_path).require_free_for("a.mp4", "1")
 
 
-def test_folders_are_found_and_called_by_their_video(tmp_path):
+def test_folders_are_found_and_called_by_their_video(tmp_path: Path) -> None:
     for place, name in (("x", None), ("deep/y", "deep_y"), ("x/features/z", None)):
         Prepared(tmp_path / place).write(RECORD if name is None else RECORD.but(name=name))
     assert prepared_in(tmp_path) == [tmp_path / "deep/y", tmp_path / "x"]

@@ -1,12 +1,15 @@
 """``preprocess.json`` as a typed record."""
 
 import json
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
 from avaffect.errors import FeatureError
+from avaffect.media.facts import MediaFacts
 from avaffect.media.sound import SoundInfo
-from avaffect.store.record import Record, Sound, Video
+from avaffect.store.record import Media, Record, Sound, Video
 
 VIDEO = {"name": "a.mp4", "sha256": "0"}
 SOUND = {"samples": 1, "sample_rate": 16_000, "duration_s": 1, "start_s": 0, "end_s": 1,
@@ -19,7 +22,7 @@ def read(folder, tree):
     return Record.read(path)
 
 
-def test_what_is_written_is_read_again(tmp_path):
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     info = SoundInfo(16, 16_000, 0.001, 0.0, 0.001, 0, cuts=((1.0, 2.0),))
     record = Record(
         video=Video(**VIDEO),
@@ -39,7 +42,13 @@ def test_what_is_written_is_read_again(tmp_path):
     assert (again.knows("crops"), again.knows("wav")) == (True, False)
 
 
-def test_a_change_leaves_the_rest_and_the_record_as_it_is():
+def test_what_is_known_of_media_and_sound_has_a_field_in_the_record() -> None:
+    # Spelled again there, since records of earlier versions lack some and hold lists for tuples.
+    assert list(Media.model_fields) == [field.name for field in fields(MediaFacts)]
+    assert list(Sound.model_fields) == [*(f.name for f in fields(SoundInfo)), "closed_gaps"]
+
+
+def test_a_change_leaves_the_rest_and_the_record_as_it_is() -> None:
     record = Record(frames=3, crops="k")
     assert record.but(crops=None).to_dict() == {"frames": 3, "crops": None}
     assert record.crops == "k"
@@ -47,7 +56,7 @@ def test_a_change_leaves_the_rest_and_the_record_as_it_is():
         record.frames = 4
 
 
-def test_there_is_none(tmp_path):
+def test_there_is_none(tmp_path: Path) -> None:
     assert Record.read(tmp_path / "preprocess.json").to_dict() == {}
 
 
@@ -60,7 +69,7 @@ def test_there_is_none(tmp_path):
         {"media": {"first_time_s": 0.5}, "sound": None},
     ],
 )
-def test_records_of_earlier_versions(tree, tmp_path):
+def test_records_of_earlier_versions(tree, tmp_path: Path) -> None:
     assert read(tmp_path, tree).to_dict() == tree
 
 
@@ -84,7 +93,7 @@ def test_records_of_earlier_versions(tree, tmp_path):
         ("theirs", "damaged"),
     ],
 )
-def test_what_is_no_record_is_told_in_a_line(tree, message, tmp_path):
+def test_what_is_no_record_is_told_in_a_line(tree, message: str, tmp_path: Path) -> None:
     with pytest.raises(FeatureError, match=message) as caught:
         read(tmp_path, tree)
     assert "preprocess.json" in str(caught.value)
@@ -92,6 +101,6 @@ def test_what_is_no_record_is_told_in_a_line(tree, message, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a\0b", ""])
-def test_subjects_lie_in_the_folder(name, tmp_path):
+def test_subjects_lie_in_the_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(FeatureError, match="names a subject that cannot be a file"):
         read(tmp_path, {"subjects": [name]})

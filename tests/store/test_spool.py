@@ -68,13 +68,13 @@ def check(spool, frames):
 
 
 @pytest.mark.parametrize("frames", [0, 1, 5, 300])
-def test_what_goes_in_comes_out(tmp_path, frames):
+def test_what_goes_in_comes_out(tmp_path: Path, frames: int) -> None:
     spool = Spool.create(tmp_path / "new" / "spool", ARRAYS, "k")
     run(spool, 0, frames)
     check(spool, frames)
 
 
-def test_slices(tmp_path):
+def test_slices(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     run(spool, 0, 300)
     assert spool.track(0, 10, 13)["frame"].tolist() == [10, 11, 12]
@@ -82,14 +82,14 @@ def test_slices(tmp_path):
     assert len(spool.track(0, 5, 2)) == 0
 
 
-def test_long_tracks_are_read_in_parts(tmp_path, monkeypatch):
+def test_long_tracks_are_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("avaffect.store.spool._READ_ROWS", 7)
     spool = Spool.create(tmp_path, ARRAYS, "k")
     run(spool, 0, 100)
     check(spool, 100)
 
 
-def test_buffers_do_not_grow(tmp_path):
+def test_buffers_do_not_grow(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     for frame in range(1000):
         spool.append_frame(frame / 30)
@@ -99,7 +99,7 @@ def test_buffers_do_not_grow(tmp_path):
     assert len(spool._pending) < 256
 
 
-def test_times_alone_do_not_grow_the_buffer(tmp_path):
+def test_times_alone_do_not_grow_the_buffer(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     for frame in range(1000):
         spool.append_frame(frame / 30)
@@ -108,7 +108,9 @@ def test_times_alone_do_not_grow_the_buffer(tmp_path):
 
 @settings(max_examples=20, deadline=None)
 @given(first=st.integers(0, 400), lost=st.integers(0, 400), flush=st.booleans())
-def test_resume_goes_on_where_the_checkpoint_was(tmp_path_factory, first, lost, flush):
+def test_resume_goes_on_where_the_checkpoint_was(
+    tmp_path_factory: pytest.TempPathFactory, first, lost, flush
+) -> None:
     folder = tmp_path_factory.mktemp("spool")
     spool = Spool.create(folder, ARRAYS, "k")
     run(spool, 0, first)
@@ -127,7 +129,7 @@ def test_resume_goes_on_where_the_checkpoint_was(tmp_path_factory, first, lost, 
     check(spool, 450)
 
 
-def test_resume_after_a_death_in_mid_write(tmp_path):
+def test_resume_after_a_death_in_mid_write(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     run(spool, 0, 20)
     spool.checkpoint(None)
@@ -140,14 +142,14 @@ def test_resume_after_a_death_in_mid_write(tmp_path):
     assert not (tmp_path / "track-000123.bin").exists()
 
 
-def test_nothing_to_resume(tmp_path):
+def test_nothing_to_resume(tmp_path: Path) -> None:
     assert Spool.resume(tmp_path / "missing", ARRAYS, "k") is None
     spool = Spool.create(tmp_path, ARRAYS, "k")
     run(spool, 0, 10)
     assert Spool.resume(tmp_path, ARRAYS, "k") is None
 
 
-def test_no_resume_with_other_settings(tmp_path):
+def test_no_resume_with_other_settings(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     run(spool, 0, 10)
     spool.checkpoint(None)
@@ -158,7 +160,7 @@ def test_no_resume_with_other_settings(tmp_path):
     assert Spool.resume(tmp_path, ARRAYS, "k") is not None
 
 
-def test_no_resume_of_damage(tmp_path):
+def test_no_resume_of_damage(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     run(spool, 0, 10)
     spool.checkpoint(None)
@@ -175,7 +177,7 @@ def test_no_resume_of_damage(tmp_path):
     assert Spool.resume(tmp_path, ARRAYS, "k") is None
 
 
-def test_create_starts_anew_and_touches_nothing_else(tmp_path):
+def test_create_starts_anew_and_touches_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     spool = Spool.create(tmp_path, ARRAYS, "k")
     run(spool, 0, 60)
@@ -186,7 +188,7 @@ def test_create_starts_anew_and_touches_nothing_else(tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_unwritable_folder(tmp_path):
+def test_unwritable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError):
         Spool.create(tmp_path / "file" / "spool", ARRAYS, "k")
@@ -208,7 +210,7 @@ def test_unwritable_folder(tmp_path):
         {"arrays": {"mesh": np.zeros((4, 3)), "embedding": np.zeros((1, 6))}},
     ],
 )
-def test_faces_are_checked(tmp_path, change):
+def test_faces_are_checked(tmp_path: Path, change) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     for frame in range(5):
         spool.append_frame(frame / 30)
@@ -219,7 +221,7 @@ def test_faces_are_checked(tmp_path, change):
     assert spool.track(0)["frame"].tolist() == [3, 4]
 
 
-def test_order_within_a_track_is_checked_after_a_resume(tmp_path):
+def test_order_within_a_track_is_checked_after_a_resume(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     run(spool, 0, 10)
     spool.checkpoint(None)
@@ -229,12 +231,12 @@ def test_order_within_a_track_is_checked_after_a_resume(tmp_path):
         resumed[0].append_face(**face(0, 9))
 
 
-def test_names_must_differ_from_the_base_fields(tmp_path):
+def test_names_must_differ_from_the_base_fields(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         Spool.create(tmp_path, {"box": ArraySpec((4,), "float32")}, "k")
 
 
-def test_disk_full(tmp_path, monkeypatch):
+def test_disk_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     run(spool, 0, 10)
     spool.checkpoint("good")
@@ -253,7 +255,7 @@ def test_disk_full(tmp_path, monkeypatch):
     check(resumed[0], 10)
 
 
-def test_files_lost_behind_its_back(tmp_path):
+def test_files_lost_behind_its_back(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     run(spool, 0, 10)
     spool.flush()
@@ -264,7 +266,7 @@ def test_files_lost_behind_its_back(tmp_path):
             spool.track(track)
 
 
-def test_rows(tmp_path):
+def test_rows(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     run(spool, 0, 10)
     assert not spool.rows
@@ -291,7 +293,7 @@ def damage(path, at):
 
 
 @pytest.mark.parametrize("name", ["times.f8", "track-000000.bin"])
-def test_no_resume_from_a_flipped_bit(tmp_path, name):
+def test_no_resume_from_a_flipped_bit(tmp_path: Path, name: str) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     run(spool, 0, 20)
     spool.checkpoint(None)
@@ -301,7 +303,7 @@ def test_no_resume_from_a_flipped_bit(tmp_path, name):
     assert Spool.resume(tmp_path, ARRAYS, "k") is not None
 
 
-def test_two_at_once_are_noticed_and_begin_anew(tmp_path):
+def test_two_at_once_are_noticed_and_begin_anew(tmp_path: Path) -> None:
     """Each appends to the other's files, and their checkpoints take turns."""
     first = Spool.create(tmp_path, ARRAYS, "k")
     run(first, 0, 10)
@@ -317,7 +319,7 @@ def test_two_at_once_are_noticed_and_begin_anew(tmp_path):
     assert Spool.resume(tmp_path, ARRAYS, "k") is None
 
 
-def test_a_pass_that_nobody_disturbed_is_whole(tmp_path):
+def test_a_pass_that_nobody_disturbed_is_whole(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path, ARRAYS, "k")
     spool.require_whole()
     run(spool, 0, 300)

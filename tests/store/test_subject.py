@@ -44,7 +44,7 @@ def values(track, frame):
 
 
 @pytest.fixture
-def spool(tmp_path):
+def spool(tmp_path: Path):
     spool = Spool.create(tmp_path / "spool", ARRAYS, "k")
     for frame in range(FRAMES):
         spool.append_frame(frame / 25)
@@ -62,7 +62,7 @@ def spooled(spool):
 
 
 @pytest.fixture
-def stored(tmp_path, spooled):
+def stored(tmp_path: Path, spooled):
     write_subject(tmp_path / "a_left", spooled, PROVENANCE, KEYS)
     return SubjectFeatures.open(tmp_path / "a_left")
 
@@ -73,7 +73,7 @@ def best_track(frame):
     return max(there, key=lambda track: values(track, frame)["confidence"], default=None)
 
 
-def test_the_subject_has_the_more_confident_track_on_each_frame(spooled):
+def test_the_subject_has_the_more_confident_track_on_each_frame(spooled) -> None:
     overlap = {best_track(frame) for frame in range(25, 40)}
     assert overlap == {1, 4}
     table = spooled.table()
@@ -86,7 +86,8 @@ def test_the_subject_has_the_more_confident_track_on_each_frame(spooled):
         assert row["present"] == (track is not None) == spooled.present[frame]
         if track is None:
             assert row["track"] == -1
-            assert row[list(COLUMNS[3:-1])].isna().all()
+            assert row[list(COLUMNS[3:-2])].isna().all()
+            assert not row["held"]
             assert np.isnan(mesh[frame]).all()
             assert np.isnan(embedding[frame]).all()
             continue
@@ -102,7 +103,7 @@ def test_the_subject_has_the_more_confident_track_on_each_frame(spooled):
         np.testing.assert_array_equal(embedding[frame], original["arrays"]["embedding"])
 
 
-def test_stored_equals_spooled(spooled, stored):
+def test_stored_equals_spooled(spooled, stored) -> None:
     assert (stored.name, stored.frames) == (spooled.name, spooled.frames) == ("a_left", FRAMES)
     assert stored.names == spooled.names == ("audio", "embedding", "has_sound", "mesh")
     assert stored.specs == spooled.specs
@@ -115,7 +116,7 @@ def test_stored_equals_spooled(spooled, stored):
     assert (stored.table().dtypes == spooled.table().dtypes).all()
 
 
-def test_slices_of_both_are_equal(spooled, stored):
+def test_slices_of_both_are_equal(spooled, stored) -> None:
     mapped = SubjectFeatures.open(stored.folder, mapped=True)
 
     @settings(max_examples=60, deadline=None)
@@ -137,7 +138,7 @@ def test_slices_of_both_are_equal(spooled, stored):
     check()
 
 
-def test_mapped_subjects_are_the_same(stored):
+def test_mapped_subjects_are_the_same(stored) -> None:
     mapped = SubjectFeatures.open(stored.folder, mapped=True)
     assert (mapped.name, mapped.frames, mapped.names) == (stored.name, FRAMES, stored.names)
     assert (mapped.specs, mapped.keys) == (stored.specs, stored.keys)
@@ -146,7 +147,7 @@ def test_mapped_subjects_are_the_same(stored):
         mapped.array("gaze")
 
 
-def test_a_mapped_subject_that_is_made_again(stored):
+def test_a_mapped_subject_that_is_made_again(stored) -> None:
     """Arrays already read stay as they were; opened again it has the new ones."""
     mapped = SubjectFeatures.open(stored.folder, mapped=True)
     before = {name: mapped.array(name).copy() for name in ("mesh", "audio")}
@@ -159,7 +160,7 @@ def test_a_mapped_subject_that_is_made_again(stored):
     np.testing.assert_array_equal(again.array("audio"), audio)
 
 
-def test_chunks_are_the_whole(stored, monkeypatch):
+def test_chunks_are_the_whole(stored, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_CHUNK", 7)
     parts = list(stored.chunks())
     assert len(parts) == 13
@@ -168,7 +169,7 @@ def test_chunks_are_the_whole(stored, monkeypatch):
         np.testing.assert_array_equal(whole, stored.array(name))
 
 
-def test_others_can_read_it(stored):
+def test_others_can_read_it(stored) -> None:
     import pandas as pd
 
     for name in stored.names:
@@ -182,7 +183,7 @@ def test_others_can_read_it(stored):
     assert (dtypes["left"], dtypes["track"]) == ("float32", "int32")
 
 
-def test_provenance_says_what_it_was_made_of(stored):
+def test_provenance_says_what_it_was_made_of(stored) -> None:
     found = stored.provenance
     assert found["video"] == {"name": "a.mp4", "sha256": "00ff"}
     assert found["configuration"] == {"encoders": ["x"]}
@@ -191,20 +192,20 @@ def test_provenance_says_what_it_was_made_of(stored):
     assert found["versions"]["numpy"] == np.__version__
 
 
-def test_provenance_of_a_name_that_is_no_unicode(tmp_path, spooled):
+def test_provenance_of_a_name_that_is_no_unicode(tmp_path: Path, spooled) -> None:
     strange = provenance(b"caf\xe9.mp4".decode(errors="surrogateescape"), "0", {}, {})
     write_subject(tmp_path / "a", spooled, strange, KEYS)
     assert SubjectFeatures.open(tmp_path / "a").provenance["video"]["name"] == "caf\ufffd.mp4"
 
 
-def test_keys(stored):
+def test_keys(stored) -> None:
     for name, key in KEYS.items():
         assert stored.has(name, key)
         assert not stored.has(name, "another")
     assert not stored.has("nothing", "")
 
 
-def test_a_key_depends_on_everything():
+def test_a_key_depends_on_everything() -> None:
     keys = [
         array_key("v", "audio", {"n_fft": 2048}, {"net": "1"}),
         array_key("w", "audio", {"n_fft": 2048}, {"net": "1"}),
@@ -217,7 +218,7 @@ def test_a_key_depends_on_everything():
     assert array_key("v", "a", {"x": 1, "y": 2}) == array_key("v", "a", {"y": 2, "x": 1})
 
 
-def test_one_array_is_made_again(stored):
+def test_one_array_is_made_again(stored) -> None:
     before = {name: stored.array(name) for name in stored.names}
     audio = np.ones((FRAMES, 5), np.float32) * np.arange(FRAMES, dtype="f4")[:, None]
     chunks = ({"audio": audio[i : i + 11]} for i in range(0, FRAMES, 11))
@@ -234,7 +235,7 @@ def test_one_array_is_made_again(stored):
     assert again.table().equals(stored.table())
 
 
-def test_an_array_is_added(stored):
+def test_an_array_is_added(stored) -> None:
     replace_arrays(
         stored.folder,
         {"more": ArraySpec((), "int32")},
@@ -257,7 +258,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_failed_replacement_leaves_the_store_as_it_was(stored):
+def test_a_failed_replacement_leaves_the_store_as_it_was(stored) -> None:
     before = contents(stored.folder)
 
     def breaks():
@@ -276,7 +277,9 @@ def test_a_failed_replacement_leaves_the_store_as_it_was(stored):
     assert contents(stored.folder) == before
 
 
-def test_a_failed_rewrite_leaves_the_store_as_it_was(stored, spooled, monkeypatch):
+def test_a_failed_rewrite_leaves_the_store_as_it_was(
+    stored, spooled, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = contents(stored.folder)
 
     def full(*_args):
@@ -288,7 +291,7 @@ def test_a_failed_rewrite_leaves_the_store_as_it_was(stored, spooled, monkeypatc
     assert contents(stored.folder) == before
 
 
-def test_a_rewrite_replaces_the_store(stored, spool):
+def test_a_rewrite_replaces_the_store(stored, spool) -> None:
     write_subject(
         stored.folder, SpooledSubject("b", spool, [2]), PROVENANCE, {**KEYS, "faces": "n"}
     )
@@ -320,7 +323,9 @@ def snapshots(folder, target, monkeypatch, write):
     return found
 
 
-def test_an_array_made_again_is_the_old_or_the_new_at_any_moment(stored, tmp_path, monkeypatch):
+def test_an_array_made_again_is_the_old_or_the_new_at_any_moment(
+    stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = {name: stored.array(name) for name in stored.names}
     audio = np.ones((FRAMES, 5), np.float32)
 
@@ -345,7 +350,7 @@ def test_an_array_made_again_is_the_old_or_the_new_at_any_moment(stored, tmp_pat
     assert {keys[0], keys[-1]} == {KEYS["audio"], "new"}
 
 
-def test_files_of_the_other_arrays_are_not_touched(stored):
+def test_files_of_the_other_arrays_are_not_touched(stored) -> None:
     def state():
         facts = {path.name: path.stat() for path in stored.folder.iterdir()}
         return {name: (of.st_ino, of.st_mtime_ns) for name, of in facts.items()}
@@ -360,7 +365,9 @@ def test_files_of_the_other_arrays_are_not_touched(stored):
     assert not SubjectFeatures.open(stored.folder).array("audio").any()
 
 
-def test_a_torn_store_is_recognised(stored, spool, tmp_path, monkeypatch):
+def test_a_torn_store_is_recognised(
+    stored, spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A killed run leaves the old subject, the new one, or what is refused and can be written."""
     new = {name: f"new {key}" for name, key in KEYS.items()}
     other = SpooledSubject("b", spool, [2])
@@ -387,7 +394,7 @@ def test_a_torn_store_is_recognised(stored, spool, tmp_path, monkeypatch):
     assert states.count("torn") <= 2
 
 
-def test_files_of_two_writes_do_not_mix(stored, spool, tmp_path):
+def test_files_of_two_writes_do_not_mix(stored, spool, tmp_path: Path) -> None:
     new = {name: f"new {key}" for name, key in KEYS.items()}
     write_subject(tmp_path / "new", SpooledSubject("b", spool, [2]), PROVENANCE, new)
     for name in ("frames.parquet", "provenance.json"):
@@ -397,7 +404,7 @@ def test_files_of_two_writes_do_not_mix(stored, spool, tmp_path):
             SubjectFeatures.open(mixed)
 
 
-def test_missing_stores(tmp_path, stored):
+def test_missing_stores(tmp_path: Path, stored) -> None:
     with pytest.raises(FeatureError, match="no feature store"):
         SubjectFeatures.open(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
@@ -412,7 +419,7 @@ def test_missing_stores(tmp_path, stored):
 
 
 @pytest.mark.parametrize("name", ["embedding", "frames.parquet", "provenance.json"])
-def test_damaged_stores(stored, name):
+def test_damaged_stores(stored, name: str) -> None:
     path = stored.folder / name if "." in name else file_of(stored, name)
     whole = path.read_bytes()
     for data in (b"", b"\0" * 100, whole[: len(whole) // 2], whole[:-3]):
@@ -433,14 +440,14 @@ def test_damaged_stores(stored, name):
         {"subject": "../a"},
     ],
 )
-def test_records_that_lie(stored, change):
+def test_records_that_lie(stored, change) -> None:
     path = stored.folder / "provenance.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(FeatureError):
         SubjectFeatures.open(stored.folder)
 
 
-def test_an_array_in_the_place_of_another(stored):
+def test_an_array_in_the_place_of_another(stored) -> None:
     """The header tells other columns, or the hashes other values."""
     path = stored.folder / "provenance.json"
     record = json.loads(path.read_text())
@@ -452,14 +459,14 @@ def test_an_array_in_the_place_of_another(stored):
         SubjectFeatures.open(stored.folder).array("audio")
 
 
-def test_a_frame_table_with_other_columns(stored):
+def test_a_frame_table_with_other_columns(stored) -> None:
     path = stored.folder / "frames.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["yaw"]), path)
     with pytest.raises(FeatureError):
         SubjectFeatures.open(stored.folder)
 
 
-def test_a_frame_table_damaged_in_its_middle(stored):
+def test_a_frame_table_damaged_in_its_middle(stored) -> None:
     path = stored.folder / "frames.parquet"
     data = bytearray(path.read_bytes())
     data[4:300] = bytes(296)
@@ -468,7 +475,7 @@ def test_a_frame_table_damaged_in_its_middle(stored):
         SubjectFeatures.open(stored.folder).table()
 
 
-def test_a_store_of_another_version(stored):
+def test_a_store_of_another_version(stored) -> None:
     path = stored.folder / "provenance.json"
     path.write_text(json.dumps({"version": 1, "subject": "a", "frames": FRAMES, "keys": KEYS}))
     with pytest.raises(FeatureError, match="written by another version") as caught:
@@ -476,7 +483,7 @@ def test_a_store_of_another_version(stored):
     assert caught.value.hint == "run `avaffect preprocess` again"
 
 
-def test_what_an_earlier_version_left_goes(stored, spooled):
+def test_what_an_earlier_version_left_goes(stored, spooled) -> None:
     (stored.folder / "provenance.json").write_text('{"version": 1}')
     (stored.folder / "arrays.safetensors").write_bytes(b"old")
     (stored.folder / "notes.npy").write_bytes(b"the user's")
@@ -485,7 +492,7 @@ def test_what_an_earlier_version_left_goes(stored, spooled):
     assert not (stored.folder / "arrays.safetensors").exists()
 
 
-def test_unknown_arrays(spooled, stored):
+def test_unknown_arrays(spooled, stored) -> None:
     for subject in (spooled, stored):
         with pytest.raises(
             FeatureError, match=r"no features called 'gaze' \(has audio, embedding"
@@ -493,19 +500,19 @@ def test_unknown_arrays(spooled, stored):
             subject.array("gaze")
 
 
-def test_keys_are_checked(tmp_path, spooled):
+def test_keys_are_checked(tmp_path: Path, spooled) -> None:
     with pytest.raises(ValueError, match="keys"):
         write_subject(tmp_path / "a", spooled, PROVENANCE, {"faces": "x"})
     assert not (tmp_path / "a").exists()
 
 
-def test_unwritable_folder(tmp_path, spooled):
+def test_unwritable_folder(tmp_path: Path, spooled) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError):
         write_subject(tmp_path / "file" / "a", spooled, PROVENANCE, KEYS)
 
 
-def test_a_subject_of_no_tracks_and_a_pass_without_arrays(tmp_path):
+def test_a_subject_of_no_tracks_and_a_pass_without_arrays(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path / "s", {}, "k")
     for frame in range(3):
         spool.append_frame(frame / 25)
@@ -524,7 +531,7 @@ def flip(path, at):
 
 
 @pytest.mark.parametrize("mapped", [False, True])
-def test_a_flipped_bit_in_an_array_is_noticed(stored, mapped):
+def test_a_flipped_bit_in_an_array_is_noticed(stored, mapped: bool) -> None:
     for name in stored.names:
         path = file_of(stored, name)
         whole = path.read_bytes()
@@ -536,13 +543,13 @@ def test_a_flipped_bit_in_an_array_is_noticed(stored, mapped):
 
 
 @pytest.mark.parametrize("column", ["times", "present", "confidence"])
-def test_a_flipped_bit_in_the_frame_table_is_noticed(stored, column):
+def test_a_flipped_bit_in_the_frame_table_is_noticed(stored, column: str) -> None:
     flip(stored.folder / "frames.parquet", 60)
     with pytest.raises(FeatureError, match="damaged"):
         getattr(SubjectFeatures.open(stored.folder), column)
 
 
-def test_hashes_are_kept_where_arrays_are_replaced(stored):
+def test_hashes_are_kept_where_arrays_are_replaced(stored) -> None:
     spec = {"mesh": ARRAYS["mesh"]}
     rows = np.zeros((FRAMES, 4, 3), "f4")
     replace_arrays(stored.folder, spec, [{"mesh": rows}], PROVENANCE, {"mesh": "new"})

@@ -13,7 +13,7 @@ RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "su
 CREMA = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 
 
-def test_the_challenges_own_stay_as_they_are():
+def test_the_challenges_own_stay_as_they_are() -> None:
     np.testing.assert_array_equal(EXPR.meanings(EXPRESSIONS), np.eye(8))
     np.testing.assert_array_equal(EXPR.meanings(EXPRESSIONS[:7]), np.eye(8)[:7])
 
@@ -26,7 +26,7 @@ def test_the_challenges_own_stay_as_they_are():
         (("HAPPY", "Contempt", "joy"), "Happiness Other Happiness"),
     ],
 )
-def test_what_they_mean(classes, expected):
+def test_what_they_mean(classes, expected: str) -> None:
     matrix = EXPR.meanings(classes)
     assert matrix.shape == (len(classes), 8)
     assert [EXPRESSIONS[i] for i in matrix.argmax(1)] == expected.split()
@@ -34,7 +34,7 @@ def test_what_they_mean(classes, expected):
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=8, max_size=8))
-def test_nothing_of_a_probability_is_lost(values):
+def test_nothing_of_a_probability_is_lost(values) -> None:
     p = np.array(values, np.float32) / np.float32(sum(values))
     summed = p @ EXPR.meanings(RAVDESS)
     assert summed.sum() == pytest.approx(1, abs=1e-5)
@@ -42,6 +42,6 @@ def test_nothing_of_a_probability_is_lost(values):
 
 
 @pytest.mark.parametrize("name", ["Wut", "", "0"])
-def test_a_class_that_means_none_of_them(name):
+def test_a_class_that_means_none_of_them(name: str) -> None:
     with pytest.raises(CheckpointError, match=f"class '{name}' is none of.*Neutral, Anger"):
         EXPR.meanings(["happy", name])

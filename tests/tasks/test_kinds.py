@@ -13,7 +13,7 @@ from avaffect.tasks.registry import AU, EXPR, TASKS, VA, task_named
 SHARE = Values(name="share", title="share", targets=("share",), folder="Share", low=0.0, high=1.0)
 
 
-def test_the_challenges_tasks_in_order():
+def test_the_challenges_tasks_in_order() -> None:
     assert list(TASKS) == ["va", "expr", "au"]
     assert task_named("au") is AU
     with pytest.raises(UnknownNameError, match="no task is called 'vq'"):
@@ -29,7 +29,7 @@ def test_the_challenges_tasks_in_order():
         (SHARE, np.array([[0.25], [-5]]), ["0.2500", "-5"]),
     ],
 )
-def test_text_and_back(task, rows, text):
+def test_text_and_back(task, rows, text) -> None:
     assert task.text(rows) == text
     width = len(task.targets)
     back = np.array([task.parse(row.split(","), width) for row in text])
@@ -49,12 +49,12 @@ def test_text_and_back(task, rows, text):
         (AU, ["1"], "1 action units where 12 are expected"),
     ],
 )
-def test_a_row_that_does_not_fit(task, fields, wrong):
+def test_a_row_that_does_not_fit(task, fields, wrong: str) -> None:
     with pytest.raises(UsageError, match=wrong):
         task.parse(fields, len(task.targets))
 
 
-def test_decisions():
+def test_decisions() -> None:
     values = np.array([[0.2, 0.9], [np.nan, 0.5]], np.float32)
     assert AU.decide(values).tolist() == [[0, 1], [-1, 1]]
     assert AU.decide(values, [0.1, 0.95]).tolist() == [[1, 0], [-1, 0]]
@@ -63,7 +63,7 @@ def test_decisions():
 
 
 @given(st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=5))
-def test_a_head_stays_in_the_range_of_its_task(outputs):
+def test_a_head_stays_in_the_range_of_its_task(outputs) -> None:
     x = torch.tensor(outputs)
     assert torch.equal(VA.squash(x), torch.tanh(x))
     share = SHARE.squash(x)
@@ -72,12 +72,12 @@ def test_a_head_stays_in_the_range_of_its_task(outputs):
 
 
 @pytest.mark.parametrize("task", [VA, EXPR, AU, SHARE], ids=lambda task: task.name)
-def test_activation_and_back(task):
+def test_activation_and_back(task) -> None:
     x = torch.tensor([[0.1, -0.4, 0.3]])
     torch.testing.assert_close(task.activate(task.deactivate(task.activate(x))), task.activate(x))
 
 
-def test_labels_that_leave_their_range():
+def test_labels_that_leave_their_range() -> None:
     assert VA.fault(np.float32([[0.5, np.nan]])) == ""
     assert VA.fault(np.float32([[1.5, 0]])) == "leave [-1, 1]"
     assert SHARE.fault(np.float32([[-0.5]])) == "leave [0, 1]"

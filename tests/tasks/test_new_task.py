@@ -127,13 +127,13 @@ def test_a_value_is_learned_predicted_written_and_scored(
     np.testing.assert_array_equal(columns["engagement"], values)
     text = predicted / "Engagement/clip3.txt"
     assert text.read_text().splitlines()[0] == "engagement"
-    rows = read_annotations(text, "engagement", EDITION)
-    assert rows.shape == (len(back), 1)
-    np.testing.assert_allclose(rows[:, 0], fill(back).values["engagement"][:, 0], atol=5.1e-5)
+    read = read_annotations(text, "engagement", EDITION)
+    assert read.shape == (len(back), 1)
+    np.testing.assert_allclose(read[:, 0], fill(back).values["engagement"][:, 0], atol=5.1e-5)
 
     scored = evaluate(predicted, tmp_path / "truth", "engagement", partial=True)
     labels = read_annotations(truth / "clip3.txt", "engagement", EDITION)
-    expected, parts = score_arrays("engagement", [(rows, labels)], ("engagement",))
+    expected, parts = score_arrays("engagement", [(read, labels)], ("engagement",))
     assert scored.score == pytest.approx(expected, abs=1e-9)
     assert list(scored.parts) == list(parts) == ["CCC engagement"]
 

@@ -10,7 +10,7 @@ from avaffect.training.augment import augment, mixing, perturb_voice, stretch, w
 from avaffect.windows.batch import Batch
 
 
-def test_mixing_keeps_at_least_half():
+def test_mixing_keeps_at_least_half() -> None:
     torch.manual_seed(0)
     for alpha in (0.01, 0.2, 1.0):
         drawn = [mixing(6, alpha) for _ in range(300)]
@@ -29,13 +29,13 @@ def windows(count=400, frames=10, width=6):
     return torch.zeros(count, frames, width), seen
 
 
-def test_nothing_is_changed_without_settings():
+def test_nothing_is_changed_without_settings() -> None:
     x, seen = windows()
     x = x + torch.randn(x.shape) * seen[..., None]
     assert torch.equal(augment(x, seen, Augment()), x)
 
 
-def test_noise():
+def test_noise() -> None:
     torch.manual_seed(0)
     x, seen = windows()
     noisy = augment(x, seen, Augment(noise=0.3))
@@ -43,7 +43,7 @@ def test_noise():
     assert not noisy[:, 7:].any()
 
 
-def test_column_dropout():
+def test_column_dropout() -> None:
     torch.manual_seed(0)
     _, seen = windows()
     ones = torch.ones(len(seen), 10, 6)
@@ -55,7 +55,7 @@ def test_column_dropout():
 
 
 @pytest.mark.parametrize(("axis", "what"), [(1, "time"), (2, "feature")])
-def test_masks_are_single_spans_of_all_lengths_anywhere(axis, what):
+def test_masks_are_single_spans_of_all_lengths_anywhere(axis: int, what: str) -> None:
     torch.manual_seed(0)
     x, seen = windows(800)
     ones = torch.ones_like(x)
@@ -91,7 +91,7 @@ def batch(frames=20, length=14, windows=50):
     )
 
 
-def test_stretched_windows_keep_features_and_labels_together():
+def test_stretched_windows_keep_features_and_labels_together() -> None:
     torch.manual_seed(0)
     before = batch()
     after = stretch(before, 0.3)
@@ -111,8 +111,8 @@ def test_stretched_windows_keep_features_and_labels_together():
         # Nothing is made of the frame without voice, nor of what lies beyond the end.
         assert not heard[(at > 4) & (at < 6)].any()
         assert not heard[~exists].any()
-        for task, valid in after.valid.items():
-            valid = valid[i].numpy() if valid.ndim == 2 else valid[i, :, 0].numpy()
+        for task, mask in after.valid.items():
+            valid = mask[i].numpy() if mask.ndim == 2 else mask[i, :, 0].numpy()
             true = after.targets[task][i].numpy()
             true = true if true.ndim == 1 else true[:, 0]
             assert valid.sum() > 5
@@ -136,7 +136,7 @@ def bands(windows=3, frames=5):
     return torch.from_numpy(np.concatenate((mfcc, decibels), 2)).float()
 
 
-def test_louder_voices():
+def test_louder_voices() -> None:
     torch.manual_seed(0)
     x = bands(200)
     louder = perturb_voice(x, Augment(gain_db=3.0)) - x
@@ -150,7 +150,7 @@ def test_louder_voices():
     assert louder[..., 1:40].abs().max() < 1e-2
 
 
-def test_other_vocal_tracts():
+def test_other_vocal_tracts() -> None:
     import librosa
 
     x = bands()
@@ -171,7 +171,17 @@ def test_other_vocal_tracts():
     np.testing.assert_allclose(changed[..., :40], mfcc.transpose(0, 2, 1), atol=1e-3)
 
 
-def test_voices_that_cannot_be_changed():
+def test_voices_are_changed_in_float32_under_autocast() -> None:
+    x, found = bands(), []
+    for half in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            found.append(perturb_voice(x, Augment(vtlp=0.2, gain_db=3.0)))
+    assert found[1].dtype == torch.float32
+    torch.testing.assert_close(found[1], found[0])
+
+
+def test_voices_that_cannot_be_changed() -> None:
     x = torch.zeros(2, 3, 10)
     assert perturb_voice(x, Augment()) is x
     with pytest.raises(UsageError, match="not 10 features"):

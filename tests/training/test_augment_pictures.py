@@ -36,7 +36,7 @@ def luma(x):
     return x.float() @ torch.tensor([0.299, 0.587, 0.114])
 
 
-def test_without_settings_nothing_is_changed_or_drawn():
+def test_without_settings_nothing_is_changed_or_drawn() -> None:
     x = smooth()
     torch.manual_seed(0)
     before = torch.get_rng_state()
@@ -47,7 +47,7 @@ def test_without_settings_nothing_is_changed_or_drawn():
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_all_frames_of_a_window_change_alike_and_windows_differ(field):
+def test_all_frames_of_a_window_change_alike_and_windows_differ(field: str) -> None:
     torch.manual_seed(0)
     y = augment_pictures(alike(), Augment(**{field: 90 if field == "rotation" else 0.5}))
     assert (y == y[:, :1]).all()
@@ -69,7 +69,7 @@ def test_all_frames_of_a_window_change_alike_and_windows_differ(field):
     ),
 )
 @settings(max_examples=40)
-def test_range_shape_chance_and_pieces(windows, frames, seed, settings_):
+def test_range_shape_chance_and_pieces(windows, frames, seed, settings_) -> None:
     config = Augment(**settings_)
     torch.manual_seed(seed)
     x = torch.randint(0, 256, (windows, frames, 6, 6, 3), dtype=torch.uint8)
@@ -88,12 +88,12 @@ def test_range_shape_chance_and_pieces(windows, frames, seed, settings_):
     )
 
 
-def test_frames_without_a_face_stay_black():
+def test_frames_without_a_face_stay_black() -> None:
     torch.manual_seed(0)
     assert not augment_pictures(torch.zeros(4, 2, SIZE, SIZE, 3), EVERYTHING).any()
 
 
-def test_flip():
+def test_flip() -> None:
     x = smooth(200, 2)
     torch.manual_seed(0)
     y = augment_pictures(x, Augment(flip=0.25))
@@ -117,7 +117,7 @@ def dot(column, row, size=63, radius=4.0, windows=200):
     return picture[None, None, :, :, None].expand(windows, 1, size, size, 3)
 
 
-def test_rotation_turns_about_the_middle_both_ways():
+def test_rotation_turns_about_the_middle_both_ways() -> None:
     torch.manual_seed(0)
     x = dot(31, 13)
     before = spot(x[:, 0])
@@ -129,7 +129,7 @@ def test_rotation_turns_about_the_middle_both_ways():
     assert angle.mean().abs() < 8
 
 
-def test_crop_enlarges_what_it_keeps():
+def test_crop_enlarges_what_it_keeps() -> None:
     torch.manual_seed(0)
     x = dot(31, 31)
     y = augment_pictures(x, Augment(crop=0.5))[:, 0]
@@ -142,7 +142,36 @@ def test_crop_enlarges_what_it_keeps():
     assert (place.mean(0).abs() < 0.08).all()
 
 
-def test_crop_stays_inside_the_picture():
+def ramps(windows):
+    """Each pixel tells where it is: its column in red, its row in green, in [-1, 1] times 100."""
+    at = (2 * torch.arange(SIZE) + 1) / SIZE - 1
+    columns, rows = at.expand(SIZE, SIZE), at[:, None].expand(SIZE, SIZE)
+    picture = torch.stack((columns, rows, 0 * rows), -1) * 100 + 128
+    return picture.expand(windows, 1, SIZE, SIZE, 3)
+
+
+def test_crops_of_another_shape() -> None:
+    torch.manual_seed(0)
+    middle = augment_pictures(ramps(200), Augment(crop=0.5, aspect=1.5))[:, 0, 4:-4, 4:-4]
+    wide = middle[:, 0, -1, 0] - middle[:, 0, 0, 0]
+    high = middle[:, -1, 0, 1] - middle[:, 0, 0, 1]
+    shape = wide / high
+    assert 1.3 < shape.max() <= 1.5001 and 1.3 < 1 / shape.min() <= 1.5001
+    assert 0.4 < (shape > 1).float().mean() < 0.6
+
+
+def test_crops_keep_the_shape_unless_asked() -> None:
+    x, found = ramps(20), []
+    for config in (Augment(crop=0.5), Augment(crop=0.5, aspect=1.0)):
+        torch.manual_seed(0)
+        found.append(augment_pictures(x, config))
+    assert torch.equal(*found)
+    middle = found[0][:, 0, 4:-4, 4:-4]
+    wide = middle[:, 0, -1, 0] - middle[:, 0, 0, 0]
+    torch.testing.assert_close(middle[:, -1, 0, 1] - middle[:, 0, 0, 1], wide)
+
+
+def test_crop_stays_inside_the_picture() -> None:
     torch.manual_seed(0)
     ramp = torch.linspace(0, 240, SIZE)[None, None, None, :, None].expand(100, 1, SIZE, SIZE, 3)
     y = augment_pictures(ramp, Augment(crop=0.6))[:, 0, 0, :, 0]
@@ -154,13 +183,13 @@ def test_crop_stays_inside_the_picture():
     )
 
 
-def test_what_was_turned_in_from_outside_looks_like_the_border():
+def test_what_was_turned_in_from_outside_looks_like_the_border() -> None:
     torch.manual_seed(0)
     grey = torch.full((8, 1, SIZE, SIZE, 3), 90.0)
     torch.testing.assert_close(augment_pictures(grey, Augment(rotation=180)), grey)
 
 
-def test_brightness():
+def test_brightness() -> None:
     torch.manual_seed(0)
     x = smooth(300, 1)
     ratio = augment_pictures(x, Augment(brightness=0.15)) / x
@@ -170,7 +199,7 @@ def test_brightness():
     assert factor.max().item() == pytest.approx(1.15, abs=0.01)
 
 
-def test_contrast_keeps_the_mean():
+def test_contrast_keeps_the_mean() -> None:
     torch.manual_seed(0)
     x = smooth(300, 2)
     y = augment_pictures(x, Augment(contrast=0.2))
@@ -182,7 +211,7 @@ def test_contrast_keeps_the_mean():
     assert spread.max().item() == pytest.approx(1.2, abs=0.01)
 
 
-def test_saturation_keeps_the_luma():
+def test_saturation_keeps_the_luma() -> None:
     torch.manual_seed(0)
     x = smooth(300, 1)
     y = augment_pictures(x, Augment(saturation=0.1))
@@ -196,7 +225,7 @@ def test_saturation_keeps_the_luma():
     assert factor.max().item() == pytest.approx(1.1, abs=0.01)
 
 
-def test_hue_turns_colours_and_keeps_their_luma():
+def test_hue_turns_colours_and_keeps_their_luma() -> None:
     torch.manual_seed(0)
     x = torch.tensor([150.0, 110.0, 100.0]).expand(300, 1, 2, 2, 3)
     y = augment_pictures(x, Augment(hue=0.25))
@@ -217,7 +246,7 @@ def test_hue_turns_colours_and_keeps_their_luma():
     torch.testing.assert_close(augment_pictures(grey, Augment(hue=0.5)), grey)
 
 
-def test_half_precision_around_it_changes_nothing():
+def test_half_precision_around_it_changes_nothing() -> None:
     x = smooth()
     torch.manual_seed(0)
     whole = augment_pictures(x, EVERYTHING)
@@ -226,7 +255,7 @@ def test_half_precision_around_it_changes_nothing():
         assert torch.equal(augment_pictures(x, EVERYTHING), whole)
 
 
-def test_colours_are_those_of_the_steps_one_after_the_other():
+def test_colours_are_those_of_the_steps_one_after_the_other() -> None:
     x = smooth(40, 1).float()
     asked = {"brightness": 0.1, "contrast": 0.1, "saturation": 0.1, "hue": 0.02}
     torch.manual_seed(3)

@@ -1,5 +1,7 @@
 """ONNX: every kind of network says there what it says in PyTorch."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -27,7 +29,7 @@ CASES = [
 
 
 @pytest.fixture
-def saved(recipe, tmp_path):
+def saved(recipe, tmp_path: Path):
     """The folder of a network with statistics, not trained."""
 
     def make(*changes, tasks=("va", "expr", "au")):
@@ -47,7 +49,7 @@ def saved(recipe, tmp_path):
 
 
 @pytest.mark.parametrize("changes", CASES)
-def test_onnx_is_as_pytorch(changes, saved, tmp_path):
+def test_onnx_is_as_pytorch(changes, saved, tmp_path: Path) -> None:
     import onnxruntime
 
     folder, network = saved(*changes)
@@ -85,7 +87,9 @@ def test_onnx_is_as_pytorch(changes, saved, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.onnx"]
 
 
-def test_one_that_differs_is_not_kept(saved, tmp_path, monkeypatch):
+def test_one_that_differs_is_not_kept(
+    saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, _ = saved(tasks=("va",))
     (tmp_path / "model.onnx").write_text("earlier")
     for difference in (2 * TOLERANCE, float("nan")):
@@ -96,7 +100,7 @@ def test_one_that_differs_is_not_kept(saved, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "model.onnx"]
 
 
-def test_only_a_network_of_ours_is_replaced(saved, tmp_path):
+def test_only_a_network_of_ours_is_replaced(saved, tmp_path: Path) -> None:
     folder, _ = saved(tasks=("va",))
     path = tmp_path / "model.onnx"
     for _ in range(2):

@@ -45,7 +45,7 @@ def va(value):
     return np.full((4, 1), value, np.float32)
 
 
-def test_features_of_two_backbones_are_not_mixed():
+def test_features_of_two_backbones_are_not_mixed() -> None:
     def clip(name, digest):
         keys = {"deep": f"backbone:net:face:{digest}@crops"}
         about = {"configuration": {}, "keys": keys}
@@ -59,7 +59,7 @@ def test_features_of_two_backbones_are_not_mixed():
         feature_settings(other, pytest.fail, ("deep",))
 
 
-def test_the_fingerprint_is_that_of_frames_and_labels():
+def test_the_fingerprint_is_that_of_frames_and_labels() -> None:
     def fingerprint(*clips):
         return data_facts(Dataset(clips, {"va": ("valence",)}), clips, ())["fingerprint"]
 
@@ -80,7 +80,7 @@ def test_the_fingerprint_is_that_of_frames_and_labels():
 
 
 @pytest.mark.parametrize("wrap", [lambda table: table, lambda table: _FirstRows(table, 3)])
-def test_settings_of_stored_features(wrap):
+def test_settings_of_stored_features(wrap) -> None:
     """Also of those that are longer than their labels."""
     seen = feature_settings([clip(wrap(Stored("audio", "face_pose")))], pytest.fail)
     assert seen == {
@@ -93,11 +93,11 @@ def test_settings_of_stored_features(wrap):
     assert heard["sound_rate"] == 50
 
 
-def test_own_tables_have_none():
+def test_own_tables_have_none() -> None:
     assert feature_settings([clip(Table()), clip(_FirstRows(Table(), 2), "b")], pytest.fail) == {}
 
 
-def test_settings_that_differ_are_told_once():
+def test_settings_that_differ_are_told_once() -> None:
     events = []
     clips = [clip(Stored("audio"), "a"), clip(Stored("audio", audio=None), "b"),
              clip(Stored("audio", audio=None), "c")]  # fmt: skip
@@ -109,12 +109,12 @@ def test_settings_that_differ_are_told_once():
     assert "'b' were made with other settings" in notice.text
 
 
-def test_what_matters_in_a_configuration():
+def test_what_matters_in_a_configuration() -> None:
     assert relevant_settings({}) == {}
     found = relevant_settings({"encoders": ["fer"], "sound_rate": 25.0, "faces": None})
     assert found == {"sound_rate": 25.0, "faces": None}
 
 
-def test_versions():
+def test_versions() -> None:
     found = versions()
     assert found["torch"] and found["numpy"] and found["avaffect"]

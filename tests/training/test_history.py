@@ -2,6 +2,7 @@
 
 import builtins
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -33,7 +34,7 @@ def history(tmp_path, recipe, scores, *changes, **options):
         ([None, None], [True, True], 0),
     ],
 )
-def test_the_best_so_far(scores, better, best, tmp_path, recipe):
+def test_the_best_so_far(scores, better, best: int, tmp_path: Path, recipe) -> None:
     made, found = history(tmp_path, recipe, scores)
     assert (found, made.best) == (better, best)
     assert made.scores.get("score") is scores[-1]
@@ -50,12 +51,12 @@ def test_the_best_so_far(scores, better, best, tmp_path, recipe):
         ([], 1, False),
     ],
 )
-def test_patience(scores, patience, stalled, tmp_path, recipe):
+def test_patience(scores, patience: int, stalled: bool, tmp_path: Path, recipe) -> None:
     made, _ = history(tmp_path, recipe, scores, f"train.patience={patience}")
     assert made.stalled is stalled
 
 
-def test_the_log_is_json_lines(tmp_path, recipe):
+def test_the_log_is_json_lines(tmp_path: Path, recipe) -> None:
     made, _ = history(tmp_path, recipe, [0.5, NAN])
     made.write(wanted=False)
     assert not (tmp_path / LOG).exists()
@@ -78,7 +79,7 @@ def test_the_log_is_json_lines(tmp_path, recipe):
     assert rows[1]["scores"] == {"score": None, "va": None, "va CCC valence": None}
 
 
-def test_it_goes_on_from_its_state(tmp_path, recipe):
+def test_it_goes_on_from_its_state(tmp_path: Path, recipe) -> None:
     made, _ = history(tmp_path, recipe, [0.5, 0.1], "train.patience=2")
     other = History(tmp_path, recipe("train.patience=2"))
     other.load_state_dict(json.loads(json.dumps(made.state_dict())))
@@ -88,7 +89,7 @@ def test_it_goes_on_from_its_state(tmp_path, recipe):
 
 
 @pytest.mark.parametrize("scores", [[0.5, 0.4], [None], [NAN, NAN]])
-def test_curves_are_a_picture(scores, tmp_path, recipe):
+def test_curves_are_a_picture(scores, tmp_path: Path, recipe) -> None:
     made, _ = history(tmp_path, recipe, scores)
     made.plot()
     with Image.open(tmp_path / CURVES) as picture:
@@ -97,7 +98,7 @@ def test_curves_are_a_picture(scores, tmp_path, recipe):
 
 
 @pytest.fixture
-def axes(monkeypatch):
+def axes(monkeypatch: pytest.MonkeyPatch):
     """The axes of the figure that is drawn."""
     from matplotlib.figure import Figure
 
@@ -112,7 +113,7 @@ def axes(monkeypatch):
     return found
 
 
-def test_an_epoch_alone_is_a_dot_with_its_number(tmp_path, recipe, axes):
+def test_an_epoch_alone_is_a_dot_with_its_number(tmp_path: Path, recipe, axes) -> None:
     made, _ = history(tmp_path, recipe, [0.5])
     made.plot()
     for each in axes:
@@ -121,24 +122,24 @@ def test_an_epoch_alone_is_a_dot_with_its_number(tmp_path, recipe, axes):
         assert 1 in each.get_xticks()
 
 
-def test_a_score_between_two_that_are_none_is_a_dot(tmp_path, recipe, axes):
+def test_a_score_between_two_that_are_none_is_a_dot(tmp_path: Path, recipe, axes) -> None:
     made, _ = history(tmp_path, recipe, [NAN, 0.2, NAN])
     made.plot()
     assert axes[1].lines[0].get_marker() == "."
 
 
-def test_a_run_without_validation_says_so(tmp_path, recipe, axes):
+def test_a_run_without_validation_says_so(tmp_path: Path, recipe, axes) -> None:
     made, _ = history(tmp_path, recipe, [None, None])
     made.plot()
     assert [text.get_text() for text in axes[1].texts] == ["not validated"]
 
 
-def test_no_epoch_no_curves(tmp_path, recipe):
+def test_no_epoch_no_curves(tmp_path: Path, recipe) -> None:
     History(tmp_path, recipe()).plot()
     assert not list(tmp_path.iterdir())
 
 
-def test_tensorboard_gets_everything_at_once(tmp_path, recipe):
+def test_tensorboard_gets_everything_at_once(tmp_path: Path, recipe) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     made, _ = history(tmp_path, recipe, [0.5, 0.25], tensorboard=True)
@@ -152,7 +153,9 @@ def test_tensorboard_gets_everything_at_once(tmp_path, recipe):
     assert [(e.step, e.value) for e in events.Scalars("validation/score")] == [(1, 0.5), (2, 0.25)]
 
 
-def test_tensorboard_that_is_not_installed(tmp_path, recipe, monkeypatch):
+def test_tensorboard_that_is_not_installed(
+    tmp_path: Path, recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = builtins.__import__
 
     def without(name, *args, **kwargs):

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from avaffect.errors import FeatureError, TrainingError, UsageError
 from avaffect.networks.checkpoint import load_checkpoint
 from avaffect.progress import Notice
 from avaffect.recipes.library import choose
-from avaffect.training import loop, precision
+from avaffect.training import loop, precision, setup
 from avaffect.training.setup import Setup
 
 EVERYTHING = (
@@ -29,7 +30,7 @@ EVERYTHING = (
 
 
 @pytest.fixture
-def after_batch(monkeypatch):
+def after_batch(monkeypatch: pytest.MonkeyPatch):
     """A list of functions that are called behind each batch."""
     called = []
     add = loop._Sums.add
@@ -81,8 +82,8 @@ def same(first, second):
     ],
 )  # fmt: skip
 def test_interrupted_and_resumed_equals_uninterrupted(
-    changes, tasks, recipe, fit, weights, tmp_path, after_batch
-):
+    changes, tasks, recipe, fit, weights, tmp_path: Path, after_batch
+) -> None:
     chosen = recipe(*changes, "train.epochs=4", tasks=tasks)
     whole = fit(chosen, tmp_path / "whole", seed=3)
     steps = whole.epochs[0].windows // 8 + 1
@@ -108,7 +109,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert parts.checkpoint.metrics == whole.checkpoint.metrics
 
 
-def test_interrupted_runs_stop_where_asked(recipe, fit, tmp_path, after_batch):
+def test_interrupted_runs_stop_where_asked(recipe, fit, tmp_path: Path, after_batch) -> None:
     before = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
     for number in (signal.SIGINT, signal.SIGTERM):
         press = Press(2, number)
@@ -121,14 +122,16 @@ def test_interrupted_runs_stop_where_asked(recipe, fit, tmp_path, after_batch):
     assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_a_second_ctrl_c_stops_at_once(recipe, fit, tmp_path, after_batch):
+def test_a_second_ctrl_c_stops_at_once(recipe, fit, tmp_path: Path, after_batch) -> None:
     after_batch[:] = [Press(2, times=2)]
     with pytest.raises(KeyboardInterrupt):
         fit(recipe(), tmp_path)
     assert not (tmp_path / "last").exists()
 
 
-def test_killed_between_saving_an_epoch_and_its_log(recipe, fit, weights, tmp_path, monkeypatch):
+def test_killed_between_saving_an_epoch_and_its_log(
+    recipe, fit, weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = fit(recipe(), tmp_path / "whole")
     written = loop.History.write
     calls = []
@@ -150,7 +153,9 @@ def test_killed_between_saving_an_epoch_and_its_log(recipe, fit, weights, tmp_pa
     assert same(weights(resumed.folder), weights(whole.folder))
 
 
-def test_killed_between_the_best_and_the_last(recipe, fit, weights, tmp_path, monkeypatch):
+def test_killed_between_the_best_and_the_last(
+    recipe, fit, weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The best may be of an epoch that the state does not know of yet, or torn."""
     whole = fit(recipe(), tmp_path / "whole")
     saved = loop.save_checkpoint
@@ -170,7 +175,9 @@ def test_killed_between_the_best_and_the_last(recipe, fit, weights, tmp_path, mo
     assert same(weights(resumed.folder), weights(whole.folder))
 
 
-def test_a_run_that_takes_long_saves_in_between(recipe, fit, tmp_path, monkeypatch, after_batch):
+def test_a_run_that_takes_long_saves_in_between(
+    recipe, fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after_batch
+) -> None:
     monkeypatch.setattr(loop, "_SAVE_EVERY_S", 0.0)
     seen = []
 
@@ -184,7 +191,7 @@ def test_a_run_that_takes_long_saves_in_between(recipe, fit, tmp_path, monkeypat
     assert seen[:3] == [(None, None), (0, 1), (0, 2)]
 
 
-def test_the_seed_decides_everything(recipe, fit, weights, tmp_path):
+def test_the_seed_decides_everything(recipe, fit, weights, tmp_path: Path) -> None:
     chosen = recipe(*EVERYTHING, "train.epochs=1")
     torch.manual_seed(1)
     first = fit(chosen, tmp_path / "one", seed=1)
@@ -196,7 +203,7 @@ def test_the_seed_decides_everything(recipe, fit, weights, tmp_path):
     assert not same(weights(first.folder), weights(other.folder))
 
 
-def test_finished_runs_are_not_trained_again(recipe, fit, weights, tmp_path):
+def test_finished_runs_are_not_trained_again(recipe, fit, weights, tmp_path: Path) -> None:
     done = fit(recipe(), tmp_path)
     before = weights(tmp_path / "last")
     shown = []
@@ -206,11 +213,13 @@ def test_finished_runs_are_not_trained_again(recipe, fit, weights, tmp_path):
     assert same(weights(tmp_path / "last"), before)
 
 
-def test_resuming_into_nothing_starts(recipe, fit, tmp_path):
+def test_resuming_into_nothing_starts(recipe, fit, tmp_path: Path) -> None:
     assert len(fit(recipe("train.epochs=1"), tmp_path, resume=True).epochs) == 1
 
 
-def test_stops_early_when_the_score_no_longer_rises(recipe, fit, tmp_path, monkeypatch):
+def test_stops_early_when_the_score_no_longer_rises(
+    recipe, fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scores = iter([0.1, 0.3, 0.2, 0.3, 0.25, 0.9])
     monkeypatch.setattr(
         loop, "validate", lambda *a, **k: dict.fromkeys(("score", "va"), next(scores))
@@ -224,7 +233,7 @@ def test_stops_early_when_the_score_no_longer_rises(recipe, fit, tmp_path, monke
     assert len(again.epochs) == 5
 
 
-def test_select_last(recipe, fit, tmp_path, monkeypatch):
+def test_select_last(recipe, fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([0.5, 0.1])
     monkeypatch.setattr(loop, "validate", lambda *a, **k: {"score": next(scores)})
     (tmp_path / "best").mkdir()  # of some earlier run
@@ -232,14 +241,18 @@ def test_select_last(recipe, fit, tmp_path, monkeypatch):
     assert (done.folder, done.checkpoint.epoch) == (tmp_path / "last", 2)
 
 
-def test_without_validation_the_last_epoch_is_selected(recipe, fit, dataset, tmp_path):
+def test_without_validation_the_last_epoch_is_selected(
+    recipe, fit, dataset: Dataset, tmp_path: Path
+) -> None:
     data = replace(dataset, clips=dataset.of("train"))
     done = fit(recipe("train.patience=1"), tmp_path, data)
     assert (done.stopped_early, done.checkpoint.epoch, done.checkpoint.metrics) == (False, 3, {})
     assert all(epoch.scores == {} for epoch in done.epochs)
 
 
-def test_validation_without_labels_has_no_score(recipe, fit, dataset, tmp_path):
+def test_validation_without_labels_has_no_score(
+    recipe, fit, dataset: Dataset, tmp_path: Path
+) -> None:
     bare = tuple(
         replace(clip, labels={}) if clip.split == "val" else clip for clip in dataset.clips
     )
@@ -249,13 +262,13 @@ def test_validation_without_labels_has_no_score(recipe, fit, dataset, tmp_path):
 
 
 @pytest.mark.parametrize("changes", [["train.lr=1e30"], ["train.optimiser=sgd", "train.lr=1e38"]])
-def test_a_loss_that_is_no_number_is_explained(changes, recipe, fit, tmp_path):
+def test_a_loss_that_is_no_number_is_explained(changes, recipe, fit, tmp_path: Path) -> None:
     chosen = recipe("tasks.va.terms={mse: 1e30}", *changes)
     with pytest.raises(TrainingError, match=r"not a number any more in epoch .*lower train\.lr"):
         fit(chosen, tmp_path)
 
 
-def test_a_task_without_labels_is_explained(recipe, fit, dataset, tmp_path):
+def test_a_task_without_labels_is_explained(recipe, fit, dataset: Dataset, tmp_path: Path) -> None:
     bare = tuple(
         replace(c, labels={t: v for t, v in c.labels.items() if t == "va"}) for c in dataset.clips
     )
@@ -265,18 +278,18 @@ def test_a_task_without_labels_is_explained(recipe, fit, dataset, tmp_path):
     assert not tmp_path.joinpath("last").exists()
 
 
-def test_no_labelled_frame_is_explained(recipe, fit, dataset, tmp_path):
+def test_no_labelled_frame_is_explained(recipe, fit, dataset: Dataset, tmp_path: Path) -> None:
     bare = tuple(replace(clip, labels={}) for clip in dataset.clips)
     with pytest.raises(UsageError, match="no labelled frame"):
         fit(recipe(), tmp_path, replace(dataset, clips=bare))
 
 
-def test_missing_features_are_explained(recipe, fit, tmp_path):
+def test_missing_features_are_explained(recipe, fit, tmp_path: Path) -> None:
     with pytest.raises(FeatureError, match="'clip0' has no features called 'mesh'"):
         fit(recipe("branches.face.features=[mesh]"), tmp_path)
 
 
-def test_clips_labelled_for_some_tasks_only(recipe, fit, dataset, tmp_path):
+def test_clips_labelled_for_some_tasks_only(recipe, fit, dataset: Dataset, tmp_path: Path) -> None:
     tasks = ("va", "expr", "au")
     clips = tuple(
         replace(clip, labels={tasks[i % 3]: clip.labels[tasks[i % 3]]})
@@ -290,7 +303,7 @@ def test_clips_labelled_for_some_tasks_only(recipe, fit, dataset, tmp_path):
 
 
 @pytest.mark.parametrize("amp", ["bf16", "fp16"])
-def test_half_precision_on_the_cpu(amp, recipe, fit, tmp_path, half_precision):
+def test_half_precision_on_the_cpu(amp: str, recipe, fit, tmp_path: Path, half_precision) -> None:
     half_precision(amp)
     notices = []
     done = fit(recipe(f"train.amp={amp}"), tmp_path, on_event=notices.append)
@@ -303,8 +316,8 @@ def test_half_precision_on_the_cpu(amp, recipe, fit, tmp_path, half_precision):
 
 
 def test_a_processor_without_half_precision_trains_in_float32(
-    recipe, fit, weights, tmp_path, monkeypatch
-):
+    recipe, fit, weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(precision, "cpu_computes_in", lambda half: False)
     notices = []
     asked = fit(recipe("train.amp=bf16"), tmp_path / "asked", on_event=notices.append)
@@ -314,7 +327,9 @@ def test_a_processor_without_half_precision_trains_in_float32(
     assert len([text for text in warnings if "float32" in text]) == 1
 
 
-def test_gradients_are_clipped(recipe, fit, tmp_path, monkeypatch):
+def test_gradients_are_clipped(
+    recipe, fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     norms = []
     step = torch.optim.SGD.step
 
@@ -331,7 +346,7 @@ def test_gradients_are_clipped(recipe, fit, tmp_path, monkeypatch):
     assert max(norms[half:]) <= 1e-3 * (1 + 1e-4)
 
 
-def test_the_average_is_what_is_scored_and_saved(recipe, fit, weights, tmp_path):
+def test_the_average_is_what_is_scored_and_saved(recipe, fit, weights, tmp_path: Path) -> None:
     """One step an epoch, so that the average can be followed by hand."""
     chosen = recipe("train.batch_size=1000", "train.select=last", "train.epochs=1")
     steps = []
@@ -347,7 +362,7 @@ def test_the_average_is_what_is_scored_and_saved(recipe, fit, weights, tmp_path)
             torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_everything_torch_is_left_as_it_was(recipe, fit, tmp_path):
+def test_everything_torch_is_left_as_it_was(recipe, fit, tmp_path: Path) -> None:
     torch.use_deterministic_algorithms(False)
     torch.backends.cudnn.benchmark = True
     fit(recipe("train.epochs=1"), tmp_path)
@@ -356,7 +371,7 @@ def test_everything_torch_is_left_as_it_was(recipe, fit, tmp_path):
     torch.backends.cudnn.benchmark = False
 
 
-def test_what_is_on_disk(recipe, fit, tmp_path):
+def test_what_is_on_disk(recipe, fit, tmp_path: Path) -> None:
     done = fit(recipe(), tmp_path / "run")
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
         "best", "curves.png", "last", "log.jsonl"
@@ -396,11 +411,11 @@ def learnable(memory, noise=False):
 
 
 @pytest.fixture(scope="module")
-def memory(dataset):
+def memory(dataset: Dataset):
     return type(dataset.clips[0].features)
 
 
-def test_fused_learns_what_each_modality_knows(recipe, fit, memory, tmp_path):
+def test_fused_learns_what_each_modality_knows(recipe, fit, memory, tmp_path: Path) -> None:
     data = learnable(memory)
     chosen = recipe("train.epochs=6", "train.lr=3e-2", "branches.voice.layers.0.dropout=0")
     scores = {}
@@ -414,13 +429,13 @@ def test_fused_learns_what_each_modality_knows(recipe, fit, memory, tmp_path):
     assert fused["score"] > max(voice["score"], face["score"]) + 0.2
 
 
-def test_noise_is_not_learned(recipe, fit, memory, tmp_path):
+def test_noise_is_not_learned(recipe, fit, memory, tmp_path: Path) -> None:
     chosen = recipe("train.epochs=4", "train.lr=3e-2", "train.select=last")
     done = fit(chosen, tmp_path, learnable(memory, noise=True))
     assert abs(done.checkpoint.metrics["score"]) < 0.15
 
 
-def test_state_of_another_run_is_refused(recipe, fit, tmp_path):
+def test_state_of_another_run_is_refused(recipe, fit, tmp_path: Path) -> None:
     from avaffect.errors import CheckpointError
 
     fit(recipe("train.epochs=1"), tmp_path)
@@ -433,7 +448,7 @@ def test_state_of_another_run_is_refused(recipe, fit, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["train.augment.vtlp=0.1", "train.augment.gain_db=1"])
-def test_voices_are_changed_in_decibels_only(change, recipe):
+def test_voices_are_changed_in_decibels_only(change: str, recipe) -> None:
     from avaffect.training.setup import require_raw_voice
 
     name = next(n for n, branch in recipe().branches.items() if branch.modality == "audio")
@@ -445,7 +460,7 @@ def test_voices_are_changed_in_decibels_only(change, recipe):
         require_raw_voice(recipe(raw, clip, change))
 
 
-def test_changed_data_is_not_gone_on_with(recipe, fit, dataset, tmp_path):
+def test_changed_data_is_not_gone_on_with(recipe, fit, dataset: Dataset, tmp_path: Path) -> None:
     fit(recipe("train.epochs=1"), tmp_path)
     clips = list(dataset.clips)
     changed = {task: labels.copy() for task, labels in clips[0].labels.items()}
@@ -455,7 +470,9 @@ def test_changed_data_is_not_gone_on_with(recipe, fit, dataset, tmp_path):
         fit(recipe("train.epochs=1"), tmp_path, replace(dataset, clips=tuple(clips)), resume=True)
 
 
-def test_a_resumed_run_fetches_nothing_to_start_from(recipe, dataset, tmp_path, monkeypatch):
+def test_a_resumed_run_fetches_nothing_to_start_from(
+    recipe, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
     monkeypatch.setattr(Setup, "_load_pretrained", lambda self, on_event: asked.append(1))
     chosen = recipe("train.epochs=1")
@@ -464,3 +481,47 @@ def test_a_resumed_run_fetches_nothing_to_start_from(recipe, dataset, tmp_path, 
     assert asked == [1]
     loop.train(chosen, dataset, *clips, tmp_path, device="cpu", resume=True)
     assert asked == [1]
+
+
+def test_a_resumed_run_goes_on_in_its_own_precision(
+    recipe, fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the processor that it has come to would choose."""
+    fit(recipe("train.epochs=1"), tmp_path)
+    path = tmp_path / "last/state.pt"
+    state = torch.load(path, weights_only=True)
+    assert state["place"]["amp"] == "none"
+    asked = []
+    real = setup.choose_precision
+    monkeypatch.setattr(
+        setup, "choose_precision", lambda word, *more: asked.append(word) or real(word, *more)
+    )
+    fit(recipe("train.epochs=2"), tmp_path, resume=True)
+    assert asked == ["none"]
+    # One of an earlier version does not say, and chooses anew; a recipe that says, decides.
+    del state["place"]["amp"]
+    torch.save(state, path)
+    fit(recipe("train.epochs=2"), tmp_path, resume=True)
+    fit(recipe("train.epochs=2", "train.amp=none"), tmp_path, resume=True)
+    assert asked[1:] == ["auto", "none"]
+
+
+def test_deterministic_without_filling_new_memory() -> None:
+    before = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    with loop.deterministic():
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    assert torch.utils.deterministic.fill_uninitialized_memory == before  # type: ignore[attr-defined]
+
+
+def test_the_average_of_recurrent_weights_lies_in_one_piece() -> None:
+    flattened = []
+
+    class Spy(torch.nn.GRU):
+        def flatten_parameters(self):
+            flattened.append(id(self))
+
+    module = Spy(2, 2)
+    del flattened[:]
+    average = loop._average(module, 0.5)
+    assert flattened[-1:] == [id(average.module)]

@@ -11,8 +11,9 @@ from torchvision.ops import sigmoid_focal_loss
 
 from avaffect.errors import UnknownNameError, UsageError
 from avaffect.metrics import scores
+from avaffect.recipes.library import load_recipe
 from avaffect.recipes.training import Loss
-from avaffect.training.balance import LabelWeights, bin_edges, lds_weights
+from avaffect.training.balance import LabelWeights, bin_edges, label_weights, lds_weights
 from avaffect.training.losses import (
     LOSSES,
     bce,
@@ -51,7 +52,9 @@ SETTINGS = [
 seeds = st.integers(0, 2**32 - 1)
 
 
-def make_batch(task, seed=0, sequences=3, frames=7, dtype=torch.float32, share=0.7):
+def make_batch(
+    task, seed=0, sequences=3, frames=7, dtype=torch.float32, share=0.7
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Output, target and mask of a task; invalid targets coded as in clips."""
     rng = torch.Generator().manual_seed(seed)
     width = WIDTH[task]
@@ -82,14 +85,14 @@ def value_and_gradient(loss, output, target, valid):
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize(("name", "task"), PAIRS)
 class TestEveryTerm:
-    def test_gradient(self, name, task, settings, weights):
+    def test_gradient(self, name, task, settings, weights) -> None:
         loss = term(name, task, weights, **settings)
         output, target, valid = make_batch(task, dtype=torch.float64)
         output.requires_grad_()
         assert torch.autograd.gradcheck(lambda x: loss(x, target, valid), output)
 
     @pytest.mark.parametrize("junk", [np.nan, np.inf, 1e30])
-    def test_masked_cells_change_nothing(self, name, task, settings, weights, junk):
+    def test_masked_cells_change_nothing(self, name, task, settings, weights, junk) -> None:
         loss = term(name, task, weights, **settings)
         output, target, valid = make_batch(task)
         cells = valid if valid.ndim == 3 else valid[..., None].expand_as(output)
@@ -107,7 +110,7 @@ class TestEveryTerm:
         assert torch.equal(again, value)
         assert torch.equal(same, gradient)
 
-    def test_nothing_valid(self, name, task, settings, weights):
+    def test_nothing_valid(self, name, task, settings, weights) -> None:
         loss = term(name, task, weights, **settings)
         output, target, valid = make_batch(task, share=0.0)
         value, gradient = value_and_gradient(loss, output * torch.nan, target, valid)
@@ -116,7 +119,9 @@ class TestEveryTerm:
 
     @pytest.mark.parametrize("scale", [0, 1e2, 1e30])
     @pytest.mark.parametrize("kind", ["constant", "varied", "right"])
-    def test_finite_for_extremes(self, name, task, settings, weights, kind, scale):
+    def test_finite_for_extremes(
+        self, name, task, settings, weights, kind: str, scale: float
+    ) -> None:
         loss = term(name, task, weights, **settings)
         output, target, valid = make_batch(task, share=1.1)
         if kind == "constant":
@@ -130,14 +135,14 @@ class TestEveryTerm:
         assert torch.isfinite(gradient).all()
         assert value >= 0
 
-    def test_does_not_wait_for_the_device(self, name, task, settings, weights):
+    def test_does_not_wait_for_the_device(self, name, task, settings, weights) -> None:
         """Whatever needs a value on the host fails on tensors without values."""
         loss = term(name, task, weights, **settings).to("meta")
         output, target, valid = (each.to("meta") for each in make_batch(task))
         value, _ = value_and_gradient(loss, output, target, valid)
         assert value.shape == ()
 
-    def test_half_precision_outputs(self, name, task, settings, weights):
+    def test_half_precision_outputs(self, name, task, settings, weights) -> None:
         loss = term(name, task, weights, **settings)
         output, target, valid = make_batch(task)
         output = output.bfloat16()
@@ -149,14 +154,14 @@ class TestEveryTerm:
 
 class TestRegression:
     @given(seeds)
-    def test_against_scikit_learn(self, seed):
+    def test_against_scikit_learn(self, seed) -> None:
         output, target, valid = make_batch("va", seed)
         valid[0, 0, 0], target[0, 0, 0] = True, 0.5
         x, y = output[valid].numpy(), target[valid].numpy()
         assert float(mse(output, target, valid)) == pytest.approx(mean_squared_error(y, x))
         assert float(mae(output, target, valid)) == pytest.approx(mean_absolute_error(y, x))
 
-    def test_weighted_by_hand(self):
+    def test_weighted_by_hand(self) -> None:
         output = torch.zeros(1, 3, 1)
         target = torch.tensor([1.0, 0.5, torch.nan]).view(1, 3, 1)
         weights = torch.tensor([2.0, 0.4, torch.nan]).view(1, 3, 1)
@@ -168,7 +173,7 @@ class TestRegression:
 
 class TestCcc:
     @given(seeds)
-    def test_batch_is_the_challenges_metric(self, seed):
+    def test_batch_is_the_challenges_metric(self, seed) -> None:
         output, target, valid = make_batch("va", seed)
         expected = [
             1 - scores.ccc(output[..., d][valid[..., d]], target[..., d][valid[..., d]])
@@ -177,7 +182,7 @@ class TestCcc:
         assert float(ccc(output, target, valid)) == pytest.approx(np.mean(expected), abs=1e-5)
 
     @given(seeds)
-    def test_sequences_count_by_their_valid_cells(self, seed):
+    def test_sequences_count_by_their_valid_cells(self, seed) -> None:
         output, target, valid = make_batch("va", seed, share=0.5)
         means = []
         for d in (0, 1):
@@ -191,7 +196,7 @@ class TestCcc:
         found = float(ccc(output, target, valid, over="sequence"))
         assert found == pytest.approx(np.mean(means) if means else 0, abs=1e-5)
 
-    def test_weighted_against_numpy(self):
+    def test_weighted_against_numpy(self) -> None:
         output, target, valid = make_batch("va", 3, dtype=torch.float64)
         weights = torch.rand(output.shape, generator=torch.Generator().manual_seed(1)) + 0.1
         expected = []
@@ -203,7 +208,7 @@ class TestCcc:
         found = ccc(output, target, valid, weights)
         assert float(found) == pytest.approx(np.mean(expected), abs=1e-6)
 
-    def test_a_weight_of_three_is_a_cell_thrice(self):
+    def test_a_weight_of_three_is_a_cell_thrice(self) -> None:
         output, target, valid = make_batch("va", 5, sequences=1, share=1.1)
         weights = torch.ones_like(output)
         weights[:, 2] = 3
@@ -212,14 +217,14 @@ class TestCcc:
         assert float(ccc(output, target, valid, weights)) == pytest.approx(float(thrice))
 
     @given(seeds, st.sampled_from(["batch", "sequence"]))
-    def test_of_x_with_x_is_one(self, seed, over):
+    def test_of_x_with_x_is_one(self, seed, over) -> None:
         _, target, valid = make_batch("va", seed)
         assert float(ccc(target.nan_to_num(), target, valid, over=over)) == pytest.approx(
             0, abs=1e-6
         )
 
     @given(seeds, st.floats(0.05, 1), st.sampled_from([0.3, 0.7, 1.5, 3]))
-    def test_shift_and_scale_raise_the_loss(self, seed, shift, scale):
+    def test_shift_and_scale_raise_the_loss(self, seed, shift, scale) -> None:
         _, target, valid = make_batch("va", seed, share=1.1)
         centred = target - target.mean((0, 1))
         assert ccc(target + shift, target, valid) > 1e-4
@@ -229,13 +234,13 @@ class TestCcc:
         assert float(ccc(centred * scale, centred, valid)) == pytest.approx(expected, abs=1e-4)
 
     @given(seeds)
-    def test_order_of_frames_does_not_matter(self, seed):
+    def test_order_of_frames_does_not_matter(self, seed) -> None:
         output, target, valid = make_batch("va", seed)
         order = torch.randperm(21, generator=torch.Generator().manual_seed(seed))
         shuffled = (each.flatten(0, 1)[order].view(3, 7, 2) for each in (output, target, valid))
         assert float(ccc(*shuffled)) == pytest.approx(float(ccc(output, target, valid)), abs=1e-5)
 
-    def test_far_from_zero(self):
+    def test_far_from_zero(self) -> None:
         """Means are subtracted first: E[x^2] - E[x]^2 has no digit left here."""
         x = torch.linspace(0, 1, 50).view(1, 50, 1)
         y = x.flip(1) * 0.5 + x
@@ -243,7 +248,7 @@ class TestCcc:
         near, far = ccc(x, y, valid), ccc(x + 1000, y + 1000, valid)
         assert float(far) == pytest.approx(float(near), abs=1e-3)
 
-    def test_constants(self):
+    def test_constants(self) -> None:
         flat = torch.full((2, 5, 1), 0.3)
         valid = torch.ones_like(flat, dtype=torch.bool)
         assert float(ccc(flat, flat, valid)) == pytest.approx(0, abs=1e-6)
@@ -251,7 +256,7 @@ class TestCcc:
         varied = torch.linspace(-1, 1, 10).view(2, 5, 1)
         assert float(ccc(varied, flat, valid)) == pytest.approx(1, abs=1e-6)
 
-    def test_one_cell_is_too_few(self):
+    def test_one_cell_is_too_few(self) -> None:
         output, target, valid = make_batch("va", share=1.1)
         valid[..., 1] = False
         valid[0, 0, 1] = True
@@ -263,7 +268,7 @@ class TestCcc:
 
 class TestClasses:
     @given(seeds, st.booleans(), st.sampled_from([0.0, 0.1, 0.5]))
-    def test_cross_entropy_is_torchs(self, seed, weighted, smoothing):
+    def test_cross_entropy_is_torchs(self, seed, weighted, smoothing) -> None:
         output, target, valid = make_batch("expr", seed)
         valid[0, 0], target[0, 0] = True, 2
         weights = torch.from_numpy(WEIGHTS.classes) if weighted else None
@@ -277,7 +282,7 @@ class TestClasses:
         found = cross_entropy(output, target, valid, weights, smoothing)
         assert float(found) == pytest.approx(float(expected), rel=1e-5)
 
-    def test_cross_entropy_against_scikit_learn(self):
+    def test_cross_entropy_against_scikit_learn(self) -> None:
         output, target, valid = make_batch("expr", 1)
         chances = output[valid].softmax(-1).double().numpy()
         expected = log_loss(
@@ -290,14 +295,14 @@ class TestClasses:
         assert float(found) == pytest.approx(expected, rel=1e-5)
 
     @given(seeds, st.booleans())
-    def test_focal_of_gamma_zero_is_cross_entropy(self, seed, weighted):
+    def test_focal_of_gamma_zero_is_cross_entropy(self, seed, weighted) -> None:
         output, target, valid = make_batch("expr", seed)
         weights = torch.from_numpy(WEIGHTS.classes) if weighted else None
         expected = cross_entropy(output, target, valid, weights)
         found = focal(output, target, valid, weights, gamma=0.0)
         assert float(found) == pytest.approx(float(expected), rel=1e-6)
 
-    def test_focal_by_hand(self):
+    def test_focal_by_hand(self) -> None:
         # p = .8 of class 0 (weight 1) and p = .4 of class 1 (weight 3), a third frame is masked.
         output = torch.tensor([[[0.8, 0.2], [0.6, 0.4], [0.5, 0.5]]]).log()
         target = torch.tensor([[0, 1, -1]])
@@ -306,7 +311,7 @@ class TestClasses:
         assert float(found) == pytest.approx(expected, rel=1e-5)
 
     @given(seeds)
-    def test_dice_of_certain_outputs_is_one_minus_f1(self, seed):
+    def test_dice_of_certain_outputs_is_one_minus_f1(self, seed) -> None:
         output, target, valid = make_batch("expr", seed)
         valid[0, 0], target[0, 0] = True, 2
         decided = functional.one_hot(output.argmax(-1), 4) * 1000.0
@@ -316,7 +321,7 @@ class TestClasses:
         )
         assert float(dice(decided, target, valid)) == pytest.approx(1 - expected, abs=1e-6)
 
-    def test_dice_by_hand(self):
+    def test_dice_by_hand(self) -> None:
         # Class 0: TP .8, FP .4, FN .2; class 1: TP .6, FP .2, FN .4; class 2 does not occur.
         output = torch.tensor([[[0.8, 0.2, 1e-9], [0.4, 0.6, 1e-9]]]).log()
         target = torch.tensor([[0, 1]])
@@ -326,7 +331,7 @@ class TestClasses:
 
 class TestUnits:
     @given(seeds, st.booleans())
-    def test_bce_is_torchs(self, seed, weighted):
+    def test_bce_is_torchs(self, seed, weighted) -> None:
         output, target, valid = make_batch("au", seed)
         valid[0, 0, 0], target[0, 0, 0] = True, 1
         weights = torch.from_numpy(WEIGHTS.units) if weighted else None
@@ -336,7 +341,7 @@ class TestUnits:
         assert float(bce(output, target, valid, weights)) == pytest.approx(float(expected))
 
     @given(seeds, st.sampled_from([None, 0.25, 0.75]), st.sampled_from([0.0, 1.0, 2.0, 3.5]))
-    def test_focal_is_torchvisions(self, seed, alpha, gamma):
+    def test_focal_is_torchvisions(self, seed, alpha, gamma) -> None:
         output, target, valid = make_batch("au", seed)
         valid[0, 0, 0], target[0, 0, 0] = True, 1
         expected = sigmoid_focal_loss(
@@ -349,7 +354,7 @@ class TestUnits:
         found = binary_focal(output, target, valid, gamma=gamma, alpha=alpha)
         assert float(found) == pytest.approx(float(expected), rel=1e-4)
 
-    def test_focal_by_hand(self):
+    def test_focal_by_hand(self) -> None:
         # p = .7 where positive, p = .4 where negative: p_t = .7 and .6. Weight 5 of positives.
         output = torch.logit(torch.tensor([[[0.7], [0.4]]]))
         target = torch.tensor([[[1], [0]]])
@@ -358,7 +363,7 @@ class TestUnits:
         expected = 5 * 0.75 * 0.3**2 * -np.log(0.7) + 0.25 * 0.4**2 * -np.log(0.6)
         assert float(found) == pytest.approx(expected / 2, rel=1e-5)
 
-    def test_confident_errors_keep_their_gradient(self):
+    def test_confident_errors_keep_their_gradient(self) -> None:
         output = torch.tensor([[[-200.0]]])
         target = torch.ones(1, 1, 1)
         value, gradient = value_and_gradient(binary_focal, output, target, target > 0)
@@ -366,7 +371,7 @@ class TestUnits:
         assert float(gradient) == -1
 
     @given(seeds)
-    def test_dice_of_certain_outputs_is_one_minus_f1(self, seed):
+    def test_dice_of_certain_outputs_is_one_minus_f1(self, seed) -> None:
         output, target, valid = make_batch("au", seed)
         valid[0, 0, 0], target[0, 0, 0] = True, 1
         f1 = [
@@ -379,7 +384,7 @@ class TestUnits:
 
 
 class TestBuildLoss:
-    def test_sum_of_terms(self):
+    def test_sum_of_terms(self) -> None:
         output, target, valid = make_batch("va")
         config = Loss({"mse": 0.5, "ccc": 2.0, "mae": 0.0}, weight=3.0, over="sequence")
         expected = 0.5 * mse(output, target, valid) + 2 * ccc(
@@ -389,7 +394,7 @@ class TestBuildLoss:
         assert found.shape == ()
         assert float(found) == pytest.approx(float(expected))
 
-    def test_every_setting_reaches_its_term(self):
+    def test_every_setting_reaches_its_term(self) -> None:
         weights = {
             t: torch.from_numpy(w) for t, w in (("expr", WEIGHTS.classes), ("au", WEIGHTS.units))
         }
@@ -409,7 +414,7 @@ class TestBuildLoss:
             assert torch.equal(term(name, task, WEIGHTS, **settings)(*batch), expected)
 
     @pytest.mark.parametrize("name", ["mse", "mae", "ccc"])
-    def test_lds_weights_each_value_by_its_bin(self, name):
+    def test_lds_weights_each_value_by_its_bin(self, name: str) -> None:
         output, target, valid = make_batch("va", 2)
         target[0, 0], valid[0, 0] = torch.tensor([-1.0, 1.0]), True  # the outermost edges
         counts = [[4, 50, 9, 0], [1, 1, 80, 3]]
@@ -425,7 +430,7 @@ class TestBuildLoss:
         assert float(found) != pytest.approx(float(function(output, target, valid)))
 
     @given(st.integers(1, 40), st.lists(st.floats(-1, 1, width=32), min_size=1))
-    def test_bins_are_those_that_were_counted(self, bins, values):
+    def test_bins_are_those_that_were_counted(self, bins, values) -> None:
         loss = term("mae", "va", LabelWeights(bins=np.arange(1, bins + 1, dtype=np.float32)[None]))
         for value in [*values, *bin_edges(bins).tolist()]:
             target = torch.tensor([[[value]]])
@@ -433,7 +438,7 @@ class TestBuildLoss:
             found = loss(target + 1, target, torch.ones_like(target, dtype=torch.bool))
             assert round(float(found)) == number
 
-    def test_weights_move_with_the_module(self):
+    def test_weights_move_with_the_module(self) -> None:
         for task in WIDTH:
             loss = build_loss(task, Loss({"mse" if task == "va" else "focal": 1}), WEIGHTS)
             assert loss.to("meta")._buffers
@@ -441,7 +446,7 @@ class TestBuildLoss:
             assert devices == {"meta"}
             assert not loss.state_dict()
 
-    def test_unknown_term(self):
+    def test_unknown_term(self) -> None:
         with pytest.raises(UnknownNameError, match="cross_entropy"):
             build_loss("expr", Loss({"cross_entrpy": 1}), LabelWeights())
 
@@ -453,9 +458,31 @@ class TestBuildLoss:
             ("dice", "va", "mse, mae, ccc"),
         ],
     )
-    def test_term_of_another_task(self, name, task, fitting):
+    def test_term_of_another_task(self, name: str, task: str, fitting: str) -> None:
         with pytest.raises(UsageError, match=f"not for '{task}'.*{fitting}"):
             build_loss(task, Loss({name: 1}), LabelWeights())
+
+
+# Of the twelve units in Aff-Wild2's training set, one over the authors' vector by its mean.
+SHARES = (0.13, 0.09, 0.15, 0.24, 0.38, 0.34, 0.24, 0.03, 0.02, 0.03, 0.62, 0.1)
+
+
+def test_the_weighted_loss_of_abaw3_does_not_call_all_units_present() -> None:
+    """Of all predictions that do not look at the picture the best ones follow the frequencies."""
+    config = load_recipe("abaw3-au-weighted-loss").tasks["au"]
+    labels = (np.arange(1000)[:, None] < 1000 * np.array(SHARES)).astype(np.int8)
+    loss = build_loss("au", config, label_weights("au", config, [labels], len(SHARES)))
+    chances = torch.linspace(0.01, 0.99, 99)
+    target = torch.from_numpy(labels).float()[None]
+    best = []
+    for unit in range(len(SHARES)):
+        alone = torch.zeros_like(target, dtype=torch.bool)
+        alone[..., unit] = True
+        costs = [loss(p.logit().expand(target.shape), target, alone) for p in chances]
+        best.append(float(chances[torch.stack(costs).argmin()]))
+    assert max(best) < 0.5
+    assert best[SHARES.index(0.62)] == max(best)
+    assert max(best) - min(best) > 0.05
 
 
 class TestMultiTask:
@@ -472,7 +499,7 @@ class TestMultiTask:
             expected = {t: losses[t](outputs[t], targets[t], valid[t]) for t in there}
         return total.detach(), values, outputs, expected
 
-    def test_weighted_sum(self):
+    def test_weighted_sum(self) -> None:
         total, values, outputs, expected = self.run()
         assert values.keys() == expected.keys()
         for task, value in values.items():
@@ -482,14 +509,14 @@ class TestMultiTask:
         assert float(total) == pytest.approx(float(by_hand))
         assert all(output.grad.any() for output in outputs.values())
 
-    def test_task_that_the_batch_lacks(self):
+    def test_task_that_the_batch_lacks(self) -> None:
         total, values, outputs, expected = self.run("expr", "au")
         assert list(values) == ["va"]
         assert float(total) == pytest.approx(2 * float(expected["va"]))
         for task in ("expr", "au"):
             assert torch.equal(outputs[task].grad, torch.zeros_like(outputs[task]))
 
-    def test_batch_without_any_task(self):
+    def test_batch_without_any_task(self) -> None:
         total, values, outputs, _ = self.run("va", "expr", "au")
         assert total == 0
         assert values == {}

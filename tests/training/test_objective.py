@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from avaffect.datasets.clip import Dataset
 from avaffect.networks.network import AffectNetwork
 from avaffect.recipes.library import parse_recipe
 from avaffect.training.augment import mixing
@@ -20,7 +21,7 @@ OFF = "branches.voice.layers.0.dropout=0"
 
 
 @pytest.fixture
-def made(recipe, dataset):
+def made(recipe, dataset: Dataset):
     """Objective and batch of a recipe with changes."""
 
     def make(*changes, tasks=("va", "expr", "au")):
@@ -38,7 +39,7 @@ def made(recipe, dataset):
     return make
 
 
-def test_the_loss_is_the_weighted_sum_over_valid_cells(made):
+def test_the_loss_is_the_weighted_sum_over_valid_cells(made) -> None:
     objective, batch = made("tasks.va.weight=2", "tasks.va.terms={mse: 1}", "tasks.au.weight=0.5")
     loss, parts = objective(batch)
     outputs = objective.network(batch.inputs, batch.seen, batch.exists)
@@ -54,7 +55,7 @@ def test_the_loss_is_the_weighted_sum_over_valid_cells(made):
     assert all(grad is not None and torch.isfinite(grad).all() for grad in grads)
 
 
-def test_frames_whose_only_modality_was_dropped_are_not_judged(made):
+def test_frames_whose_only_modality_was_dropped_are_not_judged(made) -> None:
     objective, batch = made(tasks=("expr",))
     network = objective.network
     dropped = {"voice": batch.seen["voice"], "face": batch.seen["face"] & False}
@@ -69,7 +70,7 @@ def test_frames_whose_only_modality_was_dropped_are_not_judged(made):
     torch.testing.assert_close(loss, expected)
 
 
-def test_modality_dropout_changes_training_and_not_the_batch(made):
+def test_modality_dropout_changes_training_and_not_the_batch(made) -> None:
     plain, batch = made()
     dropping, _ = made("train.modality_dropout=0.9")
     before = {name: mask.clone() for name, mask in batch.seen.items()}
@@ -78,7 +79,7 @@ def test_modality_dropout_changes_training_and_not_the_batch(made):
     assert all(torch.equal(mask, before[name]) for name, mask in batch.seen.items())
 
 
-def test_mixup_by_hand(made):
+def test_mixup_by_hand(made) -> None:
     objective, batch = made("train.augment.mixup=0.5", tasks=("expr",))
     network = objective.network.eval()
     torch.manual_seed(5)
@@ -156,7 +157,7 @@ def values(frames=6):
 
 
 @pytest.mark.parametrize("fusion", ["concat", "stacked"])
-def test_the_loss_is_the_mean_over_the_main_and_the_auxiliary_heads(fusion):
+def test_the_loss_is_the_mean_over_the_main_and_the_auxiliary_heads(fusion: str) -> None:
     objective = an_objective(CHAIN, auxiliary=["second", "third"], fusion={"kind": fusion})
     batch = a_batch(objective, {"va": values()})
     loss, parts = objective(batch)
@@ -177,7 +178,7 @@ def gradients(objective, part):
     return [parameter.grad.abs().max() for parameter in getattr(head, part).parameters()]
 
 
-def test_polarity_is_trained_alone_at_first():
+def test_polarity_is_trained_alone_at_first() -> None:
     objective = an_objective(SINGLE, terms={"ccc": 1}, polarity={"epochs": 2, "units": [8]})
     batch = a_batch(objective, {"va": values()})
     for objective.epoch, alone in ((0, True), (1, True), (2, False)):
@@ -193,7 +194,7 @@ def test_polarity_is_trained_alone_at_first():
             assert all(gradient > 0 for gradient in gradients(objective, part))
 
 
-def test_polarity_by_hand():
+def test_polarity_by_hand() -> None:
     objective = an_objective(SINGLE, polarity={"epochs": 0, "units": [8], "weight": 0.5})
     va = values()
     batch = a_batch(objective, {"va": va})
@@ -210,7 +211,7 @@ def test_polarity_by_hand():
     torch.testing.assert_close(loss, error + 0.5 * doubt)
 
 
-def test_extremes_change_nothing_of_the_regression():
+def test_extremes_change_nothing_of_the_regression() -> None:
     objective = an_objective(SINGLE, terms={"ccc": 1}, polarity={"epochs": 0, "units": [8]})
     kept, turned = values(), values()
     turned[kept.abs() == 1] *= -1
@@ -226,7 +227,7 @@ def test_extremes_change_nothing_of_the_regression():
     assert first["polarity"] != second["polarity"]
 
 
-def test_without_labels_polarity_has_gradients_of_zero():
+def test_without_labels_polarity_has_gradients_of_zero() -> None:
     objective = an_objective(SINGLE, terms={"ccc": 1}, polarity={"epochs": 1, "units": [8]})
     batch = a_batch(objective, {})
     for objective.epoch in (0, 1):
@@ -237,7 +238,7 @@ def test_without_labels_polarity_has_gradients_of_zero():
         assert all((parameter.grad == 0).all() for parameter in objective.network.parameters())
 
 
-def test_other_threshold_leaves_out_the_class_other():
+def test_other_threshold_leaves_out_the_class_other() -> None:
     classes = torch.tensor([[0, 7, 3, 1, 7, 6], [2, 5, 4, 7, 7, 7]])
     terms = {"cross_entropy": 1, "dice": 1}
     objective = an_objective(SINGLE, "expr", terms, loss={"other_threshold": 0.4})
@@ -251,6 +252,20 @@ def test_other_threshold_leaves_out_the_class_other():
     # Nothing but Other teaches nothing.
     loss, _ = objective(a_batch(objective, {"expr": torch.full((2, 6), 7)}))
     assert loss == 0
+
+
+@pytest.mark.parametrize("term", ["cross_entropy", "focal", "dice"])
+def test_other_threshold_does_not_train_the_output_of_other(term: str) -> None:
+    classes = torch.tensor([[0, 7, 3, 1, 7, 6], [2, 5, 4, 7, 0, 0]])
+    weights = LabelWeights(classes=np.arange(1, 9, dtype=np.float32))
+    loss = {"other_threshold": 0.4}
+    objective = an_objective(SINGLE, "expr", {term: 1}, loss=loss)
+    objective.losses["expr"] = build_loss("expr", objective.network.recipe.tasks["expr"], weights)
+    objective(a_batch(objective, {"expr": classes}))[0].backward()
+    (out,) = (head.out for head in objective.network.heads["expr"])
+    for parameter in (out.weight, out.bias):
+        assert (parameter.grad[7] == 0).all()
+        assert all(parameter.grad[number].abs().sum() > 0 for number in range(7))
 
 
 def pictures(frames=6):
@@ -282,7 +297,7 @@ def read_by_encoders(objective, batch):
     return found, loss
 
 
-def test_pictures_are_changed_once_for_all_branches_and_frames():
+def test_pictures_are_changed_once_for_all_branches_and_frames() -> None:
     branches = {name: {"features": ["faces"], "encoder": NET} for name in ("one", "two")}
     objective = an_objective(branches, train={"augment": AUGMENT}).train()
     batch = a_batch(objective, {"va": values()}, pictures())
@@ -300,7 +315,7 @@ def test_pictures_are_changed_once_for_all_branches_and_frames():
     assert not torch.equal(again["one"], found["one"])
 
 
-def test_mixup_of_pictures():
+def test_mixup_of_pictures() -> None:
     branches = {"one": {"features": ["faces"], "encoder": NET}}
     terms = {"cross_entropy": 1}
     objective = an_objective(branches, "expr", terms, train={"augment": {"mixup": 0.5}}).train()

@@ -50,7 +50,7 @@ def rates(steps_an_epoch=4, scores=None, **settings):
 
 @pytest.mark.parametrize("name", FORMULAS)
 @pytest.mark.parametrize("warmup", [0, 6])
-def test_rates_follow_the_formula(name, warmup):
+def test_rates_follow_the_formula(name, warmup: int) -> None:
     found = rates(
         schedule=name,
         schedule_epochs=3,
@@ -64,7 +64,7 @@ def test_rates_follow_the_formula(name, warmup):
     np.testing.assert_allclose(found, expected * growing, rtol=1e-9)
 
 
-def test_a_plateau_lowers_the_rate():
+def test_a_plateau_lowers_the_rate() -> None:
     # Better in epochs 0, 1 and 6; patience of two epochs is spent in 4 and 9.
     scores = [0.1, 0.3, 0.3, 0.2, 0.3, 0.1, 0.4, 0.4, 0.4, 0.4, float("nan"), 0.4]
     found = rates(
@@ -75,13 +75,13 @@ def test_a_plateau_lowers_the_rate():
     assert (rates(1, None, schedule="plateau", schedule_factor=0.5) == LR).all()
 
 
-def test_a_plateau_must_lower():
+def test_a_plateau_must_lower() -> None:
     with pytest.raises(UsageError, match="below 1"):
         made(schedule="plateau")
 
 
 @pytest.mark.parametrize("name", ["none", "cosine", "cosine_restarts", "step", "plateau"])
-def test_every_schedule_goes_on_from_its_state(name):
+def test_every_schedule_goes_on_from_its_state(name: str) -> None:
     settings = {"schedule": name, "schedule_epochs": 2, "warmup": 7, "schedule_factor": 0.5}
     _, optimiser, schedule = made(**settings)
     found = []
@@ -99,7 +99,7 @@ def test_every_schedule_goes_on_from_its_state(name):
     np.testing.assert_array_equal(found, rates(2, [0.5] * EPOCHS, **settings).ravel())
 
 
-def test_every_choice_is_known():
+def test_every_choice_is_known() -> None:
     hints = get_type_hints(Train)
     assert set(hints["optimiser"].__args__) == set(OPTIMISERS)
     for name in hints["schedule"].__args__:
@@ -107,7 +107,7 @@ def test_every_choice_is_known():
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_the_first_step_by_hand(name):
+def test_the_first_step_by_hand(name) -> None:
     parameter, optimiser, schedule = made(optimiser=name, weight_decay=0.1)
     schedule.step(0, 0.0)
     parameter.grad = torch.tensor([2.0, -1.0, 0.5])
@@ -125,6 +125,6 @@ def test_the_first_step_by_hand(name):
 
 
 @pytest.mark.parametrize("name", ["sgd", "rmsprop"])
-def test_momentum_arrives(name):
+def test_momentum_arrives(name: str) -> None:
     _, optimiser, _ = made(optimiser=name, momentum=0.7)
     assert optimiser.param_groups[0]["momentum"] == 0.7

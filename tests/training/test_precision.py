@@ -24,7 +24,12 @@ def test_a_cpu_computes_in_float32_unless_told_otherwise() -> None:
 
 @pytest.mark.parametrize("native", [True, False])
 def test_cuda_takes_bfloat16_where_it_has_it(native: bool, monkeypatch: Any) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: native)
+    # A GPU that has none emulates it, which torch counts unless asked not to.
+    monkeypatch.setattr(
+        torch.cuda,
+        "is_bf16_supported",
+        lambda including_emulation=True: native or including_emulation,
+    )
     chosen = choose_precision("auto", CUDA, lambda event: None)
     assert chosen is (torch.bfloat16 if native else torch.float16)
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from avaffect.datasets.clip import Dataset
 from avaffect.errors import UsageError
 from avaffect.models.device import Device
 from avaffect.networks.checkpoint import load_checkpoint
+from avaffect.training.loop import _Sums
 from avaffect.training.processes import Processes, processes
 from avaffect.training.score import validate
 from avaffect.training.setup import targets_of
@@ -89,7 +91,7 @@ for name, run in runs.items():
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def ran(tmp_path_factory: pytest.TempPathFactory):
     """The folder of the runs, and what both processes saw, by run."""
     folder = tmp_path_factory.mktemp("two")
     script = folder / "script.py"
@@ -107,7 +109,7 @@ def ran(tmp_path_factory):
     return folder, {name: [process[name] for process in found] for name in RUNS}
 
 
-def test_the_batch_is_shared_and_each_clip_scored_once(ran):
+def test_the_batch_is_shared_and_each_clip_scored_once(ran) -> None:
     first, second = ran[1]["learn"]
     # Four batches of four, two windows each, and one of three.
     assert first["steps"] == 5 * [2, 2, 2, 2, 2]
@@ -117,13 +119,13 @@ def test_the_batch_is_shared_and_each_clip_scored_once(ran):
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_both_have_the_same_network_and_scores(name, ran):
+def test_both_have_the_same_network_and_scores(name, ran) -> None:
     first, second = ran[1][name]
     assert first.get("weights") == second.get("weights")
     assert first.get("scores") == second.get("scores")
 
 
-def test_scores_are_those_of_one_process(ran, dataset):
+def test_scores_are_those_of_one_process(ran, dataset: Dataset) -> None:
     folder, saw = ran
     checkpoint, network = load_checkpoint(folder / "learn/last")
     clips = dataset.of("val")
@@ -136,18 +138,18 @@ def test_scores_are_those_of_one_process(ran, dataset):
     assert log[-1]["scores"] == alone
 
 
-def test_two_learn_about_what_one_does(ran, recipe, fit, tmp_path):
+def test_two_learn_about_what_one_does(ran, recipe, fit, tmp_path: Path) -> None:
     _, saw = ran
     alone = [epoch.scores["score"] for epoch in fit(recipe(*LEARN), tmp_path).epochs]
     assert saw["learn"][0]["scores"]["score"] == pytest.approx(alone[-1], abs=0.1)
     assert min(saw["learn"][0]["scores"]["score"], alone[-1]) > alone[0] + 0.2
 
 
-def test_a_window_too_many_hangs_nobody(ran):
+def test_a_window_too_many_hangs_nobody(ran) -> None:
     assert [process["steps"] for process in ran[1]["whole"]] == [3 * [9], 3 * [9]]
 
 
-def test_interrupted_and_resumed_equals_uninterrupted(ran, weights):
+def test_interrupted_and_resumed_equals_uninterrupted(ran, weights) -> None:
     folder, saw = ran
     assert [process["code"] for process in saw["stopped"]] == [130, 130]
     assert [process["steps"] for process in saw["stopped"]] == [[9, 9], [9, 9]]
@@ -157,7 +159,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(ran, weights):
     assert all(torch.equal(parts[name], whole[name]) for name in whole)
 
 
-def test_one_process_needs_no_group(monkeypatch):
+def test_one_process_needs_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     module = torch.nn.BatchNorm1d(1)
     with processes("cpu") as group:
@@ -181,7 +183,7 @@ def pretend_gpus(monkeypatch) -> list[torch.device]:
     return current
 
 
-def test_one_process_on_the_gpu_that_was_asked_for(monkeypatch):
+def test_one_process_on_the_gpu_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     current = pretend_gpus(monkeypatch)
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with processes("cuda:1") as group:
@@ -189,7 +191,7 @@ def test_one_process_on_the_gpu_that_was_asked_for(monkeypatch):
     assert current == [torch.device("cuda", 1)]
 
 
-def test_several_processes_do_not_share_one_gpu(monkeypatch):
+def test_several_processes_do_not_share_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_gpus(monkeypatch)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with (
@@ -197,3 +199,67 @@ def test_several_processes_do_not_share_one_gpu(monkeypatch):
         processes("cuda:1"),
     ):
         pass
+
+
+def test_more_processes_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_gpus(monkeypatch)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with (
+        pytest.raises(UsageError, match="no GPU for process 2 of this machine, it has 1"),
+        processes("cuda"),
+    ):
+        pass
+
+
+def test_the_group_knows_its_gpu_and_is_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten minutes, NCCL's own, are over before one process has looked at all of Aff-Wild2."""
+    current, asked = pretend_gpus(monkeypatch), {}
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    group = torch.distributed
+    monkeypatch.setattr(group, "init_process_group", lambda name, **more: asked.update(more))
+    monkeypatch.setattr(group, "get_rank", lambda: 1)
+    monkeypatch.setattr(group, "destroy_process_group", lambda: None)
+    with processes("cuda") as found:
+        assert (found.rank, found.device) == (1, torch.device("cuda", 1))
+    assert current == [asked["device_id"]] == [torch.device("cuda", 1)]
+    assert asked["timeout"].total_seconds() > 3600
+
+
+def test_votes_are_read_a_step_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no step waits for the word of the others."""
+    waited, others = [], iter([0.0, 1.0, 0.0, 0.0])
+
+    class Work:
+        def __init__(self, number):
+            self.wait = lambda: waited.append(number)
+
+    numbers = iter(range(9))
+
+    def reduce(vote, operation, async_op):
+        assert async_op
+        vote.fill_(max(vote.item(), next(others)))
+        return Work(next(numbers))
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", reduce)
+    votes = Processes(0, 2, torch.device("cpu"), "CPU").votes()
+    assert [votes.any(flag) for flag in (True, False, False, False)] == [False, True, True, False]
+    assert waited == [0, 1, 2]
+
+
+def test_the_vote_of_one_process_counts_at_once() -> None:
+    votes = ONE.votes()
+    assert votes.any(True) and not votes.any(False)
+
+
+def test_losses_of_an_epoch_are_those_of_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    sums = _Sums()
+    sums.add(torch.tensor(2.0), {"va": torch.tensor(1.0)}, 3)
+    assert sums.means(ONE) == {"loss": 2.0, "va": 1.0}
+    both = Processes(0, 2, torch.device("cpu"), "CPU")
+    other = (1, {"loss": 6.0, "expr": 8.0})
+    monkeypatch.setattr(Processes, "gather", lambda self, value: [value, other])
+    assert sums.means(both) == {"loss": 3.0, "va": 0.75, "expr": 2.0}

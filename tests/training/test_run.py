@@ -3,6 +3,7 @@
 import json
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
@@ -37,8 +38,16 @@ train: {epochs: 2, batch_size: 8, lr: 0.01}
 CLIPS = 10
 
 
+@pytest.fixture(autouse=True)
+def exported(monkeypatch: pytest.MonkeyPatch):
+    """The folders that were exported: what the files hold is for tests/networks/test_exported."""
+    folders = []
+    monkeypatch.setattr(module, "export_beside", lambda folder, on_event: folders.append(folder))
+    return folders
+
+
 @pytest.fixture
-def data(tmp_path):
+def data(tmp_path: Path):
     """Ten clips of five people in CSV; valence follows the first feature."""
     rng = np.random.default_rng(0)
     for folder in ("features", "labels"):
@@ -81,7 +90,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_datas_own_split(settings, data):
+def test_the_datas_own_split(settings, data) -> None:
     result = run(settings("split=part", "group=person"), data / "run", device="cpu")
     (part,) = result.parts
     assert part.checkpoint.data["clips"] == {
@@ -97,7 +106,15 @@ def test_the_datas_own_split(settings, data):
     assert len(part.checkpoint.data["fingerprint"]) == 16
 
 
-def test_without_a_split_whole_groups_are_held_out(settings, data):
+def test_each_fold_is_exported(settings, data, exported) -> None:
+    run(settings("group=person"), data / "plain", device="cpu", export=False)
+    assert exported == []
+    config = settings("group=person", "fold=fold", folds="given")
+    run(config, data / "run", device="cpu")
+    assert exported == [data / f"run/fold-{number}/best" for number in range(3)]
+
+
+def test_without_a_split_whole_groups_are_held_out(settings, data) -> None:
     events = []
     config = settings("group=person")
     first = run(config, data / "run", device="cpu", on_event=events.append)
@@ -114,7 +131,7 @@ def test_without_a_split_whole_groups_are_held_out(settings, data):
     assert again.scores == first.scores
 
 
-def test_too_few_groups_to_hold_some_out(settings, data):
+def test_too_few_groups_to_hold_some_out(settings, data) -> None:
     for i in range(4, CLIPS):
         (data / f"features/clip{i}.csv").unlink()
     with pytest.raises(UsageError, match="no validation split, and too few groups"):
@@ -122,7 +139,7 @@ def test_too_few_groups_to_hold_some_out(settings, data):
 
 
 @pytest.mark.parametrize(("folds", "count"), [("2", 2), ("leave-one-out", 5), ("given", 3)])
-def test_folds(folds, count, settings, data):
+def test_folds(folds: str, count: int, settings, data) -> None:
     config = settings("group=person", "fold=fold", folds=folds)
     started = []
     result = run(config, data / "run", device="cpu", on_fold=started.append)
@@ -140,12 +157,12 @@ def test_folds(folds, count, settings, data):
     assert summary["mean"]["score"] == pytest.approx(mean(scores)) == result.scores["score"]
     assert summary["sd"]["score"] == pytest.approx(stdev(scores)) == result.spread["score"]
     assert [value["score"] for value in summary["folds"].values()] == scores
-    true, predicted = [], []
+    labels, values = [], []
     for path in sorted((data / "run").glob("fold-*/validation/tables/*.parquet")):
         table, _ = read_table(path)
-        true.append(table["label_valence"])
-        predicted.append(table["valence"])
-    true, predicted = np.concatenate(true), np.concatenate(predicted)
+        labels.append(table["label_valence"])
+        values.append(table["valence"])
+    true, predicted = np.concatenate(labels), np.concatenate(values)
     known = ~np.isnan(true) & ~np.isnan(predicted)
     pooled = summary["pooled"]["va CCC valence"]
     assert pooled == pytest.approx(ccc(predicted[known], true[known]), abs=1e-6)
@@ -153,7 +170,7 @@ def test_folds(folds, count, settings, data):
     assert "validation" in names(data / "run/fold-0")
 
 
-def test_the_folds_of_another_run(settings, data):
+def test_the_folds_of_another_run(settings, data) -> None:
     config = settings("group=person", folds="3")
     config = replace(config, seed=7)
     first = run(config, data / "one", device="cpu", only_fold=0)
@@ -165,7 +182,7 @@ def test_the_folds_of_another_run(settings, data):
         run(settings(folds="nowhere.json"), data / "three", device="cpu")
 
 
-def test_one_fold_alone_and_the_others_later(settings, data):
+def test_one_fold_alone_and_the_others_later(settings, data) -> None:
     config = settings("group=person", folds="3")
     whole = run(config, data / "whole", device="cpu")
     alone = run(config, data / "run", device="cpu", only_fold=1)
@@ -182,7 +199,7 @@ def test_one_fold_alone_and_the_others_later(settings, data):
         run(config, data / "run", device="cpu", resume=True, only_fold=3)
 
 
-def test_a_finished_run_is_resumed_to_the_same(settings, data):
+def test_a_finished_run_is_resumed_to_the_same(settings, data) -> None:
     config = settings("group=person", folds="2")
     before = run(config, data / "run", device="cpu")
     weights = stamps(data / "run/fold-0/best") | stamps(data / "run/fold-1/last")
@@ -193,7 +210,7 @@ def test_a_finished_run_is_resumed_to_the_same(settings, data):
     assert stamps(data / "run/fold-0/best") | stamps(data / "run/fold-1/last") == weights
 
 
-def test_interrupted_between_and_within_folds(settings, data):
+def test_interrupted_between_and_within_folds(settings, data) -> None:
     config = settings("group=person", folds="3")
     whole = run(config, data / "whole", device="cpu")
     epochs = []
@@ -216,7 +233,7 @@ def test_interrupted_between_and_within_folds(settings, data):
         assert resumed.read_bytes() == undisturbed.read_bytes()
 
 
-def test_a_run_in_the_way(settings, data):
+def test_a_run_in_the_way(settings, data) -> None:
     config = settings("group=person", "split=part")
     out = data / "run"
     run(config, out, device="cpu")
@@ -228,7 +245,7 @@ def test_a_run_in_the_way(settings, data):
     assert stamps(out) == before
 
 
-def test_overwrite_removes_our_files_and_no_others(settings, data):
+def test_overwrite_removes_our_files_and_no_others(settings, data) -> None:
     out = data / "run"
     run(settings("group=person", folds="3"), out, device="cpu")
     kept = [out / "notes.txt", out / "fold-notes/mine.txt", out / "fold-1x", out / "data/best"]
@@ -245,14 +262,16 @@ def test_overwrite_removes_our_files_and_no_others(settings, data):
     assert len(result.parts[0].epochs) == 2
 
 
-def test_overwriting_makes_new_folds(settings, data):
+def test_overwriting_makes_new_folds(settings, data) -> None:
     out = data / "run"
     run(settings("group=person", folds="3"), out, device="cpu", only_fold=0)
     again = run(settings("group=person", folds="2"), out, device="cpu", overwrite=True)
     assert again.names == ("fold-0", "fold-1")
 
 
-def test_another_processs_folds_are_not_those_of_an_earlier_run(settings, data, monkeypatch):
+def test_another_processs_folds_are_not_those_of_an_earlier_run(
+    settings, data, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It may come to them before the first process has thrown them away."""
     out = data / "run"
     out.mkdir()
@@ -275,7 +294,7 @@ def test_another_processs_folds_are_not_those_of_an_earlier_run(settings, data, 
     assert (out / "folds.json").read_text() == "of an earlier run"
 
 
-def test_run_json_round_trip(settings, data):
+def test_run_json_round_trip(settings, data) -> None:
     config = settings("group=person", folds="4", seed=7, changes=["train.lr=0.5"])
     run(replace(config, folds="2"), data / "run", device="cpu", only_fold=0)
     assert read_run(data / "run") == replace(config, folds="2")
@@ -285,7 +304,7 @@ def test_run_json_round_trip(settings, data):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1}', '{"version": 1, "data": 3}'])
-def test_a_damaged_run_json(text, settings, data):
+def test_a_damaged_run_json(text: str, settings, data) -> None:
     config = settings("split=part", "group=person")
     run(config, data / "run", device="cpu")
     (data / "run/run.json").write_text(text)
@@ -297,7 +316,7 @@ def test_a_damaged_run_json(text, settings, data):
     assert read_run(data / "run") == config
 
 
-def test_a_run_json_of_the_future(settings, data):
+def test_a_run_json_of_the_future(settings, data) -> None:
     (data / "run").mkdir()
     future = settings("split=part").to_dict() | {"version": 2}
     (data / "run/run.json").write_text(json.dumps(future))
@@ -305,13 +324,13 @@ def test_a_run_json_of_the_future(settings, data):
         read_run(data / "run")
 
 
-def test_no_run_to_go_on_with(data):
+def test_no_run_to_go_on_with(data) -> None:
     with pytest.raises(UsageError, match=r"no run in .*: start one without resume=True"):
         read_run(data)
 
 
 @pytest.mark.parametrize("folds", ["1", "0", "-3", "x", "", "2.5", "²"])
-def test_folds_that_are_none(folds, settings):
+def test_folds_that_are_none(folds: str, settings) -> None:
     with pytest.raises(UsageError, match="is no way to make folds"):
         settings(folds=folds)
 
@@ -325,12 +344,12 @@ def test_folds_that_are_none(folds, settings):
         ({"root": "r", "clips": "c"}, "for your own labels"),
     ],
 )
-def test_data_that_cannot_be(given, says):
+def test_data_that_cannot_be(given, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         DataConfig("features", **given)
 
 
-def test_settings_that_do_not_exist(settings):
+def test_settings_that_do_not_exist(settings) -> None:
     with pytest.raises(UsageError, match=r"no setting 'train\.lrr': did you mean 'train\.lr'"):
         settings(changes=["train.lrr=1"])
     with pytest.raises(UsageError, match="no branch for 'audio'"):
@@ -339,14 +358,14 @@ def test_settings_that_do_not_exist(settings):
         run_config("smal", settings().data)
 
 
-def test_features_that_do_not_exist(settings, data):
+def test_features_that_do_not_exist(settings, data) -> None:
     config = settings("split=part")
     config = replace(config, data=replace(config.data, features=str(data / "nowhere")))
     with pytest.raises(InputNotFoundError):
         run(config, data / "run", device="cpu")
 
 
-def test_labels_of_whole_clips(settings, data):
+def test_labels_of_whole_clips(settings, data) -> None:
     """One table with a row a clip: the scores are those of clips, and so is clips.csv."""
     rows = ["clip,mood,person"]
     rows += [f"clip{i}.csv,{['calm', 'cross'][i % 2]},p{i % 5}" for i in range(CLIPS)]
@@ -375,7 +394,9 @@ def test_labels_of_whole_clips(settings, data):
 
 @pytest.mark.parametrize("name", ["run.json", "best/notes.txt", "curves.png", "fold-0/x"])
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_what_avaffect_did_not_write_is_refused_and_stays(name, overwrite, settings, data):
+def test_what_avaffect_did_not_write_is_refused_and_stays(
+    name: str, overwrite: bool, settings, data
+) -> None:
     path = data / "out" / name
     path.parent.mkdir(parents=True)
     path.write_text("theirs")
@@ -388,7 +409,7 @@ def test_what_avaffect_did_not_write_is_refused_and_stays(name, overwrite, setti
     assert path.read_text() == "theirs"
 
 
-def test_two_runs_in_one_folder(settings, data):
+def test_two_runs_in_one_folder(settings, data) -> None:
     out, refused = data / "out", []
 
     def second(epoch):
@@ -401,7 +422,7 @@ def test_two_runs_in_one_folder(settings, data):
     assert not (out / ".lock").exists()
 
 
-def test_two_commands_may_train_two_folds_but_not_the_same(settings, data):
+def test_two_commands_may_train_two_folds_but_not_the_same(settings, data) -> None:
     out, epochs = data / "out", []
 
     def second(epoch):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
+from avaffect.datasets.clip import Dataset
 from avaffect.networks.apply import ClipPrediction, apply_network
 from avaffect.networks.network import AffectNetwork
 from avaffect.training.processes import Processes
@@ -28,7 +29,7 @@ def group(rank=0, world=1, other=()):
 
 
 @pytest.fixture
-def made(recipe, dataset):
+def made(recipe, dataset: Dataset):
     """Network, reader of the validation clips, and names of the targets."""
     tasks = ("va", "expr", "au")
     chosen = recipe(tasks=tasks)
@@ -39,7 +40,7 @@ def made(recipe, dataset):
     return AffectNetwork(chosen, reader.widths, sizes), reader, dict(dataset.targets)
 
 
-def test_scores_by_another_way(made):
+def test_scores_by_another_way(made) -> None:
     network, reader, targets = made
     scores = validate(network, reader, targets, group())
     predictions = list(apply_network(network, reader, CPU))
@@ -69,7 +70,7 @@ def test_scores_by_another_way(made):
     assert scores["score"] == pytest.approx(scores["va"] + scores["expr"] + scores["au"])
 
 
-def test_whichever_way_clips_are_shared(made):
+def test_whichever_way_clips_are_shared(made) -> None:
     network, reader, targets = made
     whole = validate(network, reader, targets, group())
     shares = []
@@ -83,7 +84,7 @@ def test_whichever_way_clips_are_shared(made):
     assert validate(network, reader, targets, group(0, 2, shares[1])) == whole
 
 
-def test_clips_without_a_tasks_labels_do_not_count_in_it(made):
+def test_clips_without_a_tasks_labels_do_not_count_in_it(made) -> None:
     network, reader, targets = made
     whole = validate(network, reader, targets, group())
     bare = {k: v for k, v in reader.clips[0].labels.items() if k != "au"}
@@ -93,7 +94,7 @@ def test_clips_without_a_tasks_labels_do_not_count_in_it(made):
     assert scores["au"] != whole["au"]
 
 
-def test_whole_clips_are_scored_by_their_mean_prediction():
+def test_whole_clips_are_scored_by_their_mean_prediction() -> None:
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [np.nan, np.nan]], np.float32)
     predicted = ClipPrediction(0, {"expr": probabilities}, {})
     # Frame by frame class 1 has more votes; the mean is for class 0? (.467, .533): no, for 1.
@@ -111,7 +112,7 @@ def test_whole_clips_are_scored_by_their_mean_prediction():
 
 
 @pytest.mark.parametrize(("task", "width"), [("va", 2), ("expr", 3), ("au", 2)])
-def test_a_clip_of_which_nothing_is_known_has_no_decision(task, width):
+def test_a_clip_of_which_nothing_is_known_has_no_decision(task: str, width: int) -> None:
     predicted = ClipPrediction(0, {task: np.full((4, width), np.nan, np.float32)}, {})
     labels = {"va": np.zeros((4, 2)), "expr": np.zeros(4, int), "au": np.zeros((4, 2), int)}[task]
     with warnings.catch_warnings():
@@ -122,7 +123,7 @@ def test_a_clip_of_which_nothing_is_known_has_no_decision(task, width):
     assert missing.all()
 
 
-def test_decisions():
+def test_decisions() -> None:
     known = np.array([True, True, False])
     va = decisions("va", np.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], np.float32), known)
     np.testing.assert_allclose(va, [[0.1, 0.2], [0.3, 0.4], [np.nan, np.nan]])

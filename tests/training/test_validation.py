@@ -1,5 +1,9 @@
 """What is written of the validation clips scores as the log says, and can be read again."""
 
+import shutil
+from pathlib import Path
+from typing import Any, ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -54,10 +58,10 @@ def clip(name, number, frames, unseen=(), targets=TARGETS):
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(tmp_path: Path):
     """Writes the files of clips, by a network with random weights; its scores."""
 
-    def make(clips, targets=TARGETS, edition="abaw8", per_clip=False, events=None):
+    def make(clips, targets=TARGETS, edition="abaw8", per_clip=False, events=None, group=None):
         branch = {"modality": "video", "features": ["x"], "layers": [{"kind": "gru"}]}
         recipe = parse_recipe(
             {
@@ -78,7 +82,8 @@ def made(tmp_path):
         dataset = Dataset(tuple(clips), targets, per_clip)
         trained = Trained(tmp_path / "c", checkpoint, (), False)
         listen = (lambda event: None) if events is None else events.append
-        write_validation(tmp_path / "run", trained, dataset, clips, edition, "cpu", listen)
+        run = tmp_path / "run"
+        write_validation(run, trained, dataset, clips, edition, "cpu", listen, group)
         windows = cut([clip.frames for clip in clips], 8, 3)
         sizes = {task: len(names) for task, names in targets.items()}
         reader = WindowReader(clips, recipe.branches, windows, sizes)
@@ -95,7 +100,7 @@ def annotate(folder, clips, task, edition="abaw8"):
 
 
 @pytest.mark.parametrize("task", ["va", "expr", "au"])
-def test_evaluate_gives_the_score_of_the_log(task, made, tmp_path):
+def test_evaluate_gives_the_score_of_the_log(task: str, made, tmp_path: Path) -> None:
     clips = [clip("a", 1, 30), clip("b_left", 2, 21), clip("b_right", 3, 5)]
     scores = made(clips)
     annotate(tmp_path / "annotations", clips, task)
@@ -109,7 +114,37 @@ def test_evaluate_gives_the_score_of_the_log(task, made, tmp_path):
     assert abs(scores[task]) > 1e-3
 
 
-def test_files_have_a_row_a_frame_and_tables_everything(made, tmp_path):
+class Shared(Processes):
+    """Processes that hand on what they gather by a list, the last one first."""
+
+    handed: ClassVar[list[Any]] = []
+
+    def gather(self, value):
+        self.handed.insert(0, value)
+        return [*self.handed]
+
+
+def test_processes_share_the_clips_and_the_first_one_writes(made, tmp_path: Path) -> None:
+    """Else all others wait for it, on NCCL for no more than its patience."""
+    clips = [clip(name, i, 9 + i) for i, name in enumerate("abcde")]
+    run = tmp_path / "run/validation"
+    made(clips)
+    alone = {path: path.read_bytes() for path in run.rglob("*.txt")}
+    assert len(alone) == 15
+    shutil.rmtree(run)
+    cpu = torch.device("cpu")
+    made(clips, group=Shared(1, 2, cpu, "CPU"))
+    assert not run.exists()
+    made(clips, group=Shared(0, 2, cpu, "CPU"))
+    first, second = Shared.handed
+    assert [[predicted.clip for predicted in share] for share in (first, second)] == [
+        [0, 2, 4],
+        [1, 3],
+    ]
+    assert {path: path.read_bytes() for path in run.rglob("*.txt")} == alone
+
+
+def test_files_have_a_row_a_frame_and_tables_everything(made, tmp_path: Path) -> None:
     clips = [clip("a", 1, 30, unseen=[0, 1, 15, 29]), clip("nobody", 2, 6, unseen=range(6))]
     events = []
     made(clips, events=events)
@@ -139,7 +174,7 @@ def test_files_have_a_row_a_frame_and_tables_everything(made, tmp_path):
     assert [event.done for event in events] == [1, 2]
 
 
-def test_seven_classes_for_the_editions_that_have_them(made, tmp_path):
+def test_seven_classes_for_the_editions_that_have_them(made, tmp_path: Path) -> None:
     targets = {"expr": edition_named("abaw1").expressions}
     assert len(targets["expr"]) == 7
     clips = [clip("a", 1, 25, unseen=[4], targets=targets)]
@@ -162,14 +197,14 @@ def test_seven_classes_for_the_editions_that_have_them(made, tmp_path):
         ({"au": ("AU1", "AU2")}, "abaw8"),
     ],
 )
-def test_other_targets_are_no_challenge_files(targets, edition, made, tmp_path):
+def test_other_targets_are_no_challenge_files(targets, edition: str, made, tmp_path: Path) -> None:
     made([clip("a", 1, 9, targets=targets)], targets, edition)
     assert [path.name for path in (tmp_path / "run/validation").iterdir()] == ["tables"]
     ((task, names),) = targets.items()
     assert not is_challenge(task, names, edition)
 
 
-def test_whole_clips(made, tmp_path):
+def test_whole_clips(made, tmp_path: Path) -> None:
     targets = {"expr": ("calm", "happy"), "va": ("valence",)}
     clips = []
     for number, unseen in enumerate(([], [2, 3], range(10))):
@@ -192,7 +227,7 @@ def test_whole_clips(made, tmp_path):
     assert np.mean(right) == pytest.approx(scores["expr accuracy"])
 
 
-def test_names_that_no_file_can_have(made, tmp_path):
+def test_names_that_no_file_can_have(made, tmp_path: Path) -> None:
     events = []
     made([clip("../escaped", 1, 9), clip("ok", 2, 9)], events=events)
     assert not list(tmp_path.rglob("*escaped*"))
@@ -206,7 +241,7 @@ def test_names_that_no_file_can_have(made, tmp_path):
 @pytest.mark.parametrize(
     ("edition", "written"), [("abaw7", True), ("abaw3", True), ("abaw8", False)]
 )
-def test_the_multi_task_file(edition, written, made, tmp_path):
+def test_the_multi_task_file(edition: str, written: bool, made, tmp_path: Path) -> None:
     """All three tasks in one file, whose score is the sum of theirs; the others' files too."""
     clips = [clip("a", 1, 30), clip("b", 2, 25)]
     made(clips, edition=edition)
@@ -221,7 +256,7 @@ def test_the_multi_task_file(edition, written, made, tmp_path):
     np.testing.assert_array_equal(subjects["a"].va, alone)
 
 
-def test_no_multi_task_file_of_two_tasks(made, tmp_path):
+def test_no_multi_task_file_of_two_tasks(made, tmp_path: Path) -> None:
     two = {task: TARGETS[task] for task in ("va", "au")}
     made([clip("a", 1, 9, targets=two)], two, "abaw7")
     assert not (tmp_path / "run/validation/MTL_Challenge").exists()

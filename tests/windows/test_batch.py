@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+import pytest
 import torch
 
 from avaffect.windows.batch import Batch
@@ -19,11 +20,11 @@ def make():
     )
 
 
-def test_its_size_is_the_number_of_windows():
+def test_its_size_is_the_number_of_windows() -> None:
     assert len(make()) == 3
 
 
-def test_moving_moves_everything():
+def test_moving_moves_everything() -> None:
     moved = make().to(torch.device("meta"))
     assert len(moved) == 3
     for field in fields(Batch):
@@ -36,7 +37,7 @@ def test_moving_moves_everything():
             assert (tensor.shape, tensor.dtype) == (before[name].shape, before[name].dtype)
 
 
-def test_pinning_pins_everything(monkeypatch):
+def test_pinning_pins_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     pinned = []
 
     def pin(tensor):

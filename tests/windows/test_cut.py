@@ -26,14 +26,14 @@ SHAPES = st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(
         (5, 3, 2, [0, 1, 2]),
     ],
 )
-def test_starts(frames, length, overlap, starts):
+def test_starts(frames: int, length: int, overlap: int, starts) -> None:
     found = window_starts(frames, length, overlap)
     assert found.tolist() == starts
     assert found.dtype == np.int64
 
 
 @given(frames=FRAMES, shape=SHAPES)
-def test_windows_cover_a_clip(frames, shape):
+def test_windows_cover_a_clip(frames, shape) -> None:
     length, overlap = shape
     starts = window_starts(frames, length, overlap)
     covered = {t for start in starts.tolist() for t in range(start, start + length)}
@@ -52,13 +52,13 @@ def test_windows_cover_a_clip(frames, shape):
 
 
 @pytest.mark.parametrize(("length", "overlap"), [(15, 15), (15, 20), (15, -1), (0, 0)])
-def test_wrong_overlaps(length, overlap):
+def test_wrong_overlaps(length: int, overlap: int) -> None:
     with pytest.raises(ValueError, match="overlap"):
         window_starts(10, length, overlap)
 
 
 @given(counts=st.lists(st.integers(0, 60), max_size=6), shape=SHAPES)
-def test_windows_of_several_clips(counts, shape):
+def test_windows_of_several_clips(counts, shape) -> None:
     windows = cut(counts, *shape)
     found = list(zip(windows.clip.tolist(), windows.start.tolist(), strict=True))
     assert found == [
@@ -70,7 +70,7 @@ def test_windows_of_several_clips(counts, shape):
     assert windows.clip.dtype == windows.start.dtype == np.int64
 
 
-def test_keeping_some():
+def test_keeping_some() -> None:
     windows = cut([25, 16], 15, 5)
     kept = windows.keep(np.array([False, True, True, False]))
     assert (kept.length, kept.clip.tolist(), kept.start.tolist()) == (15, [0, 1], [10, 0])

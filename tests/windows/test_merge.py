@@ -13,7 +13,7 @@ from avaffect.windows.merge import Merger
     shape=st.integers(1, 12).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1))),
     seed=st.integers(0, 99),
 )
-def test_each_frame_is_the_mean_of_its_windows(frames, shape, seed):
+def test_each_frame_is_the_mean_of_its_windows(frames, shape, seed) -> None:
     rng = np.random.default_rng(seed)
     starts = window_starts(frames, *shape).tolist()
     predicted = rng.normal(size=(len(starts), shape[0], 3)).astype(np.float32)
@@ -28,7 +28,7 @@ def test_each_frame_is_the_mean_of_its_windows(frames, shape, seed):
         np.testing.assert_allclose(merged[t], np.mean(values, axis=0), rtol=1e-5, atol=1e-6)
 
 
-def test_windows_that_agree_change_nothing():
+def test_windows_that_agree_change_nothing() -> None:
     truth = np.random.default_rng(0).normal(size=(23, 2)).astype(np.float32)
     merger = Merger(23, 2)
     for start in window_starts(23, 7, 5).tolist():
@@ -36,13 +36,13 @@ def test_windows_that_agree_change_nothing():
     np.testing.assert_array_equal(merger.result(), truth)
 
 
-def test_padding_is_left_out():
+def test_padding_is_left_out() -> None:
     merger = Merger(3, 1)
     merger.add(0, np.array([[1], [2], [3], [np.nan], [9]], np.float32))
     assert merger.result().tolist() == [[1], [2], [3]]
 
 
-def test_frames_without_a_window_are_nan():
+def test_frames_without_a_window_are_nan() -> None:
     merger = Merger(4, 2)
     assert np.isnan(merger.result()).all()
     merger.add(1, np.ones((2, 2), np.float32))

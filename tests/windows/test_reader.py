@@ -70,7 +70,7 @@ def make_clip(name, frames, *, tasks=tuple(TASKS), seed=0, **change):
 CLIPS = [make_clip("a", 37), make_clip("b", 9, tasks=("expr",)), make_clip("c", 20, seed=1)]
 
 
-def test_batches_equal_a_literal_reading():
+def test_batches_equal_a_literal_reading() -> None:
     length = 12
     branches = {"voice": AUDIO, "face": FACE, "both": BOTH}
     windows = cut([37, 9, 20], length, 4)
@@ -128,7 +128,7 @@ def test_batches_equal_a_literal_reading():
     assert checked > 300
 
 
-def test_invalid_labels_are_never_fed():
+def test_invalid_labels_are_never_fed() -> None:
     """Nothing that is NaN or -1 is left in targets of numbers, whatever the mask says."""
     batch = WindowReader(CLIPS, {"face": FACE}, cut([37, 9, 20], 12, 0), TASKS)[[0, 3, 4]]
     assert torch.isfinite(batch.targets["va"]).all()
@@ -139,7 +139,7 @@ def test_invalid_labels_are_never_fed():
     assert (batch.targets["expr"][batch.valid["expr"]] >= 0).all()
 
 
-def test_frames_that_no_branch_sees_are_not_learned_from():
+def test_frames_that_no_branch_sees_are_not_learned_from() -> None:
     clip = make_clip("a", 40)
     unseen = ~clip.features.arrays["has_sound"]
     assert (unseen & (clip.labels["expr"] >= 0)).any()
@@ -148,7 +148,7 @@ def test_frames_that_no_branch_sees_are_not_learned_from():
         assert not valid[0][unseen].any()
 
 
-def test_arrays_of_other_types_are_numbers_too():
+def test_arrays_of_other_types_are_numbers_too() -> None:
     counts = Branch("video", ("count", "wide"), LAYERS)
     clip = make_clip("a", 6, wide=np.full((6, 1), 1 / 3))
     batch = WindowReader([clip], {"x": counts}, cut([6], 6, 0), {})[[0]]
@@ -160,7 +160,7 @@ def test_arrays_of_other_types_are_numbers_too():
 
 
 @pytest.mark.parametrize("chosen", [[0, 1], [1, 0]])
-def test_clips_of_different_precision_lose_nothing(chosen):
+def test_clips_of_different_precision_lose_nothing(chosen) -> None:
     half = make_clip("a", 4, face=np.ones((4, 5), np.float16))
     whole = make_clip("b", 4, face=np.full((4, 5), 1e6, np.float32))
     batch = WindowReader([half, whole], {"face": FACE}, cut([4, 4], 4, 0), {})[chosen]
@@ -168,7 +168,7 @@ def test_clips_of_different_precision_lose_nothing(chosen):
 
 
 @pytest.mark.parametrize(("branch", "width"), [(AUDIO, 4), (BOTH, 11)])
-def test_normalising_by_the_clip(branch, width, monkeypatch):
+def test_normalising_by_the_clip(branch, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHUNK", 7)
     raw = BranchReader(CLIPS[0].features, branch, "a")
     own = BranchReader(CLIPS[0].features, replace(branch, normalise="clip"), "a")
@@ -188,7 +188,7 @@ def test_normalising_by_the_clip(branch, width, monkeypatch):
     np.testing.assert_array_equal(batch.inputs["x"][0].numpy(), found)
 
 
-def test_windows_of_short_clips_alone_are_as_long_as_the_longest():
+def test_windows_of_short_clips_alone_are_as_long_as_the_longest() -> None:
     windows = cut([37, 9, 5], 12, 4)
     clips = [CLIPS[0], CLIPS[1], make_clip("s", 5)]
     reader = WindowReader(clips, {"voice": AUDIO}, windows, TASKS)
@@ -203,12 +203,12 @@ def test_windows_of_short_clips_alone_are_as_long_as_the_longest():
         assert batch.exists.sum(1).tolist() == [{short: 9, tiny: 5, whole: 12}[i] for i in chosen]
 
 
-def test_reading_stops_with_the_clip():
+def test_reading_stops_with_the_clip() -> None:
     values, seen = BranchReader(CLIPS[1].features, FACE, "b").read(5, 20)
     assert (values.shape, seen.shape) == ((4, 5), (4,))
 
 
-def test_a_missing_array():
+def test_a_missing_array() -> None:
     with pytest.raises(FeatureError) as error:
         WindowReader(CLIPS, {"x": replace(FACE, features=("face", "gaze"))}, cut([], 5, 0), {})
     assert error.value.problem == (
@@ -216,19 +216,19 @@ def test_a_missing_array():
     )
 
 
-def test_features_of_different_widths():
+def test_features_of_different_widths() -> None:
     other = make_clip("b", 5, face=np.zeros((5, 7), np.float32))
     with pytest.raises(FeatureError, match=r"branch 'x' .* widths: 5 in 'a' and 7 in 'b'"):
         WindowReader([CLIPS[0], other], {"x": FACE}, cut([37, 5], 5, 0), {})
 
 
-def test_a_loader_reads_batches():
+def test_a_loader_reads_batches() -> None:
     reader = WindowReader(CLIPS, {"face": FACE}, cut([37, 9, 20], 12, 4), TASKS)
     loader = torch.utils.data.DataLoader(reader, sampler=[[0, 3], [5]], batch_size=None)
     assert [batch.start.tolist() for batch in loader] == [[0, 24], [0]]
 
 
-def test_branch_moments_are_over_all_clips(monkeypatch):
+def test_branch_moments_are_over_all_clips(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHUNK", 7)
     rows = []
     for clip in CLIPS:
@@ -244,7 +244,7 @@ def test_branch_moments_are_over_all_clips(monkeypatch):
         branch_moments([], BOTH)
 
 
-def test_moments_of_silence_and_of_the_faceless():
+def test_moments_of_silence_and_of_the_faceless() -> None:
     clip = make_clip("a", 5, has_sound=np.zeros(5, bool), face=np.full((5, 3), np.nan))
     for branch, width in ((AUDIO, 4), (FACE, 3)):
         mean, deviation = branch_moments([clip], branch)
@@ -255,7 +255,7 @@ def test_moments_of_silence_and_of_the_faceless():
 
 
 @pytest.mark.parametrize("tasks", [("va",), ("expr",), ("au",), ("va", "expr"), ()])
-def test_labelled_windows(tasks):
+def test_labelled_windows(tasks) -> None:
     quiet = make_clip("q", 30)
     for task, nothing in (("va", np.nan), ("expr", -1), ("au", -1)):
         quiet.labels[task][3:22] = nothing

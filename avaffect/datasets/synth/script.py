@@ -198,10 +198,28 @@ def wander(rng: np.random.Generator, seconds: float, slowness: float) -> Floats:
         seconds: how long; K is the length of :func:`control_times`.
         slowness: seconds in which it goes from one value to another.
     """
-    from scipy.ndimage import gaussian_filter1d
-
     width = 0.5 * slowness * CONTROL_RATE
     margin = int(4 * width)
     noise = rng.standard_normal(len(control_times(seconds)) + 2 * margin)
-    smooth = gaussian_filter1d(noise, width)[margin : len(noise) - margin]
+    smooth = smoothed(noise, width)[margin : len(noise) - margin]
     return smooth * np.sqrt(2 * np.sqrt(np.pi) * width)
+
+
+def smoothed(values: Floats, deviation: float) -> Floats:
+    """``values`` [N] under a Gaussian, bit for bit as ``scipy.ndimage.gaussian_filter1d``.
+
+    Args:
+        values: reflected at both ends.
+        deviation: of the Gaussian, in values; it ends after four of them.
+    """
+    radius = int(4 * deviation + 0.5)
+    away = np.arange(-radius, radius + 1)
+    weights = np.exp(-0.5 / (deviation * deviation) * away**2)
+    weights /= weights.sum()
+    count = len(values)
+    wide = np.pad(values, radius, mode="symmetric")
+    out = wide[radius : radius + count] * weights[radius]
+    for at in range(radius):
+        left, right = wide[at : at + count], wide[2 * radius - at : 2 * radius - at + count]
+        out += (left + right) * weights[at]
+    return out

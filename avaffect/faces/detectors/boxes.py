@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.faces.detectors.assignment import assigned
 from avaffect.faces.face import Detection
 
 Floats = NDArray[np.floating]
@@ -39,13 +40,10 @@ def best_pairs(score: Floats) -> list[tuple[int, int]]:
     if min(score.shape) == 0:
         return []
     if min(score.shape) == 1:
-        # One face in the picture, mostly: not worth the import, which takes half a second.
+        # One face in the picture, mostly.
         row, column = divmod(int(score.argmax()), score.shape[1])
         return [(row, column)]
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(score, maximize=True)
-    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+    return assigned(score)
 
 
 def groups(boxes: Floats, scores: Floats, threshold: float) -> list[NDArray[np.intp]]:

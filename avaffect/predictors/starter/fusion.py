@@ -4,13 +4,18 @@ Both give each expression a probability. The probabilities are pooled by their l
 with a weight (Genest & Zidek, Statistical Science 1986): an unsure prediction is flat and hardly
 counts, whatever its weight. Valence and arousal are weighted means. The weights are set on
 RAVDESS by ``starter_training/fusion.py``, with speech in noise, rooms and codecs, and lie in
-``starter1_fusion.json``. Where one of the two is silent, the other speaks alone.
+``starter1_fusion.json`` and ``starter2_fusion.json``. Where one of the two is silent, the other
+speaks alone.
+
+What a voice net makes of a language that it never heard may be worth less than it says. starter-2
+divides it by the temperature that makes it right as often as it says on corpora that were left
+out, before all else: of a voice alone too. That of its own voice net is nearly 1.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -23,7 +28,6 @@ from avaffect.labels import EXPRESSIONS
 
 Values = NDArray[np.float32]
 
-WEIGHTS = Path(__file__).with_name("starter1_fusion.json")
 # Predictions this sure are sure enough: an outright zero would be a veto.
 FLOOR = 1e-4
 
@@ -36,25 +40,35 @@ class Weights:
         face, voice: powers of the two predictions of expressions; they need not sum to one,
             since two that agree may be surer than either.
         valence, arousal: the voice's share, 0..1; the rest is the face's.
+        temperature: what the logarithms of the voice's probabilities are divided by; above 1 they
+            become less sure.
     """
 
     face: float
     voice: float
     valence: float
     arousal: float
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if min(self.face, self.voice) < 0 or self.face + self.voice <= 0:
             raise UsageError("powers must not be negative, nor both zero")
         if not (0 <= self.valence <= 1 and 0 <= self.arousal <= 1):
             raise UsageError("shares must lie between 0 and 1")
+        if not self.temperature > 0:
+            raise UsageError("the temperature must be above 0")
+
+
+def weights_path(model: str) -> Path:
+    """The file of a model's weights."""
+    return Path(__file__).with_name(f"{model}_fusion.json")
 
 
 @cache
-def weights() -> Weights:
-    """Those that starter-1 uses."""
-    table = json.loads(WEIGHTS.read_text(encoding="utf-8"))["weights"]
-    return Weights(**{field.name: table[field.name] for field in fields(Weights)})
+def weights(model: str) -> Weights:
+    """Those that a model uses: ``starter1`` or ``starter2``."""
+    table = json.loads(weights_path(model).read_text(encoding="utf-8"))
+    return Weights(**table["weights"])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,6 +86,14 @@ class Trust(ArrayRecord):
     def __post_init__(self) -> None:
         require_shape("face", self.face, (None,))
         require_shape("voice", self.voice, (len(self.face),))
+
+
+def softened(voice: Values, by: Weights) -> Values:
+    """The voice's probabilities [N, 8] divided by the temperature as logarithms; NaN stays NaN."""
+    if by.temperature == 1:
+        return voice
+    powers = np.power(voice.astype(np.float64), 1 / by.temperature)
+    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def pool(face: Values, voice: Values, trust: Trust, by: Weights) -> Values:

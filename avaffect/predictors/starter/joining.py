@@ -41,6 +41,7 @@ def join(
     subject: SubjectFeatures,
     pose: Pose,
     face: Callable[[slice], Estimate],
+    by: fusion.Weights,
     *,
     listens: bool,
     knows_other: bool = False,
@@ -51,11 +52,12 @@ def join(
         subject: whose voice is read.
         pose: of its face.
         face: what the face says in some rows.
+        by: how much face and voice count.
         listens: False leaves the voice out.
         knows_other: whether the face net knows the class *Other*; if not, what both are unsure
             of is that.
     """
-    frames, by = subject.frames, fusion.weights()
+    frames = subject.frames
     expr = np.full((frames, len(EXPRESSIONS)), np.nan, np.float32)
     va = np.full((frames, 2), np.nan, np.float32)
     interval = np.full((frames, 2, 2), np.nan, np.float32)
@@ -65,7 +67,7 @@ def join(
         lips_move(pose.gap, np.asarray(subject.times)),
     )
     for rows in chunks(frames):
-        seen, voice = face(rows), _voice(subject, rows, listens)
+        seen, voice = face(rows), _voice(subject, rows, by, listens)
         kept = fusion.Trust(trust.face[rows], trust.voice[rows])
         pooled = fusion.pool(seen.expr, voice.expr, kept, by)
         expr[rows] = pooled if knows_other else with_other(pooled)
@@ -76,8 +78,9 @@ def join(
     return Joined(expr, va, interval, heard)
 
 
-def _voice(subject: SubjectFeatures, rows: slice, listens: bool) -> Estimate:
+def _voice(subject: SubjectFeatures, rows: slice, by: fusion.Weights, listens: bool) -> Estimate:
     expr = np.full((rows.stop - rows.start, len(EXPRESSIONS)), np.nan, np.float32)
     if listens and VOICE in subject.names:
-        expr[:] = subject.array(VOICE, rows.start, rows.stop)[:, :8]
+        said = np.asarray(subject.array(VOICE, rows.start, rows.stop)[:, :8], np.float32)
+        expr = fusion.softened(said, by)
     return Estimate(expr, *va_of_face(expr))

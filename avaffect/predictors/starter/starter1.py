@@ -25,6 +25,7 @@ from avaffect.errors import UnknownNameError
 from avaffect.faces.encoders import FRAME_MODELS, encoder_spec
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.interface import prediction_of
+from avaffect.predictors.starter import fusion
 from avaffect.predictors.starter.expressions import with_units
 from avaffect.predictors.starter.figures import figures_fingerprint
 from avaffect.predictors.starter.joining import Estimate, join
@@ -74,6 +75,7 @@ class Starter1:
     tasks: tuple[str, ...] = (VA.name, EXPR.name, AU.name)
     smooth: str = "gaussian:0.5"
     judges_pictures: bool = True
+    voice_net: str = "starter-1-voice"
 
     def __init__(self, frame_model: str = FACE_NET, voice: bool = True) -> None:
         if frame_model not in FRAME_MODELS:
@@ -106,7 +108,9 @@ class Starter1:
         def face(rows: slice) -> Estimate:
             return self._face(face_net[rows], shift, active[rows])
 
-        expr, va, interval, heard = join(subject, pose, face, listens=VOICE in self.needs)
+        expr, va, interval, heard = join(
+            subject, pose, face, fusion.weights("starter1"), listens=VOICE in self.needs
+        )
         return prediction_of(
             subject,
             self.name,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -132,7 +134,9 @@ def test_data_file_is_small_and_safe() -> None:
         assert tuple(arrays["trait_names"]) == TRAITS
 
 
-def test_data_file_of_another_version_is_refused(tmp_path, monkeypatch) -> None:
+def test_data_file_of_another_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with np.load(synth_face._DATA, allow_pickle=False) as arrays:
         changed = dict(arrays) | {"action_names": np.array(["wink"])}
     np.savez(tmp_path / "other.npz", **changed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_two_persons_stand_side_by_side() -> None:
     np.testing.assert_allclose(left.va - right.va, np.tile([0.0, 0.45], (9, 1)), atol=1e-12)
 
 
-def test_the_file_holds_the_film(tmp_path) -> None:
+def test_the_file_holds_the_film(tmp_path: Path) -> None:
     seen: list[int] = []
     path = tmp_path / "one.mp4"
     write_film(path, FILM, seen.append)
@@ -116,7 +117,7 @@ def test_the_file_holds_the_film(tmp_path) -> None:
 @pytest.mark.parametrize(
     "fps", [Fraction(30), Fraction(24000, 1001), Fraction(15, 2), Fraction(21905, 1000)]
 )
-def test_frame_rates_arrive(tmp_path, fps) -> None:
+def test_frame_rates_arrive(tmp_path: Path, fps) -> None:
     film = replace(FILM, fps=fps, voice=None)
     write_film(tmp_path / "one.mp4", film, lambda number: None)
     with FrameReader(tmp_path / "one.mp4") as reader:
@@ -124,7 +125,7 @@ def test_frame_rates_arrive(tmp_path, fps) -> None:
     np.testing.assert_allclose(times, film.times, atol=1e-3)
 
 
-def test_no_file_is_left_behind_when_writing_fails(tmp_path) -> None:
+def test_no_file_is_left_behind_when_writing_fails(tmp_path: Path) -> None:
     def stop(number: int) -> None:
         raise KeyboardInterrupt
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,18 +24,18 @@ SETTINGS = {"videos": 6, "seconds": 2.0, "seed": 3}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> tuple[Synthetic, list[Progress]]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Synthetic, list[Progress]]:
     events: list[Progress] = []
     folder = tmp_path_factory.mktemp("synth") / "set"
     return synthesise(folder, **SETTINGS, on_event=events.append), events
 
 
 @pytest.fixture(scope="module")
-def about(made):
+def about(made: tuple[Synthetic, list[Progress]]):
     return json.loads((made[0].folder / "synthetic.json").read_text("utf-8"))
 
 
-def test_what_is_told(made, about) -> None:
+def test_what_is_told(made: tuple[Synthetic, list[Progress]], about) -> None:
     synthetic, _ = made
     assert (synthetic.videos, synthetic.subjects) == (6, 7)
     assert synthetic.frames == sum(video["frames"] for video in about["videos"])
@@ -42,7 +43,7 @@ def test_what_is_told(made, about) -> None:
     assert synthetic.people == len(persons) == about["people"]
 
 
-def test_it_says_that_it_is_artificial(made, about) -> None:
+def test_it_says_that_it_is_artificial(made: tuple[Synthetic, list[Progress]], about) -> None:
     text = (made[0].folder / "README.txt").read_text("utf-8")
     assert text.startswith("THIS DATA SET IS ARTIFICIAL.")
     assert about["artificial"] is True
@@ -50,7 +51,7 @@ def test_it_says_that_it_is_artificial(made, about) -> None:
         assert rule in " ".join(text.split())
 
 
-def test_videos_are_what_is_said_of_them(made, about) -> None:
+def test_videos_are_what_is_said_of_them(made: tuple[Synthetic, list[Progress]], about) -> None:
     folder = made[0].folder
     assert {p.name for p in (folder / "videos").iterdir()} == {
         video["file"].removeprefix("videos/") for video in about["videos"]
@@ -65,7 +66,7 @@ def test_videos_are_what_is_said_of_them(made, about) -> None:
         assert frames[-1].time == pytest.approx((len(frames) - 1) / video["fps"], abs=1e-3)
 
 
-def test_annotations_are_where_they_belong(made, about) -> None:
+def test_annotations_are_where_they_belong(made: tuple[Synthetic, list[Progress]], about) -> None:
     folders = split_folders(made[0].folder)
     assert {(f.task, f.split) for f in folders} == {
         (task, split) for task in ("va", "expr", "au") for split in ("train", "val")
@@ -81,7 +82,7 @@ def test_annotations_are_where_they_belong(made, about) -> None:
         assert found == expected
 
 
-def test_annotations_are_the_labels_of_the_plan(made) -> None:
+def test_annotations_are_the_labels_of_the_plan(made: tuple[Synthetic, list[Progress]]) -> None:
     for take in plan(**SETTINGS):
         for place, role in enumerate(take.film.roles):
             expected = take.annotations(place)
@@ -91,7 +92,7 @@ def test_annotations_are_the_labels_of_the_plan(made) -> None:
                     np.testing.assert_allclose(found, expected[folder.task], atol=1e-9)
 
 
-def test_multi_task_file_says_the_same(made, about) -> None:
+def test_multi_task_file_says_the_same(made: tuple[Synthetic, list[Progress]], about) -> None:
     annotations = made[0].folder / "annotations"
     for split, name in (("train", "train_set.txt"), ("val", "validation_set.txt")):
         listed = read_mtl(annotations / "MTL_Challenge" / name)
@@ -107,7 +108,7 @@ def test_multi_task_file_says_the_same(made, about) -> None:
                     np.testing.assert_allclose(rows[labels.frames - 1], values, atol=1e-9)
 
 
-def test_progress(made) -> None:
+def test_progress(made: tuple[Synthetic, list[Progress]]) -> None:
     synthetic, events = made
     done = [event.done for event in events]
     assert done == sorted(done)
@@ -124,7 +125,7 @@ def digest(folder, pattern):
     }
 
 
-def test_same_seed_same_bytes(tmp_path) -> None:
+def test_same_seed_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "same"):
         synthesise(tmp_path / name, videos=1, seconds=2.0, seed=1)
     first, same = (digest(tmp_path / name, "**/*.*") for name in ("one", "same"))
@@ -144,7 +145,7 @@ def test_seed_decides_on_pixels() -> None:
     assert first(1).shape != first(2).shape or (first(1) != first(2)).any()
 
 
-def test_a_folder_that_holds_something_is_left_alone(tmp_path) -> None:
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(UsageError, match="not an empty folder"):
         synthesise(tmp_path, videos=1, seconds=2.0)
@@ -153,7 +154,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_what_an_interrupted_run_left_is_made_anew(tmp_path) -> None:
+def test_what_an_interrupted_run_left_is_made_anew(tmp_path: Path) -> None:
     """With other settings too: nothing of the first is left."""
 
     def stop(event: Progress) -> None:
@@ -180,7 +181,7 @@ def test_what_an_interrupted_run_left_is_made_anew(tmp_path) -> None:
         synthesise(tmp_path, videos=1, seconds=2.0, seed=1)
 
 
-def test_every_file_is_claimed(tmp_path) -> None:
+def test_every_file_is_claimed(tmp_path: Path) -> None:
     synthesise(tmp_path, **SETTINGS)
     there = {
         path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()
@@ -189,6 +190,6 @@ def test_every_file_is_claimed(tmp_path) -> None:
     assert _files(takes) == there
 
 
-def test_an_empty_folder_is_used_and_one_video_is_for_training(tmp_path) -> None:
+def test_an_empty_folder_is_used_and_one_video_is_for_training(tmp_path: Path) -> None:
     assert synthesise(tmp_path, videos=1, seconds=2.0).subjects == 1
     assert {folder.split for folder in split_folders(tmp_path)} == {"train"}

@@ -26,7 +26,7 @@ def rows(takes, task):
     ]
 
 
-def test_frame_rates(large) -> None:
+def test_frame_rates(large: tuple[Take, ...]) -> None:
     rates = [take.film.fps for take in large]
     share = Counter(rates)
     assert share[Fraction(30)] == pytest.approx(104 * 316 / 624, abs=1.01)
@@ -36,7 +36,7 @@ def test_frame_rates(large) -> None:
     assert max(rates) == 30
 
 
-def test_rows_beyond_the_frames(large) -> None:
+def test_rows_beyond_the_frames(large: tuple[Take, ...]) -> None:
     found = Counter(
         len(values) - take.film.frames
         for take in large
@@ -48,13 +48,13 @@ def test_rows_beyond_the_frames(large) -> None:
         assert found[surplus] == pytest.approx(tracks * of_317 / 317, abs=1.01)
 
 
-def test_all_tasks_have_as_many_rows(large) -> None:
+def test_all_tasks_have_as_many_rows(large: tuple[Take, ...]) -> None:
     for take in large[:10]:
         assert len({len(values) for values in take.annotations(0).values()}) == 1
 
 
 @pytest.mark.parametrize(("task", "share"), [("va", 0.02), ("expr", 0.437), ("au", 0.02)])
-def test_invalid_frames(large, task, share) -> None:
+def test_invalid_frames(large: tuple[Take, ...], task: str, share: float) -> None:
     normal = [take for take in large if take.film.faceless is None]
     invalid = [(v == TASKS[task].invalid).reshape(len(v), -1) for v in rows(normal, task)]
     for track in invalid:
@@ -67,14 +67,14 @@ def test_invalid_frames(large, task, share) -> None:
     assert sum(int(track.any(axis=1).sum()) for track in invalid) > 3 * changes
 
 
-def test_valence_and_arousal_have_three_decimals_in_range(large) -> None:
+def test_valence_and_arousal_have_three_decimals_in_range(large: tuple[Take, ...]) -> None:
     for values in rows(large, "va")[:20]:
         valid = values[values[:, 0] != -5]
         assert np.abs(valid).max() <= 1
         np.testing.assert_allclose(np.round(valid, 3), valid, atol=1e-12)
 
 
-def test_durations(large) -> None:
+def test_durations(large: tuple[Take, ...]) -> None:
     seconds = np.array([float(take.film.frames / take.film.fps) for take in large])
     assert seconds.mean() == pytest.approx(6.0, rel=0.05)
     assert seconds.min() >= 1.9
@@ -83,7 +83,7 @@ def test_durations(large) -> None:
     assert seconds[val].mean() == pytest.approx(seconds[~val].mean(), rel=0.05)
 
 
-def test_names(large) -> None:
+def test_names(large: tuple[Take, ...]) -> None:
     names = [take.film.name for take in large]
     assert len(set(names)) == len(names)
     assert sum("-" not in name for name in names) == pytest.approx(104 * 135 / 624, abs=1.01)
@@ -95,7 +95,7 @@ def test_names(large) -> None:
         assert width % (2 * len(film.roles)) == height % 2 == 0
 
 
-def test_split_keeps_persons_apart(large) -> None:
+def test_split_keeps_persons_apart(large: tuple[Take, ...]) -> None:
     people: dict[str, set[int]] = {"train": set(), "val": set()}
     for take in large:
         people[take.split].update(take.people)

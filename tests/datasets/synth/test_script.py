@@ -78,7 +78,7 @@ def test_labels_are_what_their_text_says(actions, pitch, energy) -> None:
         ({"open_mouth": 1}, "Other"),
     ],
 )
-def test_expression(actions, expected) -> None:
+def test_expression(actions, expected: str) -> None:
     assert EXPRESSIONS[labelled(**actions).expr[0]] == expected
 
 

@@ -38,7 +38,7 @@ def test_length_type_and_range() -> None:
 
 
 @pytest.mark.parametrize(("pitch", "expected"), [(-1, 141.4), (0, 200), (1, 282.8)])
-def test_pitch(pitch, expected) -> None:
+def test_pitch(pitch: int, expected: float) -> None:
     assert hertz(spoken(pitch=pitch)) == pytest.approx(expected, rel=0.04)
 
 

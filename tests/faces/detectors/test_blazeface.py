@@ -40,7 +40,7 @@ def black(height, width):
     return np.zeros((height, width, 3), np.uint8)
 
 
-def test_anchors_are_mediapipes():
+def test_anchors_are_mediapipes() -> None:
     full, back = anchor_centres(FULL), anchor_centres(BACK)
     assert full.shape == (2304, 2) and back.shape == (896, 2)
     assert full[:3].tolist() == [[2, 2], [6, 2], [10, 2]] and full[-1].tolist() == [190, 190]
@@ -49,7 +49,7 @@ def test_anchors_are_mediapipes():
 
 
 @given(st.integers(1, 700), st.integers(1, 700))
-def test_letterbox_keeps_the_whole_picture_and_says_where(height, width):
+def test_letterbox_keeps_the_whole_picture_and_says_where(height, width) -> None:
     square, scale, offset = letterbox(np.full((height, width, 3), 255, np.uint8), 192)
     assert square.shape == (192, 192, 3)
     rows, columns = np.nonzero(square[..., 0] == 255)
@@ -71,7 +71,9 @@ def test_letterbox_keeps_the_whole_picture_and_says_where(height, width):
         (48, 96, 0.5, (0, 48)),
     ],
 )
-def test_a_face_comes_out_in_pixels_of_the_picture(height, width, scale, offset, swapped):
+def test_a_face_comes_out_in_pixels_of_the_picture(
+    height: int, width: int, scale: float, offset, swapped: bool
+) -> None:
     faces = BlazeFace(FakeNet(FULL, [FACE], swapped), FULL, 0.5)(black(height, width))
     assert len(faces) == 1
     corners = np.array([[66, 59], [126, 109]])
@@ -81,7 +83,7 @@ def test_a_face_comes_out_in_pixels_of_the_picture(height, width, scale, offset,
     assert faces[0].score == pytest.approx(1 / (1 + np.exp(-3)))
 
 
-def test_the_net_sees_the_range_that_it_was_trained_on():
+def test_the_net_sees_the_range_that_it_was_trained_on() -> None:
     net = FakeNet(FULL, [])
     picture = black(100, 192)
     picture[:, 96:] = 255
@@ -93,13 +95,13 @@ def test_the_net_sees_the_range_that_it_was_trained_on():
 
 
 @pytest.mark.parametrize(("min_score", "count"), [(0.5, 2), (0.9, 1), (0.96, 0)])
-def test_faces_below_the_lowest_score_are_dropped(min_score, count):
+def test_faces_below_the_lowest_score_are_dropped(min_score: float, count: int) -> None:
     other = (900, 0.5, np.array([20, 150], np.float32), np.array([20, 20], np.float32), POINTS)
     faces = BlazeFace(FakeNet(FULL, [FACE, other]), FULL, min_score)(black(192, 192))
     assert len(faces) == count
 
 
-def test_anchors_that_see_one_face_are_averaged_by_score():
+def test_anchors_that_see_one_face_are_averaged_by_score() -> None:
     again = (101, 1.0, FACE[2] + 6, FACE[3], POINTS + 6)
     (face,) = BlazeFace(FakeNet(BACK, [FACE, again]), BACK, 0.5)(black(256, 256))
     high, low = 1 / (1 + np.exp(-3)), 1 / (1 + np.exp(-1))
@@ -109,13 +111,13 @@ def test_anchors_that_see_one_face_are_averaged_by_score():
     assert face.score == pytest.approx(high)
 
 
-def test_faces_come_largest_first():
+def test_faces_come_largest_first() -> None:
     small = (900, 5.0, np.array([20, 150], np.float32), np.array([20, 20], np.float32), POINTS)
     faces = BlazeFace(FakeNet(FULL, [FACE, small]), FULL, 0.5)(black(192, 192))
     assert [round(float(face.box[2] - face.box[0])) for face in faces] == [60, 20]
 
 
-def test_the_estimated_mouth_lies_across_its_middle_along_the_eyes():
+def test_the_estimated_mouth_lies_across_its_middle_along_the_eyes() -> None:
     five = five_points(POINTS[None])[0]
     assert np.allclose((five[3] + five[4]) / 2, POINTS[3])
     mouth, eyes = five[4] - five[3], five[1] - five[0]

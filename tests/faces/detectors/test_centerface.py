@@ -29,7 +29,7 @@ class FakeNet:
         return heat, log_size, offset, points
 
 
-def test_a_face_comes_out_in_pixels_of_the_picture():
+def test_a_face_comes_out_in_pixels_of_the_picture() -> None:
     (face,) = CenterFace(FakeNet((10, 20, 0.9, (40, 60))), 0.5)(np.zeros((128, 192, 3), np.uint8))
     # Middle: x (20 - 0.25 + 0.5) * 4 = 81, y (10 + 0.25 + 0.5) * 4 = 43.
     assert np.allclose(face.box, [61, 13, 101, 73], atol=1e-3)
@@ -38,7 +38,7 @@ def test_a_face_comes_out_in_pixels_of_the_picture():
     assert face.score == pytest.approx(0.9)
 
 
-def test_the_net_sees_rgb_padded_to_a_multiple_of_32():
+def test_the_net_sees_rgb_padded_to_a_multiple_of_32() -> None:
     net = FakeNet()
     picture = np.full((50, 70, 3), (10, 20, 250), np.uint8)
     CenterFace(net, 0.5)(picture)
@@ -48,7 +48,7 @@ def test_the_net_sees_rgb_padded_to_a_multiple_of_32():
 
 
 @pytest.mark.parametrize("shape", [(960, 1920), (1920, 480)])
-def test_a_large_picture_is_reduced_and_its_faces_are_in_its_own_pixels(shape):
+def test_a_large_picture_is_reduced_and_its_faces_are_in_its_own_pixels(shape) -> None:
     net = FakeNet((10, 20, 0.9, (40, 60)))
     (face,) = CenterFace(net, 0.5)(np.zeros((*shape, 3), np.uint8))
     assert max(net.seen.shape) == centerface.MAX_SIDE
@@ -56,7 +56,7 @@ def test_a_large_picture_is_reduced_and_its_faces_are_in_its_own_pixels(shape):
     assert np.allclose(face.points[0], np.array([69, 19]) * 2, atol=1e-3)
 
 
-def test_low_scores_and_neighbours_of_a_better_face_are_dropped():
+def test_low_scores_and_neighbours_of_a_better_face_are_dropped() -> None:
     net = FakeNet(
         (10, 20, 0.9, (40, 60)),
         (10, 21, 0.8, (40, 60)),
@@ -67,5 +67,5 @@ def test_low_scores_and_neighbours_of_a_better_face_are_dropped():
     assert [face.score for face in faces] == pytest.approx([0.9, 0.6])
 
 
-def test_nothing_in_the_picture():
+def test_nothing_in_the_picture() -> None:
     assert CenterFace(FakeNet(), 0.5)(np.zeros((1, 1, 3), np.uint8)) == []

@@ -28,7 +28,7 @@ def one_person():
 
 
 @pytest.fixture(scope="module", params=FROM_WHEELS)
-def detector(request):
+def detector(request: pytest.FixtureRequest):
     return build_detector(request.param, 0.5)
 
 
@@ -36,23 +36,23 @@ def size_of(face):
     return float((face.box[2:] - face.box[:2]).mean())
 
 
-def test_names():
+def test_names() -> None:
     assert set(DETECTORS) == {*FROM_WHEELS, "s3fd"}
     assert all(model in ZOO for entry in DETECTORS.values() for model in entry.models)
 
 
-def test_an_unknown_name_gets_a_hint():
+def test_an_unknown_name_gets_a_hint() -> None:
     with pytest.raises(UnknownNameError, match="'blazeface-full'"):
         build_detector("blazeface-ful")
 
 
 @pytest.mark.parametrize("score", [0, 1, -1, float("nan")])
-def test_a_score_that_is_none_is_refused(score):
+def test_a_score_that_is_none_is_refused(score) -> None:
     with pytest.raises(ValueError, match="min_score"):
         build_detector("blazeface-full", score)
 
 
-def test_listing_names_loads_no_runtime():
+def test_listing_names_loads_no_runtime() -> None:
     code = (
         "import sys; from avaffect.faces.detectors.registry import DETECTORS; "
         "print([m for m in ('torch', 'onnxruntime', 'onnx', 'cv2', 'ai_edge_litert', "
@@ -62,7 +62,7 @@ def test_listing_names_loads_no_runtime():
     assert done.stdout.strip() == "[]"
 
 
-def test_one_person_is_one_face(detector, one_person):
+def test_one_person_is_one_face(detector, one_person) -> None:
     for picture in one_person:
         before = picture.copy()
         (face,) = detector(picture)
@@ -74,7 +74,7 @@ def test_one_person_is_one_face(detector, one_person):
         assert (face.points > face.box[:2]).all() and (face.points < face.box[2:]).all()
 
 
-def test_two_people_are_two_faces(detector):
+def test_two_people_are_two_faces(detector) -> None:
     (two,) = frames("two_people.mp4", {10})
     found = detector(two)
     assert len(found) == 2
@@ -84,12 +84,12 @@ def test_two_people_are_two_faces(detector):
 
 # BlazeFace back camera sees a face in the coffee now and then.
 @pytest.mark.parametrize("name", ["blazeface-full", "centerface"])
-def test_no_face_is_none(name):
+def test_no_face_is_none(name: str) -> None:
     detect = build_detector(name)
     assert [detect(picture) for picture in frames("no_face.mp4", {0, 20})] == [[], []]
 
 
-def test_all_detectors_agree_on_the_face(one_person):
+def test_all_detectors_agree_on_the_face(one_person) -> None:
     detectors = [build_detector(name) for name in FROM_WHEELS]
     for picture in one_person:
         faces = [detect(picture)[0] for detect in detectors]
@@ -103,7 +103,7 @@ def test_all_detectors_agree_on_the_face(one_person):
         assert iou(boxes, boxes).min() > 0.6
 
 
-def test_a_face_moves_with_the_picture(detector, one_person):
+def test_a_face_moves_with_the_picture(detector, one_person) -> None:
     picture = one_person[0]
     height, width = picture.shape[:2]
     (face,) = detector(picture)

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def one_thread():
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """An empty cache and a torch hub folder that must stay empty; no network."""
     monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("AVAFFECT_OFFLINE", "1")
@@ -57,7 +58,7 @@ def coarse_weights():
     return weights
 
 
-def test_boxes_come_out_in_pixels_and_points_at_their_average_places():
+def test_boxes_come_out_in_pixels_and_points_at_their_average_places() -> None:
     seen = []
 
     def detect(image):
@@ -74,11 +75,11 @@ def test_boxes_come_out_in_pixels_and_points_at_their_average_places():
     assert nose[0] == pytest.approx(300)
 
 
-def test_nothing_found():
+def test_nothing_found() -> None:
     assert S3fd(lambda image: [])(np.zeros((20, 20, 3), np.uint8)) == []
 
 
-def test_weights_come_from_the_cache(cache, monkeypatch):
+def test_weights_come_from_the_cache(cache, monkeypatch: pytest.MonkeyPatch) -> None:
     save(coarse_weights(), cache, monkeypatch)
     faces = build_detector("s3fd", 0.5)(np.zeros((256, 256, 3), np.uint8))
     assert faces
@@ -90,19 +91,19 @@ def test_weights_come_from_the_cache(cache, monkeypatch):
     assert build_detector("s3fd", 0.9)(np.zeros((256, 256, 3), np.uint8)) == []
 
 
-def test_missing_weights(cache):
+def test_missing_weights(cache) -> None:
     with pytest.raises(ModelUnavailableError, match="s3fd"):
         build_detector("s3fd", 0.5)
 
 
-def test_damaged_weights_are_refused(cache, monkeypatch):
+def test_damaged_weights_are_refused(cache, monkeypatch: pytest.MonkeyPatch) -> None:
     save(coarse_weights(), cache, monkeypatch)
     cache.write_bytes(cache.read_bytes() + b"x")
     with pytest.raises(ModelDamagedError, match="s3fd"):
         build_detector("s3fd", 0.5)
 
 
-def test_weights_of_another_net_are_refused(cache, monkeypatch):
+def test_weights_of_another_net_are_refused(cache, monkeypatch: pytest.MonkeyPatch) -> None:
     save({"conv1_1.weight": torch.zeros(3)}, cache, monkeypatch)
     with pytest.raises(ModelError, match="does not fit"):
         build_detector("s3fd", 0.5)

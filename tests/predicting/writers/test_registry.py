@@ -60,7 +60,11 @@ def test_a_form_that_is_added_is_written_recorded_and_replaced(tmp_path: Path) -
     text, table, csv = outputs.write("a", result(), "key")
     assert text == tmp_path / "arousal/a.csv"
     assert text.read_text() == "-0.250\n0.125\n1.000\n"
-    assert outputs.record("a")["files"] == ["arousal/a.csv", "tables/a.parquet", "tables/a.csv"]
+    assert outputs.records.read("a")["files"] == [
+        "arousal/a.csv",
+        "tables/a.parquet",
+        "tables/a.csv",
+    ]
     assert outputs.written("a", "key") is not None
     text.unlink()
     assert outputs.written("a", "key") is None

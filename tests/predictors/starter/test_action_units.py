@@ -39,13 +39,15 @@ def unit(name: str) -> int:
         ({"jawOpen": 0.7}, "AU26", 0.7),
     ],
 )
-def test_each_signal_reads_its_blendshapes_and_no_other(shapes, name, expected):
+def test_each_signal_reads_its_blendshapes_and_no_other(
+    shapes, name: str, expected: float
+) -> None:
     out = signals(vector(**shapes))[0]
     assert out[unit(name)] == pytest.approx(expected, abs=1e-6)
     assert out.sum() == pytest.approx(expected, abs=1e-6)
 
 
-def test_au6_needs_both_smile_and_squint():
+def test_au6_needs_both_smile_and_squint() -> None:
     smile = {"mouthSmileLeft": 0.81, "mouthSmileRight": 0.81}
     squint = {"eyeSquintLeft": 0.25, "eyeSquintRight": 0.25}
     assert signals(vector(**smile))[0, unit("AU6")] == 0
@@ -54,5 +56,5 @@ def test_au6_needs_both_smile_and_squint():
     assert both == pytest.approx(0.45, abs=1e-6)
 
 
-def test_a_frame_without_a_face_stays_without():
+def test_a_frame_without_a_face_stays_without() -> None:
     assert np.isnan(signals(np.full((2, SIZE), np.nan, np.float32))).all()

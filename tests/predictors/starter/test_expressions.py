@@ -43,13 +43,13 @@ def opinion(**shares: float) -> np.ndarray:
         ({"AU1": 1, "AU2": 0.8, "AU4": 1, "AU25": 1}, "Fear"),
     ],
 )
-def test_prototypes_speak_for_their_expression(units, expected):
+def test_prototypes_speak_for_their_expression(units, expected: str) -> None:
     out = prototype_probabilities(active(**units))[0]
     assert EXPRESSIONS[out.argmax()] == expected
     assert out[7] == 0
 
 
-def test_the_opinion_and_the_units_are_both_heard():
+def test_the_opinion_and_the_units_are_both_heard() -> None:
     unsure = opinion(Happiness=0.5, Anger=0.5)
     smiling = active(AU12=1, AU6=1)
     assert with_units(unsure, smiling)[0, 4] > with_units(unsure, active())[0, 4]
@@ -57,7 +57,7 @@ def test_the_opinion_and_the_units_are_both_heard():
     assert with_units(unsure, smiling)[0, 4] > with_units(anger, smiling)[0, 4]
 
 
-def test_other_takes_over_where_nothing_is_sure():
+def test_other_takes_over_where_nothing_is_sure() -> None:
     even = np.append(np.full(7, 1 / 7, np.float32), np.float32(0))[None]
     assert EXPRESSIONS[with_other(even)[0].argmax()] == "Other"
     sure = opinion(Fear=SURE + 0.01, Anger=1 - SURE - 0.01)
@@ -75,7 +75,7 @@ activations = hnp.arrays(
 
 
 @given(shares, activations)
-def test_probabilities_sum_to_one(raw, units):
+def test_probabilities_sum_to_one(raw, units) -> None:
     given_opinion = np.zeros((len(raw), 8), np.float32)
     given_opinion[:, :7] = raw / raw.sum(1, keepdims=True)
     out = with_other(with_units(given_opinion, units[: len(raw)]))
@@ -83,6 +83,6 @@ def test_probabilities_sum_to_one(raw, units):
     np.testing.assert_allclose(out.sum(1), 1, atol=1e-5)
 
 
-def test_a_frame_without_a_face_stays_without():
+def test_a_frame_without_a_face_stays_without() -> None:
     nothing = np.full((1, 8), np.nan, np.float32)
     assert np.isnan(with_units(nothing, np.full((1, 12), np.nan, np.float32))).all()

@@ -53,12 +53,12 @@ def level(raw, times):
 
 @pytest.mark.parametrize("move", MOVES)
 @pytest.mark.parametrize("part", [0.0, 0.5, 0.8])
-def test_the_resting_face_is_found_whatever_the_rest_of_the_clip_shows(move, part):
+def test_the_resting_face_is_found_whatever_the_rest_of_the_clip_shows(move, part: float) -> None:
     np.testing.assert_allclose(level(*clip(move, part, 20)), RESTING, atol=0.05)
 
 
 @pytest.mark.parametrize("seconds", [1, 2, 3])
-def test_a_short_clip_lies_between_the_population_and_the_subject(seconds):
+def test_a_short_clip_lies_between_the_population_and_the_subject(seconds: int) -> None:
     found = level(*clip("smile", 0.5, seconds, noise=0))
     assert (np.minimum(PEOPLE.middle, RESTING) - 1e-3 <= found).all()
     assert (found <= np.maximum(PEOPLE.middle, RESTING) + 1e-3).all()
@@ -67,7 +67,7 @@ def test_a_short_clip_lies_between_the_population_and_the_subject(seconds):
     assert nearer.all()
 
 
-def test_belief_grows_with_the_seconds_of_rest():
+def test_belief_grows_with_the_seconds_of_rest() -> None:
     def off(seconds):
         return np.abs(level(*clip("smile", 0.0, seconds, noise=0)) - RESTING).sum()
 
@@ -75,12 +75,12 @@ def test_belief_grows_with_the_seconds_of_rest():
     assert off(60) < 0.01
 
 
-def test_as_many_seconds_as_the_prior_s_are_believed_half():
+def test_as_many_seconds_as_the_prior_s_are_believed_half() -> None:
     found = neutral_level(RESTING[None], np.array([PRIOR_SECONDS]), PEOPLE)
     np.testing.assert_allclose(found, (RESTING + PEOPLE.middle) / 2, atol=1e-6)
 
 
-def test_one_who_never_relaxes_is_not_taken_for_neutral():
+def test_one_who_never_relaxes_is_not_taken_for_neutral() -> None:
     found = level(*clip("smile", 1.0, 60))
     assert found[0] == PEOPLE.high[0]
     assert (found <= PEOPLE.high).all()
@@ -88,12 +88,12 @@ def test_one_who_never_relaxes_is_not_taken_for_neutral():
 
 @pytest.mark.parametrize("move", MOVES)
 @pytest.mark.parametrize("part", [0.0, 0.5, 0.8])
-def test_the_frame_rate_does_not_matter(move, part):
+def test_the_frame_rate_does_not_matter(move, part: float) -> None:
     found = [level(*clip(move, part, 3, fps)) for fps in (12.5, 25, 50)]
     assert np.ptp(found, axis=0).max() < 0.02
 
 
-def test_frames_that_come_at_uneven_times_count_for_their_time():
+def test_frames_that_come_at_uneven_times_count_for_their_time() -> None:
     raw, times = clip("smile", 0.5, 4, fps=50)
     # The smiling half at 50 frames a second, the resting half at 10.
     kept = (times >= 2) | (np.arange(len(times)) % 5 == 0)
@@ -101,7 +101,7 @@ def test_frames_that_come_at_uneven_times_count_for_their_time():
 
 
 @given(signals, st.randoms(use_true_random=False))
-def test_the_order_of_frames_does_not_matter(raw, random):
+def test_the_order_of_frames_does_not_matter(raw, random) -> None:
     seconds = np.linspace(0.02, 0.06, len(raw))
     order = list(range(len(raw)))
     random.shuffle(order)
@@ -110,7 +110,7 @@ def test_the_order_of_frames_does_not_matter(raw, random):
 
 
 @given(signals, st.floats(0.001, 1))
-def test_it_never_leaves_the_range_of_resting_faces(raw, seconds):
+def test_it_never_leaves_the_range_of_resting_faces(raw, seconds) -> None:
     found = neutral_level(raw, np.full(len(raw), seconds), PEOPLE)
     assert found.dtype == np.float32
     assert (found >= PEOPLE.low).all()
@@ -118,7 +118,7 @@ def test_it_never_leaves_the_range_of_resting_faces(raw, seconds):
 
 
 @given(signals)
-def test_frames_without_face_or_weight_do_not_count(raw):
+def test_frames_without_face_or_weight_do_not_count(raw) -> None:
     seconds = np.full(len(raw), 0.04)
     nothing = np.array([[np.nan] * 4, [1.0] * 4], np.float32)
     more = neutral_level(
@@ -135,14 +135,14 @@ def test_frames_without_face_or_weight_do_not_count(raw):
         (np.full((3, 4), np.nan), np.ones(3)),
     ],
 )
-def test_with_nothing_to_go_by_it_is_the_population_s_middle(raw, seconds):
+def test_with_nothing_to_go_by_it_is_the_population_s_middle(raw, seconds) -> None:
     found = neutral_level(raw, seconds, PEOPLE)
     np.testing.assert_array_equal(found, PEOPLE.middle)
     found[:] = 9  # the population must not change with it
     assert PEOPLE.middle.max() < 1
 
 
-def test_turned_frames_count_less():
+def test_turned_frames_count_less() -> None:
     turned = np.full((3, SIZE), 0, np.float32)
     turned[:, NAMES.index("yaw")] = np.array([10, -30, 60]) / 90
     turned = np.concatenate([turned, np.full((1, SIZE), np.nan, np.float32)])
@@ -153,12 +153,12 @@ def test_turned_frames_count_less():
 
 
 @given(st.lists(st.floats(0.001, 0.2), min_size=1, max_size=50))
-def test_seconds_of_a_clip_add_up_to_its_length(gaps):
+def test_seconds_of_a_clip_add_up_to_its_length(gaps) -> None:
     times = np.concatenate([[0.0], np.cumsum(gaps)])
     assert seconds_each(times).sum() == pytest.approx(times[-1])
 
 
-def test_no_frame_stands_for_long():
+def test_no_frame_stands_for_long() -> None:
     assert seconds_each(np.array([0, 0.04, 60, 60.04])).max() == 0.5
     assert seconds_each(np.array([3.0])).tolist() == [0.0]
     assert seconds_each(np.zeros(0)).shape == (0,)
@@ -166,14 +166,14 @@ def test_no_frame_stands_for_long():
 
 
 @given(hnp.arrays(np.float32, (3, 2), elements=st.floats(0, 1, width=32)))
-def test_a_population_is_in_order(values):
+def test_a_population_is_in_order(values) -> None:
     low, middle, high = values
     assume(not ((low <= middle) & (middle < high)).all())
     with pytest.raises(ValueError, match="low <= middle < high"):
         Population(low, middle, high)
 
 
-def test_shapes_are_checked():
+def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match="high"):
         Population(PEOPLE.low, PEOPLE.middle, PEOPLE.high[:3])
     with pytest.raises(ValueError, match="raw"):

@@ -25,7 +25,7 @@ def towards(index, chance):
     return row
 
 
-def test_a_friendly_resting_face_comes_to_neutral_and_a_smile_stays_a_smile():
+def test_a_friendly_resting_face_comes_to_neutral_and_a_smile_stays_a_smile() -> None:
     opinion, active, seconds = clip(towards(SMILING, 0.6), towards(SMILING, 0.97))
     seconds = seconds * 10
     after = shifted(opinion, resting_shift(opinion, active, seconds, PEOPLE))
@@ -35,19 +35,19 @@ def test_a_friendly_resting_face_comes_to_neutral_and_a_smile_stays_a_smile():
     np.testing.assert_allclose(after.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_a_face_that_rests_like_others_is_left_alone():
+def test_a_face_that_rests_like_others_is_left_alone() -> None:
     opinion, active, seconds = clip(np.exp(resting_people()), towards(SMILING, 0.9))
     after = shifted(opinion, resting_shift(opinion, active, seconds, PEOPLE))
     np.testing.assert_allclose(after, opinion, atol=1e-4)
 
 
-def test_who_never_rests_is_left_alone():
+def test_who_never_rests_is_left_alone() -> None:
     opinion, active, seconds = clip(towards(1, 0.9), towards(1, 0.9), active_from=0)
     np.testing.assert_array_equal(resting_shift(opinion, active, seconds, PEOPLE), np.zeros(7))
     np.testing.assert_allclose(shifted(opinion, np.zeros(7, np.float32)), opinion, atol=1e-3)
 
 
-def test_the_longer_at_rest_the_farther_it_shifts_whatever_the_frame_rate():
+def test_the_longer_at_rest_the_farther_it_shifts_whatever_the_frame_rate() -> None:
     opinion, active, seconds = clip(towards(5, 0.7), towards(5, 0.7))
     short, long = (
         np.abs(resting_shift(opinion, active, seconds * k, PEOPLE)).sum() for k in (1, 9)
@@ -58,7 +58,7 @@ def test_the_longer_at_rest_the_farther_it_shifts_whatever_the_frame_rate():
 
 
 @pytest.mark.parametrize("missing", [slice(0, 60), slice(0, 100)])
-def test_frames_without_a_face_do_not_count_and_stay_missing(missing):
+def test_frames_without_a_face_do_not_count_and_stay_missing(missing) -> None:
     opinion, active, seconds = clip(towards(2, 0.9), towards(3, 0.9))
     opinion[missing], active[missing] = np.nan, np.nan
     shift = resting_shift(opinion, active, seconds, PEOPLE)

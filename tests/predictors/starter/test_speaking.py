@@ -18,14 +18,14 @@ def clip(fps, moving_from=2.0, seconds=4.0):
 
 
 @pytest.mark.parametrize("fps", [12.5, 25, 50])
-def test_lips_count_as_moving_where_they_speak_at_any_frame_rate(fps):
+def test_lips_count_as_moving_where_they_speak_at_any_frame_rate(fps: float) -> None:
     gap, times = clip(fps)
     moves = lips_move(gap, times)
     assert (moves[times < 1.4] == 0).all()
     assert (moves[times > 2.6] == 1).all()
 
 
-def test_without_a_face_nothing_speaks_against_the_voice():
+def test_without_a_face_nothing_speaks_against_the_voice() -> None:
     gap, times = clip(25, moving_from=9)
     gap[40:60] = np.nan
     moves = lips_move(gap, times)
@@ -35,17 +35,17 @@ def test_without_a_face_nothing_speaks_against_the_voice():
     assert len(lips_move(np.zeros(0, np.float32), np.zeros(0))) == 0
 
 
-def test_a_single_frame_tells_nothing():
+def test_a_single_frame_tells_nothing() -> None:
     assert lips_move(np.array([0.3], np.float32), np.array([0.0])) == 1
 
 
-def test_the_gap_is_that_of_the_inner_lips():
+def test_the_gap_is_that_of_the_inner_lips() -> None:
     pose = np.zeros((2, SIZE), np.float32)
     pose[1, INNER_LIPS[0]] = 0.25
     np.testing.assert_allclose(lip_gap(pose), [0, 0.25])
 
 
-def test_of_several_people_one_who_is_away_gets_no_voice():
+def test_of_several_people_one_who_is_away_gets_no_voice() -> None:
     expr = np.full((3, 8), 1 / 8, np.float32)
     va = np.zeros((3, 2), np.float32)
     given = Prediction(

@@ -7,6 +7,7 @@ import itertools
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import av
 import cv2
@@ -37,7 +38,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("action_units")
 
 
-def made_up(script: ModuleType, seed: int) -> object:
+def made_up(script: ModuleType, seed: int) -> Any:
     """200 resting faces with known slopes, 100 of each expression."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(["neutral", *SHOWN], [200] + [100] * len(SHOWN))
@@ -63,7 +64,7 @@ def made_up(script: ModuleType, seed: int) -> object:
     return script.Pictures(labels, poses, 2 * len(labels))
 
 
-def test_known_pictures_give_known_figures(script):
+def test_known_pictures_give_known_figures(script: ModuleType) -> None:
     train = made_up(script, 0)
     figures = script.measure(train, made_up(script, 1), made_up(script, 2))
     assert figures["explained"]["squint_by_blink"] == pytest.approx(0.6, abs=1e-3)
@@ -88,7 +89,7 @@ def test_known_pictures_give_known_figures(script):
     assert proxies.activation(proxies.signals(rest), level).max() < 0.3
 
 
-def test_the_area_under_the_curve_and_its_interval(script):
+def test_the_area_under_the_curve_and_its_interval(script: ModuleType) -> None:
     apart = np.arange(10.0)
     assert script.auc(apart + 20, apart) == (1, 1, 1)
     assert script.auc(np.ones(5), np.ones(5))[0] == 0.5
@@ -100,7 +101,9 @@ def test_the_area_under_the_curve_and_its_interval(script):
     assert (high + low) / 2 == pytest.approx(area)
 
 
-def test_the_same_pictures_are_chosen_of_each_label(script, monkeypatch):
+def test_the_same_pictures_are_chosen_of_each_label(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(script, "NEUTRAL_PICTURES", 7)
     monkeypatch.setattr(script, "OTHER_PICTURES", 3)
     rows = [
@@ -118,7 +121,7 @@ def test_the_same_pictures_are_chosen_of_each_label(script, monkeypatch):
     assert [row["path"] for row, _ in again] == [row["path"] for row, _ in chosen]
 
 
-def test_small_grey_faces_are_read_and_other_pictures_left_out(script, sample):
+def test_small_grey_faces_are_read_and_other_pictures_left_out(script: ModuleType, sample) -> None:
     with av.open(str(sample("one_person.mp4"))) as container:
         decoded = itertools.islice(container.decode(video=0), 57)
         frames = [frame.to_ndarray(format="gray") for frame in decoded]

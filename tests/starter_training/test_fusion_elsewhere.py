@@ -1,0 +1,66 @@
+"""starter_training/fusion_elsewhere.py: weights by voices that the net never heard."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "starter_training"))
+
+import fusion_elsewhere
+from fusion_elsewhere import NUMBER, fitted, pairs, surprise
+from voice_corpora import LABELS, Take
+from voice_multi_figures import Truth
+from voice_said import write_said
+
+CLASSES = np.array([0, 1, 2, 3, 4, 5, 6])
+
+
+def opinions(label: NDArray[np.int64], sure: float, seed: int) -> NDArray[np.float64]:
+    """[N, 8] calibrated log probabilities: Gaussian evidence for the true class."""
+    rng = np.random.default_rng(seed)
+    evidence = rng.normal(0, np.sqrt(sure), (len(label), 8))
+    evidence[np.arange(len(label)), label] += sure
+    evidence[:, 7] = -20
+    return evidence - np.log(np.exp(evidence).sum(axis=1, keepdims=True))
+
+
+def test_calibrated_opinions_keep_their_power_and_two_surprise_less_than_one() -> None:
+    label = np.random.default_rng(0).choice(CLASSES, 6000)
+    face, voice = opinions(label, 2.0, 1), opinions(label, 0.5, 2)
+    found = fitted(face, voice, label)
+    assert found["face"] == pytest.approx(1, abs=0.1)
+    assert found["voice"] == pytest.approx(1, abs=0.15)
+    assert found["arousal"] < 0.5
+    both = found["face"] * face + found["voice"] * voice
+    assert surprise(both, label) < surprise(face, label) < surprise(voice, label)
+
+
+def test_a_voice_that_knows_nothing_gets_no_share() -> None:
+    label = np.random.default_rng(0).choice(CLASSES, 6000)
+    flat = np.full((6000, 8), np.log(1 / 8))
+    found = fitted(opinions(label, 2.0, 1), flat, label)
+    assert found["valence"] < 0.1 and found["arousal"] < 0.2
+
+
+def test_voices_are_put_beside_faces_of_the_same_expression(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fusion_elsewhere, "PAIRS", 4)
+    takes = [Take("casia", "", "", f"p{i % 2}", "F", LABELS[i], "01", 0) for i in (0, 2, 4)]
+    windows = []
+    for take in takes:
+        said = np.zeros((2, 9), np.float32)
+        said[:, LABELS.index(take.label)] = 4
+        windows.append(said)
+    write_said(tmp_path / "casia.npz", {"clean": (np.arange(3), windows)})
+    seen = (np.log(np.eye(8) * 0.9 + 0.0125), np.arange(8))
+    face, voice, label = pairs(tmp_path, Truth.of(takes), seen, hot=2.0)
+    assert sorted(set(label.tolist())) == sorted(NUMBER[[0, 2, 4]].tolist())
+    assert len(label) == 12
+    np.testing.assert_array_equal(face.argmax(axis=1), label)
+    np.testing.assert_array_equal(voice.argmax(axis=1), label)
+    harder = pairs(tmp_path, Truth.of(takes), seen, hot=1.0)[1]
+    assert (harder.max(axis=1) > voice.max(axis=1)).all()
