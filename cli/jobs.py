@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,6 +66,8 @@ def in_processes(sources: Sequence[Path], job: Job, jobs: int, reporter: Reporte
     Raises:
         KeyboardInterrupt: after Ctrl-C, when all have saved what they had.
     """
+    from multiprocessing import connection
+
     rows: dict[int, Row] = {}
     waiting = list(range(len(sources)))
     board = _Board([_bytes(source) for source in sources])
@@ -122,6 +123,8 @@ def _bytes(source: Path) -> int:
 
 
 def _start(job: Job) -> _Worker:
+    from multiprocessing import get_context
+
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, job), daemon=True)
@@ -198,6 +201,8 @@ def _serve(pipe: Any, job: Job) -> None:
 
 def _watch() -> None:
     """End when the process does that started us."""
+    from multiprocessing import connection, parent_process
+
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

@@ -235,8 +235,10 @@ def table(takes: Sequence[Take], heard: Sequence[Mapping[str, float | str]]) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    for name in CORPORA:
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--ravdess", type=Path, required=True)
+    parser.add_argument("--nemo", type=Path, required=True)
+    parser.add_argument("--casia", type=Path, required=True)
+    parser.add_argument("--tess", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     found = [

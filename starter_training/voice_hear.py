@@ -13,7 +13,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor
 from voice_corpora import CORPORA, read_takes
@@ -31,6 +30,8 @@ class Packaged:
     """An ONNX file, called as a net is; arousal is NaN if it says nothing of it."""
 
     def __init__(self, path: Path) -> None:
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(path, options)

@@ -130,7 +130,7 @@ def check_packages() -> Iterator[Finding]:
             yield Finding(each.name, "fault", f"{version}, wanted is {each.versions}", install)
         elif problem:
             # A twin that lies over it may want libGL, which not every machine has.
-            again = f"run `pip install --force-reinstall --no-deps {each.name}`"
+            again = f"let pip uninstall {each.name} and install it again"
             yield Finding(each.name, "fault", f"{version} cannot be used ({problem})", again)
         else:
             yield Finding(each.name, "ok", version)

@@ -20,7 +20,8 @@ from avaffect.media.container import open_container
 from avaffect.media.pyav import downmix_settings, graph_of_one_thread, leave_out
 from avaffect.media.tracks import Track
 
-_FORMAT = f"sample_fmts=s16:channel_layouts=mono:sample_rates={SAMPLE_RATE}"
+_RATE = str(SAMPLE_RATE)
+_FORMAT = {"sample_fmts": "s16", "channel_layouts": "mono", "sample_rates": _RATE}
 _SAMPLE_BYTES = 2
 # A step back of more than this is a clock that begins anew.
 _BACK_S = 0.1
@@ -113,14 +114,13 @@ class _Filters:
         self._kind = _kind(frame)
         self._rate = frame.sample_rate
         self._graph: Any = graph_of_one_thread()
-        levels = downmix_settings(frame)
-        chain = [
-            ("aresample", f"sample_rate={SAMPLE_RATE}" + (levels and f":{levels}")),
+        chain: list[tuple[str, dict[str, str]]] = [
+            ("aresample", {"sample_rate": _RATE, **downmix_settings(frame)}),
             ("aformat", _FORMAT),
-            ("abuffersink", None),
+            ("abuffersink", {}),
         ]
         if mix.expression is not None:
-            chain.insert(0, ("aeval", f"exprs='{mix.expression}':channel_layout=mono"))
+            chain.insert(0, ("aeval", {"exprs": mix.expression, "channel_layout": "mono"}))
         nodes = [
             self._graph.add_abuffer(
                 sample_rate=self._rate,
@@ -128,7 +128,7 @@ class _Filters:
                 layout=_layout(frame),
                 time_base=Fraction(1, self._rate),
             ),
-            *(self._graph.add(name, settings) for name, settings in chain),
+            *(self._graph.add(name, **settings) for name, settings in chain),
         ]
         self._graph.link_nodes(*nodes).configure()
 
@@ -220,7 +220,7 @@ def _shortened(frame: AudioFrame, stream: AudioStream) -> AudioFrame:
             layout=frame.layout.name,
             time_base=stream.time_base,
         ),
-        graph.add("atrim", f"end_sample={length}"),
+        graph.add("atrim", end_sample=str(length)),
         graph.add("abuffersink"),
     ).configure()
     graph.push(frame)

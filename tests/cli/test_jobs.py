@@ -29,16 +29,16 @@ class Stand:
     @contextmanager
     def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Path], Row]]:
         def work(source: Path) -> Row:
-            on_event(Progress("faces", 1, 2))
-            if source.stem == "wrong":
-                raise UsageError("it is wrong", "make it right")
-            if source.stem == "dies":
-                os._exit(7)
             try:
+                on_event(Progress("faces", 1, 2))
                 while source.stem == "endless":
                     time.sleep(0.02)
             except KeyboardInterrupt as error:
                 raise KeyboardInterrupt("saved up to frame 3") from error
+            if source.stem == "wrong":
+                raise UsageError("it is wrong", "make it right")
+            if source.stem == "dies":
+                os._exit(7)
             on_event(Notice("a doubt"))
             return Row(source.name, f"ok by {os.getpid()}")
 

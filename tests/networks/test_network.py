@@ -381,16 +381,18 @@ def test_every_recipe_is_a_network(name) -> None:
     recipe = load_recipe(name)
     outputs = {task: {"va": 2, "expr": 8, "au": 12}[task] for task in recipe.task_names}
     frames = min(15, recipe.window.length)
-    widths, inputs = {}, {}
+    widths, inputs, seen = {}, {}, {}
     for i, (name, branch) in enumerate(recipe.roots.items()):
         widths[name] = 4 + i
         shape = (40, 40, 3) if branch.encoder else (4 + i,)
-        inputs[name] = torch.randn(2, frames, *shape)
+        wide = frames + 2 * recipe.margins[name]
+        inputs[name] = torch.randn(2, wide, *shape)
+        seen[name] = torch.ones(2, wide, dtype=torch.bool)
     torch.manual_seed(0)
     network = AffectNetwork(recipe, widths, outputs).eval()
     there = torch.ones(2, frames, dtype=torch.bool)
     with torch.inference_mode():
-        out = network(inputs, dict.fromkeys(inputs, there), there)
+        out = network(inputs, seen, there)
     assert {task: output.shape[2] for task, output in out.items()} == outputs
     assert not any(
         isinstance(module, nn.BatchNorm1d) and not isinstance(module, MaskedBatchNorm)

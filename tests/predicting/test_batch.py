@@ -56,7 +56,7 @@ def no_nets_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def acted(monkeypatch: pytest.MonkeyPatch):
     """Videos are text files: the subjects that are "predicted" in them, one a line."""
 
-    def predict_video(source, config, predictor, nets, work, *, store=None, on_event=None):
+    def predict_video(source, config, predictor, nets, work, **_):
         work.mkdir(parents=True)
         video = source.path
         subjects = video.read_text().split()

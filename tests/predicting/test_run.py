@@ -10,6 +10,7 @@ import pytest
 from avaffect.config import AnalysisConfig, AudioConfig, PredictConfig
 from avaffect.errors import FeatureError, NotMediaError, UnknownNameError, UsageError
 from avaffect.faces.holding import MOST_HELD
+from avaffect.files import hashing
 from avaffect.media import probe as probes
 from avaffect.media.source import open_source
 from avaffect.predicting.batch import PredictBatch
@@ -377,12 +378,13 @@ def reads(monkeypatch: pytest.MonkeyPatch):
     counted(av, "open", "open", lambda file, *_: str(getattr(file, "name", file)))
     counted(probes, "_video_info", "probe", lambda container, stream, path, *_: path)
     counted(hashlib, "file_digest", "hash", lambda file, *_: file.name)
+    monkeypatch.setattr(hashing, "_known", {})
     return found
 
 
 @pytest.mark.parametrize("by", ["function", "batch", "batch for pictures"])
 def test_a_video_is_probed_and_hashed_once(by: str, gap_clip: Path, tmp_path: Path, reads) -> None:
-    """Two openings more: one decodes the picture, one finds the first sound for ffmpeg."""
+    """Three openings more: for the picture, for the first sound, and for the sound."""
     config = with_features(PredictConfig())
     if by == "function":
         predict(gap_clip, config=config)
@@ -392,19 +394,19 @@ def test_a_video_is_probed_and_hashed_once(by: str, gap_clip: Path, tmp_path: Pa
                 batch.predictor.needs += ("faces",)
             assert not batch(gap_clip).sound_only
     mine = {what: count for (name, what), count in reads.items() if name == gap_clip.name}
-    assert mine == {"open": 3, "probe": 1, "hash": 1}
+    assert mine == {"open": 4, "probe": 1, "hash": 1}
 
 
 def test_a_sound_file_is_hashed_once_and_not_probed(
     gap_clip: Path, ffmpeg, tmp_path: Path, reads
 ) -> None:
-    """Two openings more: each finds the first sound, for ffmpeg and for the record."""
+    """Three openings more: two find the first sound, one reads the sound."""
     voice = tmp_path / "voice.wav"
     ffmpeg("-i", gap_clip, voice)
     with PredictBatch(tmp_path / "out", with_features(PredictConfig())) as batch:
         assert batch(voice).sound_only
         mine = {what: count for (name, what), count in reads.items() if name == voice.name}
-        assert mine == {"open": 3, "hash": 1}
+        assert mine == {"open": 4, "hash": 1}
         # What is there is known by its hash.
         assert batch(voice).again
-        assert (reads[voice.name, "open"], reads[voice.name, "hash"]) == (4, 2)
+        assert (reads[voice.name, "open"], reads[voice.name, "hash"]) == (5, 1)
