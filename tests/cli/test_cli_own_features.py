@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.hidden import run_without
 from fixtures.prepared import RATE, make_prepared
 
 from avaffect.challenge.text import write_annotations
@@ -182,3 +183,24 @@ def test_other_columns_than_in_training(run: Callable, root: Path, tmp_path: Pat
     assert (done.code, "did you mean 'light'?" in done.error) == (2, True)
     done = run("predict", *wide[2:])
     assert (done.code, "name it by --checkpoint" in done.error) == (2, True)
+
+
+def test_without_any_extra_own_files_are_stored_and_an_encoder_is_refused(
+    root: Path, tmp_path: Path
+) -> None:
+    prepared = tmp_path / "prepared/a"
+    make_prepared(prepared, FRAMES["a"])
+    code = """
+import contextlib
+from avaffect.cli.main import main
+sys.stderr = sys.stdout
+prepared, own = sys.argv[1:]
+for more in (("--from", own), ("--backbone", "timm:resnet18")):
+    sys.argv = ["avaffect", "features", prepared, *more]
+    with contextlib.suppress(SystemExit):
+        main()
+"""
+    *_, last = run_without(code, str(prepared), str(root / "expnet")).splitlines()
+    assert "an encoder by name needs torch, which is not installed" in last
+    assert last.endswith("run `pip install 'avaffect[features]'`")
+    assert "expnet" in SubjectFeatures.open(prepared / "features/a").names
