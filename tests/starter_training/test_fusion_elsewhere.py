@@ -59,7 +59,7 @@ def test_voices_are_put_beside_faces_of_the_same_expression(
     seen = (np.log(np.eye(8) * 0.9 + 0.0125), np.arange(8))
     face, voice, label = pairs(tmp_path, Truth.of(takes), seen, hot=2.0)
     assert sorted(set(label.tolist())) == sorted(NUMBER[[0, 2, 4]].tolist())
-    assert len(label) == 12
+    assert len(label) == 16
     np.testing.assert_array_equal(face.argmax(axis=1), label)
     np.testing.assert_array_equal(voice.argmax(axis=1), label)
     harder = pairs(tmp_path, Truth.of(takes), seen, hot=1.0)[1]

@@ -191,7 +191,7 @@ def test_a_voice_alone_says_what_its_net_says_as_sure_as_it_is_right(tmp_path: P
     expected = softened(heard[60:80, :8], weights("starter2"))
     np.testing.assert_allclose(out.expr[60:80], expected, rtol=1e-5)
     # Its own net is as sure as it is right: it hardly needs softening.
-    assert ((out.expr[60:80, SAD] > 0.8) & (out.expr[60:80, SAD] < 0.86)).all()
+    assert ((out.expr[60:80, SAD] > 0.7) & (out.expr[60:80, SAD] < 0.8)).all()
     np.testing.assert_allclose(out.va[60:80], va_of_face(expected)[0], rtol=1e-5)
 
 
