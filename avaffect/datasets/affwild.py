@@ -81,7 +81,7 @@ def one_split(splits: Iterable[str]) -> str:
 @boundary()
 def load_affwild(
     root: Path,
-    features: Path | FeatureFolders,
+    features: Path | Callable[[], FeatureFolders],
     tasks: Sequence[str],
     edition: str = DEFAULT_EDITION,
     on_event: EventCallback = ignore_events,
@@ -97,7 +97,7 @@ def load_affwild(
     Args:
         root: the data set, or its annotations; see `challenge.layout.annotation_files`.
         features: the output folder of ``avaffect preprocess``, see `feature_folders.find_stores`;
-            or what `FeatureFolders.find` found.
+            or what finds them, called when the annotations are known.
         tasks: some of ``va``, ``expr`` and ``au``.
         edition: an edition of ``challenge.editions``, which fixes what the label files hold.
         on_event: progress and notices.
@@ -145,7 +145,9 @@ def load_affwild(
 
 
 def load_mtl(
-    root: Path, features: Path | FeatureFolders, on_event: EventCallback = ignore_events
+    root: Path,
+    features: Path | Callable[[], FeatureFolders],
+    on_event: EventCallback = ignore_events,
 ) -> Dataset:
     """A data set of the multi-task track: all three tasks on the frames that are listed.
 
@@ -192,15 +194,16 @@ class _Loader:
     def __init__(
         self,
         splits: Mapping[str, str],
-        features: Path | FeatureFolders,
+        features: Path | Callable[[], FeatureFolders],
         on_event: EventCallback,
     ) -> None:
         self.conflicts: Counter[str] = Counter()
         self.beyond = 0
         self._splits = splits
-        if not isinstance(features, FeatureFolders):
-            features = FeatureFolders(str(features), find_stores(features))
-        self._folders = features
+        if isinstance(features, Path):
+            self._folders = FeatureFolders(str(features), find_stores(features))
+        else:
+            self._folders = features()
         self._on_event = on_event
         self._rows: Counter[int] = Counter()
         self._notes: list[str] = []

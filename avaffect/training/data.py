@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from avaffect.challenge.editions import DEFAULT_EDITION, edition_named
@@ -84,8 +85,11 @@ def load_dataset(
         return dataset
     root = Path(config.root)
     columns = parse_columns(config.columns)
-    folders = FeatureFolders.find(
-        (config.features, *config.further), columns.features, columns.time or None
+    folders = partial(
+        FeatureFolders.find,
+        (config.features, *config.further),
+        columns.features,
+        columns.time or None,
     )
     if edition_named(config.edition).formats == ("mtl",):
         dataset = load_mtl(root, folders, on_event)
