@@ -32,8 +32,16 @@ EXTRAS: dict[str, Extra] = {
         ("torch", "torchaudio", "torchvision", "onnx", "librosa", "matplotlib", "scipy"),
     ),
     "features": Extra(
-        "a backbone, or sound features on a GPU,",
-        ("torch", "torchaudio", "torchvision", "librosa"),
+        "a backbone, an encoder by name, or sound features on a GPU,",
+        (
+            "torch",
+            "torchaudio",
+            "torchvision",
+            "librosa",
+            "timm",
+            "transformers",
+            "huggingface_hub",
+        ),
     ),
     "plot": Extra("a figure or a drawn video", ("matplotlib", "scipy")),
     "fan": Extra(

@@ -142,9 +142,10 @@ def data_options(function: F) -> F:
             ),
             click.option(
                 "--features",
-                type=click.Path(),
-                help="What `avaffect preprocess` wrote, or a folder of tables.  "
-                f"[default: {DEFAULT_OUT}]",
+                multiple=True,
+                metavar="[NAME=]DIR",
+                help="What `avaffect preprocess` wrote, or a folder of tables; with --data, again "
+                f"for more tables, each an array NAME.  [default: {DEFAULT_OUT}]",
             ),
             click.option(
                 "--labels",
@@ -183,15 +184,16 @@ def data_config(options: dict[str, Any]) -> DataConfig:
     from avaffect.training.run import DataConfig
 
     own = options["labels"] is not None
-    features = options["features"]
-    if features is None:
+    features: tuple[str, ...] = options["features"]
+    if not features:
         if own:
             raise UsageError("own labels need --features", "name the folder of the features")
-        features = DEFAULT_OUT
+        features = (DEFAULT_OUT,)
     if own and options["data"] is not None:
         raise UsageError("--data and --labels exclude each other", "leave one of them out")
     return DataConfig(
-        features=features,
+        features=features[0],
+        further=features[1:],
         root=None if own else options["data"] or ".",
         labels=options["labels"],
         clips=options["clips"],

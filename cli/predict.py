@@ -25,13 +25,14 @@ from avaffect.cli.options import (
     input_options,
     jobs_option,
 )
-from avaffect.errors import UsageError
+from avaffect.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Reporter, Row
     from avaffect.config import PredictConfig
     from avaffect.files.csv_text import Decimal
     from avaffect.predicting.batch import PredictBatch
+    from avaffect.predicting.own_clips import OwnClips
     from avaffect.progress import EventCallback
 
 
@@ -92,11 +93,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--features",
-    type=NameChoice(FEATURES, "choice of features"),
-    default="auto",
+    multiple=True,
+    default=("auto",),
     show_default=True,
+    metavar="auto|light|full|[NAME=]DIR",
     help="auto: what the model reads; light: the same, refusing a model that needs deep "
-    "embeddings; full: deep embedding and sound too, kept in OUT/features.",
+    "embeddings; full: deep embedding and sound too, kept in OUT/features. DIR: tables of your "
+    "own that the --checkpoint was trained on; give it again for more.",
 )
 @click.option(
     "--clock",
@@ -147,6 +150,7 @@ def predict(
       avaffect predict clips/ --task expr --format single --edition abaw8
       avaffect predict photos/ --task va,expr -o out/
       avaffect predict clips/ --checkpoint avaffect_run -o out/
+      avaffect predict --checkpoint avaffect_run --features test_tables/ -o out/
     """
     from avaffect.cli.jobs import in_processes
     from avaffect.cli.pictures import predict_pictures
@@ -176,12 +180,20 @@ def predict(
         noncommercial=not options["no_nc"],
         clock=options["clock"],
     )
+    which, tables = _features(options["features"])
+    own = None
+    if tables:
+        own = _own_clips(tables, inputs, {**options, "fps": fps})
     if options["checkpoint"]:
-        config = with_checkpoint(config, options["checkpoint"])
-    config = with_features(config, options["features"])
+        arrays = () if own is None else own.tables.folders
+        config = with_checkpoint(config, options["checkpoint"], arrays)
+    config = with_features(config, which)
     reporter = Reporter(options["quiet"])
-    inputs = inputs or _default_inputs()
-    if options["as_video"]:
+    alone = own is not None and not inputs
+    inputs = inputs or (() if alone else _default_inputs())
+    if own is not None and alone:
+        stills, sources = [], list(own.paths())
+    elif options["as_video"]:
         stills, sources = [], _videos_of(inputs, out, fps, reporter)
     else:
         stills, sources = split_stills(find_sources(inputs, recursive, reporter))
@@ -204,9 +216,14 @@ def predict(
         device.name,
         names,
         {name: options[name] for name in ("form", "edition", "overwrite", "csv", "decimal")},
-        keep=options["features"] == "full",
+        keep=which == "full",
+        own=own,
     )
     jobs = 1 if ctx.obj else min(options["jobs"], len(sources))
+    if jobs > 1 and own is not None:
+        raise UsageError(
+            f"tables of your own are read by one process, not by {jobs}", "leave out --jobs"
+        )
     batch = job.batch(reporter)
     if jobs > 1 and batch.shared:
         raise UsageError(
@@ -224,7 +241,10 @@ def predict(
             reporter.say_table(TABLES, root / TABLES, options["csv"])
             if options["report"]:
                 changed = not all(row.again for row in rows if row.frames != "-")
-                _close(root, sources, changed, options["decimal"], reporter)
+                videos = [] if alone else sources
+                _close(root, videos, changed, options["decimal"], reporter)
+            for note in () if own is None else own.tables.told():
+                reporter(Notice(note))
 
         if jobs > 1:
             rows += in_processes(sources, job, jobs, reporter)
@@ -252,6 +272,7 @@ class Predicting:
         names: by input, what its files are called.
         options: those of ``PredictBatch``.
         keep: whether features are kept.
+        own: tables of own features, which one process reads.
     """
 
     root: Path
@@ -260,6 +281,7 @@ class Predicting:
     names: Mapping[Path, PurePath]
     options: Mapping[str, Any]
     keep: bool = False
+    own: OwnClips | None = None
 
     def batch(self, on_event: EventCallback) -> PredictBatch:
         """What predicts, with nets that are loaded once; ``on_event`` gets its events."""
@@ -270,6 +292,7 @@ class Predicting:
             self.root,
             self.config,
             device=self.device,
+            own=self.own,
             store=store,
             on_event=on_event,
             **self.options,
@@ -314,6 +337,31 @@ def _close(
         written = close(out, videos, decimal=decimal, on_event=reporter)
     for path in written:
         reporter.say(f"{path.stem}: {path}")
+
+
+def _features(given: Sequence[str]) -> tuple[str, list[str]]:
+    """Which features are made, and the folders of tables."""
+    words = [text for text in given if text in FEATURES]
+    if len(words) > 1:
+        raise UsageError(
+            f"--features is given as {' and '.join(words)}", "choose one; folders may be several"
+        )
+    return (words or ["auto"])[0], [text for text in given if text not in FEATURES]
+
+
+def _own_clips(tables: Sequence[str], inputs: Sequence[str], options: dict[str, Any]) -> OwnClips:
+    """The tables in folders; an unknown word is no folder."""
+    from avaffect.predicting.own_clips import OwnClips
+
+    for text in tables:
+        if not Path(text.partition("=")[2] or text).is_dir() and not Path(text).is_dir():
+            raise UnknownNameError("folder or choice of features", text, FEATURES)
+    if options["checkpoint"] is None:
+        raise UsageError(
+            "features of your own are for a model that was trained on them",
+            "name it by --checkpoint",
+        )
+    return OwnClips.find(tables, options["checkpoint"], not inputs, options["fps"])
 
 
 def _default_inputs() -> tuple[str, ...]:

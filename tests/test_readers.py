@@ -22,6 +22,7 @@ import torch
 from fixtures.spooled import append_face
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from avaffect.challenge.image_rows import is_image_list
 from avaffect.challenge.known import known_subjects
@@ -33,6 +34,7 @@ from avaffect.challenge.text import read_annotations
 from avaffect.challenge.zip import is_own_zip, write_zip
 from avaffect.config import AudioConfig, MediaConfig, PredictConfig
 from avaffect.datasets.folds import Folds
+from avaffect.datasets.row_files import RowFile
 from avaffect.datasets.tables import TableFeatures, read_any
 from avaffect.ensemble.members import _reason
 from avaffect.errors import AvaffectError, ModelError
@@ -196,6 +198,11 @@ def read_columns(path: Path) -> None:
     )
 
 
+def read_rows(path: Path) -> None:
+    file = RowFile.open(path)
+    list(file.aligned(file.choose(), file.match(None).rows))
+
+
 def parquet(path: Path) -> None:
     columns = {"x": np.arange(9.0), "name": np.array(["a", None, "b"] * 3, object)}
     write_table(path, columns, {})
@@ -291,6 +298,13 @@ READERS = [
     Reader("own.parquet", parquet, read_columns),
     Reader("own.csv", text("x,name", "1,a", '2,"b"'), read_columns),
     Reader("own.npy", lambda path: np.save(path, np.ones((4, 3), np.float32)), read_columns),
+    Reader("own.npz", lambda path: np.savez(path, x=np.ones((4, 3), np.float32), t=np.arange(4)),
+           read_columns),
+    Reader("packed/own.npz", lambda path: np.savez_compressed(path, x=np.ones((4, 3))), read_rows),
+    Reader("own.safetensors", lambda path: save_file({"x": np.ones((4, 3), np.float32)}, path),
+           read_rows),
+    Reader("openface.csv", text("frame, success, AU01_r", "1, 1, .5", "2, 0, .1"), read_rows),
+    Reader("rows.parquet", make_table, read_rows),
     Reader("folds.json", record({"version": 1, "method": "k-fold", "seed": 0,
                                  "folds": {"a": 0, "b": 1}}),
            lambda path: Folds.load(path, [])),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,88 +20,23 @@ from avaffect.challenge.layout import annotation_files, mtl_files, source_video
 from avaffect.challenge.mtl import MtlSubject, read_mtl
 from avaffect.challenge.text import read_annotations
 from avaffect.datasets.clip import Clip, Dataset
-from avaffect.errors import FeatureError, InputNotFoundError, UsageError, boundary
-from avaffect.files.names import CROPS
+from avaffect.datasets.feature_folders import PREPROCESS, FeatureFolders, Features, find_stores
+from avaffect.errors import FeatureError, UsageError, boundary
 from avaffect.labels import SPLITS
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
-from avaffect.store.pictures import PictureFolder, WithPictures, open_features, side_of
-from avaffect.store.prepared import prepared_in
+from avaffect.store.pictures import PictureFolder, side_of
 from avaffect.tasks.registry import TASKS
 
 Labels = NDArray[Any]
-Features = WithPictures | PictureFolder
 ARTIFICIAL = "this set is ARTIFICIAL (made by `avaffect data synth`): for tests and demonstrations"
 _MTL_EDITION = "abaw7"
-_PREPROCESS = (
-    "run `avaffect preprocess` on the videos (recursive=True looks into subfolders), and give the "
-    "folder that it wrote as features=..."
-)
 _NAMED = 10
-
-
-@boundary()
-def find_stores(features: Path) -> dict[str, Path]:
-    """The feature stores that ``avaffect preprocess`` has written, by subject; none is opened.
-
-    Where there is none, folders of pictures stand for them, as the organisers hand them out.
-
-    Args:
-        features: the output folder of several videos (``<video>/features/<subject>``, also below
-            other folders) or of one (``features/<subject>``); or a folder of pictures
-            (``cropped_aligned/<subject>`` or ``<subject>``, and in it ``00001.jpg`` ...).
-
-    Returns:
-        folders as ``store.pictures.open_features`` takes them.
-
-    Raises:
-        InputNotFoundError: there is no such folder.
-        FeatureError: there is none of all that, or a subject has two.
-    """
-    features = Path(features)
-    if not features.is_dir():
-        raise InputNotFoundError(f"there is no folder '{features}'", _PREPROCESS)
-    stores = _subfolders(features, "features/*", "*/features/*")
-    for deeper in prepared_in(features):
-        if deeper.parent != features:
-            stores += _subfolders(deeper, "features/*")
-    pictures = () if stores else _subfolders(features, f"{CROPS}/*", "*")
-    found: dict[str, Path] = {}
-    for path in stores or [folder for folder in pictures if PictureFolder(folder).exist]:
-        if path.name in found:
-            raise FeatureError(
-                f"'{path.name}' has features in both '{found[path.name]}' and '{path}'",
-                "move one of them away",
-            )
-        found[path.name] = path
-    if not found:
-        raise FeatureError(f"'{features}' holds no features", _PREPROCESS)
-    return found
-
-
-def _subfolders(folder: Path, *patterns: str) -> list[Path]:
-    """The folders that ``patterns`` find, without hidden ones, sorted."""
-    found = sorted(path for pattern in patterns for path in folder.glob(pattern))
-    seen = (path for path in found if "/." not in f"/{path.relative_to(folder).as_posix()}")
-    return [path for path in seen if path.is_dir()]
 
 
 def is_artificial(root: Path) -> bool:
     """Whether ``avaffect data synth`` has made the set that ``root`` is, or is a part of."""
     here = Path(root).absolute()
     return any((place / "synthetic.json").is_file() for place in (here, *here.parents[:2]))
-
-
-def store_for(subject: str, stored: Collection[str], annotated: Collection[str]) -> str | None:
-    """Which of the ``stored`` subjects is the annotated ``subject``; None if none is.
-
-    Of a video in which preprocessing saw one person and of which one is annotated, that person is
-    meant, whatever side the name gives.
-    """
-    if subject in stored:
-        return subject
-    video = source_video(subject)
-    alone = [name for name in annotated if source_video(name) == video] == [subject]
-    return video if alone and video in stored else None
 
 
 def coded(rows: Labels, task: str) -> Labels:
@@ -146,7 +81,7 @@ def one_split(splits: Iterable[str]) -> str:
 @boundary()
 def load_affwild(
     root: Path,
-    features: Path,
+    features: Path | Callable[[], FeatureFolders],
     tasks: Sequence[str],
     edition: str = DEFAULT_EDITION,
     on_event: EventCallback = ignore_events,
@@ -156,11 +91,13 @@ def load_affwild(
     Row *i* of a label file is frame *i*. Rows behind the last frame are dropped; frames without a
     row are invalid. Annotated subjects without features are left out. All this is counted in the
     notes of the data set, which ``on_event`` gets too. Of pictures alone nobody knows how many
-    frames the video has: there are as many as rows, or as the last picture's number tells.
+    frames the video has: there are as many as rows, or as the last picture's number tells; of own
+    tables alone as many as the longest has rows.
 
     Args:
         root: the data set, or its annotations; see `challenge.layout.annotation_files`.
-        features: the output folder of ``avaffect preprocess``; see `find_stores`.
+        features: the output folder of ``avaffect preprocess``, see `feature_folders.find_stores`;
+            or what finds them, called when the annotations are known.
         tasks: some of ``va``, ``expr`` and ``au``.
         edition: an edition of ``challenge.editions``, which fixes what the label files hold.
         on_event: progress and notices.
@@ -207,7 +144,11 @@ def load_affwild(
     return loader.load(labels, targets_of(whole, tasks), about, root)
 
 
-def load_mtl(root: Path, features: Path, on_event: EventCallback = ignore_events) -> Dataset:
+def load_mtl(
+    root: Path,
+    features: Path | Callable[[], FeatureFolders],
+    on_event: EventCallback = ignore_events,
+) -> Dataset:
     """A data set of the multi-task track: all three tasks on the frames that are listed.
 
     The other frames are invalid. Of pictures alone the last one is the last frame. For the
@@ -246,16 +187,23 @@ class _Loader:
 
     Args:
         splits: the split of each annotated subject.
-        features: see `find_stores`.
+        features: see `load_affwild`.
         on_event: progress and notices.
     """
 
-    def __init__(self, splits: Mapping[str, str], features: Path, on_event: EventCallback) -> None:
+    def __init__(
+        self,
+        splits: Mapping[str, str],
+        features: Path | Callable[[], FeatureFolders],
+        on_event: EventCallback,
+    ) -> None:
         self.conflicts: Counter[str] = Counter()
         self.beyond = 0
         self._splits = splits
-        self._features = features
-        self._stores = find_stores(features)
+        if isinstance(features, Path):
+            self._folders = FeatureFolders(str(features), find_stores(features))
+        else:
+            self._folders = features()
         self._on_event = on_event
         self._rows: Counter[int] = Counter()
         self._notes: list[str] = []
@@ -279,22 +227,18 @@ class _Loader:
         clips: list[Clip] = []
         missing: list[str] = []
         damaged: list[str] = []
-        stand_ins: list[str] = []
         side: int | None = None
         for at, subject in enumerate(sorted(self._splits)):
             self._on_event(Progress("labels", at, len(self._splits), "subjects"))
-            name = store_for(subject, self._stores, self._splits)
-            if name is None:
-                missing.append(subject)
-                continue
             try:
-                features = open_features(self._stores[name], side)
+                features = self._folders.open(subject, self._splits, side)
             except FeatureError:
                 damaged.append(subject)
                 continue
+            if features is None:
+                missing.append(subject)
+                continue
             side = side or side_of(features)
-            if name != subject:
-                stand_ins.append(subject)
             features, found = labels(subject, features)
             split = self._splits[subject]
             clips.append(Clip(subject, source_video(subject), features, found, split))
@@ -302,19 +246,21 @@ class _Loader:
         self._on_event(Progress("labels", total, total, "subjects", finished=True))
         if not clips:
             raise FeatureError(
-                f"none of the {total} annotated subjects has features in '{self._features}'",
-                _PREPROCESS,
+                f"none of the {total} annotated subjects has features in '{self._folders.where}'",
+                PREPROCESS,
             )
         if is_artificial(root):
             self._note(ARTIFICIAL, loud=True)
-        self._tell(clips, missing, damaged, stand_ins)
+        self._tell(clips, missing, damaged)
+        tables = self._folders.tables
         return Dataset(
             tuple(clips),
             targets,
             about={
                 **about,
                 "root": str(root),
-                "features": str(self._features),
+                "features": self._folders.where,
+                **({} if tables is None else {"own_tables": tables.about}),
                 "left_out": [*missing, *damaged],
                 "fingerprint": _fingerprint(clips),
             },
@@ -326,8 +272,8 @@ class _Loader:
         clips: Sequence[Clip],
         missing: Sequence[str],
         damaged: Sequence[str],
-        stand_ins: Sequence[str],
     ) -> None:
+        stand_ins = self._folders.stand_ins
         longer = {by: count for by, count in sorted(self._rows.items()) if by > 0}
         shorter = {by: count for by, count in sorted(self._rows.items()) if by < 0}
         files = self._rows.total()
@@ -348,6 +294,8 @@ class _Loader:
                 f"{len(stand_ins)} subjects have no features under their own name and get those "
                 f"of the only person of their video: {some(stand_ins)}"
             )
+        for text in [] if self._folders.tables is None else self._folders.tables.told():
+            self._note(text)
         for what, names in (("no features", missing), ("unfinished or damaged features", damaged)):
             if names:
                 self._note(

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avaffect.challenge.layout import source_video
-from avaffect.datasets.affwild import find_stores, some, store_for
+from avaffect.datasets.affwild import some
+from avaffect.datasets.feature_folders import find_stores, store_for
 from avaffect.errors import FeatureError, InputNotFoundError, MediaError
 from avaffect.files.names import CROPS
 from avaffect.media.inputs import expand_inputs

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from avaffect.datasets.clip import Clip, Dataset, FeatureSource
 from avaffect.datasets.columns import ColumnMap, split_name
+from avaffect.datasets.matching import nearest, overlap
 from avaffect.datasets.own_files import FeatureFiles, label_files, note
 from avaffect.datasets.table_labels import TableLabels, class_names
 from avaffect.datasets.tables import Table, TableFeatures, read_any
@@ -322,12 +323,11 @@ def _match(opened: _Opened, table: Table, columns: ColumnMap) -> tuple[NDArray[n
                 "if their rates differ, give both a column of seconds and name it, as time=COLUMN",
             )
         return by_position, False
-    rows = _nearest(wanted, have)
-    reach = _reach(have)
-    within = (have >= wanted[0] - reach) & (have <= wanted[-1] + reach)
-    if (rows < 0).all() or within.mean() < _OVERLAP:
+    rows = nearest(wanted, have)
+    within = overlap(have, wanted)
+    if (rows < 0).all() or within < _OVERLAP * len(have):
         raise FormatError(
-            f"of {len(have)} labels in '{table.path}' {int(within.sum())} lie within the time of "
+            f"of {len(have)} labels in '{table.path}' {within} lie within the time of "
             "its features",
             "check that both count seconds from the clip's start",
         )
@@ -348,18 +348,6 @@ def _times(table: Table, columns: ColumnMap) -> NDArray[np.float64] | None:
             "sort the rows by time",
         )
     return times
-
-
-def _nearest(wanted: NDArray[np.float64], have: NDArray[np.float64]) -> NDArray[np.int64]:
-    """For each time the place of the nearest in ``have`` (two or more, sorted), -1 if too far."""
-    right = np.searchsorted(have, wanted).clip(1, len(have) - 1)
-    rows = np.where(wanted - have[right - 1] <= have[right] - wanted, right - 1, right)
-    return np.where(np.abs(have[rows] - wanted) <= _reach(have), rows, -1)
-
-
-def _reach(have: NDArray[np.float64]) -> float:
-    """Half the median step in seconds; written times are rounded."""
-    return float(np.median(np.diff(have))) / 2 + 1e-6
 
 
 def _place(

@@ -118,12 +118,14 @@ def label_files(folder: Path) -> dict[str, Path]:
     Raises:
         UsageError: two clips of one name.
     """
-    return by_name(
-        path
-        for parent, names in _walk(folder)
-        if PROVENANCE not in names
-        for path in _with_suffix(parent, names, LABEL_SUFFIXES)
-    )
+    return by_name(files_with(folder, LABEL_SUFFIXES))
+
+
+def files_with(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
+    """The files in ``folder`` and the folders in it that end so, but those of a feature store."""
+    for parent, names in _walk(folder):
+        if PROVENANCE not in names:
+            yield from _with_suffix(parent, names, suffixes)
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:

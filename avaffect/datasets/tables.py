@@ -1,39 +1,35 @@
-"""Tables that users bring: CSV, parquet or npy, and the features of a clip in one of them.
+"""Tables that users bring: CSV, parquet or arrays, and the features of a clip in one of them.
 
-- **CSV** (``.csv``, ``.txt``): UTF-8 with or without a byte order mark, a header line, columns
-  parted by comma, semicolon or tab. Parsed once.
+- **CSV** (``.csv``, ``.txt``): see ``csv_rows``. Parsed once.
 - **parquet**: a column is read when it is asked for.
-- **npy**: numbers [N, F] or [N], memory-mapped; columns are called ``0``, ``1``, ... Never
-  unpickled.
+- **npy, npz, safetensors**: numbers [N, F] or [N]; columns are called ``0``, ``1``, ..., see
+  ``array_files``. Never unpickled.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.datasets import array_files
+from avaffect.datasets.array_files import ArrayFile
+from avaffect.datasets.csv_rows import CsvRows, distinct, is_number, numbers
 from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
 from avaffect.files.npy import Array, ArraySpec
 from avaffect.files.outside import MOST_COLUMNS, reading, require_rows
 
-SUFFIXES = (".csv", ".parquet", ".npy")
+SUFFIXES = (".csv", ".parquet", *array_files.SUFFIXES)
 FEATURES = "table"
 """The name of the one array of :class:`TableFeatures`."""
-# What pandas leaves of the index of a table that it wrote.
-_NAMELESS = "index"
-_LONGEST_LINE = 4 << 20
 _MOST_CELLS = 32_000_000
 _LARGEST = float(np.finfo(np.float32).max)
-_MISSING = frozenset({"", "nan", "NaN", "NAN", "na", "NA", "N/A", "null", "NULL", "None"})
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,9 +84,9 @@ class Table(ArrayRecord):
             values = column.astype(np.float64)
         else:
             try:
-                values = _numbers(column)
+                values = numbers(column)
             except ValueError:
-                row = next(row for row, cell in enumerate(column) if not _is_number(cell))
+                row = next(row for row, cell in enumerate(column) if not is_number(cell))
                 raise FormatError(
                     f"{self.where(row)}: '{str(column[row])[:40]}' in column '{name}' is no "
                     "number",
@@ -112,7 +108,7 @@ class Table(ArrayRecord):
         if isinstance(column, np.ndarray):
             return column.dtype.kind in "fiub"
         try:
-            return not bool(np.isnan(_numbers(column)).all())
+            return not bool(np.isnan(numbers(column)).all())
         except ValueError:
             return False
 
@@ -142,9 +138,7 @@ class TableFeatures:
         self._rows = table.rows
         self._table: Table | None = table
         self._values: NDArray[np.float32] | None = None
-        if isinstance(table.columns, _Matrix):
-            self._places = [table.names.index(name) for name in columns]
-        elif not isinstance(table.columns, _Parquet):
+        if not isinstance(table.columns, ArrayFile | _Parquet):
             self._load()
 
     @property
@@ -167,8 +161,8 @@ class TableFeatures:
         if name != FEATURES:
             raise UnknownNameError(f"array of '{self.path}'", name, [FEATURES])
         start, stop, _ = slice(start, stop).indices(self._rows)
-        if self._table is not None and isinstance(self._table.columns, _Matrix):
-            found = self._table.columns.matrix[start:stop][:, self._places]
+        if self._table is not None and isinstance(self._table.columns, ArrayFile):
+            found = self._table.columns.read(self.columns, start, stop)
             huge = np.abs(found) > _LARGEST
             if huge.any():
                 row = start + int(np.flatnonzero(huge.any(axis=1))[0])
@@ -194,8 +188,8 @@ def read_any(path: Path) -> Table:
     """The table in a file, by its suffix.
 
     Bounds: `outside.MOST_ROWS` and `outside.MOST_COLUMNS`. A CSV has at most ``_MOST_CELLS`` cells
-    and ``_LONGEST_LINE`` characters a line; of a parquet file see `parquet.open_parquet`; an npy
-    file is mapped and only slices of it are read.
+    and the bounds of `csv_rows.CsvRows`; of a parquet file see `parquet.open_parquet`, of the
+    others `array_files.ArrayFile`.
 
     Raises:
         InputNotFoundError: there is no such file.
@@ -224,83 +218,18 @@ def _reading(path: Path) -> AbstractContextManager[None]:
 
 
 def _read_csv(path: Path) -> Table:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = next(_lines(file), "")
-            file.seek(0)
-            reader = csv.reader(_lines(file), delimiter=_delimiter(first), strict=True)
-            names = _header(path, next(reader, []))
-            cells, lines = _cells(path, reader, names)
-    except UnicodeDecodeError as error:
-        raise FormatError(f"'{path}' is not UTF-8 text", "save it as UTF-8 CSV") from error
-    except csv.Error as error:
-        raise FormatError(f"'{path}' line {reader.line_num}: {error}", "save it again") from error
-    return Table(path, names, len(lines), dict(zip(names, cells, strict=True)), lines)
-
-
-def _lines(file: TextIO) -> Iterator[str]:
-    while line := file.readline(_LONGEST_LINE + 1):
-        if len(line) > _LONGEST_LINE:
-            raise UsageError(f"a line is longer than {_LONGEST_LINE:,} characters")
-        yield line
-
-
-def _delimiter(header: str) -> str:
-    """The separator of the columns: of comma, semicolon and tab the most frequent."""
-    return max(",;\t", key=header.count)
-
-
-def _header(path: Path, fields: list[str]) -> tuple[str, ...]:
-    names = [field.strip() for field in fields]
-    if names and not names[0]:
-        names[0] = _NAMELESS
-    if not any(fields):
-        raise FormatError(f"'{path}' is empty", "the first line must name the columns")
-    if all(_is_number(name) for name in names):
-        raise FormatError(
-            f"'{path}' line 1: numbers where the columns' names are expected",
-            "add a header line, or save the numbers as .npy",
-        )
-    return _distinct(path, names)
-
-
-def _distinct(path: Path, names: Sequence[str]) -> tuple[str, ...]:
-    for place, name in enumerate(names):
-        if not name or name in names[:place]:
-            raise FormatError(
-                f"'{path}' line 1: "
-                + (
-                    f"two columns are called '{name}'"
-                    if name
-                    else f"column {place + 1} has no name"
-                ),
-                "give each column a name of its own",
-            )
-    return tuple(names)
-
-
-def _cells(
-    path: Path, reader: Any, names: tuple[str, ...]
-) -> tuple[list[tuple[str, ...]], list[int]]:
+    source = CsvRows(path)
     rows: list[list[str]] = []
     lines: list[int] = []
-    empty = 0
-    for row in reader:
-        if not row:
-            # An empty line in the middle would shift all that follows; at the end it is harmless.
-            empty = empty or reader.line_num
-            continue
-        if len(row) != len(names) or empty:
-            raise FormatError(
-                f"'{path}' line {empty or reader.line_num}: {0 if empty else len(row)} cells "
-                f"where the header has {len(names)}",
-                "every line must have a cell for each column",
-            )
-        if (len(rows) + 1) * len(names) > _MOST_CELLS:
+    for line, row in source:
+        if (len(rows) + 1) * len(source.names) > _MOST_CELLS:
             raise UsageError(f"it has more than {_MOST_CELLS:,} cells: save it as .npy")
         rows.append(row)
-        lines.append(reader.line_num)
-    return (list(zip(*rows, strict=True)) or [()] * len(names)), lines
+        lines.append(line)
+    cells = list(zip(*rows, strict=True)) or [()] * len(source.names)
+    return Table(
+        path, source.names, len(lines), dict(zip(source.names, cells, strict=True)), lines
+    )
 
 
 class _Parquet(Mapping[str, Any]):
@@ -337,7 +266,7 @@ def _read_parquet(path: Path) -> Table:
 
     with open_parquet(path, reads=1) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
-    names = _distinct(path, schema.names)
+    names = distinct(path, schema.names)
     numeric = frozenset(
         field.name
         for field in schema
@@ -349,70 +278,9 @@ def _read_parquet(path: Path) -> Table:
     return Table(path, names, rows, _Parquet(path, names, numeric, unreadable))
 
 
-class _Matrix(Mapping[str, Any]):
-    """Columns of a matrix [N, F] in an npy file, called by their places."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        state = path.stat()
-        self._state = state.st_size, state.st_mtime_ns
-        columns = self.matrix.shape[1]
-        if columns > MOST_COLUMNS:
-            raise FormatError(f"'{path}' has {columns:,} columns", "give a row a frame")
-        self._places = {str(place): place for place in range(columns)}
-
-    @property
-    def matrix(self) -> NDArray[Any]:
-        """The whole, mapped."""
-        return _mapped(self._path, self._state)
-
-    def __getitem__(self, name: str) -> Any:
-        return self.matrix[:, self._places[name]]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-
-# A map keeps its file open, of which systems allow some hundred.
-@lru_cache(maxsize=128)
-def _mapped(path: Path, state: tuple[int, int]) -> NDArray[Any]:
-    """The matrix in a file; ``state`` tells it from what was under this name before."""
-    with _reading(path):
-        values: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    # An archive (npz) under this name is no array.
-    fits = isinstance(values, np.ndarray) and values.ndim in (1, 2)
-    if not fits or values.dtype.kind not in "fiub" or 0 in values.shape[1:]:
-        raise FormatError(
-            f"'{path}' does not hold numbers with a row a frame", "save float32 [N, F] by np.save"
-        )
-    # A plain array: slices of np.memmap are slow to make.
-    matrix = np.asarray(values)
-    return matrix if matrix.ndim == 2 else matrix[:, None]
-
-
-def _read_npy(path: Path) -> Table:
-    matrix = _Matrix(path)
-    return Table(path, tuple(matrix), len(matrix.matrix), matrix)
-
-
-def _numbers(cells: Iterable[Any]) -> NDArray[np.float64]:
-    """Cells as numbers, NaN where they are empty; UsageError if one is neither."""
-    texts = ["" if cell is None else str(cell).strip() for cell in cells]
-    # Python takes 1_0 for 10.
-    if "_" in "".join(texts):
-        raise UsageError("underscore")
-    return np.array([np.nan if text in _MISSING else float(text) for text in texts])
-
-
-def _is_number(cell: Any) -> bool:
-    try:
-        _numbers([cell])
-    except ValueError:
-        return False
-    return True
+def _read_arrays(path: Path) -> Table:
+    columns = ArrayFile(path)
+    return Table(path, tuple(columns), columns.rows, columns)
 
 
 def _text(value: float) -> str:
@@ -421,4 +289,9 @@ def _text(value: float) -> str:
     return str(int(value)) if value.is_integer() else str(value)
 
 
-_READERS = {".csv": _read_csv, ".txt": _read_csv, ".parquet": _read_parquet, ".npy": _read_npy}
+_READERS: dict[str, Callable[[Path], Table]] = {
+    ".csv": _read_csv,
+    ".txt": _read_csv,
+    ".parquet": _read_parquet,
+    **dict.fromkeys(array_files.SUFFIXES, _read_arrays),
+}

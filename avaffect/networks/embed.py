@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,17 +22,22 @@ from avaffect.errors import (
     need,
     setting,
 )
-from avaffect.faces.encoders import ENCODERS
 from avaffect.files.npy import Array, ArraySpec
 from avaffect.models.zoo import find_model
-from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.recipe import Branch
-from avaffect.sound.mfcc import SOUND
-from avaffect.store.pictures import FACE_PICTURES, HAS_FACE, WithPictures, side_of
+from avaffect.store.adding import (
+    RESERVED,
+    Added,
+    NewArray,
+    add_array,
+    require_name,
+    require_replaceable,
+)
+from avaffect.store.pictures import FACE_PICTURES, WithPictures, side_of
 from avaffect.store.prepared import Prepared
-from avaffect.store.provenance import backbone_key, backbones_in
+from avaffect.store.provenance import backbone_key
 from avaffect.store.subject import StoredSubject
-from avaffect.store.writing import replace_arrays
 from avaffect.windows.cut import cut
 
 if TYPE_CHECKING:
@@ -40,9 +45,6 @@ if TYPE_CHECKING:
 
     from avaffect.networks.frame_encoders import FrameEncoder
 
-# Arrays that are made, or read, under their own names.
-_RESERVED = ("face_pose", *SOUND, FACE_PICTURES, HAS_FACE, *ENCODERS)
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}", re.ASCII)
 # Of pictures in memory at a time: some 400 of 112 pixels.
 _BYTES = 1 << 24
 
@@ -101,27 +103,6 @@ class TrainedBackbone:
             )
         out[seen] = vectors
         return out
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """The outcome of a preprocessed folder.
-
-    Attributes:
-        folder: which.
-        name: the array.
-        subjects: everyone in it.
-        done: those whose array was made now; empty if all were there.
-        frames: of the video.
-        faces: frames with a face, of the subject seen most often.
-    """
-
-    folder: Prepared
-    name: str
-    subjects: tuple[str, ...]
-    done: tuple[str, ...]
-    frames: int
-    faces: int
 
 
 @boundary()
@@ -215,19 +196,9 @@ def array_name(backbone: TrainedBackbone, name: str | None = None) -> str:
     """
     if name is None:
         name = backbone.net
-        if name in _RESERVED and backbone.branch:
+        if name in RESERVED and backbone.branch:
             name = f"{name}-{backbone.branch}"
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"an array cannot be called '{name}'",
-            "name=... takes a letter, then letters, digits, '.', '_' and '-', 100 in all",
-        )
-    if name in _RESERVED:
-        raise UsageError(
-            f"'{name}' is what `avaffect preprocess` calls an array of its own",
-            "choose another one with name=...",
-        )
-    return name
+    return require_name(name)
 
 
 @boundary()
@@ -237,7 +208,7 @@ def embed(
     name: str | None = None,
     *,
     on_event: EventCallback = ignore_events,
-) -> Embedded:
+) -> Added:
     """Write a backbone's features of each crop into the feature store.
 
     The array is float16 [N, size], NaN in frames without a face. A subject whose array this
@@ -266,44 +237,15 @@ def embed(
 
 def _embed(
     whole: Prepared, backbone: TrainedBackbone, name: str, on_event: EventCallback
-) -> Embedded:
+) -> Added:
     stored = whole.subjects()
-    for subject in stored:
-        if name in subject.specs and name not in backbones_in(subject.keys):
-            raise UsageError(
-                f"'{subject.folder}' has an array '{name}' that no backbone made",
-                "choose another one with name=...",
-            )
+    require_replaceable(stored, name)
     pictured = whole.pictured()
     _require_fit(backbone, stored[0], pictured[0])
     key = backbone_key(backbone.model, str(whole.record.crops))
-    todo = [at for at, subject in enumerate(stored) if not subject.has(name, key)]
-    total, before = len(todo) * stored[0].frames, 0
-    for at in todo:
-        old = stored[at]
-        chunks = _embedded(pictured[at], backbone, name, before, total, on_event)
-        replace_arrays(
-            old.folder,
-            {name: ArraySpec((backbone.encoder.size,), "float16")},
-            chunks,
-            {part: old.provenance[part] for part in _KEPT if part in old.provenance},
-            {name: key},
-        )
-        before += old.frames
-    if todo:
-        on_event(Progress("embed", total, total, finished=True))
-    return Embedded(
-        whole,
-        name,
-        tuple(subject.name for subject in stored),
-        tuple(stored[at].name for at in todo),
-        stored[0].frames,
-        max(int(subject.present.sum()) for subject in stored),
-    )
-
-
-# Of a store's provenance, what `store.provenance.provenance` makes.
-_KEPT = ("video", "configuration", "models", "versions")
+    spec = ArraySpec((backbone.encoder.size,), "float16")
+    arrays = [NewArray(key, spec, partial(_embedded, faces, backbone)) for faces in pictured]
+    return add_array(whole, stored, name, arrays, "embed", on_event)
 
 
 def _require_fit(backbone: TrainedBackbone, stored: StoredSubject, pictured: WithPictures) -> None:
@@ -324,14 +266,7 @@ def _require_fit(backbone: TrainedBackbone, stored: StoredSubject, pictured: Wit
         )
 
 
-def _embedded(
-    subject: WithPictures,
-    backbone: TrainedBackbone,
-    name: str,
-    before: int,
-    total: int,
-    on_event: EventCallback,
-) -> Iterator[dict[str, Array]]:
+def _embedded(subject: WithPictures, backbone: TrainedBackbone) -> Iterator[Array]:
     from avaffect.recipes.encoders import Backbone
     from avaffect.windows.loader import read_ahead
     from avaffect.windows.reader import WindowReader
@@ -345,6 +280,5 @@ def _embedded(
         # The last window ends with the clip, and begins with frames that are done.
         new = slice(done - int(batch.start[0]), None)
         seen = batch.seen["face"][0, new].numpy()
-        yield {name: backbone(batch.inputs["face"][0, new].numpy(), seen)}
+        yield backbone(batch.inputs["face"][0, new].numpy(), seen)
         done += len(seen)
-        on_event(Progress("embed", before + done, total))

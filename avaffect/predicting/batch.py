@@ -12,11 +12,13 @@ from types import TracebackType
 from avaffect.challenge.editions import DEFAULT_EDITION
 from avaffect.challenge.places import checked, joined, remove_empty
 from avaffect.config import PredictConfig, fingerprint
+from avaffect.datasets.own_tables import OwnClip
 from avaffect.errors import AvaffectError, ForeignFileError, OutputError, UsageError
 from avaffect.files.csv_text import DECIMALS
 from avaffect.media.source import Source, open_source
 from avaffect.predicting.beside import places, prepared_beside
 from avaffect.predicting.outputs import Outputs, ready
+from avaffect.predicting.own_clips import OwnClips, predict_own
 from avaffect.predicting.records import WORK
 from avaffect.predicting.run import predict_folder, predict_video, predict_voice
 from avaffect.predicting.settings import require_licences
@@ -76,6 +78,7 @@ class PredictBatch:
             ``mtl`` have, hold all sources of the batch; they are written when the block ends,
             unless all failed.
         edition: an edition of ``challenge.editions.EDITIONS``.
+        own: tables of own features, beside the features of preprocessed folders or alone.
         store: the folder in which to keep the features of a video, by the video's name; None
             keeps none.
         overwrite: predict again what is there already.
@@ -99,6 +102,7 @@ class PredictBatch:
         device: str = "cpu",
         form: str = DEFAULT_FORM,
         edition: str = DEFAULT_EDITION,
+        own: OwnClips | None = None,
         store: Callable[[str], Path] | None = None,
         overwrite: bool = False,
         csv: bool = True,
@@ -113,6 +117,9 @@ class PredictBatch:
         self._config = config
         self._device = device
         self._nets = NetsLoader(config.analysis, device)
+        self._own = own
+        # By a file of it, each clip that is predicted from tables alone.
+        self._clips = {} if own is None else own.paths()
         self._store = store
         self._overwrite = overwrite
         self._on_event = on_event
@@ -167,12 +174,19 @@ class PredictBatch:
         """
         own = source_name(source)
         name = checked(name or own).as_posix()
-        opened: Source | Prepared
+        opened: Source | Prepared | OwnClip
         if is_preprocessed(source):
             opened = Prepared(source)
             pictures = FACE_PICTURES in self.predictor.needs
             made_with, video = opened.made_with(pictures), opened.video
-            no_picture = sound_only(opened.subjects())
+            stored = opened.subjects()
+            no_picture = sound_only(stored)
+            if self._own is not None:
+                made_with = fingerprint([made_with, *self._own.beside(stored)])
+        elif self._own is not None and source in self._clips:
+            opened = self._own.open(self._clips[source])
+            video, no_picture = {"name": source.name, "sha256": opened.sha256}, False
+            made_with = self._own.made_with(opened)
         else:
             opened = open_source(source, self._config.analysis.media)
             video = {"name": source.name, "sha256": opened.sha256}
@@ -195,10 +209,16 @@ class PredictBatch:
             # An interrupted pass, or another process's lock, may be in it.
             remove_empty((self._outputs.root / WORK / name).parent, self._outputs.root)
 
-    def _predict(self, source: Source | Prepared, name: str, sha256: str, key: str) -> Predicted:
+    def _predict(
+        self, source: Source | Prepared | OwnClip, name: str, sha256: str, key: str
+    ) -> Predicted:
         work = self._outputs.root / WORK / f"{name}-{sha256[:8]}"
+        tables = None if self._own is None else self._own.tables
         if isinstance(source, Prepared):
-            result = predict_folder(source.root, self._config, self.predictor)
+            result = predict_folder(source.root, self._config, self.predictor, tables)
+        elif isinstance(source, OwnClip):
+            assert self._own is not None  # noqa: S101 - it opened the clip
+            result = predict_own(source, self._own, self._config, self.predictor)
         else:
             store = None if self._store is None else Prepared(self._store(name))
             subject = joined(PurePath(name))

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from avaffect.challenge.known import ways
 from avaffect.config import AnalysisConfig, PredictConfig
-from avaffect.errors import FeatureError, UnknownNameError, UsageError, boundary, need
+from avaffect.datasets.own_subject import beside
+from avaffect.datasets.own_tables import OwnTables
+from avaffect.errors import FeatureError, UnknownNameError, boundary, need
 from avaffect.files.names import WAV
 from avaffect.files.temporaries import temporary_folder
 from avaffect.media.local import local_path
@@ -21,6 +23,8 @@ from avaffect.predicting.beside import places, prepared_beside
 from avaffect.predicting.settings import (
     parse_tasks,
     require_licences,
+    require_listener,
+    require_made,
     with_checkpoint,
     with_features,
 )
@@ -47,9 +51,7 @@ from avaffect.preprocessing.sound_file import preprocess_voice
 from avaffect.preprocessing.video_pass import Analysis, analyse
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.encoders import FACE_PICTURES
-from avaffect.sound.mfcc import SOUND
 from avaffect.store.keys import all_models, keys, model_hashes, pass_key
-from avaffect.store.pictures import HAS_FACE
 from avaffect.store.prepared import Prepared, is_preprocessed, sound_only
 from avaffect.store.provenance import backbones_in, provenance
 from avaffect.store.subject import FACES, SubjectFeatures
@@ -262,7 +264,7 @@ def predict_video(
         UsageError: the predictor reads what cannot be made from a video alone.
     """
     analysis_config = config.analysis
-    _require_made(predictor)
+    require_made(predictor)
     predictor.require_settings(analysis_config.to_dict())
     if FACE_PICTURES in predictor.needs:
         folder = store or Prepared(work / "preprocessed")
@@ -300,11 +302,19 @@ def predict_video(
         "sound": None if sound is None else asdict(sound),
     }
     about |= {} if found.rotate is None else {"rotate": found.rotate}
-    return _result(video.path, subjects, config, predictor, about)
+    return result_of(video.path, subjects, config, predictor, about)
 
 
-def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) -> Result:
+def predict_folder(
+    folder: Path, config: PredictConfig, predictor: Predictor, tables: OwnTables | None = None
+) -> Result:
     """Predict from the features and pictures that ``preprocess`` stored in ``folder``.
+
+    Args:
+        folder: the folder.
+        config: the settings.
+        predictor: built for ``config``.
+        tables: own features of the same subjects beside them.
 
     Raises:
         FeatureError: if preprocessing was not finished, or lacks what the model reads.
@@ -313,19 +323,22 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
     prepared = Prepared(folder)
     stored = prepared.subjects()
     if sound_only(stored):
-        _require_listener(predictor, folder)
+        own = () if tables is None else tables.folders
+        require_listener(predictor, folder, {*stored[0].names, *own})
     first = stored[0].provenance
     for store in stored:
-        backbones = backbones_in(store.keys)
+        backbones = backbones_in(store.keys) | ({} if tables is None else tables.models)
         predictor.require_settings({**first["configuration"], "backbones": backbones})
     subjects: Sequence[SubjectFeatures] = stored
     if FACE_PICTURES in predictor.needs:
         subjects = prepared.pictured()
+    if tables is not None:
+        subjects = beside(subjects, tables)
     about = {key: first[key] for key in ("video", "models", "versions")}
     about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}
     sound = prepared.record.sound
     about |= {"media": prepared.media, "sound": None if sound is None else sound.to_dict()}
-    return _result(folder, subjects, config, predictor, about)
+    return result_of(folder, subjects, config, predictor, about)
 
 
 def predict_voice(
@@ -343,7 +356,7 @@ def predict_voice(
     Raises:
         UsageError: if the predictor does not listen, or cannot do without faces.
     """
-    _require_listener(predictor, sound.path)
+    require_listener(predictor, sound.path)
     folder = store or Prepared(work / "sound")
     with folder.alone():
         preprocess_voice(sound, folder, config.analysis, on_event, name)
@@ -352,35 +365,7 @@ def predict_voice(
     return replace(predict_folder(folder.root, config, predictor), source=sound.path)
 
 
-def _require_listener(predictor: Predictor, sound: Path) -> None:
-    """Raise UsageError if ``predictor`` does not listen, or cannot do without faces."""
-    if not set(predictor.needs) & set(SOUND):
-        raise UsageError(
-            f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
-            "leave out noncommercial=False, or use checkpoint=... of a model "
-            'trained with modalities=["audio"]',
-        )
-    if set(predictor.needs) - {*SOUND, *predictor.optional}:
-        raise UsageError(
-            f"'{predictor.name}' looks at faces too, and '{sound}' holds nothing but sound",
-            'give it the video, or a model trained with modalities=["audio"]',
-        )
-
-
-def _require_made(predictor: Predictor) -> None:
-    """Raise UsageError if ``predictor`` reads what a trained backbone made of the faces."""
-    from avaffect.faces.encoders import ENCODERS
-
-    made = ("face_pose", *SOUND, FACE_PICTURES, HAS_FACE, *ENCODERS)
-    if own := [name for name in predictor.needs if name not in made]:
-        raise UsageError(
-            f"'{predictor.name}' reads '{own[0]}', which is not made from a video in one go",
-            f'run `avaffect preprocess`, then `avaffect features` with name="{own[0]}" and, as '
-            "backbone=..., the one of its training, and predict on the folder",
-        )
-
-
-def _result(
+def result_of(
     source: Path,
     subjects: Sequence[SubjectFeatures],
     config: PredictConfig,

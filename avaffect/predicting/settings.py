@@ -1,8 +1,8 @@
-"""The user's choices as settings: tasks, features, licences, a trained model."""
+"""The user's choices as settings: tasks, features, licences, a trained model, and what fits it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import isqrt
 from pathlib import Path
@@ -14,9 +14,11 @@ from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import reading
 from avaffect.models.zoo import require_commercial
 from avaffect.predictors.build import facts_of
+from avaffect.predictors.interface import Predictor
 from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.sound.mfcc import SOUND
 from avaffect.store.keys import all_models
+from avaffect.store.pictures import HAS_FACE
 from avaffect.tasks.registry import TASKS
 
 if TYPE_CHECKING:
@@ -83,12 +85,15 @@ def require_licences(config: PredictConfig) -> None:
 
 
 @boundary()
-def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
+def with_checkpoint(
+    config: PredictConfig, place: Path | str, own: Collection[str] = ()
+) -> PredictConfig:
     """``config`` for a trained model: its tasks, and the sound settings that it was trained with.
 
     Args:
         config: the settings.
         place: a folder that ``train`` or ``ensemble`` wrote.
+        own: arrays that are given as tables.
 
     Raises:
         CheckpointError: there is no checkpoint that can be used.
@@ -104,7 +109,7 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
         joined = Joined.load(Path(place))
         for models in joined.members.values():
             # Those of other folds read the same.
-            config = with_checkpoint(config, Path(place) / next(iter(models)))
+            config = with_checkpoint(config, Path(place) / next(iter(models)), own)
         return replace(config, checkpoint=str(place), weights=joined.fingerprint, postprocess=None)
     folder = checkpoint_folder(Path(place))
     checkpoint = read_checkpoint(folder)
@@ -116,11 +121,12 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
             f"it predicts {', '.join(knows)}",
         )
     made = (*ENCODERS, "face_pose", *SOUND, FACE_PICTURES, *trained_backbones(checkpoint.features))
-    if own := [name for name in checkpoint.recipe.features if name not in made]:
+    if lacks := [name for name in checkpoint.recipe.features if name not in (*made, *own)]:
         raise CheckpointError(
-            f"'{place}' was trained on features of your own ('{own[0]}'), which cannot be made "
+            f"'{place}' was trained on features of your own ('{lacks[0]}'), which cannot be made "
             "from a video",
-            "train on what `avaffect preprocess` writes",
+            'give those of what is predicted as features="FOLDER", or train on what `avaffect '
+            "preprocess` writes",
         )
     analysis = config.analysis
     if (side := _crop_size(checkpoint)) is not None:
@@ -162,3 +168,33 @@ def _crop_size(checkpoint: Checkpoint) -> int | None:
             "are not made",
             "train again on what `avaffect preprocess` writes",
         ) from error
+
+
+def require_listener(predictor: Predictor, sound: Path, there: Collection[str] = SOUND) -> None:
+    """Raise UsageError if ``predictor`` does not listen, or cannot do without faces: all that is
+    ``there`` are these arrays."""
+    if not set(predictor.needs) & {*SOUND, *there}:
+        raise UsageError(
+            f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
+            "leave out noncommercial=False, or use checkpoint=... of a model "
+            'trained with modalities=["audio"]',
+        )
+    if set(predictor.needs) - {*SOUND, *there, *predictor.optional}:
+        raise UsageError(
+            f"'{predictor.name}' looks at faces too, and '{sound}' holds nothing but sound",
+            'give it the video, or a model trained with modalities=["audio"]',
+        )
+
+
+def require_made(predictor: Predictor) -> None:
+    """Raise UsageError if ``predictor`` reads what a trained backbone made of the faces."""
+    from avaffect.faces.encoders import ENCODERS
+
+    made = ("face_pose", *SOUND, FACE_PICTURES, HAS_FACE, *ENCODERS)
+    if own := [name for name in predictor.needs if name not in made]:
+        raise UsageError(
+            f"'{predictor.name}' reads '{own[0]}', which is not made from a video in one go",
+            f'run `avaffect preprocess`, then `avaffect features` with name="{own[0]}" and, as '
+            "backbone=..., the one of its training, and predict on the folder; tables of your own "
+            'are given as features="FOLDER"',
+        )

@@ -116,7 +116,7 @@ def require_arrays(
         raise FeatureError(
             f"the features of '{subject.name}' lack {own[0]}, needed by {predictor.name}",
             f'run `avaffect features` with name="{own[0]}" and, as backbone=..., the one that '
-            "it was trained on",
+            'it was trained on; or give your own tables as features="FOLDER"',
         )
     if missing:
         encoders = [f'"{name}"' for name in missing if name not in _MADE]

@@ -28,7 +28,7 @@ from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.facts import checkpoint_facts
 from avaffect.predictors.interface import prediction_of, require_arrays
 from avaffect.sound.voice import DEFAULT_VOICE
-from avaffect.store.provenance import relevant_settings, trained_backbones
+from avaffect.store.provenance import relevant_settings, remade, trained_backbones
 from avaffect.store.subject import SubjectFeatures
 from avaffect.tasks.registry import AU, TASKS
 from avaffect.windows.reader import whole_clips
@@ -98,7 +98,7 @@ class Trained:
                 raise FeatureError(
                     f"'{array}' was made by another backbone ({other}) than that which "
                     f"'{self.name}' was trained on ({backbone})",
-                    f'run `avaffect features` with name="{array}" and, as backbone=..., that one',
+                    remade(array, backbone),
                 )
         trained, ours = self.checkpoint.features, relevant_settings(configuration)
         reads = {"audio": "audio"}

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -306,6 +306,15 @@ def _specs_of(side: int) -> dict[str, ArraySpec]:
     return {FACE_PICTURES: ArraySpec((side, side, 3), "uint8"), HAS_FACE: ArraySpec((), "bool")}
 
 
+class HasSpecs(Protocol):
+    """Anything with arrays."""
+
+    @property
+    def specs(self) -> dict[str, ArraySpec]:
+        """The arrays there are, by name."""
+        ...
+
+
 def open_features(folder: Path, side: int | None = None) -> WithPictures | PictureFolder:
     """What is in a folder: a subject's features and pictures, or pictures alone.
 
@@ -325,7 +334,7 @@ def open_features(folder: Path, side: int | None = None) -> WithPictures | Pictu
     return WithPictures(SubjectFeatures.open(folder, mapped=True), crops, side)
 
 
-def side_of(features: WithPictures | Pictures) -> int | None:
+def side_of(features: HasSpecs) -> int | None:
     """S, None where there are no pictures."""
     spec = features.specs.get(FACE_PICTURES)
     return None if spec is None else spec.shape[0]

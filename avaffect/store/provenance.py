@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from avaffect.config import fingerprint
@@ -11,6 +11,7 @@ from avaffect.extras import version_of
 # Changes whenever the stored arrays would, or how they are stored, though the settings do not.
 STORE_VERSION = 2
 _BACKBONE = "backbone:"
+_OWN = "own:"
 _LIBRARIES = (
     "ai-edge-litert",
     "av",
@@ -46,6 +47,21 @@ def backbone_key(model: str, crops: str) -> str:
         crops: the key of the pictures.
     """
     return f"{_BACKBONE}{model}@{crops}"
+
+
+def own_model(columns: Sequence[str]) -> str:
+    """What stands for the backbone where an array is of a user's own tables: their columns."""
+    return f"{_OWN}{len(columns)}:{fingerprint(list(columns))}"
+
+
+def remade(array: str, model: str) -> str:
+    """How an array is made again that ``model`` made, for messages."""
+    if model.startswith(_OWN):
+        return (
+            f'run `avaffect features` with name="{array}" and, as source=..., tables with the '
+            "same columns"
+        )
+    return f'run `avaffect features` with name="{array}" and, as backbone=..., that one'
 
 
 def backbones_in(keys: Mapping[str, str]) -> dict[str, str]:

@@ -62,6 +62,7 @@ def replace_arrays(
     chunks: Iterable[Mapping[str, Array]],
     provenance: Mapping[str, Any],
     keys: Mapping[str, str],
+    about: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Add or replace arrays of a stored subject; the files of the others are not touched.
 
@@ -71,6 +72,7 @@ def replace_arrays(
         chunks: for consecutive frames, [n, *shape] of each new array by name.
         provenance: see ``store.provenance``, as it is after the change.
         keys: the key of each new array.
+        about: by array, where it comes from; the record has it as ``about``.
 
     Raises:
         FeatureError: there is no whole store in ``folder``.
@@ -82,6 +84,8 @@ def replace_arrays(
     old = StoredSubject(folder)
     with _alone_left(folder):
         arrays = _write_arrays(folder, old.frames, specs, chunks, keys)
+        for name, facts in (about or {}).items():
+            arrays[name] |= {"about": dict(facts)} if facts else {}
         arrays, keys = old.provenance["arrays"] | arrays, old.keys | dict(keys)
         _write_record(folder, old.provenance, arrays, keys, provenance)
 

@@ -6,17 +6,13 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from avaffect.challenge.editions import DEFAULT_EDITION, edition_named
-from avaffect.datasets.affwild import is_artificial, load_affwild, load_mtl
 from avaffect.datasets.clip import Clip, Dataset
-from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.folds import Folds, make_folds
-from avaffect.datasets.own import load_own
 from avaffect.datasets.split import labelled_clips, own_split
 from avaffect.errors import FormatError, UsageError, boundary, need
 from avaffect.files.atomic import write_json
@@ -25,9 +21,10 @@ from avaffect.files.names import RUN
 from avaffect.files.ours import holds, require_ours
 from avaffect.files.outside import read_json, reading
 from avaffect.networks.checkpoint import FACTS, finite
-from avaffect.progress import EventCallback, Notice, ignore_events
+from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.library import choose, load_recipe, parse_recipe
 from avaffect.recipes.recipe import Recipe
+from avaffect.training.data import DataConfig, load_dataset
 from avaffect.training.export import export_beside
 from avaffect.training.history import tensorboard_writer
 from avaffect.training.loop import EpochCallback, Trained, train
@@ -42,44 +39,11 @@ _RUN = {
     "version": object,
     "recipe": dict,
     "data": {"features": str, "root?": (str, None), "labels?": (str, None), "clips?": (str, None),
-             "columns": [str]},
+             "columns": [str], "further?": [str]},
     "folds": str,
     "seed": int,
 }  # fmt: skip
 VERSION = 1
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Where the data is.
-
-    Attributes:
-        features: folder that ``preprocess`` wrote, or of tables.
-        root: a dataset in the layout of Aff-Wild2; None for own labels.
-        labels: own labels, see ``datasets.own``.
-        clips: own table of groups, splits and folds.
-        columns: ``key=column`` pairs, see ``datasets.columns``.
-        edition: whose annotations ``root`` holds.
-    """
-
-    features: str
-    root: str | None = None
-    labels: str | None = None
-    clips: str | None = None
-    columns: tuple[str, ...] = ()
-    edition: str = DEFAULT_EDITION
-
-    def __post_init__(self) -> None:
-        if (self.root is None) == (self.labels is None):
-            raise UsageError(
-                "either a dataset or labels are wanted",
-                "give root=... for Aff-Wild2's layout, or labels=... for your own",
-            )
-        if self.root is not None and (self.columns or self.clips):
-            raise UsageError(
-                "columns=... and clips=... are for your own labels",
-                "leave them out, or give labels=... too",
-            )
 
 
 @dataclass(frozen=True)
@@ -161,37 +125,11 @@ def read_run(out: Path) -> RunConfig:
                 f"'{path}' is of version {saved['version']}, this avaffect reads {VERSION}",
                 "use the avaffect that wrote it, or start again with overwrite=True",
             )
-        data = DataConfig(**{**saved["data"], "columns": tuple(saved["data"]["columns"])})
+        lists = ("columns", "further")
+        listed = {name: tuple(saved["data"].get(name, ())) for name in lists}
+        data = DataConfig(**{**saved["data"], **listed})
         recipe = parse_recipe(saved["recipe"], f"in '{path}'")
         return RunConfig(recipe, data, saved["folds"], saved["seed"])
-
-
-@boundary()
-def load_dataset(
-    config: DataConfig, tasks: Sequence[str], on_event: EventCallback = ignore_events
-) -> Dataset:
-    """The dataset that ``config`` names, with the labels of ``tasks``.
-
-    Raises:
-        InputNotFoundError, FormatError, FeatureError, UsageError: see ``datasets``.
-    """
-    features = Path(config.features)
-    if config.root is None:
-        assert config.labels is not None  # noqa: S101 - checked by DataConfig
-        clips = None if config.clips is None else Path(config.clips)
-        columns = parse_columns(config.columns)
-        dataset = load_own(features, Path(config.labels), columns, clips=clips, on_event=on_event)
-        for note in dataset.notes:
-            on_event(Notice(note))
-        return dataset
-    root = Path(config.root)
-    if edition_named(config.edition).formats == ("mtl",):
-        dataset = load_mtl(root, features, on_event)
-    else:
-        dataset = load_affwild(root, features, tasks, config.edition, on_event)
-    if is_artificial(root):
-        dataset = replace(dataset, about={**dataset.about, "synthetic": True})
-    return dataset
 
 
 @dataclass(frozen=True)

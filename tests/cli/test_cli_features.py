@@ -124,7 +124,7 @@ def test_pictures_are_predicted_from_a_video(
     [
         (["nowhere", "--backbone", "run"], 2, "'nowhere' holds nothing preprocessed"),
         (["", "--backbone", "run"], 2, "'' holds nothing preprocessed"),
-        (["prepared"], 2, "Missing option '--backbone'"),
+        (["prepared"], 2, "give --backbone or --from"),
         (["prepared", "--backbone", "nothing"], 2, "there is no checkpoint 'nothing'"),
         (["prepared", "--backbone", "prepared"], 1, "holds no checkpoint"),
         (["prepared", "--backbone", "run", "--branch", "fase"], 2, "did you mean 'face'?"),

@@ -87,7 +87,7 @@ def test_thresholds_and_features_are_found_in_the_folders(run, study, tmp_path: 
 
 
 def test_training_finds_the_features(run, study, tmp_path: Path) -> None:
-    from avaffect.datasets.affwild import find_stores
+    from avaffect.datasets.feature_folders import find_stores
 
     assert run("preprocess", study, "-r", "-o", tmp_path / "prepared", *LIGHT).code == 0
     assert sorted(find_stores(tmp_path / "prepared")) == ["P01_session1", "P02_session1"]

@@ -13,13 +13,12 @@ from avaffect.challenge.mtl import MtlSubject, write_mtl
 from avaffect.challenge.text import write_annotations
 from avaffect.datasets.affwild import (
     coded,
-    find_stores,
     fitted,
     load_affwild,
     load_mtl,
     one_split,
-    store_for,
 )
+from avaffect.datasets.feature_folders import find_stores, store_for
 from avaffect.errors import FeatureError, FormatError, InputNotFoundError, UsageError
 from avaffect.files.npy import ArraySpec
 from avaffect.progress import Notice, Progress

@@ -143,5 +143,7 @@ def test_hidden_and_other_files_are_no_features(tmp_path: Path) -> None:
     put(tmp_path / ".f/a.png", 10)
     put(tmp_path / ".a.png", 10)
     (tmp_path / "a.gif").touch()
-    with pytest.raises(InputNotFoundError, match=r"holds no features.*\.npy, or pictures \(\.jpg"):
+    with pytest.raises(
+        InputNotFoundError, match=r"holds no features.*\.safetensors, or pictures \(\.jpg"
+    ):
         FeatureFiles.find(tmp_path, set())

@@ -40,6 +40,7 @@ NOT_RUN = (
     ("docs/training.md", "avaffect evaluate", "run in docs/tutorials/challenge.md"),
     ("docs/training.md", "avaffect", "data that are to be had elsewhere"),
     ("docs/howto/weights.md", "avaffect models fetch centerface", "the network"),
+    ("docs/tutorials/own_features.md", "avaffect features prepared/ --backbone", "the network"),
 )
 # What a training of the pages is shortened by.
 SHORTER = {"train": SHORT}
