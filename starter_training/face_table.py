@@ -1,7 +1,8 @@
 """Print the tables of starter-2's card from what the other scripts have measured.
 
     python starter_training/face_table.py --run work/face \\
-        --without work/without_rafdb work/without_affectnet8 work/without_ferplus > tables.md
+        --without work/without_rafdb work/without_affectnet8 work/without_ferplus \\
+        --nets work/small work/relu > tables.md
 
 Each part says which script makes it where that has not run yet:
 
@@ -13,6 +14,8 @@ Each part says which script makes it where that has not run yet:
     leaks.json             face_leaks.py       what a newer search for twins would leave out
     export.json            face_export.py      milliseconds a face, file sizes
     WITHOUT/report.json    face_report.py      a set that the net never saw
+    NETS/report.json       face_report.py      other nets of the same kind, beside this one,
+    NETS/export.json       face_export.py      by the time that a face takes
 
 Markdown; figures are of validation parts, with 95 % intervals over pictures. Seconds.
 """
@@ -217,6 +220,36 @@ def left_out(runs: dict[str, dict[str, Any]]) -> Iterator[str]:
     yield table(["set", "pictures", "net that never saw it", "starter-1's net", "more", aim], rows)
 
 
+def nets(runs: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Accuracy against time: each net, and the same in 8 bits."""
+    yield "\n## Accuracy against time\n"
+    rows = []
+    for run, found in runs.items():
+        if not {"report", "export"} <= found.keys():
+            rows.append((float("inf"), [Path(run).name, *[NOTHING] * 7]))
+            continue
+        for file, facts in found["export"].items():
+            if not isinstance(facts, dict) or "accuracy" not in facts:
+                continue
+            small = file.endswith("-int8.onnx")
+            cells = [
+                NOTHING if small else figure(found["report"][each]["net"][key])
+                for each, key in (
+                    ("rafdb", "accuracy"),
+                    ("rafdb", "macro_f1"),
+                    ("affectnet8", "macro_f1"),
+                    ("ferplus", "accuracy"),
+                )
+            ]
+            some = short(facts["accuracy"])
+            name = f"{Path(run).name}, 8 bits" if small else Path(run).name
+            costs = f"{facts['ms']:.1f}", f"{facts['bytes'] / 1e6:.1f}"
+            rows.append((facts["ms"], [name, *costs, some, *cells]))
+    columns = ("RAF-DB, accuracy of 7", "macro F1", "AffectNet, macro F1 of 8", "FER+, accuracy")
+    heads = ("net", "ms a face, one core", "MB", "accuracy on some faces of all sets")
+    yield table([*heads, *columns], [cells for _, cells in sorted(rows)])
+
+
 def units(run: dict[str, Any]) -> Iterator[str]:
     """Rates by expression beside people's, and areas under the curve."""
     yield "\n## Action units: P(unit | expression), the net's of stills / people's (RAF-AU)\n"
@@ -279,11 +312,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--run", type=Path, required=True, help="folder of the JSON files")
     parser.add_argument("--without", type=Path, nargs="*", default=[], help="other runs' folders")
+    parser.add_argument("--nets", type=Path, nargs="*", default=[], help="runs of smaller nets")
     options = parser.parse_args()
     run = read(options.run)
     for part in (sets, costs, heads, shifts, leaks, units, groups):
         print("\n".join(part(run)))
     print("\n".join(left_out({str(path): read(path) for path in options.without})))
+    print("\n".join(nets({str(path): read(path) for path in (options.run, *options.nets)})))
 
 
 if __name__ == "__main__":

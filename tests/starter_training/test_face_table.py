@@ -66,6 +66,29 @@ def test_a_set_left_out_is_held_against_starter_1_on_the_same_pictures(
     assert "face_report.py --net work/without_ferplus/net.pt" in said
 
 
+def test_nets_stand_by_the_time_that_a_face_takes_and_8_bits_beside_them() -> None:
+    def net(ms: float) -> dict[str, object]:
+        file = {"bytes": 1_900_000, "ms": ms, "accuracy": 0.8}
+        files = {
+            "face.onnx": file,
+            "face-int8.onnx": file | {"ms": ms - 1},
+            "other.onnx": {"ms": 1},
+        }
+        return {"report": report(), "export": {"temperature": 0.7, **files}}
+
+    lines = "\n".join(
+        face_table.nets({"a/big": net(10.0), "a/small": net(3), "a/none": {}})
+    ).split("\n")
+    assert [line.split(" | ")[:2] for line in lines[5:]] == [
+        ["| small, 8 bits", "2.0"],
+        ["| small", "3.0"],
+        ["| big, 8 bits", "9.0"],
+        ["| big", "10.0"],
+        ["| none", "-"],
+    ]
+    assert ".841 (.820 to .861) | .600 (.600 to .600)" in lines[6]
+
+
 def test_only_what_lies_in_the_folder_is_read(tmp_path: Path) -> None:
     write_json(tmp_path / "report.json", report())
     assert set(face_table.read(tmp_path)) == {"report"}
