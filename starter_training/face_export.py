@@ -265,7 +265,7 @@ def main() -> None:
             "mean_difference": round(float(np.abs(said - reference).mean()), 4),
         }
     if options.beside:
-        figures[options.beside.name] = {"ms": milliseconds(options.beside)}
+        figures[f"beside {options.beside.name}"] = {"ms": milliseconds(options.beside)}
     whole.unlink()
     write_json(options.out / "export.json", figures)
     for name, value in figures.items():
