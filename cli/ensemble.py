@@ -165,11 +165,15 @@ def _go_on(estimate: Estimate, reporter: Reporter, *, yes: bool) -> bool:
     time = "nobody knows how long" if seconds is None else f"about {duration(seconds)}"
     several = f", {estimate.at_a_time} at a time" if estimate.at_a_time > 1 else ""
     text = f"{_models(estimate.models)}{several} on {estimate.device}, {time}"
-    there = sys.stdin.isatty() and sys.stderr.isatty()
-    if yes or not there or (seconds is not None and seconds < _ASK_FROM_S):
+    if yes or not _is_terminal() or (seconds is not None and seconds < _ASK_FROM_S):
         reporter.say(text)
         return True
     return click.confirm(f"{text}: go on?", default=True, err=True)
+
+
+def _is_terminal() -> bool:
+    """Whether somebody reads what is printed, and can answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _models(count: int) -> str:

@@ -68,9 +68,6 @@ def export_ensemble(
     tops = sorted({Path(path).parts[0] for path, _ in models})
     ours = [JOINED, POSTPROCESS, *tops]
     require_ours(out, [out / name for name in ours], ours if (out / JOINED).is_file() else ())
-    # Without it the folder is no model until all is there.
-    (out / JOINED).unlink(missing_ok=True)
-    size = 0
     for done, (path, sha256) in enumerate(models, start=1):
         folder = checkpoint_folder(place / path)
         require_same(folder, read_checkpoint(folder), sha256)
@@ -80,12 +77,15 @@ def export_ensemble(
             for problem in problems:
                 text = getattr(problem, "text", str(problem))
                 raise CheckpointError(text, "predict with the ensemble as it is")
-        for name in (FACTS, NET, EXPORTED):
-            (out / path).mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / name, out / path / name)
-        size += (out / path / NET).stat().st_size
         last = done == len(models)
         on_event(Progress("export", done, len(models), "models", finished=last))
+    # Without it the folder is no model until all is there.
+    (out / JOINED).unlink(missing_ok=True)
+    for path, _ in models:
+        (out / path).mkdir(parents=True, exist_ok=True)
+        for name in (FACTS, NET, EXPORTED):
+            shutil.copyfile(checkpoint_folder(place / path) / name, out / path / name)
+    size = sum((out / path / NET).stat().st_size for path, _ in models)
     (out / POSTPROCESS).unlink(missing_ok=True)
     if (place / POSTPROCESS).is_file():
         write_bytes(out / POSTPROCESS, read_bytes(place / POSTPROCESS))
