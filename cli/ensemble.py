@@ -181,6 +181,7 @@ def _models(count: int) -> str:
 
 
 def _close(reporter: Reporter, kind: str, result: EnsembleResult, out: str) -> None:
+    from avaffect.cli.predicting import ensemble_command
     from avaffect.cli.terminal import print_table
 
     rows = []
@@ -200,4 +201,4 @@ def _close(reporter: Reporter, kind: str, result: EnsembleResult, out: str) -> N
     print_table(reporter, ("model", *shown), cells)
     reporter.say(f"the predictions for the validation clips are in {Path(out) / 'validation'}")
     reporter.say(f"smoothing and thresholds of the whole: avaffect tune {out}")
-    reporter.say(f"predict with it: avaffect predict VIDEO --checkpoint {out}")
+    reporter.say(f"predict with it: {ensemble_command(out)}")

@@ -30,12 +30,13 @@ def export(checkpoint: str, out: str | None) -> None:
     from avaffect.training.export import export_onnx
 
     if is_ensemble(Path(checkpoint)):
+        from avaffect.cli.predicting import ensemble_command
         from avaffect.ensemble.export import export_ensemble
 
         whole = export_ensemble(checkpoint, Path(out or "model_onnx"))
         size = f"{whole.bytes / 1e6:.1f} MB"
         click.echo(f"{whole.folder}: {whole.models} models as ONNX, {size}")
-        click.echo(f"predict with it: avaffect predict VIDEO --checkpoint {whole.folder}")
+        click.echo(f"predict with it: {ensemble_command(whole.folder)}")
         return
     done = export_onnx(checkpoint, Path(out or "model.onnx"))
     click.echo(f"{done.path}: inputs {', '.join(done.inputs)}; outputs {', '.join(done.outputs)}")

@@ -90,7 +90,7 @@ class Reporter:
     def _left(self, event: Progress) -> str:
         """How long a stage will still take, once it has lasted long enough to tell."""
         lasted, done = time.monotonic() - self._began[0], event.done - self._began[1]
-        if event.total is None or done <= 0 or lasted < _LINE_EVERY_S:
+        if event.total is None or done <= 0 or event.done >= event.total or lasted < _LINE_EVERY_S:
             return ""
         left = lasted / done * max(0, event.total - event.done)
         return f", about {duration(left)} left"

@@ -86,7 +86,7 @@ def test_from_tables_to_a_table(run, data) -> None:
     assert rows[-2].split()[-3:] == [f"{value:.4f}" for value in summary["average"].values()]
     assert "ensemble: stack (va, stack)" in done.err
     assert "one-1/fold-1: score" in done.err
-    assert "predict with it: avaffect predict VIDEO --checkpoint out" in done.err
+    assert "predict with it: avaffect predict --checkpoint out --features FOLDER" in done.err
     saved = json.loads((data / "out/ensemble.json").read_text())["recipe"]
     assert saved["members"][0]["recipe"]["train"]["lr"] == 0.02
     assert saved["join"]["recipe"]["train"]["epochs"] == 2

@@ -1,6 +1,7 @@
 """Several networks on the same clips: as each alone, and every picture decoded once."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def clip(name: str, frames: int) -> Clip:
 
 def network(length: int, overlap: int, seed: int, branch: str = "face", context: bool = False):
     phase = {"kind": "phase", "size": 16, "differences": 4, "channels": [4], "context": context}
-    reads = {"features": ["faces"], "encoder": phase}
+    reads: dict[str, Any] = {"features": ["faces"], "encoder": phase}
     if branch == "table":
         reads = {"features": ["table"], "layers": [{"kind": "gru", "units": [3]}]}
     recipe = parse_recipe(
@@ -134,4 +135,5 @@ def test_who_does_not_fit_is_told_before_anything_is_read(clips) -> None:
     runs = [(r, network_run(n, CPU)) for r, n in (network(5, 0, 0), network(5, 0, 1))]
     with pytest.raises(RuntimeError, match=r"0: \{'face': 768\}"):
         next(apply_together(runs, clips, check=refuse))
-    assert clips[0].features.decoded.sum() == 0
+    first: Any = clips[0].features
+    assert first.decoded.sum() == 0
