@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,13 @@ from avaffect.cli.options import data_config, data_options, device_option
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Reporter
     from avaffect.ensemble.members import Model
+    from avaffect.ensemble.plan import Estimate
     from avaffect.ensemble.run import EnsembleResult
     from avaffect.networks.checkpoint import Checkpoint
 
-DEFAULT_ENSEMBLE = "abaw3-va"
+DEFAULT_ENSEMBLE = "av-gru-folds"
+# From so many seconds on it is asked before anything is trained.
+_ASK_FROM_S = 600.0
 DEFAULT_RUN = "avaffect_ensemble"
 
 
@@ -77,11 +81,19 @@ DEFAULT_RUN = "avaffect_ensemble"
     "-j",
     "--jobs",
     type=click.IntRange(1),
-    help="Models trained at a time.  [default: one a GPU, one on the CPU]",
+    help="Models trained at a time.  [default: one a GPU; on the CPU one for every 4 cores]",
+)
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Begin without asking. Otherwise, on a terminal, what takes more than ten minutes is "
+    "asked about.",
 )
 @device_option("Where to train")
-@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-def ensemble(out: str, **options: Any) -> None:
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only, and ask nothing.")
+@click.pass_context
+def ensemble(ctx: click.Context, out: str, **options: Any) -> None:
     """Train several models and join them: by average, by vote, or by a network on top.
 
     Each member is an ordinary run of `avaffect train` in a process of its own, in OUT/members.
@@ -89,12 +101,16 @@ def ensemble(out: str, **options: Any) -> None:
     groups that are held out. What a network on top learns from are predictions of models for clips
     that they never saw. Ctrl-C saves everything; the same command again goes on.
 
+    A few batches of each recipe are tried first to tell how long it will take. On a terminal you
+    are asked whether to go on; where standard input or error is no terminal (a script, a cluster)
+    it begins at once.
+
     OUT is then a model: avaffect predict VIDEO --checkpoint OUT
 
     \b
     Examples:
       avaffect ensemble --data Aff-Wild2/ --features prepared/ -o va/
-      avaffect ensemble --recipe abaw3-va --repeats 1 --jobs 2 -o va/
+      avaffect ensemble --recipe abaw3-va --repeats 1 --jobs 2 --yes -o va/
       avaffect ensemble --recipe abaw3-au-vote --set train.epochs=10 -o au/
       avaffect ensemble --recipe mine.yaml --features tables/ --labels labels/ -o mine/
     """
@@ -118,6 +134,9 @@ def ensemble(out: str, **options: Any) -> None:
             text = "no score" if score is None else f"score {score:.4f}"
             reporter.say(f"{model.name}: {text} on its own validation clips")
 
+        def asking(estimate: Estimate) -> bool:
+            return _go_on(estimate, reporter, yes=options["yes"])
+
         try:
             result = run_ensemble(
                 config,
@@ -126,15 +145,43 @@ def ensemble(out: str, **options: Any) -> None:
                 jobs=options["jobs"],
                 overwrite=options["overwrite"],
                 rejoin=options["rejoin"],
+                go_on=None if options["quiet"] else asking,
                 on_event=reporter,
                 on_model=trained,
             )
         except KeyboardInterrupt as error:
             raise KeyboardInterrupt("all is saved, the same command again goes on") from error
+    if result is None:
+        reporter.say("nothing was trained")
+        ctx.exit(1)
     _close(reporter, recipe.join.kind, result, out)
 
 
+def _go_on(estimate: Estimate, reporter: Reporter, *, yes: bool) -> bool:
+    """Say how long it will take, and ask where somebody is there to answer."""
+    from avaffect.cli.terminal import duration
+
+    seconds = estimate.seconds
+    time = "nobody knows how long" if seconds is None else f"about {duration(seconds)}"
+    several = f", {estimate.at_a_time} at a time" if estimate.at_a_time > 1 else ""
+    text = f"{_models(estimate.models)}{several} on {estimate.device}, {time}"
+    if yes or not _is_terminal() or (seconds is not None and seconds < _ASK_FROM_S):
+        reporter.say(text)
+        return True
+    return click.confirm(f"{text}: go on?", default=True, err=True)
+
+
+def _is_terminal() -> bool:
+    """Whether somebody reads what is printed, and can answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _models(count: int) -> str:
+    return "1 model" if count == 1 else f"{count} models"
+
+
 def _close(reporter: Reporter, kind: str, result: EnsembleResult, out: str) -> None:
+    from avaffect.cli.predicting import ensemble_command
     from avaffect.cli.terminal import print_table
 
     rows = []
@@ -153,4 +200,5 @@ def _close(reporter: Reporter, kind: str, result: EnsembleResult, out: str) -> N
     ]
     print_table(reporter, ("model", *shown), cells)
     reporter.say(f"the predictions for the validation clips are in {Path(out) / 'validation'}")
-    reporter.say(f"predict with it: avaffect predict VIDEO --checkpoint {out}")
+    reporter.say(f"smoothing and thresholds of the whole: avaffect tune {out}")
+    reporter.say(f"predict with it: {ensemble_command(out)}")

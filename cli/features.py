@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @click.option(
     "--backbone",
     metavar="CKPT|NET|LIBRARY:NAME",
-    help="Folder that `avaffect train` wrote; a net such as resnet50, with ImageNet's weights; or "
-    "an encoder by name: timm:NAME, torchaudio:NAME, hf:NAME or hf:FOLDER.",
+    help="Folder that `avaffect train` or `avaffect ensemble` wrote; a net such as resnet50, with "
+    "ImageNet's weights; or an encoder by name: timm:NAME, torchaudio:NAME, hf:NAME or hf:FOLDER.",
 )
 @click.option("--branch", help="The branch whose backbone it is, where there are several.")
 @click.option(
@@ -139,6 +139,7 @@ def _of_net(options: dict[str, Any], reporter: Reporter) -> Work:
     from avaffect.models.device import choose_device
     from avaffect.networks.embed import array_name, embed, load_backbone
     from avaffect.networks.hub import is_named
+    from avaffect.predictors.joined import is_ensemble
 
     of_files = {"--columns": "wanted", "--time": "time", "--rate": "rate"}
     if given := [flag for flag, name in of_files.items() if options[name] is not None]:
@@ -151,10 +152,16 @@ def _of_net(options: dict[str, Any], reporter: Reporter) -> Work:
         raise UsageError(
             "--layers and --size are of encoders by name", "leave them out, or give timm:NAME"
         )
-    trained = load_backbone(
-        options["backbone"], options["branch"], device=chosen.name, on_event=reporter
-    )
-    array = array_name(trained, options["name"])
+    if is_ensemble(Path(options["backbone"])):
+        from avaffect.ensemble.backbones import load_backbones
+
+        trained, name = load_backbones(options["backbone"], options["branch"], device=chosen.name)
+        array = array_name(trained, options["name"] or name)
+    else:
+        trained = load_backbone(
+            options["backbone"], options["branch"], device=chosen.name, on_event=reporter
+        )
+        array = array_name(trained, options["name"])
     return lambda source: embed(source, trained, array, on_event=reporter)
 
 

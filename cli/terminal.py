@@ -48,6 +48,7 @@ class Reporter:
     _bar: Any = None
     _stage: str = ""
     _last_line: float = field(default_factory=time.monotonic)
+    _began: tuple[float, int] = (0.0, 0)
 
     def __enter__(self) -> Reporter:
         return self
@@ -70,6 +71,8 @@ class Reporter:
         if event.stage != self._stage:
             self._close()
             self._stage = event.stage
+            # What an earlier run has done does not count for the speed.
+            self._began = time.monotonic(), event.done
             self._open(event)
         if self._bar is not None:
             if event.total is not None:
@@ -78,9 +81,19 @@ class Reporter:
         elif time.monotonic() - self._last_line > _LINE_EVERY_S and not event.finished:
             self._last_line = time.monotonic()
             total = f" of {event.total}" if event.total else ""
-            click.echo(f"{event.stage}: {event.done}{total} {event.unit}", err=True)
+            click.echo(
+                f"{event.stage}: {event.done}{total} {event.unit}{self._left(event)}", err=True
+            )
         if event.finished:
             self._close()
+
+    def _left(self, event: Progress) -> str:
+        """How long a stage will still take, once it has lasted long enough to tell."""
+        lasted, done = time.monotonic() - self._began[0], event.done - self._began[1]
+        if event.total is None or done <= 0 or event.done >= event.total or lasted < _LINE_EVERY_S:
+            return ""
+        left = lasted / done * max(0, event.total - event.done)
+        return f", about {duration(left)} left"
 
     def say(self, text: str) -> None:
         """A line on stderr, above the bar if there is one."""
@@ -103,7 +116,6 @@ class Reporter:
 
         self._bar = tqdm(
             total=event.total,
-            # What an earlier run has done does not count for the speed.
             initial=event.done,
             desc=event.stage,
             unit=f" {event.unit}",
@@ -363,6 +375,16 @@ def print_table(reporter: Reporter, header: tuple[str, ...], rows: list[tuple[st
         click.echo("  ".join([*cells, first]).rstrip())
         for rest in more:
             click.echo(" " * left + rest)
+
+
+def duration(seconds: float) -> str:
+    """So many seconds for people: ``40 s``, ``12 min``, ``1.5 h``, ``9 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    hours = seconds / 3600
+    return f"{hours:.1f} h" if hours < 3 else f"{hours:.0f} h"
 
 
 def _cut(cell: str, width: int) -> str:

@@ -233,6 +233,9 @@ def _heading(name: str) -> str:
 
 
 def _close(reporter: Reporter, config: RunConfig, result: RunResult, out: str) -> None:
+    from avaffect.cli.predicting import predict_command
+    from avaffect.store.provenance import trained_backbones
+
     if reporter.quiet:
         return
     for part, name in zip(result.parts, result.names or ("",), strict=True):
@@ -249,9 +252,9 @@ def _close(reporter: Reporter, config: RunConfig, result: RunResult, out: str) -
             click.echo(f"{_heading(name)}: mean {mean:.4f}, sd {spread:.4f} over folds{pooled}")
     alone = len(result.parts) == 1
     checkpoint = result.parts[0].folder if alone else Path(out) / "fold-N"
-    if "table" in config.recipe.features:
-        folder = checkpoint.parent if alone else checkpoint
-        reporter.say(f"the predictions for the validation clips are in {folder / 'validation'}")
-    else:
-        kind = "SOUND" if config.recipe.modalities == ("audio",) else "VIDEO"
-        reporter.say(f"predict with it: avaffect predict {kind} --checkpoint {checkpoint}")
+    folder = checkpoint.parent if alone else checkpoint
+    reporter.say(f"the predictions for the validation clips are in {folder / 'validation'}")
+    kind = "SOUND" if config.recipe.modalities == ("audio",) else "VIDEO"
+    backbones = trained_backbones(result.parts[0].checkpoint.features)
+    command = predict_command(checkpoint, config.recipe.features, backbones, video=kind)
+    reporter.say(f"predict with it: {command}")

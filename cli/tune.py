@@ -12,7 +12,7 @@ import click
 @click.option("--no-thresholds", is_flag=True, help="Leave the thresholds of action units at .5.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
-    """Choose smoothing and AU thresholds of a training RUN on its validation clips.
+    """Choose smoothing and AU thresholds of a training RUN, or ensemble, on its validation clips.
 
     For each task, means, Gaussians and medians over .1 to 6 seconds are tried on the network's
     predictions for the validation clips (RUN/validation/tables; of folds, all held-out clips),
@@ -20,11 +20,14 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
     on the clips that it was chosen on (optimistic); and cross-validated, chosen on one half of
     the videos and scored on the other, both ways, which is the figure to report. What gains
     cross-validated is kept in postprocess.json beside the checkpoint; `avaffect predict
-    --checkpoint RUN` then follows it (--smooth off switches the smoothing off).
+    --checkpoint RUN` then follows it (--smooth off switches the smoothing off). Of an ensemble
+    the whole is tuned; a member (OUT/members/NAME) that was tuned is joined by its own smoothing
+    and thresholds when `avaffect ensemble` is run again.
 
     \b
-    Example:
+    Examples:
       avaffect tune avaffect_run && avaffect predict clips/ --checkpoint avaffect_run -o out/
+      avaffect tune avaffect_ensemble
     """
     from avaffect.cli.terminal import Reporter, print_table
     from avaffect.metrics.bootstrap import MIN_VIDEOS

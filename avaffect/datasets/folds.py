@@ -17,7 +17,8 @@ from avaffect.files.outside import read_json, reading
 METHODS = ("k-fold", "leave-one-out", "given")
 BY = ("group", "fold")
 _VERSION = 1
-_SHAPE = {"version": int, "method": str, "seed": int, "folds": {str: int}, "apart?": [str]}
+_SHAPE = {"version": int, "method": str, "seed": int, "folds": {str: int}, "apart?": [str],
+          "inner?": int}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,22 +30,27 @@ class Folds:
         method: ``k-fold``, ``leave-one-out`` (a fold a group) or ``given`` (by the data).
         seed: what the groups were shuffled with; it matters to ``k-fold`` only.
         apart: names of clips that are in no fold: never trained with, never validated on.
+        inner: one part in so many of a fold's training clips, whole groups, is what its model
+            chooses its epoch on; 0 leaves that to the held-out part. See :meth:`parts`.
 
     Raises:
-        UsageError: an unknown method, a negative number, fewer than two folds, or a clip that is
-            both in a fold and apart.
+        UsageError: an unknown method, a negative number, fewer than two folds, an inner part of
+            all clips, or a clip that is both in a fold and apart.
     """
 
     folds: Mapping[str, int]
     method: str
     seed: int = 0
     apart: tuple[str, ...] = ()
+    inner: int = 0
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise UsageError(f"method '{self.method}' is none of {', '.join(METHODS)}")
         if len(self.numbers) < 2 or self.numbers[0] < 0:
             raise UsageError(f"folds {self.numbers}, expected two or more, counted from 0")
+        if self.inner < 0 or self.inner == 1:
+            raise UsageError(f"inner is {self.inner}", "give 0, or a number from 2 on")
         if both := self.folds.keys() & set(self.apart):
             raise UsageError(f"'{min(both)}' is both in a fold and apart")
 
@@ -71,6 +77,35 @@ class Folds:
             tuple(clip for clip in ours if self.folds[clip.name] != number),
             tuple(clip for clip in ours if self.folds[clip.name] == number),
         )
+
+    def parts(
+        self, clips: Sequence[Clip], number: int
+    ) -> tuple[tuple[Clip, ...], tuple[Clip, ...], tuple[Clip, ...]]:
+        """The clips to train with, those to choose the epoch on, and those of fold ``number``.
+
+        The second are taken from the training clips where there is an inner part, so that a model
+        whose predictions for the held-out clips are learned from has chosen nothing by them;
+        without one they are the held-out clips.
+
+        Raises:
+            UsageError: as :meth:`split`; or the training clips are of one group only.
+        """
+        learned, held = self.split(clips, number)
+        if not self.inner:
+            return learned, held, held
+        groups = len({clip.group for clip in learned})
+        if groups < 2:
+            raise UsageError(
+                f"without fold {number} one group is left: none can be set aside to choose the "
+                "epoch on",
+                "make more folds, or set inner to 0",
+            )
+        aside = k_fold(learned, min(self.inner, groups), self.seed)
+        return (*aside.split(learned, 0), held)
+
+    def held(self, number: int) -> frozenset[str]:
+        """The names of the clips of fold ``number``."""
+        return frozenset(name for name, fold in self.folds.items() if fold == number)
 
     def check(self, clips: Sequence[Clip]) -> None:
         """Raise UsageError unless these are folds of ``clips`` that part no group."""
@@ -101,8 +136,10 @@ class Folds:
             OutputError: the file cannot be written.
         """
         value = {"version": _VERSION, "method": self.method, "seed": self.seed}
-        apart = {"apart": list(self.apart)} if self.apart else {}
-        write_json(path, {**value, **apart, "folds": dict(self.folds)})
+        more: dict[str, object] = {"apart": list(self.apart)} if self.apart else {}
+        if self.inner:
+            more["inner"] = self.inner
+        write_json(path, {**value, **more, "folds": dict(self.folds)})
 
     @classmethod
     def load(cls, path: Path, clips: Sequence[Clip]) -> Folds:
@@ -118,7 +155,8 @@ class Folds:
             if found["version"] != _VERSION:
                 raise UsageError(f"it is of version {found['version']}")
             apart = tuple(found.get("apart", ()))
-            folds = cls(found["folds"], found["method"], found["seed"], apart)
+            inner = found.get("inner", 0)
+            folds = cls(found["folds"], found["method"], found["seed"], apart, inner)
         folds.check(clips)
         return folds
 

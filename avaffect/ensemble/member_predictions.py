@@ -8,26 +8,38 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
 
 from avaffect.datasets.clip import Clip, Dataset
+from avaffect.ensemble.members import Model
 from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.atomic import write_bytes
 from avaffect.files.outside import reading
-from avaffect.networks.apply import ClipPrediction, apply_network
-from avaffect.networks.checkpoint import Checkpoint, load_checkpoint
-from avaffect.networks.network import AffectNetwork
-from avaffect.predictors.ensemble import mean_values
+from avaffect.networks.apply import ClipPrediction, computed
+from avaffect.networks.checkpoint import (
+    Checkpoint,
+    checkpoint_folder,
+    load_checkpoint,
+    read_checkpoint,
+)
+from avaffect.networks.together import apply_together
+from avaffect.predicting.read_back import ASSUMED_FPS
+from avaffect.predictions.postprocess import Postprocess, load_postprocess
+from avaffect.predictors.ensemble import mean_values, postprocessed
 from avaffect.predictors.joined import Values
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.training.score import pair_of
 from avaffect.training.validation import Pairs, scores_of
-from avaffect.windows.reader import whole_clips
+from avaffect.windows.batch import Batch
+from avaffect.windows.loader import read_ahead
+from avaffect.windows.reader import WindowReader
 
 FILE = "opinions.safetensors"
 Scores = dict[str, float]
@@ -54,8 +66,8 @@ class MemberPredictions:
     apart: tuple[MemberPredictions, ...] = ()
 
 
-def predict_member(
-    models: Sequence[Path],
+def predict_members(
+    members: Mapping[str, Sequence[Model]],
     dataset: Dataset,
     val: Sequence[Clip],
     train: Mapping[str, Clip],
@@ -63,82 +75,138 @@ def predict_member(
     on_event: EventCallback = ignore_events,
     *,
     leaking: bool = False,
-) -> MemberPredictions:
-    """Apply the models of a member to clips.
+) -> dict[str, MemberPredictions]:
+    """Apply the models of all members to clips; pictures are decoded once for all.
+
+    Values are smoothed, and thresholds kept, as `avaffect tune` chose for a model.
 
     Args:
-        models: their folders.
+        members: by name, the models of each, which are trained.
         dataset: of the clips; it names the targets.
-        val: clips that none of them has seen.
-        train: by name, clips that each model but one has learned from; empty if the prediction
-            of that one is not needed.
+        val: clips that none of them has learned from.
+        train: by name, clips that each model but one of a member has learned from; empty if the
+            prediction of that one is not needed.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress in clips.
         leaking: apply every model to all training clips, for ``apart``.
     """
-    unseen: ByClip = {}
-    each: list[ByClip] = []
-    apart: list[MemberPredictions] = []
-    for model in models:
-        checkpoint, network = load_checkpoint(model)
-        # What it was validated on is what it never saw.
-        held = [train[name] for name in checkpoint.data["clips"]["val"] if name in train]
-        wanted = [*val, *(train.values() if leaking else held)]
-        found = network_predictions(checkpoint, network, wanted, model / FILE, device, on_event)
-        each.append({clip.name: found[clip.name] for clip in val})
-        unseen |= {clip.name: found[clip.name] for clip in held}
-        if leaking:
-            all_seen = {name: found[name] for name in train}
-            apart.append(MemberPredictions(each[-1], all_seen, {}, ()))
-    mean: ByClip = {
-        clip.name: mean_values([by_clip[clip.name] for by_clip in each]) for clip in val
-    }
-    return MemberPredictions(
-        mean,
-        unseen,
-        score(mean, val, dataset),
-        tuple(score(by_clip, val, dataset) for by_clip in each),
-        tuple(apart),
-    )
+    wanted = {}
+    for models in members.values():
+        for model in models:
+            held = train.values() if leaking else [train[n] for n in train if n in model.held]
+            wanted[model.folder] = (*val, *held)
+    found = network_predictions(wanted, device, on_event)
+    every = {clip.name: clip for clips in wanted.values() for clip in clips}
+    result = {}
+    for name, models in members.items():
+        unseen: ByClip = {}
+        each: list[ByClip] = []
+        apart: list[MemberPredictions] = []
+        for model in models:
+            after = tuning_of(model.folder)
+            mine = {
+                clip: postprocessed(values, after, dataset.targets, _times(every[clip]))
+                for clip, values in found[model.folder].items()
+                if clip in every
+            }
+            each.append({clip.name: mine[clip.name] for clip in val})
+            unseen |= {clip: mine[clip] for clip in train if clip in model.held}
+            if leaking:
+                all_seen = {clip: mine[clip] for clip in train}
+                apart.append(MemberPredictions(each[-1], all_seen, {}, ()))
+        mean: ByClip = {
+            clip.name: mean_values([by_clip[clip.name] for by_clip in each]) for clip in val
+        }
+        result[name] = MemberPredictions(
+            mean,
+            unseen,
+            score(mean, val, dataset),
+            tuple(score(by_clip, val, dataset) for by_clip in each),
+            tuple(apart),
+        )
+    return result
+
+
+def tuning_of(model: Path) -> Postprocess:
+    """What `avaffect tune` chose for the model in a folder, if it is still of these weights."""
+    folder = checkpoint_folder(model)
+    after = load_postprocess(folder) or Postprocess()
+    return after if after.weights == read_checkpoint(folder).sha256 else Postprocess()
+
+
+def _times(clip: Clip) -> NDArray[np.float64]:
+    times = getattr(clip.features, "times", None)
+    return np.arange(clip.frames) / ASSUMED_FPS if times is None else np.asarray(times)
 
 
 def network_predictions(
-    checkpoint: Checkpoint,
-    network: AffectNetwork,
-    clips: Sequence[Clip],
-    path: Path,
-    device: str,
-    on_event: EventCallback = ignore_events,
-) -> ByClip:
-    """A network's predictions for each frame of ``clips``, by clip.
+    wanted: Mapping[Path, Sequence[Clip]], device: str, on_event: EventCallback = ignore_events
+) -> dict[Path, ByClip]:
+    """Networks' predictions for each frame of clips, by network and clip.
+
+    They are kept in each network's folder; those that are there of the same network are read
+    back, and only the others made. All networks are in memory.
 
     Args:
-        checkpoint: what is known of the network.
-        network: the network.
-        clips: the clips.
-        path: where the predictions are kept; those that are there of the same network are read
-            back, and only the others made.
+        wanted: by folder of a network, the clips.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         on_event: progress in clips.
 
     Raises:
         OutputError: the predictions cannot be written.
     """
-    tasks = checkpoint.recipe.task_names
-    found = _read(path, checkpoint.sha256, tasks)
-    missing = [
-        clip
-        for clip in clips
-        if clip.name not in found or len(found[clip.name][tasks[0]]) != clip.frames
-    ]
-    if not missing:
-        return found
+    known: dict[Path, ByClip] = {}
+    checkpoints = {}
+    # Clips that the same networks have not seen yet go through them together.
+    missing: dict[str, list[Path]] = {}
+    clips: dict[str, Clip] = {}
+    for folder, some in wanted.items():
+        checkpoint = checkpoints[folder] = read_checkpoint(folder)
+        tasks = checkpoint.recipe.task_names
+        known[folder] = _read(folder / FILE, checkpoint.sha256, tasks)
+        for clip in some:
+            there = known[folder].get(clip.name)
+            if there is None or len(there[tasks[0]]) != clip.frames:
+                missing.setdefault(clip.name, []).append(folder)
+                clips[clip.name] = clip
+    together: dict[tuple[Path, ...], list[Clip]] = {}
+    for name, lacking in missing.items():
+        together.setdefault(tuple(lacking), []).append(clips[name])
+    if not together:
+        return known
     where = torch.device(device)
-    reader = whole_clips(missing, checkpoint.recipe, {})
-    for done, predicted in enumerate(apply_network(network.to(where), reader, where), start=1):
-        found[missing[predicted.clip].name] = predicted.values
-        whole = done == len(missing)
-        on_event(Progress("predictions", done, len(missing), "clips", finished=whole))
+    networks = {
+        folder: load_checkpoint(folder)[1].to(where).eval()
+        for folder in {folder for folders in together for folder in folders}
+    }
+    done, total = 0, sum(map(len, missing.values()))
+    try:
+        for folders, some in together.items():
+            given = [
+                (checkpoints[folder].recipe, partial(computed, networks[folder], device=where))
+                for folder in folders
+            ]
+            for number, predicted in apply_together(
+                given, some, partial(_ahead, where), remember=where.type == "cpu"
+            ):
+                known[folders[number]][some[predicted.clip].name] = predicted.values
+                done += 1
+                last = done == total
+                on_event(Progress("predictions", done, total, "clips", finished=last))
+    finally:
+        for folder in networks:
+            _write(folder / FILE, checkpoints[folder], known[folder])
+    return known
+
+
+def _ahead(
+    device: torch.device, reader: WindowReader, batches: list[list[int]]
+) -> Iterable[Batch]:
+    return read_ahead(reader, batches, device, None if reader.pictures else 0)
+
+
+def _write(path: Path, checkpoint: Checkpoint, found: ByClip) -> None:
+    tasks = checkpoint.recipe.task_names
     tensors = {
         # A view would be written as what it is a view of.
         f"{i}/{task}": np.ascontiguousarray(values[task])
@@ -148,7 +216,6 @@ def network_predictions(
     frames = [len(values[tasks[0]]) for values in found.values()]
     about = {"sha256": checkpoint.sha256, "clips": json.dumps([list(found), frames])}
     write_bytes(path, save(tensors, about))
-    return found
 
 
 def _read(path: Path, sha256: str, tasks: Sequence[str]) -> ByClip:

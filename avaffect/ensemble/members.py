@@ -27,11 +27,17 @@ from avaffect.models.device import choose_device, device_index, device_kind
 from avaffect.networks.checkpoint import Checkpoint, read_checkpoint
 from avaffect.processors import cores
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
+from avaffect.training.history import LOG as HISTORY
 
 LOG = "train.log"
 DONE = "done.json"
 _LONGEST_REASON = 1000
+_LONGEST_HISTORY = 1 << 22
 _LOOK_EVERY_S = 0.1
+# How often epochs are counted.
+_COUNT_EVERY_S = 2.0
+# Small networks have no use for more cores; each process takes a gigabyte or more.
+_CORES, _MOST_ON_CPU = 4, 8
 # What a process of `train` gets to save itself after Ctrl-C before it is killed.
 SAVING_S = 120.0
 
@@ -43,10 +49,14 @@ class Model:
     Attributes:
         run: the folder of its run, which holds ``run.json`` and, with folds, ``folds.json``.
         fold: the fold that it does not see; None for a run without folds.
+        epochs: that it trains at the most.
+        held: names of the clips of that fold.
     """
 
     run: Path
     fold: int | None = None
+    epochs: int = 1
+    held: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -62,6 +72,17 @@ class Model:
     def finished(self) -> bool:
         """Whether it is trained."""
         return (self.folder / DONE).is_file()
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs behind it; all of them once it is finished, if it stopped early too."""
+        if self.finished:
+            return self.epochs
+        try:
+            lines = read_end(self.folder / HISTORY, _LONGEST_HISTORY).count(b"\n")
+        except OSError:
+            lines = 0
+        return min(lines, self.epochs)
 
     @property
     def command(self) -> list[str]:
@@ -84,20 +105,25 @@ class Places:
     device: str
     environments: tuple[dict[str, str], ...]
 
+    @property
+    def apart(self) -> int:
+        """How many of them do not share a device."""
+        return len({place.get("CUDA_VISIBLE_DEVICES") for place in self.environments})
+
 
 def places(device: str = "auto", jobs: int | None = None) -> Places:
     """Where to train.
 
     Args:
         device: see ``models.device.choose_device``; ``cuda:1`` takes that GPU alone.
-        jobs: models at a time; they share GPUs and cores evenly. None takes one a GPU, and one
-            on the CPU.
+        jobs: models at a time; they share GPUs and cores evenly. None takes one a GPU, and on
+            the CPU one for every 4 cores, 8 at the most.
     """
     chosen = choose_device(device).name
     gpus = _gpus() if device_kind(chosen) == "cuda" else []
     if (number := device_index(chosen)) is not None:
         gpus = [gpus[number]]
-    count = jobs or max(1, len(gpus))
+    count = jobs or len(gpus) or max(1, min(_MOST_ON_CPU, cores() // _CORES))
     # Unless the user has decided, processes would each take all cores.
     share = max(1, cores() // count)
     threads = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(share)}
@@ -128,7 +154,7 @@ def train_models(
     Args:
         models: the models; their runs have been set up.
         where: see :func:`places`.
-        on_event: progress in models, and notices.
+        on_event: progress in epochs, and notices.
         on_model: called with each model that gets finished.
 
     Raises:
@@ -138,9 +164,9 @@ def train_models(
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
     waiting = [model for model in models if not model.finished]
-    done, total = len(models) - len(waiting), len(models)
-    if done:
-        on_event(Notice(f"{done} of {total} models are trained already"))
+    if done := len(models) - len(waiting):
+        on_event(Notice(f"{done} of {len(models)} models are trained already"))
+    epochs = _Epochs(models, on_event)
     running: dict[int, _Running] = {}
     failed: list[Model] = []
     with Interrupts() as interrupts:
@@ -152,6 +178,7 @@ def train_models(
                         on_event(Notice(f"{model.name}: training, log in {model.folder / LOG}"))
                         running[place] = _Running(model, where.device, environment)
                 time.sleep(_LOOK_EVERY_S)
+                epochs.count()
                 if interrupts.asked:
                     raise KeyboardInterrupt
                 for place, process in list(running.items()):
@@ -172,8 +199,7 @@ def train_models(
                     score = checkpoint.metrics.get("score")
                     facts = {"sha256": checkpoint.sha256, "score": score}
                     write_json(process.model.folder / DONE, facts)
-                    done += 1
-                    on_event(Progress("models", done, total, "models", finished=done == total))
+                    epochs.count(now=True)
                     on_model(process.model, checkpoint)
         finally:
             _stop(list(running.values()))
@@ -182,6 +208,27 @@ def train_models(
             f"{failed[0].name} could not be trained: {_reason(failed[0].folder / LOG)}",
             f"see '{failed[0].folder / LOG}'; the same command goes on with what is missing",
         )
+
+
+class _Epochs:
+    """Tells how many epochs are behind all models together."""
+
+    def __init__(self, models: Sequence[Model], on_event: EventCallback) -> None:
+        self._models, self._on_event = models, on_event
+        self._told, self._counted = -1, float("-inf")
+        self.count()
+
+    def count(self, *, now: bool = False) -> None:
+        """Count, unless that was done a moment ago, and tell what is new."""
+        if not now and time.monotonic() - self._counted < _COUNT_EVERY_S:
+            return
+        self._counted = time.monotonic()
+        total = sum(model.epochs for model in self._models)
+        done = sum(model.epochs_done for model in self._models)
+        if done != self._told or now:
+            self._told = done
+            whole = all(model.finished for model in self._models)
+            self._on_event(Progress("training", done, total, "epochs", finished=whole))
 
 
 class _Running:

@@ -12,33 +12,29 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
-from avaffect.datasets.clip import Clip, Dataset
-from avaffect.datasets.folds import Folds, make_folds
-from avaffect.datasets.split import labelled_clips, own_split
+from avaffect.datasets.clip import Clip
 from avaffect.ensemble.member_predictions import (
     ByClip,
     MemberPredictions,
     Scores,
     as_clip_predictions,
-    predict_member,
+    predict_members,
     score,
+    tuning_of,
 )
-from avaffect.ensemble.members import SAVING_S, Model, places, train_models
+from avaffect.ensemble.members import Model, places, train_models
+from avaffect.ensemble.plan import Estimate, plan_of, split_of
+from avaffect.ensemble.settings import SUMMARY, EnsembleConfig, begin, require_settings
 from avaffect.ensemble.stacking import train_stack
-from avaffect.errors import AvaffectError, FeatureError, UsageError, boundary
+from avaffect.errors import boundary
 from avaffect.files.atomic import write_json
-from avaffect.files.lock import LOCK, alone, alone_in
-from avaffect.files.names import JOINED, RUN
-from avaffect.files.ours import require_ours
-from avaffect.files.outside import read_kept
+from avaffect.files.lock import alone_in
+from avaffect.files.names import JOINED
 from avaffect.networks.checkpoint import (
     Checkpoint,
     checkpoint_folder,
@@ -47,47 +43,18 @@ from avaffect.networks.checkpoint import (
 )
 from avaffect.networks.network import planned_shapes
 from avaffect.predictors.ensemble import join_values, require_rules
-from avaffect.predictors.joined import SETTINGS, Joined, Rule
+from avaffect.predictors.joined import Joined, Rule, Tuning
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.recipes.ensemble_recipe import Average, EnsembleRecipe, Stack, parse_ensemble
-from avaffect.training.facts import data_facts
-from avaffect.training.run import FOLDS, DataConfig, RunConfig, is_run, load_dataset
+from avaffect.recipes.ensemble_recipe import Average, EnsembleRecipe, Stack
+from avaffect.training.data import load_dataset
+from avaffect.training.export import export_beside
 from avaffect.training.setup import targets_of
 from avaffect.training.validation import scores_of, write_predictions, write_validation
 
-SUMMARY = "summary.json"
-VERSION = 1
-# What is made of the members' predictions, and is made again where they are joined anew.
-_OF_A_JOIN = (JOINED, SUMMARY, "opinions", "stage2", "validation")
 _LEAK = (
     "the network on top reads predictions of models that have learned from the very clip (as the "
     "paper does): it leaks, for comparison only"
 )
-_OURS = (SETTINGS, JOINED, SUMMARY, "members", "opinions", "stage2", "validation")
-
-
-@dataclass(frozen=True)
-class EnsembleConfig:
-    """Everything that an ensemble depends on, saved as ``ensemble.json``.
-
-    Attributes:
-        recipe: the whole recipe.
-        data: the data.
-        seed: of the first repeat; each further one has the next number.
-    """
-
-    recipe: EnsembleRecipe
-    data: DataConfig
-    seed: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {
-            "version": VERSION,
-            "recipe": self.recipe.to_dict(),
-            "data": {**asdict(self.data), "columns": list(self.data.columns)},
-            "seed": self.seed,
-        }
 
 
 @dataclass(frozen=True)
@@ -124,9 +91,10 @@ def run_ensemble(
     jobs: int | None = None,
     overwrite: bool = False,
     rejoin: bool = False,
+    go_on: Callable[[Estimate], bool] | None = None,
     on_event: EventCallback = ignore_events,
     on_model: Callable[[Model, Checkpoint], None] = lambda model, checkpoint: None,
-) -> EnsembleResult:
+) -> EnsembleResult | None:
     """Train the members that ``config`` names, join them and score them on unseen clips.
 
     Unseen clips are the data's own validation split, or some groups that are held out. Folds are
@@ -144,8 +112,14 @@ def run_ensemble(
         overwrite: throw away an ensemble that is in ``out``.
         rejoin: join the members in ``out`` in the way of ``config``, which must have the same
             ones; what the join before left (stage 2, scores, predictions) is replaced.
+        go_on: called with what is to be trained before anything is written or thrown away, unless
+            all is trained; the estimate of the time takes a few steps of each recipe. False ends
+            it. None asks nobody.
         on_event: progress and notices.
         on_model: called with each model that gets trained.
+
+    Returns:
+        the scores; None if ``go_on`` says no.
 
     Raises:
         UsageError: ``out`` holds another ensemble, or settings do not fit the data.
@@ -164,11 +138,18 @@ def run_ensemble(
         on_event(Notice(_LEAK, warning=True))
     require_rules(_rule(recipe), targets)
     _require_networks(recipe, targets)
-    split = _split(config, dataset, on_event)
+    split = split_of(config, dataset, on_event)
     with alone_in(out):
-        _begin(config, dataset, out, overwrite, rejoin)
-        members = _set_up(config, split, out)
-        models = [model for fold_models in members.values() for model in fold_models]
+        plan = plan_of(config, split, where, out)
+        models = plan.models
+        left = sum(overwrite or not model.finished for model in models)
+        require_settings(config, dataset, out, overwrite, rejoin)
+        if go_on is not None and left:
+            seconds = plan.seconds(dataset, on_event, anew=overwrite)
+            if not go_on(Estimate(left, seconds, len(where.environments), where.device)):
+                return None
+        begin(config, dataset, out, overwrite, rejoin)
+        plan.write()
         if not all(model.finished for model in models):
             (out / JOINED).unlink(missing_ok=True)
         on_event(
@@ -178,18 +159,16 @@ def run_ensemble(
             )
         )
         train_models(models, where, on_event, on_model)
-        predictions = {
-            name: predict_member(
-                [model.folder for model in fold_models],
-                dataset,
-                split.val,
-                {clip.name: clip for clip in split.train if stacked},
-                where.device,
-                on_event,
-                leaking=leaking,
-            )
-            for name, fold_models in members.items()
-        }
+        members = plan.members
+        predictions = predict_members(
+            members,
+            dataset,
+            split.val,
+            {clip.name: clip for clip in split.train if stacked},
+            where.device,
+            on_event,
+            leaking=leaking,
+        )
         average = _joined(recipe, Average(), predictions, split.val, targets)
         edition = config.data.edition
         stack = {}
@@ -207,6 +186,7 @@ def run_ensemble(
                 on_event=on_event,
             )
             pairs = write_validation(out, trained, dataset, val, edition, where.device, on_event)
+            export_beside(trained.folder, on_event)
             stack[trained.folder.relative_to(out).as_posix()] = trained.checkpoint.sha256
         else:
             values = _joined(recipe, recipe.join, predictions, split.val, targets)
@@ -230,31 +210,6 @@ def run_ensemble(
         return result
 
 
-@dataclass(frozen=True)
-class _Split:
-    """Clips to train with and to validate on; ``held``: the folds of which the first are the
-    latter, where the data has no split of its own; ``rest``: labelled clips in neither."""
-
-    train: tuple[Clip, ...]
-    val: tuple[Clip, ...]
-    held: Folds | None
-    rest: tuple[str, ...]
-
-
-def _split(config: EnsembleConfig, dataset: Dataset, on_event: EventCallback) -> _Split:
-    labelled = labelled_clips(dataset, config.recipe.tasks, on_event)
-    own = config.data.root is None
-    try:
-        parts = own_split(dataset, labelled, config.seed, own=own, on_event=on_event)
-    except FeatureError as error:
-        raise FeatureError(error.problem, "preprocess its videos too") from error
-    except UsageError as error:
-        hint = "the whole is validated on clips apart: add a column for the split, or more groups"
-        raise UsageError(error.problem, hint) from error
-    used = {clip.name for part in parts[:2] for clip in part}
-    return _Split(*parts, tuple(clip.name for clip in labelled if clip.name not in used))
-
-
 def _apart(predictions: Mapping[str, MemberPredictions]) -> dict[str, MemberPredictions]:
     """By name, the predictions of each model alone."""
     return {
@@ -262,99 +217,6 @@ def _apart(predictions: Mapping[str, MemberPredictions]) -> dict[str, MemberPred
         for name, member in predictions.items()
         for i, model in enumerate(member.apart)
     }
-
-
-def _begin(
-    config: EnsembleConfig, dataset: Dataset, out: Path, overwrite: bool, rejoin: bool
-) -> None:
-    """Write the settings, unless others are there."""
-    data = data_facts(dataset, (), ())["fingerprint"]
-    # As JSON gives it back.
-    wanted = json.loads(json.dumps({**config.to_dict(), "fingerprint": data}))
-    path = out / SETTINGS
-    if (out / RUN).is_file():
-        raise UsageError(f"'{out}' holds a run of `avaffect train`", "choose another folder")
-    found = _filled(read_kept(path))
-    begun = (isinstance(found, dict) and wanted.keys() <= found.keys()) or (
-        path.is_file() and any(is_run(run) for run in out.glob("members/*"))
-    )
-    require_ours(out, [out / name for name in _OURS], _OURS if begun else ())
-    if rejoin and not begun:
-        raise UsageError(f"there is no ensemble in '{out}' to join anew", "leave out rejoin=True")
-    if rejoin and found != wanted:
-        if what := _difference(_members(found), _members(wanted)):
-            raise UsageError(
-                f"the members in '{out}' were trained with other settings ({what})",
-                "choose another folder: only the way they are joined can be changed",
-            )
-        for name in _OF_A_JOIN:
-            shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(True)
-    elif begun and overwrite:
-        # Trainings whose ensemble was killed may still be saving themselves.
-        for lock in out.glob(f"members/**/{LOCK}"):
-            with alone(lock, lock.parent, wait=SAVING_S):
-                pass
-        for name in _OURS:
-            shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(True)
-    elif begun and found != wanted:
-        what = _difference(found, wanted)
-        raise UsageError(
-            f"the ensemble in '{out}' has other settings ({what})",
-            "choose another folder, or replace it with overwrite=True; rejoin=True joins the same "
-            "members anew",
-        )
-    write_json(path, wanted)
-
-
-def _filled(found: Any) -> Any:
-    """Saved settings, with the recipe's as they are read now: later ones have their defaults."""
-    try:
-        recipe = parse_ensemble(found["recipe"], SETTINGS).to_dict()
-    except (AvaffectError, TypeError, KeyError):
-        return found
-    return {**found, "recipe": json.loads(json.dumps(recipe))}
-
-
-def _members(settings: Any) -> Any:
-    """Settings without the way members are joined, and what the whole is called."""
-    recipe = settings.get("recipe", {})
-    kept = {name: recipe[name] for name in ("members", "folds", "repeats") if name in recipe}
-    return {**settings, "recipe": kept}
-
-
-def _difference(found: Any, wanted: Any, key: str = "") -> str:
-    """The first key whose values differ; empty if none does."""
-    if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
-        found, wanted = dict(enumerate(found)), dict(enumerate(wanted))
-    if not isinstance(found, dict) or not isinstance(wanted, dict):
-        return key.lstrip(".") or "damaged"
-    for name in dict.fromkeys((*wanted, *found)):
-        if found.get(name) != wanted.get(name):
-            return _difference(found.get(name), wanted.get(name), f"{key}.{name}")
-    return key.lstrip(".")
-
-
-def _set_up(config: EnsembleConfig, split: _Split, out: Path) -> dict[str, list[Model]]:
-    """Write the runs of all members; by member, its models."""
-    recipe = config.recipe
-    models: dict[str, list[Model]] = {}
-    for name, (member, repeat) in recipe.all_members.items():
-        run, seed = out / "members" / name, config.seed + repeat
-        folds = split.held
-        numbers: tuple[int, ...] = (0,)
-        if recipe.folds is not None:
-            folds = make_folds(split.train, recipe.folds, seed=seed)
-            numbers = folds.numbers
-            apart = (*(clip.name for clip in split.val), *split.rest)
-            folds = replace(folds, apart=apart)
-        elif folds is not None:
-            folds = replace(folds, apart=split.rest)
-        settings = RunConfig(member.recipe, config.data, FOLDS if folds else "none", seed)
-        write_json(run / RUN, settings.to_dict())
-        if folds is not None:
-            folds.save(run / FOLDS)
-        models[name] = [Model(run, i) for i in numbers] if folds else [Model(run)]
-    return models
 
 
 def _require_networks(recipe: EnsembleRecipe, targets: Mapping[str, Sequence[str]]) -> None:
@@ -400,15 +262,19 @@ def _finish(
     out: Path,
 ) -> None:
     """Write the summary, and what `Ensemble` predicts with."""
-    summaries, paths = {}, {}
+    summaries, paths, tuned = {}, {}, {}
     for name, models in members.items():
         each, place = {}, {}
         for model, scores in zip(models, predictions[name].models, strict=True):
             folder = checkpoint_folder(model.folder)
             checkpoint = read_checkpoint(folder)
-            place[folder.relative_to(out).as_posix()] = checkpoint.sha256
+            path = folder.relative_to(out).as_posix()
+            place[path] = checkpoint.sha256
+            after = tuning_of(folder)
+            if after.smooth != "off" or after.au_thresholds:
+                tuned[path] = Tuning(after.smooth, after.au_thresholds)
             each[model.folder.name] = {
-                # With folds, on clips that it did not see of the training split.
+                # With folds, on clips of the training split: those that it chose its epoch on.
                 "own": dict(checkpoint.metrics),
                 "validation": finite(scores),
             }
@@ -429,4 +295,5 @@ def _finish(
         alone = [(n, place) for n, some in paths.items() for place in enumerate(some.items())]
         paths = {f"{name}-fold-{i}": dict([model]) for name, (i, model) in alone}
         weights = (1.0,) * len(paths)
-    Joined(recipe.name, paths, _rule(recipe), weights, stack, metrics, validation).save(out)
+    whole = Joined(recipe.name, paths, _rule(recipe), weights, stack, metrics, validation, tuned)
+    whole.save(out)

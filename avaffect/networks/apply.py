@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from avaffect.networks.network import AffectNetwork
     from avaffect.windows.batch import Batch
 
+# Windows at a time.
+BATCH = 256
 # Pictures in memory at a time, 38 kB each.
-_PICTURES = 2048
+PICTURES = 2048
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,12 +53,14 @@ def network_run(network: AffectNetwork, device: torch.device) -> Run:
     from avaffect.windows.batch import Batch
 
     network.eval()
-    return lambda windows: _computed(network, Batch.of(windows), device)
+    return lambda windows: computed(network, Batch.of(windows), device)
 
 
-def _computed(
+def computed(
     network: AffectNetwork, batch: Batch, device: torch.device
 ) -> dict[str, NDArray[np.float32]]:
+    """What ``network``, which is on ``device`` and set to evaluation, makes of windows; see
+    :data:`Run`."""
     import torch
 
     batch = batch.to(device)
@@ -72,7 +76,7 @@ def apply_network(
     reader: WindowReader,
     device: torch.device,
     *,
-    batch_size: int = 256,
+    batch_size: int = BATCH,
     clips: Sequence[int] | None = None,
     workers: int | None = None,
 ) -> Iterator[ClipPrediction]:
@@ -85,18 +89,18 @@ def apply_network(
     from avaffect.windows.loader import read_ahead
 
     network.eval()
-    windows = _windows_of(reader, clips)
-    batches = _batches(reader, windows, batch_size)
+    windows = windows_of(reader, clips)
+    batches = batches_of(reader, windows, batch_size)
     ahead = read_ahead(reader, batches, device, workers if reader.pictures else 0)
-    computed = ((batch, _computed(network, batch, device)) for batch in ahead)
-    return _gather(reader, windows, computed)
+    values = ((batch, computed(network, batch, device)) for batch in ahead)
+    return _gather(reader, windows, values)
 
 
 def apply_run(
     run: Run,
     reader: WindowReader,
     *,
-    batch_size: int = 256,
+    batch_size: int = BATCH,
     clips: Sequence[int] | None = None,
 ) -> Iterator[ClipPrediction]:
     """Apply a network to clips, each frame once: overlapping windows are averaged.
@@ -107,12 +111,12 @@ def apply_run(
         batch_size: windows at a time; fewer where they hold pictures.
         clips: indices of those to apply it to; None takes all.
     """
-    windows = _windows_of(reader, clips)
-    read = map(reader.arrays, _batches(reader, windows, batch_size))
+    windows = windows_of(reader, clips)
+    read = map(reader.arrays, batches_of(reader, windows, batch_size))
     return _gather(reader, windows, ((some, run(some)) for some in read))
 
 
-def _windows_of(reader: WindowReader, clips: Sequence[int] | None) -> dict[int, range]:
+def windows_of(reader: WindowReader, clips: Sequence[int] | None) -> dict[int, range]:
     """By clip its windows, which lie side by side."""
     chosen = np.arange(len(reader.clips)) if clips is None else np.asarray(clips, np.int64)
     clip = reader.windows.clip
@@ -120,12 +124,22 @@ def _windows_of(reader: WindowReader, clips: Sequence[int] | None) -> dict[int, 
     return dict(zip(chosen.tolist(), map(range, first.tolist(), last.tolist()), strict=True))
 
 
-def _batches(
-    reader: WindowReader, windows: Mapping[int, range], batch_size: int
+def batches_of(
+    reader: WindowReader,
+    windows: Mapping[int, range],
+    batch_size: int = BATCH,
+    pictures: int = PICTURES,
 ) -> list[list[int]]:
-    """Which windows are computed together; batches go on over the ends of short clips."""
+    """Which windows are computed together; batches go on over the ends of short clips.
+
+    Args:
+        reader: the clips.
+        windows: from :func:`windows_of`.
+        batch_size: windows at a time.
+        pictures: at the most in a batch, unless a single window has more.
+    """
     if reader.pictures:
-        batch_size = max(1, min(batch_size, _PICTURES // reader.windows.length))
+        batch_size = max(1, min(batch_size, pictures // reader.windows.length))
     order = [window for of_clip in windows.values() for window in of_clip]
     return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
 
@@ -136,18 +150,39 @@ def _gather(
     computed: Iterable[tuple[Batch | WindowArrays, dict[str, NDArray[np.float32]]]],
 ) -> Iterator[ClipPrediction]:
     """Whole clips, each as soon as its last window was computed."""
-    left = {clip: len(of_clip) for clip, of_clip in windows.items()}
-    gathered: dict[int, _Gathered] = {}
+    gatherer = Gatherer(reader, windows)
     for batch, values in computed:
+        yield from gatherer.add(batch, values)
+
+
+class Gatherer:
+    """Puts the predictions of windows together to those of clips.
+
+    Args:
+        reader: the clips.
+        windows: by clip, its windows.
+    """
+
+    def __init__(self, reader: WindowReader, windows: Mapping[int, range]) -> None:
+        self._reader = reader
+        self._left = {clip: len(of_clip) for clip, of_clip in windows.items()}
+        self._gathered: dict[int, _Gathered] = {}
+
+    def add(
+        self, batch: Batch | WindowArrays, values: Mapping[str, NDArray[np.float32]]
+    ) -> list[ClipPrediction]:
+        """Add a batch's values; the clips that are whole by it."""
+        done = []
         seen = {name: _inside(there, batch) for name, there in batch.seen.items()}
         places = zip(batch.clip.tolist(), batch.start.tolist(), strict=True)
         for row, (clip, start) in enumerate(places):
-            if clip not in gathered:
-                gathered[clip] = _Gathered(reader.clips[clip].frames)
-            gathered[clip].add(start, row, values, seen)
-            left[clip] -= 1
-            if not left[clip]:
-                yield gathered.pop(clip).result(clip)
+            if clip not in self._gathered:
+                self._gathered[clip] = _Gathered(self._reader.clips[clip].frames)
+            self._gathered[clip].add(start, row, values, seen)
+            self._left[clip] -= 1
+            if not self._left[clip]:
+                done.append(self._gathered.pop(clip).result(clip))
+        return done
 
 
 def _inside(

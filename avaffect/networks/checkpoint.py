@@ -235,7 +235,7 @@ def checkpoint_folder(place: Path) -> Path:
             return place / name
     if (place / JOINED).is_file():
         raise UsageError(
-            f"'{place}' is an ensemble, which only `avaffect predict` takes whole",
+            f"'{place}' is an ensemble, and a single model is wanted here",
             f"name one of its models in '{place / 'members'}'",
         )
     if folds := sorted(place.glob("fold-*")):

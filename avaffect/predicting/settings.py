@@ -101,7 +101,6 @@ def with_checkpoint(
     """
     from avaffect.faces.encoders import ENCODERS
     from avaffect.networks.checkpoint import FACTS, checkpoint_folder, read_checkpoint
-    from avaffect.predictions.postprocess import FILE
     from avaffect.predictors.joined import Joined, is_ensemble
     from avaffect.store.provenance import trained_backbones
 
@@ -110,7 +109,12 @@ def with_checkpoint(
         for models in joined.members.values():
             # Those of other folds read the same.
             config = with_checkpoint(config, Path(place) / next(iter(models)), own)
-        return replace(config, checkpoint=str(place), weights=joined.fingerprint, postprocess=None)
+        return replace(
+            config,
+            checkpoint=str(place),
+            weights=joined.fingerprint,
+            postprocess=_tuned(Path(place)),
+        )
     folder = checkpoint_folder(Path(place))
     checkpoint = read_checkpoint(folder)
     knows = checkpoint.recipe.task_names
@@ -137,16 +141,21 @@ def with_checkpoint(
             analysis = replace(analysis, audio=AudioConfig(**audio))
         if (rate := checkpoint.features.get("sound_rate")) is not None:
             analysis = replace(analysis, sound_rate=float(rate))
-    # What is tuned anew is predicted anew.
-    tuned = file_sha256(folder / FILE) if (folder / FILE).is_file() else None
     return replace(
         config,
         tasks=tasks,
         analysis=analysis,
         checkpoint=str(folder),
         weights=checkpoint.sha256,
-        postprocess=tuned,
+        postprocess=_tuned(folder),
     )
+
+
+def _tuned(folder: Path) -> str | None:
+    """The hash of what was tuned for a model: what is tuned anew is predicted anew."""
+    from avaffect.predictions.postprocess import FILE
+
+    return file_sha256(folder / FILE) if (folder / FILE).is_file() else None
 
 
 def _crop_size(checkpoint: Checkpoint) -> int | None:

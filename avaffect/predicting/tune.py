@@ -17,11 +17,12 @@ from avaffect.files.outside import reading
 from avaffect.files.table import read_table
 from avaffect.metrics.arrays import score_arrays
 from avaffect.metrics.thresholds import best_threshold
-from avaffect.networks.checkpoint import checkpoint_folder, read_checkpoint
+from avaffect.networks.checkpoint import Checkpoint, checkpoint_folder, read_checkpoint
 from avaffect.predicting.choosing import Choice, best_of, choose
 from avaffect.predicting.read_back import ASSUMED_FPS, table_files
 from avaffect.predictions.postprocess import Postprocess
 from avaffect.predictions.smooth import Smoothing, TaskSmoothing, smooth_task
+from avaffect.predictors.joined import Joined, is_ensemble
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.tasks.kinds import Values
 from avaffect.tasks.registry import AU, TASKS
@@ -97,11 +98,11 @@ def tune(
     Each choice is scored three ways, see `predicting.choosing.Choice`, and kept if it gains where
     it was not chosen. It is written beside the run's checkpoint as ``postprocess.json``, which
     predictions with that checkpoint then follow. Of folds, the held-out clips of all are taken
-    together, and every fold's checkpoint gets the same settings. Frames without a value are left
-    out of the scores.
+    together, and every fold's checkpoint gets the same settings. Those of an ensemble are of the
+    whole, after its members are joined. Frames without a value are left out of the scores.
 
     Args:
-        run: folder that ``train`` wrote.
+        run: folder that ``train`` or ``ensemble`` wrote.
         thresholds: whether to choose thresholds of action units.
         on_event: progress and notices.
 
@@ -118,12 +119,9 @@ def tune(
     if not tables:
         raise InputNotFoundError(
             f"there are no validation tables in '{run}'",
-            "give the folder of a run that `avaffect train` finished, with validation clips",
+            "give the folder of a run or ensemble that is finished, with validation clips",
         )
-    folds = [fold for fold in sorted(run.glob("fold-*")) if table_files(fold)]
-    places = [checkpoint_folder(place) for place in folds or [run]]
-    checkpoints = [read_checkpoint(place) for place in places]
-    first = checkpoints[0]
+    places, first = _tuned_in(run)
     if first.per_clip:
         raise UsageError(
             f"'{run}' was trained on labels of whole clips", "what is scored a clip has no frames"
@@ -166,10 +164,24 @@ def tune(
     # A training may have begun meanwhile, or another tuning.
     with alone_in(run, wait=_PATIENCE_S):
         files = tuple(
-            Postprocess(chosen.smooth, limits, checkpoint.sha256, about).save(place)
-            for place, checkpoint in zip(places, checkpoints, strict=True)
+            Postprocess(chosen.smooth, limits, weights, about).save(place)
+            for place, weights in places.items()
         )
     return Tuned(chosen, tuple(steps), files, len(clips), groups)
+
+
+def _tuned_in(run: Path) -> tuple[dict[Path, str], Checkpoint]:
+    """By folder that gets the settings, the hash of what they are for; and what is known of the
+    first network, or of that on top."""
+    if is_ensemble(run):
+        joined = Joined.load(run)
+        models = [path for some in joined.members.values() for path in some]
+        return {run: joined.fingerprint}, read_checkpoint(run / [*joined.stack, *models][0])
+    folds = [fold for fold in sorted(run.glob("fold-*")) if table_files(fold)]
+    folders = [checkpoint_folder(place) for place in folds or [run]]
+    checkpoints = {folder: read_checkpoint(folder) for folder in folders}
+    weights = {folder: checkpoint.sha256 for folder, checkpoint in checkpoints.items()}
+    return weights, checkpoints[folders[0]]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from avaffect.files.atomic import write_json
 from avaffect.files.ours import holds, require_own_file
 from avaffect.files.outside import read_json, reading
 from avaffect.labels import ACTION_UNITS, AU_THRESHOLD
-from avaffect.predictions.smooth import parse_smoothing
+from avaffect.predictions.smooth import parse_smoothing, smooth_task
+from avaffect.tasks.registry import AU
 
 FILE = "postprocess.json"
 _SHAPE = {"smooth": str, "au_thresholds": {str: float}, "weights": str, "chosen_on": dict}
@@ -55,6 +56,57 @@ class Postprocess:
         if not self.au_thresholds:
             return None
         return np.array([self.au_thresholds.get(name, AU_THRESHOLD) for name in ACTION_UNITS])
+
+    @property
+    def clips(self) -> tuple[str, ...]:
+        """The clips that it was chosen on, where anything was chosen."""
+        chosen = self.smooth != "off" or self.au_thresholds
+        return tuple(self.chosen_on.get("subjects", ())) if chosen else ()
+
+    def notes(self, *, other: bool) -> tuple[str, ...]:
+        """What a reader of predictions must know of it.
+
+        Args:
+            other: whether there was one of other weights, which is not used.
+        """
+        if other:
+            return (f"{FILE} is of other weights and not used: run `avaffect tune` again",)
+        if not self.weights:
+            return ()
+        chosen = [f"smoothing {self.smooth}"] if self.smooth != "off" else []
+        chosen += ["thresholds of units"] if self.au_thresholds else []
+        return (f"tuned on validation clips: {' and '.join(chosen) or 'nothing'}",)
+
+    def applied(
+        self,
+        task: str,
+        targets: Sequence[str],
+        values: NDArray[np.float32],
+        times: NDArray[np.float64],
+    ) -> NDArray[np.float32]:
+        """Values as a member of an ensemble gives them: smoothed, and decided by .5.
+
+        A unit's score is stretched on both sides of its threshold, which becomes .5: whoever
+        averages or counts members then goes by the thresholds of each.
+
+        Args:
+            task: whose values.
+            targets: the names of the K columns.
+            values: float32 [N, K], NaN where there are none.
+            times: float64 [N] in seconds.
+        """
+        how = parse_smoothing(self.smooth).of(task)
+        if how.kind != "off":
+            values = smooth_task(task, values, times, how)
+        if task != AU.name or not self.au_thresholds:
+            return values
+        limits = np.array([self.au_thresholds.get(name, AU_THRESHOLD) for name in targets])
+        half, least = AU_THRESHOLD, np.finfo(np.float64).tiny
+        below = half * values / np.maximum(limits, least)
+        above = half + (1 - half) * (values - limits) / np.maximum(1 - limits, least)
+        # Rounding must not carry a score over the threshold.
+        below = np.minimum(below, np.nextafter(np.float32(half), np.float32(0)))
+        return np.where(values < limits, below, above).astype(np.float32)
 
     def save(self, checkpoint: Path) -> Path:
         """Write it into the folder of a checkpoint; the path.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip
 from avaffect.errors import CheckpointError, UsageError
 from avaffect.labels import AU_THRESHOLD, EXPRESSIONS
+from avaffect.networks.together import apply_together
+from avaffect.predictions.postprocess import Postprocess, load_postprocess
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.voting import (
     average,
@@ -34,7 +37,7 @@ from avaffect.recipes.ensemble_recipe import Vote
 from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.subject import SubjectFeatures
 from avaffect.tasks.kinds import Units
-from avaffect.tasks.registry import EXPR, TASKS
+from avaffect.tasks.registry import AU, EXPR, TASKS
 
 
 def join_values(
@@ -105,16 +108,30 @@ def mean_values(models: Sequence[Values]) -> dict[str, NDArray[np.float32]]:
     }
 
 
+def postprocessed(
+    values: Values,
+    after: Postprocess,
+    targets: Mapping[str, Sequence[str]],
+    times: NDArray[np.float64],
+) -> Values:
+    """A model's predictions by task, as `Postprocess.applied`."""
+    return {
+        task: after.applied(task, targets[task], array, np.asarray(times))
+        for task, array in values.items()
+    }
+
+
 class Ensemble:
     """The predictor of an ensemble: every model predicts, then they are joined as in training.
 
-    All models are kept in memory.
+    All models are kept in memory; pictures are decoded once for all of them.
 
     Args:
         place: the ensemble's folder.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Attributes:
+        smooth: what `avaffect tune` chose for the whole, else ``off``; thresholds likewise.
         clips: by the ways of ``challenge.known``, the names of the clips that any model knows.
 
     Raises:
@@ -124,7 +141,6 @@ class Ensemble:
     optional: tuple[str, ...] = ()
     judges_pictures: bool = False
     voice_net: str = DEFAULT_VOICE
-    smooth: str = "off"
 
     def __init__(self, place: Path | str, device: str = "cpu") -> None:
         folder = Path(place)
@@ -135,6 +151,7 @@ class Ensemble:
             for some in joined.members.values()
         ]
         self._models = [model for some in self._members for model in some]
+        self._afters = [joined.after(path) for some in joined.members.values() for path in some]
         first = self._models[0]
         self._targets = first.checkpoint.targets
         if any(model.checkpoint.targets != self._targets for model in self._models):
@@ -152,18 +169,25 @@ class Ensemble:
         self.name = joined.name
         self.tasks: tuple[str, ...] = (self._stack or first).tasks
         self.needs = tuple(dict.fromkeys(name for model in self._models for name in model.needs))
-        self.notes: tuple[str, ...] = self._notes()
+        self._after = load_postprocess(folder) or Postprocess()
+        other = self._after.weights not in ("", joined.fingerprint)
+        if other:
+            self._after = Postprocess()
+        self.smooth: str = self._after.smooth
+        self.notes: tuple[str, ...] = self._notes(other=other)
         every = [*self._models, *([self._stack] if self._stack else [])]
         self.clips = {
             way: tuple({name for model in every for name in model.clips.get(way, ())})
             for way in WAYS
         }
+        self.clips["tuned"] = tuple({*self.clips["tuned"], *self._after.clips})
 
     @property
     def fingerprint(self) -> str:
         """See :class:`avaffect.predictors.interface.Predictor`."""
         every = [*self._models, *([self._stack] if self._stack else [])]
-        return fingerprint([self._joined.fingerprint, [model.fingerprint for model in every]])
+        whole = [self._joined.fingerprint, [model.fingerprint for model in every]]
+        return fingerprint([*whole, asdict(self._after)] if self._after.weights else whole)
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """See :class:`avaffect.predictors.interface.Predictor`."""
@@ -172,13 +196,24 @@ class Ensemble:
 
     def predict(self, subject: SubjectFeatures, tasks: Sequence[str]) -> Prediction:
         """See :class:`avaffect.predictors.interface.Predictor`."""
+        for model in self._models:
+            model.require_subject(subject)
+        networks = [(model.checkpoint.recipe, model.run) for model in self._models]
+        predictions = dict(
+            apply_together(
+                networks,
+                [Clip(subject.name, subject.name, subject)],
+                check=lambda number, reader: self._models[number].require_widths(reader),
+            )
+        )
         heard = np.zeros(subject.frames, bool)
-        members = []
-        for models in self._members:
-            predictions = [model.network_prediction(subject) for model in models]
-            for model, predicted in zip(models, predictions, strict=True):
-                heard |= model.heard(predicted)
-            members.append(mean_values([predicted.values for predicted in predictions]))
+        values_of = []
+        for number, (model, after) in enumerate(zip(self._models, self._afters, strict=True)):
+            predicted = predictions[number]
+            heard |= model.heard(predicted)
+            values_of.append(postprocessed(predicted.values, after, self._targets, subject.times))
+        each = iter(values_of)
+        members = [mean_values([next(each) for _ in models]) for models in self._members]
         values = self.joined(subject.name, members)
         coder = self._stack or self._models[0]
         coded: dict[str, Any] = {
@@ -188,6 +223,7 @@ class Ensemble:
             subject,
             self.name,
             heard=heard,
+            au_thresholds=self._after.limits() if AU.name in coded else None,
             **coded,
         )
 
@@ -208,7 +244,7 @@ class Ensemble:
                 f"the second stage in '{folder}' does not fit its models", "train again"
             )
 
-    def _notes(self) -> tuple[str, ...]:
+    def _notes(self, *, other: bool) -> tuple[str, ...]:
         count = len(self._models)
         how = "a network on top" if self._stack else self._joined.rule.kind
         shown = ", ".join(
@@ -220,6 +256,9 @@ class Ensemble:
             f"{self.name} joins {count} models ({how})",
             f"validation on {self._joined.validation} other clips: {shown or 'no score'}",
         ]
+        if self._joined.tuned:
+            notes.append(f"{len(self._joined.tuned)} models by what was tuned for each")
+        notes += self._after.notes(other=other)
         if any(model.checkpoint.data.get("synthetic") for model in self._models):
             notes.append("ARTIFICIAL training data: its predictions mean nothing on real people")
         return tuple(notes)

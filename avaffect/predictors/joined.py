@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from avaffect.errors import CheckpointError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.names import JOINED
 from avaffect.files.outside import read_json, reading
+from avaffect.predictions.postprocess import Postprocess
 from avaffect.recipes.ensemble_recipe import Average, Vote
 
 SETTINGS = "ensemble.json"
@@ -33,6 +34,17 @@ Rule = Average | Vote
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """The part of a `Postprocess` that changes values."""
+
+    smooth: str = "off"
+    au_thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        Postprocess(self.smooth, self.au_thresholds)  # refuses what does not exist
+
+
+@dataclass(frozen=True)
 class Joined:
     """The content of ``joined.json``.
 
@@ -45,6 +57,8 @@ class Joined:
         stack: the checkpoint of the network on top, as in ``members``; empty without one.
         metrics: on the validation clips.
         validation: how many clips these are.
+        tuned: of members that were tuned when they were joined, by path, what was chosen:
+            ``smooth`` and ``au_thresholds``, see `predictions.postprocess`.
     """
 
     name: str
@@ -54,16 +68,27 @@ class Joined:
     stack: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     validation: int = 0
+    tuned: Mapping[str, Tuning] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
         """Changes whenever a model or the way they are joined does."""
-        return fingerprint(TypeAdapter(Joined).dump_python(self, mode="json", by_alias=True))
+        return fingerprint(self._plain())
 
     def save(self, folder: Path) -> None:
         """Write ``joined.json`` into ``folder``."""
-        plain = TypeAdapter(Joined).dump_python(self, mode="json", by_alias=True)
-        write_json(folder / JOINED, {"version": _VERSION, **plain})
+        write_json(folder / JOINED, {"version": _VERSION, **self._plain()})
+
+    def _plain(self) -> dict[str, Any]:
+        plain: dict[str, Any] = TypeAdapter(Joined).dump_python(self, mode="json", by_alias=True)
+        if not self.tuned:  # as earlier versions wrote it
+            del plain["tuned"]
+        return plain
+
+    def after(self, path: str) -> Postprocess:
+        """How the values of the model at ``path`` are postprocessed before they are joined."""
+        found = self.tuned.get(path, Tuning())
+        return Postprocess(found.smooth, found.au_thresholds)
 
     @classmethod
     def load(cls, folder: Path) -> Joined:

@@ -17,13 +17,14 @@ from avaffect.errors import FeatureError
 from avaffect.extras import is_installed
 from avaffect.networks.apply import ClipPrediction, Run, apply_run, network_run
 from avaffect.networks.checkpoint import (
+    WEIGHTS,
     Checkpoint,
     checkpoint_folder,
     load_checkpoint,
     read_checkpoint,
 )
-from avaffect.networks.exported import load_exported
-from avaffect.predictions.postprocess import FILE, Postprocess, load_postprocess
+from avaffect.networks.exported import NET, load_exported
+from avaffect.predictions.postprocess import Postprocess, load_postprocess
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.facts import checkpoint_facts
 from avaffect.predictors.interface import prediction_of, require_arrays
@@ -31,7 +32,7 @@ from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.provenance import relevant_settings, remade, trained_backbones
 from avaffect.store.subject import SubjectFeatures
 from avaffect.tasks.registry import AU, TASKS
-from avaffect.windows.reader import whole_clips
+from avaffect.windows.reader import WindowReader, whole_clips
 
 # Window lengths, and with them what the features mean, follow the rate.
 _RATE_TOLERANCE = 0.1
@@ -46,6 +47,8 @@ class Trained:
 
     Attributes:
         checkpoint: what is known of the network.
+        run: the network as a function of windows.
+        after: what `avaffect tune` chose for it.
         smooth: what ``avaffect tune`` chose, else ``off``; thresholds of units likewise.
         clips: by the ways of ``challenge.known``, the names of the clips that it knows already.
 
@@ -59,23 +62,19 @@ class Trained:
     voice_net: str = DEFAULT_VOICE
 
     def __init__(self, place: Path | str, device: str = "cpu") -> None:
-        self.checkpoint, self._run = _loaded(place, device)
+        self.checkpoint, self.run = _loaded(place, device)
         facts = checkpoint_facts(self.checkpoint)
         self.name = facts.name
         self.tasks: tuple[str, ...] = facts.tasks
         self.needs: tuple[str, ...] = facts.needs
         self.notes: tuple[str, ...] = notes(self.checkpoint)
         after = load_postprocess(checkpoint_folder(Path(place))) or Postprocess()
-        if after.weights not in ("", self.checkpoint.sha256):
-            self.notes += (f"{FILE} is of other weights and not used: run `avaffect tune` again",)
+        if other := after.weights not in ("", self.checkpoint.sha256):
             after = Postprocess()
-        elif after.weights:
-            chosen = [f"smoothing {after.smooth}"] if after.smooth != "off" else []
-            chosen += ["thresholds of units"] if after.au_thresholds else []
-            self.notes += (f"tuned on validation clips: {' and '.join(chosen) or 'nothing'}",)
+        self.notes += after.notes(other=other)
         self.smooth: str = after.smooth
         self.clips = _clips(self.checkpoint, after)
-        self._after = after
+        self.after = after
         self._au_thresholds = after.limits()
         for task, targets in self.checkpoint.targets.items():
             TASKS[task].coded(targets, np.zeros((0, len(targets))))  # refuses other classes
@@ -83,7 +82,7 @@ class Trained:
     @property
     def fingerprint(self) -> str:
         """See :class:`avaffect.predictors.interface.Predictor`."""
-        return fingerprint([self.checkpoint.fingerprint, asdict(self._after)])
+        return fingerprint([self.checkpoint.fingerprint, asdict(self.after)])
 
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """Raise FeatureError if features were made with other settings than in training.
@@ -134,8 +133,7 @@ class Trained:
         Raises:
             FeatureError: ``subject`` lacks an array, or its features are others than in training.
         """
-        require_arrays(self, subject)
-        self._require_rate(subject)
+        self.require_subject(subject)
         return self.apply(Clip(subject.name, subject.name, subject))
 
     def apply(self, clip: Clip) -> ClipPrediction:
@@ -145,22 +143,32 @@ class Trained:
             FeatureError: it lacks an array, or one is not as wide as in training.
         """
         reader = whole_clips([clip], self.checkpoint.recipe, {})
+        self.require_widths(reader)
+        (predicted,) = apply_run(self.run, reader)
+        return predicted
+
+    def require_subject(self, subject: SubjectFeatures) -> None:
+        """Raise FeatureError if ``subject`` lacks an array, or has rows of another density."""
+        require_arrays(self, subject)
+        self._require_rate(subject)
+
+    def require_widths(self, reader: WindowReader) -> None:
+        """Raise FeatureError if what is read of a clip is not as wide as in training."""
+        name = reader.clips[0].name
         for branch, width in self.checkpoint.widths.items():
             if reader.widths[branch] != width:
                 if self.checkpoint.recipe.branches[branch].encoder is not None:
                     side, other = isqrt(width // 3), isqrt(reader.widths[branch] // 3)
                     raise FeatureError(
                         f"'{self.name}' was trained on faces of {side} pixels, those of "
-                        f"'{clip.name}' have {other}",
+                        f"'{name}' have {other}",
                         f"preprocess again with crop_size={side}",
                     )
                 raise FeatureError(
                     f"'{self.name}' was trained on {width} features of '{branch}', "
-                    f"'{clip.name}' has {reader.widths[branch]}",
+                    f"'{name}' has {reader.widths[branch]}",
                     "make the features with the settings of the training",
                 )
-        (predicted,) = apply_run(self._run, reader)
-        return predicted
 
     def heard(self, predicted: ClipPrediction) -> NDArray[np.bool_]:
         """bool [N], where a prediction comes from the sound, alone or with the face."""
@@ -193,9 +201,12 @@ class Trained:
 
 
 def _loaded(place: Path | str, device: str) -> tuple[Checkpoint, Run]:
-    if not is_installed("torch"):
-        checkpoint = read_checkpoint(place)
-        return checkpoint, load_exported(place, checkpoint, device)
+    folder = checkpoint_folder(Path(place))
+    # Of an exported ensemble there are no weights of torch's.
+    if not is_installed("torch") or not (folder / WEIGHTS).is_file():
+        checkpoint = read_checkpoint(folder)
+        if (folder / NET).is_file() or not is_installed("torch"):
+            return checkpoint, load_exported(folder, checkpoint, device)
     import torch
 
     checkpoint, network = load_checkpoint(place)

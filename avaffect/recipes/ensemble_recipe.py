@@ -26,6 +26,7 @@ from avaffect.recipes.values import BranchName, Count, Layers, Positive
 MEMBER_PREDICTIONS = "opinions"
 """The array of the members' predictions, float32 [N, K], which the recipe of a stack reads."""
 MOST_MEMBERS = 64
+INNER = 10
 _HERE = Path(__file__).parent / "ensembles"
 _SUFFIX = ".yaml"
 _SEEN = "see `avaffect recipes show abaw3-va`"
@@ -111,6 +112,11 @@ class EnsembleRecipe:
         folds: each member is trained so many times, each time without another part of the training
             clips (groups whole); their predictions are averaged, but for a training clip only
             the model counts that never saw it. None trains once, on all.
+        inner: with folds, one part in so many of the clips that a model is trained on (groups
+            whole) is set aside, and the model chooses its epoch on it: not on the clips that it
+            never saw, whose predictions a stack learns from. 0 chooses on the latter all the same.
+            Nothing is set aside where the recipe leaves no choice (``train.select`` last, no
+            patience, no plateau).
         repeats: how often all that is done, each time with another seed (so other folds). A repeat
             is a member of its own, and gives a value a target to the network of a stack.
         about: what it is, in a sentence or two.
@@ -121,6 +127,7 @@ class EnsembleRecipe:
     members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=MOST_MEMBERS)]
     join: Join = field(default_factory=Average)
     folds: Annotated[int, Field(ge=2, le=1000)] | None = None
+    inner: Annotated[int, Field(ge=0, le=1000)] = INNER
     repeats: Layers = 1
     about: str = ""
     source: str = ""
@@ -144,6 +151,8 @@ class EnsembleRecipe:
             raise ValueError(
                 f"join: there are {len(self.all_members)} members, at_least asks for more"
             )
+        if self.inner == 1:
+            raise ValueError("inner: nothing would be left to train with; give 0, or 2 or more")
         if len(self.all_members) * (self.folds or 1) < 2:
             raise ValueError("members: a single model is no ensemble")
         return self

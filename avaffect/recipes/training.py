@@ -176,3 +176,8 @@ class Train:
     sampling: Literal["shuffle", "balanced"] = "shuffle"
     select: Literal["best", "last"] = "best"
     augment: Augment = field(default_factory=Augment)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether scores of the validation change the model that comes out."""
+        return self.select == "best" or self.patience > 0 or self.schedule == "plateau"

@@ -226,7 +226,7 @@ def run(
         group.wait()
         done = []
         pooled: Pairs = {}
-        for name, (train_clips, val_clips) in parts.items():
+        for name, (train_clips, chosen_on, held) in parts.items():
             on_fold(name)
             folder = out / name
             done.append(
@@ -234,7 +234,7 @@ def run(
                     config.recipe,
                     dataset,
                     train_clips,
-                    val_clips,
+                    chosen_on,
                     folder,
                     seed=config.seed,
                     device=device,
@@ -245,10 +245,10 @@ def run(
                     on_epoch=on_epoch,
                 )
             )
-            if val_clips:
+            if held:
                 listen, edition = on_event if first else ignore_events, config.data.edition
                 pairs = write_validation(
-                    folder, done[-1], dataset, val_clips, edition, device, listen, group
+                    folder, done[-1], dataset, held, edition, device, listen, group
                 )
                 for task, some in pairs.items():
                     pooled.setdefault(task, []).extend(some)
@@ -347,17 +347,17 @@ def _parts(
     out: Path,
     resume: bool,
     on_event: EventCallback,
-) -> tuple[dict[str, tuple[tuple[Clip, ...], tuple[Clip, ...]]], Folds | None]:
-    """Training and validation clips by the name of the part's folder, ``""`` for ``out``; and
-    the folds that they come from, None for the data's own split."""
+) -> tuple[dict[str, tuple[tuple[Clip, ...], ...]], Folds | None]:
+    """By the name of the part's folder, ``""`` for ``out``, the clips to train with, to choose the
+    epoch on and to validate with; and the folds that they come from, None for the data's own."""
     labelled = labelled_clips(dataset, config.recipe.task_names, on_event)
     if config.folds == "none":
         train_clips, val_clips, folds = own_split(
             dataset, labelled, config.seed, own=config.data.root is None, on_event=on_event
         )
-        return {"": (train_clips, val_clips)}, folds
+        return {"": (train_clips, val_clips, val_clips)}, folds
     folds = _folds(config, labelled, out, resume)
-    return {f"fold-{i}": folds.split(labelled, i) for i in folds.numbers}, folds
+    return {f"fold-{i}": folds.parts(labelled, i) for i in folds.numbers}, folds
 
 
 def _folds(config: RunConfig, clips: tuple[Clip, ...], out: Path, resume: bool) -> Folds:

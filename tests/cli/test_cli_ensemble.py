@@ -9,8 +9,9 @@ import pytest
 
 from avaffect.cli.ensemble import DEFAULT_ENSEMBLE
 from avaffect.ensemble import run as module
+from avaffect.ensemble.plan import Plan
 from avaffect.networks.checkpoint import load_checkpoint
-from avaffect.recipes.ensemble_recipe import ensemble_names
+from avaffect.recipes.ensemble_recipe import ensemble_names, load_ensemble
 from avaffect.training import run as training
 from avaffect.training.history import History
 from avaffect.training.run import read_run
@@ -85,7 +86,7 @@ def test_from_tables_to_a_table(run, data) -> None:
     assert rows[-2].split()[-3:] == [f"{value:.4f}" for value in summary["average"].values()]
     assert "ensemble: stack (va, stack)" in done.err
     assert "one-1/fold-1: score" in done.err
-    assert "predict with it: avaffect predict VIDEO --checkpoint out" in done.err
+    assert "predict with it: avaffect predict --checkpoint out --features FOLDER" in done.err
     saved = json.loads((data / "out/ensemble.json").read_text())["recipe"]
     assert saved["members"][0]["recipe"]["train"]["lr"] == 0.02
     assert saved["join"]["recipe"]["train"]["epochs"] == 2
@@ -116,6 +117,77 @@ def test_ctrl_c_says_how_to_go_on(run, data, monkeypatch: pytest.MonkeyPatch) ->
     done = run("predict", "features", "--checkpoint", "out")
     assert done.code == 1
     assert "the ensemble in 'out' is not finished" in done.error
+
+
+@pytest.fixture
+def asked(data, monkeypatch: pytest.MonkeyPatch):
+    """Questions that were put at a terminal, each of which is answered with no."""
+    questions: list[str] = []
+
+    def answer(text: str, **options: object) -> bool:
+        questions.append(text)
+        return False
+
+    monkeypatch.setattr("click.confirm", answer)
+    monkeypatch.setattr(Plan, "seconds", lambda self, *arguments, **options: 32400.0)
+
+    def at(terminal: bool) -> list[str]:
+        monkeypatch.setattr("avaffect.cli.ensemble._is_terminal", lambda: terminal)
+        questions.clear()
+        return questions
+
+    return at
+
+
+def test_a_long_one_is_asked_about_on_a_terminal(run, data, asked) -> None:
+    arguments = ["ensemble", *OWN, "--recipe", "stack.yaml", "-o", "out"]
+    questions = asked(True)
+    done = run(*arguments)
+    assert questions == ["2 models on cpu, about 9 h: go on?"]
+    assert done.code == 1
+    assert "nothing was trained" in done.err
+    # Nor was anything begun.
+    assert [path.name for path in (data / "out").glob("*") if path.name != ".lock"] == []
+    assert run(*arguments, "--yes").code == 0
+    assert len(questions) == 1
+    # What would be thrown away is still there after a no.
+    before = (data / "out/joined.json").read_text()
+    assert run(*arguments, "--overwrite").code == 1
+    assert (data / "out/joined.json").read_text() == before
+    # With nothing left to train there is no question.
+    questions = asked(True)
+    assert run(*arguments).code == 0
+    assert questions == []
+
+
+def test_nobody_is_asked_elsewhere(run, data, asked) -> None:
+    questions = asked(False)
+    done = run("ensemble", *OWN, "--recipe", "stack.yaml", "-o", "out")
+    assert (done.code, questions) == (0, [])
+    assert "2 models on cpu, about 9 h" in done.err
+    questions = asked(True)
+    quiet = run("ensemble", *OWN, "--recipe", "stack.yaml", "-o", "quiet", "-q")
+    assert (quiet.code, questions, quiet.err) == (0, [], "")
+
+
+def test_a_short_one_is_begun_at_once(run, data, asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    questions = asked(True)
+    monkeypatch.setattr(Plan, "seconds", lambda self, *arguments, **options: 300.0)
+    done = run("ensemble", *OWN, "--recipe", "stack.yaml", "-o", "out")
+    assert (done.code, questions) == (0, [])
+    assert "2 models on cpu, about 5 min" in done.err
+
+
+def test_tuned_and_exported_whole(run, data) -> None:
+    """The commands that take a model take an ensemble."""
+    assert run("ensemble", *OWN, "--recipe", "stack.yaml", "-o", "out", "-q").code == 0
+    tuned = run("tune", "out")
+    assert tuned.code == 0
+    assert "written: out/postprocess.json" in tuned.err
+    done = run("export", "out", "-o", "small")
+    assert done.code == 0
+    assert "small: 3 models as ONNX" in done.out
+    assert not list((data / "small").rglob("*.safetensors"))
 
 
 @pytest.mark.parametrize(
@@ -149,6 +221,8 @@ def test_help_is_quick_and_names_the_price(run) -> None:
     done = run("ensemble", "--help")
     assert done.code == 0
     assert "25 trainings" in " ".join(done.out.split())
+    # The default is one that can be waited for.
+    assert len(load_ensemble(DEFAULT_ENSEMBLE).all_members) * 5 == 5
     assert not {"torch", "pydantic"} & (set(sys.modules) - before)
     assert DEFAULT_ENSEMBLE in ensemble_names()
 

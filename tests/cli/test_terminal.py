@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from avaffect.cli import terminal as printing
-from avaffect.cli.terminal import Reporter, Row, lacking, printable, run_all
+from avaffect.cli.terminal import Reporter, Row, duration, lacking, printable, run_all
 from avaffect.errors import NotMediaError, UsageError
 from avaffect.progress import Notice, Progress
 
@@ -85,8 +85,8 @@ def test_plain_lines_now_and_then_elsewhere(clock, capsys: pytest.CaptureFixture
         reporter(Notice("half of it is missing", warning=True))
     assert capsys.readouterr().err.splitlines() == [
         "faces: 30 of 100 frames",
-        "faces: 60 of 100 frames",
-        "faces: 90 of 100 frames",
+        "faces: 60 of 100 frames, about 16 s left",
+        "faces: 90 of 100 frames, about 4 s left",
         "warning: half of it is missing",
     ]
 
@@ -263,3 +263,21 @@ def test_rows_without_a_face_are_told(
     assert row.exit_code == 0
     if len(faces) == 1:
         assert row.outcome == f"{verdict} ({reason}{'; ' if reason else ''}4 files)"
+
+
+def test_what_an_earlier_run_did_does_not_shorten_the_time_left(
+    clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Reporter() as reporter:
+        reporter(Progress("training", 100, 125, "epochs"))
+        clock[0] += 600
+        reporter(Progress("training", 105, 125, "epochs"))
+    assert "105 of 125 epochs, about 40 min left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (5400, "1.5 h"), (32400, "9 h")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

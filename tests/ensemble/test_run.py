@@ -158,13 +158,17 @@ def test_two_stages(settings, data, here) -> None:
     models = [f"one-{r}/fold-{f}" for r in (0, 1) for f in (0, 1)]
     assert here == models
     clips = {clip.name: clip for clip in load_dataset(config.data, ("va",)).clips}
-    trainers, held = {}, {}
+    held = {}
     for name in models:
         listed = load_checkpoint(out / "members" / name)[0].data["clips"]
-        trainers[name], held[name] = set(listed["train"]), set(listed["val"])
-        # Nothing but the training split, and no person on both sides.
-        assert trainers[name] | held[name] == {f"clip{i}" for i in range(8)}
-        assert not {clips[n].group for n in held[name]} & {clips[n].group for n in trainers[name]}
+        number = int(name[-1])
+        folds = Folds.load(out / "members" / name.split("/")[0] / "folds.json", clips.values())
+        held[name] = set(folds.held(number))
+        parts = [set(listed["train"]), set(listed["val"]), held[name]]
+        # Nothing but the training split; nobody is both learned from, chosen by and spoken of.
+        assert set.union(*parts) == {f"clip{i}" for i in range(8)}
+        people = [{clips[n].group for n in part} for part in parts]
+        assert sum(map(len, people)) == len(set.union(*people)) == 4
     # Each repeat has other folds.
     assert held[models[0]] not in (held[models[2]], held[models[3]])
     for name, clip in clips.items():
@@ -179,7 +183,7 @@ def test_two_stages(settings, data, here) -> None:
         for repeat in (0, 1):
             mine = [m for m in models if m.startswith(f"one-{repeat}")]
             # Of a training clip only who never saw it; of others the mean.
-            asked = [m for m in mine if name not in trainers[m]]
+            asked = [m for m in mine if name in held[m] or clip.split != "train"]
             assert len(asked) == (1 if clip.split == "train" else 2)
             expected = np.mean([says(out / "members" / m, clip) for m in asked], axis=0)
             found = [columns[f"{kind} one-{repeat}"] for kind in ("valence", "arousal")]
@@ -205,6 +209,36 @@ def test_two_stages(settings, data, here) -> None:
                           "stage2", "summary.json", "validation"]  # fmt: skip
     tables = names(out / "validation/tables")
     assert tables == ["clip10.parquet", "clip8.parquet", "clip9.parquet"]
+
+
+def test_what_chooses_nothing_gets_all_its_clips(settings, data, here) -> None:
+    """With the last epoch there is no choice that an inner part could be for; 0 is as it was."""
+    last = settings(changes=["train.select=last"], repeats=1)
+    run_ensemble(last, data / "last", device="cpu")
+    tree = (data / "stack.yaml").read_text()
+    (data / "leaky.yaml").write_text(tree + "inner: 0\n")
+    run_ensemble(settings("leaky", repeats=1), data / "leaky", device="cpu")
+    for out in (data / "last", data / "leaky"):
+        clips = read_checkpoint(out / "members/one/fold-0").data["clips"]
+        assert len(clips["train"]) + len(clips["val"]) == 8
+        assert "inner" not in json.loads((out / "members/one/folds.json").read_text())
+
+
+def test_an_ensemble_of_an_earlier_version_is_not_mixed_with_this_one(
+    settings, data, here
+) -> None:
+    """Its models chose their epochs otherwise; one without folds is the same as ever."""
+    out = data / "out"
+    for name, fits in (("stack", False), ("pair", True)):
+        run_ensemble(settings(name), out / name, device="cpu")
+        saved = json.loads((out / name / "ensemble.json").read_text())
+        del saved["recipe"]["inner"]
+        (out / name / "ensemble.json").write_text(json.dumps(saved))
+        if fits:
+            run_ensemble(settings(name), out / name, device="cpu")
+        else:
+            with pytest.raises(UsageError, match=r"other settings \(recipe.inner\)"):
+                run_ensemble(settings(name), out / name, device="cpu")
 
 
 def written(out, column):
@@ -513,8 +547,9 @@ def test_processes_of_their_own(settings, data) -> None:
     assert sorted(trained) == [("one/fold-0", 1), ("one/fold-1", 1)]
     log = (data / "out/members/one/fold-0/train.log").read_text()
     assert "device: CPU" in log
-    done = [event for event in events if isinstance(event, Progress) and event.stage == "models"]
-    assert [(state.done, state.finished) for state in done] == [(1, False), (2, True)]
+    done = [event for event in events if isinstance(event, Progress) and event.unit == "epochs"]
+    assert (done[0].done, done[0].total, done[0].finished) == (0, 2, False)
+    assert (done[-1].done, done[-1].finished) == (2, True)
     assert set(result.members) == {"one"}
     assert (data / "out/joined.json").is_file()
 

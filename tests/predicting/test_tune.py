@@ -18,8 +18,11 @@ from avaffect.networks.checkpoint import Checkpoint, load_checkpoint, save_check
 from avaffect.predicting.tune import GRID, OFF, tune
 from avaffect.predictions.postprocess import load_postprocess
 from avaffect.predictions.smooth import parse_smoothing, smooth
+from avaffect.predictors.ensemble import Ensemble
+from avaffect.predictors.joined import Joined
 from avaffect.predictors.trained import Trained
 from avaffect.progress import Notice
+from avaffect.recipes.ensemble_recipe import Average
 from avaffect.recipes.library import parse_recipe
 
 TARGETS = {"va": ("valence", "arousal"), "expr": EXPRESSIONS, "au": ACTION_UNITS}
@@ -166,6 +169,20 @@ def test_folds_are_taken_together(tmp_path: Path, checkpoint) -> None:
     (notice,) = [event for event in events if isinstance(event, Notice)]
     assert "30 frames a second are assumed" in notice.text
     assert load_postprocess(done.files[0].parent).chosen_on["assumed_fps"] == 30
+
+
+def test_the_whole_of_an_ensemble(run, checkpoint) -> None:
+    """What its members say together is tuned, and the folder gets it."""
+    shas = {f"members/{name}/best": checkpoint(run / f"members/{name}/best") for name in "ab"}
+    members = {path.split("/")[1]: {path: sha} for path, sha in shas.items()}
+    joined = Joined("both", members, Average(), (1, 1))
+    joined.save(run)
+    done = tune(run)
+    assert done.files == (run / "postprocess.json",)
+    assert load_postprocess(run).weights == joined.fingerprint
+    model = Ensemble(run)
+    assert model.smooth == done.postprocess.smooth != "va=off,expr=off,au=off"
+    assert len(done.postprocess.au_thresholds) == 12
 
 
 def test_groups_are_those_of_the_data(tmp_path: Path, checkpoint) -> None:

@@ -56,3 +56,31 @@ def test_settings_are_checked() -> None:
         Postprocess("box")
     with pytest.raises(ValueError, match="AU1 is 2"):
         Postprocess(au_thresholds={"AU1": 2})
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.2, 0.5, 0.9, 1.0])
+def test_a_members_threshold_becomes_the_usual_one(limit: float) -> None:
+    """Each score is decided as before, stays in 0..1 and in its order."""
+    scores = np.append(np.linspace(0, 1, 41), np.nextafter(np.float32(limit), np.float32(0)))
+    scores = np.sort(np.clip(scores, 0, 1)).astype(np.float32)
+    values = np.stack([scores, scores], axis=1)
+    found = Postprocess(au_thresholds={"AU2": limit}).applied(
+        "au", ("AU1", "AU2"), values, np.arange(len(values)) / 30
+    )
+    np.testing.assert_array_equal(found[:, 1] >= 0.5, scores >= np.float64(limit))
+    assert (np.diff(found[:, 1]) >= 0).all()
+    assert found.min() >= 0 and found.max() <= 1
+    np.testing.assert_allclose(found[:, 0], scores, atol=1e-7)
+    assert found.dtype == np.float32
+    missing = Postprocess(au_thresholds={"AU2": limit}).applied(
+        "au", ("AU1", "AU2"), np.full((3, 2), np.nan, np.float32), np.arange(3.0)
+    )
+    assert np.isnan(missing).all()
+
+
+def test_a_member_is_smoothed_by_its_task() -> None:
+    values = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]], np.float32)
+    after = Postprocess("va=box:1,expr=off,au=off", {"AU1": 0.1})
+    times = np.arange(3) / 3
+    assert not np.array_equal(after.applied("va", ("v", "a"), values, times), values)
+    np.testing.assert_array_equal(after.applied("expr", ("x", "y"), values, times), values)

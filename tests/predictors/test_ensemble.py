@@ -20,9 +20,10 @@ from avaffect.networks import checkpoint as checkpoints
 from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
 from avaffect.predicting.batch import PredictBatch
 from avaffect.predicting.settings import with_checkpoint, with_features
+from avaffect.predictions.postprocess import Postprocess
 from avaffect.predictors.build import build_predictor, facts_of
 from avaffect.predictors.ensemble import Ensemble, join_values, mean_values
-from avaffect.predictors.joined import Joined, is_ensemble
+from avaffect.predictors.joined import Joined, Tuning, is_ensemble
 from avaffect.predictors.stacking import StackFeatures, stacked_names, stacked_values
 from avaffect.predictors.trained import Trained
 from avaffect.recipes.ensemble_recipe import Average, Vote
@@ -209,6 +210,51 @@ def test_a_prediction_is_what_its_models_say(folder, subject) -> None:
     assert Ensemble(folder).predict(subject, ("va",)).tasks == ("va",)
 
 
+def test_members_keep_what_was_tuned_for_them(folder, subject) -> None:
+    """As it was when they were joined: what is tuned later changes nothing."""
+    how = {"members/a/0": Tuning("va=box:1,expr=off,au=off", {"AU1": 0.9})}
+    replace(Joined.load(folder), tuned=how).save(folder)
+    joined = Joined.load(folder)
+    assert joined.tuned == how
+    out = Ensemble(folder).predict(subject, tuple(TARGETS))
+    each = member_predictions(folder, subject)
+    for task in TARGETS:
+        raw = {name: [getattr(p, task) for p in some] for name, some in each.items()}
+        raw["a"][0] = joined.after("members/a/0").applied(
+            task, TARGETS[task], raw["a"][0], np.asarray(subject.times)
+        )
+        a, b = (np.mean(raw[name], axis=0) for name in "ab")
+        np.testing.assert_allclose(getattr(out, task), (a + 3 * b) / 4, atol=1e-6)
+    folder_of_b = folder / "members/b/0"
+    sha = json.loads((folder_of_b / "checkpoint.json").read_text())["sha256"]
+    Postprocess("box:1", {}, sha).save(folder_of_b)
+    again = Ensemble(folder).predict(subject, tuple(TARGETS))
+    np.testing.assert_array_equal(again.va, out.va)
+    assert "1 models by what was tuned for each" in Ensemble(folder).notes
+
+
+def test_the_whole_is_tuned(folder, subject) -> None:
+    plain = Ensemble(folder)
+    config = with_checkpoint(PredictConfig(), folder)
+    assert (plain.smooth, config.postprocess) == ("off", None)
+    about = {"subjects": ["x"]}
+    after = Postprocess("va=box:1,expr=off,au=off", {"AU1": 0.9}, config.weights, about)
+    after.save(folder)
+    tuned = Ensemble(folder)
+    assert tuned.smooth == after.smooth
+    assert tuned.clips["tuned"] == ("x",)
+    assert "tuned on validation clips: smoothing" in tuned.notes[2]
+    limits = tuned.predict(subject, ("au",)).au_thresholds
+    assert limits is not None and limits[ACTION_UNITS.index("AU1")] == 0.9
+    assert tuned.fingerprint != plain.fingerprint
+    assert with_checkpoint(PredictConfig(), folder).postprocess is not None
+    # Joined otherwise it is of something else.
+    replace(Joined.load(folder), weights=(1, 2)).save(folder)
+    other = Ensemble(folder)
+    assert other.smooth == "off"
+    assert "of other weights and not used" in other.notes[2]
+
+
 def test_a_vote(folder, subject) -> None:
     replace(Joined.load(folder), rule=Vote(at_least=2)).save(folder)
     out = Ensemble(folder).predict(subject, ("expr", "au"))
@@ -354,6 +400,8 @@ def test_models_outside_are_never_opened(path: str, folder) -> None:
         {"rule": {"kind": "vote", "priority": [99]}},
         {"stack": {"a": "0", "b": "0"}},
         {"validation": None},
+        {"tuned": {"members/a/0": {"smooth": "often"}}},
+        {"tuned": {"members/a/0": {"au_thresholds": {"AU1": 2}}}},
     ],
 )
 def test_a_damaged_file(change, folder) -> None:
