@@ -33,9 +33,10 @@ _EYES_REGION = REGIONS.index("eyes")
 
 
 def eyes_of(subject: SubjectFeatures) -> NDArray[np.float32] | None:
-    """float32 [N, 6], the columns ``EYES`` of ``prediction``; None without the array ``face_pose``.
+    """float32 [N, 6], the columns ``EYES`` of ``prediction``, NaN where the eyes are not seen.
 
-    NaN without a face, and where its eyes are covered or turned away.
+    They are not without a face, and where they are covered or turned away. None without the array
+    ``face_pose``.
     """
     if FACE_POSE not in subject.names:
         return None

@@ -1,0 +1,72 @@
+"""``avaffect convert``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from avaffect.cli.options import DECIMALS, NameChoice
+from avaffect.converting.forms.registry import FORMS
+
+if TYPE_CHECKING:
+    from avaffect.files.csv_text import Decimal
+
+
+@click.command()
+@click.argument("predictions", nargs=-1, required=True, type=click.Path(), metavar="OUT...")
+@click.option(
+    "--format",
+    "form",
+    type=NameChoice(FORMS, "format"),
+    required=True,
+    help="; ".join(f"{name}: {entry.about}" for name, entry in FORMS.items()) + ".",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(file_okay=False),
+    help="The folder to write to.  [default: converted/FORMAT in each OUT]",
+)
+@click.option(
+    "--rate",
+    type=float,
+    metavar="HZ",
+    help="Samples a second of nova and bids, which have no times of their own: each is the frame "
+    "nearest in time.  [default: the frames' mean rate]",
+)
+@click.option(
+    "--decimal",
+    type=NameChoice(DECIMALS, "way to write decimals"),
+    default=DECIMALS[0],
+    show_default=True,
+    help="Decimals in csv; with comma, semicolons separate the cells.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def convert(
+    predictions: tuple[str, ...],
+    form: str,
+    out: str | None,
+    rate: float | None,
+    decimal: Decimal,
+    quiet: bool,
+) -> None:
+    """Write predictions in the form of another program: ELAN, Praat, OpenFace and others.
+
+    OUT is a folder that `avaffect predict` wrote, or one of its tables. Nothing is predicted anew.
+    A file that you have changed since, as an .eaf with tiers of your own, is not replaced.
+
+    \b
+    Examples:
+      avaffect convert out/ --format eaf
+      avaffect convert out/ --format openface -o openface_tables/
+      avaffect convert out/ --format bids --rate 50
+    """
+    from avaffect.cli.terminal import Reporter
+    from avaffect.converting.run import convert as write
+
+    with Reporter(quiet) as reporter:
+        done = write(predictions, form, out, rate=rate, decimal=decimal, on_event=reporter)
+        people = f"{done.people} {'person' if done.people == 1 else 'people'}"
+        where = ", ".join(map(str, done.folders))
+        reporter.say(f"{people} in {len(done.files)} files: {where}")
