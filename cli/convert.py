@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from avaffect.cli.options import DECIMALS, NameChoice
-from avaffect.converting.forms.registry import FORMS
+from avaffect.cli.options import CONVERTED, DECIMALS, NameChoice
 
 if TYPE_CHECKING:
+    from avaffect.cli.terminal import Reporter
     from avaffect.files.csv_text import Decimal
 
 
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "form",
-    type=NameChoice(FORMS, "format"),
+    type=NameChoice(CONVERTED, "format"),
     required=True,
-    help="; ".join(f"{name}: {entry.about}" for name, entry in FORMS.items()) + ".",
+    help="; ".join(f"{name}: {about}" for name, about in CONVERTED.items()) + ".",
 )
 @click.option(
     "-o",
@@ -63,10 +65,22 @@ def convert(
       avaffect convert out/ --format bids --rate 50
     """
     from avaffect.cli.terminal import Reporter
-    from avaffect.converting.run import convert as write
 
     with Reporter(quiet) as reporter:
-        done = write(predictions, form, out, rate=rate, decimal=decimal, on_event=reporter)
-        people = f"{done.people} {'person' if done.people == 1 else 'people'}"
-        where = ", ".join(map(str, done.folders))
-        reporter.say(f"{people} in {len(done.files)} files: {where}")
+        say_converted(reporter, predictions, form, out, rate=rate, decimal=decimal)
+
+
+def say_converted(
+    reporter: Reporter,
+    predictions: Sequence[Path | str],
+    form: str,
+    out: str | None = None,
+    **choices: Any,
+) -> None:
+    """Convert, and say what was written; arguments as of `converting.run.convert`."""
+    from avaffect.converting.run import convert as write
+
+    done = write(predictions, form, out, **choices, on_event=reporter)
+    people = f"{done.people} {'person' if done.people == 1 else 'people'}"
+    where = ", ".join(map(str, done.folders))
+    reporter.say(f"{form}: {people} in {len(done.files)} files in {where}")

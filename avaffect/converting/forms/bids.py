@@ -1,7 +1,7 @@
 """``bids``: continuous recordings of the Brain Imaging Data Structure, a person each.
 
-``sub-<label>_task-video_recording-face_physio.tsv.gz`` has no header, ``n/a`` where a value is
-unknown, and a steady rate (see `steady`); the JSON beside it has ``SamplingFrequency``,
+``sub-<label>/beh/sub-<label>_task-video_recording-face_physio.tsv.gz`` has no header, ``n/a`` where
+a value is unknown, and a steady rate (see `steady`); the JSON beside it has ``SamplingFrequency``,
 ``StartTime`` and ``Columns`` (BIDS 1.8, "Physiological and other continuous recordings").
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.converting.form import Choices, Files
+from avaffect.converting.form import Choices, Files, ending
 from avaffect.converting.recording import Recording
 from avaffect.converting.rows import Rows
 from avaffect.converting.steady import Steady
@@ -70,9 +70,10 @@ def files(recording: Recording, choices: Choices) -> Files:
     found: dict[PurePath, partial[None]] = {}
     for rows in recording.people:
         columns = [name for name in _DESCRIBED if name in rows.names]
-        name = f"sub-{_label(rows)}_task-video_recording-face_physio"
-        found[PurePath(f"{name}.tsv.gz")] = partial(_write_values, rows, columns, choices)
-        found[PurePath(f"{name}.json")] = partial(_write_head, rows, columns, choices)
+        subject = f"sub-{_label(rows)}"
+        place = PurePath(subject, "beh", f"{subject}_task-video_recording-face_physio")
+        found[ending(place, ".tsv.gz")] = partial(_write_values, rows, columns, choices)
+        found[ending(place, ".json")] = partial(_write_head, rows, columns, choices)
     return found
 
 
