@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from avaffect.converting.recording import Recording
 from avaffect.files.csv_text import DECIMALS, Decimal
 
-# By where it lies below the output folder, what writes each file, whole or not at all.
-Files = Mapping[PurePath, Callable[[Path], None]]
+# Where each file lies below the output folder, and what writes it, whole or not at all.
+Files = Sequence[tuple[PurePath, Callable[[Path], None]]]
 
 
 @dataclass(frozen=True)

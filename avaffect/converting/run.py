@@ -86,7 +86,7 @@ def convert(
     for folder, recordings in folders.items():
         jobs[folder] = {}
         for recording in recordings:
-            for path, write in build(recording, choices).items():
+            for path, write in build(recording, choices):
                 if path in jobs[folder]:
                     raise UsageError(
                         f"two of the predictions would be written to '{folder / path}'",

@@ -1,8 +1,9 @@
 """``bids``: continuous recordings of the Brain Imaging Data Structure, a person each.
 
-``sub-<label>/beh/sub-<label>_task-video_recording-face_physio.tsv.gz`` has no header, ``n/a`` where
-a value is unknown, and a steady rate (see `steady`); the JSON beside it has ``SamplingFrequency``,
-``StartTime`` and ``Columns`` (BIDS 1.8, "Physiological and other continuous recordings").
+``sub-<label>/beh/sub-<label>_task-video_recording-face_physio.tsv.gz`` has no header, ``n/a``
+where a value is unknown, and a steady rate (see `steady`); the JSON beside it has
+``SamplingFrequency``, ``StartTime`` and ``Columns`` (BIDS 1.8, "Physiological and other continuous
+recordings").
 """
 
 from __future__ import annotations
@@ -67,13 +68,15 @@ def files(recording: Recording, choices: Choices) -> Files:
     Raises:
         UsageError: a name without any.
     """
-    found: dict[PurePath, partial[None]] = {}
+    found: list[tuple[PurePath, partial[None]]] = []
     for rows in recording.people:
         columns = [name for name in _DESCRIBED if name in rows.names]
         subject = f"sub-{_label(rows)}"
         place = PurePath(subject, "beh", f"{subject}_task-video_recording-face_physio")
-        found[ending(place, ".tsv.gz")] = partial(_write_values, rows, columns, choices)
-        found[ending(place, ".json")] = partial(_write_head, rows, columns, choices)
+        found += [
+            (ending(place, ".tsv.gz"), partial(_write_values, rows, columns, choices)),
+            (ending(place, ".json"), partial(_write_head, rows, columns, choices)),
+        ]
     return found
 
 

@@ -13,9 +13,9 @@ from avaffect.files.csv_text import write_csv_blocks
 
 def files(recording: Recording, choices: Choices) -> Files:
     """``<person>.csv`` each."""
-    return {
-        ending(rows.place, ".csv"): partial(_write, rows, choices) for rows in recording.people
-    }
+    return [
+        (ending(rows.place, ".csv"), partial(_write, rows, choices)) for rows in recording.people
+    ]
 
 
 def _write(rows: Rows, choices: Choices, path: Path) -> None:

@@ -28,7 +28,7 @@ _DATE = "2000-01-01T00:00:00+00:00"
 
 def files(recording: Recording, choices: Choices) -> Files:
     """``<video>.eaf``."""
-    return {ending(recording.name, ".eaf"): partial(_write, recording)}
+    return [(ending(recording.name, ".eaf"), partial(_write, recording))]
 
 
 def _write(recording: Recording, path: Path) -> None:

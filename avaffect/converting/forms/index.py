@@ -25,9 +25,10 @@ INDEX = ("file", "start", "end")
 def files(recording: Recording, choices: Choices) -> Files:
     """``<person>.index.csv`` each."""
     video = "/".join(printable(part) for part in recording.video.split("/"))
-    return {
-        ending(rows.place, ".index.csv"): partial(_write, rows, video) for rows in recording.people
-    }
+    return [
+        (ending(rows.place, ".index.csv"), partial(_write, rows, video))
+        for rows in recording.people
+    ]
 
 
 def _write(rows: Rows, video: str, path: Path) -> None:
@@ -38,7 +39,8 @@ def _write(rows: Rows, video: str, path: Path) -> None:
 
 def _blocks(rows: Rows, video: str, others: list[str]) -> Iterator[Block]:
     starts = rows.media_times
-    ends = starts + rows.steps()
+    # No segment begins before its file.
+    starts, ends = np.maximum(starts, 0), np.maximum(starts + rows.steps(), 0)
     at = 0
     subject = printable(rows.subject)
     for block in rows.blocks(others):

@@ -23,7 +23,7 @@ _NULL, _TRUE, _FALSE = "null", "true", "false"
 
 def files(recording: Recording, choices: Choices) -> Files:
     """``<person>.jsonl`` each: ``subject``, then the columns of the table."""
-    return {ending(rows.place, ".jsonl"): partial(_write, rows) for rows in recording.people}
+    return [(ending(rows.place, ".jsonl"), partial(_write, rows)) for rows in recording.people]
 
 
 def _write(rows: Rows, path: Path) -> None:

@@ -34,17 +34,18 @@ STREAMS: dict[str, tuple[str, ...]] = {
 
 def files(recording: Recording, choices: Choices) -> Files:
     """``<video>/<person>.<stream>.stream`` and ``.stream~`` each."""
-    found: dict[PurePath, partial[None]] = {}
+    found: list[tuple[PurePath, partial[None]]] = []
     for rows in recording.people:
         # NOVA takes what stands before the first dot for the role.
         role = rows.place.name.replace(".", "_")
         for stream, columns in STREAMS.items():
             if any(name in rows.names for name in columns):
                 head = recording.name / f"{role}.{stream}.stream"
-                found[head] = partial(_write_head, rows, columns, choices)
-                found[head.with_name(f"{head.name}~")] = partial(
-                    _write_values, rows, columns, choices
-                )
+                values = head.with_name(f"{head.name}~")
+                found += [
+                    (head, partial(_write_head, rows, columns, choices)),
+                    (values, partial(_write_values, rows, columns, choices)),
+                ]
     return found
 
 

@@ -48,7 +48,7 @@ Values = NDArray[np.float64]
 
 def files(recording: Recording, choices: Choices) -> Files:
     """``<person>.csv`` each."""
-    return {ending(rows.place, ".csv"): partial(_write, rows) for rows in recording.people}
+    return [(ending(rows.place, ".csv"), partial(_write, rows)) for rows in recording.people]
 
 
 def rotations(turn: Values) -> Values:

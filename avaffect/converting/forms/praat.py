@@ -19,7 +19,7 @@ _DIGITS = 6
 
 def files(recording: Recording, choices: Choices) -> Files:
     """``<video>.TextGrid``."""
-    return {ending(recording.name, ".TextGrid"): partial(_write, recording)}
+    return [(ending(recording.name, ".TextGrid"), partial(_write, recording))]
 
 
 def _write(recording: Recording, path: Path) -> None:

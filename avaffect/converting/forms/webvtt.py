@@ -21,7 +21,7 @@ _SHOWN = ("expression", "smile")
 
 def files(recording: Recording, choices: Choices) -> Files:
     """``<video>.vtt``."""
-    return {ending(recording.name, ".vtt"): partial(_write, recording)}
+    return [(ending(recording.name, ".vtt"), partial(_write, recording))]
 
 
 def _write(recording: Recording, path: Path) -> None:
