@@ -2,7 +2,7 @@
 
 Both are the landmark net's: gaze from the iris (``faces.pose``), AU45 from the blendshapes
 ``eyeBlinkLeft`` and ``eyeBlinkRight``. A look down lowers the lids and counts in part as closing
-them. In few frames nothing tells a blink from eyes that stay closed: AU45 is every closing.
+them. AU45 here is every closing, from lids that are half down on: a blink, and closed eyes too.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ FACE_POSE = "face_pose"
 CLOSED = 0.6
 # Open ones have .02 to .16; who is measured higher has them half closed.
 MOST_OPEN = 0.25
-# Closed by this part of the way.
-_HALF = 0.5
+# The part of this way at which the lids of a mesh have come down by half.
+_HALF_SHUT = 0.7
 _CHUNK = 4096
 _NAMES = face_pose_names()
 _GAZE = [_NAMES.index(name) for name in EYES[:4]]
@@ -47,7 +47,7 @@ def eyes_of(subject: SubjectFeatures) -> NDArray[np.float32] | None:
         found[start : start + _CHUNK, 5] = pose[:, _BLINK].mean(axis=1)
     found[hidden_regions(subject)[:, _EYES_REGION] | ~np.asarray(subject.present)] = np.nan
     closed = closing(found[:, 5])
-    found[:, 4] = np.where(np.isnan(closed), np.nan, closed >= _HALF)
+    found[:, 4] = np.where(np.isnan(closed), np.nan, closed >= _HALF_SHUT)
     found[:, 5] = closed * 5
     return found
 
