@@ -83,4 +83,5 @@ def say_converted(
     done = write(predictions, form, out, **choices, on_event=reporter)
     people = f"{done.people} {'person' if done.people == 1 else 'people'}"
     where = ", ".join(map(str, done.folders))
-    reporter.say(f"{form}: {people} in {len(done.files)} files in {where}")
+    files = f"{len(done.files)} file{'' if len(done.files) == 1 else 's'}"
+    reporter.say(f"{form}: {people}, {files} in {where}")

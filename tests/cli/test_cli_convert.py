@@ -17,7 +17,7 @@ def test_where_it_is_and_what_is_refused(run: Callable[..., Any], tmp_path: Path
         write_person(tmp_path / "out", name)
     done = run("convert", tmp_path / "out", "--format", "eaf")
     assert (done.code, done.out) == (0, "")
-    assert f"eaf: 2 people in 1 files in {tmp_path}/out/converted/eaf" in done.err
+    assert f"eaf: 2 people, 1 file in {tmp_path}/out/converted/eaf" in done.err
     quiet = run("convert", tmp_path / "out", "--format", "vtt", "-o", tmp_path / "x", "--quiet")
     assert (quiet.code, quiet.err) == (0, "")
     assert [path.name for path in sorted((tmp_path / "x").iterdir())] == [
@@ -37,7 +37,7 @@ def test_predict_writes_such_a_form(
     video, out = standins.get("video.mp4"), tmp_path / "out"
     done = run("predict", video, "--format", "eaf", "--no-csv", "--no-report", "-o", out)
     assert done.code == 0, done.err
-    assert "eaf: 1 person in 1 files" in done.err
+    assert "eaf: 1 person, 1 file" in done.err
     assert "expression@video" in Eaf(str(out / "converted/eaf/video.eaf")).get_tier_names()
     assert {path.name for path in out.iterdir()} == {"converted", "records", "tables"}
     table = pandas.read_parquet(out / "tables/video.parquet")
