@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from avaffect.challenge.places import checked
@@ -61,11 +61,8 @@ def _recording(people: Sequence[Rows]) -> Recording:
     stems = [rows.place.name for rows in people]
     named = PurePath(first.place.parent, _shared(stems) or PurePath(first.video).stem or "video")
     video = PurePath(first.place.parent, first.video or named.name).as_posix()
-    numbered = [
-        Rows(rows.subject, number, rows.place, rows.path, rows.about, rows.names, rows.times)
-        for number, rows in enumerate(people)
-    ]
-    return Recording(checked(named), video, tuple(numbered))
+    numbered = tuple(replace(rows, number=number) for number, rows in enumerate(people))
+    return Recording(checked(named), video, numbered)
 
 
 def _shared(stems: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -38,7 +39,6 @@ class Rows(ArrayRecord):
         path: the table.
         about: what the table says of itself.
         names: its columns.
-        times: float64 [N], seconds, rising, as the table has them.
     """
 
     subject: str
@@ -47,13 +47,12 @@ class Rows(ArrayRecord):
     path: Path
     about: Mapping[str, Any]
     names: tuple[str, ...]
-    times: NDArray[np.float64]
 
     @classmethod
     def open(cls, path: Path, subject: str, place: PurePath, number: int = 0) -> Rows:
-        """The table at ``path``; its times alone are read.
+        """The table at ``path``; none of its rows is read.
 
-        Bounds: those of `parquet.open_parquet`; times within 23 days.
+        Bounds: those of `parquet.open_parquet`.
 
         Raises:
             InputNotFoundError: there is none.
@@ -61,20 +60,31 @@ class Rows(ArrayRecord):
         """
         about = read_about(path)
         with reading(path, FormatError, "is no table that can be converted", _AGAIN):
-            with open_parquet(path, reads=1) as file:
+            with open_parquet(path, reads=0) as file:
                 names = tuple(file.schema_arrow.names)
-                if len(set(names)) < len(names):
-                    raise UsageError("it has two columns of one name")
-                if missing := {"frame", "time"} - set(names):
-                    raise UsageError(f"it has no column '{min(missing)}'")
+            if len(set(names)) < len(names):
+                raise UsageError("it has two columns of one name")
+            if missing := {"frame", "time"} - set(names):
+                raise UsageError(f"it has no column '{min(missing)}'")
+        return cls(str(about.get("subject", subject)), number, place, path, about, names)
+
+    @cached_property
+    def times(self) -> NDArray[np.float64]:
+        """float64 [N], seconds, rising, as the table has them.
+
+        Bounds: at least one row, all within 23 days.
+
+        Raises:
+            FormatError: others.
+        """
+        with reading(self.path, FormatError, "is no table that can be converted", _AGAIN):
+            with open_parquet(self.path, reads=1) as file:
                 times = np.asarray(read_column(file, "time"), np.float64)
             if not len(times) or not (np.abs(times) < _LATEST_S).all():
                 raise UsageError("it has no rows, or no times")
             if (np.diff(times) <= 0).any():
                 raise UsageError("its times do not increase")
-            return cls(
-                str(about.get("subject", subject)), number, place, path, about, names, times
-            )
+            return times
 
     @property
     def video(self) -> str:

@@ -85,27 +85,29 @@ def convert(
     jobs: dict[Path, dict[PurePath, Callable[[Path], None]]] = {}
     for folder, recordings in folders.items():
         jobs[folder] = {}
-        for recording in recordings:
-            for path, write in build(recording, choices):
-                if path in jobs[folder]:
-                    raise UsageError(
-                        f"two of the predictions would be written to '{folder / path}'",
-                        "convert them into different folders",
-                    )
-                jobs[folder][path] = write
+        for path, write in (file for each in recordings for file in build(each, choices)):
+            if path in jobs[folder]:
+                raise UsageError(
+                    f"two of the predictions would be written to '{folder / path}'",
+                    "convert them into different folders",
+                )
+            jobs[folder][path] = write
+    people = sum(len(found.people) for group in folders.values() for found in group)
+    # With the jobs that are done what they have read goes.
+    folders.clear()
     total = sum(map(len, jobs.values()))
     done: list[Path] = []
     for folder, files in jobs.items():
+        names = [*files]
         with alone_in(folder):
             record = _Record(folder, form)
-            record.claim(files)
-            for path, write in files.items():
-                write(folder / path)
-                done.append(folder / path)
+            record.claim(names)
+            for name in names:
+                files.pop(name)(folder / name)
+                done.append(folder / name)
                 on_event(Progress("convert", len(done), total, "files", len(done) == total))
-            record.keep(files)
-    people = sum(len(found.people) for group in folders.values() for found in group)
-    return Converted(tuple(folders), tuple(done), people)
+            record.keep(names)
+    return Converted(tuple(jobs), tuple(done), people)
 
 
 class _Record:
@@ -125,7 +127,7 @@ class _Record:
     def _path(self) -> Path:
         return self._folder / CONVERSIONS
 
-    def claim(self, files: Sequence[PurePath] | Any) -> None:
+    def claim(self, files: Sequence[PurePath]) -> None:
         """Write down what is about to be written.
 
         Raises:
@@ -150,7 +152,7 @@ class _Record:
                 )
         self._write(dict.fromkeys(files, ""))
 
-    def keep(self, files: Sequence[PurePath] | Any) -> None:
+    def keep(self, files: Sequence[PurePath]) -> None:
         """Write down what was written."""
         self._write({name: file_sha256(self._folder / name) for name in files})
 

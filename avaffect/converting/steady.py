@@ -16,7 +16,8 @@ from avaffect.converting.rows import LONGEST_STEP_S, Rows, numbers
 from avaffect.errors import UsageError
 
 MOST_RATE = 10_000.0
-_MOST_SAMPLES = 50_000_000
+_MOST_SAMPLES = 10_000_000
+_AT_ONCE = 1 << 14
 _DECIMALS = 6
 
 
@@ -87,7 +88,10 @@ class Steady(ArrayRecord):
         for block in rows.blocks(names):
             values = numbers(block, names)
             end = int(np.searchsorted(self.frames, at + len(values)))
-            found = values[self.frames[done:end] - at]
-            found[~self.known[done:end]] = np.nan
-            yield found
+            # Before the first frame, and in a pause, there may be any number of them.
+            for first in range(done, end, _AT_ONCE):
+                part = slice(first, min(first + _AT_ONCE, end))
+                found = values[self.frames[part] - at]
+                found[~self.known[part]] = np.nan
+                yield found
             at, done = at + len(values), end

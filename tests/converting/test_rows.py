@@ -60,7 +60,7 @@ def test_a_frame_stands_for_a_second_at_most(tmp_path: Path) -> None:
 )
 def test_times_that_are_none_are_refused(tmp_path: Path, times: list[float]) -> None:
     with pytest.raises(FormatError, match="is no table that can be converted"):
-        rows_of(tmp_path, times=times)
+        _ = rows_of(tmp_path, times=times).times
 
 
 def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
