@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         MediaConfig,
         PredictConfig,
     )
+    from avaffect.converting.run import Converted, convert
     from avaffect.drawing.plot import Plotted, plot
     from avaffect.drawing.render import Rendered, render
     from avaffect.errors import AvaffectError
@@ -50,6 +51,7 @@ _HOMES = {
     "AnalysisConfig": "avaffect.config:AnalysisConfig",
     "AudioConfig": "avaffect.config:AudioConfig",
     "AvaffectError": "avaffect.errors:AvaffectError",
+    "Converted": "avaffect.converting.run:Converted",
     "DataConfig": "avaffect.training.run:DataConfig",
     "Evaluation": "avaffect.metrics.evaluation:Evaluation",
     "FaceConfig": "avaffect.config:FaceConfig",
@@ -68,6 +70,7 @@ _HOMES = {
     "Summary": "avaffect.reporting.summary:Summary",
     "blend": "avaffect.predicting.blend_folders:blend_folders",
     "check_submission": "avaffect.challenge.submit:check_submission",
+    "convert": "avaffect.converting.run:convert",
     "evaluate": "avaffect.metrics.pairs:evaluate",
     "export": "avaffect.training.export:export_onnx",
     "plot": "avaffect.drawing.plot:plot",
@@ -88,6 +91,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "AnalysisConfig",
     "AudioConfig",
     "AvaffectError",
+    "Converted",
     "DataConfig",
     "Evaluation",
     "FaceConfig",
@@ -106,6 +110,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "Summary",
     "blend",
     "check_submission",
+    "convert",
     "evaluate",
     "export",
     "plot",

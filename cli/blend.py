@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
-from avaffect.cli.options import DEFAULT_OUT, POLICIES, NameChoice, format_option
+from avaffect.cli.options import DEFAULT_OUT, POLICIES, WRITTEN, NameChoice, format_options
 from avaffect.errors import UsageError
 
 EXPRESSION_RULES = ("average", "vote")
@@ -64,7 +64,7 @@ EXPRESSION_RULES = ("average", "vote")
     show_default=True,
     help="What stands in frames of which no model has a value; invalid writes -5 / -1.",
 )
-@format_option
+@format_options(WRITTEN)
 @click.option(
     "--edition",
     type=NameChoice(list(EDITIONS), "edition"),

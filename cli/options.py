@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.config import AnalysisConfig, FaceConfig, MediaConfig
+from avaffect.converting.forms.registry import FORMS
 from avaffect.errors import UnknownNameError, UsageError
 from avaffect.files.names import DEFAULT_OUT
 from avaffect.predicting.writers.registry import DEFAULT_FORM, WRITERS
@@ -74,6 +75,10 @@ def device_option(what: str) -> Callable[[F], F]:
     )
 
 
+WRITTEN = {name: entry.about for name, entry in WRITERS.items()}
+CONVERTED = {name: entry.about for name, entry in FORMS.items()}
+
+
 def _stack(options: list[Callable[[F], F]]) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         for option in reversed(options):
@@ -83,17 +88,21 @@ def _stack(options: list[Callable[[F], F]]) -> Callable[[F], F]:
     return decorate
 
 
-def format_option(function: F) -> F:
-    """The form in which predictions are written, and tables beside it."""
+def format_options(forms: Mapping[str, str]) -> Callable[[F], F]:
+    """The form in which predictions are written, and tables beside it.
+
+    Args:
+        forms: what each is about, by name.
+    """
     return _stack(
         [
             click.option(
                 "--format",
                 "form",
-                type=NameChoice(WRITERS, "format"),
+                type=NameChoice(forms, "format"),
                 default=DEFAULT_FORM,
                 show_default=True,
-                help="; ".join(f"{name}: {entry.about}" for name, entry in WRITERS.items()) + ".",
+                help="; ".join(f"{name}: {about}" for name, about in forms.items()) + ".",
             ),
             click.option(
                 "--csv/--no-csv",
@@ -110,7 +119,7 @@ def format_option(function: F) -> F:
                 "it where one writes 0,5.",
             ),
         ]
-    )(function)
+    )
 
 
 def input_options(function: F) -> F:

@@ -14,18 +14,23 @@ import click
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.cli.options import (
     CLOCKS,
+    CONVERTED,
     DEFAULT_OUT,
     FEATURES,
     FRAME_MODELS,
     POLICIES,
+    WRITTEN,
     NameChoice,
     analysis_config,
     analysis_options,
-    format_option,
+    format_options,
     input_options,
     jobs_option,
 )
 from avaffect.errors import UnknownNameError, UsageError
+
+# Beside a form that the tables are converted to.
+TABLES_ALONE = "parquet"
 
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Reporter, Row
@@ -67,7 +72,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Net whose predictions for single faces the model uses. auto: the model's own.",
 )
-@format_option
+@format_options(CONVERTED | WRITTEN)
 @click.option(
     "--edition",
     type=NameChoice(list(EDITIONS), "edition"),
@@ -152,6 +157,7 @@ def predict(
       avaffect predict clips/ --checkpoint avaffect_run -o out/
       avaffect predict --checkpoint avaffect_run --features test_tables/ -o out/
     """
+    from avaffect.cli.convert import say_converted
     from avaffect.cli.jobs import in_processes
     from avaffect.cli.pictures import predict_pictures
     from avaffect.cli.terminal import Reporter, conclude, run_all
@@ -198,6 +204,9 @@ def predict(
     else:
         stills, sources = split_stills(find_sources(inputs, recursive, reporter))
     names = names_of(sources, inputs)
+    converted = options["form"] if options["form"] not in WRITTEN else None
+    if converted:
+        options["form"] = TABLES_ALONE
     device = choose_device(options["device"])
     root = Path(out)
     if stills:
@@ -243,6 +252,8 @@ def predict(
                 changed = not all(row.again for row in rows if row.frames != "-")
                 videos = [] if alone else sources
                 _close(root, videos, changed, options["decimal"], reporter)
+            if converted:
+                say_converted(reporter, [root], converted)
             for note in () if own is None else own.tables.told():
                 reporter(Notice(note))
 

@@ -33,6 +33,7 @@ from avaffect.challenge.templates import read_template
 from avaffect.challenge.text import read_annotations
 from avaffect.challenge.zip import is_own_zip, write_zip
 from avaffect.config import AudioConfig, MediaConfig, PredictConfig
+from avaffect.converting.run import convert
 from avaffect.datasets.folds import Folds
 from avaffect.datasets.row_files import RowFile
 from avaffect.datasets.tables import TableFeatures, read_any
@@ -134,6 +135,11 @@ def read_predictions(path: Path) -> None:
     for subject in found.subjects:
         found.times(subject)
         found.read(subject)
+
+
+def converted(path: Path) -> None:
+    for form in ("eaf", "jsonl", "bids", "openface"):
+        convert(path, form)
 
 
 # The array "net" in the store that `make_store` makes: its name and key give it.
@@ -295,6 +301,7 @@ READERS = [
     Reader("z.zip", make_zip, submission),
     Reader("run/tables/a.parquet", make_table, read_predictions),
     Reader("t.parquet", make_table, read_table),
+    Reader("out/tables/a.parquet", make_table, converted),
     Reader("own.parquet", parquet, read_columns),
     Reader("own.csv", text("x,name", "1,a", '2,"b"'), read_columns),
     Reader("own.npy", lambda path: np.save(path, np.ones((4, 3), np.float32)), read_columns),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -54,20 +54,38 @@ def write_csv(path: Path, columns: Mapping[str, NDArray[Any]], decimal: str = "p
         UnknownNameError: other decimals.
         OutputError: the file cannot be written.
     """
+    rows = len(next(iter(columns.values()), ()))
+    parts = (slice(start, start + _CHUNK) for start in range(0, rows, _CHUNK))
+    blocks = ({name: values[part] for name, values in columns.items()} for part in parts)
+    write_csv_blocks(path, list(columns), blocks, decimal)
+
+
+def write_csv_blocks(
+    path: Path,
+    names: Sequence[str],
+    blocks: Iterable[Mapping[str, NDArray[Any]]],
+    decimal: str = "point",
+) -> None:
+    """As `write_csv`, of columns that come some rows at a time.
+
+    Args:
+        path: the file.
+        names: of the columns.
+        blocks: arrays [n] by name, in the order of the rows.
+        decimal: as there.
+    """
     require_decimal(decimal)
     separator = _SEPARATORS[decimal]
     # For a text that is none of its own Arrow would import pandas (0.2 s).
     between = arrow_array(np.array([separator], object))[0]
-    rows = len(next(iter(columns.values()), ()))
     with (
         atomic_path(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
-        names = separator.join(_cell(name, separator) for name in columns)
-        file.write(f"{_STARTS[decimal]}{names}\n")
-        for start in range(0, rows, _CHUNK):
-            part = slice(start, start + _CHUNK)
-            texts = [_texts(values[part], decimal, separator) for values in columns.values()]
+        head = separator.join(_cell(name, separator) for name in names)
+        file.write(f"{_STARTS[decimal]}{head}\n")
+        for block in blocks:
+            texts = [_texts(block[name], decimal, separator) for name in names]
             lines = pc.binary_join_element_wise(
                 *texts, between, null_handling="replace", null_replacement=""
             )

@@ -23,6 +23,9 @@ PICTURES = "pictures"
 REPORT = "report.html"
 REPORTS = "reports"
 SUMMARY = "summary.csv"
+# What `convert` writes, see `converting.run`: a folder a form, and in it which files are ours.
+CONVERTED = "converted"
+CONVERSIONS = "converted.json"
 # What `train` leaves, see `training.run`; `ensemble`, see `predictors.joined`.
 RUN = "run.json"
 JOINED = "joined.json"

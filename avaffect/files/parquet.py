@@ -81,6 +81,18 @@ def read_columns(file: pq.ParquetFile, names: Sequence[str]) -> dict[str, NDArra
     return found
 
 
+def read_blocks(
+    file: pq.ParquetFile, names: Sequence[str], rows: int
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """Columns of `open_parquet` as `read_columns` gives them, up to ``rows`` rows at a time."""
+    for name in names:
+        if not readable(file.schema_arrow.field(name).type):
+            raise UsageError(f"its column '{name}' holds neither numbers nor text")
+    for batch in file.iter_batches(batch_size=rows, columns=list(names)):
+        table = pa.Table.from_batches([batch])
+        yield {name: _values(table.column(name)) for name in names}
+
+
 def readable(kind: pa.DataType) -> bool:
     """Whether `read_column` reads columns of this type: no lists, no structures."""
     return _is_simple(kind) or pa.types.is_dictionary(kind) or _is_text(kind)

@@ -36,7 +36,7 @@ from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
 
 # Raised whenever the same features, model and settings would be written as something else.
-OUTPUT_VERSION = 1
+OUTPUT_VERSION = 2
 # What another process needs at most for writing the files of a video.
 _PATIENCE_S = 120.0
 
@@ -75,6 +75,8 @@ class Outputs:
     def writer(self) -> Writer:
         """Writes the form."""
         writer = build_writer(self.form, self.root, self.edition, self.tasks)
+        if isinstance(writer, ParquetTable):
+            return self._tables
         return self._csv if isinstance(writer, CsvTable) else writer
 
     @cached_property
@@ -94,7 +96,7 @@ class Outputs:
     @property
     def _written(self) -> tuple[Writer, ...]:
         """The writers of what a subject gets for itself: the form, table and CSV, each once."""
-        own = () if self.writer.shared else (self.writer,)
+        own = () if self.writer.shared or self.writer is self._tables else (self.writer,)
         csv = () if self.decimal is None or self.writer is self._csv else (self._csv,)
         return (*own, self._tables, *csv)
 

@@ -28,6 +28,7 @@ from avaffect.predicting.settings import (
     with_checkpoint,
     with_features,
 )
+from avaffect.predictions.eyes import with_eyes
 from avaffect.predictions.missing import (
     DEFAULT_POLICY,
     fill,
@@ -382,7 +383,7 @@ def result_of(
         # Once marked, a frame that was only heard counts as filled: its units are, in the text.
         valued = max(valued, raw.valued)
         prediction = marked(apply(raw, smoothing), config.missing)
-        predictions.append(replace(prediction, start=start))
+        predictions.append(with_eyes(replace(prediction, start=start), subject))
     seen = max(int(prediction.present.sum()) for prediction in predictions)
     about = {
         **about,

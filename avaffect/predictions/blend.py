@@ -162,7 +162,8 @@ def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Pre
         interval[np.isnan(values[VA.name])] = np.nan
         extra["va_interval"] = interval
     confidence = average(np.stack([prediction.confidence for prediction in own]), weights)
-    extra["geometry"] = _first_known([prediction.geometry for prediction in own])
+    for name in ("geometry", "eyes"):
+        extra[name] = _first_known([getattr(prediction, name) for prediction in own])
     first = own[0]
     names = dict.fromkeys(prediction.model for prediction in own)
     return Prediction(

@@ -32,6 +32,11 @@ _NEEDS = np.array([[region in NEEDS[unit] for region in REGIONS] for unit in ACT
 
 def hidden_units(subject: SubjectFeatures) -> NDArray[np.bool_]:
     """bool [N, 12], where a face is there and a unit of ``ACTION_UNITS`` cannot be seen."""
+    return np.asarray((hidden_regions(subject)[:, None, :] & _NEEDS).any(axis=2))
+
+
+def hidden_regions(subject: SubjectFeatures) -> NDArray[np.bool_]:
+    """bool [N, 3], where a face is there and a part of ``REGIONS`` cannot be seen."""
     times, present = np.asarray(subject.times), np.asarray(subject.present)
     seen = np.where(present[:, None], np.asarray(subject.seen, np.float64), 0.0)
     first = np.searchsorted(times, times - _WITHIN_S, side="left")
@@ -40,7 +45,7 @@ def hidden_units(subject: SubjectFeatures) -> NDArray[np.bool_]:
     counts = np.concatenate([[0], np.cumsum(present)])
     there = np.maximum(counts[last] - counts[first], 1)[:, None]
     covered = (sums[last] - sums[first]) / there < _OPEN
-    return np.asarray((covered[:, None, :] & _NEEDS).any(axis=2) & present[:, None])
+    return np.asarray(covered & present[:, None])
 
 
 def without_hidden(prediction: Prediction, subject: SubjectFeatures) -> Prediction:

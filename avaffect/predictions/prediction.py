@@ -31,6 +31,11 @@ _BOUNDS = ("valence_low", "valence_high", "arousal_low", "arousal_high")
 # The columns of `geometry`: beside valence and arousal, a bare `left` would be a riddle.
 _SIDES = ("left", "top", "right", "bottom")
 _PLACES = tuple(f"box_{name}" if name in _SIDES else name for name in GEOMETRY)
+# The columns of `eyes`.
+EYES = (
+    "gaze_left_yaw", "gaze_left_pitch", "gaze_right_yaw", "gaze_right_pitch", "AU45",
+    "AU45_intensity",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -73,6 +78,9 @@ class Prediction(ArrayRecord):
         geometry: float32 [N, 17], where the face lies, in the columns of
             ``store.subject.GEOMETRY``: the box and five points in pixels of the upright picture,
             then yaw, pitch and roll in degrees; NaN where there is none. None if not known.
+        eyes: float32 [N, 6], the columns :data:`EYES`: where each eye points, yaw and pitch in
+            degrees relative to the head, then the blink AU45, 1 or 0, and its intensity 0 to 5,
+            see ``predictions.eyes``; NaN where the eyes are not seen. None if not known.
         start: time of the first decoded frame on the clock of `columns`, in seconds: 0, or where
             it lies on the file's own clock if that was asked for (``PredictConfig.clock``).
 
@@ -93,6 +101,7 @@ class Prediction(ArrayRecord):
     va_interval: NDArray[np.float32] | None
     au_thresholds: NDArray[np.float64] | None
     geometry: NDArray[np.float32] | None
+    eyes: NDArray[np.float32] | None
     start: float
 
     def __init__(
@@ -113,6 +122,7 @@ class Prediction(ArrayRecord):
         geometry: ArrayLike | None = None,
         start: float = 0.0,
         *,
+        eyes: ArrayLike | None = None,
         values: Mapping[str, ArrayLike | None] | None = None,
         **tasks: ArrayLike | None,
     ) -> None:
@@ -130,6 +140,7 @@ class Prediction(ArrayRecord):
             "va_interval": va_interval,
             "au_thresholds": au_thresholds,
             "geometry": geometry,
+            "eyes": eyes,
             "start": start,
         }
         for name, value in given.items():
@@ -149,6 +160,7 @@ class Prediction(ArrayRecord):
             raise UsageError("times must be finite and never fall")
         self._convert("confidence", np.float32, (frames,), 0.0, 1.0)
         self._convert("geometry", np.float32, (frames, len(GEOMETRY)))
+        self._convert("eyes", np.float32, (frames, len(EYES)))
         for name in values:
             task_named(name)
         checked = {
@@ -261,7 +273,8 @@ class Prediction(ArrayRecord):
             ``expression``, a name or None, ``p_Neutral`` ... ``p_Other`` float32; ``AU1`` ...
             ``AU26`` float32, 1 or 0 (as in OpenFace's ``_c`` columns), ``AU1_p`` ...
             the scores ``au``, ``AU1_intensity`` ... 0..5; of further tasks likewise; at the end
-            ``box_left`` ... ``roll`` float32, see ``geometry``. Values that do not exist are NaN.
+            ``box_left`` ... ``roll`` float32, see ``geometry``, and ``gaze_left_yaw`` ...
+            ``AU45_intensity`` float32, see ``eyes``. Values that do not exist are NaN.
         """
         table: dict[str, NDArray[Any]] = {
             "frame": np.arange(1, len(self) + 1),
@@ -279,6 +292,8 @@ class Prediction(ArrayRecord):
                 table |= _named("{}_intensity", ACTION_UNITS, self.au_intensity)
         if self.geometry is not None:
             table |= _named("{}", _PLACES, self.geometry)
+        if self.eyes is not None:
+            table |= _named("{}", EYES, self.eyes)
         return table
 
     def to_frame(self) -> pandas.DataFrame:
@@ -337,6 +352,7 @@ class Prediction(ArrayRecord):
                 va_interval=None if bounds is None else bounds.reshape(-1, 2, 2),
                 au_thresholds=au_thresholds,
                 geometry=block(list(_PLACES)),
+                eyes=block(list(EYES)),
                 start=start,
             )
         except KeyError as error:

@@ -57,11 +57,18 @@ def _csv(root: Path, edition: str, tasks: tuple[str, ...]) -> Writer:
     return CsvTable(root)
 
 
+def _parquet(root: Path, edition: str, tasks: tuple[str, ...]) -> Writer:
+    from avaffect.predicting.writers.parquet_table import ParquetTable
+
+    return ParquetTable(root)
+
+
 WRITERS: dict[str, WriterEntry] = {
     "files": WriterEntry("a text file a subject and task", _files, challenge=True),
     "single": WriterEntry("one predictions.txt a task", _single, challenge=True),
     "mtl": WriterEntry("one file for all", _mtl, challenge=True),
     "csv": WriterEntry("nothing but tables", _csv),
+    "parquet": WriterEntry("likewise, and with --no-csv parquet alone", _parquet),
 }
 
 

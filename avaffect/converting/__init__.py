@@ -1,0 +1,1 @@
+"""The command ``convert``: tables of predictions in the forms of other programs."""
