@@ -82,6 +82,11 @@ TREE = {
 }  # fmt: skip
 
 
+def content(path: Path) -> Content:
+    """As `models.content` has it; of what is no file, nothing."""
+    return Content(path, path.read_bytes() if path.is_file() else b"")
+
+
 class Reader(NamedTuple):
     """A file, what makes it and what reads it; ``make`` may write other files beside it."""
 
@@ -345,7 +350,7 @@ READERS = [
     Reader("audio.wav", make_wav,
            lambda path: list(audio_features(path, np.arange(3) / 25, AudioConfig()))),
     Reader("net.task", make_bundle,
-           lambda path: read_bundle(Content(path, path.read_bytes()), "net.tflite")),
+           lambda path: read_bundle(content(path), "net.tflite")),
     Reader("head.pb", lambda path: path.write_bytes(b"\x0a\x02\x1d\x00"),
            lambda path: HeadModel.from_bundle(read_model(path))),
     Reader("net.onnx", lambda path: path.write_bytes(bytes(64)), OnnxNet),

@@ -1,7 +1,7 @@
 """Weights carried to machines without a network: out of the cache into a folder, and back.
 
 The folder is flat, like the cache: each file under its name in the zoo, beside its seal, which
-``sha256sum --check *.sha256`` reads. It also serves as a mirror (``AVAFFECT_MODEL_MIRROR``).
+the program ``sha256sum`` checks. It also serves as a mirror (``AVAFFECT_MODEL_MIRROR``).
 """
 
 from __future__ import annotations
