@@ -6,10 +6,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # Works where the machine has no libGL, which opencv-python needs and its headless twin does not.
 HEADLESS := opencv-python-headless
 
-.PHONY: help demo test lint docs light setup clean
+.PHONY: help demo test lint docs light setup release-check sbom licences clean
 
 help:                          ## what each target does
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|' \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|' \
 		2>/dev/null || grep '##' $(firstword $(MAKEFILE_LIST))
 
 demo: light                    ## predict a sample video into demo_out/, with its report
@@ -29,6 +29,24 @@ lint: setup                    ## ruff and mypy
 # A broken link is an error. Opens no connection.
 docs: setup                    ## the pages of docs/ as a site in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+# In environments of their own: the wheel must need nothing of this one.
+release-check:                 ## build wheel and sdist into dist/ and try them outside the checkout
+	$(PYTHON) packaging/check_release.py
+
+# What the core brings; for an environment of yours: cyclonedx-py environment PATH_TO_ITS_PYTHON
+sbom:                          ## list all that an installation of the core holds in build/sbom.json
+	rm -rf build/sbom && mkdir -p build/sbom
+	$(PYTHON) -m venv build/sbom/core
+	build/sbom/core/bin/python -m pip install --quiet --constraint constraints.txt .
+	$(PYTHON) -m venv build/sbom/tool
+	build/sbom/tool/bin/python -m pip install --quiet "cyclonedx-bom>=4,<8"
+	build/sbom/tool/bin/cyclonedx-py environment --of JSON -o build/sbom.json \
+		build/sbom/core/bin/python
+	rm -rf build/sbom
+
+licences: setup                ## make the table in docs/licences.md again
+	$(BIN)/python packaging/licences.py
 
 light: $(VENV)/.light          ## set up what predicting needs (0.7 GB)
 

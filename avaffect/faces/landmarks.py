@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from avaffect.faces.align import AFFWILD2, similarity_transform, warp
 from avaffect.faces.face import MESH_POINTS, Detection, Face
-from avaffect.models.fetch import model_path
+from avaffect.models.content import model_content
 from avaffect.models.session import TfliteNet, read_bundle
 
 CROP = 256
@@ -109,7 +109,7 @@ class Landmarker:
     """
 
     def __init__(self, threads: int = 1) -> None:
-        bundle = model_path("face-landmarker")
+        bundle = model_content("face-landmarker")
         self._mesh = TfliteNet(read_bundle(bundle, "face_landmarks_detector.tflite"), threads)
         # Kept: a fresh array of this size costs more to allocate than to fill.
         self._pixels = np.empty((1, CROP, CROP, 3), np.float32)

@@ -16,7 +16,7 @@ from avaffect.arrays import ArrayRecord, require_shape
 from avaffect.faces.face import Face
 from avaffect.faces.landmarks import roi_from_mesh
 from avaffect.faces.pose import HeadFit, HeadModel
-from avaffect.models.fetch import model_path
+from avaffect.models.content import model_content
 from avaffect.models.session import TfliteNet, read_bundle
 
 BLENDSHAPES = 52
@@ -80,7 +80,7 @@ class ShapeReader:
     """
 
     def __init__(self) -> None:
-        bundle = model_path("face-landmarker")
+        bundle = model_content("face-landmarker")
         self._net = TfliteNet(read_bundle(bundle, "face_blendshapes.tflite"), 1)
         self.head = HeadModel.from_bundle(
             read_bundle(bundle, "geometry_pipeline_metadata_landmarks.binarypb")

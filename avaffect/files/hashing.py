@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 _known: dict[tuple[int, int, int, int], str] = {}
@@ -19,8 +20,9 @@ def known_sha256(path: Path) -> str:
 
     A file is not read again by this process as long as its size, time and inode stay.
     """
-    status = path.stat()
-    key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-    if key not in _known:
-        _known[key] = file_sha256(path)
-    return _known[key]
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if key not in _known:
+            _known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+        return _known[key]

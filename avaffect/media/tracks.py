@@ -13,7 +13,6 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.format import Flags
-from av.stream import Discard
 from numpy.typing import NDArray
 
 from avaffect.config import MediaConfig
@@ -25,6 +24,7 @@ from avaffect.media.container import (
     open_container,
     plausible_sound,
 )
+from avaffect.media.pyav import leave_out
 from avaffect.progress import EventCallback, Notice, ignore_events
 
 Floats = NDArray[np.float32]
@@ -169,7 +169,7 @@ def pieces(path: Path, track: Track) -> Iterator[Piece]:
         stream = container.streams.audio[track.ordinal]
         for other in container.streams:
             if other.index != stream.index:
-                other.discard = Discard.all
+                leave_out(other)
         packed: AudioResampler | None = None
         kind: tuple[str, str, int] | None = None
         for frame in _frames(container, stream):

@@ -1,9 +1,13 @@
-"""Where weights lie, and the check that every file passes before its first use.
+"""Where weights lie, and the check that every file passes before its use.
 
 Packaged weights are installed with avaffect. All others are in the cache, which is
 ``$AVAFFECT_CACHE``, or else the user's cache folder (``~/.cache/avaffect`` on
 Linux). It is flat: a file copied into it by hand under its name in the zoo is as good as a
 fetched one.
+
+Of a few files only the first digits of the SHA-256 are known, and those can be forged. The full
+hash of such a file is recorded at its first use, as its seal (``files.seal``), and from then on no
+other file is taken, whatever its first digits are.
 """
 
 from __future__ import annotations
@@ -20,14 +24,15 @@ from pathlib import Path
 from platformdirs import user_cache_dir
 
 from avaffect.errors import BusyError, DiskFullError, ModelDamagedError, OutputError
-from avaffect.files.hashing import file_sha256
+from avaffect.files.hashing import known_sha256
 from avaffect.files.lock import alone
+from avaffect.files.seal import read_seal, seal_of, write_seal
 from avaffect.models.zoo import ModelFile
 from avaffect.progress import EventCallback, Notice, ignore_events
 
 _FOR_EVER = -1.0
-# Files that passed, as (disk, inode, size, mtime in ns, digest): a process reads each once.
-_passed: set[tuple[int, int, int, int, str]] = set()
+# How much of a hash a message shows.
+_SHOWN = 12
 
 
 class CacheState(StrEnum):
@@ -57,45 +62,86 @@ def place(model: ModelFile) -> Path:
     return Path(str(resources.files("avaffect.models").joinpath(model.packaged.member)))
 
 
-def git_blob_sha1(path: Path) -> str:
-    """What git calls the file: the SHA-1 of ``blob <length>``, a zero byte and the content."""
-    with path.open("rb") as file:
-        header = b"blob %d\0" % os.fstat(file.fileno()).st_size
-        return hashlib.file_digest(
-            file, lambda: hashlib.sha1(header, usedforsecurity=False)
-        ).hexdigest()
-
-
-_DIGESTS = {"sha256": file_sha256, "git-sha1": git_blob_sha1}
+def pinned_hash(model: ModelFile) -> str | None:
+    """The SHA-256 that the file had at its first use, where the zoo does not know all of it."""
+    return read_seal(cached_path(model)) if model.check.weak else None
 
 
 def damage(model: ModelFile, path: Path) -> str:
     """What is wrong with the file at ``path`` as ``model``, one phrase; empty if it is right.
 
-    A file that passed is not read again by this process as long as its size, time and inode stay.
+    A file is not read again by this process as long as its size, time and inode stay. What is
+    loaded comes from `read`.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such file.
     """
     try:
-        status = path.stat()
-        file = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        key = (*file, model.check.digest)
-        if key in _passed:
-            return ""
+        size = path.stat().st_size
         if not path.is_file():
             return "is not a file"
-        if model.bytes is not None and status.st_size != model.bytes:
-            return f"has {status.st_size} bytes instead of {model.bytes}"
-        found = _DIGESTS[model.check.kind](path)
+        if model.bytes is not None and size != model.bytes:
+            return f"has {size} bytes instead of {model.bytes}"
+        return _other_hash(model, known_sha256(path))
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
-    if not found.startswith(model.check.digest):
-        return f"has the {model.check.kind} {found[:12]} instead of {model.check.digest[:12]}"
-    _passed.add(key)
+
+
+def _other_hash(model: ModelFile, digest: str) -> str:
+    has = f"has the SHA-256 {digest[:_SHOWN]} instead of"
+    if not digest.startswith(model.check.digest):
+        return f"{has} {model.check.digest[:_SHOWN]}"
+    pinned = pinned_hash(model)
+    if pinned is not None and pinned != digest:
+        seal = seal_of(cached_path(model))
+        return f"{has} {pinned[:_SHOWN]}, which it had at its first use, as '{seal}' says"
     return ""
+
+
+def read(model: ModelFile, path: Path) -> tuple[bytes, str]:
+    """The content of ``path`` and its SHA-256, if it is ``model``.
+
+    The bytes that are returned are those that were hashed: nobody can exchange the file between
+    the check and its use.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such file.
+        ModelDamagedError: it is not ``model``: what is wrong with it, one phrase.
+    """
+    try:
+        path.stat()
+        if not path.is_file():
+            raise ModelDamagedError("is not a file")
+        with path.open("rb") as file:
+            data = file.read(model.most_bytes + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise ModelDamagedError(f"cannot be read ({error.strerror or error})") from error
+    if len(data) > model.most_bytes:
+        raise ModelDamagedError(f"has more than {model.most_bytes} bytes")
+    if model.bytes is not None and len(data) != model.bytes:
+        raise ModelDamagedError(f"has {len(data)} bytes instead of {model.bytes}")
+    digest = hashlib.sha256(data).hexdigest()
+    if problem := _other_hash(model, digest):
+        raise ModelDamagedError(problem)
+    return data, digest
+
+
+def pin(model: ModelFile, digest: str, on_event: EventCallback = ignore_events) -> None:
+    """Take no other file as ``model`` from now on, where the zoo does not know its full hash."""
+    if not model.check.weak or pinned_hash(model) is not None:
+        return
+    path = cached_path(model)
+    known = f"of the SHA-256 of model '{model.name}' only the first digits are known"
+    try:
+        write_seal(path, digest)
+    except OutputError as error:
+        on_event(Notice(f"{known}, and the whole cannot be recorded ({error.problem})", True))
+    else:
+        on_event(Notice(f"{known}; no other file than {digest} is taken from now on"))
 
 
 def state(model: ModelFile) -> tuple[CacheState, str]:
@@ -109,7 +155,7 @@ def state(model: ModelFile) -> tuple[CacheState, str]:
     return (CacheState.CACHED if model.packaged is None else CacheState.PACKAGED), ""
 
 
-def put(model: ModelFile, file: Path) -> Path:
+def put(model: ModelFile, file: Path, on_event: EventCallback = ignore_events) -> Path:
     """Move ``file``, which lies on the cache's own disk, into the cache if it is right.
 
     What was there under its name is moved aside to ``<name>.damaged``.
@@ -121,6 +167,7 @@ def put(model: ModelFile, file: Path) -> Path:
     if problem:
         file.unlink(missing_ok=True)
         raise ModelDamagedError(f"the file {problem}")
+    pin(model, known_sha256(file), on_event)
     path = cached_path(model)
     if path.exists():
         path.replace(path.with_name(f"{path.name}.damaged"))

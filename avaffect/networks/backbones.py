@@ -21,7 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from avaffect.errors import ModelDamagedError, ModelUnavailableError, UnknownNameError
 from avaffect.faces.efficientnet_lite import EfficientNetLite0
 from avaffect.models.cache import cached_path
-from avaffect.models.fetch import model_path
+from avaffect.models.content import model_content
 from avaffect.models.zoo import find_model
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.encoders import Backbone
@@ -293,7 +293,7 @@ def load_pretrained(encoder: BackboneEncoder, on_event: EventCallback = ignore_e
     """
     spec = encoder.spec
     try:
-        path = model_path(spec.name, on_event=on_event)
+        content = model_content(spec.name, on_event=on_event)
     except ModelUnavailableError as error:
         place = cached_path(find_model(spec.name))
         text = (
@@ -304,7 +304,7 @@ def load_pretrained(encoder: BackboneEncoder, on_event: EventCallback = ignore_e
         on_event(Notice(text, warning=True))
         return False
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        weights = torch.load(content.open(), map_location="cpu", weights_only=True)
         weights = {
             _layer_name(name): tensor
             for name, tensor in weights.items()
@@ -315,7 +315,7 @@ def load_pretrained(encoder: BackboneEncoder, on_event: EventCallback = ignore_e
         whole.load_state_dict(weights)
     except Exception as error:  # torch.load raises nearly anything on nearly anything
         raise ModelDamagedError(
-            f"'{path}' does not hold the weights of {spec.name} ({type(error).__name__})",
+            f"'{content.path}' does not hold the weights of {spec.name} ({type(error).__name__})",
             f"delete it and run `avaffect models fetch {spec.name}`",
         ) from error
     encoder.stages.load_state_dict(_stages(spec, whole).state_dict())

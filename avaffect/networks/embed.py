@@ -143,16 +143,16 @@ def load_backbone(
 
 
 def _from_imagenet(net: str, device: torch.device, on_event: EventCallback) -> TrainedBackbone:
-    from avaffect.models.fetch import model_path
+    from avaffect.models.content import model_content
     from avaffect.networks.backbones import BackboneEncoder, load_pretrained
     from avaffect.networks.frame_encoders import FrameEncoder
     from avaffect.recipes.encoders import Backbone
 
-    model_path(net, on_event=on_event)  # raises where `load_pretrained` goes on without
+    model_content(net, on_event=on_event)  # raises where `load_pretrained` goes on without
     encoder = BackboneEncoder(Backbone(net=net))
     load_pretrained(encoder, on_event)
     ready = FrameEncoder(encoder).eval().to(device)
-    return TrainedBackbone(net, "", find_model(net).check.digest, None, None, ready, device)
+    return TrainedBackbone(net, "", find_model(net).identity, None, None, ready, device)
 
 
 def _from_checkpoint(place: Path, branch: str | None, device: torch.device) -> TrainedBackbone:

@@ -30,7 +30,7 @@ from avaffect.media.frames import DecodeReport, Frame, FrameReader
 from avaffect.media.probe import MediaInfo
 from avaffect.media.source import Source
 from avaffect.models.device import device_kind
-from avaffect.models.fetch import model_path
+from avaffect.models.fetch import make_ready
 from avaffect.preprocessing import people
 from avaffect.preprocessing.recorder import Recorder, frames_at_once
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
@@ -69,8 +69,7 @@ class Nets:
             UnknownNameError: for a detector or encoder that does not exist.
             ModelError: for weights that are not to be had or damaged.
         """
-        for model in all_models(config):
-            model_path(model, on_event=on_event)
+        make_ready(all_models(config), on_event)
         aligner = None
         if config.faces.aligner == "fan":
             from avaffect.faces.fan import FanAligner

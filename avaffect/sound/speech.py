@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from avaffect.arrays import ArrayRecord
 from avaffect.config import SAMPLE_RATE
 from avaffect.media.sound import read_blocks
-from avaffect.models.fetch import model_path
+from avaffect.models.content import model_content
 from avaffect.models.session import OnnxNet
 from avaffect.progress import EventCallback, Progress, ignore_events
 
@@ -94,7 +94,7 @@ def detect_speech(wav: Path, on_event: EventCallback = ignore_events) -> Speech:
         MediaError: the file cannot be read or is not mono.
         ModelError: the weights are not to be had or damaged.
     """
-    net = OnnxNet(model_path(MODEL, on_event=on_event))
+    net = OnnxNet(model_content(MODEL, on_event=on_event))
     rate = np.array(SAMPLE_RATE, np.int64)
     state, context = np.zeros(_STATE, np.float32), np.zeros(_CONTEXT, np.float32)
     parts: list[Floats] = []

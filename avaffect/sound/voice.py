@@ -23,7 +23,7 @@ from avaffect.errors import ModelError, UsageError
 from avaffect.files.npy import ArraySpec
 from avaffect.files.outside import parse_json, reading
 from avaffect.labels import EXPRESSIONS
-from avaffect.models.fetch import model_path
+from avaffect.models.content import model_content
 from avaffect.models.session import OnnxNet
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.sound import speech as vad
@@ -118,7 +118,7 @@ class VoiceNet:
     """
 
     def __init__(self, name: str, on_event: EventCallback = ignore_events) -> None:
-        self._net = OnnxNet(model_path(name, on_event=on_event))
+        self._net = OnnxNet(model_content(name, on_event=on_event))
         self._speakers: Speakers | None = None
         with reading(name, ModelError, "is no voice net", "choose another"):
             kind = self._net.input_names, self._net.output_names

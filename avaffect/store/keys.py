@@ -24,7 +24,7 @@ PASS_VERSION = 2
 
 def model_hashes(names: tuple[str, ...]) -> dict[str, str]:
     """The published hash of each of the named weights."""
-    return {name: find_model(name).check.digest for name in names}
+    return {name: find_model(name).identity for name in names}
 
 
 def face_models(config: AnalysisConfig) -> tuple[str, ...]:

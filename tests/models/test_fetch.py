@@ -1,4 +1,3 @@
-import hashlib
 import subprocess
 import sys
 import threading
@@ -140,8 +139,7 @@ def test_files_of_unknown_length_are_checked_by_hash_alone(
     tiny: ModelFile, site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = site.files["/tiny.bin"]
-    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-    unknown = replace(tiny, bytes=None, check=Check("git-sha1", blob))
+    unknown = replace(tiny, bytes=None)
     monkeypatch.setitem(ZOO, "tiny", unknown)
     assert model_path("tiny").read_bytes() == content
 
@@ -188,10 +186,57 @@ def test_a_damaged_file_offline_is_an_error(tiny: ModelFile, cache: Path) -> Non
     assert (cache / "tiny.bin").read_bytes() == b"damaged"
 
 
-def test_a_mirror_must_be_a_web_address(tiny: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AVAFFECT_MODEL_MIRROR", "file:///etc")
+@pytest.mark.parametrize("mirror", ["file:///etc", "ftp://host/nets", "/no/such/folder"])
+def test_a_mirror_is_a_web_address_or_a_folder(
+    tiny: ModelFile, monkeypatch: pytest.MonkeyPatch, mirror: str
+) -> None:
+    monkeypatch.setenv("AVAFFECT_MODEL_MIRROR", mirror)
     with pytest.raises(UsageError, match="http"):
         model_path("tiny")
+
+
+def test_a_folder_is_a_mirror_offline_too(
+    tiny: ModelFile, site, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    monkeypatch.setenv("AVAFFECT_MODEL_MIRROR", str(folder))
+    monkeypatch.setenv("AVAFFECT_OFFLINE", "1")
+    with pytest.raises(ModelUnavailableError, match="there is no"):
+        model_path("tiny")
+    file = folder / "tiny.bin"
+    file.write_bytes(site.files["/tiny.bin"][:-1])
+    with pytest.raises(ModelDamagedError, match=r"tiny\.bin' has 307199 bytes instead of 307200"):
+        model_path("tiny")
+    file.write_bytes(site.files["/tiny.bin"])
+    assert model_path("tiny") == cache / "tiny.bin"
+    file.unlink()
+    assert model_path("tiny").read_bytes() == site.files["/tiny.bin"]
+    assert (site.asked, sorted(p.name for p in cache.iterdir())) == ([], ["tiny.bin"])
+
+
+def test_a_mirror_is_asked_before_the_package_index(
+    twins, site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first, second = twins
+    monkeypatch.setenv("AVAFFECT_MODEL_MIRROR", site.url)
+    site.files[f"/{first.file}"] = b"a" * 5000
+    assert model_path(first.name).read_bytes() == b"a" * 5000
+    assert len(site.asked) == 1
+    # What the mirror lacks comes from the index, as before.
+    assert model_path(second.name).read_bytes() == b"b" * 70
+
+
+def test_a_part_file_that_is_a_link_is_not_written_through(
+    tiny: ModelFile, site, cache: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    cache.mkdir()
+    (cache / "tiny.bin.part").symlink_to(victim)
+    assert model_path("tiny").read_bytes() == site.files["/tiny.bin"]
+    assert victim.read_bytes() == b"mine"
+    assert not (cache / "tiny.bin").is_symlink()
 
 
 def test_a_full_disk_is_no_fault_of_the_server(
@@ -217,7 +262,7 @@ def test_a_wheel_with_another_file_is_refused(
     twins, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     first, _ = twins
-    foreign = replace(first, check=Check("sha256", "0" * 64))
+    foreign = replace(first, check=Check("0" * 64))
     monkeypatch.setitem(ZOO, first.name, foreign)
     with pytest.raises(ModelDamagedError, match=r"twin/a\.bin"):
         model_path(first.name)
@@ -305,7 +350,7 @@ _FETCH = """
 import sys
 from avaffect.models import fetch, zoo
 size, digest = int(sys.argv[1]), sys.argv[2]
-check = zoo.Check("sha256", digest)
+check = zoo.Check(digest)
 source = zoo.UrlSource("https://localhost/tiny.bin")
 zoo.ZOO["tiny"] = zoo.ModelFile("tiny", "tiny.bin", size, check, "MIT", "a test", (source,))
 tell = lambda event: print(getattr(event, "text", ""), flush=True)

@@ -12,6 +12,7 @@ from torch import nn
 
 from avaffect.errors import ModelDamagedError, ModelUnavailableError, UnknownNameError
 from avaffect.faces.efficientnet_lite import EfficientNetLite0
+from avaffect.models.content import Content
 from avaffect.models.zoo import ZOO
 from avaffect.networks import backbones
 from avaffect.networks.backbones import BACKBONES, BackboneEncoder, PictureNorm, load_pretrained
@@ -72,7 +73,8 @@ def weights_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def put(state):
         path = tmp_path / "weights.pth"
         torch.save(state, path)
-        monkeypatch.setattr(backbones, "model_path", lambda name, on_event: path)
+        content = Content(path, path.read_bytes())
+        monkeypatch.setattr(backbones, "model_content", lambda name, on_event: content)
         return path
 
     return put
@@ -318,12 +320,12 @@ def test_without_weights_it_says_so_and_stays_as_it_is(
 
 
 def test_the_cache_is_asked_for_the_net_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    def path(name, on_event):
+    def content(name, on_event):
         asked.append(name)
         raise ModelUnavailableError("no network")
 
     asked = []
-    monkeypatch.setattr(backbones, "model_path", path)
+    monkeypatch.setattr(backbones, "model_content", content)
     assert not load_pretrained(encoder("mobilenet_v2"))
     assert asked == ["mobilenet_v2"]
 

@@ -20,6 +20,7 @@ from avaffect.errors import (
     UsageError,
 )
 from avaffect.files.npy import ArraySpec
+from avaffect.models.content import Content
 from avaffect.networks import backbones
 from avaffect.networks import embed as module
 from avaffect.networks.checkpoint import load_checkpoint
@@ -249,8 +250,9 @@ def test_the_weights_of_imagenet(copy, tmp_path: Path, monkeypatch: pytest.Monke
     torch.manual_seed(3)
     whole = backbones._whole(backbones.BACKBONES[NAME])
     torch.save(whole.state_dict(), tmp_path / "weights.pth")
-    for place in ("avaffect.models.fetch.model_path", "avaffect.networks.backbones.model_path"):
-        monkeypatch.setattr(place, lambda name, on_event: tmp_path / "weights.pth")
+    content = Content(tmp_path / "weights.pth", (tmp_path / "weights.pth").read_bytes())
+    for place in ("avaffect.models.content", "avaffect.networks.backbones"):
+        monkeypatch.setattr(f"{place}.model_content", lambda name, on_event: content)
     backbone = load_backbone(NAME)
     assert (backbone.branch, backbone.side, backbone.weights) == ("", None, "b0353104")
     expected = backbones.BackboneEncoder(Backbone(net=NAME))

@@ -26,6 +26,7 @@ from voice_sounds import Scene
 from voice_speakers import COMPANIES, Company, fit
 
 from avaffect.labels import EXPRESSIONS
+from avaffect.models.content import Content
 from avaffect.sound.mel_power import mel_power
 from avaffect.sound.voice import VoiceNet
 
@@ -88,7 +89,8 @@ def test_the_package_reads_the_net(
     out, encoder = tmp_path / "starter-2-voice.onnx", made[0].parent / "pretrained.pt"
     options = ["--takes", made[0], "--runs", made[1], "--encoder", encoder, "--onnx", out]
     run(voice_speakers, monkeypatch, *options, "--never", "tess")
-    monkeypatch.setattr("avaffect.sound.voice.model_path", lambda name, on_event: out)
+    content = Content(out, out.read_bytes())
+    monkeypatch.setattr("avaffect.sound.voice.model_content", lambda name, on_event: content)
     net = VoiceNet("starter-2-voice")
     samples = np.random.default_rng(0).normal(0, 0.1, (2, 48_000)).astype(np.float32)
     said = net.judge(net(mel_power(samples)), np.array([0.0, 3.0]))

@@ -148,7 +148,7 @@ class BlazeFace:
 
 def build_blazeface(variant: Variant, min_score: float) -> BlazeFace:
     """A detector with the checked weights of ``variant`` (runs on the CPU)."""
-    from avaffect.models.fetch import model_path
+    from avaffect.models.content import model_content
     from avaffect.models.session import TfliteNet
 
-    return BlazeFace(TfliteNet(model_path(variant.model)), variant, min_score)
+    return BlazeFace(TfliteNet(model_content(variant.model)), variant, min_score)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -71,14 +71,14 @@ class CenterFace:
         return detections(boxes[kept] / ratio, points[kept] / ratio, scores[kept])
 
 
-def with_free_shapes(path: Path) -> bytes:
-    """The ONNX net in ``path`` without the fixed input size that its export left in it.
+def with_free_shapes(file: BinaryIO) -> bytes:
+    """The ONNX net in ``file`` without the fixed input size that its export left in it.
 
     The net is fully convolutional; only its header fixes 10 pictures of 32 x 32.
     """
     import onnx
 
-    model = onnx.load(path)
+    model = onnx.load(file)
     for value in (*model.graph.input, *model.graph.output):
         dims = value.type.tensor_type.shape.dim
         # Old ONNX files list their weights among the inputs: those keep their shapes.
@@ -90,10 +90,10 @@ def with_free_shapes(path: Path) -> bytes:
 
 def build_centerface(min_score: float, device: str = "cpu") -> CenterFace:
     """A detector with checked weights."""
-    from avaffect.models.fetch import model_path
+    from avaffect.models.content import model_content
     from avaffect.models.session import OnnxNet
 
     # Detection is rare and waited for: all that is gained by more threads is gained here.
     threads = min(4, os.cpu_count() or 1)
-    net = OnnxNet(with_free_shapes(model_path(MODEL)), threads, device)
+    net = OnnxNet(with_free_shapes(model_content(MODEL).open()), threads, device)
     return CenterFace(net, min_score)

@@ -65,10 +65,15 @@ def build_s3fd(min_score: float, device: str = "cpu") -> S3fd:
     """
     from face_alignment.detection.sfd import FaceDetector
 
-    from avaffect.models.fetch import model_path
+    from avaffect.models.content import model_content
 
-    path = model_path(MODEL)
+    weights = model_content(MODEL)
     hint = "install face-alignment 1.5 or newer"
-    with reading(path, ModelError, "does not fit the net of the face-alignment package", hint):
-        detector = FaceDetector(device, path_to_detector=str(path), filter_threshold=min_score)
+    with reading(
+        weights.path, ModelError, "does not fit the net of the face-alignment package", hint
+    ):
+        # It hands what is given as a path to torch.load, which reads open files too.
+        detector = FaceDetector(
+            device, path_to_detector=weights.open(), filter_threshold=min_score
+        )
     return S3fd(detector.detect_from_image)
