@@ -32,8 +32,8 @@ EXTRAS: dict[str, Extra] = {
         ("torch", "torchaudio", "torchvision", "onnx", "librosa", "matplotlib", "scipy"),
     ),
     "features": Extra(
-        "a backbone, or sound features on a GPU,",
-        ("torch", "torchaudio", "torchvision", "librosa"),
+        "a backbone, or a GPU,",
+        ("torch", "torchaudio", "torchvision", "onnx", "librosa"),
     ),
     "plot": Extra("a figure or a drawn video", ("matplotlib", "scipy")),
     "fan": Extra(

@@ -39,9 +39,14 @@ class TfliteNet:
         model: path of the file, or its content.
         threads: CPU threads.
 
+    Attributes:
+        on_gpu: whether a GPU runs it, which none does.
+
     Raises:
         ModelError: not a tflite net that this LiteRT can run.
     """
+
+    on_gpu = False
 
     def __init__(self, model: Path | bytes, threads: int = 1) -> None:
         source: dict[str, Any] = (
@@ -55,7 +60,7 @@ class TfliteNet:
             raise _load_error("LiteRT", model, error) from error
         inputs = self._interpreter.get_input_details()
         outputs = sorted(
-            self._interpreter.get_output_details(), key=lambda detail: _by_number(detail["name"])
+            self._interpreter.get_output_details(), key=lambda detail: by_number(detail["name"])
         )
         self.input_shapes = tuple(tuple(map(int, detail["shape"])) for detail in inputs)
         self.output_names = tuple(str(detail["name"]) for detail in outputs)
@@ -160,6 +165,6 @@ def _load_error(runtime: str, model: Path | bytes, error: Exception) -> ModelErr
     )
 
 
-def _by_number(name: str) -> list[tuple[int, str]]:
+def by_number(name: str) -> list[tuple[int, str]]:
     """A key that sorts names with numbers in them by the numbers' values."""
     return [(int(run), "") if run.isdigit() else (-1, run) for run in re.split(r"(\d+)", name)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from avaffect.challenge.known import ways
 from avaffect.config import AnalysisConfig, PredictConfig
-from avaffect.errors import FeatureError, UnknownNameError, UsageError, boundary, need
+from avaffect.errors import FeatureError, UnknownNameError, boundary, need
 from avaffect.files.names import WAV
 from avaffect.files.temporaries import temporary_folder
 from avaffect.media.local import local_path
@@ -21,6 +21,8 @@ from avaffect.predicting.beside import places, prepared_beside
 from avaffect.predicting.settings import (
     parse_tasks,
     require_licences,
+    require_listener,
+    require_made,
     with_checkpoint,
     with_features,
 )
@@ -47,9 +49,7 @@ from avaffect.preprocessing.sound_file import preprocess_voice
 from avaffect.preprocessing.video_pass import Analysis, analyse
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.encoders import FACE_PICTURES
-from avaffect.sound.mfcc import SOUND
 from avaffect.store.keys import all_models, keys, model_hashes, pass_key
-from avaffect.store.pictures import HAS_FACE
 from avaffect.store.prepared import Prepared, is_preprocessed, sound_only
 from avaffect.store.provenance import backbones_in, provenance
 from avaffect.store.subject import FACES, SubjectFeatures
@@ -218,7 +218,9 @@ def predict(
     opened = open_source(source, config.analysis.media)
     with temporary_folder(Path(tempfile.gettempdir()), "avaffect") as work:
         if opened.kind == "sound":
-            result = predict_voice(opened, config, predictor, work, on_event=on_event)
+            result = predict_voice(
+                opened, config, predictor, work, device=device, on_event=on_event
+            )
         else:
             nets = NetsLoader(config.analysis, device)
             found_at = places(opened.path)
@@ -262,7 +264,7 @@ def predict_video(
         UsageError: the predictor reads what cannot be made from a video alone.
     """
     analysis_config = config.analysis
-    _require_made(predictor)
+    require_made(predictor)
     predictor.require_settings(analysis_config.to_dict())
     if FACE_PICTURES in predictor.needs:
         folder = store or Prepared(work / "preprocessed")
@@ -281,7 +283,7 @@ def predict_video(
     wanted = keys(video.sha256, analysis_config)
     key = pass_key(wanted, (FACES, *analysis_config.encoders))
     found = analyse(video, analysis_config, nets(on_event), work, key, on_event=on_event)
-    sound = _spool_sound(video, analysis_config, found, work, on_event)
+    sound = _spool_sound(video, analysis_config, found, work, nets.device, on_event)
     models = model_hashes(all_models(analysis_config))
     about = provenance(video.path.name, video.sha256, config.to_dict(), models)
     subjects = found.spooled(analysis_config.faces, name)
@@ -313,7 +315,7 @@ def predict_folder(folder: Path, config: PredictConfig, predictor: Predictor) ->
     prepared = Prepared(folder)
     stored = prepared.subjects()
     if sound_only(stored):
-        _require_listener(predictor, folder)
+        require_listener(predictor, folder)
     first = stored[0].provenance
     for store in stored:
         backbones = backbones_in(store.keys)
@@ -336,6 +338,7 @@ def predict_voice(
     *,
     store: Prepared | None = None,
     name: str | None = None,
+    device: str = "cpu",
     on_event: EventCallback = ignore_events,
 ) -> Result:
     """Predict from a file that holds sound and no picture; see :func:`predict_video`.
@@ -343,41 +346,13 @@ def predict_voice(
     Raises:
         UsageError: if the predictor does not listen, or cannot do without faces.
     """
-    _require_listener(predictor, sound.path)
+    require_listener(predictor, sound.path)
     folder = store or Prepared(work / "sound")
     with folder.alone():
-        preprocess_voice(sound, folder, config.analysis, on_event, name)
+        preprocess_voice(sound, folder, config.analysis, on_event, name, device)
         if name is not None and folder.record.name != name:
             folder.update(name=name)
     return replace(predict_folder(folder.root, config, predictor), source=sound.path)
-
-
-def _require_listener(predictor: Predictor, sound: Path) -> None:
-    """Raise UsageError if ``predictor`` does not listen, or cannot do without faces."""
-    if not set(predictor.needs) & set(SOUND):
-        raise UsageError(
-            f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
-            "leave out noncommercial=False, or use checkpoint=... of a model "
-            'trained with modalities=["audio"]',
-        )
-    if set(predictor.needs) - {*SOUND, *predictor.optional}:
-        raise UsageError(
-            f"'{predictor.name}' looks at faces too, and '{sound}' holds nothing but sound",
-            'give it the video, or a model trained with modalities=["audio"]',
-        )
-
-
-def _require_made(predictor: Predictor) -> None:
-    """Raise UsageError if ``predictor`` reads what a trained backbone made of the faces."""
-    from avaffect.faces.encoders import ENCODERS
-
-    made = ("face_pose", *SOUND, FACE_PICTURES, HAS_FACE, *ENCODERS)
-    if own := [name for name in predictor.needs if name not in made]:
-        raise UsageError(
-            f"'{predictor.name}' reads '{own[0]}', which is not made from a video in one go",
-            f'run `avaffect preprocess`, then `avaffect features` with name="{own[0]}" and, as '
-            "backbone=..., the one of its training, and predict on the folder",
-        )
 
 
 def _result(
@@ -432,13 +407,18 @@ def _start(source: Path, config: PredictConfig, about: Mapping[str, Any]) -> flo
 
 
 def _spool_sound(
-    video: Source, config: AnalysisConfig, found: Analysis, work: Path, on_event: EventCallback
+    video: Source,
+    config: AnalysisConfig,
+    found: Analysis,
+    work: Path,
+    device: str,
+    on_event: EventCallback,
 ) -> SoundInfo | None:
     """Write the arrays made of sound; without any, what an interrupted run left goes."""
     arrays = sound_arrays(config)
     wav = work / WAV
     sound = make_wav(video, wav, config.media, on_event) if arrays else None
-    reader = SoundReader(wav, sound, config, arrays, on_event)
+    reader = SoundReader(wav, sound, config, arrays, on_event, device)
     found.spool.write_rows(reader.specs, reader.chunks(found.spool.times()))
     wav.unlink(missing_ok=True)
     return sound

@@ -14,9 +14,11 @@ from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import reading
 from avaffect.models.zoo import require_commercial
 from avaffect.predictors.build import facts_of
+from avaffect.predictors.interface import Predictor
 from avaffect.recipes.encoders import FACE_PICTURES
 from avaffect.sound.mfcc import SOUND
 from avaffect.store.keys import all_models
+from avaffect.store.pictures import HAS_FACE
 from avaffect.tasks.registry import TASKS
 
 if TYPE_CHECKING:
@@ -141,6 +143,34 @@ def with_checkpoint(config: PredictConfig, place: Path | str) -> PredictConfig:
         weights=checkpoint.sha256,
         postprocess=tuned,
     )
+
+
+def require_listener(predictor: Predictor, sound: Path) -> None:
+    """Raise UsageError if ``predictor`` does not listen, or cannot do without faces."""
+    if not set(predictor.needs) & set(SOUND):
+        raise UsageError(
+            f"'{sound}' holds nothing but sound, and '{predictor.name}' looks at faces only",
+            "leave out noncommercial=False, or use checkpoint=... of a model "
+            'trained with modalities=["audio"]',
+        )
+    if set(predictor.needs) - {*SOUND, *predictor.optional}:
+        raise UsageError(
+            f"'{predictor.name}' looks at faces too, and '{sound}' holds nothing but sound",
+            'give it the video, or a model trained with modalities=["audio"]',
+        )
+
+
+def require_made(predictor: Predictor) -> None:
+    """Raise UsageError if ``predictor`` reads what a trained backbone made of the faces."""
+    from avaffect.faces.encoders import ENCODERS
+
+    made = ("face_pose", *SOUND, FACE_PICTURES, HAS_FACE, *ENCODERS)
+    if own := [name for name in predictor.needs if name not in made]:
+        raise UsageError(
+            f"'{predictor.name}' reads '{own[0]}', which is not made from a video in one go",
+            f'run `avaffect preprocess`, then `avaffect features` with name="{own[0]}" and, as '
+            "backbone=..., the one of its training, and predict on the folder",
+        )
 
 
 def _crop_size(checkpoint: Checkpoint) -> int | None:
