@@ -6,7 +6,6 @@ called from any thread.
 
 from __future__ import annotations
 
-import re
 import threading
 import zipfile
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from avaffect.errors import ModelError
 from avaffect.files.outside import reading
 from avaffect.models.device import device_index, device_kind
+from avaffect.models.numbered import by_number
 
 # For a program that imported ONNX Runtime before this package, which switches this off before.
 onnxruntime.disable_telemetry_events()
@@ -163,8 +163,3 @@ def _load_error(runtime: str, model: Path | bytes, error: Exception) -> ModelErr
         f"{runtime} cannot load {what} ({error})",
         "run `avaffect models verify`; if nothing is damaged, update the runtime",
     )
-
-
-def by_number(name: str) -> list[tuple[int, str]]:
-    """A key that sorts names with numbers in them by the numbers' values."""
-    return [(int(run), "") if run.isdigit() else (-1, run) for run in re.split(r"(\d+)", name)]

@@ -23,7 +23,7 @@ from avaffect.errors import ModelError
 from avaffect.files.npy import Array
 from avaffect.files.outside import reading
 from avaffect.models.graph import Graph, Run, Step, unknown_operator
-from avaffect.models.session import by_number
+from avaffect.models.numbered import by_number
 
 
 def _names(enumeration: type) -> dict[int, str]:
