@@ -90,6 +90,7 @@ class GraphNet(nn.Module):
         values: dict[str, Tensor] = dict(zip(self._inputs, inputs, strict=True))
         values.update(self._plain)
         values.update((name, getattr(self, buffer)) for name, buffer in self._buffer_of.items())
+        where = inputs[0].device
         for step, spent in zip(self._steps, self._last, strict=True):
             given = [values[name] if name else None for name in step.inputs]
             if step.heavy:
@@ -97,7 +98,9 @@ class GraphNet(nn.Module):
                 given = [_as(dtype, value) for value in given]
             result = step.run(*given)
             results = (result,) if isinstance(result, Tensor) else result
-            values.update(zip(step.outputs, results, strict=True))
+            # What was made of whole numbers is on the CPU.
+            moved = [each.to(where) if each.is_floating_point() else each for each in results]
+            values.update(zip(step.outputs, moved, strict=True))
             for name in spent:
                 del values[name]
         return tuple(values[name].float() for name in self._outputs)

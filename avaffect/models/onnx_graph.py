@@ -216,6 +216,10 @@ def _pad(attributes: Attributes) -> Run:
     return run
 
 
+def _prelu(attributes: Attributes) -> Run:
+    return lambda x, slope: torch.where(x > 0, x, x * slope)
+
+
 def _resize(attributes: Attributes) -> Run:
     kind = attributes.get("mode"), attributes.get("coordinate_transformation_mode")
     _require("Resize", kind == (b"linear", b"half_pixel"))
@@ -257,7 +261,9 @@ OPERATORS: dict[str, Builder] = {
     "Expand": _expand,
     "Flatten": _flatten,
     "Gemm": _gemm,
+    "GlobalAveragePool": _plain(lambda x: x.mean((2, 3), keepdim=True)),
     "Mul": _plain(torch.mul),
+    "PRelu": _prelu,
     "Pad": _pad,
     "ReduceMean": _mean,
     "Relu": _plain(torch.relu),

@@ -37,7 +37,7 @@ def test_it_computes_its_steps() -> None:
     assert left.tolist() == [[4.0], [0.0]]
     assert right.tolist() == [[36.0], [72.0]]
     with pytest.raises(ValueError, match="zip"):
-        net()
+        net(torch.ones(1, 2), torch.ones(1, 2))
 
 
 def test_what_depends_on_constants_alone_is_computed_once() -> None:
@@ -111,3 +111,13 @@ def test_whole_numbers_stay_on_the_cpu_and_all_else_moves() -> None:
     (y,) = GraphNet(graph).to("meta")(torch.ones(2, 2, device="meta"))
     assert y.device.type == "meta"
     assert y.shape == (4,)
+
+
+def test_floats_made_of_whole_numbers_come_to_the_device() -> None:
+    sizes = Step("sizes", lambda x: torch.tensor(x.shape), ("x",), ("s",))
+    floats = Step("floats", Tensor.float, ("s",), ("f",))
+    graph = Graph(("x",), ("y",), {}, (sizes, floats, Step("add", torch.add, ("x", "f"), ("y",))))
+    (y,) = GraphNet(graph).to("meta")(torch.ones(2, 2, device="meta"))
+    assert y.device.type == "meta"
+    (y,) = GraphNet(graph)(torch.ones(2, 2))
+    assert y.tolist() == [[3, 3], [3, 3]]

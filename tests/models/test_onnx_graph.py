@@ -108,6 +108,8 @@ CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, Array]]] = {
               coordinate_transformation_mode="half_pixel")],
         {"size": whole(2, 4, 9, 13)},
     ),
+    "one slope a channel": ([node("PRelu", ["x", "s"])], {"s": floats(4, 1, 1)}),
+    "mean of each channel": ([node("GlobalAveragePool")], {}),
     "mean": ([node("ReduceMean", axes=[2, 3], keepdims=0)], {}),
     "turned": ([node("Transpose", perm=[0, 2, 3, 1])], {}),
     "shares": ([node("Softmax", axis=1)], {}),
