@@ -215,6 +215,9 @@ def explained(
         return None if extra is None else MissingPackageError(top, extra)
     if isinstance(error, MemoryError) or _speaks_of_memory(error):
         what = "" if path is None else f" for '{path}'"
+        if "cuda" in str(error).lower():
+            hint = 'close other programs that use it, or set device="cpu"'
+            return kind(f"there is not enough memory on the GPU{what}", hint)
         return kind(
             f"there is not enough memory{what}", "close other programs, or allow this one more"
         )

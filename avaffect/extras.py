@@ -32,11 +32,12 @@ EXTRAS: dict[str, Extra] = {
         ("torch", "torchaudio", "torchvision", "onnx", "librosa", "matplotlib", "scipy"),
     ),
     "features": Extra(
-        "a backbone, an encoder by name, or sound features on a GPU,",
+        "a backbone, an encoder by name, or a GPU,",
         (
             "torch",
             "torchaudio",
             "torchvision",
+            "onnx",
             "librosa",
             "timm",
             "transformers",

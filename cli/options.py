@@ -325,7 +325,7 @@ def analysis_options(function: F) -> F:
                 help="Turn the stored picture so many degrees clockwise, whatever the file says; "
                 "auto obeys the file.",
             ),
-            device_option("Where encoders run"),
+            device_option("Where the nets that look at faces run"),
             click.option(
                 "--no-nc",
                 is_flag=True,

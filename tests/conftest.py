@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.gpus import as_on_gpu  # noqa: F401
 from fixtures.standins import standins  # noqa: F401
 from fixtures.trained import dataset, fit, recipe, weights  # noqa: F401
 from fixtures.videos import (  # noqa: F401

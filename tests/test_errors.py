@@ -66,6 +66,8 @@ def test_a_wrong_value_is_a_value_error_too_and_an_unknown_name_a_key_error() ->
         (MemoryError(), errors.AvaffectError, "not enough memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), errors.AvaffectError,
          "not enough memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."), errors.AvaffectError,
+         'memory on the GPU: close other programs that use it, or set device="cpu"'),
         (PermissionError(errno.EACCES, "Permission denied", "a/b"), errors.AvaffectError,
          "'a/b' cannot be used (permission denied): check its permissions"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), errors.UsageError,

@@ -24,6 +24,7 @@ from avaffect.labels import EXPRESSIONS
 from avaffect.models.content import Content, model_content
 from avaffect.models.derived import derived_content
 from avaffect.models.device import device_kind
+from avaffect.models.nets import onnx_net
 from avaffect.models.session import OnnxNet, TfliteNet
 
 # Where the five points lie in FER2013's pictures: medians over those 1,006 of 1,500 test pictures
@@ -94,9 +95,9 @@ class Encoder:
     encode: Encode
 
     @property
-    def on_gpu(self) -> bool | None:
-        """Whether a GPU runs its ONNX net; None if it has none."""
-        return getattr(self.encode, "on_gpu", None)
+    def on_gpu(self) -> bool:
+        """Whether a GPU runs its net."""
+        return bool(getattr(self.encode, "on_gpu", False))
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 [B, size] of crops uint8 [B, S, S, 3] RGB, with the spec's S."""
@@ -138,17 +139,16 @@ def _chunked(run: Encode, size: int) -> Encode:
     return encode
 
 
-class _OnnxEncode:
-    """``run`` by an ONNX net, on many crops at once only where a GPU has it: ONNX Runtime without
-    CUDA takes the CPU, whatever was asked for.
+class _Encode:
+    """``run``, on many crops at once only where a GPU has its net.
 
     Attributes:
-        on_gpu: whether it has.
+        on_gpu: whether one has.
     """
 
-    def __init__(self, net: OnnxNet, run: Encode) -> None:
-        self.on_gpu = net.on_gpu
-        self._run = run if net.on_gpu else _chunked(run, 1)
+    def __init__(self, on_gpu: bool, run: Encode) -> None:
+        self.on_gpu = on_gpu
+        self._run = run if on_gpu else _chunked(run, 1)
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self._run(crops)
@@ -165,11 +165,12 @@ def _efficientnet_lite0(device: str) -> Encode:
 
         def on_cuda(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
             # In float32, as on the CPU: half precision gave other vectors, by a hundredth.
-            with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+            with torch.inference_mode(), exact:
                 pixels = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2)
                 return net(pixels.float() / 127.5 - 1).float().cpu().numpy()
 
-        return on_cuda
+        return _Encode(True, on_cuda)
 
     name = f"efficientnet-lite0-{_LITE0_CROP.size}.onnx"
     graph = OnnxNet(derived_content("efficientnet-lite0", name, _export_lite0))
@@ -229,7 +230,7 @@ def stretched(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _starter1_face(device: str) -> Encode:
-    net = OnnxNet(model_content("starter-1-face"), device=device)
+    net = onnx_net(model_content("starter-1-face"), device)
 
     def run(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         grey = np.stack([stretched(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)) for crop in crops])
@@ -237,16 +238,16 @@ def _starter1_face(device: str) -> Encode:
         probabilities[:, :7] = net(grey[:, None])[0]
         return probabilities
 
-    return _OnnxEncode(net, run)
+    return _Encode(net.on_gpu, run)
 
 
 def _starter2_face(device: str) -> Encode:
-    net = OnnxNet(model_content("starter-2-face"), device=device)
+    net = onnx_net(model_content("starter-2-face"), device)
 
     def run(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         return net(crops)[0]
 
-    return _OnnxEncode(net, run)
+    return _Encode(net.on_gpu, run)
 
 
 def _emotiefflib(model: str, mean: Sequence[float], std: Sequence[float]) -> Builder:
@@ -256,7 +257,7 @@ def _emotiefflib(model: str, mean: Sequence[float], std: Sequence[float]) -> Bui
     centre, spread = np.array(mean, np.float32) * 255, np.array(std, np.float32) * 255
 
     def build(device: str) -> Encode:
-        net = OnnxNet(model_content(model), device=device)
+        net = onnx_net(model_content(model), device)
 
         def run(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
             pixels = ((crops.astype(np.float32) - centre) / spread).transpose(0, 3, 1, 2)
@@ -265,7 +266,7 @@ def _emotiefflib(model: str, mean: Sequence[float], std: Sequence[float]) -> Bui
             va = np.clip(raw[:, 8:10], -1, 1)
             return np.concatenate([softmax(logits), va], 1).astype(np.float32)
 
-        return _OnnxEncode(net, run)
+        return _Encode(net.on_gpu, run)
 
     return build
 

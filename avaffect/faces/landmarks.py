@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from avaffect.faces.align import AFFWILD2, similarity_transform, warp
 from avaffect.faces.face import MESH_POINTS, Detection, Face
 from avaffect.models.content import model_content
-from avaffect.models.session import TfliteNet, read_bundle
+from avaffect.models.nets import tflite_net
+from avaffect.models.session import read_bundle
 
+MESH_NET = "face_landmarks_detector.tflite"
 CROP = 256
 ROI_SCALE = 1.5
 ROI_SIZES = (4.0, 1e5)
@@ -103,14 +105,19 @@ class Landmarker:
 
     Args:
         threads: CPU threads of the landmark net.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Attributes:
+        on_gpu: whether a GPU runs the net.
 
     Raises:
         ModelError: if the bundle is not to be had or damaged.
     """
 
-    def __init__(self, threads: int = 1) -> None:
-        bundle = model_content("face-landmarker")
-        self._mesh = TfliteNet(read_bundle(bundle, "face_landmarks_detector.tflite"), threads)
+    def __init__(self, threads: int = 1, device: str = "cpu") -> None:
+        content = read_bundle(model_content("face-landmarker"), MESH_NET)
+        self._mesh = tflite_net(content, device, threads, scale=1 / 255)
+        self.on_gpu = self._mesh.on_gpu
         # Kept: a fresh array of this size costs more to allocate than to fill.
         self._pixels = np.empty((1, CROP, CROP, 3), np.float32)
 
@@ -147,8 +154,11 @@ class Landmarker:
         )
 
     def _run_mesh(self, crop: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
-        np.multiply(crop[None], np.float32(1 / 255), out=self._pixels, casting="unsafe")
-        outputs = self._mesh(self._pixels)
+        if self.on_gpu:
+            outputs = self._mesh(crop[None])  # bytes, which are scaled there
+        else:
+            np.multiply(crop[None], np.float32(1 / 255), out=self._pixels, casting="unsafe")
+            outputs = self._mesh(self._pixels)
         points = next(value for value in outputs if value.size == MESH_POINTS * 3)
         # The other two are the face flag (a logit, shape [1, 1, 1, 1]) and a tongue-out score.
         flag = next(value for value in outputs if value.shape == (1, 1, 1, 1))

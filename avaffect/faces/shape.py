@@ -7,6 +7,7 @@ part of Google's Face Landmarker bundle (Apache-2.0), fed as the public MediaPip
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,10 @@ from avaffect.faces.face import Face
 from avaffect.faces.landmarks import roi_from_mesh
 from avaffect.faces.pose import HeadFit, HeadModel
 from avaffect.models.content import model_content
-from avaffect.models.session import TfliteNet, read_bundle
+from avaffect.models.nets import tflite_net
+from avaffect.models.session import read_bundle
 
+BLENDSHAPE_NET = "face_blendshapes.tflite"
 BLENDSHAPES = 52
 # What the blendshape net was trained on (MediaPipe, face_blendshapes_graph.cc).
 # fmt: off
@@ -72,24 +75,44 @@ class FaceShape(ArrayRecord):
 class ShapeReader:
     """Reads the shape of faces; under a millisecond a face on one CPU core.
 
+    Args:
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+
     Attributes:
         head: the canonical head that poses are fitted with.
+        on_gpu: whether a GPU runs the net.
 
     Raises:
         ModelError: if the Face Landmarker bundle is not to be had or damaged.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
         bundle = model_content("face-landmarker")
-        self._net = TfliteNet(read_bundle(bundle, "face_blendshapes.tflite"), 1)
+        # Small, and it squares pixels: in float32 everywhere.
+        self._net = tflite_net(read_bundle(bundle, BLENDSHAPE_NET), device, half=False)
+        self.on_gpu = self._net.on_gpu
         self.head = HeadModel.from_bundle(
             read_bundle(bundle, "geometry_pipeline_metadata_landmarks.binarypb")
         )
 
     def __call__(self, face: Face) -> FaceShape:
         """The shape of ``face``."""
-        matrix = roi_from_mesh(face.mesh).to_crop()
-        points = face.mesh[BLENDSHAPE_POINTS, :2] @ matrix[:, :2].T + matrix[:, 2]
-        (scores,) = self._net(points[None].astype(np.float32))
-        blendshapes = np.clip(scores.reshape(-1), 0, 1).astype(np.float32)
-        return FaceShape(self.head.fit(face.mesh), blendshapes)
+        (shape,) = self.read([face])
+        return shape
+
+    def read(self, faces: Sequence[Face]) -> list[FaceShape]:
+        """The shapes of several faces: on a GPU at once, on a CPU one after the other."""
+        points = [_points(face) for face in faces]
+        batches = [np.stack(points)] if self.on_gpu and points else [each[None] for each in points]
+        scores = [row for batch in batches for row in self._net(batch)[0].reshape(-1, BLENDSHAPES)]
+        return [
+            FaceShape(self.head.fit(face.mesh), np.clip(each, 0, 1).astype(np.float32))
+            for face, each in zip(faces, scores, strict=True)
+        ]
+
+
+def _points(face: Face) -> NDArray[np.float32]:
+    """float32 [146, 2], what the blendshape net takes."""
+    matrix = roi_from_mesh(face.mesh).to_crop()
+    points = face.mesh[BLENDSHAPE_POINTS, :2] @ matrix[:, :2].T + matrix[:, 2]
+    return points.astype(np.float32)

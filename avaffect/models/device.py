@@ -88,7 +88,7 @@ def _cuda(number: int | None) -> tuple[Device | None, str]:
     if not has_nvidia_driver():
         return None, "no NVIDIA driver is loaded"
     if not is_installed("torch"):
-        return None, "torch, which finds it, is not installed (pip install 'avaffect[train]')"
+        return None, "torch, which finds it, is not installed (pip install 'avaffect[features]')"
     import torch
 
     if torch.version.cuda is None:

@@ -6,7 +6,6 @@ be called from any thread.
 
 from __future__ import annotations
 
-import re
 import threading
 import zipfile
 from pathlib import Path
@@ -21,6 +20,7 @@ from avaffect.errors import ModelError
 from avaffect.files.outside import reading
 from avaffect.models.content import Content
 from avaffect.models.device import device_index, device_kind
+from avaffect.models.numbered import by_number
 
 # For a program that imported ONNX Runtime before this package, which switches this off before.
 onnxruntime.disable_telemetry_events()
@@ -40,9 +40,14 @@ class TfliteNet:
         model: path of the file, or its content, as it was checked or as plain bytes.
         threads: CPU threads.
 
+    Attributes:
+        on_gpu: whether a GPU runs it, which none does.
+
     Raises:
         ModelError: not a tflite net that this LiteRT can run.
     """
+
+    on_gpu = False
 
     def __init__(self, model: Path | bytes | Content, threads: int = 1) -> None:
         source: dict[str, Any] = (
@@ -58,7 +63,7 @@ class TfliteNet:
             raise _load_error("LiteRT", model, error) from error
         inputs = self._interpreter.get_input_details()
         outputs = sorted(
-            self._interpreter.get_output_details(), key=lambda detail: _by_number(detail["name"])
+            self._interpreter.get_output_details(), key=lambda detail: by_number(detail["name"])
         )
         self.input_shapes = tuple(tuple(map(int, detail["shape"])) for detail in inputs)
         self.output_names = tuple(str(detail["name"]) for detail in outputs)
@@ -167,8 +172,3 @@ def _load_error(runtime: str, model: Path | bytes | Content, error: Exception) -
         f"{runtime} cannot load {what} ({error})",
         "run `avaffect models verify`; if nothing is damaged, update the runtime",
     )
-
-
-def _by_number(name: str) -> list[tuple[int, str]]:
-    """A key that sorts names with numbers in them by the numbers' values."""
-    return [(int(run), "") if run.isdigit() else (-1, run) for run in re.split(r"(\d+)", name)]

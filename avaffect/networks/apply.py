@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.networks.memory import by_halves
 from avaffect.tasks.registry import TASKS
 from avaffect.windows.arrays import WindowArrays
 from avaffect.windows.merge import Merger
@@ -63,12 +64,17 @@ def computed(
     :data:`Run`."""
     import torch
 
-    batch = batch.to(device)
-    with torch.inference_mode():
-        outputs = network(batch.inputs, batch.seen, batch.exists)
-    return {
-        task: probabilities(task, output).float().cpu().numpy() for task, output in outputs.items()
-    }
+    def compute(part: slice) -> dict[str, NDArray[np.float32]]:
+        some = batch.rows(part).to(device)
+        with torch.inference_mode():
+            outputs = network(some.inputs, some.seen, some.exists)
+        return {
+            task: probabilities(task, output).float().cpu().numpy()
+            for task, output in outputs.items()
+        }
+
+    parts = by_halves(compute, len(batch), f"window of {batch.exists.shape[1]} frames")
+    return {task: np.concatenate([part[task] for part in parts]) for task in parts[0]}
 
 
 def apply_network(

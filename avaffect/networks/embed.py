@@ -24,6 +24,7 @@ from avaffect.errors import (
 )
 from avaffect.files.npy import Array, ArraySpec
 from avaffect.models.zoo import find_model
+from avaffect.networks.memory import by_halves
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.recipe import Branch
 from avaffect.store.adding import (
@@ -88,14 +89,21 @@ class TrainedBackbone:
 
         Raises:
             CheckpointError: it gives what is no number, or none that float16 can hold.
+            ModelError: the GPU's memory does not hold a single face.
         """
         import torch
 
         out = ArraySpec((self.encoder.size,), "float16").missing(len(pictures))
-        with torch.inference_mode():
-            faces = torch.from_numpy(pictures[seen]).to(self.device)[None]
-            there = torch.ones(faces.shape[:2], dtype=torch.bool, device=self.device)
-            vectors = self.encoder(faces, there)[0].float().cpu().numpy()
+        found = pictures[seen]
+
+        def compute(part: slice) -> Array:
+            with torch.inference_mode():
+                faces = torch.from_numpy(found[part]).to(self.device)[None]
+                there = torch.ones(faces.shape[:2], dtype=torch.bool, device=self.device)
+                computed: Array = self.encoder(faces, there)[0].float().cpu().numpy()
+                return computed
+
+        vectors = np.concatenate(by_halves(compute, len(found), "face"))
         if not (np.abs(vectors) <= np.finfo(np.float16).max).all():
             raise CheckpointError(
                 f"'{self.net}' gives values that are no numbers, or beyond what float16 holds",

@@ -231,6 +231,7 @@ class PredictBatch:
                     work,
                     store=store,
                     **named,
+                    device=self._device,
                     on_event=self._on_event,
                 )
             else:

@@ -221,7 +221,9 @@ def predict(
     opened = open_source(source, config.analysis.media)
     with temporary_folder(Path(tempfile.gettempdir()), "avaffect") as work:
         if opened.kind == "sound":
-            result = predict_voice(opened, config, predictor, work, on_event=on_event)
+            result = predict_voice(
+                opened, config, predictor, work, device=device, on_event=on_event
+            )
         else:
             nets = NetsLoader(config.analysis, device)
             found_at = places(opened.path)
@@ -284,7 +286,7 @@ def predict_video(
     wanted = keys(video.sha256, analysis_config)
     key = pass_key(wanted, (FACES, *analysis_config.encoders))
     found = analyse(video, analysis_config, nets(on_event), work, key, on_event=on_event)
-    sound = _spool_sound(video, analysis_config, found, work, on_event)
+    sound = _spool_sound(video, analysis_config, found, work, nets.device, on_event)
     models = model_hashes(all_models(analysis_config))
     about = provenance(video.path.name, video.sha256, config.to_dict(), models)
     subjects = found.spooled(analysis_config.faces, name)
@@ -350,6 +352,7 @@ def predict_voice(
     *,
     store: Prepared | None = None,
     name: str | None = None,
+    device: str = "cpu",
     on_event: EventCallback = ignore_events,
 ) -> Result:
     """Predict from a file that holds sound and no picture; see :func:`predict_video`.
@@ -360,7 +363,7 @@ def predict_voice(
     require_listener(predictor, sound.path)
     folder = store or Prepared(work / "sound")
     with folder.alone():
-        preprocess_voice(sound, folder, config.analysis, on_event, name)
+        preprocess_voice(sound, folder, config.analysis, on_event, name, device)
         if name is not None and folder.record.name != name:
             folder.update(name=name)
     return replace(predict_folder(folder.root, config, predictor), source=sound.path)
@@ -418,13 +421,18 @@ def _start(source: Path, config: PredictConfig, about: Mapping[str, Any]) -> flo
 
 
 def _spool_sound(
-    video: Source, config: AnalysisConfig, found: Analysis, work: Path, on_event: EventCallback
+    video: Source,
+    config: AnalysisConfig,
+    found: Analysis,
+    work: Path,
+    device: str,
+    on_event: EventCallback,
 ) -> SoundInfo | None:
     """Write the arrays made of sound; without any, what an interrupted run left goes."""
     arrays = sound_arrays(config)
     wav = work / WAV
     sound = make_wav(video, wav, config.media, on_event) if arrays else None
-    reader = SoundReader(wav, sound, config, arrays, on_event)
+    reader = SoundReader(wav, sound, config, arrays, on_event, device)
     found.spool.write_rows(reader.specs, reader.chunks(found.spool.times()))
     wav.unlink(missing_ok=True)
     return sound

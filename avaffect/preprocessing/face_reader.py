@@ -14,7 +14,7 @@ from avaffect.faces.encoders import Encoder
 from avaffect.faces.face import Face
 from avaffect.faces.face_pose import face_pose
 from avaffect.faces.quality import QualityReader
-from avaffect.faces.shape import ShapeReader
+from avaffect.faces.shape import FaceShape, ShapeReader
 from avaffect.media.frames import Frame
 
 
@@ -63,13 +63,15 @@ class FaceReader:
                     align(frame.image, face.points, encoder.spec.crop) for frame, face in found
                 ]
                 vectors[encoder.spec.name] = encoder(np.stack(crops))
+        shapes = self._shapes.read([face for _, face in found])
         return [
-            self._read(frame, face, {name: values[row] for name, values in vectors.items()})
-            for row, (frame, face) in enumerate(found)
+            self._read(frame, face, shape, {name: values[row] for name, values in vectors.items()})
+            for row, ((frame, face), shape) in enumerate(zip(found, shapes, strict=True))
         ]
 
-    def _read(self, frame: Frame, face: Face, vectors: dict[str, NDArray[np.float32]]) -> ReadFace:
-        shape = self._shapes(face)
+    def _read(
+        self, frame: Frame, face: Face, shape: FaceShape, vectors: dict[str, NDArray[np.float32]]
+    ) -> ReadFace:
         quality = self._quality(frame.image, face, shape.pose)
         # Recorded in the file's own pixels, seen in square ones.
         to_file = frame.scale.to_file

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from avaffect.config import AnalysisConfig, FaceConfig
 from avaffect.errors import NoFramesError
-from avaffect.faces.detectors.registry import build_detector
+from avaffect.faces.detectors.registry import Detector, build_detector
 from avaffect.faces.encoders import Encoder, build_encoder, encoder_spec
 from avaffect.faces.face_pose import SIZE as FACE_POSE_SIZE
 from avaffect.faces.holding import Holding
 from avaffect.faces.landmarks import Landmarker
 from avaffect.faces.limits import Limits
-from avaffect.faces.search import SECOND, Detect, Search
+from avaffect.faces.search import SECOND, Search
 from avaffect.faces.shape import ShapeReader
 from avaffect.faces.subjects import Subject, TrackSummary, name_subjects
 from avaffect.faces.track import TrackedFace, Tracker
@@ -40,15 +40,14 @@ from avaffect.store.subject import SpooledSubject
 
 CHECKPOINT_EVERY = 250
 REPORT_EVERY = 10
-_NO_CUDA = "this ONNX Runtime cannot use the GPU: install onnxruntime-gpu in its place"
 
 
 @dataclass(frozen=True)
 class Nets:
     """The nets of the pass, loaded once for many videos."""
 
-    detector: Detect
-    second: Detect
+    detector: Detector
+    second: Detector
     landmarker: Landmarker
     shapes: ShapeReader
     encoders: list[Encoder]
@@ -75,18 +74,30 @@ class Nets:
             from avaffect.faces.fan import FanAligner
 
             aligner = FanAligner(device)
-        encoders = [build_encoder(name, device) for name in config.encoders]
-        left = [each.spec.name for each in encoders if each.on_gpu is False]
-        if device_kind(device) == "cuda" and left:
-            on_event(Notice(f"{', '.join(left)}: on the CPU, {_NO_CUDA}", warning=True))
-        return cls(
+        nets = cls(
             build_detector(config.faces.detector, config.faces.min_score, device),
-            build_detector(SECOND, config.faces.min_score),
-            Landmarker(),
-            ShapeReader(),
-            encoders,
+            build_detector(SECOND, config.faces.min_score, device),
+            Landmarker(device=device),
+            ShapeReader(device),
+            [build_encoder(name, device) for name in config.encoders],
             aligner,
         )
+        if device_kind(device) == "cuda" and (left := nets.on_cpu):
+            where = "docs/howto/gpu.md says what a GPU runs, and what that needs"
+            on_event(Notice(f"on the CPU: {', '.join(left)} ({where})", warning=True))
+        return nets
+
+    @property
+    def on_cpu(self) -> list[str]:
+        """The names of those that no GPU runs."""
+        named: list[tuple[str, Any]] = [
+            (self.detector.name, self.detector),
+            (self.second.name, self.second),
+            ("face-landmarker", self.landmarker),
+            ("face-landmarker", self.shapes),
+            *((encoder.spec.name, encoder) for encoder in self.encoders),
+        ]
+        return list(dict.fromkeys(name for name, net in named if not net.on_gpu))
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,10 @@ class Batch(ArrayRecord):
         """A copy on ``device``; from pinned memory it is copied while the caller goes on."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
+    def rows(self, part: slice) -> Batch:
+        """Some of the windows, in the same memory."""
+        return self._each(lambda tensor: tensor[part])
+
     def pin_memory(self) -> Batch:
         """A copy in pinned memory; torch's DataLoader calls it."""
         return self._each(lambda tensor: tensor.pin_memory())

@@ -18,6 +18,7 @@ from avaffect.faces.encoders import ENCODERS, build_encoder, encoder_spec
 from avaffect.faces.landmarks import Landmarker, roi_from_detection
 from avaffect.labels import EXPRESSIONS
 from avaffect.media.frames import FrameReader
+from avaffect.models import onnx_graph
 from avaffect.models.fetch import model_path
 from avaffect.models.session import OnnxNet
 from avaffect.models.zoo import ZOO, Check
@@ -170,9 +171,22 @@ def test_every_encoder_s_weights_are_in_the_zoo() -> None:
         assert set(spec.models) <= set(ZOO)
 
 
+@pytest.mark.usefixtures("as_on_gpu")
+def test_a_face_net_on_a_gpu_takes_all_crops_at_once(faces) -> None:
+    encoder, known = build_encoder("starter-2-face", "cuda"), build_encoder("starter-2-face")
+    assert (encoder.on_gpu, known.on_gpu) == (True, False)
+    both = np.concatenate([crops(faces, name, encoder.spec) for name in ("smile", "neutral")])
+    np.testing.assert_allclose(encoder(both), known(both), atol=1e-5)
+
+
+def test_fer_says_that_no_gpu_runs_it() -> None:
+    assert build_encoder("fer", "cuda").on_gpu is False
+
+
 def test_a_net_that_no_gpu_runs_is_told_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever device was asked for: a plain ONNX Runtime takes the CPU, a crop at a time."""
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.delitem(onnx_graph.OPERATORS, "Split")
     seen = []
     real = OnnxNet.__call__
     monkeypatch.setattr(

@@ -60,3 +60,16 @@ def test_its_pose_is_that_of_the_fitted_head(sample, landmarker, shapes) -> None
     np.testing.assert_array_equal(shapes(face).pose, shapes.head.pose(face.mesh))
     with pytest.raises(ValueError, match="blendshapes"):
         FaceShape(shapes(face).fit, np.zeros(51, np.float32))
+
+
+@pytest.mark.usefixtures("as_on_gpu")
+def test_torch_reads_several_faces_at_once(sample, landmarker, shapes) -> None:
+    with FrameReader(sample("one_person.mp4")) as reader:
+        image = next(iter(reader)).image
+    roi = roi_from_detection(build_detector("blazeface-full")(image)[0])
+    faces = [landmarker(image, roi), landmarker(np.ascontiguousarray(image[::-1]), roi)]
+    there = ShapeReader("cuda")
+    assert there.read([]) == []
+    for found, known in zip(there.read(faces), shapes.read(faces), strict=True):
+        np.testing.assert_allclose(found.blendshapes, known.blendshapes, atol=1e-3)
+        np.testing.assert_array_equal(found.pose, known.pose)

@@ -140,5 +140,7 @@ def test_a_driver_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "has_nvidia_driver", lambda: True)
     monkeypatch.setattr(device, "is_installed", lambda module: False)
     assert choose_device("auto").name == "cpu"
-    with pytest.raises(UsageError, match=r"torch, which finds it, is not .* 'avaffect\[train\]'"):
+    with pytest.raises(
+        UsageError, match=r"torch, which finds it, is not .* 'avaffect\[features\]'"
+    ):
         choose_device("cuda")

@@ -151,3 +151,24 @@ def test_probabilities() -> None:
     expected = torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)
     torch.testing.assert_close(probabilities("expr", logits), expected)
     torch.testing.assert_close(probabilities("au", logits), 1 / (1 + torch.exp(-logits)))
+
+
+def test_a_batch_that_a_gpu_does_not_hold_is_computed_in_parts(
+    setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, reader = setting()
+    whole = list(apply_network(network, reader, CPU))
+    real, sizes = network.forward, []
+
+    def forward(inputs, seen, exists):
+        sizes.append(len(exists))
+        if len(exists) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return real(inputs, seen, exists)
+
+    monkeypatch.setattr(network, "forward", forward)
+    parts = list(apply_network(network, reader, CPU))
+    assert max(sizes) > 2
+    for at_once, other in zip(whole, parts, strict=True):
+        for task, values in at_once.values.items():
+            np.testing.assert_allclose(other.values[task], values, rtol=1e-5, atol=1e-6)

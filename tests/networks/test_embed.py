@@ -328,3 +328,21 @@ def test_damaged_facts(backbones, copy, looking) -> None:
     embed(copy, load_backbone(looking()))
     with pytest.raises((CheckpointError, FeatureError)):
         predict(copy, "va", checkpoint=place, device="cpu")
+
+
+def test_what_a_gpu_does_not_hold_is_looked_at_in_parts(
+    looking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = load_backbone(looking())
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 112, 112, 3), np.uint8)
+    seen = np.array([True, False, True, True, True])
+    whole = backbone(pictures, seen)
+    real = backbone.encoder.forward
+
+    def forward(faces: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        if faces.shape[1] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return real(faces, there)
+
+    monkeypatch.setattr(backbone.encoder, "forward", forward)
+    np.testing.assert_allclose(backbone(pictures, seen), whole, rtol=0.01, atol=1e-3)

@@ -2,6 +2,7 @@ import hashlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -21,6 +22,7 @@ from avaffect.predictors.starter.starter1 import Starter1
 from avaffect.preprocessing import video_pass as analyse
 from avaffect.preprocessing.run import NetsLoader, Preprocessed, preprocess
 from avaffect.progress import Notice
+from avaffect.sound.mfcc import by_torchaudio
 from avaffect.store.prepared import Prepared
 from avaffect.store.record import Record
 from avaffect.store.subject import GEOMETRY, SubjectFeatures
@@ -410,3 +412,22 @@ def test_a_sound_file_is_hashed_once_and_not_probed(
         # What is there is known by its hash.
         assert batch(voice).again
         assert (reads[voice.name, "open"], reads[voice.name, "hash"]) == (5, 1)
+
+
+def test_sound_features_are_made_on_the_device(
+    result, gap_clip: Path, nets: NetsLoader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `preprocess` makes them: by torchaudio where there is a GPU."""
+    used: list[str] = []
+
+    def on_cpu(config: AudioConfig, length: int, n_fft: int, device: str) -> Any:
+        used.append(device)
+        return by_torchaudio(config, length, n_fft, "cpu")
+
+    monkeypatch.setattr("avaffect.sound.mfcc.by_torchaudio", on_cpu)
+    monkeypatch.setattr(nets, "device", "cuda:1")
+    light = with_features(PredictConfig())
+    config = replace(light, analysis=replace(light.analysis, audio=AudioConfig()))
+    predictor = build_predictor(config)
+    assert_same(predict_video(open_source(gap_clip), config, predictor, nets, tmp_path), result)
+    assert used == ["cuda:1"]

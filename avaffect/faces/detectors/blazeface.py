@@ -111,6 +111,7 @@ class BlazeFace:
 
     def __init__(self, net: Net, variant: Variant, min_score: float) -> None:
         self.name = variant.model
+        self.on_gpu = bool(getattr(net, "on_gpu", False))
         self._net = net
         self._size = variant.size
         self._anchors = anchor_centres(variant)
@@ -146,9 +147,9 @@ class BlazeFace:
         )
 
 
-def build_blazeface(variant: Variant, min_score: float) -> BlazeFace:
-    """A detector with the checked weights of ``variant`` (runs on the CPU)."""
+def build_blazeface(variant: Variant, min_score: float, device: str = "cpu") -> BlazeFace:
+    """A detector with the checked weights of ``variant``."""
     from avaffect.models.content import model_content
-    from avaffect.models.session import TfliteNet
+    from avaffect.models.nets import tflite_net
 
-    return BlazeFace(TfliteNet(model_content(variant.model)), variant, min_score)
+    return BlazeFace(tflite_net(model_content(variant.model), device), variant, min_score)

@@ -42,6 +42,7 @@ class CenterFace:
     name = MODEL
 
     def __init__(self, net: Net, min_score: float) -> None:
+        self.on_gpu = bool(getattr(net, "on_gpu", False))
         self._net = net
         self._min_score = min_score
 
@@ -91,9 +92,9 @@ def with_free_shapes(file: BinaryIO) -> bytes:
 def build_centerface(min_score: float, device: str = "cpu") -> CenterFace:
     """A detector with checked weights."""
     from avaffect.models.content import model_content
-    from avaffect.models.session import OnnxNet
+    from avaffect.models.nets import onnx_net
 
     # Detection is rare and waited for: all that is gained by more threads is gained here.
     threads = min(4, os.cpu_count() or 1)
-    net = OnnxNet(with_free_shapes(model_content(MODEL).open()), threads, device)
+    net = onnx_net(with_free_shapes(model_content(MODEL).open()), device, threads)
     return CenterFace(net, min_score)

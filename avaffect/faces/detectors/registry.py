@@ -14,9 +14,15 @@ from avaffect.faces.face import Detection
 
 
 class Detector(Protocol):
-    """Finds faces in one picture at a time."""
+    """Finds faces in one picture at a time.
+
+    Attributes:
+        name: how it is called.
+        on_gpu: whether a GPU runs its net.
+    """
 
     name: str
+    on_gpu: bool
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
         """The faces in ``image`` (uint8 [H, W, 3] RGB), largest first."""
@@ -40,13 +46,13 @@ class DetectorEntry:
 def _blazeface_full(min_score: float, device: str) -> Detector:
     from avaffect.faces.detectors.blazeface import FULL, build_blazeface
 
-    return build_blazeface(FULL, min_score)
+    return build_blazeface(FULL, min_score, device)
 
 
 def _blazeface_back(min_score: float, device: str) -> Detector:
     from avaffect.faces.detectors.blazeface import BACK, build_blazeface
 
-    return build_blazeface(BACK, min_score)
+    return build_blazeface(BACK, min_score, device)
 
 
 def _centerface(min_score: float, device: str) -> Detector:
@@ -75,7 +81,7 @@ def build_detector(name: str, min_score: float = 0.5, device: str = "cpu") -> De
     Args:
         name: a key of :data:`DETECTORS`.
         min_score: faces below this score (between 0 and 1) are dropped.
-        device: ``"cpu"`` or ``"cuda"``; the BlazeFace nets always run on the CPU.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         UnknownNameError: no such detector.

@@ -17,6 +17,7 @@ from avaffect.errors import ModelError
 from avaffect.faces.detectors.boxes import detections
 from avaffect.faces.face import Detection
 from avaffect.files.outside import reading
+from avaffect.models.device import device_kind
 
 MODEL = "s3fd"
 # Its time grows with the area: seconds on a CPU even at this side.
@@ -36,12 +37,13 @@ class S3fd:
 
     Args:
         detect: takes uint8 [H, W, 3] RGB and gives rows of left, top, right, bottom, score.
+        on_gpu: whether a GPU does.
     """
 
     name = MODEL
 
-    def __init__(self, detect: Callable[[NDArray[np.uint8]], Any]) -> None:
-        self._detect = detect
+    def __init__(self, detect: Callable[[NDArray[np.uint8]], Any], on_gpu: bool = False) -> None:
+        self._detect, self.on_gpu = detect, on_gpu
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
         """The faces in ``image`` (uint8 [H, W, 3] RGB), largest first."""
@@ -76,4 +78,4 @@ def build_s3fd(min_score: float, device: str = "cpu") -> S3fd:
         detector = FaceDetector(
             device, path_to_detector=weights.open(), filter_threshold=min_score
         )
-    return S3fd(detector.detect_from_image)
+    return S3fd(detector.detect_from_image, device_kind(device) == "cuda")

@@ -111,3 +111,13 @@ def test_a_face_moves_with_the_picture(detector, one_person) -> None:
     wider[90:, 140:] = picture
     (moved,) = detector(wider)
     assert np.abs(moved.points - face.points - (140, 90)).max() < 0.06 * size_of(face)
+
+
+@pytest.mark.usefixtures("as_on_gpu")
+def test_torch_finds_the_same_faces(detector, one_person) -> None:
+    there = build_detector(detector.name, 0.5, "cuda")
+    assert (there.on_gpu, detector.on_gpu) == (True, False)
+    (known,), (found,) = detector(one_person[0]), there(one_person[0])
+    assert found.score == pytest.approx(known.score, abs=1e-4)
+    np.testing.assert_allclose(found.box, known.box, atol=0.02)  # pixels
+    np.testing.assert_allclose(found.points, known.points, atol=0.02)

@@ -1,40 +1,26 @@
-"""Does avaffect compute on this GPU what it computes on the CPU, and how fast?
-
-    python benchmarks/smoke_gpu.py [--device cuda] [--only recurrent recipes ...] [--full]
-
-A line a check: what was looked at, a figure, ok or FAILED; exit code 1 if one failed. With
-`--device cpu` it goes the same way without a GPU, as the tests do. `--full` also times steps of
-the papers' recipes at their full sizes.
-"""
+"""Networks and training on a GPU: the second half of `gpu.py`, which runs these parts."""
 
 from __future__ import annotations
 
-import argparse
 import math
-import os
-import shutil
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Before torch: deterministic products of matrices on CUDA want it.
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 import numpy as np
 import torch
+from gpu_checks import Check
 
 from avaffect.datasets.clip import Clip, Dataset
-from avaffect.errors import AvaffectError, TrainingError
+from avaffect.errors import TrainingError
 from avaffect.files.npy import ArraySpec
-from avaffect.models.device import choose_device
 from avaffect.networks.blocks import build_block
 from avaffect.networks.network import AffectNetwork
 from avaffect.networks.phase import phase_differences
 from avaffect.recipes.blocks import Recurrent
-from avaffect.recipes.library import load_recipe, parse_recipe
+from avaffect.recipes.library import load_recipe, parse_recipe, recipe_names
 from avaffect.recipes.recipe import Recipe
 from avaffect.training.augment import perturb_voice
 from avaffect.training.balance import LabelWeights
@@ -44,11 +30,13 @@ from avaffect.training.memory import memory_explained
 from avaffect.training.objective import Objective
 from avaffect.training.precision import choose_precision, precision_word
 from avaffect.windows.batch import Batch
-from avaffect.windows.loader import default_workers
 
 WIDTHS = {"audio": 168, "efficientnet-lite0": 1280, "face_pose": 263, "opinions": 10}
 OUTPUTS = {"va": 2, "expr": 8, "au": 12}
-RECIPES = (
+# Of arrays that are not here: any width will do.
+ANY_WIDTH = 24
+# Those whose steps are timed.
+TIMED = (
     "abaw1-av-gru",
     "abaw2-two-stream",
     "abaw3-va-stage1",
@@ -67,34 +55,6 @@ SMALL = {
     "window": {"length": 8},
     "train": {"epochs": 2, "batch_size": 4, "lr": 0.01, "clip_norm": 1, "ema": 0.5},
 }
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at: what, a figure, and whether it is right."""
-
-    what: str
-    figure: str
-    ok: bool = True
-
-
-def machine(device: torch.device) -> Iterator[Check]:
-    yield Check("torch", f"{torch.__version__}, {choose_device(device.type).description}")
-    half = choose_precision("auto", device, lambda event: None)
-    yield Check("precision of train.amp=auto", precision_word(half))
-    if device.type == "cuda":
-        shown = f"{torch.cuda.get_device_capability()}, built for {torch.cuda.get_arch_list()}"
-        yield Check(
-            "CUDA", f"{torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}, {shown}"
-        )
-    import onnxruntime
-
-    providers = onnxruntime.get_available_providers()
-    ok = device.type != "cuda" or "CUDAExecutionProvider" in providers
-    yield Check("ONNX Runtime", ", ".join(providers), ok)
-    shared = Path("/dev/shm")  # noqa: S108 - looked at, not written
-    free = f"{shutil.disk_usage(shared).free >> 20} MB" if shared.is_dir() else "none"
-    yield Check("workers, shared memory", f"{default_workers()}, {free}")
 
 
 def recurrent(device: torch.device) -> Iterator[Check]:
@@ -124,26 +84,31 @@ def voices(device: torch.device) -> Iterator[Check]:
     yield Check("changed voices", str(changed.dtype), changed.dtype == torch.float32)
 
 
-def devices(device: torch.device) -> Iterator[Check]:
-    """The CPU against the device."""
+def networks(device: torch.device) -> Iterator[Check]:
+    """Each recipe's network, the CPU against the device; and the phase differences."""
     pictures = 255 * torch.rand(2, 4, 48, 48)
     both = zip(phase_differences(pictures), phase_differences(pictures.to(device)), strict=True)
     worst = max(float((a - b.cpu()).abs().max()) for a, b in both)
-    yield Check("phase differences", f"{worst:.1e}", worst < 1e-2)
-    recipe = reduced("abaw3-va-stage1")
-    network, batch = AffectNetwork(recipe, *sizes(recipe)).eval(), a_batch(recipe)
-    with torch.inference_mode():
-        host = network(batch.inputs, batch.seen, batch.exists)["va"]
-        moved = batch.to(device)
-        there = network.to(device)(moved.inputs, moved.seen, moved.exists)["va"].cpu()
-    worst = float((host - there)[batch.exists].abs().max())
-    yield Check("network, evaluated", f"{worst:.1e}", worst < 1e-2)
+    yield Check("phase differences", f"{worst:.1e} apart", worst < 1e-2)
+    for name in recipe_names():
+        recipe = reduced(name)
+        torch.manual_seed(0)
+        network, batch = AffectNetwork(recipe, *sizes(recipe)).eval(), a_batch(recipe)
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        with torch.inference_mode(), exact:
+            host = network(batch.inputs, batch.seen, batch.exists)
+            moved = batch.to(device)
+            there = network.to(device)(moved.inputs, moved.seen, moved.exists)
+        worst = max(
+            float((host[task] - there[task].cpu())[batch.exists].abs().max()) for task in host
+        )
+        yield Check(f"{name}, evaluated", f"{worst:.1e} apart", worst < 1e-2)
 
 
 def recipes(device: torch.device) -> Iterator[Check]:
     """Two steps of each recipe, small, in each precision."""
     halves = (None, torch.bfloat16, torch.float16) if device.type == "cuda" else (None,)
-    for name in RECIPES:
+    for name in recipe_names():
         recipe = reduced(name)
         for half in halves:
             losses, finite = steps(recipe, device, half)
@@ -174,7 +139,7 @@ def loop(device: torch.device) -> Iterator[Check]:
     yield Check("interrupted and resumed", "bit for bit", weights[0] == weights[2])
 
 
-def memory(device: torch.device) -> Iterator[Check]:
+def full_memory(device: torch.device) -> Iterator[Check]:
     try:
         with memory_explained(load_recipe("abaw3-va-stage1")):
             if device.type != "cuda":
@@ -184,11 +149,13 @@ def memory(device: torch.device) -> Iterator[Check]:
         yield Check("memory that runs out", error.problem)
 
 
-def speed(device: torch.device) -> Iterator[Check]:
-    """Steps at full size."""
+def train_steps(device: torch.device) -> Iterator[Check]:
+    """The papers' recipes at their full sizes."""
     half = choose_precision("auto", device, lambda event: None)
-    for name in RECIPES:
+    for name in TIMED:
         recipe = load_recipe(name)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
         began = time.perf_counter()
         steps(recipe, device, half, count=1)
         start, count = time.perf_counter() - began, 8
@@ -201,24 +168,28 @@ def speed(device: torch.device) -> Iterator[Check]:
         yield Check(name, shown)
 
 
-CHECKS: dict[str, Callable[[torch.device], Iterator[Check]]] = {
-    check.__name__: check for check in (machine, recurrent, voices, devices, recipes, loop, memory)
-}
-
-
 def reduced(name: str) -> Recipe:
     """The recipe on three windows of four small faces, nets from random weights."""
     roots = load_recipe(name).roots
     sizes_ = [f"branches.{root}.encoder.size=32" for root, b in roots.items() if b.encoder]
     return load_recipe(
-        name, [*sizes_, "window.length=4", "window.overlap=0", "train.batch_size=3"]
+        name,
+        [
+            *sizes_,
+            "window.length=4",
+            "window.overlap=0",
+            "window.predict_overlap=0",
+            "train.batch_size=3",
+        ],
     )
 
 
 def sizes(recipe: Recipe) -> tuple[dict[str, int], dict[str, int]]:
     """Widths of branches and of outputs."""
     widths = {
-        name: 3 * b.encoder.size**2 if b.encoder else sum(WIDTHS[array] for array in b.features)
+        name: 3 * b.encoder.size**2
+        if b.encoder
+        else sum(WIDTHS.get(array, ANY_WIDTH) for array in b.features)
         for name, b in recipe.roots.items()
     }
     return widths, {task: OUTPUTS[task] for task in recipe.task_names}
@@ -301,27 +272,3 @@ def a_dataset() -> Dataset:
         split = "train" if number < 4 else "val"
         clips.append(Clip(f"clip{number}", f"clip{number}", Rows(rows), labels, split))
     return Dataset(tuple(clips), {"va": ("valence", "arousal")})
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--only", nargs="*", choices=CHECKS, default=list(CHECKS))
-    parser.add_argument("--full", action="store_true", help="time the recipes at full size too")
-    given = parser.parse_args(arguments)
-    try:
-        device = torch.device(choose_device(given.device).name)
-    except AvaffectError as error:
-        print(error)
-        return 2
-    failed = 0
-    for name in [*given.only, *(["speed"] if given.full else [])]:
-        for check in {**CHECKS, "speed": speed}[name](device):
-            failed += not check.ok
-            print(f"{name:10} {check.what:60} {check.figure}  {'ok' if check.ok else 'FAILED'}")
-    print(f"{failed} failed" if failed else "all right")
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
