@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 from avaffect.config import fingerprint
 from avaffect.errors import (
     AvaffectError,
+    InputNotFoundError,
     MissingPackageError,
     ModelError,
     ModelUnavailableError,
@@ -28,6 +30,7 @@ from avaffect.files.hashing import file_sha256
 from avaffect.models.fetch import is_offline
 
 UNKNOWN_LICENCE = "unknown: see the model's page"
+_REPOSITORY = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", re.ASCII)
 KINDS = ("timm", "torchaudio", "hf")
 
 
@@ -59,7 +62,11 @@ def library(name: str) -> Any:
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
-        return importlib.import_module(name)
+        found = importlib.import_module(name)
+        if name == "transformers":
+            # What is loaded from the disk needs no bar of its own among ours.
+            importlib.import_module("transformers.utils.logging").disable_progress_bar()
+        return found
     except ImportError as error:
         module = name.partition(".")[0]
         raise MissingPackageError(module, "features", "an encoder by name") from error
@@ -84,10 +91,15 @@ def loading(name: str) -> Iterator[None]:
             raise ours from error
         text = (" ".join(str(error).split()) or type(error).__name__)[:200]
         if isinstance(error, OSError) or "offline" in text.lower() or "connect" in text.lower():
-            offline = "AVAFFECT_OFFLINE forbids to fetch them; " if is_offline() else ""
+            if is_offline():
+                raise ModelUnavailableError(
+                    f"the weights of '{name}' are not in your cache",
+                    "AVAFFECT_OFFLINE forbids to fetch them: run once without it, or give a "
+                    "local folder as hf:FOLDER",
+                ) from error
             raise ModelUnavailableError(
                 f"the weights of '{name}' are not to be had ({text})",
-                f"{offline}check the name and the network, or give a local folder as hf:FOLDER",
+                "check the name and the network, or give a local folder as hf:FOLDER",
             ) from error
         raise ModelError(
             f"'{name}' cannot be used ({text})", "choose another encoder, or another version"
@@ -103,9 +115,19 @@ def hub_file(repository: str, file: str, revision: str | None = None) -> Path:
 
 
 def hub_folder(place: str) -> Path:
-    """A local folder, or a repository's configuration and weights in safetensors alone."""
-    if Path(place).is_dir():
-        return Path(place)
+    """A local folder, or a repository's configuration and weights in safetensors alone.
+
+    Raises:
+        InputNotFoundError: ``place`` can only be a folder, and there is none.
+    """
+    folder = Path(place).expanduser()
+    if folder.is_dir():
+        return folder
+    if not _REPOSITORY.fullmatch(place):
+        raise InputNotFoundError(
+            f"there is no folder '{place}'",
+            "check the path; a repository at Hugging Face is called OWNER/NAME",
+        )
     hub = library("huggingface_hub")
     found = hub.snapshot_download(
         place,

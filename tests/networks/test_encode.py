@@ -15,6 +15,7 @@ from fixtures.prepared import RATE, make_prepared
 
 from avaffect.errors import (
     CheckpointError,
+    InputNotFoundError,
     MissingPackageError,
     ModelError,
     UnknownNameError,
@@ -274,7 +275,12 @@ def test_weights_that_are_no_safetensors(tmp_path: Path) -> None:
         ("timm:nothing_like_it", {}, ModelError, "timm has no weights of 'nothing_like_it'"),
         ("torchaudio:HUBERT_BAS", {}, UnknownNameError, "did you mean 'HUBERT_BASE'"),
         ("torchaudio:HUBERT_LARGE", {}, ModelError, "AVAFFECT_OFFLINE forbids"),
-        ("hf:nobody/nothing", {}, ModelError, "AVAFFECT_OFFLINE forbids"),
+        ("hf:nobody/nothing", {}, ModelError, "are not in your cache: AVAFFECT_OFFLINE forbids"),
+        # What can only be a folder is not looked for at the hub.
+        ("hf:/no/such/folder", {}, InputNotFoundError, "there is no folder '/no/such/folder'"),
+        ("hf:./nets/mine", {}, InputNotFoundError, "there is no folder"),
+        ("hf:~/nets", {}, InputNotFoundError, "there is no folder"),
+        ("hf:C:\\nets", {}, InputNotFoundError, "there is no folder"),
         ("torchaudio:HUBERT_BASE", {"size": 3}, UsageError, "hears sound, which has no size"),
         (f"timm:{TIMM}", {"layers": "2"}, UsageError, "looks at pictures"),
         ("torchaudio:HUBERT_BASE", {"layers": "last"}, UsageError, "'last' is no layer"),

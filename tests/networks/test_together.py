@@ -86,7 +86,7 @@ MIXED = [*UNLIKE, (30, 0, 4, "table")]
 
 
 @pytest.mark.parametrize("members", [ALIKE, UNLIKE, MIXED])
-def test_as_each_alone(members, clips) -> None:
+def test_as_each_alone(members: list[Any], clips: Any) -> None:
     networks = [network(*member) for member in members]
     runs = [(recipe, network_run(net, CPU)) for recipe, net in networks]
     found = {(number, p.clip): p for number, p in apply_together(runs, clips)}
@@ -99,7 +99,7 @@ def test_as_each_alone(members, clips) -> None:
             assert ours.seen.keys() == alone.seen.keys()
     if members == ALIKE:
         # As often as by one of them alone: overlaps of windows are looked at again.
-        fresh = [clip(some.name, some.frames) for some in clips]
+        fresh: Any = [clip(some.name, some.frames) for some in clips]
         list(apply_network(networks[0][1], whole_clips(fresh, networks[0][0], {}), CPU))
         expected = [some.features.decoded for some in fresh]
     else:
