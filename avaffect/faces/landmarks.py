@@ -27,8 +27,8 @@ ROI_SIZES = (4.0, 1e5)
 # "left" is the picture's left.
 IRIS_LEFT, IRIS_RIGHT, NOSE_TIP, MOUTH_LEFT, MOUTH_RIGHT = 468, 473, 4, 61, 291
 FIVE_POINTS = (IRIS_LEFT, IRIS_RIGHT, NOSE_TIP, MOUTH_LEFT, MOUTH_RIGHT)
-EYE_CORNERS_LEFT = (33, 133)
-EYE_CORNERS_RIGHT = (362, 263)
+# Outer and inner, of the picture's left, then of its right.
+_EYE_CORNERS = [33, 133, 362, 263]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +85,16 @@ def roi_from_detection(found: Detection) -> Roi:
 
 def roi_from_mesh(mesh: NDArray[np.float32]) -> Roi:
     """Where to look for the landmarks of a face that was at ``mesh`` in the frame before."""
-    eyes = mesh[list(EYE_CORNERS_RIGHT), :2].mean(0) - mesh[list(EYE_CORNERS_LEFT), :2].mean(0)
-    angle = math.atan2(float(eyes[1]), float(eyes[0]))
+    # Asked several times a face: plain numbers, and columns instead of rows of two.
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = mesh[_EYE_CORNERS, :2].tolist()
+    angle = math.atan2(cy + dy - ay - by, cx + dx - ax - bx)
     cos, sin = math.cos(angle), math.sin(angle)
     # The upright frame of the face: measure the box there, then turn its centre back.
-    turned = mesh[:, :2] @ np.array([[cos, -sin], [sin, cos]], np.float32)
-    low, high = turned.min(0), turned.max(0)
-    x, y = (float(value) for value in (low + high) / 2)
-    size = float((high - low).max())
+    across, along = mesh[:, 0] * cos + mesh[:, 1] * sin, mesh[:, 1] * cos - mesh[:, 0] * sin
+    left, right = float(across.min()), float(across.max())
+    top, bottom = float(along.min()), float(along.max())
+    x, y = (left + right) / 2, (top + bottom) / 2
+    size = max(right - left, bottom - top)
     return Roi(x * cos - y * sin, x * sin + y * cos, size * ROI_SCALE, angle)
 
 
