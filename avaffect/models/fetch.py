@@ -27,7 +27,6 @@ from avaffect.errors import ModelDamagedError, ModelError, ModelUnavailableError
 from avaffect.files.temporaries import temporary_folder
 from avaffect.models import cache
 from avaffect.models.cache import CacheState, cache_access, cached_path
-from avaffect.models.download import download
 from avaffect.models.zoo import (
     ZOO,
     ModelFile,
@@ -159,6 +158,9 @@ def _from_url(model: ModelFile, url: str, stage: str, on_event: EventCallback) -
         on_event(Progress(stage, done, total or model.expected_bytes, "bytes"))
 
     resumed = part.exists()
+    # Its libraries take long to load, and mostly all is there.
+    from avaffect.models.download import download
+
     download(url, part, model.most_bytes, on_bytes)
     try:
         cache.put(model, part)

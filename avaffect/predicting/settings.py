@@ -14,7 +14,7 @@ from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import reading
 from avaffect.models.zoo import require_commercial
 from avaffect.predictors.build import facts_of
-from avaffect.recipes.encoders import FACE_PICTURES
+from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.sound.mfcc import SOUND
 from avaffect.store.keys import all_models
 from avaffect.tasks.registry import TASKS

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avaffect.config import AnalysisConfig, FaceConfig
 from avaffect.errors import NoFramesError
-from avaffect.faces.detectors.registry import build_detector
+from avaffect.faces.detectors.registry import LaterDetector, build_detector
 from avaffect.faces.encoders import Encoder, build_encoder, encoder_spec
 from avaffect.faces.face_pose import SIZE as FACE_POSE_SIZE
 from avaffect.faces.holding import Holding
@@ -82,7 +82,7 @@ class Nets:
             on_event(Notice(f"{', '.join(left)}: on the CPU, {_NO_CUDA}", warning=True))
         return cls(
             build_detector(config.faces.detector, config.faces.min_score, device),
-            build_detector(SECOND, config.faces.min_score),
+            LaterDetector(SECOND, config.faces.min_score),
             Landmarker(),
             ShapeReader(),
             encoders,

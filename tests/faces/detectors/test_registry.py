@@ -8,7 +8,7 @@ import pytest
 
 from avaffect.errors import UnknownNameError
 from avaffect.faces.detectors.boxes import iou
-from avaffect.faces.detectors.registry import DETECTORS, build_detector
+from avaffect.faces.detectors.registry import DETECTORS, LaterDetector, build_detector
 from avaffect.models.zoo import ZOO
 
 SAMPLES = Path(__file__).parents[3] / "sample_media"
@@ -111,3 +111,12 @@ def test_a_face_moves_with_the_picture(detector, one_person) -> None:
     wider[90:, 140:] = picture
     (moved,) = detector(wider)
     assert np.abs(moved.points - face.points - (140, 90)).max() < 0.06 * size_of(face)
+
+
+def test_a_later_detector_is_built_when_it_is_asked(one_person) -> None:
+    later = LaterDetector("blazeface-full")
+    assert "_detector" not in vars(later)
+    now = build_detector("blazeface-full")(one_person)
+    assert [found.score for found in later(one_person)] == [found.score for found in now]
+    with pytest.raises(UnknownNameError):
+        LaterDetector("no such")(one_person)
