@@ -5,6 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from avaffect.errors import UnknownNameError
 from avaffect.faces.detectors.boxes import iou
@@ -113,10 +114,10 @@ def test_a_face_moves_with_the_picture(detector, one_person) -> None:
     assert np.abs(moved.points - face.points - (140, 90)).max() < 0.06 * size_of(face)
 
 
-def test_a_later_detector_is_built_when_it_is_asked(one_person) -> None:
+def test_a_later_detector_is_built_when_it_is_asked(one_person: list[NDArray[np.uint8]]) -> None:
     later = LaterDetector("blazeface-full")
     assert "_detector" not in vars(later)
-    now = build_detector("blazeface-full")(one_person)
-    assert [found.score for found in later(one_person)] == [found.score for found in now]
+    now = build_detector("blazeface-full")(one_person[0])
+    assert [found.score for found in later(one_person[0])] == [found.score for found in now]
     with pytest.raises(UnknownNameError):
-        LaterDetector("no such")(one_person)
+        LaterDetector("no such")(one_person[0])
