@@ -15,8 +15,9 @@ from avaffect.config import AnalysisConfig, FaceConfig
 from avaffect.errors import NoFramesError
 from avaffect.faces.detectors.registry import LaterDetector, build_detector
 from avaffect.faces.encoders import Encoder, build_encoder, encoder_spec
+from avaffect.faces.face import Face
 from avaffect.faces.face_pose import SIZE as FACE_POSE_SIZE
-from avaffect.faces.holding import Holding
+from avaffect.faces.holding import RULES, Holding
 from avaffect.faces.landmarks import Landmarker
 from avaffect.faces.limits import Limits
 from avaffect.faces.search import SECOND, Detect, Search
@@ -32,6 +33,7 @@ from avaffect.media.source import Source
 from avaffect.models.device import device_kind
 from avaffect.models.fetch import model_path
 from avaffect.preprocessing import people
+from avaffect.preprocessing.doubt import Doubt, expression_arrays
 from avaffect.preprocessing.recorder import Recorder, frames_at_once
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.store.keys import all_models
@@ -88,6 +90,12 @@ class Nets:
             encoders,
             aligner,
         )
+
+    def refined(self, frame: Frame, face: Face) -> Face:
+        """``face`` with the points of the aligner, if there is one."""
+        if self.aligner is None:
+            return face
+        return replace(face, points=self.aligner(frame.image, face.box))
 
 
 @dataclass(frozen=True)
@@ -195,6 +203,7 @@ def analyse(
             crops,
             config.faces.crop_size,
             frames_at_once(*reader.info.video.square_size),
+            _doubt(config, nets),
         )
         try:
             _follow(reader, tracker, holding, nets, recorder, turned, on_event)
@@ -303,12 +312,16 @@ def _aligned(
     return [
         tracked
         if tracked.track in held
-        else replace(
-            tracked,
-            face=replace(tracked.face, points=nets.aligner(frame.image, tracked.face.box)),
-        )
+        else replace(tracked, face=nets.refined(frame, tracked.face))
         for tracked in faces
     ]
+
+
+def _doubt(config: AnalysisConfig, nets: Nets) -> Doubt | None:
+    rule, names = RULES[config.faces.looks], expression_arrays(nets.encoders)
+    if rule is None or not rule.near or not names:
+        return None
+    return Doubt(rule.near, names, nets.landmarker, nets.refined)
 
 
 def _damage(path: Path, report: DecodeReport) -> list[Notice]:
