@@ -34,6 +34,7 @@ LOOKS = ("every", "changed", "few")
 POINTS = [at for at, name in enumerate(GEOMETRY) if name.endswith(("_x", "_y"))]
 COLUMNS = (
     ("looked at", "looked", "{:.2f}"), ("CPU ms", "cpu_ms", "{:.1f}"),
+    ("ratio", "ratio", "{:.2f}"),
     ("VA mean", "va_mean", "{:.4f}"), ("max", "va_max", "{:.3f}"),
     ("units F1", "units_f1", "{:.3f}"), ("differ %", "units_differ", "{:.2f}"),
     ("expr. differ %", "expr_differ", "{:.1f}"),
@@ -113,7 +114,12 @@ def main() -> None:
         for looks in LOOKS:
             result, cpu = done[looks][name]
             counts = result.about["people"]["looks"]  # type: ignore[index]
-            row = {"clip": name, "looks": looks, "cpu_ms": cpu}
+            row = {
+                "clip": name,
+                "looks": looks,
+                "cpu_ms": cpu,
+                "ratio": cpu / done["every"][name][1],
+            }
             row["looked"] = 1 - counts["held"] / max(1, counts["faces"])
             row |= differences(every, result) if every.found else {}
             rows.append(row)

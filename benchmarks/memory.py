@@ -1,6 +1,6 @@
 """Peak memory of `avaffect predict` on a long video beside a short one.
 
-    python benchmarks/memory.py [--clip clip.mp4] [--minutes 1 10] [--features full]
+    python benchmarks/memory.py [--clip clip.mp4] [--minutes 1 5] [--features light full]
 
 The videos are the clip over and over, not encoded again. The peak is that of the largest process:
 Python's, since the ffmpeg that decodes sound is smaller.
@@ -16,15 +16,15 @@ from processes import load, looped, predict, run, use_two_cores
 from throughput import DEFAULT_CLIP, SIZE
 
 MOST_RATIO = 1.1
-MOST_MB = 1200
+MOST_MB = 350
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clip", type=Path, default=DEFAULT_CLIP, help="a clip of one face")
-    parser.add_argument("--minutes", type=float, nargs=2, default=[1, 10])
-    parser.add_argument("--features", choices=["light", "full"], nargs="+", default=["full"])
+    parser.add_argument("--minutes", type=float, nargs=2, default=[1, 5])
+    parser.add_argument("--features", choices=["light", "full"], nargs="+", default=["light"])
     options = parser.parse_args()
 
     use_two_cores()

@@ -1,10 +1,12 @@
 """What a frame costs by the picture's size and the number of faces, and with several jobs.
 
-    python benchmarks/sizes.py [--clip clip.mp4] [--seconds 4] [--heights 360 720 1080 2160]
+    python benchmarks/sizes.py [--clip clip.mp4] [--seconds 3] [--heights 360 720 1080 2160]
 
-Clips are made of one with a face: it is tiled so often as there are to be faces (at most 4 by 2)
-and scaled. The kinds of process take turns; decoding alone is among them. `CPU ms a frame` is of
-the whole process, less that of the same command on one frame: the start does not count.
+One face in each size, then more of them in one size (``--faces-at``). Clips are made of one with a
+face: it is tiled so often as there are to be faces (at most 4 by 2) and scaled. The kinds of
+process take turns; decoding alone is among them. `CPU ms a frame` is of the whole process, less
+that of the same command on one frame: the start does not count. Behind each stands its ratio to
+`--every-frame`.
 """
 
 from __future__ import annotations
@@ -84,9 +86,10 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clip", type=Path, default=DEFAULT_CLIP, help="a clip of one face")
-    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--heights", type=int, nargs="+", default=[360, 720, 1080, 2160])
     parser.add_argument("--faces", type=int, nargs="+", default=list(GRIDS), choices=GRIDS)
+    parser.add_argument("--faces-at", type=int, default=720, help="the height for more faces")
     parser.add_argument("--copies", type=int, default=4, help="inputs for the jobs; 0: no jobs")
     options = parser.parse_args()
     use_two_cores()
@@ -100,21 +103,23 @@ def main() -> None:
         first = tiled(long, 1, 360, work / "first.mp4", 1)
         start, _ = run(predict(first, work / "out-first"))
         begin, _ = run([sys.executable, HERE / "peers.py", "decode", first])
-        for height in options.heights:
-            for faces in options.faces:
-                clip = tiled(long, faces, height, work / f"{height}-{faces}.mp4", frames)
-                cost, said = run([sys.executable, HERE / "peers.py", "decode", clip])
-                assert int(said.split()[-2]) == frames, said
-                cells, peak, others = [ms(cost, begin, frames)], 0.0, []
-                for each in LOOKS:
-                    out = work / f"out-{height}-{faces}{each}"
-                    given = ["--subjects", "all", *filter(None, [each])]
-                    cost, _ = run(predict(clip, out, *given))
-                    cells.append(ms(cost, start, frames))
-                    peak, others = max(peak, cost.peak_mb), [*others, cost.others]
-                name = f"{height}p, {faces} face{'s' if faces > 1 else ''}"
-                shown = f"{cells[0]:9.1f}" + "".join(f"{cell:15.1f}" for cell in cells[1:])
-                print(f"{name:16}{shown}{peak:9.0f}{sum(others) / len(others):8.1f}", flush=True)
+        sizes = [(height, 1) for height in options.heights if 1 in options.faces]
+        sizes += [(options.faces_at, faces) for faces in options.faces if faces > 1]
+        for height, faces in sizes:
+            clip = tiled(long, faces, height, work / f"{height}-{faces}.mp4", frames)
+            cost, said = run([sys.executable, HERE / "peers.py", "decode", clip])
+            assert int(said.split()[-2]) == frames, said
+            cells, peak, others = [ms(cost, begin, frames)], 0.0, []
+            for each in LOOKS:
+                out = work / f"out-{height}-{faces}{each}"
+                given = ["--subjects", "all", *filter(None, [each])]
+                cost, _ = run(predict(clip, out, *given))
+                cells.append(ms(cost, start, frames))
+                peak, others = max(peak, cost.peak_mb), [*others, cost.others]
+            name = f"{height}p, {faces} face{'s' if faces > 1 else ''}"
+            shown = f"{cells[0]:9.1f}"
+            shown += "".join(f"{cell:8.1f} x{cell / cells[1]:5.2f}" for cell in cells[1:])
+            print(f"{name:16}{shown}{peak:9.0f}{sum(others) / len(others):8.1f}", flush=True)
         if options.copies:
             clip = tiled(long, 1, 360, work / "job.mp4", frames)
             jobs(clip, work, frames, options.copies)

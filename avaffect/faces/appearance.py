@@ -13,6 +13,8 @@ crowd, faces that talk and smile): different people 0.09 in the median, 0.52 (95
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +43,35 @@ def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return values / max(float(np.linalg.norm(values)), 1e-6)
 
 
+def _lab(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3], ``picture`` (RGB) as L (0..255), a + 128, b + 128.
+
+    As OpenCV's, to three levels at the most. That one first spends 0.12 s on tables.
+    """
+    linear, root, matrix = _lab_tables()
+    light = linear[picture].reshape(-1, 3) @ matrix
+    x, y, z = root[(light * (len(root) - 1) + np.float32(0.5)).astype(np.intp)].T
+    lab = np.stack([2.55 * (116 * y - 16), 500 * (x - y) + 128, 200 * (y - z) + 128], axis=1)
+    return np.clip(np.rint(lab), 0, 255).astype(np.uint8).reshape(picture.shape)
+
+
+@cache
+def _lab_tables() -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """sRGB's 256 levels in linear light; CIE's root of 0..1; RGB to XYZ over white (D65)."""
+    level, light = np.arange(256) / 255, np.linspace(0, 1, 1 << 14)
+    linear = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+    root = np.where(light > 216 / 24389, np.cbrt(light), 841 / 108 * light + 16 / 116)
+    xyz = np.array(
+        [
+            [0.412453, 0.357580, 0.180423],
+            [0.212671, 0.715160, 0.072169],
+            [0.019334, 0.119193, 0.950227],
+        ]
+    )
+    matrix = (xyz / xyz.sum(1, keepdims=True)).T
+    return linear.astype(np.float32), root.astype(np.float32), matrix.astype(np.float32)
+
+
 def _colours(lab: NDArray[np.uint8]) -> NDArray[np.float32]:
     # Black is mostly what lies outside the picture.
     seen = (lab[..., 0] > 0).astype(np.uint8)
@@ -56,7 +87,7 @@ def describe(image: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
         UsageError: the face's five points coincide or are not finite.
     """
     crop = align(image, face.points, _LOOSE)
-    lab = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2LAB), np.uint8)
+    lab = _lab(crop)
     grey = cv2.resize(
         np.ascontiguousarray(lab[_FACE][..., 0]),
         (_GREY_SIDE, _GREY_SIDE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -42,18 +43,21 @@ class CutDetector:
 
     def __init__(self) -> None:
         self._last: NDArray[np.float32] | None = None
+        self._contrast = 0.0
 
     def __call__(self, image: NDArray[np.uint8]) -> bool:
         """Whether ``image`` (uint8 [H, W, 3] RGB) is the first of a shot; False for the first."""
         small = thumbnail(image).astype(np.float32) / 255
         now = small - small.mean((0, 1))
         last, self._last = self._last, now
+        contrast = _contrast(now), self._contrast
+        self._contrast = contrast[0]
         if last is None:
             return False
-        contrast = float(now.std()), float(last.std())
         if max(contrast) < _FLAT:
             return False
-        return float((now * last).mean()) <= _ALIKE * contrast[0] * contrast[1]
+        alike = float(np.vdot(now, last)) / now.size
+        return alike <= _ALIKE * contrast[0] * contrast[1]
 
     def state(self) -> list[Any] | None:
         """The frame before, as JSON-able values (see :meth:`restore`)."""
@@ -62,3 +66,9 @@ class CutDetector:
     def restore(self, state: list[Any] | None) -> None:
         """Go on after the frame at which :meth:`state` was taken."""
         self._last = None if state is None else np.array(state, np.float32)
+        self._contrast = 0.0 if self._last is None else _contrast(self._last)
+
+
+def _contrast(values: NDArray[np.float32]) -> float:
+    """The standard deviation of ``values`` [18, 32, 3], of which each channel has the mean 0."""
+    return math.sqrt(float(np.vdot(values, values)) / values.size)

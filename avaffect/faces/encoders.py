@@ -76,6 +76,7 @@ class EncoderSpec:
         models: names in ``models.zoo`` of the weights.
         build: makes the function from uint8 [B, S, S, 3] RGB to float32 [B, size].
         gives_va: whether the last two values are valence and arousal (-1..1).
+        gives_expressions: whether the first eight are the probabilities of ``EXPRESSIONS``.
     """
 
     name: str
@@ -85,6 +86,7 @@ class EncoderSpec:
     models: tuple[str, ...]
     build: Builder
     gives_va: bool = False
+    gives_expressions: bool = True
 
 
 @dataclass(frozen=True)
@@ -298,6 +300,7 @@ ENCODERS: dict[str, EncoderSpec] = {
             "float16",
             ("efficientnet-lite0",),
             _efficientnet_lite0,
+            gives_expressions=False,
         ),
         EncoderSpec(
             "starter-1-face", FER2013_48, 8, "float32", ("starter-1-face",), _starter1_face

@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import cv2
@@ -49,16 +49,19 @@ class Rule:
         change: a face is looked at where one of the fields of its small picture has changed by
             more than this in the mean, in grey levels (0..255) at a contrast (standard
             deviation) of 50.
+        near: a held face is looked at after all where its two likeliest expressions are nearer
+            to each other than this, in probability (``preprocessing.doubt``).
     """
 
     every_s: float
     change: float
+    near: float
 
 
 RULES: dict[Looks, Rule | None] = {
     "every": None,
-    "changed": Rule(1 / 10, 8.0),
-    "few": Rule(1 / 5, 20.0),
+    "changed": Rule(1 / 10, 8.0, 0.15),
+    "few": Rule(1 / 5, 20.0, 0.0),
 }
 
 
@@ -68,13 +71,16 @@ class _Seen:
     grey: Picture  # [_SIDE, _SIDE], the region of the face
     settled: bool  # found where it was looked for
     track: int | None = None
+    contrast: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.contrast = max(float(self.grey.std()), 5.0)
 
     def change(self, image: Picture, roi: Roi) -> float:
         """By how much the field of ``roi`` that changed most did, see :class:`Rule`."""
         apart = cv2.absdiff(self.grey, _grey(image, roi))
         fields = cv2.resize(apart, (_SIDE // _FIELD,) * 2, interpolation=cv2.INTER_AREA)
-        contrast = max(float(self.grey.std()), 5.0)
-        return float(fields.max()) * 50 / contrast
+        return float(fields.max()) * 50 / self.contrast
 
 
 class Holding:

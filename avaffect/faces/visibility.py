@@ -42,31 +42,57 @@ _POINTS = (
 # fmt: on
 _KIND = (0, 0, 1, 1, 2)
 _MIRRORED = (1, 3)  # those of the picture's right look as their counterparts in the mirror
-_EXTENT = (0.34, 0.34, 0.30, 0.30, 0.46)  # side of a patch, in sides of the face
+_EXTENT = (0.34, 0.34, 0.30, 0.30, 0.46, 1.0)  # side of a patch, in sides of the face
 _CELLS, _BINS = 4, 8
 FEATURES = _CELLS * _CELLS * (_BINS + 2) + 4
+
+
+def grey_around(
+    image: NDArray[np.uint8], mesh: Values
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The part of a picture that a face is judged by, in grey, and the mesh in it.
+
+    Args:
+        image: uint8 [H, W, 3], RGB.
+        mesh: float32 [478, 3], in pixels.
+
+    Returns:
+        uint8 [h, w], from the face's middle as far as any patch reaches and what is averaged
+        around it, as far as there is a picture; and float32 [478, 3].
+    """
+    roi = roi_from_mesh(mesh)
+    face = roi.size / ROI_SCALE
+    turned = abs(math.cos(roi.angle)) + abs(math.sin(roi.angle))
+    reach = 0.75 * face * turned + 4 * (1 + face / SIDE)
+    height, width = image.shape[:2]
+    left, right = (min(max(int(roi.x + side), 0), width) for side in (-reach, reach + 1))
+    top, bottom = (min(max(int(roi.y + side), 0), height) for side in (-reach, reach + 1))
+    part = image[top : max(bottom, top + 1), left : max(right, left + 1)]
+    if not part.size:  # the face lies outside
+        part, left, top = image[:1, :1], 0, 0
+    grey = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8)
+    return grey, mesh - np.array([left, top, 0], np.float32)
 
 
 def patches(image: NDArray[np.uint8], mesh: Values) -> NDArray[np.uint8]:
     """uint8 [6, SIDE, SIDE], the grey patches of :data:`PARTS`, and last the whole face.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
+        image: uint8 [H, W, 3], RGB, or grey [H, W].
         mesh: float32 [478, 3], in pixels.
     """
+    if image.ndim == 3:
+        image, mesh = grey_around(image, mesh)
     roi = roi_from_mesh(mesh)
     face = roi.size / ROI_SCALE
-    places = [
-        (mesh[points, :2].mean(0), extent) for points, extent in zip(_POINTS, _EXTENT, strict=True)
-    ]
-    places.append((np.array([roi.x, roi.y], np.float32), 1.0))
-    out = np.empty((len(places), SIDE, SIDE), np.uint8)
     cos, sin = math.cos(roi.angle), math.sin(roi.angle)
-    for at, (centre, extent) in enumerate(places):
+    places = [tuple(mesh[points, :2].mean(0).tolist()) for points in _POINTS]
+    out = np.empty((len(places) + 1, SIDE, SIDE), np.uint8)
+    for at, ((x, y), extent) in enumerate(zip([*places, (roi.x, roi.y)], _EXTENT, strict=True)):
         scale = SIDE / max(extent * face, 1e-3)
-        turn = np.array([[cos, sin], [-sin, cos]]) * scale
-        matrix = np.concatenate([turn, ((SIDE - 1) / 2 - turn @ centre)[:, None]], axis=1)
-        patch = cv2.cvtColor(warp(image, matrix, SIDE), cv2.COLOR_RGB2GRAY)
+        a, b, half = cos * scale, sin * scale, (SIDE - 1) / 2
+        matrix = np.array([[a, b, half - a * x - b * y], [-b, a, half + b * x - a * y]])
+        patch = warp(image, matrix, SIDE)
         out[at] = patch[:, ::-1] if at in _MIRRORED else patch
     return out
 
@@ -79,13 +105,13 @@ def features(grey: NDArray[np.uint8]) -> Values:
     down, along = _steps(light, 1), _steps(light, 2)
     strength = np.hypot(down, along)
     # Edges have no sign: dark on light or light on dark. With it here: lips are a dark line.
-    angle = (np.arctan2(down, along) / (2 * np.pi)) % 1 * _BINS
+    angle = np.arctan2(down, along) * np.float32(_BINS / (2 * np.pi))
     whole_angle = np.floor(angle)
     part = angle - whole_angle
-    low = whole_angle.astype(np.intp) % _BINS
+    low = whole_angle.astype(np.intp)
     # Each pixel's strength goes to the two nearest directions of its cell.
     first = _cell_places(len(light))
-    places = np.concatenate([first + low, first + (low + 1) % _BINS]).reshape(-1)
+    places = np.concatenate([first + low % _BINS, first + (low + 1) % _BINS]).reshape(-1)
     shares = np.concatenate([strength * (1 - part), strength * part]).reshape(-1)
     size = (len(light), _CELLS, _CELLS, _BINS)
     sums = np.bincount(places, shares, math.prod(size)).astype(np.float32)
@@ -152,7 +178,7 @@ class Visibility:
         """float32 [5] in 0..1: how surely each of :data:`PARTS` is bare, below 0.5: covered.
 
         Args:
-            image: uint8 [H, W, 3], RGB.
+            image: uint8 [H, W, 3], RGB, or grey [H, W].
             mesh: float32 [478, 3], in pixels.
         """
         if float((mesh[:, :2].max(0) - mesh[:, :2].min(0)).max()) < SMALLEST:

@@ -29,7 +29,6 @@ from avaffect.files.hashing import known_sha256
 from avaffect.files.temporaries import temporary_folder
 from avaffect.models import cache
 from avaffect.models.cache import CacheState, cache_access, cached_path
-from avaffect.models.download import download
 from avaffect.models.zoo import (
     ZOO,
     ModelFile,
@@ -219,6 +218,9 @@ def _from_url(model: ModelFile, url: str, stage: str, on_event: EventCallback) -
     if part.is_symlink():  # what it leads to is none of ours to write
         part.unlink()
     resumed = part.exists()
+    # Its libraries take long to load, and mostly all is there.
+    from avaffect.models.download import download
+
     download(url, part, model.most_bytes, on_bytes)
     try:
         cache.put(model, part, on_event)

@@ -26,7 +26,7 @@ from avaffect.networks.apply import (
     batches_of,
     windows_of,
 )
-from avaffect.recipes.encoders import FACE_PICTURES
+from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.recipes.recipe import Recipe
 from avaffect.windows.arrays import WindowArrays
 from avaffect.windows.reader import WindowReader, whole_clips

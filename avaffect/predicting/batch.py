@@ -29,7 +29,7 @@ from avaffect.predictors.build import build_predictor
 from avaffect.preprocessing.run import NetsLoader
 from avaffect.preprocessing.sound_file import voice_keys
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.recipes.encoders import FACE_PICTURES
+from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.store.keys import keys
 from avaffect.store.prepared import Prepared, is_preprocessed, sound_only, source_name
 

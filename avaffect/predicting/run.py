@@ -51,7 +51,7 @@ from avaffect.preprocessing.sound import SoundReader, make_wav, sound_arrays
 from avaffect.preprocessing.sound_file import preprocess_voice
 from avaffect.preprocessing.video_pass import Analysis, analyse
 from avaffect.progress import EventCallback, ignore_events
-from avaffect.recipes.encoders import FACE_PICTURES
+from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.store.keys import all_models, keys, model_hashes, pass_key
 from avaffect.store.prepared import Prepared, is_preprocessed, sound_only
 from avaffect.store.provenance import backbones_in, provenance

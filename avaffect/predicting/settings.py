@@ -15,7 +15,7 @@ from avaffect.files.outside import reading
 from avaffect.models.zoo import require_commercial
 from avaffect.predictors.build import facts_of
 from avaffect.predictors.interface import Predictor
-from avaffect.recipes.encoders import FACE_PICTURES
+from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.sound.mfcc import SOUND
 from avaffect.store.keys import all_models
 from avaffect.store.pictures import HAS_FACE

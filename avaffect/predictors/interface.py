@@ -15,7 +15,7 @@ from avaffect.errors import FeatureError, UsageError
 from avaffect.faces.encoders import ENCODERS
 from avaffect.predictions.hidden import without_hidden
 from avaffect.predictions.prediction import Prediction
-from avaffect.recipes.encoders import FACE_PICTURES
+from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.sound.voice import DEFAULT_VOICE
 from avaffect.store.subject import SubjectFeatures
 

@@ -26,7 +26,8 @@ from avaffect.files.npy import Array
 from avaffect.media.frames import Frame
 from avaffect.media.room import Room
 from avaffect.preprocessing.between import Lines
-from avaffect.preprocessing.face_reader import FaceReader
+from avaffect.preprocessing.doubt import Doubt
+from avaffect.preprocessing.face_reader import FaceReader, ReadFace
 from avaffect.store.spool import Spool
 
 BATCH = 16
@@ -84,6 +85,7 @@ class Recorder:
         crops: a folder for crops, a subfolder a track; None writes none.
         crop_size: their side in pixels.
         batch: frames that wait for this thread, and as many faces are encoded together.
+        doubt: says which held faces to look at after all; None looks at none.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Recorder:
         crops: Path | None = None,
         crop_size: int = 112,
         batch: int = BATCH,
+        doubt: Doubt | None = None,
     ) -> None:
         self._spool = spool
         self._read = FaceReader(encoders, shapes)
@@ -106,6 +109,7 @@ class Recorder:
         self._drop = False
         self._pending: list[_Item] = []
         self._lines = Lines(spool)
+        self._doubt = doubt
         self._thread = threading.Thread(target=self._run, name="avaffect-recorder", daemon=True)
 
     def __enter__(self) -> Recorder:
@@ -189,6 +193,8 @@ class Recorder:
                 if track in item.held:
                     after = _next(pending, found, number, track)
                     record = self._lines.between(track, item.frame, after)
+                    if (seen := self._after_all(item.frame, tracked, record)) is not None:
+                        self._lines.begin(track, item.frame.time, record := seen)
                     points = item.frame.scale.to_picture(record["points"])
                 else:
                     record = found[number][track]
@@ -219,17 +225,27 @@ class Recorder:
         found: list[dict[int, Array]] = [{} for _ in items]
         read = self._read([(frame, tracked.face) for _, frame, tracked in seen])
         for (number, frame, tracked), face in zip(seen, read, strict=True):
-            found[number][tracked.track] = self._spool.record(
-                frame.index,
-                box=face.box,
-                points=face.points,
-                pose=face.pose,
-                confidence=face.confidence,
-                presence=face.presence,
-                seen=face.seen,
-                arrays=face.arrays,
-            )
+            found[number][tracked.track] = self._record(frame, face)
         return found
+
+    def _after_all(self, frame: Frame, held: TrackedFace, record: Array) -> Array | None:
+        """The record of a held face that is looked at in spite of that; None if it is not."""
+        if self._doubt is None or not self._doubt(record):
+            return None
+        face = self._doubt.look(frame, held.face)
+        return None if face is None else self._record(frame, self._read([(frame, face)])[0])
+
+    def _record(self, frame: Frame, face: ReadFace) -> Array:
+        return self._spool.record(
+            frame.index,
+            box=face.box,
+            points=face.points,
+            pose=face.pose,
+            confidence=face.confidence,
+            presence=face.presence,
+            seen=face.seen,
+            arrays=face.arrays,
+        )
 
 
 def _next(

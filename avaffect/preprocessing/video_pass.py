@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from avaffect.config import AnalysisConfig, FaceConfig
 from avaffect.errors import NoFramesError
-from avaffect.faces.detectors.registry import Detector, build_detector
+from avaffect.faces.detectors.registry import Detector, LaterDetector, build_detector
 from avaffect.faces.encoders import Encoder, build_encoder, encoder_spec
+from avaffect.faces.face import Face
 from avaffect.faces.face_pose import SIZE as FACE_POSE_SIZE
-from avaffect.faces.holding import Holding
+from avaffect.faces.holding import RULES, Holding
 from avaffect.faces.landmarks import Landmarker
 from avaffect.faces.limits import Limits
 from avaffect.faces.search import SECOND, Search
@@ -32,6 +33,7 @@ from avaffect.media.source import Source
 from avaffect.models.device import device_kind
 from avaffect.models.fetch import make_ready
 from avaffect.preprocessing import people
+from avaffect.preprocessing.doubt import Doubt, expression_arrays
 from avaffect.preprocessing.recorder import Recorder, frames_at_once
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.store.keys import all_models
@@ -76,7 +78,10 @@ class Nets:
             aligner = FanAligner(device)
         nets = cls(
             build_detector(config.faces.detector, config.faces.min_score, device),
-            build_detector(SECOND, config.faces.min_score, device),
+            # On a GPU at once: what stays on the CPU is said before anything is done.
+            build_detector(SECOND, config.faces.min_score, device)
+            if device_kind(device) == "cuda"
+            else LaterDetector(SECOND, config.faces.min_score),
             Landmarker(device=device),
             ShapeReader(device),
             [build_encoder(name, device) for name in config.encoders],
@@ -98,6 +103,12 @@ class Nets:
             *((encoder.spec.name, encoder) for encoder in self.encoders),
         ]
         return list(dict.fromkeys(name for name, net in named if not net.on_gpu))
+
+    def refined(self, frame: Frame, face: Face) -> Face:
+        """``face`` with the points of the aligner, if there is one."""
+        if self.aligner is None:
+            return face
+        return replace(face, points=self.aligner(frame.image, face.box))
 
 
 @dataclass(frozen=True)
@@ -205,6 +216,7 @@ def analyse(
             crops,
             config.faces.crop_size,
             frames_at_once(*reader.info.video.square_size),
+            _doubt(config, nets),
         )
         try:
             _follow(reader, tracker, holding, nets, recorder, turned, on_event)
@@ -313,12 +325,16 @@ def _aligned(
     return [
         tracked
         if tracked.track in held
-        else replace(
-            tracked,
-            face=replace(tracked.face, points=nets.aligner(frame.image, tracked.face.box)),
-        )
+        else replace(tracked, face=nets.refined(frame, tracked.face))
         for tracked in faces
     ]
+
+
+def _doubt(config: AnalysisConfig, nets: Nets) -> Doubt | None:
+    rule, names = RULES[config.faces.looks], expression_arrays(nets.encoders)
+    if rule is None or not rule.near or not names:
+        return None
+    return Doubt(rule.near, names, nets.landmarker, nets.refined)
 
 
 def _damage(path: Path, report: DecodeReport) -> list[Notice]:

@@ -73,5 +73,3 @@ class PhaseDifference:
 
 
 Encoder = Annotated[Backbone | PhaseDifference, Field(discriminator="kind")]
-FACE_PICTURES = "faces"
-"""The array of crops, uint8 [N, S, S, 3] RGB, which ``store.pictures`` reads."""

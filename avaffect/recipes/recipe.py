@@ -14,7 +14,8 @@ from pydantic.dataclasses import dataclass
 
 from avaffect.checked import STRICT
 from avaffect.recipes.blocks import Block, Tcn
-from avaffect.recipes.encoders import FACE_PICTURES, Encoder, PhaseDifference
+from avaffect.recipes.encoders import Encoder, PhaseDifference
+from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.recipes.training import Loss, Train, Window
 from avaffect.recipes.values import (
     Activation,

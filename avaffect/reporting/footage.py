@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -36,6 +37,8 @@ MOST_EMBEDDED = 200_000_000
 _SIDE, _QUALITY, _MARGIN = 104, 80, 0.3
 # Per face: frames decoded behind the one that can be jumped to; per page: faces.
 _PATIENCE = 40
+# What lies this far ahead is decoded up to, and not jumped to.
+_NEAR_S = 1.0
 FACES_A_PERSON, MOST_FACES = 6, 36
 
 
@@ -161,8 +164,9 @@ def _fill(
     with open_container(path) as container:
         stream = choose_video(container, path, media.video_stream)
         stream.thread_type = "AUTO"
+        shots = _Shots(container, stream)
         for time, person, _ in wanted:
-            shot = _frame_at(container, stream, time + first_s)
+            shot = shots.at(time + first_s)
             if shot is None:
                 continue
             decoded, moment = shot
@@ -186,27 +190,46 @@ def _rows(table: Table, count: int) -> list[int]:
     return [int(part[quality[part].argmax()]) for part in parts]
 
 
-def _frame_at(
-    container: InputContainer, stream: VideoStream, time: float
-) -> tuple[Decoded, float] | None:
-    """The frame shown at ``time``, or the last one before it that patience leads to."""
-    if stream.time_base is None:
-        return None
-    container.seek(max(0, int(time / stream.time_base)), stream=stream)
-    last = None
-    for number, frame in enumerate(container.decode(stream)):
-        if frame.time is None:
-            continue
-        if last is not None and frame.time > time + 1e-3:
-            break
-        last = frame
-        if number >= _PATIENCE:
-            break
-    if last is None or last.time is None:
-        return None
-    aspect = stream.sample_aspect_ratio
-    context = stream.codec_context
-    return Decoded(last, aspect, int(context.color_trc), int(context.color_primaries)), last.time
+class _Shots:
+    """Single frames of a stream, asked for in the order of their times.
+
+    Goes on where it stands if the next one is near: a jump leads back to a frame that can be
+    jumped to, often the same as before.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self._container, self._stream = container, stream
+        self._frames: Iterator[VideoFrame] = iter(())
+        self._last: VideoFrame | None = None
+        self._next: VideoFrame | None = None
+
+    def at(self, time: float) -> tuple[Decoded, float] | None:
+        """The frame shown at ``time``, or the last one before it that patience leads to."""
+        stream = self._stream
+        if stream.time_base is None:
+            return None
+        ahead = None if self._next is None else self._next.time
+        if ahead is None or time - ahead > _NEAR_S:
+            self._container.seek(max(0, int(time / stream.time_base)), stream=stream)
+            self._frames, self._last = self._container.decode(stream), None
+            self._next = next(self._frames, None)
+        for _ in range(_PATIENCE + 1):
+            frame = self._next
+            if frame is None:
+                break
+            if frame.time is not None:
+                if self._last is not None and frame.time > time + 1e-3:
+                    break
+                self._last = frame
+            self._next = next(self._frames, None)
+        last = self._last
+        if last is None or last.time is None:
+            return None
+        context = stream.codec_context
+        found = Decoded(
+            last, stream.sample_aspect_ratio, int(context.color_trc), int(context.color_primaries)
+        )
+        return found, last.time
 
 
 def _cut(

@@ -20,12 +20,13 @@ from avaffect.reporting import cautions as words
 from avaffect.reporting.cautions import Caution, seconds, share
 from avaffect.reporting.series import Cells, bits, cells_for, pack_table, packed, shorts
 from avaffect.reporting.summary import Figures, Summary
-from avaffect.reporting.truth import Truth
 from avaffect.tasks.registry import AU, EXPR, VA
 from avaffect.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+    from avaffect.reporting.truth import Truth
 
 MARK = "avaffect report"
 _LONGEST = 80

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from avaffect.drawing.subjects import find_tables, load_table
+from avaffect.drawing.subjects import Table, find_tables, load_table
 from avaffect.drawing.target import require_target
 from avaffect.drawing.words import plain
 from avaffect.errors import (
@@ -26,7 +26,9 @@ from avaffect.reporting.cautions import cautions_of
 from avaffect.reporting.footage import cut_faces, find_footage, look_at
 from avaffect.reporting.page import MARK, Film, Person, index_of, page_of, row_of, title_of
 from avaffect.reporting.summary import Summary, summarise
-from avaffect.reporting.truth import Annotations, open_annotations, truth_of
+
+if TYPE_CHECKING:
+    from avaffect.reporting.truth import Annotations, Truth
 
 MOST_PEOPLE = 60
 _HTML = (".html",)
@@ -95,7 +97,11 @@ def report(
     out = folder / REPORT if out is None else Path(out)
     require_target(out, _HTML, MARK, overwrite)
     groups = _by_video(find_tables(predictions))
-    truth = None if annotations is None else open_annotations(Path(annotations))
+    truth = None
+    if annotations is not None:
+        from avaffect.reporting.truth import open_annotations
+
+        truth = open_annotations(Path(annotations))
     named = [Path(video) for video in videos]
     places = (folder, folder.absolute().parent, Path())
     pages: dict[str, Path] = {key: out for key in groups}
@@ -187,11 +193,18 @@ def _write_page(
                 summary,
                 cautions_of(table, summary, table.about),
                 cut,
-                None if truth is None else truth_of(table, truth),
+                None if truth is None else _annotated(table, truth),
             )
         )
     write_text(page, page_of(people, about, _film(video, about, page, embed, on_event), index))
     return people
+
+
+def _annotated(table: Table, truth: Annotations) -> Truth | None:
+    # Most reports have no annotations; what reads them takes long to load.
+    from avaffect.reporting.truth import truth_of
+
+    return truth_of(table, truth)
 
 
 def _film(

@@ -11,7 +11,7 @@ from avaffect.errors import UsageError
 from avaffect.faces.encoders import ENCODERS
 from avaffect.files.npy import Array, ArraySpec
 from avaffect.progress import EventCallback, Progress
-from avaffect.recipes.encoders import FACE_PICTURES
+from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.sound.mfcc import SOUND
 from avaffect.store.pictures import HAS_FACE
 from avaffect.store.prepared import Prepared

@@ -23,7 +23,7 @@ from avaffect.files.names import CROPS, PROVENANCE
 from avaffect.files.npy import Array, ArraySpec
 from avaffect.files.outside import MOST_ROWS
 from avaffect.files.picture_file import picture_size, read_picture
-from avaffect.recipes.encoders import FACE_PICTURES
+from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.store.subject import SubjectFeatures
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from avaffect.datasets.clip import Clip, FeatureSource
 from avaffect.errors import FeatureError, UsageError
 from avaffect.files.npy import Array
 from avaffect.moments import Moments
-from avaffect.recipes.encoders import FACE_PICTURES
+from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.recipes.recipe import Branch, Recipe
 from avaffect.tasks.registry import TASKS
 from avaffect.windows.arrays import WindowArrays

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -157,3 +158,27 @@ def test_the_middle_of_a_large_picture_has_no_dark_seam() -> None:
     white = np.full((2000, 2000, 3), 255, np.uint8)
     points = AFFWILD2.template_px * 9.7 + 300
     assert (align(white, points) == 255).all()
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2, 3])
+@pytest.mark.parametrize("factor", [2.0, 3.0, 4.2, 6.1])
+def test_a_reduced_part_is_the_same_wherever_it_begins(factor: float, shift: int) -> None:
+    """Also at the picture's ends, where no whole step fits."""
+    x = np.linspace(0, 6, 403, dtype=np.float32)
+    waves = np.round(127 + 60 * np.sin(x)[:, None] + 60 * np.cos(x)[None]).astype(np.uint8)
+    size = int((400 - shift) / factor)
+    matrix = np.array([[1, 0, -shift], [0, 1, -shift]]) / factor
+    square = warp(waves, matrix, size)
+    assert square.shape == (size, size)
+    at = np.round(np.arange(size) * factor + shift).astype(int)
+    there = waves[np.ix_(at, at)].astype(int)
+    assert np.abs(square[2:-2, 2:-2] - there[2:-2, 2:-2]).max() <= 4
+
+
+def test_grey_is_cut_out_as_colours_are() -> None:
+    rng = np.random.default_rng(0)
+    grey = cv2.GaussianBlur(rng.integers(0, 256, (300, 400)).astype(np.uint8), (0, 0), 2)
+    for scale in (0.2, 0.7, 1.6):
+        matrix = np.array([[scale, 0.1, -3], [-0.1, scale, 5]])
+        colours = warp(np.stack([grey] * 3, axis=2), matrix, 64)
+        assert np.abs(colours[..., 0].astype(int) - warp(grey, matrix, 64)).max() <= 1

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from avaffect.faces.appearance import SIZE, describe, similarity
+from avaffect.faces.appearance import SIZE, _lab, describe, similarity
 from avaffect.faces.detectors.registry import build_detector
 from avaffect.faces.landmarks import Landmarker, roi_from_detection
 from avaffect.faces.track import SIMILAR_ANYWHERE, SIMILAR_HERE
@@ -99,3 +99,13 @@ def test_a_black_picture_has_no_look(seen) -> None:
     nothing = describe(np.zeros_like(image), face)
     assert not nothing.any()
     assert similarity(nothing, describe(image, face)) == 0
+
+
+def test_colours_are_those_of_opencv() -> None:
+    """Whose first conversion would take longer than all else in the first frame."""
+    picture = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
+    picture[0], picture[1] = 0, 255
+    theirs = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2LAB), np.uint8)
+    apart = np.abs(_lab(picture).astype(int) - theirs)
+    assert apart.max() <= 3
+    assert apart.mean() < 0.2

@@ -10,6 +10,7 @@ from avaffect.faces.detectors.registry import build_detector
 from avaffect.faces.landmarks import Landmarker, roi_from_detection, roi_from_mesh
 from avaffect.faces.quality import QualityReader
 from avaffect.faces.shape import ShapeReader
+from avaffect.faces.visibility import patches
 from avaffect.media.frames import FrameReader
 
 
@@ -84,3 +85,15 @@ def test_blur_darkness_and_few_pixels_cost(judge) -> None:
     assert judge(lambda image: (image * 0.1).astype(np.uint8)).confidence < 0.5 * bare
     tiny = judge(lambda image: cv2.resize(image, (80, 80), interpolation=cv2.INTER_AREA))
     assert tiny.confidence < 0.6 * bare
+
+
+def test_only_what_lies_around_the_face_counts(picture) -> None:
+    """A face at the end of a picture, and outside, is judged too."""
+    landmarks = Landmarker()
+    (found,) = build_detector("blazeface-full")(picture)
+    mesh = landmarks(picture, roi_from_detection(found)).mesh
+    whole = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+    for left in (0, -150, -240, -2000):
+        shifted = mesh + np.array([left, 0, 0], np.float32)
+        apart = np.abs(patches(picture, shifted).astype(int) - patches(whole, shifted))
+        assert apart.max() <= 1

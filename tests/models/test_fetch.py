@@ -14,7 +14,7 @@ from avaffect.errors import (
     UnknownNameError,
     UsageError,
 )
-from avaffect.models import fetch
+from avaffect.models import download, fetch
 from avaffect.models.cache import cached_path
 from avaffect.models.download import TRIES
 from avaffect.models.fetch import model_path
@@ -245,7 +245,7 @@ def test_a_full_disk_is_no_fault_of_the_server(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(fetch, "download", full)
+    monkeypatch.setattr(download, "download", full)
     with pytest.raises(DiskFullError):
         model_path("tiny")
 

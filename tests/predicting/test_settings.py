@@ -80,3 +80,14 @@ def test_the_built_in_models_need_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout == "False\n"
+
+
+def test_a_start_loads_nothing_that_most_runs_do_without() -> None:
+    """Each of these takes longer to load than a second of video to predict."""
+    without = ("http.client", "avaffect.recipes.encoders", "avaffect.datasets.tables")
+    code = (
+        "import sys, avaffect.predicting.batch, avaffect.reporting.closing\n"
+        f"print([name for name in {without!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

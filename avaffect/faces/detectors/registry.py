@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -92,3 +93,24 @@ def build_detector(name: str, min_score: float = 0.5, device: str = "cpu") -> De
     if not 0 < min_score < 1:
         raise UsageError("min_score must lie between 0 and 1")
     return DETECTORS[name].build(min_score, device)
+
+
+class LaterDetector:
+    """A detector on the CPU that is built when it is first asked; see :func:`build_detector`.
+
+    Most videos never need the second one of ``faces.search``.
+    """
+
+    on_gpu = False
+
+    def __init__(self, name: str, min_score: float = 0.5) -> None:
+        self.name = name
+        self._min_score = min_score
+
+    def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """As :class:`Detector`, and raises what :func:`build_detector` does."""
+        return self._detector(image)
+
+    @cached_property
+    def _detector(self) -> Detector:
+        return build_detector(self.name, self._min_score)

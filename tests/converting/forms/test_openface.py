@@ -21,7 +21,7 @@ from avaffect.faces.face import MESH_POINTS
 from avaffect.faces.landmarks import Landmarker, roi_from_detection, roi_from_mesh
 from avaffect.faces.pose import CANONICAL_POINTS, HeadModel
 from avaffect.media.frames import FrameReader
-from avaffect.models.fetch import model_path
+from avaffect.models.content import model_content
 from avaffect.models.session import read_bundle
 
 GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"
@@ -31,7 +31,7 @@ FLIP = np.diag([1.0, -1.0, -1.0])
 
 @pytest.fixture(scope="module")
 def head() -> HeadModel:
-    return HeadModel.from_bundle(read_bundle(model_path("face-landmarker"), GEOMETRY))
+    return HeadModel.from_bundle(read_bundle(model_content("face-landmarker"), GEOMETRY))
 
 
 def turned(rx: float, ry: float, rz: float) -> np.ndarray:

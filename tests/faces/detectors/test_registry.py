@@ -5,10 +5,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from avaffect.errors import UnknownNameError
 from avaffect.faces.detectors.boxes import iou
-from avaffect.faces.detectors.registry import DETECTORS, build_detector
+from avaffect.faces.detectors.registry import DETECTORS, LaterDetector, build_detector
 from avaffect.models.zoo import ZOO
 
 SAMPLES = Path(__file__).parents[3] / "sample_media"
@@ -121,3 +122,12 @@ def test_torch_finds_the_same_faces(detector, one_person) -> None:
     assert found.score == pytest.approx(known.score, abs=1e-4)
     np.testing.assert_allclose(found.box, known.box, atol=0.02)  # pixels
     np.testing.assert_allclose(found.points, known.points, atol=0.02)
+
+
+def test_a_later_detector_is_built_when_it_is_asked(one_person: list[NDArray[np.uint8]]) -> None:
+    later = LaterDetector("blazeface-full")
+    assert "_detector" not in vars(later)
+    now = build_detector("blazeface-full")(one_person[0])
+    assert [found.score for found in later(one_person[0])] == [found.score for found in now]
+    with pytest.raises(UnknownNameError):
+        LaterDetector("no such")(one_person[0])
