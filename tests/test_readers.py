@@ -84,8 +84,9 @@ TREE = {
 
 
 def content(path: Path) -> Content:
-    """As `models.content` has it; of what is no file, nothing."""
-    return Content(path, path.read_bytes() if path.is_file() else b"")
+    """As `models.content` reads it, checked by nothing."""
+    with reading(path, ModelError):
+        return Content(path, path.read_bytes())
 
 
 class Reader(NamedTuple):

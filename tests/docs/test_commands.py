@@ -221,6 +221,13 @@ def check_values(name: str, values: dict[str, Any]) -> None:
         load_ensemble(values["recipe"], values["changes"], values["join_changes"])
 
 
+def check_file(command: Command) -> None:
+    """The file behind ``-f`` is in the repository; programs that are not here are not asked."""
+    words = list(command.words)
+    if "-f" in words:
+        assert (ROOT / words[words.index("-f") + 1]).is_file()
+
+
 def check_make(command: Command) -> None:
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
     assert set(command.words[1:]) <= set(targets)
@@ -268,6 +275,8 @@ PROGRAMS = {
     "python3": check_python,
     "torchrun": check_torchrun,
     "cp": check_copy,
+    "conda": check_file,
+    "docker": check_file,
     "apt-get": lambda command: None,  # Debian's own
 }
 
