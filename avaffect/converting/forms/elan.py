@@ -12,18 +12,25 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 from urllib.parse import quote
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
+from avaffect.converting.elements import HEAD, empty, opened
 from avaffect.converting.form import Choices, Files, ending
 from avaffect.converting.recording import Recording
 from avaffect.converting.spans import Tier, printable, tiers_of
 from avaffect.files.atomic import atomic_path
 
-_XSI = "http://www.w3.org/2001/XMLSchema-instance"
-_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
-_TYPE = "avaffect"
-# ELAN wants a date. The same tables give the same bytes.
-_DATE = "2000-01-01T00:00:00+00:00"
+_NAME = "avaffect"
+_TYPE = {"LINGUISTIC_TYPE_ID": _NAME, "TIME_ALIGNABLE": "true", "GRAPHIC_REFERENCES": "false"}
+_DOCUMENT = {
+    "AUTHOR": _NAME,
+    # ELAN wants a date. The same tables give the same bytes.
+    "DATE": "2000-01-01T00:00:00+00:00",
+    "FORMAT": "3.0",
+    "VERSION": "3.0",
+    "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+    "xsi:noNamespaceSchemaLocation": "http://www.mpi.nl/tools/elan/EAFv3.0.xsd",
+}
 
 
 def files(recording: Recording, choices: Choices) -> Files:
@@ -39,21 +46,15 @@ def _write(recording: Recording, path: Path) -> None:
     ):
         name = printable(PurePosixPath(recording.video).name)
         # ELAN looks for the video beside its own file.
-        url = quoteattr(f"./{quote(name)}")
-        mime = quoteattr(mimetypes.guess_type(name)[0] or "unknown")
-        file.write(
-            '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f'<ANNOTATION_DOCUMENT AUTHOR="avaffect" DATE="{_DATE}" FORMAT="3.0" VERSION="3.0" '
-            f'xmlns:xsi="{_XSI}" xsi:noNamespaceSchemaLocation="{_SCHEMA}">\n'
-            '<HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">\n'
-            f"<MEDIA_DESCRIPTOR MEDIA_URL={url} RELATIVE_MEDIA_URL={url} MIME_TYPE={mime}/>\n"
-            "</HEADER>\n"
-        )
+        url = f"./{quote(name)}"
+        mime = mimetypes.guess_type(name)[0] or "unknown"
+        video = {"MEDIA_URL": url, "RELATIVE_MEDIA_URL": url, "MIME_TYPE": mime}
+        head = {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"}
+        lines = (opened("ANNOTATION_DOCUMENT", _DOCUMENT), opened("HEADER", head))
+        file.write(HEAD + "\n".join(lines) + "\n")
+        file.write(empty("MEDIA_DESCRIPTOR", video) + "\n</HEADER>\n")
         _write_tiers(file, tiers)
-        file.write(
-            f'<LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="{_TYPE}" TIME_ALIGNABLE="true" '
-            'GRAPHIC_REFERENCES="false"/>\n</ANNOTATION_DOCUMENT>\n'
-        )
+        file.write(empty("LINGUISTIC_TYPE", _TYPE) + "\n</ANNOTATION_DOCUMENT>\n")
 
 
 def _write_tiers(file: TextIO, tiers: list[Tier]) -> None:
@@ -61,22 +62,20 @@ def _write_tiers(file: TextIO, tiers: list[Tier]) -> None:
     moments = {_ms(time) for span in spans for time in (span.start, span.end)}
     slots = {time: f"ts{number}" for number, time in enumerate(sorted(moments), 1)}
     file.write("<TIME_ORDER>\n")
-    file.writelines(
-        f'<TIME_SLOT TIME_SLOT_ID="{slot}" TIME_VALUE="{time}"/>\n' for time, slot in slots.items()
-    )
+    for time, slot in slots.items():
+        file.write(empty("TIME_SLOT", {"TIME_SLOT_ID": slot, "TIME_VALUE": time}) + "\n")
     file.write("</TIME_ORDER>\n")
     numbers = count(1)
     for tier in tiers:
-        file.write(
-            f"<TIER TIER_ID={quoteattr(tier.name)} PARTICIPANT={quoteattr(tier.subject)} "
-            f'LINGUISTIC_TYPE_REF="{_TYPE}">\n'
-        )
+        named = {"TIER_ID": tier.name, "PARTICIPANT": tier.subject}
+        file.write(opened("TIER", {**named, "LINGUISTIC_TYPE_REF": _NAME}) + "\n")
         for span in tier.spans:
             start, end = _ms(span.start), _ms(span.end)
             if start < end:
+                places = {"TIME_SLOT_REF1": slots[start], "TIME_SLOT_REF2": slots[end]}
+                own = {"ANNOTATION_ID": f"a{next(numbers)}", **places}
                 file.write(
-                    f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a{next(numbers)}" '
-                    f'TIME_SLOT_REF1="{slots[start]}" TIME_SLOT_REF2="{slots[end]}">'
+                    f"<ANNOTATION>{opened('ALIGNABLE_ANNOTATION', own)}"
                     f"<ANNOTATION_VALUE>{escape(span.text)}</ANNOTATION_VALUE>"
                     "</ALIGNABLE_ANNOTATION></ANNOTATION>\n"
                 )

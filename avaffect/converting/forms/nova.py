@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path, PurePath
-from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
+from avaffect.converting.elements import HEAD, empty, opened
 from avaffect.converting.form import Choices, Files
 from avaffect.converting.recording import Recording
 from avaffect.converting.rows import Rows
@@ -56,14 +56,16 @@ def _steady(rows: Rows, choices: Choices) -> Steady:
 def _write_head(rows: Rows, columns: tuple[str, ...], choices: Choices, path: Path) -> None:
     steady = _steady(rows, choices)
     rate, count = float(steady.rate), len(steady)
-    write_text(
-        path,
-        '<?xml version="1.0" ?>\n<stream ssi-v="2">\n'
-        f'<info ftype="BINARY" sr="{rate!r}" dim="{len(columns)}" byte="4" type="FLOAT" '
-        'delim=""/>\n'
-        f'<meta type="feature" columns={quoteattr(" ".join(columns))}/>\n'
-        f'<chunk from="0.0" to="{count / rate:.6f}" byte="0" num="{count}"/>\n</stream>\n',
+    info = {"ftype": "BINARY", "sr": repr(rate), "dim": len(columns), "byte": 4, "type": "FLOAT"}
+    chunk = {"from": "0.0", "to": f"{count / rate:.6f}", "byte": 0, "num": count}
+    lines = (
+        opened("stream", {"ssi-v": "2"}),
+        empty("info", {**info, "delim": ""}),
+        empty("meta", {"type": "feature", "columns": " ".join(columns)}),
+        empty("chunk", chunk),
+        "</stream>\n",
     )
+    write_text(path, HEAD + "\n".join(lines))
 
 
 def _write_values(rows: Rows, columns: tuple[str, ...], choices: Choices, path: Path) -> None:

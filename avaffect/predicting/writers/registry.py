@@ -68,7 +68,7 @@ WRITERS: dict[str, WriterEntry] = {
     "single": WriterEntry("one predictions.txt a task", _single, challenge=True),
     "mtl": WriterEntry("one file for all", _mtl, challenge=True),
     "csv": WriterEntry("nothing but tables", _csv),
-    "parquet": WriterEntry("likewise, and with --no-csv parquet alone", _parquet),
+    "parquet": WriterEntry("likewise; where no CSV is wanted, parquet alone", _parquet),
 }
 
 
