@@ -134,7 +134,7 @@ def batches_of(
     reader: WindowReader,
     windows: Mapping[int, range],
     batch_size: int = BATCH,
-    pictures: int = PICTURES,
+    pictures: int | None = None,
 ) -> list[list[int]]:
     """Which windows are computed together; batches go on over the ends of short clips.
 
@@ -142,10 +142,11 @@ def batches_of(
         reader: the clips.
         windows: from :func:`windows_of`.
         batch_size: windows at a time.
-        pictures: at the most in a batch, unless a single window has more.
+        pictures: at the most in a batch, unless a single window has more; None takes `PICTURES`.
     """
     if reader.pictures:
-        batch_size = max(1, min(batch_size, pictures // reader.windows.length))
+        most = PICTURES if pictures is None else pictures
+        batch_size = max(1, min(batch_size, most // reader.windows.length))
     order = [window for of_clip in windows.values() for window in of_clip]
     return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
 

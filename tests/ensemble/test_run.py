@@ -633,7 +633,9 @@ except KeyboardInterrupt:
 
 def test_where_models_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert places("cpu") == Places("cpu", ({},))
+    for count, at_a_time in ((2, 1), (7, 1), (16, 4), (96, 8)):
+        monkeypatch.setattr(members.os, "sched_getaffinity", lambda pid, count=count: range(count))
+        assert places("cpu") == Places("cpu", ({},) * at_a_time)
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(members.os, "sched_getaffinity", lambda pid: range(8))
     assert places("cpu", 3) == Places("cpu", ({"OMP_NUM_THREADS": "2"},) * 3)

@@ -191,7 +191,7 @@ def test_few_pictures_are_in_memory_at_a_time(
         return call(self, name, start, stop)
 
     monkeypatch.setattr(PictureFolder, "array", counting)
-    monkeypatch.setattr(apply, "_PICTURES", 16)
+    monkeypatch.setattr(apply, "PICTURES", 16)
     again = predict(whole.folder.root, "va", config=config, device="cpu")["gap"].va
     assert max(asked) == 16
     assert sum(asked) < 100

@@ -156,7 +156,7 @@ def test_opinions_go_on_over_the_ends_of_short_clips(monkeypatch: pytest.MonkeyP
         return forward(inputs, seen, exists)
 
     monkeypatch.setattr(network, "forward", counted)
-    monkeypatch.setattr("avaffect.networks.apply._PICTURES", 4)
+    monkeypatch.setattr("avaffect.networks.apply.PICTURES", 4)
     reader = whole_clips(clips, recipe, {})
     found = list(apply_network(network, reader, torch.device("cpu")))
     assert sizes == [4, 3]
