@@ -63,7 +63,7 @@ class FaceReader:
                     align(frame.image, face.points, encoder.spec.crop) for frame, face in found
                 ]
                 vectors[encoder.spec.name] = encoder(np.stack(crops))
-        shapes = self._shapes.read([face for _, face in found])
+        shapes = self._shapes.read([face for _, face in found]) if found else []
         return [
             self._read(frame, face, shape, {name: values[row] for name, values in vectors.items()})
             for row, ((frame, face), shape) in enumerate(zip(found, shapes, strict=True))
