@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.errors import FormatError
+from avaffect.files.outside import MOST_ROWS
 
 MOST_OFF = 2
 """By so many rows a table may be longer or shorter than the video: decoders and lists of the
@@ -64,7 +65,7 @@ def by_number(numbers: NDArray[np.float64], frames: int | None, what: str) -> Ma
 
     Args:
         numbers: float64 [R], of each row.
-        frames: N; None takes the last number.
+        frames: N; None takes the last number, at most `outside.MOST_ROWS`.
         what: the table, for messages.
 
     Raises:
@@ -77,6 +78,11 @@ def by_number(numbers: NDArray[np.float64], frames: int | None, what: str) -> Ma
         raise FormatError(
             f"{what}, row {int(np.argmin(whole & (numbers >= 0))) + 1}: its number of a frame is "
             "none",
+            "count frames from 1",
+        )
+    if (numbers > MOST_ROWS).any():
+        raise FormatError(
+            f"{what} names frame {numbers.max():.0f}, and a video may have {MOST_ROWS:,}",
             "count frames from 1",
         )
     places = np.round(numbers).astype(np.int64)

@@ -57,6 +57,12 @@ def test_numbers_that_are_none(numbers: list[float], words: str) -> None:
         by_number(np.array(numbers, float), 4, "a")
 
 
+@pytest.mark.parametrize("far", [6_000_001.0, 1e300])
+def test_a_number_beyond_all_videos_costs_no_memory(far: float) -> None:
+    with pytest.raises(FormatError, match="a video may have 6,000,000"):
+        by_number(np.array([1, far]), None, "a")
+
+
 def test_by_time_the_nearest_within_half_a_step() -> None:
     frames = np.arange(6) / 10
     assert by_time(np.array([0.0, 0.2, 0.4]), frames, "a").rows.tolist() == [0, 0, 1, 1, 2, 2]
