@@ -30,7 +30,7 @@ from avaffect.media.probe import DEFAULTS, MediaInfo, probe
 from avaffect.media.room import Room, within_bounds
 
 # Frames kept ready take no more memory than this together.
-MAX_PREFETCH_BYTES = 64 << 20
+MAX_PREFETCH_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)

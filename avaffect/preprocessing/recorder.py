@@ -31,7 +31,7 @@ from avaffect.preprocessing.face_reader import FaceReader, ReadFace
 from avaffect.store.spool import Spool
 
 BATCH = 16
-MAX_WAITING_BYTES = 96 << 20
+MAX_WAITING_BYTES = 32 << 20
 JPEG_QUALITY = 95
 
 

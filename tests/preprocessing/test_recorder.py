@@ -53,5 +53,6 @@ def test_crops_are_numbered_from_one(tmp_path: Path) -> None:
 
 def test_large_frames_are_kept_in_smaller_numbers() -> None:
     assert frames_at_once(640, 360) == 16
-    assert frames_at_once(3840, 2160) == 4
+    assert frames_at_once(1920, 1080) == 5
+    assert frames_at_once(3840, 2160) == 1
     assert frames_at_once(16_384, 6_000) == 1
