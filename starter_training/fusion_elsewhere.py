@@ -209,9 +209,23 @@ def on_ravdess(takes: Takes, weights: Mapping[str, float]) -> dict[str, Any]:
         }.items():
             guess = logs.argmax(axis=1)
             plain = float((guess == NEUTRAL)[label == NEUTRAL].mean())
-            out[what] = figures(guess, takes, label) | {"Neutral found": round(plain, 3)}
+            out[what] = figures(guess, takes, label) | {
+                "Neutral found": round(plain, 3),
+                "interval": held(softmax(logs), label),
+            }
     out["would be fitted"] = fitted(joined(some.values()))
     return out
+
+
+def held(chances: Array, label: NDArray[np.int64]) -> dict[str, list[float]]:
+    """How often the interval of expressions holds the value of the true one, and its width."""
+    low, high = np.moveaxis(va_of_face(chances)[1], 2, 0)
+    true = va_of_face(np.eye(len(EXPRESSIONS))[label])[0]
+    inside, width = ((low <= true) & (true <= high)).mean(axis=0), (high - low).mean(axis=0)
+    return {
+        name: [round(float(inside[d]), 3), round(float(width[d]), 3)]
+        for d, name in enumerate(("valence", "arousal"))
+    }
 
 
 def main() -> None:

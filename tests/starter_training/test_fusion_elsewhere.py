@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[2] / "starter_training"))
 
 import fusion_elsewhere
-from fusion_elsewhere import NUMBER, Pairs, elsewhere, fitted, mixed, pairs, surprise
+from fusion_elsewhere import NUMBER, Pairs, elsewhere, fitted, held, mixed, pairs, surprise
 from voice_corpora import LABELS, Take
 from voice_multi_figures import Truth
 from voice_said import write_said
+
+from avaffect.labels import EXPRESSIONS
 
 CLASSES = np.array([0, 1, 2, 3, 4, 5, 6])
 
@@ -93,3 +95,10 @@ def test_voices_are_put_beside_faces_of_the_same_expression(
     np.testing.assert_array_equal(voice.argmax(axis=1), label)
     harder = pairs(tmp_path, Truth.of(takes), seen, hot=1.0)["casia", "clean"].voice
     assert (harder.max(axis=1) > voice.max(axis=1)).all()
+
+
+def test_an_interval_holds_the_value_of_what_is_said_and_not_of_the_opposite() -> None:
+    happy, sad = EXPRESSIONS.index("Happiness"), EXPRESSIONS.index("Sadness")
+    found = held(np.eye(8)[[happy, happy]], np.array([happy, sad]))
+    assert found["valence"][0] == 0.5
+    assert 0.3 < found["valence"][1] < 1.5
