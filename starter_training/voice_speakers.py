@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
-from voice import EXPRESSION
 from voice_corpora import CORPORA, LABELS, LICENCES, Take, read_takes
 from voice_said import FOLDS, KINDS, left_out, told, write_said
 
@@ -39,10 +38,13 @@ TEMPERATURE, HEED = 4.0, 0.6
 # Where directions, from that in which speakers differ most, are taken to be of one spread.
 GROUPS = (0, 8, 16, 32, 64, 128, 256)
 NEUTRAL = ("neutral", "calm")
+# How likely they are before anything is heard, as two of eight labels; the others are alike.
+PLAIN = 0.25
 # The chance of a class that a model does not know.
 LEAST = 1e-9
 COMPANIES = ("alone", "half", "mixed", "same", "two")
 HALF, MIXED = 5, 29
+SCENES = ("scene-1", "scene-2", "scene-3")
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,9 @@ def fit(
     inside = _even((rest * weight[:, None]).T @ rest, within)
     outside = _even(offsets.T @ offsets / len(names), between)
     spread, directions = _few(*eigh(outside, inside), means)
-    named = [EXPRESSION[LABELS[i]] for i in labels]
-    prior = np.array([1 / named.count(name) for name in named]) / len(set(named))
-    speakers = Speakers(means @ directions, spread, prior, HEED)
+    plain = np.array([LABELS[i] in NEUTRAL for i in labels])
+    prior = np.where(plain, PLAIN / max(plain.sum(), 1), (1 - PLAIN) / max((~plain).sum(), 1))
+    speakers = Speakers(means @ directions, spread, prior / prior.sum(), HEED)
     return Fitted(origin, directions / size[:, None], speakers, labels)
 
 
@@ -249,7 +251,7 @@ def main() -> None:
     allowed = ~np.isin(corpus, arguments.never)
     heard = {
         kind: values
-        for kind in ("clean", "scene-1", "degraded")
+        for kind in ("clean", *SCENES, "degraded")
         if (values := read_windows(arguments.takes, kind, len(takes))) is not None
     }
     lessons = [values for kind, values in heard.items() if kind != "degraded"]

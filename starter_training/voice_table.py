@@ -28,13 +28,16 @@ def cell(row: Mapping[str, Any] | None, name: str = "UAR") -> str:
 
 
 def line(title: str, figures: Mapping[str, Any], kind: str) -> str:
-    """A row: corpora left out, their mean, RAVDESS's actors left out."""
+    """A row: corpora left out, their mean, how much of Neutral is found there, RAVDESS's actors
+    left out."""
     out, inside = figures[UNHEARD].get(kind, {}), figures.get(SPEAKERS, {}).get(kind, {})
     rows = [out.get(corpus) for corpus in CORPORA]
     there = [row["UAR"] for row in rows if row is not None]
+    plain = np.mean([row["recall"]["neutral"] for row in rows if row is not None])
     mean = f"{np.mean(there):.3f}".removeprefix("0") if len(there) == len(CORPORA) else ""
     eight = cell(inside.get("RAVDESS, 8 labels"), "macro F1")
-    return "| " + " | ".join([title, *map(cell, rows), mean, eight]) + " |"
+    found = f"{plain:.2f}".removeprefix("0")
+    return "| " + " | ".join([title, *map(cell, rows), mean, found, eight]) + " |"
 
 
 def main() -> None:
@@ -42,8 +45,12 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--before", type=Path, required=True, help="runs of the older net")
     arguments = parser.parse_args()
-    print("| company | " + " | ".join(CORPORA) + " | mean | RAVDESS, 8 labels: macro F1 |")
-    print("|---|" + "---|" * (len(CORPORA) + 2))
+    print(
+        "| company | "
+        + " | ".join(CORPORA)
+        + " | mean | Neutral found | RAVDESS, 8 labels: macro F1 |"
+    )
+    print("|---|" + "---|" * (len(CORPORA) + 3))
     old = json.loads((arguments.before / "figures.json").read_text(encoding="utf-8"))
     print(line("the older net, alone", old, "clean"))
     for kind in ("clean", "degraded"):

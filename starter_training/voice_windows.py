@@ -6,7 +6,8 @@
 Reads ``takes.csv`` (voice_corpora.py) and writes ``clean-windows.npz`` (``scene-1``, ``degraded``)
 beside it, in pieces; it goes on where it was stopped. A clean and a degraded take are heard around
 the middle of the speech, one in a scene anywhere where there is speech. Of large corpora a share
-of the takes is heard, and of all a third in a scene, another third degraded.
+of the takes is heard. Each scene has a third of all, so that ``scene-1`` to ``scene-3`` have each
+take once; degraded is the second third.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def chosen(takes: Sequence[Take], kind: str) -> NDArray[np.int64]:
     mine = np.flatnonzero(rng.random(len(takes)) < share)
     if kind == "clean":
         return mine
-    return mine[int(kind == "degraded") :: THIRD]
+    first = 1 if kind == "degraded" else int(kind.removeprefix("scene-")) - 1
+    return mine[first % THIRD :: THIRD]
 
 
 def window(scene: Scene, rng: np.random.Generator | None) -> Sound:

@@ -246,8 +246,8 @@ _MODELS = (
     ),
     _packaged(
         "starter-2-voice",
-        3_443_147,
-        "3fc396597452bf8ab4101468e97a5ef17113cbed6d35372e06308ec337ec1090",
+        3_445_142,
+        "096fd5221c14a810aec8a42ee6f7aba43e1d372ed0f5cbf962a2474f7075e957",
         "CC BY-NC-SA 4.0",
         "8 emotions in speech, the default (Resemblyzer's encoder, RAVDESS, nEMO, CASIA)",
     ),

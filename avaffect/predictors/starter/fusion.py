@@ -7,6 +7,10 @@ RAVDESS by ``starter_training/fusion.py``, with speech in noise, rooms and codec
 ``starter1_fusion.json`` and ``starter2_fusion.json``. Where one of the two is silent, the other
 speaks alone.
 
+A voice net of acted speech seldom hears Neutral in a voice that it does not know, and people in
+conversation mostly are. Beside a face Neutral gains what that makes up (``Weights.neutral``). A
+class that the voice has no word for keeps what the face gives it.
+
 What a voice net makes of a language that it never heard may be worth less than it says. starter-2
 divides it by the temperature that makes it right as often as it says on corpora that were left
 out, before all else: of a voice alone too. That of its own voice net is nearly 1.
@@ -15,6 +19,7 @@ out, before all else: of a voice alone too. That of its own voice net is nearly 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,6 +35,7 @@ Values = NDArray[np.float32]
 
 # Predictions this sure are sure enough: an outright zero would be a veto.
 FLOOR = 1e-4
+_NEUTRAL = EXPRESSIONS.index("Neutral")
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class Weights:
         valence, arousal: the voice's share, 0..1; the rest is the face's.
         temperature: what the logarithms of the voice's probabilities are divided by; above 1 they
             become less sure.
+        neutral: nats that Neutral gains where both speak.
     """
 
     face: float
@@ -49,6 +56,7 @@ class Weights:
     valence: float
     arousal: float
     temperature: float = 1.0
+    neutral: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.face, self.voice) < 0 or self.face + self.voice <= 0:
@@ -57,6 +65,8 @@ class Weights:
             raise UsageError("shares must lie between 0 and 1")
         if not self.temperature > 0:
             raise UsageError("the temperature must be above 0")
+        if not math.isfinite(self.neutral):
+            raise UsageError("what Neutral gains must be a number")
 
 
 def weights_path(model: str) -> Path:
@@ -106,21 +116,25 @@ def pool(face: Values, voice: Values, trust: Trust, by: Weights) -> Values:
         by: the weights.
 
     Returns:
-        float32 [N, 8], rows that sum to one; NaN where both are silent. What neither knows
-        (a class that has no probability in both) stays at 0.
+        float32 [N, 8], rows that sum to one; NaN where both are silent. A class of which the
+        voice knows nothing (its probability is 0) keeps the face's, as far as that is trusted.
     """
     _check(face, voice, trust)
     seen, heard = (~np.isnan(values[:, 0]) for values in (face, voice))
     mixed = np.where(seen[:, None], face, voice).astype(np.float64)
     both = seen & heard
-    known = (face[both] > 0) | (voice[both] > 0)
+    named = voice[both] > 0
     heeded = trust.voice[both, None]
     # Beside a voice that does not count, the face speaks as if alone: with power one.
-    power = (1 + (by.face - 1) * heeded) * np.where(heeded > 0, trust.face[both, None], 1)
+    trusted = np.where(heeded > 0, trust.face[both, None], 1)
+    power = (1 + (by.face - 1) * heeded) * trusted
     logs = power * np.log(np.maximum(face[both], FLOOR))
-    logs = logs + by.voice * heeded * np.log(np.maximum(voice[both], FLOOR))
-    odds = np.exp(logs - logs.max(axis=1, keepdims=True)) * known
-    mixed[both] = odds / odds.sum(axis=1, keepdims=True)
+    logs += by.voice * heeded * np.log(np.maximum(voice[both], FLOOR))
+    logs[:, _NEUTRAL] += by.neutral * heeded[:, 0]
+    odds = np.exp(logs - logs.max(axis=1, keepdims=True)) * named
+    kept = np.where(named, 0, face[both] * trusted)
+    rest = 1 - kept.sum(axis=1, keepdims=True)
+    mixed[both] = kept + odds * rest / odds.sum(axis=1, keepdims=True)
     return mixed.astype(np.float32)
 
 

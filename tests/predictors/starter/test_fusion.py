@@ -63,6 +63,26 @@ def test_what_neither_knows_stays_impossible() -> None:
     assert pool(face, voice, trust(), BY)[0, 7] == 0
 
 
+def test_a_class_that_the_voice_has_no_word_for_keeps_the_faces_share() -> None:
+    face, voice = opinion(happy=0.3, other=0.4), opinion(sad=0.6, other=0.0)
+    assert pool(face, voice, trust(), BY)[0, 7] == pytest.approx(0.4)
+    # A face that counts for little does not hold it either.
+    assert pool(face, voice, trust(face=0.1), BY)[0, 7] == pytest.approx(0.04)
+
+
+def test_neutral_gains_beside_a_voice_as_far_as_that_counts() -> None:
+    face, voice = opinion(neutral=0.3, happy=0.4), opinion(happy=0.3)
+    more = replace(BY, neutral=1.0)
+    before, after = pool(face, voice, trust(), BY)[0], pool(face, voice, trust(), more)[0]
+    assert after[0] / after[4] == pytest.approx(np.e * before[0] / before[4], rel=1e-4)
+    half = (
+        pool(face, voice, trust(voice=0.5), more)[0] / pool(face, voice, trust(voice=0.5), BY)[0]
+    )
+    assert half[0] / half[4] == pytest.approx(np.exp(0.5), rel=1e-4)
+    np.testing.assert_allclose(pool(face, voice, trust(voice=0), more), face, rtol=1e-5)
+    np.testing.assert_allclose(pool(face, NONE, trust(), more), face)
+
+
 def test_arousal_follows_the_voice_and_valence_the_face() -> None:
     face, voice = np.array([[0.0, 0.0]], np.float32), np.array([[1.0, 1.0]], np.float32)
     np.testing.assert_allclose(blend(face, voice, trust(), BY), [[0.25, 0.75]])
@@ -104,10 +124,11 @@ def test_rows_sum_to_one_and_intervals_hold_their_values(seed) -> None:
         {"arousal": -0.1},
         {"temperature": 0},
         {"temperature": float("nan")},
+        {"neutral": float("inf")},
     ],
 )
 def test_weights_that_mean_nothing_are_refused(wrong) -> None:
-    with pytest.raises(ValueError, match=r"powers|shares|temperature"):
+    with pytest.raises(ValueError, match=r"powers|shares|temperature|Neutral"):
         Weights(**{"face": 1, "voice": 1, "valence": 0.5, "arousal": 0.5} | wrong)
 
 
