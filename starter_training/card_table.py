@@ -124,8 +124,13 @@ def cell(values: Sequence[float] | None) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    for name in ("face", "films", "voice", "older", "sample", "silent", "before"):
-        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--face", type=Path)
+    parser.add_argument("--films", type=Path)
+    parser.add_argument("--voice", type=Path)
+    parser.add_argument("--older", type=Path)
+    parser.add_argument("--sample", type=Path)
+    parser.add_argument("--silent", type=Path)
+    parser.add_argument("--before", type=Path)
     parser.add_argument("--fusion", type=Path, default=weights_path("starter2"))
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()

@@ -88,16 +88,15 @@ def model_path(
 
 
 def make_ready(names: Iterable[str], on_event: EventCallback = ignore_events) -> None:
-    """Fetch what is not here of the named models, so that no long work stops for it.
+    """Check the named models and fetch what is not here, so that no long work stops for it.
 
-    What is here is checked when it is loaded.
+    What is loaded later is checked again, as the very bytes that are loaded.
 
     Raises:
         UnknownNameError, ModelError, OutputError: as `model_path`.
     """
     for name in names:
-        if not cache.place(find_model(name)).is_file():
-            model_path(name, on_event=on_event)
+        model_path(name, on_event=on_event)
 
 
 def _package_error(model: ModelFile, problem: str) -> ModelError:

@@ -8,17 +8,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from avaffect.challenge.editions import DEFAULT_EDITION
 from avaffect.challenge.places import checked, joined, remove_empty
 from avaffect.config import PredictConfig, fingerprint
-from avaffect.datasets.own_tables import OwnClip
 from avaffect.errors import AvaffectError, ForeignFileError, OutputError, UsageError
 from avaffect.files.csv_text import DECIMALS
 from avaffect.media.source import Source, open_source
 from avaffect.predicting.beside import places, prepared_beside
 from avaffect.predicting.outputs import Outputs, ready
-from avaffect.predicting.own_clips import OwnClips, predict_own
 from avaffect.predicting.records import WORK
 from avaffect.predicting.run import predict_folder, predict_video, predict_voice
 from avaffect.predicting.settings import require_licences
@@ -32,6 +31,10 @@ from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.store.keys import keys
 from avaffect.store.prepared import Prepared, is_preprocessed, sound_only, source_name
+
+if TYPE_CHECKING:
+    from avaffect.datasets.own_tables import OwnClip
+    from avaffect.predicting.own_clips import OwnClips
 
 
 @dataclass(frozen=True)
@@ -216,7 +219,9 @@ class PredictBatch:
         tables = None if self._own is None else self._own.tables
         if isinstance(source, Prepared):
             result = predict_folder(source.root, self._config, self.predictor, tables)
-        elif isinstance(source, OwnClip):
+        elif not isinstance(source, Source):
+            from avaffect.predicting.own_clips import predict_own
+
             assert self._own is not None  # noqa: S101 - it opened the clip
             result = predict_own(source, self._own, self._config, self.predictor)
         else:

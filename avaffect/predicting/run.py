@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from avaffect.challenge.known import ways
 from avaffect.config import AnalysisConfig, PredictConfig
-from avaffect.datasets.own_subject import beside
-from avaffect.datasets.own_tables import OwnTables
 from avaffect.errors import FeatureError, UnknownNameError, boundary, need
 from avaffect.files.names import WAV
 from avaffect.files.temporaries import temporary_folder
@@ -61,6 +59,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from avaffect.datasets.own_tables import OwnTables
 
 
 @dataclass(frozen=True, repr=False)
@@ -336,6 +336,8 @@ def predict_folder(
     if FACE_PICTURES in predictor.needs:
         subjects = prepared.pictured()
     if tables is not None:
+        from avaffect.datasets.own_subject import beside
+
         subjects = beside(subjects, tables)
     about = {key: first[key] for key in ("video", "models", "versions")}
     about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}

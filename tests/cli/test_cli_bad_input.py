@@ -128,7 +128,7 @@ def test_predict_without_input_and_without_preprocessed_folder(
         (["--missing", "nearby"], "no policy for missing frames is called 'nearby'"),
         (["--smooth", "gaus:1"], "no smoothing is called 'gaus'"),
         (["--smooth", "gaussian:x"], "gaussian"),
-        (["--features", "deep"], "no choice of features is called 'deep'"),
+        (["--features", "deep"], "no folder or choice of features is called 'deep'"),
         (["--format", "mtl", "--edition", "abaw8"], "has no files of format 'mtl'"),
         (["--format", "mtl", "--edition", "abaw7", "--task", "va"], "choose --task all"),
         (["--edition", "abaw1"], "AU20"),

@@ -34,18 +34,18 @@ def default(command, name):
 
 def test_choices_are_the_librarys() -> None:
     from avaffect.challenge.editions import EDITIONS
+    from avaffect.converting.forms.registry import FORMS
     from avaffect.faces.detectors.registry import DETECTORS
     from avaffect.faces.encoders import ENCODERS, FRAME_MODELS
-    from avaffect.predicting.settings import FEATURES
+    from avaffect.predicting.writers.registry import WRITERS
     from avaffect.predictions.missing import POLICIES
 
     assert set(choices(preprocess, "encoders")) == set(ENCODERS)
     assert set(choices(predict, "frame_model")) == {"auto", *FRAME_MODELS}
     assert set(choices(predict, "missing")) == set(POLICIES)
     assert set(choices(predict, "clock")) == set(CLOCKS)
-    assert set(choices(predict, "features")) == set(FEATURES)
     assert set(choices(predict, "edition")) == set(EDITIONS)
-    assert set(choices(predict, "form")) == {"files", "single", "mtl", "csv"}
+    assert set(choices(predict, "form")) == {*WRITERS, *FORMS}
     for command in (predict, preprocess):
         assert set(choices(command, "detector")) == set(DETECTORS)
 

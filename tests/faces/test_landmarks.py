@@ -24,7 +24,7 @@ from avaffect.faces.landmarks import (
 )
 from avaffect.faces.shape import ShapeReader
 from avaffect.media.frames import FrameReader
-from avaffect.models.fetch import model_path
+from avaffect.models.content import model_content
 from avaffect.models.nets import TorchNet
 from avaffect.models.session import read_bundle
 from avaffect.models.tflite_graph import read_tflite
@@ -270,7 +270,7 @@ def test_half_precision_moves_points_by_a_tenth_of_a_pixel_at_most(
     picture, face, landmarker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a face of 112 pixels. The last layer alone in float16 would round by an eighth."""
-    content = read_bundle(model_path("face-landmarker"), MESH_NET)
+    content = read_bundle(model_content("face-landmarker"), MESH_NET)
     halved = Landmarker()
     monkeypatch.setattr(halved, "_mesh", TorchNet(read_tflite(content), "cpu", scale=1 / 255))
     monkeypatch.setattr(halved, "on_gpu", True)

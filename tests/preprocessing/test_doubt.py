@@ -1,6 +1,6 @@
 """Held faces of which two expressions are nearly as likely are looked at after all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -85,8 +85,11 @@ def test_who_gives_expressions() -> None:
     }  # fmt: skip
 
 
-def shapes(face: Face) -> FaceShape:
-    return FaceShape(HeadFit(np.eye(3, dtype=np.float32), 1.0), np.zeros(BLENDSHAPES, np.float32))
+class Shapes:
+    @staticmethod
+    def read(faces: Sequence[Face]) -> list[FaceShape]:
+        fit = HeadFit(np.eye(3, dtype=np.float32), 1.0)
+        return [FaceShape(fit, np.zeros(BLENDSHAPES, np.float32)) for _ in faces]
 
 
 @pytest.fixture
@@ -109,7 +112,7 @@ def recorded(tmp_path: Path) -> Callable[[float], NDArray[Any]]:
         spool = Spool.create(tmp_path / str(second), arrays, "key")
         face = TrackedFace(1, face_at(50))
         doubt = doubt_of(face_at(51))
-        with Recorder(spool, [Encoder(net, encode)], shapes, doubt=doubt) as recorder:
+        with Recorder(spool, [Encoder(net, encode)], Shapes(), doubt=doubt) as recorder:
             for index in range(4):
                 held = frozenset({1} if index in (1, 2) else ())
                 recorder.put(Frame(index, index / 25, IMAGE), [face], None, held)

@@ -1,20 +1,19 @@
 """The pages that are written, and what is refused."""
 
 import csv
+import hashlib
 import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 from fixtures.facts import about_of
 
 from avaffect.errors import ForeignFileError, InputNotFoundError, UsageError
-from avaffect.files import hashing
-from avaffect.files.hashing import file_sha256
 from avaffect.files.table import write_table
 from avaffect.progress import Event
 from avaffect.reporting.report import report
@@ -153,11 +152,12 @@ def test_a_file_is_hashed_once_for_all_videos(
         write(tmp_path / "out", video.stem, about=about_of(video.stem, video))
     hashed: list[str] = []
 
-    def counted(path: Path) -> str:
-        hashed.append(path.name)
-        return file_sha256(path)
+    def counted(file: BinaryIO, algorithm: str) -> Any:
+        hashed.append(Path(file.name).name)
+        return digest(file, algorithm)
 
-    monkeypatch.setattr(hashing, "file_sha256", counted)
+    digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", counted)
     assert len(report(tmp_path / "out", videos=videos).pages) == 3
     assert sorted(hashed) == ["a.mp4", "b.mp4", "c.mp4"]
 
