@@ -16,12 +16,10 @@ from avaffect.errors import FormatError, UsageError
 from avaffect.files.outside import reading
 from avaffect.files.parquet import open_parquet, read_blocks, read_column
 from avaffect.files.table import read_about
+from avaffect.predictions.durations import durations
 
 Block = Mapping[str, NDArray[Any]]
 
-# A frame stands for the time until the next one, but for no longer: then there is a pause.
-LONGEST_STEP_S = 1.0
-_UNKNOWN_STEP_S = 1 / 25
 # Later than this no film is, and milliseconds of it still are whole numbers of 32 bits.
 _LATEST_S = 2e6
 _AT_ONCE = 8192
@@ -114,13 +112,8 @@ class Rows(ArrayRecord):
         return self.times + self.first_time_s
 
     def steps(self) -> NDArray[np.float64]:
-        """float64 [N], for how many seconds each frame stands: until the next, at most a second.
-
-        The last one stands for as long as the median one.
-        """
-        steps = np.diff(self.times)
-        last = float(np.median(steps)) if len(steps) else _UNKNOWN_STEP_S
-        return np.minimum(np.append(steps, last), LONGEST_STEP_S)
+        """float64 [N], for how many seconds each frame stands."""
+        return durations(self.times)
 
     def blocks(self, names: Sequence[str] | None = None) -> Iterator[Block]:
         """Some columns, all without ``names``, by name; arrays [n] of some thousand rows each.

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
-from avaffect.converting.rows import LONGEST_STEP_S, Rows, numbers, texts
+from avaffect.converting.rows import Rows, numbers, texts
 from avaffect.labels import ACTION_UNITS
+from avaffect.predictions.durations import LONGEST_STEP_S
 
 SMILE = "AU12"
 BLINK = "AU45"

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
-from avaffect.converting.rows import LONGEST_STEP_S, Rows, numbers
+from avaffect.converting.rows import Rows, numbers
 from avaffect.errors import UsageError
+from avaffect.predictions.durations import LONGEST_STEP_S
 
 MOST_RATE = 10_000.0
 _MOST_SAMPLES = 10_000_000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from math import isfinite
 
 from avaffect.datasets.tables import Table
+from avaffect.datasets.wildcards import columns_like
 from avaffect.errors import UnknownNameError, UsageError
 from avaffect.labels import SPLITS
 from avaffect.tasks.registry import AU, EXPR, TASKS, VA
@@ -115,26 +115,14 @@ class ColumnMap:
         known = {self.clip, self.group, self.split, self.fold, self.time, *self.label_columns}
         known |= {name for name in table.names if name.casefold() in _COUNTERS}
         free = [name for name in table.names if name not in known and table.is_numeric(name)]
-        chosen: dict[str, None] = {}
-        for pattern in self.features or ("*",):
+        for pattern in self.features:
             if pattern in self.label_columns:
                 raise UsageError(
                     f"the column '{pattern}' holds labels and cannot be a feature too",
                     "take it out of features=",
                 )
-            if pattern in table.names:
-                matches = [pattern]
-            else:
-                matches = [name for name in free if fnmatchcase(name, pattern)]
-            if not matches and self.features:
-                raise UnknownNameError(f"column of '{table.path}'", pattern, table.names)
-            chosen |= dict.fromkeys(matches)
-        if not chosen:
-            raise UsageError(
-                f"'{table.path}' has no column of numbers that could be a feature",
-                f"name some with features=; it has {', '.join(table.names)}",
-            )
-        return tuple(chosen)
+        hint = f"name some with features=; it has {', '.join(table.names)}"
+        return columns_like(self.features, table.names, free, table.path, hint)
 
 
 def parse_columns(pairs: Sequence[str]) -> ColumnMap:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from avaffect.datasets.array_files import ArrayFile
 from avaffect.datasets.csv_rows import CsvRows, is_number, numbers
 from avaffect.datasets.matching import Matched, by_number, by_position, by_time
 from avaffect.datasets.tables import SUFFIXES, Table, read_any
+from avaffect.datasets.wildcards import columns_like
 from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
 from avaffect.files.npy import Array
 from avaffect.files.outside import MOST_COLUMNS, reading, require_rows
@@ -92,19 +92,8 @@ class RowFile:
             UsageError: there is none.
         """
         free = [name for name in self.numeric if name.casefold() not in FACTS]
-        chosen: dict[str, None] = {}
-        for pattern in patterns or ("*",):
-            exact = pattern in self.names
-            found = [pattern] if exact else [name for name in free if fnmatchcase(name, pattern)]
-            if not found and patterns:
-                raise UnknownNameError(f"column of '{self.path}'", pattern, self.names)
-            chosen |= dict.fromkeys(found)
-        if not chosen:
-            raise UsageError(
-                f"'{self.path}' has no column of numbers that could be a feature",
-                f"it has {', '.join(self.names[:20])}",
-            )
-        return tuple(chosen)
+        hint = f"it has {', '.join(self.names[:20])}"
+        return columns_like(patterns, self.names, free, self.path, hint)
 
     def blocks(
         self, names: Sequence[str], start: int = 0, stop: int | None = None

@@ -137,6 +137,22 @@ def hub_folder(place: str) -> Path:
     return Path(found)
 
 
+def hub_model(place: str) -> tuple[Any, Path, Weights]:
+    """A model of transformers, its folder and its weights; in a block of `loading`.
+
+    Raises:
+        MissingPackageError: transformers is not installed.
+        ModelError: it has no weights in safetensors.
+    """
+    transformers = library("transformers")
+    folder = hub_folder(place)
+    weights = folder_weights(f"hf:{place}", folder)
+    net = transformers.AutoModel.from_pretrained(
+        folder, trust_remote_code=False, use_safetensors=True, local_files_only=True
+    )
+    return net, folder, weights
+
+
 def folder_weights(name: str, folder: Path) -> Weights:
     """The weights in a folder of Hugging Face's form.
 

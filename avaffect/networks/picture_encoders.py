@@ -17,9 +17,8 @@ from avaffect.files.npy import Array, ArraySpec
 from avaffect.networks.hub import (
     UNKNOWN_LICENCE,
     Weights,
-    folder_weights,
     hub_file,
-    hub_folder,
+    hub_model,
     library,
     loading,
 )
@@ -165,14 +164,8 @@ def hf_picture_encoder(place: str, device: torch.device, side: int | None) -> Pi
         MissingPackageError: transformers is not installed.
         ModelError: no such model, one without safetensors, or none that takes pictures.
     """
-    transformers = library("transformers")
-    name = f"hf:{place}"
-    with loading(name):
-        folder = hub_folder(place)
-        weights = folder_weights(name, folder)
-        net = transformers.AutoModel.from_pretrained(
-            folder, trust_remote_code=False, use_safetensors=True, local_files_only=True
-        )
+    with loading(f"hf:{place}"):
+        net, folder, weights = hub_model(place)
         net = net.eval().to(device)
         seen = getattr(net, "vision_model", net)
         path = folder / "preprocessor_config.json"

@@ -30,7 +30,7 @@ from avaffect.files.hashing import file_sha256
 from avaffect.files.npy import Array, ArraySpec
 from avaffect.files.outside import reading
 from avaffect.models.fetch import is_offline
-from avaffect.networks.hub import Weights, folder_weights, hub_folder, library, loading
+from avaffect.networks.hub import Weights, hub_model, library, loading
 from avaffect.networks.picture_encoders import amp, halved
 
 PIECE_S, MARGIN_S = 16.0, 2.0
@@ -199,14 +199,8 @@ def hf_sound_encoder(place: str, device: torch.device, layers: str | None) -> So
         MissingPackageError: transformers is not installed.
         ModelError: no such model, one without safetensors, or none that hears waves.
     """
-    transformers = library("transformers")
-    name = f"hf:{place}"
-    with loading(name):
-        folder = hub_folder(place)
-        weights = folder_weights(name, folder)
-        net: Any = transformers.AutoModel.from_pretrained(
-            folder, trust_remote_code=False, use_safetensors=True, local_files_only=True
-        )
+    with loading(f"hf:{place}"):
+        net, folder, weights = hub_model(place)
         net = net.eval().to(device)
         normal = _normalises(folder)
 

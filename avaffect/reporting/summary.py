@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from avaffect.drawing.subjects import Table
 from avaffect.files.csv_text import DECIMALS, Decimal, write_csv
 from avaffect.labels import EXPRESSIONS
+from avaffect.predictions.durations import durations
 
-# A frame stands for the time until the next one, but a pause in the file is no long smile.
-LONGEST_STEP_S = 1.0
 # Shorter ones are flickers of a score at its threshold.
 SHORTEST_SMILE_S = 0.2
 SMILE = "AU12"
-_UNKNOWN_STEP_S = 1 / 25
 
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -87,7 +85,7 @@ def summarise(table: Table) -> Summary:
     Each frame stands for the time until the next one, at most a second; the last one for as long
     as the median one. So videos with an uneven frame rate are averaged over time.
     """
-    weights = weights_of(table.times)
+    weights = durations(table.times)
     everything = np.ones(len(weights), bool)
     present = flags(table, "present", everything)
     heard = flags(table, "heard", ~everything)
@@ -154,13 +152,6 @@ def cells_of(summary: Summary) -> dict[str, str | float | None]:
         row |= {f"{name}_share{suffix}": share for name, share in figures.expressions.items()}
         row |= {f"smile_share{suffix}": figures.smile_share, f"smiles{suffix}": figures.smiles}
     return row
-
-
-def weights_of(times: Floats) -> Floats:
-    """float64 [N], the seconds that each frame stands for."""
-    steps = np.diff(times)
-    last = float(np.median(steps)) if len(steps) else _UNKNOWN_STEP_S
-    return np.minimum(np.append(steps, last), LONGEST_STEP_S)
 
 
 def flags(table: Table, name: str, otherwise: Flags) -> Flags:
