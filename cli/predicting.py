@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from avaffect.networks.checkpoint import Checkpoint
 
 
 def predict_command(
@@ -31,19 +35,22 @@ def predict_command(
     )
 
 
+def in_store(checkpoint: Checkpoint) -> set[str]:
+    """The arrays of a model that `avaffect features` put into the store: not read from tables."""
+    from avaffect.predicting.own_clips import own_tables
+    from avaffect.store.provenance import trained_backbones
+
+    return set(trained_backbones(checkpoint.features)) - set(own_tables(checkpoint))
+
+
 def ensemble_command(place: Path | str) -> str:
     """That of an ensemble's folder."""
     from avaffect.networks.checkpoint import read_checkpoint
     from avaffect.predictors.facts import ensemble_facts
     from avaffect.predictors.joined import Joined
-    from avaffect.store.provenance import trained_backbones
 
     models = [path for some in Joined.load(Path(place)).members.values() for path in some]
-    backbones = {
-        name
-        for path in models
-        for name in trained_backbones(read_checkpoint(Path(place) / path).features)
-    }
+    backbones = {name for path in models for name in in_store(read_checkpoint(Path(place) / path))}
     needs = ensemble_facts(Path(place)).needs
     sound = set(needs) <= {"audio", "has_sound", "voice"}
     return predict_command(place, needs, backbones, video="SOUND" if sound else "VIDEO")

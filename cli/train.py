@@ -233,8 +233,7 @@ def _heading(name: str) -> str:
 
 
 def _close(reporter: Reporter, config: RunConfig, result: RunResult, out: str) -> None:
-    from avaffect.cli.predicting import predict_command
-    from avaffect.store.provenance import trained_backbones
+    from avaffect.cli.predicting import in_store, predict_command
 
     if reporter.quiet:
         return
@@ -255,6 +254,6 @@ def _close(reporter: Reporter, config: RunConfig, result: RunResult, out: str) -
     folder = checkpoint.parent if alone else checkpoint
     reporter.say(f"the predictions for the validation clips are in {folder / 'validation'}")
     kind = "SOUND" if config.recipe.modalities == ("audio",) else "VIDEO"
-    backbones = trained_backbones(result.parts[0].checkpoint.features)
-    command = predict_command(checkpoint, config.recipe.features, backbones, video=kind)
+    stored = in_store(result.parts[0].checkpoint)
+    command = predict_command(checkpoint, config.recipe.features, stored, video=kind)
     reporter.say(f"predict with it: {command}")

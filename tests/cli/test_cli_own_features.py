@@ -85,6 +85,7 @@ def test_tables_alone_from_npy_to_the_zip(run: Callable, root: Path, tmp_path: P
                "--recipe", "table-gru", "-o", made, *SHORT)  # fmt: skip
     assert done.code == 0, done.err
     assert "6 of 6 label files have more rows than there are frames (+1: 6)" in done.err
+    assert f"avaffect predict --checkpoint {made / 'best'} --features FOLDER" in done.err
     facts = json.loads((made / "best/checkpoint.json").read_text())
     assert facts["data"]["clips"] == {"train": list(TRAIN), "val": list(VAL)}
     out = tmp_path / "out"
@@ -132,6 +133,10 @@ def test_the_store_and_several_folders_fused(run: Callable, root: Path, tmp_path
     done = run("train", "--data", root / "Aff-Wild2", "--features", tmp_path / "prepared", *more,
                "--recipe", recipe, "-o", made, *SHORT)  # fmt: skip
     assert done.code == 0, done.err
+    assert (
+        f"avaffect predict PREPARED --checkpoint {made / 'best'} --features openface=FOLDER "
+        "--features deep=FOLDER --features voice_net=FOLDER"
+    ) in done.err
     tests = [tmp_path / "prepared" / name.partition("_")[0] for name in TEST]
     done = run("predict", *tests, "--checkpoint", made, *TASK, "-o", tmp_path / "out", *more)
     assert done.code == 0, done.err
