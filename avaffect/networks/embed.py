@@ -93,6 +93,8 @@ class TrainedBackbone:
         """
         import torch
 
+        from avaffect.networks.half import halved
+
         out = ArraySpec((self.encoder.size,), "float16").missing(len(pictures))
         found = pictures[seen]
 
@@ -100,16 +102,10 @@ class TrainedBackbone:
             with torch.inference_mode():
                 faces = torch.from_numpy(found[part]).to(self.device)[None]
                 there = torch.ones(faces.shape[:2], dtype=torch.bool, device=self.device)
-                computed: Array = self.encoder(faces, there)[0].float().cpu().numpy()
-                return computed
+                wrong = "its training went wrong: look at its losses, and train again"
+                return halved(self.encoder(faces, there)[0], self.net, wrong)
 
-        vectors = np.concatenate(by_halves(compute, len(found), "face"))
-        if not (np.abs(vectors) <= np.finfo(np.float16).max).all():
-            raise CheckpointError(
-                f"'{self.net}' gives values that are no numbers, or beyond what float16 holds",
-                "its training went wrong: look at its losses, and train again",
-            )
-        out[seen] = vectors
+        out[seen] = np.concatenate(by_halves(compute, len(found), "face"))
         return out
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from avaffect.errors import CheckpointError, ModelError
+from avaffect.errors import ModelError
 from avaffect.files.hashing import file_sha256
 from avaffect.files.npy import Array, ArraySpec
+from avaffect.networks.half import amp, halved
 from avaffect.networks.hub import (
     UNKNOWN_LICENCE,
     Weights,
@@ -22,11 +24,11 @@ from avaffect.networks.hub import (
     library,
     loading,
 )
+from avaffect.networks.memory import by_halves
 
 # ImageNet's, which most nets take.
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _BATCH = 32
-_LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,17 @@ class PictureEncoder:
 
         Raises:
             CheckpointError: it gives what is no number, or none that float16 can hold.
+            ModelError: the GPU's memory does not hold a single face.
         """
         out = ArraySpec((self.size,), "float16").missing(len(pictures))
         rows = np.flatnonzero(seen)
         for start in range(0, len(rows), _BATCH):
             some = rows[start : start + _BATCH]
-            out[some] = halved(self._vectors(pictures[some]), self.weights.name)
+
+            def compute(part: slice, some: NDArray[np.intp] = some) -> Array:
+                return halved(self._vectors(pictures[some[part]]), self.weights.name)
+
+            out[some] = np.concatenate(by_halves(compute, len(some), "face"))
         return out
 
     def _vectors(self, pictures: Array) -> torch.Tensor:
@@ -86,28 +93,6 @@ class PictureEncoder:
                 for values in (self.mean, self.deviation)
             )
             return self.net((x - mean) / deviation)
-
-
-def amp(device: torch.device) -> torch.autocast:
-    """Half precision on a GPU; elsewhere nothing."""
-    cuda = device.type == "cuda"
-    half = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float16
-    return torch.autocast(device.type, dtype=half if cuda else torch.bfloat16, enabled=cuda)
-
-
-def halved(values: torch.Tensor, name: str) -> Array:
-    """Values as float16.
-
-    Raises:
-        CheckpointError: one is no number, or none that float16 can hold.
-    """
-    found = values.float().cpu().numpy()
-    if not (np.abs(found) <= _LARGEST_HALF).all():
-        raise CheckpointError(
-            f"'{name}' gives values that are no numbers, or beyond what float16 holds",
-            "choose another encoder, or another layer",
-        )
-    return found.astype(np.float16)
 
 
 def timm_encoder(name: str, device: torch.device, side: int | None = None) -> PictureEncoder:

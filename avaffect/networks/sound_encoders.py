@@ -30,8 +30,8 @@ from avaffect.files.hashing import file_sha256
 from avaffect.files.npy import Array, ArraySpec
 from avaffect.files.outside import reading
 from avaffect.models.fetch import is_offline
+from avaffect.networks.half import amp, halved
 from avaffect.networks.hub import Weights, hub_model, library, loading
-from avaffect.networks.picture_encoders import amp, halved
 
 PIECE_S, MARGIN_S = 16.0, 2.0
 _LAYERS = re.compile(r"(?:last:)?([1-9][0-9]{0,2})", re.ASCII)

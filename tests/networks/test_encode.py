@@ -310,3 +310,17 @@ def test_what_is_no_number_is_not_stored(timm_file: Path) -> None:
 def test_a_library_that_is_not_installed() -> None:
     with pytest.raises(MissingPackageError, match=r"pip install 'avaffect\[features\]'"):
         library("no_such_library_at_all")
+
+
+def test_faces_that_a_gpu_does_not_hold_are_looked_at_in_parts(timm_file: Path) -> None:
+    encoder = load_encoder(f"timm:{TIMM}", size=48)
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), np.uint8)
+    seen = np.array([True, False, True, True, True])
+
+    def small(faces: torch.Tensor) -> torch.Tensor:
+        if len(faces) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return encoder.net(faces)
+
+    whole, parts = encoder(pictures, seen), replace(encoder, net=small)(pictures, seen)
+    np.testing.assert_allclose(parts, whole, rtol=0.01, atol=1e-3)
