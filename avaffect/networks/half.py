@@ -12,10 +12,11 @@ _LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 def amp(device: torch.device) -> torch.autocast:
-    """Half precision on a GPU; elsewhere nothing."""
+    """Half precision on a GPU, bfloat16 where it computes that itself; elsewhere nothing."""
     cuda = device.type == "cuda"
-    half = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float16
-    return torch.autocast(device.type, dtype=half if cuda else torch.bfloat16, enabled=cuda)
+    native = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    half = torch.float16 if cuda and not native else torch.bfloat16
+    return torch.autocast(device.type, dtype=half, enabled=cuda)
 
 
 def halved(
