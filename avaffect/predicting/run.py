@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avaffect.challenge.known import ways
-from avaffect.config import AnalysisConfig, PredictConfig
+from avaffect.config import PredictConfig
 from avaffect.errors import FeatureError, UnknownNameError, boundary, need
 from avaffect.files.names import WAV
 from avaffect.files.temporaries import temporary_folder
 from avaffect.media.local import local_path
-from avaffect.media.sound import SoundInfo
 from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
 from avaffect.predicting.beside import places, prepared_beside
@@ -38,6 +37,7 @@ from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.smooth import apply, parse_smoothing
 from avaffect.predictors.build import build_predictor
 from avaffect.predictors.interface import Predictor
+from avaffect.preprocessing.listening import Listening
 from avaffect.preprocessing.run import (
     NetsLoader,
     damage,
@@ -45,9 +45,8 @@ from avaffect.preprocessing.run import (
     media_facts,
     preprocess_source,
 )
-from avaffect.preprocessing.sound import SoundReader, make_wav, sound_arrays
 from avaffect.preprocessing.sound_file import preprocess_voice
-from avaffect.preprocessing.video_pass import Analysis, analyse
+from avaffect.preprocessing.video_pass import analyse
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.store.keys import all_models, keys, model_hashes, pass_key
@@ -285,8 +284,13 @@ def predict_video(
         store.require_ours([store.features(name or video.path.stem)])
     wanted = keys(video.sha256, analysis_config)
     key = pass_key(wanted, (FACES, *analysis_config.encoders))
-    found = analyse(video, analysis_config, nets(on_event), work, key, on_event=on_event)
-    sound = _spool_sound(video, analysis_config, found, work, nets.device, on_event)
+    loaded, wav = nets(on_event), work / WAV
+    with Listening(video, wav, analysis_config, nets.device) as listening:
+        found = analyse(video, analysis_config, loaded, work, key, on_event=on_event)
+        heard = listening.heard(on_event)
+    # Without any arrays, what an interrupted run left goes.
+    found.spool.write_rows(heard.reader.specs, heard.reader.chunks(found.spool.times()))
+    wav.unlink(missing_ok=True)
     models = model_hashes(all_models(analysis_config))
     about = provenance(video.path.name, video.sha256, config.to_dict(), models)
     subjects = found.spooled(analysis_config.faces, name)
@@ -294,7 +298,7 @@ def predict_video(
         # The store's own configuration is that of the pass, as `preprocess` writes it.
         kept = {**about, "configuration": analysis_config.to_dict()}
         with store.alone():
-            keep_subjects(store, found, subjects, wanted, kept, sound)
+            keep_subjects(store, found, subjects, wanted, kept, heard.sound)
             if name is not None:
                 store.update(name=name)
     about |= {
@@ -302,7 +306,7 @@ def predict_video(
         "damage": damage(found.report),
         "media": media_facts(found).to_dict(),
         "people": found.people(),
-        "sound": None if sound is None else asdict(sound),
+        "sound": None if heard.sound is None else asdict(heard.sound),
     }
     about |= {} if found.rotate is None else {"rotate": found.rotate}
     return result_of(video.path, subjects, config, predictor, about)
@@ -420,21 +424,3 @@ def _start(source: Path, config: PredictConfig, about: Mapping[str, Any]) -> flo
             'run `avaffect preprocess` on the video again (quick), or use clock="frame"',
         )
     return float(media["first_time_s"])
-
-
-def _spool_sound(
-    video: Source,
-    config: AnalysisConfig,
-    found: Analysis,
-    work: Path,
-    device: str,
-    on_event: EventCallback,
-) -> SoundInfo | None:
-    """Write the arrays made of sound; without any, what an interrupted run left goes."""
-    arrays = sound_arrays(config)
-    wav = work / WAV
-    sound = make_wav(video, wav, config.media, on_event) if arrays else None
-    reader = SoundReader(wav, sound, config, arrays, on_event, device)
-    found.spool.write_rows(reader.specs, reader.chunks(found.spool.times()))
-    wav.unlink(missing_ok=True)
-    return sound

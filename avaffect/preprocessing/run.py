@@ -15,7 +15,8 @@ from typing import Any
 from avaffect.challenge.text import subject_file_name
 from avaffect.config import AnalysisConfig
 from avaffect.errors import boundary, output_error
-from avaffect.files.atomic import sync_all
+from avaffect.files.atomic import sync_all, sync_folder
+from avaffect.files.names import WAV as AUDIO_WAV
 from avaffect.files.ours import relative
 from avaffect.files.temporaries import remove_abandoned
 from avaffect.media.facts import MediaFacts, video_facts
@@ -25,8 +26,10 @@ from avaffect.media.sound import SoundInfo
 from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
 from avaffect.preprocessing.again import crop_again, encode_again, put_crops
+from avaffect.preprocessing.listening import Heard, Listening
 from avaffect.preprocessing.recorder import crop_file
 from avaffect.preprocessing.sound import (
+    SoundReader,
     make_wav,
     sound_arrays,
     stages,
@@ -168,24 +171,21 @@ def _preprocess(
     wanted, models = keys(video.sha256, config), model_hashes(all_models(config))
     about = provenance(video.path.name, video.sha256, config.to_dict(), models)
     done: list[str] = []
+    heard: Heard | None = None
     stored = folder.finished(wanted[FACES])
     if stored is None:
         # Before the long work; who is in the video shows at its end.
         wav = [folder.wav] if sound_arrays(config) else []
         folder.require_ours([folder.features(name), folder.crops(name), *wav])
-        stored = _everything(video, folder, config, nets(on_event), wanted, about, name, on_event)
+        loaded = nets(on_event)
+        with Listening(video, folder.work / AUDIO_WAV, config, nets.device) as listening:
+            stored = _everything(video, folder, config, loaded, wanted, about, name, on_event)
+            heard = listening.heard(on_event)
         done += [FACES, CROPS]
     if not folder.record.knows("media"):  # of an earlier version
         facts = video_facts(video.media, stored[0].times, video.media.video.first_time_s)
         folder.update(media=Media.of(facts))
-    unheard = stale_arrays(stored, config, wanted)
-    heard = set(unheard)
-    if sound_arrays(config) and not _has_wav(folder, wanted[WAV]):
-        _make_wav(video, folder, config, wanted[WAV], on_event)
-        heard.add("audio")
-    if unheard:
-        store_sound(folder, stored, config, unheard, wanted, about, on_event, nets.device)
-    done += stages(heard)
+    done += _add_sound(video, folder, stored, heard, config, wanted, about, on_event, nets.device)
     stale = [
         name
         for name in config.encoders
@@ -341,19 +341,55 @@ def _drop_others(folder: Prepared, names: set[str]) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
+def _add_sound(
+    video: Source,
+    folder: Prepared,
+    stored: list[StoredSubject],
+    heard: Heard | None,
+    config: AnalysisConfig,
+    wanted: Mapping[str, str],
+    about: Mapping[str, Any],
+    on_event: EventCallback,
+    device: str,
+) -> tuple[str, ...]:
+    """Bring the wav and the arrays made of it up to date; what was made, as ``stages`` has it.
+
+    What was ``heard`` during the pass is taken as it is.
+    """
+    unheard = stale_arrays(stored, config, wanted)
+    made = set(unheard)
+    if sound_arrays(config) and (heard or not _has_wav(folder, wanted[WAV])):
+        fresh = folder.work / AUDIO_WAV
+        sound = heard.sound if heard else make_wav(video, fresh, config.media, on_event)
+        _keep_wav(folder, fresh, sound, wanted[WAV])
+        made.add("audio")
+    if unheard:
+        reader = (
+            heard.moved(folder.wav)
+            if heard
+            else SoundReader(folder.wav, folder.sound, config, unheard, on_event, device)
+        )
+        store_sound(folder, stored, reader, wanted, about)
+    return stages(made)
+
+
 def _has_wav(folder: Prepared, key: str) -> bool:
     """Whether ``audio.wav`` was made with ``key``, or it was found that there is no sound."""
     record = folder.record
     return record.wav == key and (record.sound is None or folder.wav.is_file())
 
 
-def _make_wav(
-    video: Source, folder: Prepared, config: AnalysisConfig, key: str, on_event: EventCallback
-) -> None:
+def _keep_wav(folder: Prepared, wav: Path, sound: SoundInfo | None, key: str) -> None:
+    """Make ``wav``, which holds ``sound``, the folder's; without sound it has none."""
     # No key while it is exchanged: a run cut off in between makes it again.
     folder.update(wav=None)
     folder.claim([folder.wav])
-    sound = make_wav(video, folder.wav, config.media, on_event)
-    if sound is None:
-        folder.wav.unlink(missing_ok=True)
+    try:
+        if sound is None:
+            folder.wav.unlink(missing_ok=True)
+        else:
+            wav.replace(folder.wav)
+    except OSError as error:
+        raise output_error(folder.wav, error) from error
+    sync_folder(folder.root)
     folder.update(sound=None if sound is None else Sound.of(sound), wav=key)

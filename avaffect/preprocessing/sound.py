@@ -80,6 +80,8 @@ class SoundReader:
 
     Attributes:
         specs: the arrays, by name.
+        wav: where the wav lies; it may be moved.
+        on_event: gets progress.
 
     Raises:
         ModelError: the weights of the voice net are not to be had or damaged.
@@ -94,10 +96,10 @@ class SoundReader:
         on_event: EventCallback = ignore_events,
         device: str = "cpu",
     ) -> None:
-        self._wav = wav
+        self.wav = wav
         self._device = device
         self._sound = sound
-        self._on_event = on_event
+        self.on_event = on_event
         self._audio = config.audio if "audio" in arrays else None
         self._voice = None
         self.specs: dict[str, ArraySpec] = {}
@@ -127,8 +129,8 @@ class SoundReader:
             return
         half = window_samples(times) / SAMPLE_RATE / 2
         start_s, end_s = self._span
-        sound = self._wav if self._sound else ()
-        for chunk in audio_features(sound, times, self._audio, self._device, self._on_event):
+        sound = self.wav if self._sound else ()
+        for chunk in audio_features(sound, times, self._audio, self._device, self.on_event):
             rows = slice(chunk.start, chunk.start + len(chunk.values))
             within = (times[rows] + half > start_s) & (times[rows] - half < end_s)
             yield rows, {"audio": chunk.values, "has_sound": chunk.has_sound & within}
@@ -150,26 +152,19 @@ class SoundReader:
 def store_sound(
     folder: Prepared,
     stored: list[StoredSubject],
-    config: AnalysisConfig,
-    arrays: Sequence[str],
+    reader: SoundReader,
     wanted: Mapping[str, str],
     about: Mapping[str, Any],
-    on_event: EventCallback = ignore_events,
-    device: str = "cpu",
 ) -> None:
     """Add or replace arrays made of sound in every stored subject.
 
     Args:
-        folder: where they are stored, with the wav.
+        folder: where they are stored.
         stored: the subjects, read anew at the end.
-        config: the settings.
-        arrays: which to make, of :func:`sound_arrays`.
+        reader: makes them.
         wanted: the key of every array, from ``store.keys``.
         about: provenance.
-        on_event: progress.
-        device: see ``mfcc.audio_features``.
     """
-    reader = SoundReader(folder.wav, folder.sound, config, arrays, on_event, device)
     keys = {name: wanted[name] for name in reader.specs}
     for subject in stored:
         replace_arrays(subject.folder, reader.specs, reader.chunks(subject.times), about, keys)

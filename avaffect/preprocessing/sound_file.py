@@ -103,7 +103,8 @@ def preprocess_voice(
             facts = sound_facts(path, config.media, config.sound_rate, seconds)
             folder.update(media=Media.of(facts))
         if arrays := stale_arrays(stored, config, wanted):
-            store_sound(folder, stored, config, arrays, wanted, about, on_event, device)
+            reader = SoundReader(folder.wav, folder.sound, config, arrays, on_event, device)
+            store_sound(folder, stored, reader, wanted, about)
             folder.update(configuration=about["configuration"])
         return stages(arrays)
     folder.require_ours([folder.wav, folder.features(name)])

@@ -51,6 +51,7 @@ def windows_power(
         FeatureError: the wav cannot be read or is not mono 16 kHz.
     """
     length = round(seconds * SAMPLE_RATE)
-    # As if each window were one spectrum: a batch is a few megabytes.
-    for windows in frame_windows(sound, centres, 2 * length, length):
+    # As if spectra were so long that six windows of 3 s are a batch: more take 60 MB and no less
+    # time.
+    for windows in frame_windows(sound, centres, 7 * length, length):
         yield windows.start, mel_power(windows.samples)

@@ -351,7 +351,7 @@ def test_records_of_earlier_versions_name_what_is_ours(
     assert preprocess(gap_clip, copy, other, nets=nets).done == ("faces", "crops", "audio")
 
 
-@pytest.mark.parametrize("at", ["write_subject", "_take_crops", "_make_wav"])
+@pytest.mark.parametrize("at", ["write_subject", "_take_crops", "_keep_wav"])
 def test_what_a_killed_run_had_claimed_is_ours(
     at: str,
     copy,
