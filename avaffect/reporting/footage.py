@@ -164,6 +164,8 @@ def _fill(
     with open_container(path) as container:
         stream = choose_video(container, path, media.video_stream)
         stream.thread_type = "AUTO"
+        # Half of the frames are for show alone, and any near the right one will do.
+        stream.codec_context.skip_frame = "NONREF"
         shots = _Shots(container, stream)
         for time, person, _ in wanted:
             shot = shots.at(time + first_s)
@@ -245,10 +247,15 @@ def _cut(
     middle = (left + right) / 2, (top + bottom) / 2
     corner = int(middle[0] - half), int(middle[1] - half)
     side = int(2 * half)
+    height, width = image.shape[:2]
+    x, y = max(0, corner[0]), max(0, corner[1])
+    right_x, right_y = min(width, corner[0] + side), min(height, corner[1] + side)
+    if right_x <= x or right_y <= y:
+        return None
     # What lies outside the picture repeats its edge.
-    rows = np.clip(np.arange(corner[1], corner[1] + side), 0, image.shape[0] - 1)
-    columns = np.clip(np.arange(corner[0], corner[0] + side), 0, image.shape[1] - 1)
-    face = cv2.resize(image[rows][:, columns], (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    edges = (y - corner[1], corner[1] + side - right_y, x - corner[0], corner[0] + side - right_x)
+    square = cv2.copyMakeBorder(image[y:right_y, x:right_x], *edges, cv2.BORDER_REPLICATE)
+    face = cv2.resize(square, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
     done, data = cv2.imencode(".jpg", face[:, :, ::-1], options)
     return base64.b64encode(data.tobytes()).decode() if done else None

@@ -43,7 +43,7 @@ _PANELS = {
 }
 _PANEL_OF = {EXPR.name: words.EXPRESSION, AU.name: words.UNITS}
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
-_STATIC = {"mark": MARK, "version": __version__, "classes": EXPRESSIONS}
+_STATIC = {"mark": MARK, "version": __version__, "classes": EXPRESSIONS, "made_of": ""}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,7 +83,11 @@ class Film:
 
 
 def page_of(
-    people: Sequence[Person], about: Mapping[str, Any], film: Film, index: str = ""
+    people: Sequence[Person],
+    about: Mapping[str, Any],
+    film: Film,
+    index: str = "",
+    made_of: str = "",
 ) -> str:
     """The page of a video.
 
@@ -92,6 +96,7 @@ def page_of(
         about: the metadata of their tables.
         film: the video.
         index: address of the page that lists all videos; empty without one.
+        made_of: fingerprint of all that it is made of, to be found in it again.
     """
     title = title_of(about, people[0].table.subject)
     media = _dict(about.get("media"))
@@ -104,6 +109,7 @@ def page_of(
         "page.html",
         title=title,
         index=index,
+        made_of=made_of,
         facts=_facts(people, about),
         cautions=everyone,
         people=[_person(at, each) for at, each in enumerate(people)],
@@ -330,8 +336,7 @@ def _render(template: str, scripts: Sequence[str], data: str = "", **values: Any
         _environment()
         .get_template(template)
         .render(
-            **_STATIC,
-            **values,
+            **{**_STATIC, **values},
             policy=policy,
             # Ours, and JSON that is escaped for scripts.
             style=Markup(style),  # noqa: S704

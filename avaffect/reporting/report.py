@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from avaffect.config import fingerprint
 from avaffect.drawing.subjects import Table, find_tables, load_table
 from avaffect.drawing.target import require_target
 from avaffect.drawing.words import plain
@@ -26,6 +27,7 @@ from avaffect.reporting.cautions import cautions_of
 from avaffect.reporting.footage import cut_faces, find_footage, look_at
 from avaffect.reporting.page import MARK, Film, Person, index_of, page_of, row_of, title_of
 from avaffect.reporting.summary import Summary, summarise
+from avaffect.version import __version__
 
 if TYPE_CHECKING:
     from avaffect.reporting.truth import Annotations, Truth
@@ -66,7 +68,8 @@ def report(
     """Write a page that shows predictions beside their video.
 
     A page is one HTML file without any other, of less than 5 MB (but for an embedded video), that
-    opens from the disk and needs no network. It has curves over time, the video where it is at
+    opens from the disk and needs no network. A page that was made of just this before stays as it
+    is. It has curves over time, the video where it is at
     hand, a summary, warnings, and where the numbers come from. Of several videos there is a page
     each in ``reports/`` beside ``out``, which lists them. The video is not decoded: of each person
     a few frames are looked up.
@@ -178,6 +181,9 @@ def _write_page(
         on_event(Notice(text, warning=True))
         paths = dict(list(paths.items())[:MOST_PEOPLE])
     tables = [load_table(name, path) for name, path in paths.items()]
+    made_of = "" if truth or embed else _made_of(page, paths, video, index)
+    if made_of and _holds(page, made_of):
+        return [Person(table, summarise(table), ()) for table in tables]
     media = about.get("media")
     first = media.get("first_time_s") if isinstance(media, Mapping) else None
     start = float(first) if isinstance(first, int | float) else 0.0
@@ -196,8 +202,26 @@ def _write_page(
                 None if truth is None else _annotated(table, truth),
             )
         )
-    write_text(page, page_of(people, about, _film(video, about, page, embed, on_event), index))
+    film = _film(video, about, page, embed, on_event)
+    write_text(page, page_of(people, about, film, index, made_of))
     return people
+
+
+def _made_of(page: Path, paths: Mapping[str, Path], video: Path | None, index: str) -> str:
+    """A fingerprint of what a page depends on: its tables as they are now, links, and us."""
+    tables = [
+        (name, stat.st_size, stat.st_mtime_ns)
+        for name, stat in ((name, path.stat()) for name, path in paths.items())
+    ]
+    place = str(page.resolve())
+    return fingerprint([__version__, place, video and str(video.resolve()), index, tables])
+
+
+def _holds(page: Path, made_of: str) -> bool:
+    try:
+        return holds(MARK.encode(), f'content="{made_of}"'.encode())(page)
+    except OSError:
+        return False
 
 
 def _annotated(table: Table, truth: Annotations) -> Truth | None:

@@ -255,7 +255,7 @@ def _starts(duration_s: float, settings: VoiceSettings) -> NDArray[np.int64]:
     last = rows - settings.rows
     if last <= 0:
         return np.array([-(-last // 2)], np.int64)
-    return np.unique(np.append(np.arange(0, last, settings.hop), last))
+    return np.append(np.arange(0, last, settings.hop), last)
 
 
 def _centres(starts: NDArray[np.int64], settings: VoiceSettings) -> Times:

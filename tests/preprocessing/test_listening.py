@@ -108,7 +108,7 @@ class _Joined:
 
 def test_what_goes_wrong_is_raised_at_the_end(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with Listening(open_source(SAMPLE), tmp_path / "file/a.wav", CONFIG) as listening:
-        with pytest.raises(OutputError, match="file"):
-            listening.heard()
+    listening = Listening(open_source(SAMPLE), tmp_path / "file/a.wav", CONFIG)
+    with listening, pytest.raises(OutputError, match="file"):
+        listening.heard()
     assert "avaffect-listening" not in names()

@@ -46,8 +46,16 @@ class Shown:
         return float(low), float(high)
 
     def wait(self, condition: str) -> None:
-        """Until a piece of JavaScript is true."""
-        self.page.wait_for_function(condition)
+        """Until a piece of JavaScript is true.
+
+        Asked from outside: the page's own policy forbids what `wait_for_function` does when it
+        has to look again.
+        """
+        for _ in range(300):
+            if self.page.evaluate(condition):
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"never true: {condition}")
 
     def plot(self, name: str = "valence") -> dict[str, float]:
         """Where the drawing area of a panel lies in the window."""

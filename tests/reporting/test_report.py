@@ -187,3 +187,32 @@ def test_annotations_of_own_and_of_the_challenge(write: Write, tmp_path: Path) -
     assert any("nobody in the report is annotated" in str(event) for event in said)
     with pytest.raises(InputNotFoundError, match="no annotations"):
         report(folder, annotations=tmp_path / "none", overwrite=True)
+
+
+def test_a_page_of_the_same_stays_as_it_is(write: Write, tmp_path: Path) -> None:
+    """One more video in a folder makes one more page, and not all anew."""
+
+    def predicted(name: str, seed: int = 0) -> Path:
+        video = {"name": f"{name}.mp4", "sha256": name}
+        return write(tmp_path, name, seed=seed, about=about_of(name) | {"video": video})
+
+    for name in ("anna", "bert"):
+        out = predicted(name)
+    pages = report(out).pages
+
+    def stamps() -> list[int]:
+        return [page.stat().st_ino for page in pages]
+
+    before = stamps()
+    predicted("carl")
+    done = report(out)
+    assert stamps() == before
+    assert done.subjects == ("anna", "bert", "carl")
+    assert all(name in done.path.read_text("utf-8") for name in done.subjects)
+    # Another table, or another place to lead back to, is another page.
+    predicted("bert", seed=5)
+    report(out)
+    assert [now == was for now, was in zip(stamps(), before, strict=True)] == [True, False]
+    pages[0].write_text("<p>not ours</p>")
+    with pytest.raises(ForeignFileError):
+        report(out)
