@@ -49,6 +49,7 @@ EXTRAS: dict[str, Extra] = {
         "the detector s3fd or centerface, or the aligner fan,", ("face_alignment", "onnx", "torch")
     ),
     "pandas": Extra("a table as a DataFrame", ("pandas",)),
+    "view": Extra("a view of results in the browser", ("starlette", "uvicorn")),
     "ffmpeg": Extra("an ffmpeg of your own", ("ffmpeg", "imageio_ffmpeg")),
 }
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "render": "avaffect.cli.render:render",
     "plot": "avaffect.cli.plot:plot",
     "report": "avaffect.cli.report:report",
+    "view": "avaffect.cli.view:view",
     "convert": "avaffect.cli.convert:convert",
     "blend": "avaffect.cli.blend:blend",
     "train": "avaffect.cli.train:train",

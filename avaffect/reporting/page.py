@@ -43,7 +43,13 @@ _PANELS = {
 }
 _PANEL_OF = {EXPR.name: words.EXPRESSION, AU.name: words.UNITS}
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
-_STATIC = {"mark": MARK, "version": __version__, "classes": EXPRESSIONS, "made_of": ""}
+_STATIC = {
+    "mark": MARK,
+    "version": __version__,
+    "classes": EXPRESSIONS,
+    "made_of": "",
+    "live": False,
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -141,24 +147,34 @@ def page_of(
     )
 
 
-def index_of(title: str, rows: Sequence[Mapping[str, Any]], has_gaps: bool) -> str:
+def index_of(
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    has_gaps: bool,
+    running: Sequence[str] | None = None,
+) -> str:
     """The page that lists all videos.
 
     Args:
         title: of the folder.
         rows: of `row_of`, with ``video``, and its ``link``.
         has_gaps: whether somebody is not seen for a while.
+        running: of a page that keeps itself up to date (`avaffect.viewing`): what is being
+            predicted, a line each; None for a page that stays as it is.
     """
     videos = len({row["video"] for row in rows})
+    live = running is not None
     return _render(
         "index.html",
+        live=live,
+        running=[plain(line, 200) for line in running or ()],
         title=plain(title, _LONGEST),
         facts=[f"{videos} videos", f"{len(rows)} people"],
         cautions=(),
         rows=rows,
         has_gaps=has_gaps,
         linked=True,
-        scripts=("data.js", "page.js"),
+        scripts=("data.js", "page.js", *(("live.js",) if live else ())),
     )
 
 
@@ -328,8 +344,10 @@ def _render(template: str, scripts: Sequence[str], data: str = "", **values: Any
     style = _asset("uPlot.min.css") + _asset("report.css")
     parts = "\n".join(map(_asset, scripts))
     script = f'"use strict";\n(() => {{\n{parts}\n}})();'
+    asks = "'self'" if values.get("live") else "'none'"
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        f"connect-src {asks}; "
         "img-src data:; media-src 'self' file: blob:; base-uri 'none'; form-action 'none'"
     )
     return (

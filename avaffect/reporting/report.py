@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,7 +99,7 @@ def report(
     overwrite = overwrite or out is None
     out = folder / REPORT if out is None else Path(out)
     require_target(out, _HTML, MARK, overwrite)
-    groups = _by_video(find_tables(predictions))
+    groups = by_video(find_tables(predictions))
     truth = None
     if annotations is not None:
         from avaffect.reporting.truth import open_annotations
@@ -138,11 +138,13 @@ def report(
 Group = tuple[Mapping[str, Any], dict[str, Path]]
 
 
-def _by_video(tables: Mapping[str, Path]) -> dict[str, Group]:
-    """The tables of each video, and what the first of them says of it."""
+def by_video(
+    tables: Mapping[str, Path], about_of: Callable[[Path], Mapping[str, Any]] = read_about
+) -> dict[str, Group]:
+    """By video, what the first of its tables says of it, and its tables by subject."""
     groups: dict[str, Group] = {}
     for subject, path in tables.items():
-        about = read_about(path)
+        about = about_of(path)
         video = about.get("video")
         # Tables of earlier versions, or of a blend, may not know: each is its own.
         known = isinstance(video, dict) and video.get("sha256")
@@ -180,10 +182,34 @@ def _write_page(
         text = f"'{page.name}' shows the first {MOST_PEOPLE} of {len(paths)} people"
         on_event(Notice(text, warning=True))
         paths = dict(list(paths.items())[:MOST_PEOPLE])
-    tables = [load_table(name, path) for name, path in paths.items()]
     made_of = "" if truth or embed else _made_of(page, paths, video, index)
     if made_of and _holds(page, made_of):
+        tables = (load_table(name, path) for name, path in paths.items())
         return [Person(table, summarise(table), ()) for table in tables]
+    people = people_of(paths, about, video, truth)
+    film = film_of(video, about, page, embed, on_event)
+    write_text(page, page_of(people, about, film, index, made_of))
+    return people
+
+
+def people_of(
+    paths: Mapping[str, Path],
+    about: Mapping[str, Any],
+    video: Path | None,
+    truth: Annotations | None = None,
+) -> list[Person]:
+    """What a page shows of the people of a video.
+
+    Args:
+        paths: their tables, by subject.
+        about: the tables' metadata.
+        video: the file; None if it is not at hand: then no faces are cut.
+        truth: annotations, if there are any.
+
+    Raises:
+        FormatError: a table or annotation that is damaged.
+    """
+    tables = [load_table(name, path) for name, path in paths.items()]
     media = about.get("media")
     first = media.get("first_time_s") if isinstance(media, Mapping) else None
     start = float(first) if isinstance(first, int | float) else 0.0
@@ -202,8 +228,6 @@ def _write_page(
                 None if truth is None else _annotated(table, truth),
             )
         )
-    film = _film(video, about, page, embed, on_event)
-    write_text(page, page_of(people, about, film, index, made_of))
     return people
 
 
@@ -219,7 +243,7 @@ def _made_of(page: Path, paths: Mapping[str, Path], video: Path | None, index: s
 
 def _holds(page: Path, made_of: str) -> bool:
     try:
-        return holds(MARK.encode(), f'content="{made_of}"'.encode())(page)
+        return holds(MARK.encode(), made_of.encode())(page)
     except OSError:
         return False
 
@@ -231,13 +255,18 @@ def _annotated(table: Table, truth: Annotations) -> Truth | None:
     return truth_of(table, truth)
 
 
-def _film(
+def film_of(
     video: Path | None,
     about: Mapping[str, Any],
     page: Path,
-    embed: bool,
-    on_event: EventCallback,
+    embed: bool = False,
+    on_event: EventCallback = ignore_events,
 ) -> Film:
+    """How ``video`` comes into the page at ``page``; where it does not, why.
+
+    Raises:
+        UsageError: it is to be embedded and is not at hand, or too large.
+    """
     name = title_of(about, "")
     if video is None:
         if embed:

@@ -1,0 +1,1 @@
+"""``view``: results in the browser, served to this computer alone."""
