@@ -36,7 +36,7 @@ def view(out: str, videos: tuple[str, ...], port: int, opened: bool) -> None:
     \b
     Examples:
       avaffect view out/
-      avaffect predict videos/*.mp4 -o out/ & avaffect view out/ --open
+      avaffect view out/ --port 8800 --open
     """
     from avaffect.cli.terminal import Reporter
     from avaffect.errors import need
