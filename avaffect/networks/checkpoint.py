@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from safetensors import safe_open
 
 from avaffect.config import fingerprint
 from avaffect.errors import (
@@ -25,7 +25,7 @@ from avaffect.errors import (
 from avaffect.files.atomic import atomic_path, write_json
 from avaffect.files.hashing import file_sha256
 from avaffect.files.names import JOINED
-from avaffect.files.outside import fits, read_json, reading
+from avaffect.files.outside import fits, read_bytes, read_json, reading
 from avaffect.recipes.library import parse_recipe
 from avaffect.recipes.recipe import Recipe
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 VERSION = 1
 WEIGHTS = "network.safetensors"
 FACTS = "checkpoint.json"
+# safetensors' own bound on its header, and the largest type.
+_HEADER_BYTES, _VALUE_BYTES = 100 << 20, 8
 _WRONG = "is damaged or not written by avaffect"
 _FACTS = {
     "sha256": str,
@@ -142,6 +144,8 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
         MissingPackageError: torch is not installed.
     """
     need("train", "torch")
+    from safetensors.torch import load
+
     folder = checkpoint_folder(Path(place))
     checkpoint = read_checkpoint(folder)
     weights = folder / WEIGHTS
@@ -149,17 +153,18 @@ def load_checkpoint(place: Path | str) -> tuple[Checkpoint, AffectNetwork]:
         wanted = checkpoint.shapes()
     missing = CheckpointError(f"'{weights}' is missing", "train again")
     with reading(weights, CheckpointError, "is damaged", "train again", missing=missing):
-        if file_sha256(weights) != checkpoint.sha256:
+        # What is hashed is what is loaded: the file is read once.
+        values = sum(math.prod(shape) for shape in wanted.values())
+        content = read_bytes(weights, _HEADER_BYTES + _VALUE_BYTES * values)
+        if hashlib.sha256(content).hexdigest() != checkpoint.sha256:
             raise CheckpointError(
                 f"'{weights}' is not the file that '{FACTS}' describes", "train again"
             )
-        with safe_open(weights, "pt") as file:
-            names: list[str] = list(file.keys())
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
-            if shapes != wanted:
-                raise UsageError(f"its shapes are not those that '{FACTS}' describes")
-            network = checkpoint.build()
-            network.load_state_dict({name: file.get_tensor(name) for name in names})
+        tensors = load(content)
+        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != wanted:
+            raise UsageError(f"its shapes are not those that '{FACTS}' describes")
+        network = checkpoint.build()
+        network.load_state_dict(tensors)
         for name, tensor in network.state_dict().items():
             if tensor.is_floating_point() and not tensor.isfinite().all():
                 raise CheckpointError(

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from avaffect.errors import CheckpointError, InputNotFoundError, OutputError, UsageError
+from avaffect.networks import checkpoint as checkpoints
 from avaffect.networks.checkpoint import (
     FACTS,
     WEIGHTS,
@@ -285,3 +286,30 @@ def test_weights_that_are_no_numbers_are_refused(value, checkpoint, tmp_path: Pa
     save_checkpoint(tmp_path, checkpoint, network)
     with pytest.raises(CheckpointError, match="are no finite numbers"):
         load_checkpoint(tmp_path)
+
+
+def test_what_is_loaded_is_what_was_hashed(saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if another file takes its place in between: it is read once."""
+    folder, _ = saved
+    good = load_file(folder / WEIGHTS)
+    read = checkpoints.read_bytes
+
+    def read_and_exchange(path, most):
+        content = read(path, most)
+        save_file({name: tensor + 1 for name, tensor in good.items()}, path)
+        return content
+
+    monkeypatch.setattr(checkpoints, "read_bytes", read_and_exchange)
+    _, network = load_checkpoint(folder)
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, good[name])
+
+
+def test_a_file_of_weights_that_is_far_too_large_is_not_read(
+    saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = saved
+    monkeypatch.setattr(checkpoints, "_HEADER_BYTES", 0)
+    monkeypatch.setattr(checkpoints, "_VALUE_BYTES", 1)
+    with pytest.raises(CheckpointError, match="has more than"):
+        load_checkpoint(folder)

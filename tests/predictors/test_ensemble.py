@@ -309,11 +309,11 @@ def loads(monkeypatch: pytest.MonkeyPatch):
     """Files of weights that were opened."""
     opened = []
 
-    def counted(path, *arguments, call=checkpoints.safe_open):
+    def counted(path, *arguments, call=checkpoints.read_bytes):
         opened.append(path.parent.relative_to(path.parents[3]).as_posix())
         return call(path, *arguments)
 
-    monkeypatch.setattr(checkpoints, "safe_open", counted)
+    monkeypatch.setattr(checkpoints, "read_bytes", counted)
     return opened
 
 
