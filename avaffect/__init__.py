@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from avaffect.drawing.plot import Plotted, plot
     from avaffect.drawing.render import Rendered, render
     from avaffect.errors import AvaffectError
+    from avaffect.live.session import FramePrediction, Session
     from avaffect.metrics.evaluation import Evaluation
     from avaffect.metrics.pairs import evaluate
     from avaffect.predicting.blend_folders import blend_folders as blend
+    from avaffect.predicting.from_frames import predict_frames
     from avaffect.predicting.run import Result, predict
     from avaffect.predicting.still_pictures import PictureResult, predict_pictures
     from avaffect.predicting.tune import tune
@@ -55,6 +57,7 @@ _HOMES = {
     "DataConfig": "avaffect.training.run:DataConfig",
     "Evaluation": "avaffect.metrics.evaluation:Evaluation",
     "FaceConfig": "avaffect.config:FaceConfig",
+    "FramePrediction": "avaffect.live.session:FramePrediction",
     "MediaConfig": "avaffect.config:MediaConfig",
     "Notice": "avaffect.progress:Notice",
     "PredictConfig": "avaffect.config:PredictConfig",
@@ -67,6 +70,7 @@ _HOMES = {
     "Rendered": "avaffect.drawing.render:Rendered",
     "Result": "avaffect.predicting.run:Result",
     "RunResult": "avaffect.training.run:RunResult",
+    "Session": "avaffect.live.session:Session",
     "Summary": "avaffect.reporting.summary:Summary",
     "blend": "avaffect.predicting.blend_folders:blend_folders",
     "check_submission": "avaffect.challenge.submit:check_submission",
@@ -75,6 +79,7 @@ _HOMES = {
     "export": "avaffect.training.export:export_onnx",
     "plot": "avaffect.drawing.plot:plot",
     "predict": "avaffect.predicting.run:predict",
+    "predict_frames": "avaffect.predicting.from_frames:predict_frames",
     "predict_pictures": "avaffect.predicting.still_pictures:predict_pictures",
     "preprocess": "avaffect.preprocessing.run:preprocess",
     "render": "avaffect.drawing.render:render",
@@ -95,6 +100,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "DataConfig",
     "Evaluation",
     "FaceConfig",
+    "FramePrediction",
     "MediaConfig",
     "Notice",
     "PredictConfig",
@@ -107,6 +113,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "Reported",
     "Result",
     "RunResult",
+    "Session",
     "Summary",
     "blend",
     "check_submission",
@@ -115,6 +122,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "export",
     "plot",
     "predict",
+    "predict_frames",
     "predict_pictures",
     "preprocess",
     "render",

@@ -18,14 +18,7 @@ from avaffect.media.sound import SoundInfo
 from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
 from avaffect.predicting.beside import places, prepared_beside
-from avaffect.predicting.settings import (
-    parse_tasks,
-    require_licences,
-    require_listener,
-    require_made,
-    with_checkpoint,
-    with_features,
-)
+from avaffect.predicting.settings import chosen_config, require_listener, require_made
 from avaffect.predictions.eyes import with_eyes
 from avaffect.predictions.missing import (
     DEFAULT_POLICY,
@@ -199,18 +192,15 @@ def predict(
         ModelError: if weights are not to be had or damaged.
     """
     source = local_path(source)
-    given = {"model": model, "missing": missing, "smooth": smooth}
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    chosen_config = replace(config or PredictConfig(), tasks=parse_tasks(task), **changes)
-    if subjects is not None:
-        chosen: dict[str, Any] = {"subjects": subjects}
-        faces = replace(chosen_config.analysis.faces, **chosen)
-        analysis = replace(chosen_config.analysis, faces=faces)
-        chosen_config = replace(chosen_config, analysis=analysis)
-    if checkpoint is not None:
-        chosen_config = with_checkpoint(chosen_config, checkpoint)
-    config = with_features(chosen_config, "auto" if config is None else "more")
-    require_licences(config)
+    config = chosen_config(
+        task,
+        model=model,
+        checkpoint=checkpoint,
+        missing=missing,
+        smooth=smooth,
+        subjects=subjects,
+        config=config,
+    )
     device = choose_device(device).name
     predictor = build_predictor(config, device)
     # Now, and not behind the pass over the video.
@@ -287,25 +277,41 @@ def predict_video(
     key = pass_key(wanted, (FACES, *analysis_config.encoders))
     found = analyse(video, analysis_config, nets(on_event), work, key, on_event=on_event)
     sound = _spool_sound(video, analysis_config, found, work, nets.device, on_event)
-    models = model_hashes(all_models(analysis_config))
-    about = provenance(video.path.name, video.sha256, config.to_dict(), models)
+    about = provenance_of(video.path.name, video.sha256, config, found)
+    about["sound"] = None if sound is None else asdict(sound)
     subjects = found.spooled(analysis_config.faces, name)
     if store is not None:
         # The store's own configuration is that of the pass, as `preprocess` writes it.
-        kept = {**about, "configuration": analysis_config.to_dict()}
+        made = ("video", "models", "versions")
+        kept = {name: about[name] for name in made}
+        kept["configuration"] = analysis_config.to_dict()
         with store.alone():
             keep_subjects(store, found, subjects, wanted, kept, sound)
             if name is not None:
                 store.update(name=name)
+    return result_of(video.path, subjects, config, predictor, about)
+
+
+def provenance_of(
+    name: str, sha256: str, config: PredictConfig, found: Analysis
+) -> dict[str, object]:
+    """What is written beside a prediction of the picture; the sound is not known here.
+
+    Args:
+        name: of the video's file.
+        sha256: of its content.
+        config: the settings.
+        found: the pass over it.
+    """
+    models = model_hashes(all_models(config.analysis))
+    about: dict[str, object] = provenance(name, sha256, config.to_dict(), models)
     about |= {
         "frames": found.report.frames,
         "damage": damage(found.report),
         "media": media_facts(found).to_dict(),
         "people": found.people(),
-        "sound": None if sound is None else asdict(sound),
     }
-    about |= {} if found.rotate is None else {"rotate": found.rotate}
-    return result_of(video.path, subjects, config, predictor, about)
+    return about if found.rotate is None else about | {"rotate": found.rotate}
 
 
 def predict_folder(
