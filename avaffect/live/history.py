@@ -23,8 +23,9 @@ from avaffect.store.subject import SubjectFeatures
 if TYPE_CHECKING:
     import pandas as pd
 
-# From one row of what is older to the next, in seconds.
-SPACING_S = 0.5
+# At least from one row of what is older to the next, in seconds: a row stands for half a second
+# at the most.
+SPACING_S = 0.45
 # A neutral face is remembered for so long.
 REMEMBERED_S = 300.0
 # At rates beyond all cameras the last seconds are cut short.

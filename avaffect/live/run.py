@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from avaffect.errors import MissingPackageError, UsageError, boundary
 from avaffect.interrupts import Interrupts
-from avaffect.live.session import FramePrediction, Session
+from avaffect.live.session import TOLERANCE_S, FramePrediction, Session
 from avaffect.live.sources import Camera, Clock, FilePlayer, RealClock, Shot, Source
 from avaffect.live.table import LiveTable
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
@@ -186,7 +186,7 @@ def watch(
             give(results)
             if screen is not None and not _shown(screen, waiting, results, session.delay):
                 break
-            while waiting and waiting[0].time <= shot.time - session.delay:
+            while waiting and waiting[0].time <= shot.time - session.delay + TOLERANCE_S:
                 waiting.popleft()
             if frames % _REPORT_EVERY == 0:
                 on_event(Progress("live", frames, None))
@@ -209,7 +209,7 @@ def _shown(
     screen: Screen, waiting: deque[Shot], results: list[FramePrediction], delay: float
 ) -> bool:
     """Show the newest frame whose results are there; whether to go on."""
-    due = [shot for shot in waiting if shot.time <= waiting[-1].time - delay]
+    due = [shot for shot in waiting if shot.time <= waiting[-1].time - delay + TOLERANCE_S]
     if not due:
         return True
     return screen.show(due[-1].image, [each for each in results if each.time == due[-1].time])

@@ -39,6 +39,8 @@ from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.tasks.registry import TASKS
 
 MOST_DELAY_S = 10.0
+# Times that differ by less are the same.
+TOLERANCE_S = 1e-9
 # Beyond what smoothing reaches, lips and hands are judged by what is around a frame.
 _AROUND_S = 1.0
 # Who was not seen for so long is forgotten; the tracker may know the face and its number still.
@@ -312,7 +314,7 @@ class Session:
     def _ready(self, until: float) -> list[FramePrediction]:
         """The results of frames that waited, up to a time."""
         due = []
-        while self._waiting and self._waiting[0][1] <= until + 1e-9:
+        while self._waiting and self._waiting[0][1] <= until + TOLERANCE_S:
             due.append(self._waiting.popleft())
         if not due:
             return []

@@ -19,6 +19,7 @@ from avaffect.media.frames import DecodeReport, Frame
 from avaffect.media.probe import MediaInfo, VideoInfo
 
 _COLOURS = 3
+_END = object()
 
 
 def as_image(image: Any) -> NDArray[np.uint8]:
@@ -86,11 +87,11 @@ class Given:
     def timed(self) -> Iterator[tuple[NDArray[np.uint8], float]]:
         """Each frame, checked, and its time as it was given."""
         before: float | None = None
-        times = None if self.times is None else iter(self.times)
+        times: Iterator[Any] | None = None if self.times is None else iter(self.times)
         for index, image in enumerate(self.frames):
             if times is not None:
-                time = next(times, None)
-                if time is None:
+                time = next(times, _END)
+                if time is _END:
                     raise UsageError(f"there are {index} times and more frames than that")
             else:
                 time = index / float(self.fps or DEFAULT_FPS)

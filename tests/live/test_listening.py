@@ -109,7 +109,11 @@ def test_gaps_become_silence_and_hours_of_them_cost_nothing() -> None:
     assert listener.end == pytest.approx(10.1)
 
 
-def test_sound_features_of_a_frame_end_with_it(samples: NDArray[np.float32]) -> None:
+def test_sound_features_of_a_frame_end_with_it(
+    samples: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By NumPy: librosa takes long to load.
+    monkeypatch.setattr("avaffect.sound.mfcc.is_installed", lambda name: False)
     config = AnalysisConfig(voice=None)
     listener, other = Listener(config), Listener(config)
     assert not listener.rows(1.0, 0.04)["has_sound"]

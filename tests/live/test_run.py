@@ -153,7 +153,8 @@ def test_no_such_length(seconds: float) -> None:
 def test_a_file_is_predicted_whole(
     gap_clip: Path, nets: NetsLoader, clock: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(Nets, "load", lambda *args: nets())
+    loaded = nets()
+    monkeypatch.setattr(Nets, "load", lambda *args: loaded)
     monkeypatch.setattr("avaffect.live.run.RealClock", lambda: clock)
     results: list[FramePrediction] = []
     out = tmp_path / "live.csv"

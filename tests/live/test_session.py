@@ -29,7 +29,8 @@ EVERY = PredictConfig(
 
 @pytest.fixture(autouse=True)
 def loaded_once(nets: NetsLoader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Nets, "load", lambda *args: nets())
+    loaded = nets()
+    monkeypatch.setattr(Nets, "load", lambda *args: loaded)
 
 
 def played(session: Session, shots: Shots) -> list[FramePrediction]:

@@ -30,7 +30,7 @@ def test_who_is_slow_gets_the_newest(gap_clip: Path, clock: Any) -> None:
     times = []
     while (shot := player.newest()) is not None:
         times.append(round(shot.time * 25))
-        clock.time += 0.1  # two frames and a half
+        clock.time += 0.105
     # Each is the last whose time has come; the end is not left out.
     assert times[:5] == [0, 2, 5, 7, 10]
     assert times[-1] == 39
