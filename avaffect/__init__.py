@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from avaffect.version import __version__
 
 if TYPE_CHECKING:
+    from avaffect.bars import Bars
     from avaffect.challenge.submit import check_submission, submit
     from avaffect.config import (
         AnalysisConfig,
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from avaffect.metrics.pairs import evaluate
     from avaffect.predicting.blend_folders import blend_folders as blend
     from avaffect.predicting.from_frames import predict_frames
-    from avaffect.predicting.run import Result, predict
+    from avaffect.predicting.result import Result
+    from avaffect.predicting.run import predict
     from avaffect.predicting.still_pictures import PictureResult, predict_pictures
     from avaffect.predicting.tune import tune
     from avaffect.predictions.prediction import Prediction
@@ -53,6 +55,7 @@ _HOMES = {
     "AnalysisConfig": "avaffect.config:AnalysisConfig",
     "AudioConfig": "avaffect.config:AudioConfig",
     "AvaffectError": "avaffect.errors:AvaffectError",
+    "Bars": "avaffect.bars:Bars",
     "Converted": "avaffect.converting.run:Converted",
     "DataConfig": "avaffect.training.run:DataConfig",
     "Evaluation": "avaffect.metrics.evaluation:Evaluation",
@@ -68,7 +71,7 @@ _HOMES = {
     "Progress": "avaffect.progress:Progress",
     "Reported": "avaffect.reporting.report:Reported",
     "Rendered": "avaffect.drawing.render:Rendered",
-    "Result": "avaffect.predicting.run:Result",
+    "Result": "avaffect.predicting.result:Result",
     "RunResult": "avaffect.training.run:RunResult",
     "Session": "avaffect.live.session:Session",
     "Summary": "avaffect.reporting.summary:Summary",
@@ -96,6 +99,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "AnalysisConfig",
     "AudioConfig",
     "AvaffectError",
+    "Bars",
     "Converted",
     "DataConfig",
     "Evaluation",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avaffect.challenge.known import ways
 from avaffect.config import AnalysisConfig, PredictConfig
-from avaffect.errors import FeatureError, UnknownNameError, boundary, need
+from avaffect.errors import FeatureError, boundary
 from avaffect.files.names import WAV
 from avaffect.files.temporaries import temporary_folder
 from avaffect.media.local import local_path
@@ -18,16 +18,14 @@ from avaffect.media.sound import SoundInfo
 from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
 from avaffect.predicting.beside import places, prepared_beside
+from avaffect.predicting.result import Result
 from avaffect.predicting.settings import chosen_config, require_listener, require_made
 from avaffect.predictions.eyes import with_eyes
 from avaffect.predictions.missing import (
-    DEFAULT_POLICY,
-    fill,
     marked,
     require_policy,
     without_lone_voice,
 )
-from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.smooth import apply, parse_smoothing
 from avaffect.predictors.build import build_predictor
 from avaffect.predictors.interface import Predictor
@@ -49,101 +47,7 @@ from avaffect.store.provenance import backbones_in, provenance
 from avaffect.store.subject import FACES, SubjectFeatures
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
-
     from avaffect.datasets.own_tables import OwnTables
-
-
-@dataclass(frozen=True, repr=False)
-class Result:
-    """The predictions for one video.
-
-    Attributes:
-        source: the video or folder.
-        predictions: one a subject, in the order of their names' making (left before right). Rows
-            in which nothing was seen or heard are empty.
-        notes: what a reader of the predictions must know.
-        about: provenance: video, configuration, models, library versions, damage.
-        found: frames with a face, of the subject seen most often; 0 if nobody was seen.
-        valued: frames with a value of their own, from face or voice, of the subject with most.
-        missing: the policy by which the challenge's text files fill empty rows.
-    """
-
-    source: Path
-    predictions: tuple[Prediction, ...]
-    notes: tuple[str, ...]
-    about: dict[str, object]
-    found: int
-    valued: int
-    missing: str = DEFAULT_POLICY
-
-    @property
-    def rotate(self) -> int | None:
-        """The ``MediaConfig.rotate`` by which faces would be upright; None if they are."""
-        rotate = self.about.get("rotate")
-        return rotate if isinstance(rotate, int) else None
-
-    @property
-    def frames(self) -> int:
-        """Decoded frames; every prediction has as many rows."""
-        return len(self.predictions[0])
-
-    @property
-    def times(self) -> NDArray[np.float64]:
-        """float64 [frames], seconds, as the tables have them; see ``PredictConfig.clock``."""
-        return self.predictions[0].times + self.predictions[0].start
-
-    @property
-    def faces(self) -> tuple[int, ...]:
-        """Of each subject the number of frames with a face."""
-        return tuple(int(prediction.present.sum()) for prediction in self.predictions)
-
-    @property
-    def written(self) -> tuple[Prediction, ...]:
-        """The predictions as the challenge's text files hold them: filled."""
-        return tuple(fill(prediction, self.missing) for prediction in self.predictions)
-
-    def __getitem__(self, subject: str) -> Prediction:
-        """The prediction of the subject of this name."""
-        for prediction in self.predictions:
-            if prediction.subject == subject:
-                return prediction
-        raise UnknownNameError("subject", subject, self.subjects)
-
-    def __iter__(self) -> Iterator[Prediction]:
-        return iter(self.predictions)
-
-    def __repr__(self) -> str:
-        return (
-            f"Result({str(self.source)!r}, {self.frames} frames, {self.found} with a face, "
-            f"subjects {', '.join(self.subjects)})"
-        )
-
-    def __len__(self) -> int:
-        """The number of subjects."""
-        return len(self.predictions)
-
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """The subjects' names."""
-        return tuple(prediction.subject for prediction in self.predictions)
-
-    def on(self, device: str) -> Result:
-        """The same, with a note of the device that it was made on: rounding differs."""
-        return replace(self, about={**self.about, "device": device})
-
-    def to_frame(self) -> pd.DataFrame:
-        """All subjects as one DataFrame with a column ``subject``, see ``Prediction.to_frame``."""
-        need("pandas")
-        import pandas as pd
-
-        parts = [
-            prediction.to_frame().assign(subject=prediction.subject)
-            for prediction in self.predictions
-        ]
-        return pd.concat(parts, ignore_index=True)
 
 
 @boundary()

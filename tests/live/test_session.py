@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,19 +119,19 @@ def test_times_may_be_of_any_clock(shots: Shots) -> None:
     ],
 )
 def test_what_is_no_frame_is_refused_and_changes_nothing(
-    frame: object, time: object, words: str
+    frame: Any, time: Any, words: str
 ) -> None:
     with Session() as session:
         session.push(np.zeros((16, 16, 3), np.uint8), 0)
         with pytest.raises(UsageError, match=words):
-            session.push(frame, time)  # type: ignore[arg-type]
+            session.push(frame, time)
         assert session.push(np.zeros((16, 16, 3), np.uint8), 0.5) == []
 
 
 @pytest.mark.parametrize("delay", [-1, 11, float("nan"), float("inf"), "long"])
-def test_no_such_delay(delay: object) -> None:
+def test_no_such_delay(delay: Any) -> None:
     with pytest.raises(UsageError, match="delay"):
-        Session(delay=delay)  # type: ignore[arg-type]
+        Session(delay=delay)
 
 
 def test_a_closed_session_is_closed(shots: Shots) -> None:
