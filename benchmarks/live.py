@@ -9,8 +9,8 @@ figures stand beside it.
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -57,7 +57,9 @@ def played(path: Path, clock: Clock, delay: float) -> Lived:
 
 def main() -> None:
     """Measure each clip that is named."""
-    for name in sys.argv[1:]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", nargs="+", help="videos with a face")
+    for name in parser.parse_args().clips:
         path = Path(name)
         began = time.process_time()
         frames = predict(path, subjects="all").frames
