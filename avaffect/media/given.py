@@ -78,9 +78,7 @@ class Given:
 
     def __post_init__(self) -> None:
         if (self.times is None) == (self.fps is None):
-            raise UsageError(
-                "frames need times=... or fps=..., and not both", "give for example fps=25"
-            )
+            raise UsageError("frames need times or fps, and not both", "give for example fps=25")
         if self.fps is not None and not 0 < self.fps <= MAX_FPS:
             raise UsageError(f"fps={self.fps:g} is no frame rate", f"give up to {MAX_FPS:g}")
 

@@ -73,15 +73,22 @@ def curve_html(prediction: Predicted) -> str:
     parts.append(_text(LEFT, bottom + 10, "0 s"))
     parts.append(_text(WIDTH, bottom + 10, f"{end:.1f} s", "end"))
     words = " ".join(
-        f'<span style="color:{colour}">&#9632;</span> {escape(word)}' for word, colour in key
+        f"{_tag('span', '&#9632;', style=f'color:{colour}')} {escape(word)}"
+        for word, colour in key
     )
-    return (
-        f"<div><div><b>{escape(name)}</b> &#183; {frames} frames, {seen} with a face</div>"
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{bottom + 14:g}" '
-        f'viewBox="0 0 {WIDTH} {bottom + 14:g}" role="img" '
-        f'aria-label="valence, arousal and expression over time">{"".join(parts)}</svg>'
-        f'<div style="font-size:85%">{words}</div></div>'
+    drawn = _tag(
+        "svg",
+        "".join(parts),
+        xmlns="http://www.w3.org/2000/svg",
+        width=WIDTH,
+        height=f"{bottom + 14:g}",
+        viewBox=f"0 0 {WIDTH} {bottom + 14:g}",
+        role="img",
+        aria_label="valence, arousal and expression over time",
     )
+    title = f"<b>{escape(name)}</b> &#183; {frames} frames, {seen} with a face"
+    below = _tag("div", words, style="font-size:85%")
+    return _tag("div", f"{_tag('div', title)}{drawn}{below}")
 
 
 Run = Sequence[tuple[float, float]]
@@ -118,8 +125,15 @@ def _axis(top: float) -> str:
     for value in (-1, 0, 1):
         y = _height(value, top)
         lines.append(
-            f'<line x1="{LEFT}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="currentColor" '
-            f'stroke-opacity="{0.4 if value == 0 else 0.15}"/>'
+            _tag(
+                "line",
+                x1=LEFT,
+                x2=WIDTH,
+                y1=f"{y:.1f}",
+                y2=f"{y:.1f}",
+                stroke="currentColor",
+                stroke_opacity=0.4 if value == 0 else 0.15,
+            )
         )
         lines.append(_text(LEFT - 4, y + 4, f"{value:+d}" if value else "0", "end"))
     return "".join(lines)
@@ -129,8 +143,8 @@ def _line(run: Run, colour: str, top: float) -> str:
     dots = " ".join(f"{_across(place):.1f},{_height(value, top):.1f}" for place, value in run)
     if len(run) == 1:
         x, y = dots.split(",")
-        return f'<circle cx="{x}" cy="{y}" r="1.5" fill="{colour}"/>'
-    return f'<polyline points="{dots}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+        return _tag("circle", cx=x, cy=y, r=1.5, fill=colour)
+    return _tag("polyline", points=dots, fill="none", stroke=colour, stroke_width=1.5)
 
 
 def _strip(times: NDArray[np.float64], ids: NDArray[np.int64], top: float) -> list[str]:
@@ -148,17 +162,30 @@ def _strip(times: NDArray[np.float64], ids: NDArray[np.int64], top: float) -> li
         x, stop = _across(float(times[rows[0]]) / end), _across(float(times[after]) / end)
         colour = _COLOURS[EXPRESSIONS[ids[rows[0]]]]
         parts.append(
-            f'<rect x="{x:.1f}" y="{top:g}" width="{max(stop - x, 1):.1f}" height="{STRIP}" '
-            f'fill="{colour}"><title>{EXPRESSIONS[ids[rows[0]]]}</title></rect>'
+            _tag(
+                "rect",
+                _tag("title", EXPRESSIONS[ids[rows[0]]]),
+                x=f"{x:.1f}",
+                y=f"{top:g}",
+                width=f"{max(stop - x, 1):.1f}",
+                height=STRIP,
+                fill=colour,
+            )
         )
     return parts
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
-    return (
-        f'<text x="{x:g}" y="{y:.1f}" font-size="10" fill="currentColor" '
-        f'text-anchor="{anchor}">{escape(text)}</text>'
+    place = {"x": f"{x:g}", "y": f"{y:.1f}", "text_anchor": anchor}
+    return _tag("text", escape(text), font_size=10, fill="currentColor", **place)
+
+
+def _tag(name: str, inside: str = "", **attributes: object) -> str:
+    """An element; a ``_`` in an attribute stands for ``-``."""
+    given = "".join(
+        f' {key.replace("_", "-")}="{escape(str(value))}"' for key, value in attributes.items()
     )
+    return f"<{name}{given}>{inside}</{name}>"
 
 
 def _across(place: float) -> float:

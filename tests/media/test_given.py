@@ -38,7 +38,7 @@ def test_views_become_contiguous() -> None:
     ("given", "words"),
     [
         ({"times": [0, 1], "fps": 25}, "not both"),
-        ({}, "times=... or fps=..."),
+        ({}, "times or fps"),
         ({"fps": 0}, "frame rate"),
         ({"fps": float("nan")}, "frame rate"),
         ({"times": [0]}, "1 times"),
