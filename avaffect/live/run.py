@@ -124,7 +124,7 @@ def live(
         OutputError: the table cannot be written.
     """
     if (camera is None) == (source is None):
-        raise UsageError("one thing is watched", 'give camera=0, or source="..."')
+        raise UsageError("one thing is watched", "give a camera's number, or a file")
     if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
         raise UsageError(f"seconds={seconds:g} is no length of time", "give more than 0")
     clock = RealClock()

@@ -27,7 +27,7 @@ from avaffect.media.tracks import choose_track
 from avaffect.progress import EventCallback, ignore_events
 
 _OPEN_S = 10.0
-_NO_CAMERA = 'close other programs that use it, choose another number, or use source="..."'
+_NO_CAMERA = "close other programs that use it, choose another number, or play a file"
 
 
 class Clock(Protocol):
