@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from avaffect.version import __version__
 
 if TYPE_CHECKING:
+    from avaffect.bars import Bars
     from avaffect.challenge.submit import check_submission, submit
     from avaffect.config import (
         AnalysisConfig,
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from avaffect.drawing.plot import Plotted, plot
     from avaffect.drawing.render import Rendered, render
     from avaffect.errors import AvaffectError
+    from avaffect.live.session import FramePrediction, Session
     from avaffect.metrics.evaluation import Evaluation
     from avaffect.metrics.pairs import evaluate
     from avaffect.predicting.blend_folders import blend_folders as blend
-    from avaffect.predicting.run import Result, predict
+    from avaffect.predicting.from_frames import predict_frames
+    from avaffect.predicting.result import Result
+    from avaffect.predicting.run import predict
     from avaffect.predicting.still_pictures import PictureResult, predict_pictures
     from avaffect.predicting.tune import tune
     from avaffect.predictions.prediction import Prediction
@@ -51,10 +55,12 @@ _HOMES = {
     "AnalysisConfig": "avaffect.config:AnalysisConfig",
     "AudioConfig": "avaffect.config:AudioConfig",
     "AvaffectError": "avaffect.errors:AvaffectError",
+    "Bars": "avaffect.bars:Bars",
     "Converted": "avaffect.converting.run:Converted",
     "DataConfig": "avaffect.training.run:DataConfig",
     "Evaluation": "avaffect.metrics.evaluation:Evaluation",
     "FaceConfig": "avaffect.config:FaceConfig",
+    "FramePrediction": "avaffect.live.session:FramePrediction",
     "MediaConfig": "avaffect.config:MediaConfig",
     "Notice": "avaffect.progress:Notice",
     "PredictConfig": "avaffect.config:PredictConfig",
@@ -65,8 +71,9 @@ _HOMES = {
     "Progress": "avaffect.progress:Progress",
     "Reported": "avaffect.reporting.report:Reported",
     "Rendered": "avaffect.drawing.render:Rendered",
-    "Result": "avaffect.predicting.run:Result",
+    "Result": "avaffect.predicting.result:Result",
     "RunResult": "avaffect.training.run:RunResult",
+    "Session": "avaffect.live.session:Session",
     "Summary": "avaffect.reporting.summary:Summary",
     "blend": "avaffect.predicting.blend_folders:blend_folders",
     "check_submission": "avaffect.challenge.submit:check_submission",
@@ -75,6 +82,7 @@ _HOMES = {
     "export": "avaffect.training.export:export_onnx",
     "plot": "avaffect.drawing.plot:plot",
     "predict": "avaffect.predicting.run:predict",
+    "predict_frames": "avaffect.predicting.from_frames:predict_frames",
     "predict_pictures": "avaffect.predicting.still_pictures:predict_pictures",
     "preprocess": "avaffect.preprocessing.run:preprocess",
     "render": "avaffect.drawing.render:render",
@@ -91,10 +99,12 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "AnalysisConfig",
     "AudioConfig",
     "AvaffectError",
+    "Bars",
     "Converted",
     "DataConfig",
     "Evaluation",
     "FaceConfig",
+    "FramePrediction",
     "MediaConfig",
     "Notice",
     "PredictConfig",
@@ -107,6 +117,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "Reported",
     "Result",
     "RunResult",
+    "Session",
     "Summary",
     "blend",
     "check_submission",
@@ -115,6 +126,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "export",
     "plot",
     "predict",
+    "predict_frames",
     "predict_pictures",
     "preprocess",
     "render",

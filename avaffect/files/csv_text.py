@@ -75,21 +75,33 @@ def write_csv_blocks(
         decimal: as there.
     """
     require_decimal(decimal)
-    separator = _SEPARATORS[decimal]
-    # For a text that is none of its own Arrow would import pandas (0.2 s).
-    between = arrow_array(np.array([separator], object))[0]
     with (
         atomic_path(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
-        head = separator.join(_cell(name, separator) for name in names)
-        file.write(f"{_STARTS[decimal]}{head}\n")
+        file.write(csv_head(names, decimal))
         for block in blocks:
-            texts = [_texts(block[name], decimal, separator) for name in names]
-            lines = pc.binary_join_element_wise(
-                *texts, between, null_handling="replace", null_replacement=""
-            )
-            file.write("\n".join([*lines.to_pylist(), ""]))
+            file.write(csv_lines(names, block, decimal))
+
+
+def csv_head(names: Sequence[str], decimal: str = "point") -> str:
+    """What a file begins with: the line of names."""
+    separator = _SEPARATORS[decimal]
+    return f"{_STARTS[decimal]}{separator.join(_cell(name, separator) for name in names)}\n"
+
+
+def csv_lines(
+    names: Sequence[str], block: Mapping[str, NDArray[Any]], decimal: str = "point"
+) -> str:
+    """The lines of some rows, each with its end; for the arguments see `write_csv_blocks`."""
+    separator = _SEPARATORS[decimal]
+    # For a text that is none of its own Arrow would import pandas (0.2 s).
+    between = arrow_array(np.array([separator], object))[0]
+    texts = [_texts(block[name], decimal, separator) for name in names]
+    lines = pc.binary_join_element_wise(
+        *texts, between, null_handling="replace", null_replacement=""
+    )
+    return "\n".join([*lines.to_pylist(), ""])
 
 
 def harmless(text: str) -> str:

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avaffect.challenge.known import ways
 from avaffect.config import PredictConfig
-from avaffect.errors import FeatureError, UnknownNameError, boundary, need
+from avaffect.errors import FeatureError, boundary
 from avaffect.files.names import WAV
 from avaffect.files.temporaries import temporary_folder
 from avaffect.media.local import local_path
 from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
 from avaffect.predicting.beside import places, prepared_beside
-from avaffect.predicting.settings import (
-    parse_tasks,
-    require_licences,
-    require_listener,
-    require_made,
-    with_checkpoint,
-    with_features,
-)
+from avaffect.predicting.result import Result
+from avaffect.predicting.settings import chosen_config, require_listener, require_made
 from avaffect.predictions.eyes import with_eyes
 from avaffect.predictions.missing import (
-    DEFAULT_POLICY,
-    fill,
     marked,
     require_policy,
     without_lone_voice,
 )
-from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.smooth import apply, parse_smoothing
 from avaffect.predictors.build import build_predictor
 from avaffect.predictors.interface import Predictor
@@ -46,7 +37,7 @@ from avaffect.preprocessing.run import (
     preprocess_source,
 )
 from avaffect.preprocessing.sound_file import preprocess_voice
-from avaffect.preprocessing.video_pass import analyse
+from avaffect.preprocessing.video_pass import Analysis, analyse
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.store.keys import all_models, keys, model_hashes, pass_key
@@ -55,101 +46,7 @@ from avaffect.store.provenance import backbones_in, provenance
 from avaffect.store.subject import FACES, SubjectFeatures
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
-
     from avaffect.datasets.own_tables import OwnTables
-
-
-@dataclass(frozen=True, repr=False)
-class Result:
-    """The predictions for one video.
-
-    Attributes:
-        source: the video or folder.
-        predictions: one a subject, in the order of their names' making (left before right). Rows
-            in which nothing was seen or heard are empty.
-        notes: what a reader of the predictions must know.
-        about: provenance: video, configuration, models, library versions, damage.
-        found: frames with a face, of the subject seen most often; 0 if nobody was seen.
-        valued: frames with a value of their own, from face or voice, of the subject with most.
-        missing: the policy by which the challenge's text files fill empty rows.
-    """
-
-    source: Path
-    predictions: tuple[Prediction, ...]
-    notes: tuple[str, ...]
-    about: dict[str, object]
-    found: int
-    valued: int
-    missing: str = DEFAULT_POLICY
-
-    @property
-    def rotate(self) -> int | None:
-        """The ``MediaConfig.rotate`` by which faces would be upright; None if they are."""
-        rotate = self.about.get("rotate")
-        return rotate if isinstance(rotate, int) else None
-
-    @property
-    def frames(self) -> int:
-        """Decoded frames; every prediction has as many rows."""
-        return len(self.predictions[0])
-
-    @property
-    def times(self) -> NDArray[np.float64]:
-        """float64 [frames], seconds, as the tables have them; see ``PredictConfig.clock``."""
-        return self.predictions[0].times + self.predictions[0].start
-
-    @property
-    def faces(self) -> tuple[int, ...]:
-        """Of each subject the number of frames with a face."""
-        return tuple(int(prediction.present.sum()) for prediction in self.predictions)
-
-    @property
-    def written(self) -> tuple[Prediction, ...]:
-        """The predictions as the challenge's text files hold them: filled."""
-        return tuple(fill(prediction, self.missing) for prediction in self.predictions)
-
-    def __getitem__(self, subject: str) -> Prediction:
-        """The prediction of the subject of this name."""
-        for prediction in self.predictions:
-            if prediction.subject == subject:
-                return prediction
-        raise UnknownNameError("subject", subject, self.subjects)
-
-    def __iter__(self) -> Iterator[Prediction]:
-        return iter(self.predictions)
-
-    def __repr__(self) -> str:
-        return (
-            f"Result({str(self.source)!r}, {self.frames} frames, {self.found} with a face, "
-            f"subjects {', '.join(self.subjects)})"
-        )
-
-    def __len__(self) -> int:
-        """The number of subjects."""
-        return len(self.predictions)
-
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """The subjects' names."""
-        return tuple(prediction.subject for prediction in self.predictions)
-
-    def on(self, device: str) -> Result:
-        """The same, with a note of the device that it was made on: rounding differs."""
-        return replace(self, about={**self.about, "device": device})
-
-    def to_frame(self) -> pd.DataFrame:
-        """All subjects as one DataFrame with a column ``subject``, see ``Prediction.to_frame``."""
-        need("pandas")
-        import pandas as pd
-
-        parts = [
-            prediction.to_frame().assign(subject=prediction.subject)
-            for prediction in self.predictions
-        ]
-        return pd.concat(parts, ignore_index=True)
 
 
 @boundary()
@@ -198,18 +95,15 @@ def predict(
         ModelError: if weights are not to be had or damaged.
     """
     source = local_path(source)
-    given = {"model": model, "missing": missing, "smooth": smooth}
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    chosen_config = replace(config or PredictConfig(), tasks=parse_tasks(task), **changes)
-    if subjects is not None:
-        chosen: dict[str, Any] = {"subjects": subjects}
-        faces = replace(chosen_config.analysis.faces, **chosen)
-        analysis = replace(chosen_config.analysis, faces=faces)
-        chosen_config = replace(chosen_config, analysis=analysis)
-    if checkpoint is not None:
-        chosen_config = with_checkpoint(chosen_config, checkpoint)
-    config = with_features(chosen_config, "auto" if config is None else "more")
-    require_licences(config)
+    config = chosen_config(
+        task,
+        model=model,
+        checkpoint=checkpoint,
+        missing=missing,
+        smooth=smooth,
+        subjects=subjects,
+        config=config,
+    )
     device = choose_device(device).name
     predictor = build_predictor(config, device)
     # Now, and not behind the pass over the video.
@@ -291,25 +185,41 @@ def predict_video(
     # Without any arrays, what an interrupted run left goes.
     found.spool.write_rows(heard.reader.specs, heard.reader.chunks(found.spool.times()))
     wav.unlink(missing_ok=True)
-    models = model_hashes(all_models(analysis_config))
-    about = provenance(video.path.name, video.sha256, config.to_dict(), models)
+    about = provenance_of(video.path.name, video.sha256, config, found)
+    about["sound"] = None if heard.sound is None else asdict(heard.sound)
     subjects = found.spooled(analysis_config.faces, name)
     if store is not None:
         # The store's own configuration is that of the pass, as `preprocess` writes it.
-        kept = {**about, "configuration": analysis_config.to_dict()}
+        made = ("video", "models", "versions")
+        kept = {name: about[name] for name in made}
+        kept["configuration"] = analysis_config.to_dict()
         with store.alone():
             keep_subjects(store, found, subjects, wanted, kept, heard.sound)
             if name is not None:
                 store.update(name=name)
+    return result_of(video.path, subjects, config, predictor, about)
+
+
+def provenance_of(
+    name: str, sha256: str, config: PredictConfig, found: Analysis
+) -> dict[str, object]:
+    """What is written beside a prediction of the picture; the sound is not known here.
+
+    Args:
+        name: of the video's file.
+        sha256: of its content.
+        config: the settings.
+        found: the pass over it.
+    """
+    models = model_hashes(all_models(config.analysis))
+    about: dict[str, object] = provenance(name, sha256, config.to_dict(), models)
     about |= {
         "frames": found.report.frames,
         "damage": damage(found.report),
         "media": media_facts(found).to_dict(),
         "people": found.people(),
-        "sound": None if heard.sound is None else asdict(heard.sound),
     }
-    about |= {} if found.rotate is None else {"rotate": found.rotate}
-    return result_of(video.path, subjects, config, predictor, about)
+    return about if found.rotate is None else about | {"rotate": found.rotate}
 
 
 def predict_folder(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import isqrt
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from avaffect.config import AudioConfig, FaceConfig, PredictConfig
 from avaffect.errors import CheckpointError, UnknownNameError, UsageError, boundary
@@ -41,6 +41,35 @@ def parse_tasks(task: str | Sequence[str]) -> tuple[str, ...]:
     if not names:
         raise UsageError("no task is named", f"choose of {', '.join(TASKS)}, or all")
     return tuple(name for name in TASKS if name in names or "all" in names)
+
+
+def chosen_config(
+    task: str | Sequence[str] = "all",
+    *,
+    model: str | None = None,
+    checkpoint: Path | str | None = None,
+    missing: str | None = None,
+    smooth: str | None = None,
+    subjects: str | None = None,
+    config: PredictConfig | None = None,
+) -> PredictConfig:
+    """The settings that arguments stand for; they are those of ``predicting.run.predict``.
+
+    Raises:
+        UsageError, ModelError: as there.
+    """
+    given = {"model": model, "missing": missing, "smooth": smooth}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    chosen = replace(config or PredictConfig(), tasks=parse_tasks(task), **changes)
+    if subjects is not None:
+        who: dict[str, Any] = {"subjects": subjects}
+        faces = replace(chosen.analysis.faces, **who)
+        chosen = replace(chosen, analysis=replace(chosen.analysis, faces=faces))
+    if checkpoint is not None:
+        chosen = with_checkpoint(chosen, checkpoint)
+    chosen = with_features(chosen, "auto" if config is None else "more")
+    require_licences(chosen)
+    return chosen
 
 
 def with_features(config: PredictConfig, which: str = "auto") -> PredictConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avaffect.arrays import ArrayRecord, require_shape
 from avaffect.errors import UsageError, need
+from avaffect.files.csv_text import write_csv
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
 from avaffect.store.subject import GEOMETRY
 from avaffect.tasks.kinds import Classes
@@ -310,6 +312,17 @@ class Prediction(ArrayRecord):
                 classes = pandas.Index(task.targets)
                 table[task.heading] = pandas.Categorical.from_codes(self.labels(name), classes)
         return pandas.DataFrame(table, index=pandas.RangeIndex(1, len(self) + 1))
+
+    def to_csv(self, path: Path | str, decimal: str = "point") -> Path:
+        """Write `columns` as CSV, see `files.csv_text.write_csv`; the path."""
+        write_csv(Path(path), self.columns(), decimal)
+        return Path(path)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a curve."""
+        from avaffect.predictions.curve import curve_html
+
+        return curve_html(self)
 
     @classmethod
     def from_columns(

@@ -183,6 +183,11 @@ class Ensemble:
         self.clips["tuned"] = tuple({*self.clips["tuned"], *self._after.clips})
 
     @property
+    def window(self) -> int:
+        """How many frames its models see at a time, the most of them."""
+        return max(model.window for model in self._models)
+
+    @property
     def fingerprint(self) -> str:
         """See :class:`avaffect.predictors.interface.Predictor`."""
         every = [*self._models, *([self._stack] if self._stack else [])]

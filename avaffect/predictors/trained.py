@@ -84,6 +84,11 @@ class Trained:
         """See :class:`avaffect.predictors.interface.Predictor`."""
         return fingerprint([self.checkpoint.fingerprint, asdict(self.after)])
 
+    @property
+    def window(self) -> int:
+        """How many frames it sees at a time."""
+        return self.checkpoint.recipe.window.length
+
     def require_settings(self, configuration: Mapping[str, Any]) -> None:
         """Raise FeatureError if features were made with other settings than in training.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from avaffect.faces.turned import TurnedLook, turn_of
 from avaffect.files.npy import ArraySpec
 from avaffect.interrupts import Interrupts
 from avaffect.media.frames import DecodeReport, Frame, FrameReader
+from avaffect.media.given import Given, GivenFrames
 from avaffect.media.probe import MediaInfo
 from avaffect.media.source import Source
 from avaffect.models.device import device_kind
@@ -157,7 +159,7 @@ class Analysis:
 
 
 def analyse(
-    video: Source,
+    video: Source | Given,
     config: AnalysisConfig,
     nets: Nets,
     folder: Path,
@@ -172,7 +174,7 @@ def analyse(
     grow with the video's length; the spool takes about 1 kB a face (4 kB with embedding).
 
     Args:
-        video: the video.
+        video: the video, or frames that the caller has.
         config: the settings.
         nets: loaded for ``config``.
         folder: where the spool lies; kept when interrupted, to go on later.
@@ -186,6 +188,11 @@ def analyse(
         KeyboardInterrupt: after Ctrl-C; its message has how far the pass is saved.
     """
     path = video.path
+    opened: Callable[..., FrameReader | GivenFrames]
+    if isinstance(video, Given):
+        opened = partial(GivenFrames, video)
+    else:
+        opened = partial(FrameReader, path, config.media, info=video.media)
     arrays = {"face_pose": ArraySpec((FACE_POSE_SIZE,), "float32")}
     for name in config.encoders:
         spec = encoder_spec(name)
@@ -206,7 +213,7 @@ def analyse(
         tracker.restore(state["tracker"])
         holding.restore(state["holding"])
         on_event(Notice(f"going on with '{path.name}' at frame {start + 1}"))
-    with FrameReader(path, config.media, start=start, info=video.media) as reader:
+    with opened(start=start) as reader:
         for doubt in reader.info.doubts:
             on_event(Notice(doubt, warning=True))
         recorder = Recorder(
@@ -260,7 +267,7 @@ def _turn(spool: Spool, turned: TurnedLook, nets: Nets) -> int | None:
 
 
 def _follow(
-    reader: FrameReader,
+    reader: FrameReader | GivenFrames,
     tracker: Tracker,
     holding: Holding,
     nets: Nets,

@@ -80,6 +80,40 @@ class Speech(ArrayRecord):
         return self.probability > THRESHOLD
 
 
+class SpeechDetector:
+    """The net, and what it remembers of the sound so far.
+
+    Args:
+        on_event: progress of fetching it.
+
+    Raises:
+        ModelError: the weights are not to be had or damaged.
+    """
+
+    def __init__(self, on_event: EventCallback = ignore_events) -> None:
+        self._net = OnnxNet(model_content(MODEL, on_event=on_event))
+        self._rate = np.array(SAMPLE_RATE, np.int64)
+        self._state = np.zeros(_STATE, np.float32)
+        self._context = np.zeros(_CONTEXT, np.float32)
+
+    def __call__(self, block: Floats) -> Floats:
+        """How likely somebody speaks in each chunk of the sound that follows.
+
+        Args:
+            block: float32 [n] at 16 kHz, -1..1; zeros fill up its last chunk.
+
+        Returns:
+            float32 [n / CHUNK, rounded up] in 0..1.
+        """
+        found = np.empty(-(-len(block) // CHUNK), np.float32)
+        for i, chunk in enumerate(_chunks(block)):
+            with_past = np.concatenate([self._context, chunk])[None]
+            probability, self._state = self._net(with_past, self._state, self._rate)
+            found[i] = probability[0, 0]
+            self._context = chunk[-_CONTEXT:]
+        return found
+
+
 def detect_speech(wav: Path, on_event: EventCallback = ignore_events) -> Speech:
     """Listen to a mono 16 kHz wav for speech.
 
@@ -94,18 +128,11 @@ def detect_speech(wav: Path, on_event: EventCallback = ignore_events) -> Speech:
         MediaError: the file cannot be read or is not mono.
         ModelError: the weights are not to be had or damaged.
     """
-    net = OnnxNet(model_content(MODEL, on_event=on_event))
-    rate = np.array(SAMPLE_RATE, np.int64)
-    state, context = np.zeros(_STATE, np.float32), np.zeros(_CONTEXT, np.float32)
+    detector = SpeechDetector(on_event)
     parts: list[Floats] = []
     samples = 0
     for block in read_blocks(wav, _BLOCK_S):
-        found = np.empty(-(-len(block) // CHUNK), np.float32)
-        for i, chunk in enumerate(_chunks(block)):
-            probability, state = net(np.concatenate([context, chunk])[None], state, rate)
-            found[i] = probability[0, 0]
-            context = chunk[-_CONTEXT:]
-        parts.append(found)
+        parts.append(detector(block))
         samples += len(block)
         on_event(Progress("speech", samples // SAMPLE_RATE, None, "seconds"))
     seconds = samples // SAMPLE_RATE

@@ -27,6 +27,7 @@ from avaffect.models.content import model_content
 from avaffect.models.session import OnnxNet
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.sound import speech as vad
+from avaffect.sound.frame_windows import Sound
 from avaffect.sound.front_end import WIDTH, speech_features
 from avaffect.sound.mel_power import windows_power
 from avaffect.sound.speakers import Speakers
@@ -136,10 +137,10 @@ class VoiceNet:
             np.float64,
         )
 
-    def windows(self, wav: Path, starts: NDArray[np.int64]) -> Iterator[tuple[int, Floats]]:
-        """What it hears of the windows that begin at rows ``starts``, a batch at a time, each with
-        the number of its first window."""
-        return self._windows(wav, starts, self.settings)
+    def windows(self, sound: Sound, starts: NDArray[np.int64]) -> Iterator[tuple[int, Floats]]:
+        """What it hears of the windows of a sound (see ``frame_windows``) that begin at rows
+        ``starts``, a batch at a time, each with the number of its first window."""
+        return self._windows(sound, starts, self.settings)
 
     def __call__(self, windows: Floats) -> Floats:
         """Float32 [B, width], what it says of windows."""
@@ -265,7 +266,7 @@ def _centres(starts: NDArray[np.int64], settings: VoiceSettings) -> Times:
 
 
 def _features(
-    wav: Path, starts: NDArray[np.int64], settings: VoiceSettings
+    sound: Sound, starts: NDArray[np.int64], settings: VoiceSettings
 ) -> Iterator[tuple[int, Floats]]:
     """``sound.front_end``'s rows of windows, some at a time."""
     length = settings.rows
@@ -281,7 +282,7 @@ def _features(
     )
     places = np.searchsorted(rows, starts)
     kept, first, done = np.zeros((0, WIDTH), np.float32), 0, 0
-    for values in speech_features(wav, rows / settings.rate_hz):
+    for values in speech_features(sound, rows / settings.rate_hz):
         kept = np.concatenate([kept, values])
         while done < len(places) and places[done] + length <= first + len(kept):
             whole = np.searchsorted(places, first + len(kept) - length, side="right")
@@ -294,14 +295,14 @@ def _features(
 
 
 def _mel_power(
-    wav: Path, starts: NDArray[np.int64], settings: VoiceSettings
+    sound: Sound, starts: NDArray[np.int64], settings: VoiceSettings
 ) -> Iterator[tuple[int, Floats]]:
     """``sound.mel_power``'s rows of windows, some at a time."""
     if len(starts):
-        yield from windows_power(wav, _centres(starts, settings), settings.window_s)
+        yield from windows_power(sound, _centres(starts, settings), settings.window_s)
 
 
-_Windows = Callable[[Path, NDArray[np.int64], VoiceSettings], Iterator[tuple[int, Floats]]]
+_Windows = Callable[[Sound, NDArray[np.int64], VoiceSettings], Iterator[tuple[int, Floats]]]
 _OF_SPEAKERS = (("mel_power",), ("embedding",))
 # By the names of its inputs and outputs, what a net hears.
 _KINDS: dict[tuple[tuple[str, ...], tuple[str, ...]], _Windows] = {
