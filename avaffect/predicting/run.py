@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avaffect.challenge.known import ways
-from avaffect.config import AnalysisConfig, PredictConfig
+from avaffect.config import PredictConfig
 from avaffect.errors import FeatureError, UnknownNameError, boundary, need
-from avaffect.files.names import WAV
 from avaffect.files.temporaries import temporary_folder
 from avaffect.media.local import local_path
-from avaffect.media.sound import SoundInfo
 from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
 from avaffect.predicting.beside import places, prepared_beside
+from avaffect.predicting.listening import spool_sound, stored_loudness
 from avaffect.predicting.settings import (
     parse_tasks,
     require_licences,
@@ -36,6 +35,7 @@ from avaffect.predictions.missing import (
 )
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.smooth import apply, parse_smoothing
+from avaffect.predictions.speaking import with_speaking
 from avaffect.predictors.build import build_predictor
 from avaffect.predictors.interface import Predictor
 from avaffect.preprocessing.run import (
@@ -45,9 +45,8 @@ from avaffect.preprocessing.run import (
     media_facts,
     preprocess_source,
 )
-from avaffect.preprocessing.sound import SoundReader, make_wav, sound_arrays
 from avaffect.preprocessing.sound_file import preprocess_voice
-from avaffect.preprocessing.video_pass import Analysis, analyse
+from avaffect.preprocessing.video_pass import analyse
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.store.keys import all_models, keys, model_hashes, pass_key
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from avaffect.datasets.own_tables import OwnTables
+    from avaffect.sound.loudness import Loudness
 
 
 @dataclass(frozen=True, repr=False)
@@ -286,7 +286,7 @@ def predict_video(
     wanted = keys(video.sha256, analysis_config)
     key = pass_key(wanted, (FACES, *analysis_config.encoders))
     found = analyse(video, analysis_config, nets(on_event), work, key, on_event=on_event)
-    sound = _spool_sound(video, analysis_config, found, work, nets.device, on_event)
+    sound, loudness = spool_sound(video, analysis_config, found, work, nets.device, on_event)
     models = model_hashes(all_models(analysis_config))
     about = provenance(video.path.name, video.sha256, config.to_dict(), models)
     subjects = found.spooled(analysis_config.faces, name)
@@ -305,7 +305,7 @@ def predict_video(
         "sound": None if sound is None else asdict(sound),
     }
     about |= {} if found.rotate is None else {"rotate": found.rotate}
-    return result_of(video.path, subjects, config, predictor, about)
+    return result_of(video.path, subjects, config, predictor, about, loudness)
 
 
 def predict_folder(
@@ -343,7 +343,8 @@ def predict_folder(
     about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}
     sound = prepared.record.sound
     about |= {"media": prepared.media, "sound": None if sound is None else sound.to_dict()}
-    return result_of(folder, subjects, config, predictor, about)
+    loudness = stored_loudness(prepared)
+    return result_of(folder, subjects, config, predictor, about, loudness)
 
 
 def predict_voice(
@@ -377,6 +378,7 @@ def result_of(
     config: PredictConfig,
     predictor: Predictor,
     about: dict[str, object],
+    loudness: Loudness | None = None,
 ) -> Result:
     smoothing = parse_smoothing(config.smooth, predictor.smooth)
     start = _start(source, config, about)
@@ -389,6 +391,7 @@ def result_of(
         valued = max(valued, raw.valued)
         prediction = marked(apply(raw, smoothing), config.missing)
         predictions.append(with_eyes(replace(prediction, start=start), subject))
+    predictions, late = with_speaking(predictions, subjects, loudness)
     seen = max(int(prediction.present.sum()) for prediction in predictions)
     about = {
         **about,
@@ -401,6 +404,7 @@ def result_of(
             for prediction in predictions
         },
         "notes": list(predictor.notes),
+        "sound_late_s": late,
     }
     return Result(source, tuple(predictions), predictor.notes, about, seen, valued, config.missing)
 
@@ -420,21 +424,3 @@ def _start(source: Path, config: PredictConfig, about: Mapping[str, Any]) -> flo
             'run `avaffect preprocess` on the video again (quick), or use clock="frame"',
         )
     return float(media["first_time_s"])
-
-
-def _spool_sound(
-    video: Source,
-    config: AnalysisConfig,
-    found: Analysis,
-    work: Path,
-    device: str,
-    on_event: EventCallback,
-) -> SoundInfo | None:
-    """Write the arrays made of sound; without any, what an interrupted run left goes."""
-    arrays = sound_arrays(config)
-    wav = work / WAV
-    sound = make_wav(video, wav, config.media, on_event) if arrays else None
-    reader = SoundReader(wav, sound, config, arrays, on_event, device)
-    found.spool.write_rows(reader.specs, reader.chunks(found.spool.times()))
-    wav.unlink(missing_ok=True)
-    return sound

@@ -66,7 +66,7 @@ function readout() {
   const active = known && one.active ? facts.units.filter((_, at) => (one.active[cell] >> at) & 1) : [];
   byId("n-units").textContent = !known ? "no value" : active.join(" ") || "none";
   const seen = one.seen[cell] > 0, quality = one.quality ? byte(one.quality[cell]) : null;
-  byId("n-seen").textContent = (seen ? `face seen${quality === null ? "" : `, quality ${quality.toFixed(2)}`}` : "no face") + (one.heard[cell] > 0 ? ", voice" : "");
+  byId("n-seen").textContent = (seen ? `face seen${quality === null ? "" : `, quality ${quality.toFixed(2)}`}` : "no face") + (one.heard[cell] > 0 ? ", voice" : "") + (one.speaking && one.speaking[cell] !== NO_BYTE && byte(one.speaking[cell]) >= 0.5 ? ", speaks" : "");
   box(cell);
   plane();
 }
