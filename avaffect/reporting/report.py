@@ -79,6 +79,8 @@ def report(
             same names are looked for in the folder, beside it, and in the current one.
         embed: put the video into the page, up to 200 MB, so that the page can be sent alone; it
             then is as large as the video and a third. Otherwise it is linked.
+        transcript: what is said in the video, see `converting.run.convert`: shown at the cursor.
+        speakers: who speaks when, as RTTM.
         annotations: what is right, see `truth.open_annotations`: shown beside the predictions,
             with CCC and F1.
         overwrite: replace pages that `report` wrote before; other files are never replaced.
