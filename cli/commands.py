@@ -12,6 +12,7 @@ COMMANDS = {
     "preprocess": "avaffect.cli.preprocess:preprocess",
     "features": "avaffect.cli.features:features",
     "predict": "avaffect.cli.predict:predict",
+    "voice": "avaffect.cli.voice:voice",
     "render": "avaffect.cli.render:render",
     "plot": "avaffect.cli.plot:plot",
     "report": "avaffect.cli.report:report",

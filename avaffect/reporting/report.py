@@ -25,9 +25,11 @@ from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.reporting.cautions import cautions_of
 from avaffect.reporting.footage import cut_faces, find_footage, look_at
 from avaffect.reporting.page import MARK, Film, Person, index_of, page_of, row_of, title_of
+from avaffect.reporting.said import Line, said_lines
 from avaffect.reporting.summary import Summary, summarise
 
 if TYPE_CHECKING:
+    from avaffect.converting.speech import Mapped
     from avaffect.reporting.truth import Annotations, Truth
 
 MOST_PEOPLE = 60
@@ -44,12 +46,14 @@ class Reported:
         pages: the page of each video.
         subjects: who is shown.
         summaries: by table, of those who are shown.
+        voices: of a transcript that was given, whose voice is whose.
     """
 
     path: Path
     pages: tuple[Path, ...]
     subjects: tuple[str, ...]
     summaries: Mapping[Path, Summary]
+    voices: tuple[Mapped, ...] = ()
 
 
 @boundary()
@@ -60,6 +64,8 @@ def report(
     videos: Sequence[Path | str] = (),
     embed: bool = False,
     annotations: Path | str | None = None,
+    transcript: Path | str | None = None,
+    speakers: Path | str | None = None,
     overwrite: bool = False,
     on_event: EventCallback = ignore_events,
 ) -> Reported:
@@ -99,6 +105,7 @@ def report(
     out = folder / REPORT if out is None else Path(out)
     require_target(out, _HTML, MARK, overwrite)
     groups = _by_video(find_tables(predictions))
+    lines, voices = said_lines(transcript, speakers, [tables for _, tables in groups.values()])
     truth = None
     if annotations is not None:
         from avaffect.reporting.truth import open_annotations
@@ -118,7 +125,7 @@ def report(
     for done, (key, (about, tables)) in enumerate(groups.items(), 1):
         index = f"../{out.name}" if len(groups) > 1 else ""
         path = find_footage(about, named, places)
-        people = _write_page(pages[key], tables, about, path, truth, embed, index, on_event)
+        people = _write_page(pages[key], tables, about, path, truth, embed, index, on_event, lines)
         link = f"{REPORTS}/{pages[key].name}"
         video = title_of(about, people[0].table.subject)
         rows += [row_of(each.summary) | {"video": video, "link": link} for each in people]
@@ -131,7 +138,7 @@ def report(
     if truth is not None and not set(subjects) & truth.keys():
         known = ", ".join(f"'{name}'" for name in sorted(truth)[:3])
         on_event(Notice(f"nobody in the report is annotated: annotations are of {known}", True))
-    return Reported(out, tuple(pages.values()), tuple(subjects), summaries)
+    return Reported(out, tuple(pages.values()), tuple(subjects), summaries, voices)
 
 
 Group = tuple[Mapping[str, Any], dict[str, Path]]
@@ -174,6 +181,7 @@ def _write_page(
     embed: bool,
     index: str,
     on_event: EventCallback,
+    lines: Sequence[Line] = (),
 ) -> list[Person]:
     if len(paths) > MOST_PEOPLE:
         text = f"'{page.name}' shows the first {MOST_PEOPLE} of {len(paths)} people"
@@ -198,7 +206,8 @@ def _write_page(
                 None if truth is None else _annotated(table, truth),
             )
         )
-    write_text(page, page_of(people, about, _film(video, about, page, embed, on_event), index))
+    film = _film(video, about, page, embed, on_event)
+    write_text(page, page_of(people, about, film, index, lines))
     return people
 
 
