@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from avaffect.drawing.plot import Plotted, plot
     from avaffect.drawing.render import Rendered, render
     from avaffect.errors import AvaffectError
+    from avaffect.measuring.run import Measured
+    from avaffect.measuring.run import measure as measure_voice
     from avaffect.metrics.evaluation import Evaluation
     from avaffect.metrics.pairs import evaluate
     from avaffect.predicting.blend_folders import blend_folders as blend
@@ -55,6 +57,7 @@ _HOMES = {
     "DataConfig": "avaffect.training.run:DataConfig",
     "Evaluation": "avaffect.metrics.evaluation:Evaluation",
     "FaceConfig": "avaffect.config:FaceConfig",
+    "Measured": "avaffect.measuring.run:Measured",
     "MediaConfig": "avaffect.config:MediaConfig",
     "Notice": "avaffect.progress:Notice",
     "PredictConfig": "avaffect.config:PredictConfig",
@@ -73,6 +76,7 @@ _HOMES = {
     "convert": "avaffect.converting.run:convert",
     "evaluate": "avaffect.metrics.pairs:evaluate",
     "export": "avaffect.training.export:export_onnx",
+    "measure_voice": "avaffect.measuring.run:measure",
     "plot": "avaffect.drawing.plot:plot",
     "predict": "avaffect.predicting.run:predict",
     "predict_pictures": "avaffect.predicting.still_pictures:predict_pictures",
@@ -95,6 +99,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "DataConfig",
     "Evaluation",
     "FaceConfig",
+    "Measured",
     "MediaConfig",
     "Notice",
     "PredictConfig",
@@ -113,6 +118,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "convert",
     "evaluate",
     "export",
+    "measure_voice",
     "plot",
     "predict",
     "predict_pictures",

@@ -56,7 +56,7 @@ def voice(
     """Measure the voice: pitch, loudness, speech and pauses, a row a frame.
 
     Takes videos, sound files, or folders that `avaffect preprocess` wrote. Writes
-    voice/NAME.parquet and .csv, on the frames' clock, and voice/NAME.json, the voice in a few
+    voices/NAME.parquet and .csv, on the frames' clock, and voices/NAME.json, the voice in a few
     numbers. Nothing is predicted. Needs librosa: pip install 'avaffect[voice]'.
 
     \b

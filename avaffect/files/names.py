@@ -18,7 +18,7 @@ RECORDS = "records"
 # Videos that `predict` made of numbered pictures, see `media.numbered`.
 MADE_VIDEOS = "made_videos"
 # What `voice` writes, see `measuring.run`.
-VOICE = "voice"
+VOICES = "voices"
 # Of single pictures, see `predicting.picture_outputs`: a table, and a record with the same stem.
 PICTURES = "pictures"
 # What `report` writes, see `reporting.report`; of several videos a page each in the folder.

@@ -17,7 +17,7 @@ from avaffect.config import AnalysisConfig
 from avaffect.errors import AvaffectError, MediaError, boundary, need
 from avaffect.files.atomic import write_json
 from avaffect.files.csv_text import DECIMALS, Decimal, require_decimal, write_csv
-from avaffect.files.names import VOICE, WAV
+from avaffect.files.names import VOICES, WAV
 from avaffect.files.ours import foreign
 from avaffect.files.table import read_about, write_table
 from avaffect.files.temporaries import temporary_folder
@@ -76,8 +76,8 @@ def measure(
 ) -> Measured:
     """Measure the voice in a video, a sound file, or a folder that `preprocess` wrote.
 
-    Writes ``voice/<name>.parquet`` and ``.csv``, a row a decoded frame (of a sound file,
-    ``config.sound_rate`` rows a second), and ``voice/<name>.json``. Their
+    Writes ``voices/<name>.parquet`` and ``.csv``, a row a decoded frame (of a sound file,
+    ``config.sound_rate`` rows a second), and ``voices/<name>.json``. Their
     columns are in docs/howto/speaking.md.
 
     Args:
@@ -100,7 +100,7 @@ def measure(
     require_decimal(decimal)
     source, config = local_path(source), config or AnalysisConfig()
     place = checked(name or PurePath(source_name(source)))
-    paths = tuple(Path(out, VOICE, f"{place}{end}") for end in (".parquet", ".csv", ".json"))
+    paths = tuple(Path(out, VOICES, f"{place}{end}") for end in (".parquet", ".csv", ".json"))
     _require_ours(paths)
     with temporary_folder(Path(tempfile.gettempdir()), "avaffect") as work:
         heard, about = _heard(source, work / WAV, config, on_event)

@@ -86,7 +86,7 @@ def measure_smile(
 
 def _pieces(wav: Path) -> Iterator[tuple[NDArray[np.float32], float, float, float]]:
     """Sound, when it begins, and from when to when it counts, in seconds."""
-    block, beside = _BLOCK_S * SAMPLE_RATE, _BESIDE_S * SAMPLE_RATE
+    block, beside = round(_BLOCK_S * SAMPLE_RATE), round(_BESIDE_S * SAMPLE_RATE)
     kept, offset, begin = np.zeros(0, np.float32), 0, 0
     for part in read_blocks(wav, _BLOCK_S):
         kept = np.concatenate([kept, part])

@@ -41,6 +41,7 @@ NOT_RUN = (
     ("docs/training.md", "avaffect", "data that are to be had elsewhere"),
     ("docs/howto/weights.md", "avaffect models fetch centerface", "the network"),
     ("docs/tutorials/own_features.md", "avaffect features prepared/ --backbone", "the network"),
+    ("docs/howto/speaking.md", "avaffect voice video.mp4 -o talk/ --opensmile", "its licence"),
 )
 # What a training of the pages is shortened by.
 SHORTER = {"train": SHORT}
