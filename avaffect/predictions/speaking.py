@@ -35,8 +35,8 @@ SYLLABLE_S = 0.12
 MOVING = 0.02
 # Frames in a window, and frames a second, with fewer of which syllables cannot be told.
 _FEWEST, SLOWEST_HZ = 12, 14.0
-# Sound that is softer by more than this than the loudest counts as silence, in dB.
-_RANGE_DB = 25.0
+# Sound that is softer by more than this than what is around it counts as silence, in dB.
+_RANGE_DB = 15.0
 # What of lips is the landmark net's noise, and of the sound that of a room; as `lips_of` and
 # `_RANGE_DB` have them.
 _TREMBLE, _MURMUR = 0.005, 0.03
@@ -109,10 +109,11 @@ def compare(lips: Floats, level: Floats, times: Floats, half_s: float = HALF_S) 
     window = _Window(times, half_s)
     x = _syllables(lips, times)
     movement = np.clip(np.sqrt(window.mean(x * x, seen)) / MOVING, 0, 1)
-    loud = np.full(len(level), np.nan)
     known = np.isfinite(level)
-    if known.any():
-        loud[known] = np.maximum(level[known] - level[known].max(), -_RANGE_DB) / _RANGE_DB
+    # Against what is heard around: a door that slams, or one who speaks softly, changes nothing.
+    power = window.mean(np.where(known, 10 ** (np.where(known, level, 0) / 10), 0.0), known)
+    around = 10 * np.log10(np.maximum(power, 1e-12))
+    loud = np.where(known, np.maximum(level - around, -_RANGE_DB) / _RANGE_DB, np.nan)
     y = _syllables(loud, times)
     both = seen & known
     together = window.mean(x * y, both)

@@ -84,6 +84,14 @@ def test_lips_in_step_with_the_sound_speak() -> None:
     assert ours > 0.7 and theirs < 0.2
 
 
+def test_neither_a_bang_nor_a_soft_voice_matters() -> None:
+    level = sound(1).at(TIMES)
+    level[200:203] = -2
+    level[:120] -= 20
+    found = shares([compare(each, level, TIMES) for each in (mouth(1), still())])
+    assert found[0, :90].mean() > 0.9 and found[0, 240:].mean() > 0.9 and found[1].max() < 0.1
+
+
 def test_nobody_speaks_whose_lips_do_not_fit() -> None:
     assert max(named(still(), still())) < 0.1
     assert sum(named(mouth(2), mouth(3))) < 0.5
