@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from avaffect.drawing.render import Rendered, render
     from avaffect.errors import AvaffectError
     from avaffect.live.session import FramePrediction, Session
+    from avaffect.measuring.run import Measured
+    from avaffect.measuring.run import measure as measure_voice
     from avaffect.metrics.evaluation import Evaluation
     from avaffect.metrics.pairs import evaluate
     from avaffect.predicting.blend_folders import blend_folders as blend
@@ -61,6 +63,7 @@ _HOMES = {
     "Evaluation": "avaffect.metrics.evaluation:Evaluation",
     "FaceConfig": "avaffect.config:FaceConfig",
     "FramePrediction": "avaffect.live.session:FramePrediction",
+    "Measured": "avaffect.measuring.run:Measured",
     "MediaConfig": "avaffect.config:MediaConfig",
     "Notice": "avaffect.progress:Notice",
     "PredictConfig": "avaffect.config:PredictConfig",
@@ -80,6 +83,7 @@ _HOMES = {
     "convert": "avaffect.converting.run:convert",
     "evaluate": "avaffect.metrics.pairs:evaluate",
     "export": "avaffect.training.export:export_onnx",
+    "measure_voice": "avaffect.measuring.run:measure",
     "plot": "avaffect.drawing.plot:plot",
     "predict": "avaffect.predicting.run:predict",
     "predict_frames": "avaffect.predicting.from_frames:predict_frames",
@@ -105,6 +109,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "Evaluation",
     "FaceConfig",
     "FramePrediction",
+    "Measured",
     "MediaConfig",
     "Notice",
     "PredictConfig",
@@ -124,6 +129,7 @@ __all__ = [  # noqa: RUF022  (the names of _HOMES, spelled out for tools that re
     "convert",
     "evaluate",
     "export",
+    "measure_voice",
     "plot",
     "predict",
     "predict_frames",

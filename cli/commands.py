@@ -13,6 +13,7 @@ COMMANDS = {
     "features": "avaffect.cli.features:features",
     "predict": "avaffect.cli.predict:predict",
     "live": "avaffect.cli.live:live",
+    "voice": "avaffect.cli.voice:voice",
     "render": "avaffect.cli.render:render",
     "plot": "avaffect.cli.plot:plot",
     "report": "avaffect.cli.report:report",

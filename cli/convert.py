@@ -44,6 +44,18 @@ if TYPE_CHECKING:
     show_default=True,
     help="Decimals in csv; with comma, semicolons separate the cells.",
 )
+@click.option(
+    "--transcript",
+    type=click.Path(),
+    metavar="FILE",
+    help="What is said in the video (.srt, .vtt, .TextGrid), as tiers of eaf, textgrid and vtt.",
+)
+@click.option(
+    "--speakers",
+    type=click.Path(),
+    metavar="FILE.rttm",
+    help="Who speaks when, of a diarisation; each voice is given to the person whose lips move.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def convert(
     predictions: tuple[str, ...],
@@ -51,6 +63,8 @@ def convert(
     out: str | None,
     rate: float | None,
     decimal: Decimal,
+    transcript: str | None,
+    speakers: str | None,
     quiet: bool,
 ) -> None:
     """Write predictions in the form of another program: ELAN, Praat, OpenFace and others.
@@ -63,11 +77,21 @@ def convert(
       avaffect convert out/ --format eaf
       avaffect convert out/ --format openface -o openface_tables/
       avaffect convert out/ --format bids --rate 50
+      avaffect convert out/ --format eaf --transcript talk.srt --speakers talk.rttm
     """
     from avaffect.cli.terminal import Reporter
 
     with Reporter(quiet) as reporter:
-        say_converted(reporter, predictions, form, out, rate=rate, decimal=decimal)
+        say_converted(
+            reporter,
+            predictions,
+            form,
+            out,
+            rate=rate,
+            decimal=decimal,
+            transcript=transcript,
+            speakers=speakers,
+        )
 
 
 def say_converted(
@@ -85,3 +109,5 @@ def say_converted(
     where = ", ".join(map(str, done.folders))
     files = f"{len(done.files)} file{'' if len(done.files) == 1 else 's'}"
     reporter.say(f"{form}: {people}, {files} in {where}")
+    for voice in done.voices:
+        reporter.say(f"voice: {voice}")

@@ -31,6 +31,18 @@ import click
     type=click.Path(),
     help="Show these annotations beside the predictions, with CCC and F1.",
 )
+@click.option(
+    "--transcript",
+    type=click.Path(),
+    metavar="FILE",
+    help="Show at the cursor what is said in the video (.srt, .vtt, .TextGrid).",
+)
+@click.option(
+    "--speakers",
+    type=click.Path(),
+    metavar="FILE.rttm",
+    help="Who speaks when, of a diarisation; each voice is given to the person whose lips move.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a page that `avaffect report` wrote.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def report(
@@ -39,6 +51,8 @@ def report(
     videos: tuple[str, ...],
     embed: bool,
     annotations: str | None,
+    transcript: str | None,
+    speakers: str | None,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -67,6 +81,8 @@ def report(
             videos=[Path(video) for video in videos],
             embed=embed,
             annotations=annotations,
+            transcript=transcript,
+            speakers=speakers,
             overwrite=overwrite,
             on_event=reporter,
         )
@@ -75,3 +91,5 @@ def report(
         if pages > 1:
             what += f" in {pages} videos"
         reporter.say(f"{what}: {done.path}")
+        for voice in done.voices:
+            reporter.say(f"voice: {voice}")

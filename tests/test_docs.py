@@ -18,7 +18,7 @@ def full(times: np.ndarray, seen: np.ndarray) -> Prediction:
     va = np.where(times < 0.5, 1.0, -1.0)[:, None] * np.ones(2)
     values = {"va": va, "expr": np.full((n, 8), 1 / 8), "au": np.ones((n, 12)),
               "au_intensity": np.ones((n, 12)), "geometry": np.ones((n, 17)),
-              "eyes": np.ones((n, 6))}  # fmt: skip
+              "eyes": np.ones((n, 6)), "speaking": np.ones((n, 2))}  # fmt: skip
     for column in values.values():
         column[~seen] = np.nan
     interval = np.stack([va, va], axis=2)

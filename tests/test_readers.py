@@ -72,6 +72,7 @@ from avaffect.store.subject import SpooledSubject, SubjectFeatures
 from avaffect.store.writing import write_subject
 from avaffect.training.run import DataConfig, RunConfig, read_run
 from avaffect.training.state import load_state, save_state
+from avaffect.transcripts.read import read_transcript, read_turns
 
 EXAMPLES = 25
 AU = "0,1,0,0,0,0,0,0,0,0,0,0"
@@ -319,6 +320,11 @@ READERS = [
            read_rows),
     Reader("openface.csv", text("frame, success, AU01_r", "1, 1, .5", "2, 0, .1"), read_rows),
     Reader("rows.parquet", make_table, read_rows),
+    Reader("t.srt", text("1", "00:00:01,000 --> 00:00:02,000", "<i>a</i>"), read_transcript),
+    Reader("t.vtt", text("WEBVTT", "", "00:01.000 --> 00:02.000", "<v A>a"), read_transcript),
+    Reader("t.TextGrid", text('"ooTextFile"', '"TextGrid"', "0 1 <exists> 1", '"IntervalTier"',
+                              '"A" 0 1 1', '0 1 "a""b"'), read_transcript),
+    Reader("t.rttm", text("SPEAKER a 1 0.5 1 <NA> <NA> A <NA> <NA>"), read_turns),
     Reader("folds.json", record({"version": 1, "method": "k-fold", "seed": 0,
                                  "folds": {"a": 0, "b": 1}}),
            lambda path: Folds.load(path, [])),

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from avaffect.challenge.places import checked
 from avaffect.converting.rows import Rows
+from avaffect.converting.spans import Tier, tiers_of
 from avaffect.errors import InputNotFoundError
 from avaffect.files.names import TABLES
 from avaffect.predicting.read_back import table_files
@@ -21,11 +22,17 @@ class Recording:
         name: what files of all its people are called, with folders, such as ``P01/session1``.
         video: the name of its file with these folders; of a table that does not say, ``name``.
         people: their tables, at least one, in the order of their names.
+        said: tiers of a transcript, and of who speaks when, see ``converting.speech``.
     """
 
     name: PurePath
     video: str
     people: tuple[Rows, ...]
+    said: tuple[Tier, ...] = ()
+
+    def tiers(self) -> list[Tier]:
+        """All tiers of all people, then those of the transcript."""
+        return [*(tier for rows in self.people for tier in tiers_of(rows)), *self.said]
 
 
 def find_recordings(predictions: Path) -> list[Recording]:

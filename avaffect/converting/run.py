@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 from avaffect.converting.form import Choices
-from avaffect.converting.forms.registry import form_named
+from avaffect.converting.forms.registry import FORMS, form_named
 from avaffect.converting.recording import Recording, find_recordings
+from avaffect.converting.speech import Mapped, read_speech, require_one
 from avaffect.errors import ForeignFileError, UsageError, boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.csv_text import DECIMALS, Decimal, require_decimal
@@ -33,11 +34,13 @@ class Converted:
         folders: where, in the order of the predictions.
         files: paths.
         people: how many tables were converted.
+        voices: of a transcript that was given, whose voice is whose.
     """
 
     folders: tuple[Path, ...]
     files: tuple[Path, ...]
     people: int
+    voices: tuple[Mapped, ...] = ()
 
 
 @boundary()
@@ -48,6 +51,8 @@ def convert(
     *,
     rate: float | None = None,
     decimal: Decimal = DECIMALS[0],
+    transcript: Path | str | None = None,
+    speakers: Path | str | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Converted:
     """Write predictions in the form of another program. Nothing is predicted anew.
@@ -61,6 +66,9 @@ def convert(
         rate: samples a second of forms that have no times of their own (``nova``, ``bids``); None
             takes the frames' mean rate.
         decimal: ``point`` or ``comma``, of ``csv``.
+        transcript: what is said in the video, on its own clock: SubRip, WebVTT or TextGrid. It
+            becomes tiers of ``eaf``, ``textgrid`` and ``vtt``.
+        speakers: who speaks when, as RTTM; each voice is given to the person whose lips move.
         on_event: progress, stage ``convert``, unit ``files``.
 
     Raises:
@@ -76,12 +84,23 @@ def convert(
     require_decimal(decimal)
     if rate is not None and not entry.steady:
         raise UsageError(f"'{form}' has the frames' own times, and no rate", "leave out rate=...")
+    heard = transcript is not None or speakers is not None
+    if heard and not entry.tiers:
+        named = ", ".join(name for name, each in FORMS.items() if each.tiers)
+        raise UsageError(f"'{form}' has no tiers for a transcript", f"choose one of {named}")
     build, choices = entry.load(), Choices(rate, decimal)
     given = [predictions] if isinstance(predictions, Path | str) else list(predictions)
     folders: dict[Path, list[Recording]] = {}
     for each in map(Path, given):
         place = _root(each) / CONVERTED / form if out is None else Path(out)
         folders.setdefault(place, []).extend(find_recordings(each))
+    voices: tuple[Mapped, ...] = ()
+    if heard:
+        ((place, found),) = _one_video(folders)
+        speech = read_speech(transcript, speakers, found.people)
+        tiers = speech.tiers(found.name.name)
+        folders = {place: [replace(found, said=tiers)]}
+        voices = tuple(speech.mapped.values())
     jobs: dict[Path, dict[PurePath, Callable[[Path], None]]] = {}
     for folder, recordings in folders.items():
         jobs[folder] = {}
@@ -92,7 +111,7 @@ def convert(
                     "convert them into different folders",
                 )
             jobs[folder][path] = write
-    people = sum(len(found.people) for group in folders.values() for found in group)
+    people = sum(len(each.people) for group in folders.values() for each in group)
     # With the jobs that are done what they have read goes.
     folders.clear()
     total = sum(map(len, jobs.values()))
@@ -107,7 +126,13 @@ def convert(
                 done.append(folder / name)
                 on_event(Progress("convert", len(done), total, "files", len(done) == total))
             record.keep(names)
-    return Converted(tuple(jobs), tuple(done), people)
+    return Converted(tuple(jobs), tuple(done), people, voices)
+
+
+def _one_video(folders: Mapping[Path, Sequence[Recording]]) -> list[tuple[Path, Recording]]:
+    found = [(place, each) for place, group in folders.items() for each in group]
+    require_one(len(found))
+    return found
 
 
 class _Record:

@@ -17,6 +17,8 @@ SMILE = "AU12"
 BLINK = "AU45"
 UNITS = (*ACTION_UNITS, BLINK)
 _NOBODY = -1
+# Whose lips the voice is, and from which probability on.
+SPEAKING, SPEAKS = "speaking", 0.5
 # What gaps are called.
 NO_FACE, NO_FRAMES = "no face", "no frames"
 _LONGEST_TEXT = 200
@@ -42,7 +44,7 @@ class Tier:
     """Spans of one kind and person, one after the other; where there is none, nothing is said.
 
     Attributes:
-        kind: ``expression``, ``smile``, a unit such as ``AU4``, or ``gaps``.
+        kind: ``expression``, ``smile``, a unit such as ``AU4``, ``speaking``, or ``gaps``.
         subject: the person's name, in printable letters.
         spans: in the order of time, none over another.
     """
@@ -73,7 +75,7 @@ class _Clock(ArrayRecord):
 
 
 def tiers_of(rows: Rows) -> list[Tier]:
-    """The tiers of a person: expression, smile, each unit, gaps.
+    """The tiers of a person: expression, smile, each unit, speaking, gaps.
 
     A span begins with the first frame that shows it and ends where the first one begins that does
     not; a second after its last frame at the latest, if the file pauses. Times before 0 are cut
@@ -86,8 +88,9 @@ def tiers_of(rows: Rows) -> list[Tier]:
     classes = np.full(len(rows.times), _NOBODY, np.int32)
     active = np.full((len(units), len(rows.times)), _NOBODY, np.int8)
     gone = np.full(len(rows.times), _NOBODY, np.int8)
+    speaks = gone.copy()
     at = 0
-    for block in rows.blocks(["expression", "present", *units]):
+    for block in rows.blocks(["expression", "present", SPEAKING, *units]):
         part = slice(at, at + len(block["present"]))
         at = part.stop
         classes[part] = [
@@ -95,6 +98,7 @@ def tiers_of(rows: Rows) -> list[Tier]:
             for text in texts(block, "expression")
         ]
         gone[part] = np.where(numbers(block, ["present"])[:, 0] == 0, 0, _NOBODY)
+        speaks[part] = np.where(numbers(block, [SPEAKING])[:, 0] >= SPEAKS, 0, _NOBODY)
         if units:
             active[:, part] = np.where(numbers(block, units).T == 1, 0, _NOBODY)
     subject = printable(rows.subject)
@@ -106,6 +110,8 @@ def tiers_of(rows: Rows) -> list[Tier]:
         found.append(Tier("smile", subject, smiles))
     for name, codes in zip(units, active, strict=True):
         found.append(Tier(name, subject, _spans(codes, [name], clock)))
+    if SPEAKING in rows.names:
+        found.append(Tier(SPEAKING, subject, _spans(speaks, [SPEAKING], clock)))
     gaps = [*_spans(gone, [NO_FACE], clock), *_pauses(clock)]
     found.append(Tier("gaps", subject, tuple(sorted(gaps, key=lambda span: span.start))))
     return found

@@ -17,6 +17,8 @@ TABLES = "tables"
 RECORDS = "records"
 # Videos that `predict` made of numbered pictures, see `media.numbered`.
 MADE_VIDEOS = "made_videos"
+# What `voice` writes, see `measuring.run`.
+VOICES = "voices"
 # Of single pictures, see `predicting.picture_outputs`: a table, and a record with the same stem.
 PICTURES = "pictures"
 # What `report` writes, see `reporting.report`; of several videos a page each in the folder.

@@ -21,6 +21,7 @@ from avaffect.files.temporaries import temporary_folder
 from avaffect.media.given import Given
 from avaffect.media.sound import SoundInfo, extract_sound
 from avaffect.models.device import choose_device
+from avaffect.predicting.loudness import loudness_of
 from avaffect.predicting.run import Result, provenance_of, result_of
 from avaffect.predicting.settings import chosen_config, require_made
 from avaffect.predictions.missing import require_policy
@@ -109,10 +110,11 @@ def predict_frames(
         nets = Nets.load(config.analysis, device, on_event)
         found = analyse(given, config.analysis, nets, work, wanted, on_event=on_event)
         heard = _spool_sound(sound, config, found, work, device, on_event)
+        loudness = loudness_of(work / WAV, heard, config.analysis.faces)
         about = provenance_of(name, "", config, found)
         about["sound"] = None if heard is None else asdict(heard)
         people = found.spooled(config.analysis.faces, name)
-        return result_of(given.path, people, config, predictor, about).on(device)
+        return result_of(given.path, people, config, predictor, about, loudness).on(device)
 
 
 def _spool_sound(

@@ -36,7 +36,7 @@ from avaffect.predictions.missing import fill
 from avaffect.predictions.prediction import Prediction
 
 # Raised whenever the same features, model and settings would be written as something else.
-OUTPUT_VERSION = 2
+OUTPUT_VERSION = 3
 # What another process needs at most for writing the files of a video.
 _PATIENCE_S = 120.0
 

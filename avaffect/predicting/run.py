@@ -17,6 +17,7 @@ from avaffect.media.local import local_path
 from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
 from avaffect.predicting.beside import places, prepared_beside
+from avaffect.predicting.loudness import loudness_of, stored_loudness
 from avaffect.predicting.result import Result
 from avaffect.predicting.settings import chosen_config, require_listener, require_made
 from avaffect.predictions.eyes import with_eyes
@@ -26,6 +27,7 @@ from avaffect.predictions.missing import (
     without_lone_voice,
 )
 from avaffect.predictions.smooth import apply, parse_smoothing
+from avaffect.predictions.speaking import with_speaking
 from avaffect.predictors.build import build_predictor
 from avaffect.predictors.interface import Predictor
 from avaffect.preprocessing.listening import Listening
@@ -47,6 +49,7 @@ from avaffect.store.subject import FACES, SubjectFeatures
 
 if TYPE_CHECKING:
     from avaffect.datasets.own_tables import OwnTables
+    from avaffect.sound.loudness import Loudness
 
 
 @boundary()
@@ -184,6 +187,7 @@ def predict_video(
         heard = listening.heard(on_event)
     # Without any arrays, what an interrupted run left goes.
     found.spool.write_rows(heard.reader.specs, heard.reader.chunks(found.spool.times()))
+    loudness = loudness_of(wav, heard.sound, analysis_config.faces)
     wav.unlink(missing_ok=True)
     about = provenance_of(video.path.name, video.sha256, config, found)
     about["sound"] = None if heard.sound is None else asdict(heard.sound)
@@ -197,7 +201,7 @@ def predict_video(
             keep_subjects(store, found, subjects, wanted, kept, heard.sound)
             if name is not None:
                 store.update(name=name)
-    return result_of(video.path, subjects, config, predictor, about)
+    return result_of(video.path, subjects, config, predictor, about, loudness)
 
 
 def provenance_of(
@@ -257,7 +261,8 @@ def predict_folder(
     about["configuration"] = {**config.to_dict(), "analysis": first["configuration"]}
     sound = prepared.record.sound
     about |= {"media": prepared.media, "sound": None if sound is None else sound.to_dict()}
-    return result_of(folder, subjects, config, predictor, about)
+    loudness = stored_loudness(prepared)
+    return result_of(folder, subjects, config, predictor, about, loudness)
 
 
 def predict_voice(
@@ -291,6 +296,7 @@ def result_of(
     config: PredictConfig,
     predictor: Predictor,
     about: dict[str, object],
+    loudness: Loudness | None = None,
 ) -> Result:
     smoothing = parse_smoothing(config.smooth, predictor.smooth)
     start = _start(source, config, about)
@@ -303,6 +309,7 @@ def result_of(
         valued = max(valued, raw.valued)
         prediction = marked(apply(raw, smoothing), config.missing)
         predictions.append(with_eyes(replace(prediction, start=start), subject))
+    predictions, late = with_speaking(predictions, subjects, loudness)
     seen = max(int(prediction.present.sum()) for prediction in predictions)
     about = {
         **about,
@@ -315,6 +322,7 @@ def result_of(
             for prediction in predictions
         },
         "notes": list(predictor.notes),
+        "sound_late_s": late,
     }
     return Result(source, tuple(predictions), predictor.notes, about, seen, valued, config.missing)
 

@@ -162,7 +162,7 @@ def blend(predictions: Sequence[Prediction], how: Blending | None = None) -> Pre
         interval[np.isnan(values[VA.name])] = np.nan
         extra["va_interval"] = interval
     confidence = average(np.stack([prediction.confidence for prediction in own]), weights)
-    for name in ("geometry", "eyes"):
+    for name in ("geometry", "eyes", "speaking"):
         extra[name] = _first_known([getattr(prediction, name) for prediction in own])
     first = own[0]
     names = dict.fromkeys(prediction.model for prediction in own)

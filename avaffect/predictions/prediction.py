@@ -38,6 +38,8 @@ EYES = (
     "gaze_left_yaw", "gaze_left_pitch", "gaze_right_yaw", "gaze_right_pitch", "AU45",
     "AU45_intensity",
 )  # fmt: skip
+# The columns of `speaking`.
+SPEAKING = ("speech", "speaking")
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -83,6 +85,9 @@ class Prediction(ArrayRecord):
         eyes: float32 [N, 6], the columns :data:`EYES`: where each eye points, yaw and pitch in
             degrees relative to the head, then the blink AU45, 1 or 0, and its intensity 0 to 5,
             see ``predictions.eyes``; NaN where the eyes are not seen. None if not known.
+        speaking: float32 [N, 2] in 0..1, the columns :data:`SPEAKING`: how likely it is that
+            somebody speaks, and that this person does, see ``predictions.speaking``; NaN where
+            there is no sound, and where the mouth is not seen. None if not known.
         start: time of the first decoded frame on the clock of `columns`, in seconds: 0, or where
             it lies on the file's own clock if that was asked for (``PredictConfig.clock``).
 
@@ -104,6 +109,7 @@ class Prediction(ArrayRecord):
     au_thresholds: NDArray[np.float64] | None
     geometry: NDArray[np.float32] | None
     eyes: NDArray[np.float32] | None
+    speaking: NDArray[np.float32] | None
     start: float
 
     def __init__(
@@ -125,6 +131,7 @@ class Prediction(ArrayRecord):
         start: float = 0.0,
         *,
         eyes: ArrayLike | None = None,
+        speaking: ArrayLike | None = None,
         values: Mapping[str, ArrayLike | None] | None = None,
         **tasks: ArrayLike | None,
     ) -> None:
@@ -143,6 +150,7 @@ class Prediction(ArrayRecord):
             "au_thresholds": au_thresholds,
             "geometry": geometry,
             "eyes": eyes,
+            "speaking": speaking,
             "start": start,
         }
         for name, value in given.items():
@@ -163,6 +171,7 @@ class Prediction(ArrayRecord):
         self._convert("confidence", np.float32, (frames,), 0.0, 1.0)
         self._convert("geometry", np.float32, (frames, len(GEOMETRY)))
         self._convert("eyes", np.float32, (frames, len(EYES)))
+        self._convert("speaking", np.float32, (frames, len(SPEAKING)), 0.0, 1.0)
         for name in values:
             task_named(name)
         checked = {
@@ -276,7 +285,8 @@ class Prediction(ArrayRecord):
             ``AU26`` float32, 1 or 0 (as in OpenFace's ``_c`` columns), ``AU1_p`` ...
             the scores ``au``, ``AU1_intensity`` ... 0..5; of further tasks likewise; at the end
             ``box_left`` ... ``roll`` float32, see ``geometry``, and ``gaze_left_yaw`` ...
-            ``AU45_intensity`` float32, see ``eyes``. Values that do not exist are NaN.
+            ``AU45_intensity`` float32, see ``eyes``; ``speech`` and ``speaking`` float32.
+            Values that do not exist are NaN.
         """
         table: dict[str, NDArray[Any]] = {
             "frame": np.arange(1, len(self) + 1),
@@ -296,6 +306,8 @@ class Prediction(ArrayRecord):
             table |= _named("{}", _PLACES, self.geometry)
         if self.eyes is not None:
             table |= _named("{}", EYES, self.eyes)
+        if self.speaking is not None:
+            table |= _named("{}", SPEAKING, self.speaking)
         return table
 
     def to_frame(self) -> pandas.DataFrame:
@@ -366,6 +378,7 @@ class Prediction(ArrayRecord):
                 au_thresholds=au_thresholds,
                 geometry=block(list(_PLACES)),
                 eyes=block(list(EYES)),
+                speaking=block(list(SPEAKING)),
                 start=start,
             )
         except KeyError as error:

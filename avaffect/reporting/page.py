@@ -26,6 +26,7 @@ from avaffect.version import __version__
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from avaffect.reporting.said import Line
     from avaffect.reporting.truth import Truth
 
 MARK = "avaffect report"
@@ -94,6 +95,7 @@ def page_of(
     film: Film,
     index: str = "",
     made_of: str = "",
+    lines: Sequence[Line] = (),
 ) -> str:
     """The page of a video.
 
@@ -103,6 +105,7 @@ def page_of(
         film: the video.
         index: address of the page that lists all videos; empty without one.
         made_of: fingerprint of all that it is made of, to be found in it again.
+        lines: what is said, see `said.said_lines`.
     """
     title = title_of(about, people[0].table.subject)
     media = _dict(about.get("media"))
@@ -123,6 +126,7 @@ def page_of(
         lacking=lacking,
         interval=interval,
         truth=any(each.truth for each in people),
+        said=bool(lines),
         playable=not film.why_not,
         why_not=film.why_not,
         source=film.source,
@@ -139,6 +143,7 @@ def page_of(
                 "people": [_packed(each, len(people)) for each in people],
                 "classes": EXPRESSIONS,
                 "units": ACTION_UNITS,
+                "said": lines,
                 "offset": _number(media.get("first_time_s")) - _number(media.get("start_s")),
                 "size": [_number(media.get("width")) or 1, _number(media.get("height")) or 1],
             }

@@ -26,10 +26,12 @@ from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.reporting.cautions import cautions_of
 from avaffect.reporting.footage import cut_faces, find_footage, look_at
 from avaffect.reporting.page import MARK, Film, Person, index_of, page_of, row_of, title_of
+from avaffect.reporting.said import Line, said_lines
 from avaffect.reporting.summary import Summary, summarise
 from avaffect.version import __version__
 
 if TYPE_CHECKING:
+    from avaffect.converting.speech import Mapped
     from avaffect.reporting.truth import Annotations, Truth
 
 MOST_PEOPLE = 60
@@ -46,12 +48,14 @@ class Reported:
         pages: the page of each video.
         subjects: who is shown.
         summaries: by table, of those who are shown.
+        voices: of a transcript that was given, whose voice is whose.
     """
 
     path: Path
     pages: tuple[Path, ...]
     subjects: tuple[str, ...]
     summaries: Mapping[Path, Summary]
+    voices: tuple[Mapped, ...] = ()
 
 
 @boundary()
@@ -62,6 +66,8 @@ def report(
     videos: Sequence[Path | str] = (),
     embed: bool = False,
     annotations: Path | str | None = None,
+    transcript: Path | str | None = None,
+    speakers: Path | str | None = None,
     overwrite: bool = False,
     on_event: EventCallback = ignore_events,
 ) -> Reported:
@@ -82,6 +88,8 @@ def report(
             same names are looked for in the folder, beside it, and in the current one.
         embed: put the video into the page, up to 200 MB, so that the page can be sent alone; it
             then is as large as the video and a third. Otherwise it is linked.
+        transcript: what is said in the video, see `converting.run.convert`: shown at the cursor.
+        speakers: who speaks when, as RTTM.
         annotations: what is right, see `truth.open_annotations`: shown beside the predictions,
             with CCC and F1.
         overwrite: replace pages that `report` wrote before; other files are never replaced.
@@ -100,6 +108,7 @@ def report(
     out = folder / REPORT if out is None else Path(out)
     require_target(out, _HTML, MARK, overwrite)
     groups = by_video(find_tables(predictions))
+    lines, voices = said_lines(transcript, speakers, [tables for _, tables in groups.values()])
     truth = None
     if annotations is not None:
         from avaffect.reporting.truth import open_annotations
@@ -119,7 +128,7 @@ def report(
     for done, (key, (about, tables)) in enumerate(groups.items(), 1):
         index = f"../{out.name}" if len(groups) > 1 else ""
         path = find_footage(about, named, places)
-        people = _write_page(pages[key], tables, about, path, truth, embed, index, on_event)
+        people = _write_page(pages[key], tables, about, path, truth, embed, index, on_event, lines)
         link = f"{REPORTS}/{pages[key].name}"
         video = title_of(about, people[0].table.subject)
         rows += [row_of(each.summary) | {"video": video, "link": link} for each in people]
@@ -132,7 +141,7 @@ def report(
     if truth is not None and not set(subjects) & truth.keys():
         known = ", ".join(f"'{name}'" for name in sorted(truth)[:3])
         on_event(Notice(f"nobody in the report is annotated: annotations are of {known}", True))
-    return Reported(out, tuple(pages.values()), tuple(subjects), summaries)
+    return Reported(out, tuple(pages.values()), tuple(subjects), summaries, voices)
 
 
 Group = tuple[Mapping[str, Any], dict[str, Path]]
@@ -177,18 +186,19 @@ def _write_page(
     embed: bool,
     index: str,
     on_event: EventCallback,
+    lines: Sequence[Line] = (),
 ) -> list[Person]:
     if len(paths) > MOST_PEOPLE:
         text = f"'{page.name}' shows the first {MOST_PEOPLE} of {len(paths)} people"
         on_event(Notice(text, warning=True))
         paths = dict(list(paths.items())[:MOST_PEOPLE])
-    made_of = "" if truth or embed else _made_of(page, paths, video, index)
+    made_of = "" if truth or embed or lines else _made_of(page, paths, video, index)
     if made_of and _holds(page, made_of):
         tables = (load_table(name, path) for name, path in paths.items())
         return [Person(table, summarise(table), ()) for table in tables]
     people = people_of(paths, about, video, truth)
     film = film_of(video, about, page, embed, on_event)
-    write_text(page, page_of(people, about, film, index, made_of))
+    write_text(page, page_of(people, about, film, index, made_of, lines))
     return people
 
 

@@ -113,6 +113,7 @@ def pack_table(table: Table, cells: Cells) -> dict[str, Any]:
                 }
     groups: Mapping[str, tuple[str, ...]] = {
         "quality": ("confidence",),
+        "speaking": ("speaking",),
         "classes": tuple(f"p_{name}" for name in EXPRESSIONS),
         "units": tuple(f"{name}_p" for name in ACTION_UNITS),
     }

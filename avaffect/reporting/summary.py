@@ -17,6 +17,8 @@ from avaffect.predictions.durations import durations
 # Shorter ones are flickers of a score at its threshold.
 SHORTEST_SMILE_S = 0.2
 SMILE = "AU12"
+# The probability from which on somebody probably speaks.
+SPEAKS = 0.5
 
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -65,6 +67,8 @@ class Summary:
             also where the voice alone speaks. A gap ends a smile.
         seen: without gaps. The time in which the face is seen is 100 %. Means take these frames
             alone. A smile goes on over a gap.
+        speaking_share: share of the time in which the person probably speaks, 0..1; None if no
+            frame says so.
     """
 
     subject: str
@@ -77,6 +81,7 @@ class Summary:
     longest_gap_s: float
     whole: Figures
     seen: Figures
+    speaking_share: float | None = None
 
 
 def summarise(table: Table) -> Summary:
@@ -102,6 +107,7 @@ def summarise(table: Table) -> Summary:
         longest_gap_s=max(gaps, default=0.0),
         whole=_figures(table, weights, everything),
         seen=_figures(table, weights, present),
+        speaking_share=_speaking_share(table, weights),
     )
 
 
@@ -143,6 +149,7 @@ def cells_of(summary: Summary) -> dict[str, str | float | None]:
         "duration_s": summary.duration_s,
         "seen_share": summary.seen_share,
         "heard_share": summary.heard_share,
+        "speaking_share": summary.speaking_share,
         "gaps": summary.gaps,
         "longest_gap_s": summary.longest_gap_s,
     }
@@ -168,6 +175,12 @@ def runs(active: Flags) -> list[tuple[int, int]]:
     """
     edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(np.int8)))
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+
+
+def _speaking_share(table: Table, weights: Floats) -> float | None:
+    speaking = table.numbers("speaking")[:, 0]
+    known = np.isfinite(speaking)
+    return float(weights[speaking >= SPEAKS].sum() / weights.sum()) if known.any() else None
 
 
 def _figures(table: Table, weights: Floats, part: Flags) -> Figures:

@@ -56,6 +56,11 @@ def test_long_tables_are_read_in_parts(tmp_path: Path) -> None:
     assert found["smile"] == (Span(99.99, 199.98, "smile"),)
 
 
+def test_who_speaks_is_a_tier(tmp_path: Path) -> None:
+    found = tiers(tmp_path, times=[0, 0.1, 0.2, 0.3], speaking=[0.2, 0.5, 0.9, NAN])
+    assert found["speaking"] == (Span(0.1, 0.3, "speaking"),)
+
+
 def test_columns_that_are_not_there_have_no_tier(tmp_path: Path) -> None:
     names = {tier.kind for tier in tiers_of(rows_of(tmp_path))}
     assert {"expression", "smile", "AU45", "gaps"} < names

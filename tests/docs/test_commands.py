@@ -43,6 +43,7 @@ NOT_RUN = (
     ("docs/howto/view.md", "avaffect view", "a server, which runs until Ctrl-C"),
     ("docs/howto/weights.md", "avaffect models fetch centerface", "the network"),
     ("docs/tutorials/own_features.md", "avaffect features prepared/ --backbone", "the network"),
+    ("docs/howto/speaking.md", "avaffect voice video.mp4 -o talk/ --opensmile", "its licence"),
 )
 # What a training of the pages is shortened by.
 SHORTER = {"train": SHORT}

@@ -60,6 +60,8 @@ _DESCRIBED: dict[str, dict[str, Any]] = {
         for side in ("left", "right")
         for angle in ("yaw", "pitch")
     },
+    "speech": {"Description": "How likely it is that somebody speaks, 0 to 1"},
+    "speaking": {"Description": "How likely it is that this person speaks, 0 to 1"},
 }
 
 

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 from avaffect.converting.elements import HEAD, empty, opened
 from avaffect.converting.form import Choices, Files, ending
 from avaffect.converting.recording import Recording
-from avaffect.converting.spans import Tier, printable, tiers_of
+from avaffect.converting.spans import Tier, printable
 from avaffect.files.atomic import atomic_path
 
 _NAME = "avaffect"
@@ -39,7 +39,7 @@ def files(recording: Recording, choices: Choices) -> Files:
 
 
 def _write(recording: Recording, path: Path) -> None:
-    tiers = [tier for rows in recording.people for tier in tiers_of(rows)]
+    tiers = recording.tiers()
     with (
         atomic_path(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as file,

@@ -27,6 +27,7 @@ STREAMS: dict[str, tuple[str, ...]] = {
     "head": ("yaw", "pitch", "roll"),
     "gaze": ("gaze_left_yaw", "gaze_left_pitch", "gaze_right_yaw", "gaze_right_pitch"),
     "blink": ("AU45_intensity",),
+    "speaking": ("speech", "speaking"),
     "face": ("confidence",),
 }
 """The columns of each stream; one of which the table has none is left out."""

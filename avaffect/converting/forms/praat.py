@@ -10,7 +10,7 @@ from pathlib import Path
 
 from avaffect.converting.form import Choices, Files, ending
 from avaffect.converting.recording import Recording
-from avaffect.converting.spans import Span, Tier, tiers_of
+from avaffect.converting.spans import Span, Tier
 from avaffect.files.atomic import atomic_path
 
 # Digits of a second: a microsecond.
@@ -23,8 +23,9 @@ def files(recording: Recording, choices: Choices) -> Files:
 
 
 def _write(recording: Recording, path: Path) -> None:
-    tiers = [tier for rows in recording.people for tier in tiers_of(rows)]
+    tiers = recording.tiers()
     ends = [rows.media_times[-1] + rows.steps()[-1] for rows in recording.people]
+    ends += [tier.spans[-1].end for tier in recording.said]
     end = max(0.001, round(float(max(ends)), _DIGITS))
     with (
         atomic_path(path) as temporary,

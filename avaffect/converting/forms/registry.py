@@ -21,11 +21,13 @@ class FormEntry:
         about: what is written, in a few words for the help.
         load: gives what makes the files of a recording; it imports what it needs when called.
         steady: whether it has samples at a steady rate, which one can choose.
+        tiers: whether it has tiers, and so takes a transcript.
     """
 
     about: str
     load: Callable[[], Build]
     steady: bool = False
+    tiers: bool = False
 
 
 def _of(module: str) -> Callable[[], Build]:
@@ -41,9 +43,9 @@ def _of(module: str) -> Callable[[], Build]:
 FORMS: dict[str, FormEntry] = {
     "csv": FormEntry("the table as CSV", _of("comma")),
     "jsonl": FormEntry("JSON, a line a frame", _of("json_lines")),
-    "eaf": FormEntry("ELAN, tiers a person", _of("elan")),
-    "textgrid": FormEntry("Praat, tiers a person", _of("praat")),
-    "vtt": FormEntry("WebVTT, subtitles of expression and smile", _of("webvtt")),
+    "eaf": FormEntry("ELAN, tiers a person", _of("elan"), tiers=True),
+    "textgrid": FormEntry("Praat, tiers a person", _of("praat"), tiers=True),
+    "vtt": FormEntry("WebVTT, subtitles of expression and smile", _of("webvtt"), tiers=True),
     "nova": FormEntry("streams of NOVA and DISCOVER", _of("nova"), steady=True),
     "index": FormEntry("CSV by file, start, end, as audinterface and audformat", _of("index")),
     "bids": FormEntry("BIDS, _physio.tsv.gz and its JSON", _of("bids"), steady=True),

@@ -1,4 +1,4 @@
-"""``vtt``: WebVTT subtitles of a video: who shows which expression, and smiles.
+"""``vtt``: WebVTT subtitles of a video: who shows which expression, smiles, and says what.
 
 A cue lasts as long as both stay. In frames without a value there is none.
 """
@@ -26,6 +26,7 @@ def files(recording: Recording, choices: Choices) -> Files:
 
 def _write(recording: Recording, path: Path) -> None:
     cues = [(span, printable(rows.subject)) for rows in recording.people for span in _cues(rows)]
+    cues += [(span, tier.subject) for tier in recording.said for span in tier.spans]
     with (
         atomic_path(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as file,

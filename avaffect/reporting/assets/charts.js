@@ -3,7 +3,7 @@ const UNITS_TOP = 12, STRIP = 8, LEFT = 48, RIGHT = 24;
 const colours = {};
 function readColours() {
   for (const name of ["ink", "soft", "rule", "grid", "card", "missing", "valence", "arousal", "quality",
-    "truth", "face", "voice", "low", "mid", "high", ...facts.classes.map((_, at) => `c${at}`)]) {
+    "truth", "face", "voice", "speaks", "low", "mid", "high", ...facts.classes.map((_, at) => `c${at}`)]) {
     colours[name] = css(name);
   }
   colours.ramp = Array.from({ length: 64 }, (_, at) => ramp(at / 63));
@@ -107,10 +107,10 @@ function paintUnits(u) {
 function paintSeen(u) {
   clipped(u, ({ ctx, left, width }) => {
     const line = (value) => u.valToPos(value, "y", true);
-    for (const [name, low, high, colour] of [["seen", -0.29, -0.06, "face"], ["heard", -0.6, -0.37, "voice"]]) {
+    for (const [name, low, high, colour] of [["seen", -0.29, -0.06, "face"], ["heard", -0.6, -0.37, "voice"], ["speaking", -0.91, -0.68, "speaks"]]) {
       const bottom = line(low), top = line(high), tall = bottom - top;
       columns(person(), state.view, Math.round(width), (x, first, end) => {
-        const share = meanByte(person()[name], 0, first, end) || 0;
+        const share = person()[name] ? meanByte(person()[name], 0, first, end) || 0 : 0;
         ctx.fillStyle = colours.missing;
         ctx.fillRect(left + x, top, 1, tall);
         // Rare things are seen too.
@@ -143,7 +143,7 @@ const PANELS = {
     labels: facts ? facts.units : [], plain: true, has: () => person().units,
   },
   quality: {
-    height: 150, range: [-0.62, 1.04], paint: paintSeen, splits: [-0.485, -0.175, 0, 0.5, 1], labels: ["voice", "face", "0", ".5", "1"],
+    height: 180, range: [-0.93, 1.04], paint: paintSeen, splits: [-0.795, -0.485, -0.175, 0, 0.5, 1], labels: ["speaks", "voice", "face", "0", ".5", "1"],
     curves: () => [{ array: person().quality, read: byteAt, kind: "mean" }], series: [line("quality")], has: () => true,
   },
 };

@@ -66,9 +66,13 @@ function readout() {
   const active = known && one.active ? facts.units.filter((_, at) => (one.active[cell] >> at) & 1) : [];
   byId("n-units").textContent = !known ? "no value" : active.join(" ") || "none";
   const seen = one.seen[cell] > 0, quality = one.quality ? byte(one.quality[cell]) : null;
-  byId("n-seen").textContent = (seen ? `face seen${quality === null ? "" : `, quality ${quality.toFixed(2)}`}` : "no face") + (one.heard[cell] > 0 ? ", voice" : "");
+  byId("n-seen").textContent = (seen ? `face seen${quality === null ? "" : `, quality ${quality.toFixed(2)}`}` : "no face") + (one.heard[cell] > 0 ? ", voice" : "") + (one.speaking && one.speaking[cell] !== NO_BYTE && byte(one.speaking[cell]) >= 0.5 ? ", speaks" : "");
+  if (byId("n-said")) byId("n-said").textContent = saidAt(time) || "nothing";
   box(cell);
   plane();
+}
+function saidAt(time) {
+  return facts.said.filter(([start, end]) => start <= time && time < end).map((each) => each[2]).join(" / ");
 }
 function box(cell) {
   const frame = byId("box"), one = person();

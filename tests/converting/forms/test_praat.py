@@ -23,7 +23,7 @@ def test_both_readers_read_it(tmp_path: Path) -> None:
     assert (grid.minTimestamp, grid.maxTimestamp) == (0, 0.2)
     tier = grid.getTier("expression@talk_left")
     assert [tuple(entry) for entry in tier.entries] == expected
-    assert len(grid.tierNames) == 2 * (2 + 13 + 1)
+    assert len(grid.tierNames) == 2 * (2 + 13 + 1 + 1)
     other = textgrid.TextGrid.fromFile(str(path))
     (found,) = [tier for tier in other.tiers if tier.name == "expression@talk_left"]
     assert [(each.minTime, each.maxTime, each.mark) for each in found] == expected
