@@ -48,6 +48,7 @@ EXTRAS: dict[str, Extra] = {
     "fan": Extra(
         "the detector s3fd or centerface, or the aligner fan,", ("face_alignment", "onnx", "torch")
     ),
+    "remote": Extra("an address in an object store", ("fsspec", "s3fs")),
     "pandas": Extra("a table as a DataFrame", ("pandas",)),
     "ffmpeg": Extra("an ffmpeg of your own", ("ffmpeg", "imageio_ffmpeg")),
 }
