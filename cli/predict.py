@@ -283,7 +283,8 @@ def predict(
         def end(changed: bool) -> None:
             if options["report"]:
                 videos = [] if alone else sources
-                _close(root, videos, changed, options["decimal"], reporter)
+                place = str(stage.target or root)
+                _close(root, videos, changed, options["decimal"], reporter, place)
             if converted:
                 say_converted(reporter, [root], converted)
 
@@ -383,7 +384,12 @@ class Predicting:
 
 
 def _close(
-    out: Path, sources: Sequence[Path], changed: bool, decimal: Decimal, reporter: Reporter
+    out: Path,
+    sources: Sequence[Path],
+    changed: bool,
+    decimal: Decimal,
+    reporter: Reporter,
+    place: str,
 ) -> None:
     """Write report and summary unless they are there and nothing is new; say where they are."""
     from avaffect.files.names import REPORT, SUMMARY
@@ -394,7 +400,7 @@ def _close(
         videos = [source for source in sources if source.is_file()]
         written = close(out, videos, decimal=decimal, on_event=reporter)
     for path in written:
-        reporter.say(f"{path.stem}: {path}")
+        reporter.say(f"{path.stem}: {place}/{path.name}")
 
 
 def _features(given: Sequence[str]) -> tuple[str, list[str]]:

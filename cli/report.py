@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from avaffect.cli.options import scratch_option
+
 
 @click.command()
 @click.argument("predictions", type=click.Path())
@@ -32,6 +34,7 @@ import click
     help="Show these annotations beside the predictions, with CCC and F1.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a page that `avaffect report` wrote.")
+@scratch_option
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def report(
     predictions: str,
@@ -40,6 +43,7 @@ def report(
     embed: bool,
     annotations: str | None,
     overwrite: bool,
+    scratch: str | None,
     quiet: bool,
 ) -> None:
     """Show PREDICTIONS, a folder that `avaffect predict` wrote, as a page for the browser.
@@ -58,11 +62,17 @@ def report(
       avaffect report out/ --annotations annotations/
     """
     from avaffect.cli.terminal import Reporter
+    from avaffect.files.names import RECORDS, REPORT, REPORTS, TABLES
+    from avaffect.remote.stage import Stage
     from avaffect.reporting.report import report as write
 
+    stage = Stage.open(predictions, scratch)
+    if stage.target is not None:
+        stage.ready()
+        stage.bring_results([TABLES, RECORDS])
     with Reporter(quiet) as reporter:
         done = write(
-            predictions,
+            stage.out,
             None if out is None else Path(out),
             videos=[Path(video) for video in videos],
             embed=embed,
@@ -74,4 +84,9 @@ def report(
         what = f"{count} {'person' if count == 1 else 'people'}"
         if pages > 1:
             what += f" in {pages} videos"
-        reporter.say(f"{what}: {done.path}")
+        if stage.target is not None and out is None:
+            stage.publish_closing([REPORT, REPORTS])
+            stage.close()
+        reporter.say(
+            f"{what}: {stage.target.child(REPORT) if stage.target and not out else done.path}"
+        )

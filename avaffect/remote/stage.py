@@ -268,7 +268,7 @@ class Unit:
 
     def _earlier(self) -> None:
         """Bring the results of other settings: what depends on none of the changes is kept."""
-        if self.target is None or not self.records or self.folder.exists():
+        if self.target is None or self.prepared or self.folder.exists():
             return
         known = read_receipt(self._at(self.receipt))
         if known is not None and known.done:
@@ -284,6 +284,28 @@ class Unit:
             shutil.rmtree(self.path, ignore_errors=True)
         elif self.source is not None and brought(self.path) is not None:
             drop(self.path)
+
+
+@contextmanager
+def edited(stage: Stage, path: Path, receipt: str) -> Iterator[None]:
+    """A block in which a preprocessed folder is here; what it changes is published, if it lies
+    in a store.
+
+    Args:
+        stage: see `Stage.with_prepared`.
+        path: the folder; nothing is done if it lies here.
+        receipt: its receipt in `names.RECEIPTS`; where there is none, all in the folder that
+            `preprocess` leaves is ours, as its record says.
+    """
+    source = stage.sources.get(path)
+    if source is None:
+        yield
+        return
+    unit = Unit(path, source, path, source, f"{RECEIPTS}/{receipt}", (RECORD,), prepared=True)
+    with unit.here() as origin:
+        yield
+        known = read_receipt(source.child(unit.receipt)) or Receipt(origin, "", PREPARED)
+        publish(path, source, known, unit.receipt, records=unit.records, ours=PREPARED)
 
 
 def _local(folder: Path) -> Address:
