@@ -2,13 +2,13 @@
 
     python benchmarks/stragglers.py [--seeds 5] [--hours 2000] [--nodes 4] ...
 
-A simulation in plain Python; nothing is predicted. Videos' lengths are log-normal (many short ones,
-a few of a day). Workers do one task at a time, a whole video or a segment of one. Nodes are lost at
-random moments with all that runs on them, and replaced after some minutes; some nodes are slow; any
-attempt may fail for a moment's reason; a poison video fails at every attempt. A task that failed
-``retries`` + 1 times takes its video with it. `Wasted` is CPU time that no result came of: attempts
-that failed, what was done of videos that were lost, the start of each task and the warm-up of each
-segment.
+A simulation in plain Python; nothing is predicted. Videos' lengths are log-normal (many short
+ones, a few of a day). Workers do one task at a time, a whole video or a segment of one. Nodes are
+lost at random moments with all that runs on them, and replaced after some minutes; some nodes are
+slow; any attempt may fail for a moment's reason; a poison video fails at every attempt. A task
+that failed ``retries`` + 1 times takes its video with it. `Wasted` is CPU time that no result came
+of: attempts that failed, what was done of videos that were lost, the start of each task and the
+warm-up of each segment.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def simulate(world: World, policy: Policy, seed: int) -> Outcome:
     def fail(worker: _Worker) -> int:
         """The attempt of a worker came to nothing; 1 if the task is given up."""
         task, worker.task = worker.task, None
-        assert task is not None  # noqa: S101
+        assert task is not None
         hours = run.now - worker.since
         run.spent += hours
         run.poison_spent += hours if task.video in poison else 0.0

@@ -39,6 +39,8 @@ NOT_RUN = (
     ("docs/training.md", "avaffect train --data", "run in docs/tutorials/challenge.md"),
     ("docs/training.md", "avaffect evaluate", "run in docs/tutorials/challenge.md"),
     ("docs/training.md", "avaffect", "data that are to be had elsewhere"),
+    ("README.md", "avaffect predict s3://", "run in tests/cli/test_cli_remote.py"),
+    ("docs/howto/object_stores.md", "avaffect", "run in tests/cli/test_cli_remote.py"),
     ("docs/howto/weights.md", "avaffect models fetch centerface", "the network"),
     ("docs/tutorials/own_features.md", "avaffect features prepared/ --backbone", "the network"),
 )
