@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     Work = Callable[[Path], Added]
 
-# The receipt of a preprocessed folder in a store, which `preprocess` began.
-_KEPT_AS = "preprocess.json"
-
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, metavar="PREPARED ...")
@@ -124,7 +121,7 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
         make = (_of_net if options["backbone"] else _of_files)(options, reporter)
 
         def work(source: Path) -> Row:
-            with edited(stage, source, _KEPT_AS):
+            with edited(stage, source):
                 done = make(source)
             outcome = f"{done.name} in {source}" if done.done else f"{done.name}: nothing to do"
             if options["source"]:

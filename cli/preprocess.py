@@ -196,7 +196,7 @@ class Preprocessing:
         """An input and its folder, where one of them is in a store."""
         from avaffect.files.names import RECORD
 
-        return stage.unit(path, self.targets[path], "preprocess.json", [RECORD])
+        return stage.unit(path, self.targets[path], RECORD, [RECORD])
 
     def files(self, path: Path) -> set[str]:
         """What is ours of an input's folder."""

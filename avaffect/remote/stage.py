@@ -287,21 +287,20 @@ class Unit:
 
 
 @contextmanager
-def edited(stage: Stage, path: Path, receipt: str) -> Iterator[None]:
+def edited(stage: Stage, path: Path) -> Iterator[None]:
     """A block in which a preprocessed folder is here; what it changes is published, if it lies
     in a store.
 
     Args:
         stage: see `Stage.with_prepared`.
-        path: the folder; nothing is done if it lies here.
-        receipt: its receipt in `names.RECEIPTS`; where there is none, all in the folder that
-            `preprocess` leaves is ours, as its record says.
+        path: the folder; nothing is done if it lies here. Where `preprocess` left no receipt of
+            it, all that `preprocess` leaves is ours.
     """
     source = stage.sources.get(path)
     if source is None:
         yield
         return
-    unit = Unit(path, source, path, source, f"{RECEIPTS}/{receipt}", (RECORD,), prepared=True)
+    unit = Unit(path, source, path, source, f"{RECEIPTS}/{RECORD}", (RECORD,), prepared=True)
     with unit.here() as origin:
         yield
         known = read_receipt(source.child(unit.receipt)) or Receipt(origin, "", PREPARED)
