@@ -11,8 +11,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(ROOT / "benchmarks"))
-    from scale import Rates, arithmetic
-    from stragglers import Policy, World, lengths, simulate
+    from scale import Rates, arithmetic  # type: ignore[import-not-found]
+    from stragglers import (  # type: ignore[import-not-found]
+        Policy,
+        World,
+        lengths,
+        simulate,
+    )
 
 SMALL = World(hours=60, nodes=2, workers=4, longest=6)
 CALM = replace(SMALL, life=1e9, poison=0, flaky=0, slow=0, start=0, warmup=0)
