@@ -18,6 +18,7 @@
     +- FeatureError               a feature store that is missing, unfinished or does not fit
     +- MissingPackageError        a package of an extra that is not installed
     +- TrainingError              training that cannot go on, such as a loss that is no number
+    +- RemoteError                an object store that does not give or take what it should
     +- OutputError                results cannot be written
     |  +- DiskFullError           no space left
     |  +- BusyError               another process is working there
@@ -162,6 +163,10 @@ class MissingPackageError(AvaffectError):
 
 class TrainingError(AvaffectError):
     """Training that cannot go on, such as a loss that is no number."""
+
+
+class RemoteError(AvaffectError):
+    """An object store that does not give or take what it should."""
 
 
 class OutputError(AvaffectError):

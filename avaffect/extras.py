@@ -48,6 +48,7 @@ EXTRAS: dict[str, Extra] = {
     "fan": Extra(
         "the detector s3fd or centerface, or the aligner fan,", ("face_alignment", "onnx", "torch")
     ),
+    "remote": Extra("an address in an object store", ("fsspec", "s3fs")),
     "pandas": Extra("a table as a DataFrame", ("pandas",)),
     "view": Extra("a view of results in the browser", ("starlette", "uvicorn")),
     "voice": Extra("measuring the voice", ("librosa",)),

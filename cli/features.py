@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from avaffect.cli.options import device_option
+from avaffect.cli.options import device_option, scratch_option
 from avaffect.errors import UsageError, need
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     help="Of an encoder of pictures, pixels that faces are brought to.  [default: its own]",
 )
 @click.option("--name", help="What the array is called.  [default: as the net, or the folder]")
+@scratch_option
 @device_option("Where the backbone runs")
 @click.option("--offline", is_flag=True, help="Never fetch weights.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -81,15 +82,20 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
       avaffect features prepared/ --backbone avaffect_run
       avaffect features prepared/ --backbone avaffect_run --branch face --name stage1
       avaffect features prepared/ --backbone resnet50
+      avaffect features s3://bucket/prepared --backbone resnet50
       avaffect features prepared/ --backbone timm:vit_small_patch14_dinov2.lvd142m --size 112
       avaffect features prepared/ --backbone torchaudio:WAV2VEC2_BASE --layers last:4
       avaffect features prepared/ --from openface/ --name openface
       avaffect features prepared/ --from openface/ --columns 'pose_*,AU*_r' --name units
       avaffect features prepared/ --from wav2vec/ --rate 50 --name wav2vec
     """
+    from avaffect.cli.remote import shown
     from avaffect.cli.terminal import Reporter, Row, run_all
     from avaffect.errors import InputNotFoundError
     from avaffect.predicting.sources import preprocessed_in
+    from avaffect.remote.address import Address, is_remote
+    from avaffect.remote.inputs import find_prepared
+    from avaffect.remote.stage import Stage, edited
 
     if (options["backbone"] is None) == (options["source"] is None):
         raise UsageError(
@@ -98,8 +104,14 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
     sources: list[Path] = []
+    stage = Stage.open("", options["scratch"])
     for folder in folders:
-        found = preprocessed_in(Path(folder)) if folder else []
+        if is_remote(folder):
+            inside = find_prepared(Address.of(folder))
+            stage = stage.with_prepared(inside)
+            found = [stage.local(each) for each in inside]
+        else:
+            found = preprocessed_in(Path(folder)) if folder else []
         if not found:
             raise InputNotFoundError(
                 f"'{folder}' holds nothing preprocessed", "run `avaffect preprocess VIDEO` first"
@@ -109,7 +121,8 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
         make = (_of_net if options["backbone"] else _of_files)(options, reporter)
 
         def work(source: Path) -> Row:
-            done = make(source)
+            with edited(stage, source):
+                done = make(source)
             outcome = f"{done.name} in {source}" if done.done else f"{done.name}: nothing to do"
             if options["source"]:
                 # Rows are counted, whatever they are of.
@@ -117,7 +130,11 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
                 return Row(source.name, f"ok ({outcome})", str(done.frames), "-", subjects)
             return Row.done(source, done.frames, done.faces, done.subjects, outcome)
 
-        ctx.exit(run_all(list(dict.fromkeys(sources)), work, reporter, debug=ctx.obj))
+        sources = list(dict.fromkeys(sources))
+        code = run_all(sources, work, reporter, debug=ctx.obj, called=shown(stage))
+    if stage.is_used:
+        stage.close()
+    ctx.exit(code)
 
 
 def _of_files(options: dict[str, Any], reporter: Reporter) -> Work:

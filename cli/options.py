@@ -122,6 +122,16 @@ def format_options(forms: Mapping[str, str]) -> Callable[[F], F]:
     )
 
 
+def scratch_option(function: F) -> F:
+    """Where files from object stores are worked on."""
+    return click.option(
+        "--scratch",
+        type=click.Path(file_okay=False),
+        help="Folder on a local disk for files of object stores (s3://, gs://) while they are "
+        "worked on.  [default: that for temporary files]",
+    )(function)
+
+
 def input_options(function: F) -> F:
     """Where to read and write."""
     return _stack(
@@ -132,8 +142,9 @@ def input_options(function: F) -> F:
                 type=click.Path(file_okay=False),
                 default=DEFAULT_OUT,
                 show_default=True,
-                help="Output folder.",
+                help="Output folder, or an address such as s3://BUCKET/NAME.",
             ),
+            scratch_option,
             click.option("-r", "--recursive", is_flag=True, help="Look into folders of folders."),
         ]
     )(function)

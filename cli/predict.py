@@ -145,7 +145,7 @@ def predict(
     `avaffect models card starter-2`. With --checkpoint a model of your own predicts.
     Sound files are judged by the voice alone, pictures each for itself: a row a face in
     pictures.csv and .parquet. A folder stands for its videos, else its sound files, else its
-    pictures.
+    pictures. Inputs and --out may lie in an object store (s3://, gs://).
 
     \b
     Examples:
@@ -156,12 +156,14 @@ def predict(
       avaffect predict photos/ --task va,expr -o out/
       avaffect predict clips/ --checkpoint avaffect_run -o out/
       avaffect predict --checkpoint avaffect_run --features test_tables/ -o out/
+      avaffect predict s3://bucket/videos -o s3://bucket/out
     """
     from avaffect.cli.convert import say_converted
     from avaffect.cli.jobs import in_processes
     from avaffect.cli.pictures import predict_pictures
+    from avaffect.cli.remote import Published, Remotely, close_remote, shown
     from avaffect.cli.terminal import Reporter, conclude, run_all
-    from avaffect.config import AudioConfig, PredictConfig
+    from avaffect.config import AudioConfig, PredictConfig, fingerprint
     from avaffect.files.names import RECORDS, TABLES
     from avaffect.media.still_picture import split_stills
     from avaffect.models.device import choose_device
@@ -169,6 +171,7 @@ def predict(
     from avaffect.predicting.sources import find_sources
     from avaffect.preprocessing.names import names_of
     from avaffect.progress import Notice
+    from avaffect.remote.stage import Stage, split_inputs
 
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
@@ -197,18 +200,28 @@ def predict(
     reporter = Reporter(options["quiet"])
     alone = own is not None and not inputs
     inputs = inputs or (() if alone else _default_inputs())
+    stage = Stage.open(out, options["scratch"])
     if own is not None and alone:
         stills, sources = [], list(own.paths())
     elif options["as_video"]:
         stills, sources = [], _videos_of(inputs, out, fps, reporter)
     else:
-        stills, sources = split_stills(find_sources(inputs, recursive, reporter))
+        local, stage = split_inputs(inputs, stage, recursive, prepared=True)
+        here = find_sources(local, recursive, reporter) if local or not stage.sources else []
+        stills, sources = split_stills(here)
+        sources += stage.sources
     names = names_of(sources, inputs)
     converted = options["form"] if options["form"] not in WRITTEN else None
     if converted:
         options["form"] = TABLES_ALONE
     device = choose_device(options["device"])
-    root = Path(out)
+    root = stage.out
+    out = str(root)
+    if stage.target is not None and (stills or alone or which == "full" or options["as_video"]):
+        raise UsageError(
+            "pictures, tables of your own and features are not written to an object store here",
+            "give a local --out, or let `avaffect preprocess` make the features",
+        )
     if stills:
         with reporter:
             of_stills = predict_pictures(
@@ -234,11 +247,21 @@ def predict(
             f"tables of your own are read by one process, not by {jobs}", "leave out --jobs"
         )
     batch = job.batch(reporter)
+    if batch.shared and stage.is_used:
+        raise UsageError(
+            "a file for all inputs needs all of them in local folders",
+            f"leave out --format {options['form']}, or copy them first",
+        )
     if jobs > 1 and batch.shared:
         raise UsageError(
             f"a file for all inputs is written by one process, not by {jobs}",
             f"leave out --jobs, or --format {options['form']}",
         )
+    remotely = None
+    if stage.is_used:
+        stage.ready()
+        settings = fingerprint([batch.settings, options["csv"], options["decimal"]])
+        remotely = Remotely(job, stage, Published(root, names, settings), options["overwrite"])
     with reporter:
         reporter.say(f"device: {device.description}")
         rows: list[Row] = []
@@ -247,28 +270,53 @@ def predict(
             # Once: who goes on in the same folder has read them.
             for note in batch.predictor.notes if first else ():
                 reporter(Notice(f"note: {note}"))
-            reporter.say_table(TABLES, root / TABLES, options["csv"])
-            if options["report"]:
-                changed = not all(row.again for row in rows if row.frames != "-")
-                videos = [] if alone else sources
-                _close(root, videos, changed, options["decimal"], reporter)
-            if converted:
-                say_converted(reporter, [root], converted)
+            changed = not all(row.again for row in rows if row.frames != "-")
+            if stage.target is not None:
+                closing = options["report"] or bool(converted)
+                close_remote(stage, closing and changed, end, reporter)
+            else:
+                reporter.say_table(TABLES, root / TABLES, options["csv"])
+                end(changed)
             for note in () if own is None else own.tables.told():
                 reporter(Notice(note))
 
+        def end(changed: bool) -> None:
+            if options["report"]:
+                videos = [] if alone else sources
+                place = str(stage.target or root)
+                _close(root, videos, changed, options["decimal"], reporter, place)
+            if converted:
+                say_converted(reporter, [root], converted)
+
         if jobs > 1:
-            rows += in_processes(sources, job, jobs, reporter)
+            rows += in_processes(sources, remotely or job, jobs, reporter)
             code = conclude(sources, rows, reporter, names, at_end=notes)
         else:
             with batch:
 
+                def local_work(source: Path) -> Row:
+                    return job.row(batch, source)
+
                 def work(source: Path) -> Row:
-                    row = job.row(batch, source)
+                    row = (
+                        remotely.around(local_work, source, reporter)
+                        if remotely
+                        else local_work(source)
+                    )
                     rows.append(row)
                     return row
 
-                code = run_all(sources, work, reporter, names, debug=ctx.obj, at_end=notes)
+                code = run_all(
+                    sources,
+                    work,
+                    reporter,
+                    names,
+                    debug=ctx.obj,
+                    at_end=notes,
+                    called=shown(stage),
+                )
+    if stage.is_used:
+        stage.close()
     ctx.exit(code or of_stills)
 
 
@@ -336,7 +384,12 @@ class Predicting:
 
 
 def _close(
-    out: Path, sources: Sequence[Path], changed: bool, decimal: Decimal, reporter: Reporter
+    out: Path,
+    sources: Sequence[Path],
+    changed: bool,
+    decimal: Decimal,
+    reporter: Reporter,
+    place: str,
 ) -> None:
     """Write report and summary unless they are there and nothing is new; say where they are."""
     from avaffect.files.names import REPORT, SUMMARY
@@ -347,7 +400,7 @@ def _close(
         videos = [source for source in sources if source.is_file()]
         written = close(out, videos, decimal=decimal, on_event=reporter)
     for path in written:
-        reporter.say(f"{path.stem}: {path}")
+        reporter.say(f"{path.stem}: {place}/{path.name}")
 
 
 def _features(given: Sequence[str]) -> tuple[str, list[str]]:

@@ -22,8 +22,10 @@ from avaffect.cli.options import (
 from avaffect.config import AnalysisConfig, FaceConfig
 
 if TYPE_CHECKING:
+    from avaffect.cli.jobs import Job
     from avaffect.cli.terminal import Row
     from avaffect.progress import EventCallback
+    from avaffect.remote.stage import Stage, Unit
 
 
 @click.command()
@@ -90,7 +92,8 @@ def preprocess(
     Writes cropped_aligned/SUBJECT/00001.jpg (numbered by frame, absent where there is no face),
     audio.wav (16 kHz mono) and features/SUBJECT/ into the output folder; with several videos, into
     a folder each. Run again it does only what is missing or changed. A file of sound alone gets
-    audio.wav and features/; a folder without a video stands for its sound files.
+    audio.wav and features/; a folder without a video stands for its sound files. Inputs and --out
+    may lie in an object store; a video that is done is not read again.
 
     \b
     Examples:
@@ -98,14 +101,17 @@ def preprocess(
       avaffect preprocess video.mp4 -o out/ --subjects all
       avaffect preprocess "clips/*.mp4" more_clips/ --recursive -o out/
       avaffect preprocess voices/ -o out/ --sound-rate 50
+      avaffect preprocess s3://bucket/videos -o s3://bucket/prepared
     """
     from avaffect.cli.jobs import in_processes
+    from avaffect.cli.remote import Remotely, shown
     from avaffect.cli.terminal import Reporter, conclude, run_all
     from avaffect.config import AudioConfig, PredictConfig
     from avaffect.media.inputs import expand_inputs
     from avaffect.models.device import choose_device
     from avaffect.predicting.settings import require_licences, with_features
     from avaffect.preprocessing.names import names_of
+    from avaffect.remote.stage import Stage, split_inputs
     from avaffect.sound.voice import DEFAULT_VOICE
 
     if options["offline"]:
@@ -123,18 +129,29 @@ def preprocess(
     )
     require_licences(replace(default, analysis=config))
     reporter = Reporter(options["quiet"])
-    videos = expand_inputs(inputs, recursive, sound=True, on_event=reporter)
+    local, stage = split_inputs(inputs, Stage.open(out, options["scratch"]), recursive)
+    videos = list(stage.sources)
+    if local or not videos:
+        videos = expand_inputs(local, recursive, sound=True, on_event=reporter) + videos
     names = names_of(videos, inputs)
     device = choose_device(options["device"])
-    targets = {each: Path(out) / names[each] if len(videos) > 1 else Path(out) for each in videos}
-    job = Preprocessing(config, device.name, targets, names)
+    targets = {each: stage.out / names[each] if len(videos) > 1 else stage.out for each in videos}
+    preparing = Preprocessing(config, device.name, targets, names)
+    job: Job = preparing
+    if stage.is_used:
+        stage.ready()
+        job = Remotely(preparing, stage, preparing)
     with reporter:
         reporter.say(f"device: {device.description}")
         if min(jobs, len(videos)) > 1 and not ctx.obj:
             rows = in_processes(videos, job, jobs, reporter)
-            ctx.exit(conclude(videos, rows, reporter, names))
-        with job(reporter) as work:
-            ctx.exit(run_all(videos, work, reporter, names, debug=ctx.obj))
+            code = conclude(videos, rows, reporter, names)
+        else:
+            with job(reporter) as work:
+                code = run_all(videos, work, reporter, names, debug=ctx.obj, called=shown(stage))
+    if stage.is_used:
+        stage.close()
+    ctx.exit(code)
 
 
 @dataclass(frozen=True)
@@ -174,3 +191,24 @@ class Preprocessing:
             )
 
         yield work
+
+    def unit(self, stage: Stage, path: Path) -> Unit:
+        """An input and its folder, where one of them is in a store."""
+        from avaffect.files.names import RECORD
+
+        return stage.unit(path, self.targets[path], RECORD, [RECORD])
+
+    def files(self, path: Path) -> set[str]:
+        """What is ours of an input's folder."""
+        from avaffect.files.names import RECORD
+        from avaffect.store.prepared import Prepared
+
+        return {RECORD, *Prepared(self.targets[path]).ours()}
+
+    def settings(self, path: Path) -> str:
+        """Fingerprint of all that an input's folder depends on but the content."""
+        from avaffect.challenge.places import joined
+        from avaffect.config import fingerprint
+        from avaffect.preprocessing.sound_file import settings_key
+
+        return fingerprint([settings_key(self.config), joined(self.names[path])])

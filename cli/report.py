@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from avaffect.cli.options import scratch_option
+
 
 @click.command()
 @click.argument("predictions", type=click.Path())
@@ -44,6 +46,7 @@ import click
     help="Who speaks when, of a diarisation; each voice is given to the person whose lips move.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a page that `avaffect report` wrote.")
+@scratch_option
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def report(
     predictions: str,
@@ -54,6 +57,7 @@ def report(
     transcript: str | None,
     speakers: str | None,
     overwrite: bool,
+    scratch: str | None,
     quiet: bool,
 ) -> None:
     """Show PREDICTIONS, a folder that `avaffect predict` wrote, as a page for the browser.
@@ -72,11 +76,17 @@ def report(
       avaffect report out/ --annotations annotations/
     """
     from avaffect.cli.terminal import Reporter
+    from avaffect.files.names import RECORDS, REPORT, REPORTS, TABLES
+    from avaffect.remote.stage import Stage
     from avaffect.reporting.report import report as write
 
+    stage = Stage.open(predictions, scratch)
+    if stage.target is not None:
+        stage.ready()
+        stage.bring_results([TABLES, RECORDS])
     with Reporter(quiet) as reporter:
         done = write(
-            predictions,
+            stage.out,
             None if out is None else Path(out),
             videos=[Path(video) for video in videos],
             embed=embed,
@@ -90,6 +100,11 @@ def report(
         what = f"{count} {'person' if count == 1 else 'people'}"
         if pages > 1:
             what += f" in {pages} videos"
-        reporter.say(f"{what}: {done.path}")
+        if stage.target is not None and out is None:
+            stage.publish_closing([REPORT, REPORTS])
+            stage.close()
+        reporter.say(
+            f"{what}: {stage.target.child(REPORT) if stage.target and not out else done.path}"
+        )
         for voice in done.voices:
             reporter.say(f"voice: {voice}")

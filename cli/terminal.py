@@ -276,6 +276,7 @@ def run_all(
     *,
     debug: bool = False,
     at_end: Callable[[], None] | None = None,
+    called: Mapping[Path, str] | None = None,
 ) -> int:
     """Do ``work`` for every source, go on when one fails, print the closing table.
 
@@ -286,6 +287,7 @@ def run_all(
         names: of the sources' results; the table shows the folders that one has.
         debug: stop at the first failure and raise it.
         at_end: called behind the table unless all failed.
+        called: how sources are named that are not where the user has them.
 
     Returns:
         The exit code: 0, or that of the failures if they agree, else 1.
@@ -293,7 +295,7 @@ def run_all(
     rows = []
     for number, source in enumerate(sources, start=1):
         if len(sources) > 1:
-            reporter.say(f"[{number}/{len(sources)}] {source}")
+            reporter.say(f"[{number}/{len(sources)}] {(called or {}).get(source, source)}")
         try:
             rows.append(work(source))
         except Exception as error:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from fixtures.gpus import as_on_gpu  # noqa: F401
 from fixtures.standins import standins  # noqa: F401
+from fixtures.stores import s3, s3_server  # noqa: F401
 from fixtures.trained import dataset, fit, recipe, weights  # noqa: F401
 from fixtures.videos import (  # noqa: F401
     gap_clip,

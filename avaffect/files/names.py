@@ -28,6 +28,8 @@ SUMMARY = "summary.csv"
 # What `convert` writes, see `converting.run`: a folder a form, and in it which files are ours.
 CONVERTED = "converted"
 CONVERSIONS = "converted.json"
+# Of what lies in object stores, see `remote.receipt`.
+RECEIPTS = "receipts"
 # What `train` leaves, see `training.run`; `ensemble`, see `predictors.joined`.
 RUN = "run.json"
 JOINED = "joined.json"

@@ -13,6 +13,10 @@ from avaffect.errors import InputNotFoundError
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,3}[^/]")
 _NUMBERED = re.compile(r"%0?\d*d")
 _STREAMS = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "tcp", "srt", "mms", "mmsh")
+# Who asks, and what follows `?`: a presigned address holds a signature there.
+_SECRETS = re.compile(
+    r"""([A-Za-z][\w+.-]*:/{1,3})(?:[^/@\s'"]+@)?([^?\s'"]*)(?:\?[^\s'"]*=[^\s'"]*)?"""
+)
 _STORES = ("s3", "gs", "az", "abfs", "hdfs", "smb", "sftp", "scp", "ssh", "nfs")
 
 
@@ -30,8 +34,8 @@ def local_path(name: Path | str) -> Path:
         return Path(name)
     if address := _ADDRESS.match(text):
         raise InputNotFoundError(
-            f"'{text}' is an address, and avaffect reads local files only",
-            _way_to(text, address[1].lower()),
+            f"'{without_secrets(text)}' is an address, and avaffect reads local files only",
+            _way_to(without_secrets(text), address[1].lower()),
         )
     if text == "-" or text.startswith("pipe:"):
         raise InputNotFoundError(
@@ -47,6 +51,15 @@ def local_path(name: Path | str) -> Path:
     if text.startswith("@") and os.path.lexists(text[1:]):
         raise InputNotFoundError(f"'{text}' names a list, which is not read", list_hint(text[1:]))
     return Path(os.path.expanduser(text))  # noqa: PTH111  (Path's own fails without a home)
+
+
+def without_secrets(text: str) -> str:
+    """``text`` with its addresses as they may be shown: no user, password, signature or query.
+
+    >>> without_secrets("no answer from https://me:word@host/v.mp4?X-Amz-Signature=1f3 today")
+    'no answer from https://host/v.mp4 today'
+    """
+    return _SECRETS.sub(r"\1\2", text)
 
 
 def list_hint(name: str) -> str:

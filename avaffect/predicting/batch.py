@@ -26,7 +26,7 @@ from avaffect.predicting.writers.writer import Ready
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.predictors.build import build_predictor
 from avaffect.preprocessing.run import NetsLoader
-from avaffect.preprocessing.sound_file import voice_keys
+from avaffect.preprocessing.sound_file import settings_key, voice_keys
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.store.keys import keys
@@ -136,6 +136,12 @@ class PredictBatch:
     def shared(self) -> bool:
         """Whether there are files for all subjects, which one process writes."""
         return bool(self._outputs.writer.shared)
+
+    @property
+    def settings(self) -> str:
+        """Fingerprint of all that the files of a video depend on but its content and name."""
+        features = settings_key(self._config.analysis)
+        return self._outputs.key(features, self.predictor.fingerprint, self._config)
 
     def __enter__(self) -> PredictBatch:
         """Raises BusyError, ForeignFileError about the files for all subjects."""

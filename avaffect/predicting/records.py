@@ -16,7 +16,7 @@ from avaffect.challenge.text import require_subjects, single_path
 from avaffect.errors import AvaffectError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.names import RECORDS, TABLES
-from avaffect.files.ours import read_claims, write_claims
+from avaffect.files.ours import read_claims, relative, write_claims
 from avaffect.files.outside import read_kept
 from avaffect.tasks.registry import TASKS
 
@@ -84,6 +84,10 @@ class Records:
     def ours_of(self, name: str) -> set[str]:
         """The files of the source ``name`` that avaffect wrote or is about to, see `ours`."""
         return named_by(self.read(name)) | read_claims(self._claims(name))
+
+    def results_of(self, name: str) -> set[str]:
+        """The record of the source ``name`` and the files that it names, as `ours_of`."""
+        return {relative(self.path(name), self.root), *self.ours_of(name)}
 
     def ours(self) -> set[str]:
         """The files that avaffect wrote here or is about to, relative to the folder."""

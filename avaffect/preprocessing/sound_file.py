@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from avaffect.config import AnalysisConfig
+from avaffect.config import AnalysisConfig, fingerprint
 from avaffect.errors import MediaError, UsageError, output_error
 from avaffect.files.atomic import sync_folder
 from avaffect.files.names import WAV
@@ -28,7 +28,7 @@ from avaffect.preprocessing.sound import (
     tell_cuts,
 )
 from avaffect.progress import EventCallback, Notice, ignore_events
-from avaffect.store.keys import model_hashes, sound_models
+from avaffect.store.keys import keys, model_hashes, sound_models
 from avaffect.store.prepared import Prepared
 from avaffect.store.provenance import array_key, provenance
 from avaffect.store.record import Media, Record, Sound, Video
@@ -55,6 +55,11 @@ def voice_keys(sha256: str, config: AnalysisConfig) -> dict[str, str]:
         found["audio"] = array_key(sha256, "audio", sound)
         found["has_sound"] = array_key(sha256, "has_sound", sound)
     return found
+
+
+def settings_key(config: AnalysisConfig) -> str:
+    """Fingerprint of all that features depend on but the content: known without the file."""
+    return fingerprint([keys("", config), voice_keys("", config)])
 
 
 def preprocess_voice(
