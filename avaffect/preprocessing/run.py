@@ -16,7 +16,8 @@ from avaffect.challenge.text import subject_file_name
 from avaffect.config import AnalysisConfig
 from avaffect.errors import boundary, output_error
 from avaffect.files.atomic import sync_all
-from avaffect.files.ours import relative
+from avaffect.files.names import PROVENANCE
+from avaffect.files.ours import relative, require_written
 from avaffect.files.temporaries import remove_abandoned
 from avaffect.media.facts import MediaFacts, video_facts
 from avaffect.media.frames import DecodeReport
@@ -180,17 +181,21 @@ def _preprocess(
         folder.update(media=Media.of(facts))
     unheard = stale_arrays(stored, config, wanted)
     heard = set(unheard)
-    if sound_arrays(config) and not _has_wav(folder, wanted[WAV]):
-        _make_wav(video, folder, config, wanted[WAV], on_event)
-        heard.add("audio")
-    if unheard:
-        store_sound(folder, stored, config, unheard, wanted, about, on_event, nets.device)
-    done += stages(heard)
     stale = [
         name
         for name in config.encoders
         if not all(subject.has(name, wanted[name]) for subject in stored)
     ]
+    silent = bool(sound_arrays(config)) and not _has_wav(folder, wanted[WAV])
+    if silent or unheard or stale or folder.record.crops != wanted[CROPS]:
+        # First, since a run that is killed behind its last stage leaves nothing to be done.
+        folder.update(configuration=config.to_dict())
+    if silent:
+        _make_wav(video, folder, config, wanted[WAV], on_event)
+        heard.add("audio")
+    if unheard:
+        store_sound(folder, stored, config, unheard, wanted, about, on_event, nets.device)
+    done += stages(heard)
     if stale:
         encoders = [encoder for encoder in nets(on_event).encoders if encoder.spec.name in stale]
         encode_again(video, config, folder, stored, encoders, wanted, about, on_event)
@@ -206,8 +211,6 @@ def _preprocess(
         folder.update(crops=wanted[CROPS])
         if CROPS not in done:
             done += [CROPS]
-    if done:
-        folder.update(configuration=config.to_dict())
     folder.clear_work()
     return _result(video.path, folder, tuple(done))
 
@@ -216,6 +219,10 @@ def _result(
     video: Path, folder: Prepared, done: tuple[str, ...], sound_only: bool = False
 ) -> Preprocessed:
     record = folder.record
+    stores = [folder.features(name) / PROVENANCE for name in record.subjects]
+    crops = [folder.crops(name) for name in record.subjects if record.crops is not None]
+    wav = [folder.wav] if record.sound is not None and record.wav is not None else []
+    require_written([folder.path, *stores, *crops, *wav])
     return Preprocessed(
         video,
         folder,

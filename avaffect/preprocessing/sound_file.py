@@ -103,8 +103,9 @@ def preprocess_voice(
             facts = sound_facts(path, config.media, config.sound_rate, seconds)
             folder.update(media=Media.of(facts))
         if arrays := stale_arrays(stored, config, wanted):
-            store_sound(folder, stored, config, arrays, wanted, about, on_event, device)
             folder.update(configuration=about["configuration"])
+            store_sound(folder, stored, config, arrays, wanted, about, on_event, device)
+        folder.clear_work()  # a run may have been killed while it did so
         return stages(arrays)
     folder.require_ours([folder.wav, folder.features(name)])
     if pictures := source.header.stills:
