@@ -163,8 +163,10 @@ def blend_folders(
         for subject, name in outputs.owners().items():
             if subject not in subjects:
                 outputs.drop(name, [subject])
-        require_written(out / file for file in outputs.records.ours())
-        require_written(outputs.records.path(_place(opened, subject)) for subject in subjects)
+        for subject in subjects:
+            place = _place(opened, subject)
+            named = outputs.records.read(place).get("files", ())
+            require_written([outputs.records.path(place), *(out / file for file in named)])
         names = {folder: tuple(some) for folder, some in models.items()}
         record = {"models": names, "subjects": subjects, "left_out": left_out}
         write_json(out / RECORD, {**settings, **record})
