@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # Works where the machine has no libGL, which opencv-python needs and its headless twin does not.
 HEADLESS := opencv-python-headless
 
-.PHONY: help demo test lint docs light setup release-check sbom licences clean
+.PHONY: help demo test faults lint docs light setup release-check sbom licences clean
 
 help:                          ## what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|' \
@@ -20,6 +20,10 @@ test: lint                     ## linters and tests; sets up everything (7 GB: t
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		echo "no chromium here: the tests that open pages in a browser are skipped"
 	$(BIN)/python -m pytest --cov -n 2 --dist worksteal
+
+faults: setup                  ## kill every command 6 times, and let it meet full disks and the like (half an hour)
+	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m faults.kills
+	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m faults.trials
 
 lint: setup                    ## ruff and mypy
 	$(BIN)/ruff check .

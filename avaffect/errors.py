@@ -41,6 +41,7 @@ from pathlib import Path
 from avaffect.extras import EXTRAS, extra_of, is_installed
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_VANISHED = (errno.ENOENT, errno.ENOTDIR)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 # The messages of torch, OpenCV and ONNX Runtime, which have no error of their own for it.
 _MEMORY_WORDS = ("can't allocate memory", "insufficient memory", "bad_alloc", "bad allocation",
@@ -197,7 +198,13 @@ def output_error(path: Path, error: OSError) -> OutputError:
             "free some space and run the same command again; what was finished is kept",
         )
     reason = error.strerror or str(error)
-    return OutputError(f"cannot write '{path}' ({reason})", "choose another output folder")
+    if error.errno in _VANISHED:
+        hint = "somebody has removed or replaced its folder: run the same command again"
+    elif error.errno == errno.EFBIG:
+        hint = "allow larger files (`ulimit -f unlimited`), or write to another disk"
+    else:
+        hint = "choose another output folder"
+    return OutputError(f"cannot write '{path}' ({reason})", hint)
 
 
 def explained(

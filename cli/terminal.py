@@ -327,12 +327,16 @@ def conclude(
         for source, row in zip(sources, rows, strict=True)
     ]
     failures = [row for row in rows if row.exit_code]
+    unprinted = None
     if len(rows) > 1 or not failures:
-        print_table(
-            reporter,
-            ("input", "frames", "with face", "subjects", "outcome"),
-            [(row.source, row.frames, row.faces, row.subjects, row.outcome) for row in rows],
-        )
+        try:
+            print_table(
+                reporter,
+                ("input", "frames", "with face", "subjects", "outcome"),
+                [(row.source, row.frames, row.faces, row.subjects, row.outcome) for row in rows],
+            )
+        except OSError as error:
+            unprinted = error  # nobody reads it; there is work to do still
     if len(rows) == 1 and failures:
         say_error(failures[0].error)
     elif failures:
@@ -341,6 +345,8 @@ def conclude(
         say_error(closing(rows))
     if at_end is not None and len(failures) < len(rows):
         at_end()
+    if unprinted is not None:
+        raise unprinted
     codes = {row.exit_code for row in failures}
     return codes.pop() if len(codes) == 1 else int(bool(codes))
 

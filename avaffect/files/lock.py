@@ -40,7 +40,10 @@ def alone(file: Path, what: Path, *, wait: float = 0.0) -> Iterator[None]:
         OutputError: the file cannot be made.
     """
     lock = FileLock(file, timeout=wait)
+    place = file.absolute().parent
     made = list(takewhile(lambda folder: not folder.exists(), file.absolute().parents))
+    if not made and place.name.startswith("."):
+        made = [place]  # a hidden one is avaffect's, left by a process that was killed
     held = _acquire(lock, file, what)
     try:
         yield

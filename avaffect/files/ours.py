@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path, PurePath
 
-from avaffect.errors import ForeignFileError, output_error
+from avaffect.errors import ForeignFileError, OutputError, output_error
 from avaffect.files.atomic import write_json
 from avaffect.files.outside import read_kept
 
@@ -32,6 +32,20 @@ def require_ours(root: Path, paths: Iterable[Path], ours: Collection[str]) -> No
     for path in paths:
         if os.path.lexists(path) and not _named(path, root, ours) and not _is_empty(path):
             raise foreign(path)
+
+
+def require_written(paths: Iterable[Path]) -> None:
+    """Look whether what was written is still there, before a record says so.
+
+    Raises:
+        OutputError: somebody removed it meanwhile.
+    """
+    for path in paths:
+        if not path.exists():
+            raise OutputError(
+                f"'{path}' was written and is gone",
+                "somebody has removed or replaced its folder: run the same command again",
+            )
 
 
 def foreign(path: Path, where: str = "choose another output folder") -> ForeignFileError:

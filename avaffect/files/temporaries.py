@@ -50,7 +50,8 @@ def release(held: int | None) -> None:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove temporary files that killed processes left in ``folder``; once a process."""
+    """Remove temporary files and folders that killed processes left in ``folder``, which is
+    avaffect's to write into; once a process."""
     folder = folder.absolute()
     if folder in _looked:
         return
@@ -60,7 +61,7 @@ def remove_abandoned(folder: Path) -> None:
             found = [Path(entry.path) for entry in entries if _OURS.fullmatch(entry.name)]
         for path in found:
             with suppress(OSError):
-                if not path.is_symlink() and path.is_file():
+                if not path.is_symlink() and (path.is_file() or path.is_dir()):
                     _remove_unused(path)
 
 

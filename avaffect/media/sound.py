@@ -153,7 +153,12 @@ def extract_sound(
             errors.append(text)
 
     pieces = (piped_pieces if own_program() else mono_pieces)(path, track, mix, complain)
-    with atomic_path(out_wav) as temporary, wave.open(str(temporary), "wb") as wav:
+    # Opened here: `wave` complains with a traceback of a file that it cannot open itself.
+    with (
+        atomic_path(out_wav) as temporary,
+        temporary.open("wb") as file,
+        wave.open(file, "wb") as wav,
+    ):
         wav.setnchannels(1)
         wav.setsampwidth(SAMPLE_BYTES)
         wav.setframerate(SAMPLE_RATE)

@@ -16,7 +16,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
@@ -27,9 +27,11 @@ from avaffect.errors import BusyError, DiskFullError, ModelDamagedError, OutputE
 from avaffect.files.hashing import known_sha256
 from avaffect.files.lock import alone
 from avaffect.files.seal import read_seal, seal_of, write_seal
+from avaffect.files.temporaries import remove_abandoned
 from avaffect.models.zoo import ModelFile
 from avaffect.progress import EventCallback, Notice, ignore_events
 
+LOCKS = ".locks"
 _FOR_EVER = -1.0
 # How much of a hash a message shows.
 _SHOWN = 12
@@ -174,6 +176,17 @@ def put(model: ModelFile, file: Path, on_event: EventCallback = ignore_events) -
     return file.replace(path)
 
 
+def tidy() -> None:
+    """Remove what killed processes left in the cache: copies, and locks that nobody holds."""
+    folder = cache_folder()
+    remove_abandoned(folder)
+    with suppress(OSError):
+        for lock in [*(folder / LOCKS).iterdir()]:
+            with suppress(OutputError), alone(lock, folder):
+                pass
+        (folder / LOCKS).rmdir()
+
+
 @contextmanager
 def cache_access(model: ModelFile, on_event: EventCallback = ignore_events) -> Iterator[None]:
     """The right to write ``model`` to the cache, for one thread of one process at a time.
@@ -182,7 +195,8 @@ def cache_access(model: ModelFile, on_event: EventCallback = ignore_events) -> I
         OutputError: the cache cannot be written, by this function or within the block.
     """
     folder = cache_folder()
-    lock = folder / ".locks" / model.file
+    tidy()
+    lock = folder / LOCKS / model.file
     try:
         with ExitStack() as stack:
             try:

@@ -69,6 +69,7 @@ def model_path(
     if held is CacheState.PACKAGED:
         return path
     if held is CacheState.CACHED:
+        cache.tidy()
         cache.pin(model, known_sha256(path), on_event)
         return path
     if model.packaged is not None:

@@ -123,6 +123,7 @@ def _each(
     models: Iterable[ModelFile], folder: Path, carry: Callable[[ModelFile], Carried]
 ) -> Iterator[Carried]:
     """What ``carry`` makes of each model; one that fails does not stop the others."""
+    cache.tidy()
     for model in models:
         if model.packaged is not None:
             continue

@@ -209,19 +209,19 @@ class PredictBatch:
                 if not self._overwrite:
                     self._outputs.require_free_for(name, video)
                     if known := self._known(name, key):
+                        # A run may have been killed between its record and this.
+                        shutil.rmtree(self._work(name, video), ignore_errors=True)
                         return replace(known, sound_only=no_picture)
-                sha256 = str(video.get("sha256", ""))
-                self._outputs.require_place(name, sha256)
-                done = self._predict(opened, name, sha256, key)
+                self._outputs.require_place(name, str(video.get("sha256", "")))
+                done = self._predict(opened, name, self._work(name, video), key)
                 return replace(done, sound_only=no_picture)
         finally:
             # An interrupted pass, or another process's lock, may be in it.
             remove_empty((self._outputs.root / WORK / name).parent, self._outputs.root)
 
     def _predict(
-        self, source: Source | Prepared | OwnClip, name: str, sha256: str, key: str
+        self, source: Source | Prepared | OwnClip, name: str, work: Path, key: str
     ) -> Predicted:
-        work = self._outputs.root / WORK / f"{name}-{sha256[:8]}"
         tables = None if self._own is None else self._own.tables
         if isinstance(source, Prepared):
             result = predict_folder(source.root, self._config, self.predictor, tables)
@@ -277,6 +277,10 @@ class PredictBatch:
             again=False,
             rotate=result.rotate,
         )
+
+    def _work(self, name: str, video: Mapping[str, str]) -> Path:
+        """Where the unfinished pass over a video lies."""
+        return self._outputs.root / WORK / f"{name}-{video.get('sha256', '')[:8]}"
 
     def _prepared(self, video: Source, name: str, subject: str) -> Prepared | None:
         found_at = places(video.path, self._outputs.root, name)

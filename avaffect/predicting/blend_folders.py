@@ -13,16 +13,17 @@ from avaffect.challenge.editions import DEFAULT_EDITION, TRACKS
 from avaffect.challenge.known import WAYS, ways_of
 from avaffect.challenge.places import files_in, mirrored
 from avaffect.config import fingerprint
-from avaffect.errors import UsageError, boundary
+from avaffect.errors import AvaffectError, UsageError, boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.csv_text import DECIMALS
 from avaffect.files.hashing import file_sha256
 from avaffect.files.names import RECORDS, TABLES
-from avaffect.files.ours import holds, require_own_file
-from avaffect.files.table import read_table
+from avaffect.files.ours import holds, require_own_file, require_written
+from avaffect.files.table import read_about, read_table
 from avaffect.metrics.pairs import first_few
 from avaffect.predicting.outputs import Outputs, ready
 from avaffect.predicting.read_back import Predictions, Tables, open_predictions
+from avaffect.predicting.records import WORK
 from avaffect.predicting.run import Result
 from avaffect.predicting.writers.registry import DEFAULT_FORM, build_writer, require_form
 from avaffect.predicting.writers.writer import Writer
@@ -162,6 +163,10 @@ def blend_folders(
         for subject, name in outputs.owners().items():
             if subject not in subjects:
                 outputs.drop(name, [subject])
+        for subject in subjects:
+            place = _place(opened, subject)
+            named = outputs.records.read(place).get("files", ())
+            require_written([outputs.records.path(place), *(out / file for file in named)])
         names = {folder: tuple(some) for folder, some in models.items()}
         record = {"models": names, "subjects": subjects, "left_out": left_out}
         write_json(out / RECORD, {**settings, **record})
@@ -214,9 +219,19 @@ def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) 
 
 
 def _is_begun(out: Path) -> bool:
-    """Whether all predictions in ``out`` are those of a blend."""
+    """Whether all predictions in ``out`` are those of a blend, which did not end."""
     records = [path for place, path in files_in(out / RECORDS) if place.suffix == ".json"]
-    return bool(records) and all(holds(b'"blend"', b'"inputs"')(record) for record in records)
+    tables = [path for place, path in files_in(out / TABLES) if place.suffix == ".parquet"]
+    if not (records or tables):
+        return any(place.suffix == ".claims" for place, _ in files_in(out / WORK))
+    return all(map(holds(b'"blend"', b'"inputs"'), records)) and all(map(_is_blend, tables))
+
+
+def _is_blend(table: Path) -> bool:
+    try:
+        return "blend" in read_about(table)
+    except AvaffectError:
+        return False
 
 
 def _key(each: Sequence[Prediction], settings: Mapping[str, Any]) -> str:

@@ -18,11 +18,11 @@ from avaffect.challenge.editions import DEFAULT_EDITION, TRACKS
 from avaffect.challenge.places import checked, joined, place_of, remove_empty
 from avaffect.challenge.text import subject_file_name
 from avaffect.config import PredictConfig, fingerprint
-from avaffect.errors import AvaffectError, FormatError, UsageError
+from avaffect.errors import AvaffectError, BusyError, FormatError, UsageError
 from avaffect.files.csv_text import require_decimal
 from avaffect.files.gaps import policy_of
 from avaffect.files.lock import alone
-from avaffect.files.ours import foreign, relative, require_ours
+from avaffect.files.ours import foreign, relative, require_ours, require_written
 from avaffect.files.outside import reading
 from avaffect.files.table import read_about, read_table
 from avaffect.files.temporaries import remove_abandoned
@@ -39,6 +39,7 @@ from avaffect.predictions.prediction import Prediction
 OUTPUT_VERSION = 3
 # What another process needs at most for writing the files of a video.
 _PATIENCE_S = 120.0
+_WRITING = ".writing"
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Outputs:
 
     def writing(self, wait: float = _PATIENCE_S) -> AbstractContextManager[None]:
         """A block in which no other process writes files, of whatever source."""
-        return alone(self.root / WORK / ".writing", self.root, wait=wait)
+        return alone(self.root / WORK / _WRITING, self.root, wait=wait)
 
     def key(self, made_with: str, model: str, config: PredictConfig) -> str:
         """Changes whenever the written files would, and with nothing else: not with a path.
@@ -149,6 +150,7 @@ class Outputs:
         made = {subject: self._csv_of(subject, name) for subject in _subjects(record)}
         known = record.get("csv") == self.decimal and all(map(Path.is_file, made.values()))
         if self.decimal is None or known:
+            self.records.unclaim(name)  # a run may have been killed before it did so
             return record
         ours = self.records.ours_of(name)
         self.require_ours(made.values(), ours)
@@ -202,6 +204,9 @@ class Outputs:
         paths.append(self.records.path(name))
         for folder in {self.root, *(path.parent for path in paths)}:
             remove_abandoned(folder)
+        if (self.root / WORK / _WRITING).exists():
+            with suppress(BusyError), self.writing(0.0):
+                pass  # with its holder the lock goes
 
     def require_ours(self, paths: Iterable[Path], ours: Iterable[str] = ()) -> None:
         """Refuse to replace what no record names; ``ours`` is known to be ours.
@@ -284,6 +289,7 @@ class Outputs:
                 # It would be of another prediction than the table.
                 csv.unlink(missing_ok=True)
         self.drop(name, set(_subjects(self.records.read(name))) - set(subjects))
+        require_written(paths)
         self.records.write(
             name,
             {

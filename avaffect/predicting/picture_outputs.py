@@ -16,7 +16,7 @@ from avaffect.files.csv_text import require_decimal, write_csv
 from avaffect.files.hashing import file_sha256
 from avaffect.files.lock import alone
 from avaffect.files.names import PICTURES
-from avaffect.files.ours import read_claims, require_ours, write_claims
+from avaffect.files.ours import read_claims, require_ours, require_written, write_claims
 from avaffect.files.outside import read_kept
 from avaffect.files.table import read_table, write_table
 from avaffect.files.temporaries import remove_abandoned
@@ -115,6 +115,7 @@ def write_pictures(
             _require_same(known["folder"], table, folder, pictures.values())
         key = _key(pictures, config, predictor.fingerprint, decimal if csv else None)
         if known.get("key") == key and not overwrite and all(map(Path.is_file, files)):
+            claims.unlink(missing_ok=True)  # a run may have been killed before it did so
             counts = {name: known[name] for name in ("pictures", "faces", "faceless", "failed")}
             return PicturesWritten(table, **counts, notes=(), again=True)
         nets = NetsLoader(config.analysis, device)
@@ -128,6 +129,7 @@ def write_pictures(
         elif text.name in ours:
             # It would be of other pictures than the table.
             text.unlink(missing_ok=True)
+        require_written(files)
         write_json(record, {"key": key, "files": [path.name for path in files], **about})
         claims.unlink(missing_ok=True)
     remove_empty(out / WORK, out)

@@ -16,8 +16,9 @@ from avaffect.challenge.text import subject_file_name
 from avaffect.config import AnalysisConfig
 from avaffect.errors import boundary, output_error
 from avaffect.files.atomic import sync_all, sync_folder
+from avaffect.files.names import PROVENANCE
 from avaffect.files.names import WAV as AUDIO_WAV
-from avaffect.files.ours import relative
+from avaffect.files.ours import relative, require_written
 from avaffect.files.temporaries import remove_abandoned
 from avaffect.media.facts import MediaFacts, video_facts
 from avaffect.media.frames import DecodeReport
@@ -185,12 +186,17 @@ def _preprocess(
     if not folder.record.knows("media"):  # of an earlier version
         facts = video_facts(video.media, stored[0].times, video.media.video.first_time_s)
         folder.update(media=Media.of(facts))
-    done += _add_sound(video, folder, stored, heard, config, wanted, about, on_event, nets.device)
     stale = [
         name
         for name in config.encoders
         if not all(subject.has(name, wanted[name]) for subject in stored)
     ]
+    unheard = stale_arrays(stored, config, wanted)
+    silent = bool(sound_arrays(config)) and not _has_wav(folder, wanted[WAV])
+    if silent or unheard or stale or folder.record.crops != wanted[CROPS]:
+        # First, since a run that is killed behind its last stage leaves nothing to be done.
+        folder.update(configuration=config.to_dict())
+    done += _add_sound(video, folder, stored, heard, config, wanted, about, on_event, nets.device)
     if stale:
         encoders = [encoder for encoder in nets(on_event).encoders if encoder.spec.name in stale]
         encode_again(video, config, folder, stored, encoders, wanted, about, on_event)
@@ -206,8 +212,6 @@ def _preprocess(
         folder.update(crops=wanted[CROPS])
         if CROPS not in done:
             done += [CROPS]
-    if done:
-        folder.update(configuration=config.to_dict())
     folder.clear_work()
     return _result(video.path, folder, tuple(done))
 
@@ -216,6 +220,10 @@ def _result(
     video: Path, folder: Prepared, done: tuple[str, ...], sound_only: bool = False
 ) -> Preprocessed:
     record = folder.record
+    stores = [folder.features(name) / PROVENANCE for name in record.subjects]
+    crops = [folder.crops(name) for name in record.subjects if record.crops is not None]
+    wav = [folder.wav] if record.sound is not None and record.wav is not None else []
+    require_written([folder.path, *stores, *crops, *wav])
     return Preprocessed(
         video,
         folder,

@@ -108,9 +108,10 @@ def preprocess_voice(
             facts = sound_facts(path, config.media, config.sound_rate, seconds)
             folder.update(media=Media.of(facts))
         if arrays := stale_arrays(stored, config, wanted):
+            folder.update(configuration=about["configuration"])
             reader = SoundReader(folder.wav, folder.sound, config, arrays, on_event, device)
             store_sound(folder, stored, reader, wanted, about)
-            folder.update(configuration=about["configuration"])
+        folder.clear_work()  # a run may have been killed while it did so
         return stages(arrays)
     folder.require_ours([folder.wav, folder.features(name)])
     if pictures := source.header.stills:

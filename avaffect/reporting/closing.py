@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from avaffect.drawing.subjects import find_tables, load_table
-from avaffect.errors import AvaffectError
+from avaffect.errors import AvaffectError, explained
 from avaffect.files.csv_text import DECIMALS, Decimal
 from avaffect.files.names import REPORT, SUMMARY
 from avaffect.files.ours import holds, require_own_file
@@ -68,7 +68,8 @@ def _summaries(out: Path, known: Mapping[Path, Summary]) -> Iterator[Summary]:
 
 
 def _failed(what: str, error: Exception) -> Notice:
-    reason = " ".join(str(error).split())
-    if not isinstance(error, AvaffectError):
+    known = error if isinstance(error, AvaffectError) else explained(error)
+    reason = " ".join(str(known or error).split())
+    if known is None:
         reason = f"unexpected {type(error).__name__}: {reason}"
     return Notice(f"no {what} was written: {reason}", warning=True)

@@ -109,9 +109,20 @@ def _write_arrays(
     chunks: Iterable[Mapping[str, Array]],
     keys: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Write arrays under names that are not in use; what the record says of each."""
+    """Write arrays under names that are not in use; what the record says of each.
+
+    One that is what was there keeps its file, so that a run that is made again, since it was
+    killed before it could say that it is done, leaves what one run leaves.
+    """
     files = {name: _free_name(folder, name, keys[name]) for name in specs}
     hashes = write_arrays({name: folder / files[name] for name in files}, frames, specs, chunks)
+    old: dict[str, Any] = {}
+    with suppress(FormatError):
+        old = _recorded(folder)
+    for name in files:
+        known = old.get(name, {})
+        if known.get("hashes") == hashes[name] and (folder / known["file"]).is_file():
+            files[name] = known["file"]
     return {name: {"file": files[name], "hashes": hashes[name]} for name in files}
 
 
@@ -140,6 +151,16 @@ def _free_name(folder: Path, array: str, key: str) -> str:
     return name
 
 
+def _recorded(folder: Path) -> dict[str, Any]:
+    """What the record says of each array; nothing without one.
+
+    Raises:
+        FormatError: it may not be read.
+    """
+    record = read_kept(folder / PROVENANCE, {"arrays": {str: {"file": str}}})
+    return {} if record is None else dict(record["arrays"])
+
+
 @contextmanager
 def _alone_left(folder: Path) -> Iterator[None]:
     """A block before and behind which the folder holds no array but those that count."""
@@ -153,8 +174,7 @@ def _alone_left(folder: Path) -> Iterator[None]:
 def _remove_others(folder: Path) -> None:
     """Remove the arrays that the record does not name: replaced, or left by a run cut off."""
     with suppress(OSError, FormatError):
-        record = read_kept(folder / PROVENANCE, {"arrays": {str: {"file": str}}})
-        named = {entry["file"] for entry in (record or {"arrays": {}})["arrays"].values()}
+        named = {entry["file"] for entry in _recorded(folder).values()}
         for path in folder.iterdir():
             # The second is that of an earlier version.
             ours = array_of(path.name) is not None or path.name == "arrays.safetensors"

@@ -30,13 +30,14 @@ from avaffect.networks.network import AffectNetwork
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.recipes.recipe import Recipe
 from avaffect.training.history import Epoch, History
-from avaffect.training.memory import memory_explained
+from avaffect.training.memory import BatchMemory, memory_explained
 from avaffect.training.optimiser import OPTIMISERS, Schedule
 from avaffect.training.precision import precision_word
 from avaffect.training.processes import Processes, processes
 from avaffect.training.score import validate
 from avaffect.training.setup import Setup
 from avaffect.training.state import STATE, begun_precision, load_state, save_state
+from avaffect.windows.batch import Batch
 from avaffect.windows.order import batch_count, epoch_order
 
 # The notice of a run that was asked to stop and has saved itself.
@@ -126,6 +127,7 @@ def train(
         trained: AffectNetwork = average.module if average else network  # type: ignore[assignment]
         history = History(out, recipe, tensorboard=tensorboard and group.first)
         first_epoch, first_batch, sums = 0, 0, _Sums()
+        memory = BatchMemory(on_event, divides=group.world == 1)
         parts = {
             "network": network,
             "optimiser": optimiser,
@@ -144,6 +146,7 @@ def train(
                     "sums": sums.state_dict(),
                     "data": setup.data_key,
                     "amp": precision_word(setup.amp),
+                    "parts": memory.parts,
                 }
                 save_state(out / "last", parts, place | history.state_dict())
 
@@ -156,10 +159,17 @@ def train(
                 )
             first_epoch, first_batch = state["epoch"], state["batch"]
             sums.load_state_dict(state["sums"])
+            memory.parts = state.get("parts", 1)  # earlier versions knew one alone
             history.load_state_dict(state)
         history.write(group.first)
 
         model, votes = group.wrap(objective), group.votes()
+
+        def compute(batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+            with torch.autocast(group.device.type, setup.amp, enabled=setup.amp is not None):
+                loss, losses = model(batch.to(group.device))
+            return loss, losses
+
         saved = time.monotonic()
         epoch = first_epoch
         while epoch < recipe.train.epochs and not history.stalled:
@@ -171,12 +181,13 @@ def train(
             mark, done = time.monotonic(), first_batch
             for batch in loader:
                 sums.waiting += time.monotonic() - mark
-                seed_step(seed, epoch, done, group.rank)
                 schedule.step(epoch * steps + done, epoch + done / steps)
-                with torch.autocast(group.device.type, setup.amp, enabled=setup.amp is not None):
-                    loss, losses = model(batch.to(group.device))
-                optimiser.zero_grad(set_to_none=True)
-                scaler.scale(loss).backward()
+
+                def begin(number: int = done, epoch: int = epoch) -> None:
+                    seed_step(seed, epoch, number, group.rank)
+                    optimiser.zero_grad(set_to_none=True)
+
+                loss, losses = memory.backward(batch, begin, compute, scaler)
                 if recipe.train.clip_norm:
                     scaler.unscale_(optimiser)
                     torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.train.clip_norm)

@@ -1,6 +1,6 @@
 """Processes that are killed, and two at once: the files are those of a run that nobody disturbed.
 
-`benchmarks/kills.py` does the same at random moments, as often as one likes.
+`make faults` does the same to all commands that write, at many moments.
 """
 
 import json
