@@ -49,6 +49,7 @@ EXTRAS: dict[str, Extra] = {
         "the detector s3fd or centerface, or the aligner fan,", ("face_alignment", "onnx", "torch")
     ),
     "pandas": Extra("a table as a DataFrame", ("pandas",)),
+    "ray": Extra("a cluster of machines", ("ray",)),
     "ffmpeg": Extra("an ffmpeg of your own", ("ffmpeg", "imageio_ffmpeg")),
 }
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
+from avaffect.cli.jobs import Engine, engine_options, run_tasks
 from avaffect.cli.options import (
     CLOCKS,
     CONVERTED,
@@ -25,7 +26,6 @@ from avaffect.cli.options import (
     analysis_options,
     format_options,
     input_options,
-    jobs_option,
 )
 from avaffect.errors import UnknownNameError, UsageError
 
@@ -35,6 +35,7 @@ TABLES_ALONE = "parquet"
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Reporter, Row
     from avaffect.config import PredictConfig
+    from avaffect.engines.task import Task
     from avaffect.files.csv_text import Decimal
     from avaffect.predicting.batch import PredictBatch
     from avaffect.predicting.own_clips import OwnClips
@@ -127,7 +128,7 @@ if TYPE_CHECKING:
     "tables.",
 )
 @click.option("--overwrite", is_flag=True, help="Predict again what is already there.")
-@jobs_option
+@engine_options
 @analysis_options
 @click.pass_context
 def predict(
@@ -158,10 +159,10 @@ def predict(
       avaffect predict --checkpoint avaffect_run --features test_tables/ -o out/
     """
     from avaffect.cli.convert import say_converted
-    from avaffect.cli.jobs import in_processes
     from avaffect.cli.pictures import predict_pictures
     from avaffect.cli.terminal import Reporter, conclude, run_all
     from avaffect.config import AudioConfig, PredictConfig
+    from avaffect.engines.task import Task, bytes_of
     from avaffect.files.names import RECORDS, TABLES
     from avaffect.media.still_picture import split_stills
     from avaffect.models.device import choose_device
@@ -207,39 +208,43 @@ def predict(
     converted = options["form"] if options["form"] not in WRITTEN else None
     if converted:
         options["form"] = TABLES_ALONE
-    device = choose_device(options["device"])
+    engine = Engine.of(options, debug=ctx.obj)
+    spreads = engine.spreads(len(sources))
+    if spreads and own is not None:
+        raise UsageError(
+            "tables of your own are read by one process, not by several",
+            "leave out --jobs and --engine",
+        )
     root = Path(out)
-    if stills:
-        with reporter:
-            of_stills = predict_pictures(
-                stills, inputs, config, device.name, {**options, "out": out}, reporter
+    with ExitStack() as stack:
+        stack.enter_context(reporter)
+        if stills:
+            device = choose_device(options["device"])
+            asked = {**options, "out": out}
+            of_stills = predict_pictures(stills, inputs, config, device.name, asked, reporter)
+            if not sources:
+                ctx.exit(of_stills)
+        else:
+            of_stills = 0
+        stack.enter_context(engine.ready(reporter))
+        device = engine.device(options["device"])
+        first = not (root / RECORDS).is_dir()
+        job = Predicting(
+            config,
+            device.name,
+            {str(source): name for source, name in names.items()},
+            {name: options[name] for name in ("form", "edition", "overwrite", "csv", "decimal")},
+            keep=which == "full",
+            own=own,
+        )
+        # What is wrong with the settings shows here, before anything is begun.
+        batch = (replace(job, device="cpu") if spreads else job).batch(root, reporter)
+        if spreads and batch.shared:
+            raise UsageError(
+                "a file for all inputs is written by one process, not by several",
+                f"leave out --jobs and --engine, or --format {options['form']}",
             )
-        if not sources:
-            ctx.exit(of_stills)
-    else:
-        of_stills = 0
-    first = not (root / RECORDS).is_dir()
-    job = Predicting(
-        root,
-        config,
-        device.name,
-        names,
-        {name: options[name] for name in ("form", "edition", "overwrite", "csv", "decimal")},
-        keep=which == "full",
-        own=own,
-    )
-    jobs = 1 if ctx.obj else min(options["jobs"], len(sources))
-    if jobs > 1 and own is not None:
-        raise UsageError(
-            f"tables of your own are read by one process, not by {jobs}", "leave out --jobs"
-        )
-    batch = job.batch(reporter)
-    if jobs > 1 and batch.shared:
-        raise UsageError(
-            f"a file for all inputs is written by one process, not by {jobs}",
-            f"leave out --jobs, or --format {options['form']}",
-        )
-    with reporter:
+        tasks = {each: Task(str(each), out, bytes_of(each)) for each in sources}
         reporter.say(f"device: {device.description}")
         rows: list[Row] = []
 
@@ -257,15 +262,14 @@ def predict(
             for note in () if own is None else own.tables.told():
                 reporter(Notice(note))
 
-        if jobs > 1:
-            rows += in_processes(sources, job, jobs, reporter)
-            code = conclude(sources, rows, reporter, names, at_end=notes)
-        else:
-            with batch:
+        with batch:
+            if spreads:
+                rows += run_tasks([*tasks.values()], job, engine, root, device.name, reporter)
+                code = conclude(sources, rows, reporter, names, at_end=notes)
+            else:
 
                 def work(source: Path) -> Row:
-                    row = job.row(batch, source)
-                    rows.append(row)
+                    rows.append(row := job.row(lambda _: batch, tasks[source]))
                     return row
 
                 code = run_all(sources, work, reporter, names, debug=ctx.obj, at_end=notes)
@@ -274,10 +278,9 @@ def predict(
 
 @dataclass(frozen=True)
 class Predicting:
-    """What is done to each input, in this process or another; see ``cli.jobs.Job``.
+    """What is done to each input, in this process or another; see ``engines.task.Job``.
 
     Attributes:
-        root: the output folder.
         config: the settings.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         names: by input, what its files are called.
@@ -286,21 +289,21 @@ class Predicting:
         own: tables of own features, which one process reads.
     """
 
-    root: Path
     config: PredictConfig
     device: str
-    names: Mapping[Path, PurePath]
+    names: Mapping[str, PurePath]
     options: Mapping[str, Any]
     keep: bool = False
     own: OwnClips | None = None
 
-    def batch(self, on_event: EventCallback) -> PredictBatch:
-        """What predicts, with nets that are loaded once; ``on_event`` gets its events."""
+    def batch(self, out: Path, on_event: EventCallback) -> PredictBatch:
+        """What predicts into ``out``, with nets that are loaded once; ``on_event`` gets its
+        events."""
         from avaffect.predicting.batch import PredictBatch
 
-        store = _store(self.root, len(self.names)) if self.keep else None
+        store = _store(out, len(self.names)) if self.keep else None
         return PredictBatch(
-            self.root,
+            out,
             self.config,
             device=self.device,
             own=self.own,
@@ -309,12 +312,15 @@ class Predicting:
             **self.options,
         )
 
-    def row(self, batch: PredictBatch, source: Path) -> Row:
-        """Predict one input."""
+    def row(self, batch_of: Callable[[Path], PredictBatch], task: Task) -> Row:
+        """Predict one input by the batch of its output folder."""
         from avaffect.cli.terminal import Row
+        from avaffect.engines.task import opened
 
-        done = batch(source, self.names[source])
-        outcome = "already done" if done.again else f"{done.files} files in {self.root}"
+        with opened(task) as here:
+            source = here.source
+            done = batch_of(here.out)(source, self.names[task.source])
+        outcome = "already done" if done.again else f"{done.files} files in {Path(task.out)}"
         return Row.done(
             source,
             done.frames,
@@ -329,10 +335,17 @@ class Predicting:
         )
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Path], Row]]:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], Row]]:
         """The work, for another process."""
-        with self.batch(on_event) as batch:
-            yield lambda source: self.row(batch, source)
+        batches: dict[Path, PredictBatch] = {}
+        with ExitStack() as stack:
+
+            def batch_of(out: Path) -> PredictBatch:
+                if out not in batches:
+                    batches[out] = stack.enter_context(self.batch(out, on_event))
+                return batches[out]
+
+            yield lambda task: self.row(batch_of, task)
 
 
 def _close(

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from avaffect.cli.jobs import Engine, engine_options, run_tasks
 from avaffect.cli.options import (
     ENCODERS,
     NameChoice,
     analysis_config,
     analysis_options,
     input_options,
-    jobs_option,
 )
 from avaffect.config import AnalysisConfig, FaceConfig
 
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Row
+    from avaffect.engines.task import Task
     from avaffect.progress import EventCallback
 
 
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
     metavar="HZ",
     help="Rows a second for files without a picture.",
 )
-@jobs_option
+@engine_options
 @analysis_options
 @click.pass_context
 def preprocess(
@@ -82,7 +83,6 @@ def preprocess(
     voice: bool | None,
     mel_scale: Literal["log", "linear"],
     sound_rate: float,
-    jobs: int,
     **options: Any,
 ) -> None:
     """Cut out aligned faces, sound and features of videos, and features of sound files.
@@ -99,11 +99,10 @@ def preprocess(
       avaffect preprocess "clips/*.mp4" more_clips/ --recursive -o out/
       avaffect preprocess voices/ -o out/ --sound-rate 50
     """
-    from avaffect.cli.jobs import in_processes
     from avaffect.cli.terminal import Reporter, conclude, run_all
     from avaffect.config import AudioConfig, PredictConfig
+    from avaffect.engines.task import Task, bytes_of
     from avaffect.media.inputs import expand_inputs
-    from avaffect.models.device import choose_device
     from avaffect.predicting.settings import require_licences, with_features
     from avaffect.preprocessing.names import names_of
     from avaffect.sound.voice import DEFAULT_VOICE
@@ -122,55 +121,61 @@ def preprocess(
         sound_rate=sound_rate,
     )
     require_licences(replace(default, analysis=config))
+    engine = Engine.of(options, debug=ctx.obj)
     reporter = Reporter(options["quiet"])
     videos = expand_inputs(inputs, recursive, sound=True, on_event=reporter)
     names = names_of(videos, inputs)
-    device = choose_device(options["device"])
-    targets = {each: Path(out) / names[each] if len(videos) > 1 else Path(out) for each in videos}
-    job = Preprocessing(config, device.name, targets, names)
-    with reporter:
+    folder = {each: Path(out) / names[each] if len(videos) > 1 else Path(out) for each in videos}
+    tasks = {each: Task(str(each), str(folder[each]), bytes_of(each)) for each in videos}
+    with reporter, engine.ready(reporter):
+        device = engine.device(options["device"])
         reporter.say(f"device: {device.description}")
-        if min(jobs, len(videos)) > 1 and not ctx.obj:
-            rows = in_processes(videos, job, jobs, reporter)
+        job = Preprocessing(config, device.name, {str(each): names[each] for each in videos})
+        if engine.spreads(len(videos)):
+            rows = run_tasks([*tasks.values()], job, engine, Path(out), device.name, reporter)
             ctx.exit(conclude(videos, rows, reporter, names))
         with job(reporter) as work:
-            ctx.exit(run_all(videos, work, reporter, names, debug=ctx.obj))
+            ctx.exit(
+                run_all(videos, lambda each: work(tasks[each]), reporter, names, debug=ctx.obj)
+            )
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is done to each input, in this process or another; see ``cli.jobs.Job``.
+    """What is done to each input, in this process or another; see ``engines.task.Job``.
 
     Attributes:
         config: the settings.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
-        targets: by input, the folder of its results.
-        names: by input, what they are called.
+        names: by input, what its results are called.
     """
 
     config: AnalysisConfig
     device: str
-    targets: Mapping[Path, Path]
-    names: Mapping[Path, PurePath]
+    names: Mapping[str, PurePath]
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Path], Row]]:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], Row]]:
         """The work, with nets that are loaded once; ``on_event`` gets its events."""
         from avaffect.challenge.places import joined
         from avaffect.cli.terminal import Row
+        from avaffect.engines.task import opened
         from avaffect.preprocessing.run import NetsLoader
         from avaffect.preprocessing.run import preprocess as run
 
         nets = NetsLoader(self.config, self.device)
 
-        def work(video: Path) -> Row:
-            target, name = self.targets[video], joined(self.names[video])
-            done = run(video, target, self.config, nets=nets, name=name, on_event=on_event)
-            outcome = f"{', '.join(done.done) or 'nothing to do'} in {target}"
+        def work(task: Task) -> Row:
+            name = joined(self.names[task.source])
+            with opened(task) as here:
+                done = run(
+                    here.source, here.out, self.config, nets=nets, name=name, on_event=on_event
+                )
+            outcome = f"{', '.join(done.done) or 'nothing to do'} in {task.out}"
             if done.sound_only:
-                return Row(video.name, f"ok ({outcome})", str(done.frames))
+                return Row(here.source.name, f"ok ({outcome})", str(done.frames))
             return Row.done(
-                video, done.frames, done.faces, done.subjects, outcome, rotate=done.rotate
+                here.source, done.frames, done.faces, done.subjects, outcome, rotate=done.rotate
             )
 
         yield work

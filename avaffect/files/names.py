@@ -23,6 +23,8 @@ PICTURES = "pictures"
 REPORT = "report.html"
 REPORTS = "reports"
 SUMMARY = "summary.csv"
+# What failed of many inputs, see `engines.failures`.
+FAILURES = "failures.json"
 # What `convert` writes, see `converting.run`: a folder a form, and in it which files are ours.
 CONVERTED = "converted"
 CONVERSIONS = "converted.json"
