@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from avaffect.cli.jobs import Engine, engine_options, run_tasks
+from avaffect.cli.jobs import Engine, alone, engine_options, run_tasks
 from avaffect.cli.options import device_option
 from avaffect.errors import UsageError, need
 
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Row
-    from avaffect.engines.task import Task
+    from avaffect.engines.task import Split, Task
     from avaffect.progress import EventCallback
     from avaffect.store.adding import Added
 
@@ -129,7 +129,7 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
             rows = run_tasks([*tasks.values()], job, engine, out, device or "cpu", reporter)
             ctx.exit(conclude(sources, rows, reporter))
         with job(reporter) as work:
-            ctx.exit(run_all(sources, lambda each: work(tasks[each]), reporter, debug=ctx.obj))
+            ctx.exit(run_all(sources, alone(work, tasks), reporter, debug=ctx.obj))
 
 
 def _require_fitting(options: Mapping[str, Any]) -> None:
@@ -157,7 +157,7 @@ class Adding:
     device: str
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], Row]]:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], Row | Split]]:
         """The work, with a net that is loaded once; ``on_event`` gets its events."""
         from avaffect.cli.terminal import Row
         from avaffect.engines.task import opened

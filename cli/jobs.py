@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from avaffect.cli.options import NameChoice
-from avaffect.errors import UsageError
+from avaffect.engines.task import Split
+from avaffect.errors import AvaffectError, UsageError
 
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Reporter, Row
@@ -64,6 +65,30 @@ def engine_options(function: F) -> F:
     return function
 
 
+def segment_option(function: F) -> F:
+    """Whether long videos are cut."""
+    return click.option(
+        "--segment",
+        type=click.FloatRange(1),
+        metavar="MINUTES",
+        help="With --jobs or --engine ray: cut longer videos into segments of so many minutes, "
+        "which are worked on at once and joined. Results differ a little.  [default: never]",
+    )(function)
+
+
+def seconds_of(options: dict[str, Any], debug: bool = False) -> float | None:
+    """What :func:`segment_option` asked for, in seconds; None cuts nothing.
+
+    Raises:
+        UsageError: everything is done by one process.
+    """
+    if options["segment"] is None or debug:
+        return None
+    if options["engine"] != "ray" and (options["jobs"] or 1) == 1:
+        raise UsageError("segments are worked on by several processes at once", "give --jobs N")
+    return float(60 * options["segment"])
+
+
 @dataclass(frozen=True)
 class Engine:
     """Where inputs are worked on, and how many at once.
@@ -103,9 +128,14 @@ class Engine:
         engine = ENGINES[0] if debug else name
         return cls(engine, 1 if debug else jobs or 1, cpus or CPUS, options["tries"])
 
-    def spreads(self, inputs: int) -> bool:
-        """Whether ``inputs`` are worked on by other processes than this one."""
-        return self.name == "ray" or min(self.jobs, inputs) > 1
+    def spreads(self, inputs: int, cut: bool = False) -> bool:
+        """Whether ``inputs`` are worked on by other processes than this one.
+
+        Args:
+            inputs: how many.
+            cut: each may be many.
+        """
+        return self.name == "ray" or (self.jobs if cut else min(self.jobs, inputs)) > 1
 
     @contextmanager
     def ready(self, reporter: Reporter) -> Iterator[None]:
@@ -138,6 +168,19 @@ class Engine:
         gpu = has_gpus() if word == "auto" else word != "cpu"
         where = "of the cluster's machines, one a task" if gpu else "of the cluster's machines"
         return Device("cuda", f"GPU {where}") if gpu else Device("cpu", f"CPU {where}")
+
+
+def alone(
+    work: Callable[[Task], Row | Split], tasks: Mapping[Path, Task]
+) -> Callable[[Path], Row]:
+    """Work of this process, by input, which cuts nothing."""
+
+    def do(source: Path) -> Row:
+        row = work(tasks[source])
+        assert not isinstance(row, Split)  # noqa: S101
+        return row
+
+    return do
 
 
 def run_tasks(
@@ -177,9 +220,17 @@ def run_tasks(
         outcomes = in_processes(
             tasks, job, engine.jobs, tries=engine.tries, explain=explain, on_event=reporter
         )
-    if (path := write_failures(out, outcomes)) is not None:
+    rows = [_row(outcome) for outcome in outcomes]
+    # A row may tell of a failure as well, such as a video without a face.
+    told = [
+        replace(outcome, error=outcome.error or AvaffectError(row.error))
+        if row.exit_code
+        else outcome
+        for row, outcome in zip(rows, outcomes, strict=True)
+    ]
+    if (path := write_failures(out, told)) is not None:
         reporter.say(f"failures: {path}")
-    return [_row(outcome) for outcome in outcomes]
+    return rows
 
 
 def _row(outcome: Outcome[Row]) -> Row:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
-from avaffect.cli.jobs import Engine, engine_options, run_tasks
+from avaffect.cli.jobs import Engine, engine_options, run_tasks, seconds_of, segment_option
 from avaffect.cli.options import (
     CLOCKS,
     CONVERTED,
@@ -35,7 +35,7 @@ TABLES_ALONE = "parquet"
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Reporter, Row
     from avaffect.config import PredictConfig
-    from avaffect.engines.task import Task
+    from avaffect.engines.task import Split, Task
     from avaffect.files.csv_text import Decimal
     from avaffect.predicting.batch import PredictBatch
     from avaffect.predicting.own_clips import OwnClips
@@ -129,6 +129,7 @@ if TYPE_CHECKING:
 )
 @click.option("--overwrite", is_flag=True, help="Predict again what is already there.")
 @engine_options
+@segment_option
 @analysis_options
 @click.pass_context
 def predict(
@@ -209,7 +210,8 @@ def predict(
     if converted:
         options["form"] = TABLES_ALONE
     engine = Engine.of(options, debug=ctx.obj)
-    spreads = engine.spreads(len(sources))
+    seconds = seconds_of(options, ctx.obj)
+    spreads = engine.spreads(len(sources), seconds is not None)
     if spreads and own is not None:
         raise UsageError(
             "tables of your own are read by one process, not by several",
@@ -236,6 +238,7 @@ def predict(
             {name: options[name] for name in ("form", "edition", "overwrite", "csv", "decimal")},
             keep=which == "full",
             own=own,
+            seconds=seconds,
         )
         # What is wrong with the settings shows here, before anything is begun.
         batch = (replace(job, device="cpu") if spreads else job).batch(root, reporter)
@@ -287,6 +290,7 @@ class Predicting:
         options: those of ``PredictBatch``.
         keep: whether features are kept.
         own: tables of own features, which one process reads.
+        seconds: of segments; None cuts nothing.
     """
 
     config: PredictConfig
@@ -295,6 +299,7 @@ class Predicting:
     options: Mapping[str, Any]
     keep: bool = False
     own: OwnClips | None = None
+    seconds: float | None = None
 
     def batch(self, out: Path, on_event: EventCallback) -> PredictBatch:
         """What predicts into ``out``, with nets that are loaded once; ``on_event`` gets its
@@ -335,7 +340,7 @@ class Predicting:
         )
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], Row]]:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], Row | Split]]:
         """The work, for another process."""
         batches: dict[Path, PredictBatch] = {}
         with ExitStack() as stack:
@@ -345,7 +350,25 @@ class Predicting:
                     batches[out] = stack.enter_context(self.batch(out, on_event))
                 return batches[out]
 
-            yield lambda task: self.row(batch_of, task)
+            yield lambda task: self._in_segments(batch_of, task) or self.row(batch_of, task)
+
+    def _in_segments(
+        self, batch_of: Callable[[Path], PredictBatch], task: Task
+    ) -> Row | Split | None:
+        """Cut a video, or go through a segment; None if all of it is to be predicted."""
+        from avaffect.cli.terminal import Row
+        from avaffect.engines.task import Split, opened
+
+        if self.seconds is None or (task.segments and task.segment is None):
+            return None
+        name = self.names[task.source]
+        with opened(task) as here:
+            batch = batch_of(here.out)
+            if task.segment is not None:
+                batch.segment(here.source, task.about, task.segment, name)
+                return Row(here.source.name, "ok (a segment)")
+            segments, sha256 = batch.cut(here.source, self.seconds, name)
+        return Split(segments, sha256) if segments else None
 
 
 def _close(

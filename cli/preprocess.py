@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from avaffect.cli.jobs import Engine, engine_options, run_tasks
+from avaffect.cli.jobs import (
+    Engine,
+    alone,
+    engine_options,
+    run_tasks,
+    seconds_of,
+    segment_option,
+)
 from avaffect.cli.options import (
     ENCODERS,
     NameChoice,
@@ -23,7 +30,7 @@ from avaffect.config import AnalysisConfig, FaceConfig
 
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Row
-    from avaffect.engines.task import Task
+    from avaffect.engines.task import Split, Task
     from avaffect.progress import EventCallback
 
 
@@ -71,6 +78,7 @@ if TYPE_CHECKING:
     help="Rows a second for files without a picture.",
 )
 @engine_options
+@segment_option
 @analysis_options
 @click.pass_context
 def preprocess(
@@ -122,6 +130,7 @@ def preprocess(
     )
     require_licences(replace(default, analysis=config))
     engine = Engine.of(options, debug=ctx.obj)
+    seconds = seconds_of(options, ctx.obj)
     reporter = Reporter(options["quiet"])
     videos = expand_inputs(inputs, recursive, sound=True, on_event=reporter)
     names = names_of(videos, inputs)
@@ -130,14 +139,13 @@ def preprocess(
     with reporter, engine.ready(reporter):
         device = engine.device(options["device"])
         reporter.say(f"device: {device.description}")
-        job = Preprocessing(config, device.name, {str(each): names[each] for each in videos})
-        if engine.spreads(len(videos)):
+        called = {str(each): names[each] for each in videos}
+        job = Preprocessing(config, device.name, called, seconds)
+        if engine.spreads(len(videos), seconds is not None):
             rows = run_tasks([*tasks.values()], job, engine, Path(out), device.name, reporter)
             ctx.exit(conclude(videos, rows, reporter, names))
         with job(reporter) as work:
-            ctx.exit(
-                run_all(videos, lambda each: work(tasks[each]), reporter, names, debug=ctx.obj)
-            )
+            ctx.exit(run_all(videos, alone(work, tasks), reporter, names, debug=ctx.obj))
 
 
 @dataclass(frozen=True)
@@ -148,26 +156,46 @@ class Preprocessing:
         config: the settings.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         names: by input, what its results are called.
+        seconds: of segments; None cuts nothing.
     """
 
     config: AnalysisConfig
     device: str
     names: Mapping[str, PurePath]
+    seconds: float | None = None
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], Row]]:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], Row | Split]]:
         """The work, with nets that are loaded once; ``on_event`` gets its events."""
         from avaffect.challenge.places import joined
         from avaffect.cli.terminal import Row
-        from avaffect.engines.task import opened
+        from avaffect.engines.task import Split, opened
         from avaffect.preprocessing.run import NetsLoader
         from avaffect.preprocessing.run import preprocess as run
+        from avaffect.preprocessing.segmented import cut_for_preprocess, preprocess_segment
 
         nets = NetsLoader(self.config, self.device)
 
-        def work(task: Task) -> Row:
+        def work(task: Task) -> Row | Split:
             name = joined(self.names[task.source])
             with opened(task) as here:
+                if task.segment is not None:
+                    preprocess_segment(
+                        here.source,
+                        here.out,
+                        self.config,
+                        task.about,
+                        task.segment,
+                        nets=nets,
+                        on_event=on_event,
+                    )
+                    return Row(here.source.name, "ok (a segment)")
+                if self.seconds is not None and not task.segments:
+                    segments, sha256 = cut_for_preprocess(
+                        here.source, here.out, self.config, self.seconds, on_event
+                    )
+                    if segments:
+                        return Split(segments, sha256)
                 done = run(
                     here.source, here.out, self.config, nets=nets, name=name, on_event=on_event
                 )

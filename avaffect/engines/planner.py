@@ -154,7 +154,7 @@ class Planner(Generic[T]):
         if ended.error is not None:
             return self._failed(state, ended.error, ended.again)
         if isinstance(ended.result, Split):
-            self._split(state, ended.result.segments)
+            self._split(state, ended.result)
             return None
         if state.task.segment is not None:
             self._more.setdefault(state.input, []).extend(state.retried)
@@ -165,12 +165,12 @@ class Planner(Generic[T]):
             return None
         return self._close(state, ended.result, None)
 
-    def _split(self, state: _State, segments: int) -> None:
-        whole = state.task
-        self._left[state.input] = segments
-        size = max(1, whole.size // segments)
-        for segment in range(segments):
-            part = replace(whole, size=size, segment=segment, segments=segments)
+    def _split(self, state: _State, split: Split) -> None:
+        whole = replace(state.task, segments=split.segments, about=split.about)
+        self._left[state.input] = split.segments
+        size = max(1, whole.size // split.segments)
+        for segment in range(split.segments):
+            part = replace(whole, size=size, segment=segment)
             self._queue(_State(part, state.input))
 
     def _failed(self, state: _State, error: AvaffectError, again: str | None) -> Outcome[T] | None:

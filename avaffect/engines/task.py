@@ -24,7 +24,9 @@ class Task:
         out: the output folder, likewise.
         size: how much work it is, in bytes of the input; the largest are begun first.
         segment: which segment of the input, from 0; None for all of it.
-        segments: how many segments were worked on before, which this task joins; 0 without any.
+        segments: how many segments there are; without ``segment`` they are done, and this task
+            joins them. 0: the input is not cut.
+        about: what was found out when the input was cut, for its segments.
     """
 
     source: str
@@ -32,6 +34,7 @@ class Task:
     size: int = 1
     segment: int | None = None
     segments: int = 0
+    about: str = ""
 
     @property
     def name(self) -> str:
@@ -45,9 +48,11 @@ class Split:
 
     Attributes:
         segments: how many; they may be done at once. Then the task comes again, to join them.
+        about: see ``Task``.
     """
 
     segments: int
+    about: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ RECORD = "preprocess.json"
 CROPS = "cropped_aligned"
 FEATURES = "features"
 WAV = "audio.wav"
+# Of an unfinished pass in segments, see `preprocessing.segments`.
+SEGMENTS = "segments"
 # What lies in a folder of the feature store, see `store.subject`.
 FRAMES = "frames.parquet"
 PROVENANCE = "provenance.json"

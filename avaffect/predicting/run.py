@@ -45,6 +45,7 @@ from avaffect.preprocessing.run import (
     media_facts,
     preprocess_source,
 )
+from avaffect.preprocessing.segments import join
 from avaffect.preprocessing.sound import SoundReader, make_wav, sound_arrays
 from avaffect.preprocessing.sound_file import preprocess_voice
 from avaffect.preprocessing.video_pass import Analysis, analyse
@@ -285,6 +286,7 @@ def predict_video(
         store.require_ours([store.features(name or video.path.stem)])
     wanted = keys(video.sha256, analysis_config)
     key = pass_key(wanted, (FACES, *analysis_config.encoders))
+    join(video, analysis_config, work, key, on_event=on_event)
     found = analyse(video, analysis_config, nets(on_event), work, key, on_event=on_event)
     sound = _spool_sound(video, analysis_config, found, work, nets.device, on_event)
     models = model_hashes(all_models(analysis_config))

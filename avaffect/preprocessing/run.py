@@ -26,6 +26,7 @@ from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
 from avaffect.preprocessing.again import crop_again, encode_again, put_crops
 from avaffect.preprocessing.recorder import crop_file
+from avaffect.preprocessing.segments import join
 from avaffect.preprocessing.sound import (
     make_wav,
     sound_arrays,
@@ -240,6 +241,7 @@ def _everything(
 ) -> list[StoredSubject]:
     crops = folder.work / "crops"
     key = pass_key(wanted, (FACES, CROPS, *config.encoders))
+    join(video, config, folder.work, key, crops=crops, on_event=on_event)
     analysis = analyse(video, config, nets, folder.work, key, crops=crops, on_event=on_event)
     subjects = analysis.spooled(config.faces, name)
     # The pictures last: a run cut off in between makes them again from the stored points.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from avaffect.files.npy import ArraySpec
 from avaffect.interrupts import Interrupts
 from avaffect.media.frames import DecodeReport, Frame, FrameReader
 from avaffect.media.probe import MediaInfo
+from avaffect.media.segments import Segment
 from avaffect.media.source import Source
 from avaffect.models.device import device_kind
 from avaffect.models.fetch import make_ready
@@ -156,6 +157,46 @@ class Analysis:
         return {**found, "looks": people.looks(self.spool)}
 
 
+@dataclass(frozen=True)
+class Passed:
+    """A pass that came to its end.
+
+    Attributes:
+        spool: the records on disk.
+        report: what decoding met.
+        limits: what made the tracker leave somebody out.
+        turn: the turn in degrees clockwise that would bring the faces upright; None if none.
+        state: what a pass would go on with.
+    """
+
+    spool: Spool
+    report: DecodeReport
+    limits: Limits
+    turn: int | None
+    state: dict[str, Any]
+
+    def kept(self) -> dict[str, Any]:
+        """The state of a checkpoint that :meth:`again` makes the same of."""
+        return {**self.state, "whole": {"report": asdict(self.report), "turn": self.turn}}
+
+    @classmethod
+    def again(cls, spool: Spool, state: dict[str, Any]) -> Passed | None:
+        """What :meth:`kept` kept; None of a pass that did not come to its end."""
+        if (whole := state.get("whole")) is None:
+            return None
+        limits = Limits(**state["tracker"]["limits"])
+        return cls(spool, DecodeReport(**whole["report"]), limits, whole["turn"], state)
+
+
+def spool_arrays(config: AnalysisConfig) -> dict[str, ArraySpec]:
+    """What each record of a pass carries."""
+    arrays = {"face_pose": ArraySpec((FACE_POSE_SIZE,), "float32")}
+    for name in config.encoders:
+        spec = encoder_spec(name)
+        arrays[name] = ArraySpec((spec.size,), spec.dtype)
+    return arrays
+
+
 def analyse(
     video: Source,
     config: AnalysisConfig,
@@ -185,30 +226,72 @@ def analyse(
         FeatureError: something else wrote into ``folder`` meanwhile.
         KeyboardInterrupt: after Ctrl-C; its message has how far the pass is saved.
     """
-    path = video.path
-    arrays = {"face_pose": ArraySpec((FACE_POSE_SIZE,), "float32")}
-    for name in config.encoders:
-        spec = encoder_spec(name)
-        arrays[name] = ArraySpec((spec.size,), spec.dtype)
+    for doubt in video.media.doubts:
+        on_event(Notice(doubt, warning=True))
+    passed = run_pass(video, config, nets, folder, key, crops=crops, on_event=on_event)
+    info, report = video.media, passed.report
+    on_event(Progress("faces", report.frames, report.frames, finished=True))
+    for notice in _damage(video.path, report):
+        on_event(notice)
+    rotate = None if passed.turn is None else (info.video.rotation + passed.turn) % 360
+    tracks = people.summaries(passed.spool, info.video.width)
+    found = Analysis(info, report, passed.spool, tracks, passed.limits, rotate)
+    for notice in people.notices(
+        video.path.name,
+        tracks,
+        found.subjects(config.faces),
+        passed.limits,
+        report.frames,
+        config.faces,
+    ):
+        on_event(notice)
+    return found
+
+
+def run_pass(
+    video: Source,
+    config: AnalysisConfig,
+    nets: Nets,
+    folder: Path,
+    key: str,
+    *,
+    crops: Path | None = None,
+    segment: Segment | None = None,
+    begin: dict[str, Any] | None = None,
+    on_frame: Callable[[Frame], None] | None = None,
+    on_event: EventCallback = ignore_events,
+) -> Passed:
+    """The pass itself, over a whole video or a segment of it.
+
+    Args:
+        video, config, nets, folder, key, crops, on_event: see :func:`analyse`.
+        segment: goes through this segment alone; frames are numbered from its warm-up's first.
+        begin: the state of ``Holding`` to begin with.
+        on_frame: gets each frame before anything is done with it.
+    """
+    path, arrays = video.path, spool_arrays(config)
     holding = Holding(nets.landmarker, config.faces.looks)
     search = Search(nets.detector, nets.second, config.faces.detect_every)
     tracker = Tracker(nets.detector, holding, config.faces, search)
     turned = TurnedLook()
+    before = 0 if segment is None else segment.first.index
     resumed = Spool.resume(folder, arrays, key)
     if resumed is None:
         spool, start = Spool.create(folder, arrays, key), 0
+        if begin is not None:
+            holding.restore(begin)
         if crops is not None:
             # Pictures of an unfinished pass with other settings.
             shutil.rmtree(crops, ignore_errors=True)
     else:
         spool, state = resumed
+        if (passed := Passed.again(spool, state)) is not None:
+            return passed
         start = spool.frames
         tracker.restore(state["tracker"])
         holding.restore(state["holding"])
-        on_event(Notice(f"going on with '{path.name}' at frame {start + 1}"))
-    with FrameReader(path, config.media, start=start, info=video.media) as reader:
-        for doubt in reader.info.doubts:
-            on_event(Notice(doubt, warning=True))
+        on_event(Notice(f"going on with '{path.name}' at frame {before + start + 1}"))
+    with FrameReader(path, config.media, start=start, info=video.media, segment=segment) as reader:
         recorder = Recorder(
             spool,
             nets.encoders,
@@ -218,36 +301,31 @@ def analyse(
             frames_at_once(*reader.info.video.square_size),
             _doubt(config, nets),
         )
+        frames = iter(reader) if on_frame is None else _shown(reader, on_frame)
+        hint = reader.info.frames_hint
+        if segment is not None:
+            hint = segment.stop.index - segment.first.index
         try:
-            _follow(reader, tracker, holding, nets, recorder, turned, on_event)
+            _follow(frames, hint, tracker, holding, nets, recorder, turned, on_event)
         except KeyboardInterrupt as error:
             # Only now that the recorder has ended is it known.
-            raise KeyboardInterrupt(_saved(path, spool)) from error
+            raise KeyboardInterrupt(_saved(path, spool, before)) from error
         report = reader.report
         if report.frames == 0:
             raise NoFramesError(
                 f"no frame of '{path}' could be decoded",
                 report.first_error or "check whether the file plays in a video player",
             )
-        spool.checkpoint(_state(tracker, holding))
+        state = _state(tracker, holding)
+        spool.checkpoint(state)
         spool.require_whole()
-        on_event(Progress("faces", report.frames, report.frames, finished=True))
-        for notice in _damage(path, report):
-            on_event(notice)
-        turn = _turn(spool, turned, nets)
-        rotate = None if turn is None else (reader.info.video.rotation + turn) % 360
-        tracks = people.summaries(spool, reader.info.video.width)
-        found = Analysis(reader.info, report, spool, tracks, tracker.limits, rotate)
-        for notice in people.notices(
-            path.name,
-            tracks,
-            found.subjects(config.faces),
-            tracker.limits,
-            report.frames,
-            config.faces,
-        ):
-            on_event(notice)
-        return found
+        return Passed(spool, report, tracker.limits, _turn(spool, turned, nets), state)
+
+
+def _shown(frames: Iterable[Frame], on_frame: Callable[[Frame], None]) -> Iterator[Frame]:
+    for frame in frames:
+        on_frame(frame)
+        yield frame
 
 
 def _turn(spool: Spool, turned: TurnedLook, nets: Nets) -> int | None:
@@ -260,7 +338,8 @@ def _turn(spool: Spool, turned: TurnedLook, nets: Nets) -> int | None:
 
 
 def _follow(
-    reader: FrameReader,
+    frames: Iterator[Frame],
+    hint: int | None,
     tracker: Tracker,
     holding: Holding,
     nets: Nets,
@@ -269,7 +348,6 @@ def _follow(
     on_event: EventCallback,
 ) -> None:
     """Do the pass. When asked to stop it saves what was done, then raises KeyboardInterrupt."""
-    hint = reader.info.frames_hint
     with recorder, Interrupts() as interrupts:
         interrupts.patient = False
         # Whether the tracker has seen just the frames that were recorded.
@@ -278,7 +356,7 @@ def _follow(
         state: dict[str, Any] | None = None
         checkpoint_due = False
         try:
-            for frame in reader:
+            for frame in frames:
                 interrupts.patient, whole = True, False
                 holding.begin(frame.time)
                 found = tracker.update(frame)
@@ -310,11 +388,12 @@ def _state(tracker: Tracker, holding: Holding) -> dict[str, Any]:
     return {"tracker": tracker.state(), "holding": holding.state()}
 
 
-def _saved(path: Path, spool: Spool) -> str:
-    """The message of a pass that was stopped."""
+def _saved(path: Path, spool: Spool, before: int) -> str:
+    """The message of a pass that was stopped, and began behind so many frames."""
     if not spool.saved:
         return f"nothing of '{path.name}' was saved yet, the same command begins it anew"
-    return f"'{path.name}' is saved up to frame {spool.saved}, the same command goes on from there"
+    saved = before + spool.saved
+    return f"'{path.name}' is saved up to frame {saved}, the same command goes on from there"
 
 
 def _aligned(
