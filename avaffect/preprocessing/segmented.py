@@ -1,4 +1,4 @@
-"""``preprocess`` of a long video in segments: what an engine has done before they are joined."""
+"""``preprocess`` of a long video in segments: what is done before they are joined."""
 
 from __future__ import annotations
 
