@@ -190,7 +190,7 @@ def segment_frames(path: Path, config: MediaConfig, segment: Segment) -> Iterato
     places = (segment.key, segment.first, segment.start, segment.stop)
     expected = {each.index: each.pts for each in places}
     last = segment.stop.index + RUN_OUT
-    index = segment.key.index - 1
+    index, before = segment.key.index - 1, segment.key.pts - 1
     try:
         with open_container(path) as container:
             stream = choose_video(container, path, config.video_stream)
@@ -201,8 +201,11 @@ def segment_frames(path: Path, config: MediaConfig, segment: Segment) -> Iterato
                 if pts is not None and pts < segment.key.pts:
                     continue
                 index += 1
-                if decoded.frame.is_corrupt or expected.get(index, pts) != pts or pts is None:
+                # As many frames as packets, each later than the one before: the very same ones.
+                as_counted = pts is not None and before < pts == expected.get(index, pts)
+                if decoded.frame.is_corrupt or not as_counted:
                     raise NoSegmentsError(path, f"frame {index + 1} is not decoded by itself")
+                before = pts or 0
                 if index >= segment.first.index:
                     yield decoded
                 if index == last:

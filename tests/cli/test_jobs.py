@@ -1,8 +1,15 @@
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 
 import pytest
+
+from avaffect.cli.predict import Predicting
+from avaffect.config import PredictConfig
+from avaffect.engines.processes import in_processes
+from avaffect.engines.task import Task
+from avaffect.predicting.settings import with_features
 
 
 def test_two_jobs_write_what_one_does(run, clip: Path, files, tmp_path: Path) -> None:
@@ -38,6 +45,7 @@ def test_a_file_for_all_inputs_is_written_by_one(run, clip: Path, tmp_path: Path
         (("--engine", "ray", "--jobs", 2), "leave out --jobs"),
         (("--cpus-per-task", 2), "--cpus-per-task is of --engine ray"),
         (("--engine", "spark"), "no engine is called 'spark'"),
+        (("--segment", 5), "give --jobs N"),
     ],
 )
 def test_options_of_the_other_engine_are_refused(run, clip, tmp_path, given, said) -> None:
@@ -45,3 +53,29 @@ def test_options_of_the_other_engine_are_refused(run, clip, tmp_path, given, sai
     assert outcome.code == 2
     assert said in outcome.error
     assert not (tmp_path / "out").exists()
+
+
+@dataclass(frozen=True)
+class Cutting(Predicting):
+    """Cuts at 0.24 s, for which `--segment` has no words."""
+
+    seconds: float | None = 0.24
+
+
+def test_segments_of_a_video_are_predicted_at_once(clip: Path, tmp_path: Path) -> None:
+    config = with_features(PredictConfig(tasks=("va",), noncommercial=False))
+    options = {"form": "files", "edition": "abaw8"}
+    job = Cutting(config, "cpu", {str(clip): PurePath("face")}, options)
+    (outcome,) = in_processes([Task(str(clip), str(tmp_path))], job, 2)
+    assert outcome.error is None
+    assert outcome.result is not None
+    assert (outcome.result.frames, outcome.result.faces) == ("12", "12")
+    # Nothing is left of the segments.
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "VA_Estimation_Challenge",
+        "records",
+        "tables",
+    ]
+    (again,) = in_processes([Task(str(clip), str(tmp_path))], job, 2)
+    assert again.result is not None
+    assert again.result.again
