@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -37,6 +38,7 @@ _LOOK_S = 0.5
 _TELL_EVERY_S = 1.0
 # What saving may take when all are asked to stop.
 _PATIENCE_S = 100.0
+_ANSWER_S = 10.0
 # Settings of ours, and those of `cli.main`, for the processes that Ray starts.
 _OURS = "AVAFFECT_"
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
@@ -76,15 +78,14 @@ def connected(on_event: EventCallback = ignore_events) -> Iterator[None]:
         yield
         return
     address = os.environ.get("RAY_ADDRESS")
+    if address:
+        _require_answer(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         ray.init(address=address or "auto", **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         if address and address != "local":
-            raise AvaffectError(
-                f"no Ray cluster answers at RAY_ADDRESS={address} ({error})",
-                "start one by `ray start --head`, or unset RAY_ADDRESS to use this machine alone",
-            ) from error
+            raise _no_cluster(address, error) from error
         on_event(Notice("no Ray cluster runs here: one of this machine alone is started"))
         ray.init(
             address="local",
@@ -99,6 +100,24 @@ def connected(on_event: EventCallback = ignore_events) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Raise AvaffectError if nothing answers at ``address``: Ray itself waits for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdigit():
+        return  # a word of Ray's
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> AvaffectError:
+    return AvaffectError(
+        f"no Ray cluster answers at RAY_ADDRESS={address} ({error})",
+        "start one by `ray start --head`, or unset RAY_ADDRESS to use this machine alone",
+    )
 
 
 def has_gpus() -> bool:

@@ -278,7 +278,7 @@ def predict_video(
         result = predict_folder(prepared.root, config, predictor)
         # Where preprocessing has written since.
         record = Prepared(prepared.root).record.to_dict()
-        facts = ("frames", "damage", "people", "rotate")
+        facts = ("frames", "damage", "people", "rotate", "segments")
         read = {name: record[name] for name in facts if name in record}
         return replace(result, source=video.path, about=result.about | read)
     if store is not None:
@@ -307,6 +307,7 @@ def predict_video(
         "sound": None if sound is None else asdict(sound),
     }
     about |= {} if found.rotate is None else {"rotate": found.rotate}
+    about |= {"segments": found.segments} if found.segments else {}
     return result_of(video.path, subjects, config, predictor, about)
 
 

@@ -296,7 +296,8 @@ def keep_subjects(
         configuration=about["configuration"],
         versions=about["versions"],
     )
-    folder.write(record if analysis.rotate is None else record.but(rotate=analysis.rotate))
+    more = {"rotate": analysis.rotate, "segments": analysis.segments or None}
+    folder.write(record.but(**{name: value for name, value in more.items() if value is not None}))
 
 
 def media_facts(analysis: Analysis) -> MediaFacts:

@@ -90,7 +90,7 @@ def stitch(
     state = {**last.state, "tracker": {**last.state["tracker"], "limits": limits.to_json()}}
     turns = [part.passed.turn for part in parts]
     turn = max(turns, key=turns.count)
-    spool.checkpoint(Passed(spool, report, limits, turn, state).kept())
+    spool.checkpoint(Passed(spool, report, limits, turn, state, len(parts)).kept())
     spool.require_whole()
 
 

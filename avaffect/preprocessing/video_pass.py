@@ -123,6 +123,7 @@ class Analysis:
         tracks: a summary a track.
         limits: what made the tracker leave somebody out.
         rotate: the ``MediaConfig.rotate`` by which faces would be upright; None if they are.
+        segments: how many it was joined of; 0 if it went through the video in one go.
     """
 
     info: MediaInfo
@@ -131,6 +132,7 @@ class Analysis:
     tracks: list[TrackSummary]
     limits: Limits
     rotate: int | None = None
+    segments: int = 0
 
     def subjects(self, faces: FaceConfig, name: str | None = None) -> list[Subject]:
         """Who gets a file, by :func:`avaffect.faces.subjects.name_subjects`.
@@ -167,6 +169,7 @@ class Passed:
         limits: what made the tracker leave somebody out.
         turn: the turn in degrees clockwise that would bring the faces upright; None if none.
         state: what a pass would go on with.
+        segments: how many it was joined of; 0 if it went through the video in one go.
     """
 
     spool: Spool
@@ -174,10 +177,12 @@ class Passed:
     limits: Limits
     turn: int | None
     state: dict[str, Any]
+    segments: int = 0
 
     def kept(self) -> dict[str, Any]:
         """The state of a checkpoint that :meth:`again` makes the same of."""
-        return {**self.state, "whole": {"report": asdict(self.report), "turn": self.turn}}
+        whole = {"report": asdict(self.report), "turn": self.turn, "segments": self.segments}
+        return {**self.state, "whole": whole}
 
     @classmethod
     def again(cls, spool: Spool, state: dict[str, Any]) -> Passed | None:
@@ -185,7 +190,8 @@ class Passed:
         if (whole := state.get("whole")) is None:
             return None
         limits = Limits(**state["tracker"]["limits"])
-        return cls(spool, DecodeReport(**whole["report"]), limits, whole["turn"], state)
+        report = DecodeReport(**whole["report"])
+        return cls(spool, report, limits, whole["turn"], state, whole["segments"])
 
 
 def spool_arrays(config: AnalysisConfig) -> dict[str, ArraySpec]:
@@ -235,7 +241,7 @@ def analyse(
         on_event(notice)
     rotate = None if passed.turn is None else (info.video.rotation + passed.turn) % 360
     tracks = people.summaries(passed.spool, info.video.width)
-    found = Analysis(info, report, passed.spool, tracks, passed.limits, rotate)
+    found = Analysis(info, report, passed.spool, tracks, passed.limits, rotate, passed.segments)
     for notice in people.notices(
         video.path.name,
         tracks,

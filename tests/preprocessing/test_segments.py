@@ -81,6 +81,13 @@ def test_sound_and_pictures_are_those_of_the_whole(
     assert pictures[0] == pictures[1] == [f"{frame + 1:05d}.jpg" for frame in SEEN]
 
 
+def test_the_record_says_of_how_many_segments(
+    whole: Preprocessed, in_segments: Preprocessed
+) -> None:
+    assert in_segments.folder.record.segments == 2
+    assert not whole.folder.record.knows("segments")
+
+
 def test_nothing_is_left_and_nothing_done_again(
     in_segments: Preprocessed, gap_clip: Path, no_nets: Any
 ) -> None:
