@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from avaffect.cli.jobs import Engine, alone, engine_options, run_tasks
+from avaffect.cli.jobs import Engine, alone, engine_options, run_items
 from avaffect.cli.options import device_option
 from avaffect.errors import UsageError, need
 
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Row
-    from avaffect.engines.task import Split, Task
+    from avaffect.engines.item import Item, Split
     from avaffect.progress import EventCallback
     from avaffect.store.adding import Added
 
@@ -94,7 +94,7 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
       avaffect features prepared/ --from wav2vec/ --rate 50 --name wav2vec
     """
     from avaffect.cli.terminal import Reporter, conclude, run_all
-    from avaffect.engines.task import Task
+    from avaffect.engines.item import Item
     from avaffect.errors import InputNotFoundError
     from avaffect.predicting.sources import preprocessed_in
 
@@ -116,7 +116,7 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
     sources = [*dict.fromkeys(sources)]
     engine = Engine.of(options, debug=ctx.obj)
     reporter = Reporter(options["quiet"])
-    tasks = {each: Task(str(each), str(each)) for each in sources}
+    items = {each: Item(str(each), str(each)) for each in sources}
     with reporter, engine.ready(reporter):
         device = ""
         if options["backbone"]:
@@ -126,10 +126,10 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
         job = Adding(options, device)
         if engine.spreads(len(sources)):
             out = Path(folders[0])
-            rows = run_tasks([*tasks.values()], job, engine, out, device or "cpu", reporter)
+            rows = run_items([*items.values()], job, engine, out, device or "cpu", reporter)
             ctx.exit(conclude(sources, rows, reporter))
         with job(reporter) as work:
-            ctx.exit(run_all(sources, alone(work, tasks), reporter, debug=ctx.obj))
+            ctx.exit(run_all(sources, alone(work, items), reporter, debug=ctx.obj))
 
 
 def _require_fitting(options: Mapping[str, Any]) -> None:
@@ -146,7 +146,7 @@ def _require_fitting(options: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Adding:
-    """What is done to each folder, in this process or another; see ``engines.task.Job``.
+    """What is done to each folder, in this process or another; see ``engines.item.Job``.
 
     Attributes:
         options: those of the command.
@@ -157,28 +157,28 @@ class Adding:
     device: str
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], Row | Split]]:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Item], Row | Split]]:
         """The work, with a net that is loaded once; ``on_event`` gets its events."""
         from avaffect.cli.terminal import Row
-        from avaffect.engines.task import opened
+        from avaffect.engines.item import opened
 
         if self.options["backbone"]:
             make = _of_net(self.options, self.device, on_event)
         else:
             make = _of_files(self.options, on_event)
 
-        def work(task: Task) -> Row:
-            with opened(task) as here:
+        def work(item: Item) -> Row:
+            with opened(item) as here:
                 done = make(here.out)
-            name = Path(task.source).name
+            name = Path(item.source).name
             outcome = (
-                f"{done.name} in {task.source}" if done.done else f"{done.name}: nothing to do"
+                f"{done.name} in {item.source}" if done.done else f"{done.name}: nothing to do"
             )
             if self.options["source"]:
                 # Rows are counted, whatever they are of.
                 subjects = " ".join(done.subjects)
                 return Row(name, f"ok ({outcome})", str(done.frames), "-", subjects)
-            source = Path(task.source)
+            source = Path(item.source)
             return Row.done(source, done.frames, done.faces, done.subjects, outcome)
 
         yield work

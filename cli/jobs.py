@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from avaffect.cli.options import NameChoice
-from avaffect.engines.task import Split
+from avaffect.engines.item import Split
 from avaffect.errors import AvaffectError, UsageError
 
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Reporter, Row
-    from avaffect.engines.task import Job, Outcome, Task
+    from avaffect.engines.item import Item, Job, Outcome
     from avaffect.models.device import Device
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,14 +41,14 @@ def engine_options(function: F) -> F:
             type=NameChoice(ENGINES, "engine"),
             default=ENGINES[0],
             show_default=True,
-            help="local: processes of this machine, see --jobs. ray: a task an input on the Ray "
+            help="local: processes of this machine, see --jobs. ray: an item an input on the Ray "
             "cluster of RAY_ADDRESS, or on the one that runs here.",
         ),
         click.option(
-            "--cpus-per-task",
+            "--cpus",
             type=click.FloatRange(0, min_open=True),
             metavar="N",
-            help="Cores that each task of --engine ray is given; with --device gpu a GPU too."
+            help="Cores that each item of --engine ray is given; with --device gpu a GPU too."
             f"  [default: {CPUS}]",
         ),
         click.option(
@@ -96,7 +96,7 @@ class Engine:
     Attributes:
         name: of :data:`ENGINES`.
         jobs: processes, of the engine ``local``.
-        cpus: cores of a task, of the engine ``ray``.
+        cpus: cores of an item, of the engine ``ray``.
         tries: how often an input is begun whose process dies.
     """
 
@@ -113,14 +113,14 @@ class Engine:
             UsageError: for options of the other engine.
             MissingPackageError: for Ray, where it is not installed.
         """
-        name, jobs, cpus = options["engine"], options["jobs"], options["cpus_per_task"]
+        name, jobs, cpus = options["engine"], options["jobs"], options["cpus"]
         if name == "ray" and jobs is not None:
             raise UsageError(
-                "how many tasks run at once on a cluster is for its cores to say",
-                "leave out --jobs, or set --cpus-per-task",
+                "how many items run at once on a cluster is for its cores to say",
+                "leave out --jobs, or set --cpus",
             )
         if name != "ray" and cpus is not None:
-            raise UsageError("--cpus-per-task is of --engine ray", "leave it out")
+            raise UsageError("--cpus is of --engine ray", "leave it out")
         if name == "ray":
             from avaffect.errors import need
 
@@ -162,39 +162,39 @@ class Engine:
 
         if ":" in word:
             raise UsageError(
-                f"which GPU a task gets is for the cluster to say, not '{word}'",
+                f"which GPU an item gets is for the cluster to say, not '{word}'",
                 'use device="gpu"',
             )
         gpu = has_gpus() if word == "auto" else word != "cpu"
-        where = "of the cluster's machines, one a task" if gpu else "of the cluster's machines"
+        where = "of the cluster's machines, one an item" if gpu else "of the cluster's machines"
         return Device("cuda", f"GPU {where}") if gpu else Device("cpu", f"CPU {where}")
 
 
 def alone(
-    work: Callable[[Task], Row | Split], tasks: Mapping[Path, Task]
+    work: Callable[[Item], Row | Split], items: Mapping[Path, Item]
 ) -> Callable[[Path], Row]:
     """Work of this process, by input, which cuts nothing."""
 
     def do(source: Path) -> Row:
-        row = work(tasks[source])
+        row = work(items[source])
         assert not isinstance(row, Split)  # noqa: S101
         return row
 
     return do
 
 
-def run_tasks(
-    tasks: Sequence[Task],
+def run_items(
+    items: Sequence[Item],
     job: Job[Row],
     engine: Engine,
     out: Path,
     device: str,
     reporter: Reporter,
 ) -> list[Row]:
-    """Do ``job`` for all ``tasks``; within :meth:`Engine.ready`.
+    """Do ``job`` for all ``items``; within :meth:`Engine.ready`.
 
     Args:
-        tasks: one an input.
+        items: one an input.
         job: what is done.
         engine: where.
         out: the output folder, for the list of failures.
@@ -202,7 +202,7 @@ def run_tasks(
         reporter: shows how far they are, all together.
 
     Returns:
-        A row for each of ``tasks``, in their order.
+        A row for each of ``items``, in their order.
     """
     from avaffect.cli.terminal import explain
     from avaffect.engines.failures import write_failures
@@ -212,13 +212,13 @@ def run_tasks(
 
         needs = Needs(engine.cpus, float(device != "cpu"))
         outcomes = on_ray(
-            tasks, job, needs, tries=engine.tries, explain=explain, on_event=reporter
+            items, job, needs, tries=engine.tries, explain=explain, on_event=reporter
         )
     else:
         from avaffect.engines.processes import in_processes
 
         outcomes = in_processes(
-            tasks, job, engine.jobs, tries=engine.tries, explain=explain, on_event=reporter
+            items, job, engine.jobs, tries=engine.tries, explain=explain, on_event=reporter
         )
     rows = [_row(outcome) for outcome in outcomes]
     # A row may tell of a failure as well, such as a video without a face.
@@ -239,4 +239,4 @@ def _row(outcome: Outcome[Row]) -> Row:
     if outcome.result is not None:
         return outcome.result
     assert outcome.error is not None  # noqa: S101
-    return Row.failed(Path(outcome.task.source), outcome.error)
+    return Row.failed(Path(outcome.item.source), outcome.error)

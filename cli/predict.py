@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
-from avaffect.cli.jobs import Engine, engine_options, run_tasks, seconds_of, segment_option
+from avaffect.cli.jobs import Engine, engine_options, run_items, seconds_of, segment_option
 from avaffect.cli.options import (
     CLOCKS,
     CONVERTED,
@@ -35,7 +35,7 @@ TABLES_ALONE = "parquet"
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Reporter, Row
     from avaffect.config import PredictConfig
-    from avaffect.engines.task import Split, Task
+    from avaffect.engines.item import Item, Split
     from avaffect.files.csv_text import Decimal
     from avaffect.predicting.batch import PredictBatch
     from avaffect.predicting.own_clips import OwnClips
@@ -163,7 +163,7 @@ def predict(
     from avaffect.cli.pictures import predict_pictures
     from avaffect.cli.terminal import Reporter, conclude, run_all
     from avaffect.config import AudioConfig, PredictConfig
-    from avaffect.engines.task import Task, bytes_of
+    from avaffect.engines.item import Item, bytes_of
     from avaffect.files.names import RECORDS, TABLES
     from avaffect.media.still_picture import split_stills
     from avaffect.models.device import choose_device
@@ -247,7 +247,7 @@ def predict(
                 "a file for all inputs is written by one process, not by several",
                 f"leave out --jobs and --engine, or --format {options['form']}",
             )
-        tasks = {each: Task(str(each), out, bytes_of(each)) for each in sources}
+        items = {each: Item(str(each), out, bytes_of(each)) for each in sources}
         reporter.say(f"device: {device.description}")
         rows: list[Row] = []
 
@@ -267,12 +267,12 @@ def predict(
 
         with batch:
             if spreads:
-                rows += run_tasks([*tasks.values()], job, engine, root, device.name, reporter)
+                rows += run_items([*items.values()], job, engine, root, device.name, reporter)
                 code = conclude(sources, rows, reporter, names, at_end=notes)
             else:
 
                 def work(source: Path) -> Row:
-                    rows.append(row := job.row(lambda _: batch, tasks[source]))
+                    rows.append(row := job.row(lambda _: batch, items[source]))
                     return row
 
                 code = run_all(sources, work, reporter, names, debug=ctx.obj, at_end=notes)
@@ -281,7 +281,7 @@ def predict(
 
 @dataclass(frozen=True)
 class Predicting:
-    """What is done to each input, in this process or another; see ``engines.task.Job``.
+    """What is done to each input, in this process or another; see ``engines.item.Job``.
 
     Attributes:
         config: the settings.
@@ -317,15 +317,15 @@ class Predicting:
             **self.options,
         )
 
-    def row(self, batch_of: Callable[[Path], PredictBatch], task: Task) -> Row:
+    def row(self, batch_of: Callable[[Path], PredictBatch], item: Item) -> Row:
         """Predict one input by the batch of its output folder."""
         from avaffect.cli.terminal import Row
-        from avaffect.engines.task import opened
+        from avaffect.engines.item import opened
 
-        with opened(task) as here:
+        with opened(item) as here:
             source = here.source
-            done = batch_of(here.out)(source, self.names[task.source])
-        outcome = "already done" if done.again else f"{done.files} files in {Path(task.out)}"
+            done = batch_of(here.out)(source, self.names[item.source])
+        outcome = "already done" if done.again else f"{done.files} files in {Path(item.out)}"
         return Row.done(
             source,
             done.frames,
@@ -340,7 +340,7 @@ class Predicting:
         )
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], Row | Split]]:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Item], Row | Split]]:
         """The work, for another process."""
         batches: dict[Path, PredictBatch] = {}
         with ExitStack() as stack:
@@ -350,22 +350,22 @@ class Predicting:
                     batches[out] = stack.enter_context(self.batch(out, on_event))
                 return batches[out]
 
-            yield lambda task: self._in_segments(batch_of, task) or self.row(batch_of, task)
+            yield lambda item: self._in_segments(batch_of, item) or self.row(batch_of, item)
 
     def _in_segments(
-        self, batch_of: Callable[[Path], PredictBatch], task: Task
+        self, batch_of: Callable[[Path], PredictBatch], item: Item
     ) -> Row | Split | None:
         """Cut a video, or go through a segment; None if all of it is to be predicted."""
         from avaffect.cli.terminal import Row
-        from avaffect.engines.task import Split, opened
+        from avaffect.engines.item import Split, opened
 
-        if self.seconds is None or (task.segments and task.segment is None):
+        if self.seconds is None or (item.segments and item.segment is None):
             return None
-        name = self.names[task.source]
-        with opened(task) as here:
+        name = self.names[item.source]
+        with opened(item) as here:
             batch = batch_of(here.out)
-            if task.segment is not None:
-                batch.segment(here.source, task.about, task.segment, name)
+            if item.segment is not None:
+                batch.segment(here.source, item.about, item.segment, name)
                 return Row(here.source.name, "ok (a segment)")
             segments, sha256 = batch.cut(here.source, self.seconds, name)
         return Split(segments, sha256) if segments else None

@@ -15,7 +15,7 @@ from avaffect.cli.jobs import (
     Engine,
     alone,
     engine_options,
-    run_tasks,
+    run_items,
     seconds_of,
     segment_option,
 )
@@ -30,7 +30,7 @@ from avaffect.config import AnalysisConfig, FaceConfig
 
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Row
-    from avaffect.engines.task import Split, Task
+    from avaffect.engines.item import Item, Split
     from avaffect.progress import EventCallback
 
 
@@ -109,7 +109,7 @@ def preprocess(
     """
     from avaffect.cli.terminal import Reporter, conclude, run_all
     from avaffect.config import AudioConfig, PredictConfig
-    from avaffect.engines.task import Task, bytes_of
+    from avaffect.engines.item import Item, bytes_of
     from avaffect.media.inputs import expand_inputs
     from avaffect.predicting.settings import require_licences, with_features
     from avaffect.preprocessing.names import names_of
@@ -135,22 +135,22 @@ def preprocess(
     videos = expand_inputs(inputs, recursive, sound=True, on_event=reporter)
     names = names_of(videos, inputs)
     folder = {each: Path(out) / names[each] if len(videos) > 1 else Path(out) for each in videos}
-    tasks = {each: Task(str(each), str(folder[each]), bytes_of(each)) for each in videos}
+    items = {each: Item(str(each), str(folder[each]), bytes_of(each)) for each in videos}
     with reporter, engine.ready(reporter):
         device = engine.device(options["device"])
         reporter.say(f"device: {device.description}")
         called = {str(each): names[each] for each in videos}
         job = Preprocessing(config, device.name, called, seconds)
         if engine.spreads(len(videos), seconds is not None):
-            rows = run_tasks([*tasks.values()], job, engine, Path(out), device.name, reporter)
+            rows = run_items([*items.values()], job, engine, Path(out), device.name, reporter)
             ctx.exit(conclude(videos, rows, reporter, names))
         with job(reporter) as work:
-            ctx.exit(run_all(videos, alone(work, tasks), reporter, names, debug=ctx.obj))
+            ctx.exit(run_all(videos, alone(work, items), reporter, names, debug=ctx.obj))
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is done to each input, in this process or another; see ``engines.task.Job``.
+    """What is done to each input, in this process or another; see ``engines.item.Job``.
 
     Attributes:
         config: the settings.
@@ -165,32 +165,32 @@ class Preprocessing:
     seconds: float | None = None
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], Row | Split]]:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Item], Row | Split]]:
         """The work, with nets that are loaded once; ``on_event`` gets its events."""
         from avaffect.challenge.places import joined
         from avaffect.cli.terminal import Row
-        from avaffect.engines.task import Split, opened
+        from avaffect.engines.item import Split, opened
         from avaffect.preprocessing.run import NetsLoader
         from avaffect.preprocessing.run import preprocess as run
         from avaffect.preprocessing.segmented import cut_for_preprocess, preprocess_segment
 
         nets = NetsLoader(self.config, self.device)
 
-        def work(task: Task) -> Row | Split:
-            name = joined(self.names[task.source])
-            with opened(task) as here:
-                if task.segment is not None:
+        def work(item: Item) -> Row | Split:
+            name = joined(self.names[item.source])
+            with opened(item) as here:
+                if item.segment is not None:
                     preprocess_segment(
                         here.source,
                         here.out,
                         self.config,
-                        task.about,
-                        task.segment,
+                        item.about,
+                        item.segment,
                         nets=nets,
                         on_event=on_event,
                     )
                     return Row(here.source.name, "ok (a segment)")
-                if self.seconds is not None and not task.segments:
+                if self.seconds is not None and not item.segments:
                     segments, sha256 = cut_for_preprocess(
                         here.source, here.out, self.config, self.seconds, on_event
                     )
@@ -199,7 +199,7 @@ class Preprocessing:
                 done = run(
                     here.source, here.out, self.config, nets=nets, name=name, on_event=on_event
                 )
-            outcome = f"{', '.join(done.done) or 'nothing to do'} in {task.out}"
+            outcome = f"{', '.join(done.done) or 'nothing to do'} in {item.out}"
             if done.sound_only:
                 return Row(here.source.name, f"ok ({outcome})", str(done.frames))
             return Row.done(

@@ -1,4 +1,4 @@
-"""One attempt at a task, in whatever process: what comes of it, an error among it, is a value."""
+"""One attempt at an item, in whatever process: what comes of it, an error among it, is a value."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from avaffect.engines.item import Item, Job
 from avaffect.engines.planner import Ended
-from avaffect.engines.task import Job, Task
 from avaffect.errors import AvaffectError, BusyError, explained, lacks_memory
 from avaffect.progress import Event
 
@@ -15,12 +15,12 @@ Explain = Callable[[Exception], AvaffectError]
 
 
 class Doer:
-    """Does tasks by one job, which is called when the first one comes; a context manager.
+    """Does items by one job, which is called when the first one comes; a context manager.
 
     Args:
         job: what is done.
         explain: makes one of ours of any error.
-        tell: gets each event, and whether it is of the task, not of the job.
+        tell: gets each event, and whether it is of the item, not of the job.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Doer:
         self._job = job
         self._explain = explain
         self._tell = tell
-        self._work: Callable[[Task], Any] | None = None
+        self._work: Callable[[Item], Any] | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Doer:
@@ -38,12 +38,12 @@ class Doer:
     def __exit__(self, *error: Any) -> None:
         self._stack.__exit__(*error)
 
-    def __call__(self, task: Task) -> Ended:
-        """Do a task; nothing but ``KeyboardInterrupt`` and ``SystemExit`` is raised."""
+    def __call__(self, item: Item) -> Ended:
+        """Do an item; nothing but ``KeyboardInterrupt`` and ``SystemExit`` is raised."""
         try:
             if self._work is None:
                 self._work = self._stack.enter_context(self._job(self._hear))
-            return Ended(self._work(task))
+            return Ended(self._work(item))
         except Exception as error:
             again = "busy" if isinstance(error, BusyError) else None
             again = "died" if lacks_memory(error) else again

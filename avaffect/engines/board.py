@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from avaffect.engines.item import Item
 from avaffect.engines.planner import Attempt
-from avaffect.engines.task import Task
 from avaffect.progress import Event, EventCallback, Notice, Progress
 
 
@@ -14,14 +14,14 @@ class Board:
     """How far all inputs together have come, those of many bytes counting for more.
 
     Args:
-        tasks: one an input.
+        items: one an input.
         on_event: gets the progress of all, and notices with the names of their inputs.
     """
 
-    def __init__(self, tasks: Sequence[Task], on_event: EventCallback) -> None:
-        self._tasks = tasks
+    def __init__(self, items: Sequence[Item], on_event: EventCallback) -> None:
+        self._items = items
         self._tell = on_event
-        self._whole = sum(task.size for task in tasks)
+        self._whole = sum(item.size for item in items)
         # By input and segment, how much of it is done, 0 to 1 of the input.
         self._parts: dict[tuple[int, int | None], float] = {}
         self._told: set[str] = set()
@@ -35,12 +35,12 @@ class Board:
                 self._tell(event)
             return
         if isinstance(event, Notice):
-            self._tell(_named(event, self._tasks[attempt.input].name))
+            self._tell(_named(event, self._items[attempt.input].name))
         elif event.stage == "faces" and event.total:
-            task = attempt.task
-            share = 1.0 if task.segment is None else 1 / task.segments
+            item = attempt.item
+            share = 1.0 if item.segment is None else 1 / item.segments
             part = share * min(1.0, event.done / event.total)
-            place = attempt.input, task.segment
+            place = attempt.input, item.segment
             self._parts[place] = max(part, self._parts.get(place, 0.0))
             self._tell(self._progress())
 
@@ -57,7 +57,7 @@ class Board:
         parts: dict[int, float] = {}
         for (number, _), part in self._parts.items():
             parts[number] = min(1.0, parts.get(number, 0.0) + part)
-        done = sum(self._tasks[number].size * part for number, part in parts.items())
+        done = sum(self._items[number].size * part for number, part in parts.items())
         return Progress("all inputs", int(100 * done / self._whole), 100, "%", finished)
 
 

@@ -1,8 +1,8 @@
-"""Tasks on a Ray cluster: each a Ray task with the processors that it needs.
+"""Items on a Ray cluster: each a Ray task with the processors that it needs.
 
-Ray finds a machine for each task, and asks for more machines where it may. Which task is begun
+Ray finds a machine for each item, and asks for more machines where it may. Which item is begun
 again is our planner's to say, not Ray's, since a video that ends its process must not take others
-with it for ever. So many tasks are handed to Ray that it sees what is wanted, and no more: each
+with it for ever. So many items are handed to Ray that it sees what is wanted, and no more: each
 is a few words long, and its result a row.
 """
 
@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 
 from avaffect.engines.attempt import Doer, Explain, died, explain
 from avaffect.engines.board import Board
+from avaffect.engines.item import Item, Job, Outcome
 from avaffect.engines.planner import TRIES, Attempt, Ended, Planner
-from avaffect.engines.task import Job, Outcome, Task
 from avaffect.errors import AvaffectError, need
 from avaffect.interrupts import raise_on_signals
 from avaffect.processors import cores
@@ -31,10 +31,10 @@ T = TypeVar("T")
 
 # One video uses about two cores.
 CPUS = 2
-# Tasks that wait at Ray, beyond those that it can run: what an autoscaler sees.
+# Items that wait at Ray, beyond those that it can run: what an autoscaler sees.
 _WAITING = 64
 _LOOK_S = 0.5
-# How often a task tells how far it is.
+# How often an item tells how far it is.
 _TELL_EVERY_S = 1.0
 # What saving may take when all are asked to stop.
 _PATIENCE_S = 100.0
@@ -48,7 +48,7 @@ _SHARED_BYTES = 128 << 20
 
 @dataclass(frozen=True)
 class Needs:
-    """What each task is given.
+    """What each item is given.
 
     Attributes:
         cpus: processor cores, declared to Ray.
@@ -128,7 +128,7 @@ def has_gpus() -> bool:
 
 
 def on_ray(
-    tasks: Sequence[Task],
+    items: Sequence[Item],
     job: Job[T],
     needs: Needs = Needs(),
     *,
@@ -136,29 +136,29 @@ def on_ray(
     explain: Explain = explain,
     on_event: EventCallback = ignore_events,
 ) -> list[Outcome[T]]:
-    """Do ``job`` for all ``tasks`` on the cluster; within :func:`connected`.
+    """Do ``job`` for all ``items`` on the cluster; within :func:`connected`.
 
     Args:
-        tasks: one an input.
+        items: one an input.
         job: what is done; avaffect is installed on all machines, and what it reads and writes
             lies on a disk that all share.
         needs: what each is given.
-        tries: how often a task is begun at most whose process ends; for machines that are lost
+        tries: how often an item is begun at most whose process ends; for machines that are lost
             see ``planner.LOSSES``.
         explain: makes one of ours of any error; sent to the machines.
         on_event: progress of all together, and notices.
 
     Returns:
-        An outcome for each of ``tasks``, in their order.
+        An outcome for each of ``items``, in their order.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, when all have saved what they had.
     """
     import ray
 
-    board = Board(tasks, on_event)
+    board = Board(items, on_event)
     cluster = _Cluster(ray, job, needs, explain, board)
-    plan: Planner[T] = Planner(tasks, tries)
+    plan: Planner[T] = Planner(items, tries)
     if lack := cluster.lack():
         on_event(Notice(lack, warning=True))
     try:
@@ -167,7 +167,7 @@ def on_ray(
                 cluster.begin(attempt)
             for attempt, ended in cluster.ended():
                 if ended.again == "lost":
-                    on_event(Notice(f"{attempt.task.name}: {ended.error}: it is begun elsewhere"))
+                    on_event(Notice(f"{attempt.item.name}: {ended.error}: it is begun elsewhere"))
                 if plan.ended(attempt.number, ended) is not None:
                     board.end(attempt.input)
         board.finish()
@@ -176,7 +176,7 @@ def on_ray(
         raise KeyboardInterrupt("; ".join(filter(None, reasons))) from error
     finally:
         cluster.close()
-    return [plan.outcomes[number] for number in range(len(tasks))]
+    return [plan.outcomes[number] for number in range(len(items))]
 
 
 class _Cluster:
@@ -190,7 +190,7 @@ class _Cluster:
         self._board = board
         self._under_way: dict[Any, Attempt] = {}
         self._attempts: dict[int, Attempt] = {}
-        # Where an attempt began; and by task, the machines that it was lost with.
+        # Where an attempt began; and by item, the machines that it was lost with.
         self._where: dict[int, str] = {}
         self._avoided: dict[tuple[int, int | None], set[str]] = {}
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -206,7 +206,7 @@ class _Cluster:
         self._do = ray.remote(max_retries=0, num_cpus=needs.cpus, num_gpus=needs.gpus)(_do)
 
     def window(self) -> int:
-        """How many tasks to have under way."""
+        """How many items to have under way."""
         try:
             have = self._ray.cluster_resources()
         except self._ray.exceptions.RayError:
@@ -216,7 +216,7 @@ class _Cluster:
         return int(min(at_once, default=0)) + _WAITING
 
     def lack(self) -> str:
-        """What no machine of the cluster has that a task needs; empty if nothing."""
+        """What no machine of the cluster has that an item needs; empty if nothing."""
         needs = {"CPU": self._needs.cpus, "GPU": self._needs.gpus}
         for node in self._ray.nodes():
             have = node["Resources"] if node["Alive"] else {}
@@ -224,20 +224,20 @@ class _Cluster:
                 return ""
         wanted = " and ".join(f"{count:g} {name}" for name, count in needs.items() if count)
         return (
-            f"no machine of the Ray cluster has {wanted} for a task: all wait until one is "
-            "added; cpus_per_task=N asks for fewer cores"
+            f"no machine of the Ray cluster has {wanted} for an item: all wait until one is "
+            "added; cpus=N asks for fewer cores"
         )
 
     def begin(self, attempt: Attempt) -> None:
         """Hand an attempt to Ray, to go anywhere but where it was lost before, if possible."""
-        options: dict[str, Any] = {"name": f"avaffect {attempt.task.name}"}
-        if avoided := self._avoided.get((attempt.input, attempt.task.segment)):
+        options: dict[str, Any] = {"name": f"avaffect {attempt.item.name}"}
+        if avoided := self._avoided.get((attempt.input, attempt.item.segment)):
             from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
 
             elsewhere: dict[str, Any] = {"ray.io/node-id": NotIn(*sorted(avoided))}
             options["scheduling_strategy"] = NodeLabelSchedulingStrategy(hard={}, soft=elsewhere)
         do = self._do.options(**options)
-        found = do.remote(self._run, attempt.number, attempt.task, self._box)
+        found = do.remote(self._run, attempt.number, attempt.item, self._box)
         self._under_way[found] = attempt
         self._attempts[attempt.number] = attempt
 
@@ -255,7 +255,7 @@ class _Cluster:
             yield attempt, self._how(found, attempt)
 
     def stop(self) -> list[str]:
-        """Have all tasks save what they have; what each of them says. Another Ctrl-C does not
+        """Have all items save what they have; what each of them says. Another Ctrl-C does not
         wait."""
         for found in self._under_way:
             with suppress(self._ray.exceptions.RayError):
@@ -283,7 +283,7 @@ class _Cluster:
             error = AvaffectError("its machine was lost", "run the same command again")
             where = self._where.pop(attempt.number, None)
             if where is not None:
-                place = attempt.input, attempt.task.segment
+                place = attempt.input, attempt.item.segment
                 self._avoided.setdefault(place, set()).add(where)
             return Ended(error=error, again="lost")
         except errors.OutOfMemoryError:
@@ -297,7 +297,7 @@ class _Cluster:
             return died(f"Ray could not do it ({type(error).__name__}: {text})")
 
     def _listen(self) -> None:
-        """Pass on what the tasks have told."""
+        """Pass on what the items have told."""
         with suppress(self._ray.exceptions.RayError):
             for number, event in self._ray.get(self._box.take.remote(), timeout=10):
                 if isinstance(event, str):
@@ -310,7 +310,7 @@ class _Cluster:
 
 @dataclass(frozen=True)
 class _Run:
-    """What all tasks of a run share.
+    """What all items of a run share.
 
     Attributes:
         key: another one for each run.
@@ -343,7 +343,7 @@ class _Run:
 
 
 class _Box:
-    """Where tasks put what they tell, until it is taken; an actor."""
+    """Where items put what they tell, until it is taken; an actor."""
 
     def __init__(self) -> None:
         self._told: list[tuple[int | None, Event | str]] = []
@@ -356,19 +356,19 @@ class _Box:
         return told
 
 
-# What does the tasks of a run in this process of a machine, by the run's key; it keeps the nets.
+# What does the items of a run in this process of a machine, by the run's key; it keeps the nets.
 _kept: dict[str, _Kept] = {}
 
 
 class _Kept:
-    """A doer that stays from task to task, each of which hears events by its own ``tell``."""
+    """A doer that stays from item to item, each of which hears events by its own ``tell``."""
 
     def __init__(self, run: _Run) -> None:
-        self.tell: Callable[[Event, bool], None] = lambda event, of_task: None
-        self.do = Doer(run.job, run.explain, lambda event, of_task: self.tell(event, of_task))
+        self.tell: Callable[[Event, bool], None] = lambda event, of_item: None
+        self.do = Doer(run.job, run.explain, lambda event, of_item: self.tell(event, of_item))
 
 
-def _do(run: _Run, number: int, task: Task, box: Any) -> Ended:
+def _do(run: _Run, number: int, item: Item, box: Any) -> Ended:
     """A Ray task: one attempt."""
     import ray
 
@@ -380,18 +380,18 @@ def _do(run: _Run, number: int, task: Task, box: Any) -> Ended:
     box.put.remote(number, ray.get_runtime_context().get_node_id())
     last = -_TELL_EVERY_S
 
-    def tell(event: Event, of_task: bool) -> None:
+    def tell(event: Event, of_item: bool) -> None:
         nonlocal last
         if isinstance(event, Progress) and not event.finished:
             if time.monotonic() - last < _TELL_EVERY_S:
                 return
             last = time.monotonic()
-        box.put.remote(number if of_task else None, event)
+        box.put.remote(number if of_item else None, event)
 
     kept = _kept[run.key]
     kept.tell = tell
     try:
-        return kept.do(task)
+        return kept.do(item)
     except KeyboardInterrupt as error:
         # Whoever asked for it hears what was saved.
         return Ended(str(error))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from avaffect.engines.task import Outcome
+from avaffect.engines.item import Outcome
 from avaffect.files.atomic import write_json
 from avaffect.files.names import FAILURES
 from avaffect.files.ours import holds, require_own_file
@@ -44,7 +44,7 @@ def _row(outcome: Outcome[Any]) -> dict[str, Any]:
     error = outcome.error
     assert error is not None  # noqa: S101
     return {
-        "source": outcome.task.source,
+        "source": outcome.item.source,
         "kind": type(error).__name__,
         "problem": error.problem,
         "hint": error.hint,

@@ -1,10 +1,10 @@
-"""Which task is begun next, how often, and what became of each; the same for all engines.
+"""Which item is begun next, how often, and what became of each; the same for all engines.
 
 The largest are begun first. What ended with its process, or for want of memory, is begun again
-behind all others, some times; what failed because of its input is not. A task may answer that its
-input is to be worked on in segments: these are tasks too, and it comes again when they are done.
+behind all others, some times; what failed because of its input is not. An item may answer that its
+input is to be worked on in segments: these are items too, and it comes again when they are done.
 
-What an earlier run has done is found by whoever does the task, by the keys of what it made: they
+What an earlier run has done is found by whoever does the item, by the keys of what it made: they
 need the input's hash, which many processes find faster than one.
 """
 
@@ -16,13 +16,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from avaffect.engines.task import Outcome, Split, Task
+from avaffect.engines.item import Item, Outcome, Split
 from avaffect.errors import AvaffectError
 
 T = TypeVar("T")
 
 TRIES = 3
-# A machine that is taken away is not the task's fault, unless it happens again and again.
+# A machine that is taken away is not the item's fault, unless it happens again and again.
 LOSSES = 10
 # Before what another process holds is tried again: file servers keep a dead one's locks a while.
 PAUSE_S = 20.0
@@ -30,16 +30,16 @@ PAUSE_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A task that was begun.
+    """An item that was begun.
 
     Attributes:
         number: of this attempt, in this run.
-        task: what to do.
+        item: what to do.
         input: which input it belongs to, from 0.
     """
 
     number: int
-    task: Task
+    item: Item
     input: int
 
 
@@ -62,9 +62,9 @@ class Ended:
 
 @dataclass
 class _State:
-    """A task of the plan, and what happened to it."""
+    """An item of the plan, and what happened to it."""
 
-    task: Task
+    item: Item
     input: int
     attempts: int = 0
     counted: dict[str, int] = field(default_factory=dict)
@@ -76,8 +76,8 @@ class Planner(Generic[T]):
     """The plan for some inputs.
 
     Args:
-        tasks: one an input.
-        tries: how often a task is begun at most that ends with its process.
+        items: one an input.
+        tries: how often an item is begun at most that ends with its process.
         clock: seconds, rising.
 
     Attributes:
@@ -86,12 +86,12 @@ class Planner(Generic[T]):
 
     def __init__(
         self,
-        tasks: Sequence[Task],
+        items: Sequence[Item],
         tries: int = TRIES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.outcomes: dict[int, Outcome[T]] = {}
-        self._tasks = list(tasks)
+        self._items = list(items)
         self._most = {"died": tries, "busy": tries, "lost": max(LOSSES, tries)}
         self._clock = clock
         self._begun: dict[int, _State] = {}
@@ -102,13 +102,13 @@ class Planner(Generic[T]):
         self._left: dict[int, int] = {}
         # By input, attempts at its segments beyond the first of each.
         self._more: dict[int, list[str]] = {}
-        for number, task in enumerate(tasks):
-            self._queue(_State(task, number))
+        for number, item in enumerate(items):
+            self._queue(_State(item, number))
 
     @property
     def done(self) -> bool:
         """Whether nothing is left to do."""
-        return len(self.outcomes) == len(self._tasks)
+        return len(self.outcomes) == len(self._items)
 
     @property
     def begun(self) -> int:
@@ -117,11 +117,11 @@ class Planner(Generic[T]):
 
     @property
     def rests(self) -> bool:
-        """Whether tasks wait for nothing but time."""
+        """Whether items wait for nothing but time."""
         return bool(self._waiting)
 
     def next(self) -> Attempt | None:
-        """Begin the next task; None if none is to be begun now."""
+        """Begin the next item; None if none is to be begun now."""
         now, later = self._clock(), []
         found = None
         while self._waiting and found is None:
@@ -140,7 +140,7 @@ class Planner(Generic[T]):
         self._count += 1
         found.attempts += 1
         self._begun[self._count] = found
-        return Attempt(self._count, found.task, found.input)
+        return Attempt(self._count, found.item, found.input)
 
     def ended(self, number: int, ended: Ended) -> Outcome[T] | None:
         """Take note of how an attempt ended.
@@ -156,17 +156,17 @@ class Planner(Generic[T]):
         if isinstance(ended.result, Split):
             self._split(state, ended.result)
             return None
-        if state.task.segment is not None:
+        if state.item.segment is not None:
             self._more.setdefault(state.input, []).extend(state.retried)
             self._left[state.input] -= 1
             if not self._left[state.input]:
-                whole = self._tasks[state.input]
-                self._queue(_State(replace(whole, segments=state.task.segments), state.input))
+                whole = self._items[state.input]
+                self._queue(_State(replace(whole, segments=state.item.segments), state.input))
             return None
         return self._close(state, ended.result, None)
 
     def _split(self, state: _State, split: Split) -> None:
-        whole = replace(state.task, segments=split.segments, about=split.about)
+        whole = replace(state.item, segments=split.segments, about=split.about)
         self._left[state.input] = split.segments
         size = max(1, whole.size // split.segments)
         for segment in range(split.segments):
@@ -182,14 +182,14 @@ class Planner(Generic[T]):
                 state.not_before = self._clock() + pause
                 self._queue(state)
                 return None
-        if state.task.segment is not None:
-            where = f"segment {state.task.segment + 1} of {state.task.segments}"
+        if state.item.segment is not None:
+            where = f"segment {state.item.segment + 1} of {state.item.segments}"
             error = AvaffectError(f"{where}: {error.problem}", error.hint)
         return self._close(state, None, error)
 
     def _close(self, state: _State, result: T | None, error: AvaffectError | None) -> Outcome[T]:
         retried = (*self._more.get(state.input, ()), *state.retried)
-        whole = self._tasks[state.input]
+        whole = self._items[state.input]
         outcome = Outcome(whole, result, error, state.attempts, retried)
         self.outcomes[state.input] = outcome
         return outcome
@@ -197,6 +197,6 @@ class Planner(Generic[T]):
     def _queue(self, state: _State) -> None:
         self._count += 1
         # Joining comes before what was not begun: it frees the segments' disk space.
-        turn = -1 if state.task.segments and state.task.segment is None else 0
-        key = (state.attempts or turn, -state.task.size, self._count)
+        turn = -1 if state.item.segments and state.item.segment is None else 0
+        key = (state.attempts or turn, -state.item.size, self._count)
         heapq.heappush(self._waiting, (*key, state))

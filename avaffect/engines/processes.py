@@ -1,6 +1,6 @@
-"""Tasks in processes of this machine, some at once.
+"""Items in processes of this machine, some at once.
 
-A process is started anew (spawn) and gets one task after the other. Ctrl-C reaches it
+A process is started anew (spawn) and gets one item after the other. Ctrl-C reaches it
 through us alone, once: it saves what it has and ends. It ends with us too, however we end.
 """
 
@@ -16,14 +16,14 @@ from typing import Any, TypeVar
 
 from avaffect.engines.attempt import Doer, Explain, died, explain
 from avaffect.engines.board import Board
+from avaffect.engines.item import Item, Job, Outcome
 from avaffect.engines.planner import TRIES, Attempt, Ended, Planner
-from avaffect.engines.task import Job, Outcome, Task
 from avaffect.interrupts import raise_on_signals
 from avaffect.progress import Event, EventCallback, ignore_events
 
 T = TypeVar("T")
 
-# How often to look for tasks that wait for nothing but time.
+# How often to look for items that wait for nothing but time.
 _LOOK_S = 1.0
 
 
@@ -37,7 +37,7 @@ class _Worker:
 
 
 def in_processes(
-    tasks: Sequence[Task],
+    items: Sequence[Item],
     job: Job[T],
     jobs: int,
     *,
@@ -45,26 +45,26 @@ def in_processes(
     explain: Explain = explain,
     on_event: EventCallback = ignore_events,
 ) -> list[Outcome[T]]:
-    """Do ``job`` for all ``tasks``, ``jobs`` of them at once.
+    """Do ``job`` for all ``items``, ``jobs`` of them at once.
 
     Args:
-        tasks: one an input.
-        job: what is done; what it raises for a task is told in its outcome.
+        items: one an input.
+        job: what is done; what it raises for an item is told in its outcome.
         jobs: processes.
-        tries: how often a task is begun at most whose process ends.
+        tries: how often an item is begun at most whose process ends.
         explain: makes one of ours of any error; sent to the processes.
         on_event: progress of all together, and notices.
 
     Returns:
-        An outcome for each of ``tasks``, in their order.
+        An outcome for each of ``items``, in their order.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, when all have saved what they had.
     """
     from multiprocessing import connection
 
-    plan: Planner[T] = Planner(tasks, tries)
-    board = Board(tasks, on_event)
+    plan: Planner[T] = Planner(items, tries)
+    board = Board(items, on_event)
     workers: list[_Worker] = []
     try:
         while not plan.done:
@@ -74,8 +74,8 @@ def in_processes(
                 (worker,) = [each for each in workers if each.pipe is pipe]
                 said = _hear(worker)
                 if isinstance(said, tuple):
-                    event, of_task = said
-                    board.hear(worker.at if of_task else None, event)
+                    event, of_item = said
+                    board.hear(worker.at if of_item else None, event)
                     continue
                 at, worker.at = worker.at, None
                 if said is None:
@@ -93,21 +93,21 @@ def in_processes(
             worker.pipe.close()
             worker.process.join(10)
             worker.process.kill()
-    return [plan.outcomes[number] for number in range(len(tasks))]
+    return [plan.outcomes[number] for number in range(len(items))]
 
 
 def _begin(
     plan: Planner[Any], workers: list[_Worker], jobs: int, job: Job[Any], explain: Explain
 ) -> None:
-    """Give each process that has nothing to do a task; start processes while there are tasks."""
-    while plan.begun < jobs and (task := plan.next()) is not None:
+    """Give each process that has nothing to do an item; start processes while there are items."""
+    while plan.begun < jobs and (item := plan.next()) is not None:
         worker = next((each for each in workers if each.at is None), None)
         if worker is None:
             worker = _start(job, explain)
             workers.append(worker)
-        worker.at = task
+        worker.at = item
         with suppress(OSError):  # it died: that is heard
-            worker.pipe.send(task.task)
+            worker.pipe.send(item.item)
 
 
 def _start(job: Job[Any], explain: Explain) -> _Worker:
@@ -122,7 +122,7 @@ def _start(job: Job[Any], explain: Explain) -> _Worker:
 
 
 def _hear(worker: _Worker) -> tuple[Event, bool] | Ended | None:
-    """What a process says next: an event, and whether it is of its task; None if it died."""
+    """What a process says next: an event, and whether it is of its item; None if it died."""
     try:
         said: tuple[Event, bool] | Ended = worker.pipe.recv()
     except (EOFError, OSError):
@@ -159,10 +159,10 @@ def _serve(pipe: Any, job: Job[Any], explain: Explain) -> None:
         os.setpgrp()  # the terminal's Ctrl-C is for the first process
     threading.Thread(target=_watch, name="avaffect-watch", daemon=True).start()
     try:
-        with Doer(job, explain, lambda event, of_task: pipe.send((event, of_task))) as do:
+        with Doer(job, explain, lambda event, of_item: pipe.send((event, of_item))) as do:
             while True:
-                task: Task = pipe.recv()
-                pipe.send(do(task))
+                item: Item = pipe.recv()
+                pipe.send(do(item))
     except EOFError:
         pass
     except KeyboardInterrupt as error:

@@ -19,7 +19,7 @@ from avaffect.cli.preprocess import Preprocessing
 from avaffect.cli.terminal import Row
 from avaffect.config import AnalysisConfig
 from avaffect.engines.cluster import Needs, on_ray
-from avaffect.engines.task import Task
+from avaffect.engines.item import Item
 from avaffect.files.names import FAILURES
 from avaffect.preprocessing.run import preprocess
 from avaffect.progress import Event, EventCallback, Notice, Progress
@@ -37,7 +37,7 @@ class Watched(Preprocessing):
     marks: str = ""
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], Row]]:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Item], Row]]:
         at = ""
 
         def hear(event: Event) -> None:
@@ -52,14 +52,14 @@ class Watched(Preprocessing):
 
         with super().__call__(hear) as work:
 
-            def watched(task: Task) -> Row:
+            def watched(item: Item) -> Row:
                 nonlocal at
-                at = Path(task.source).stem
+                at = Path(item.source).stem
                 with Path(self.marks, f"begun-{at}").open("a", encoding="utf-8") as file:
                     file.write("x")
                 if at == "poison":
                     os._exit(7)
-                return work(task)
+                return work(item)
 
             yield watched
 
@@ -68,14 +68,14 @@ class Endless:
     """Works until it is stopped."""
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], str]]:
-        def work(task: Task) -> str:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Item], str]]:
+        def work(item: Item) -> str:
             try:
                 while True:
                     on_event(Progress("faces", 1, 2))
                     time.sleep(0.02)
             except KeyboardInterrupt as error:
-                raise KeyboardInterrupt(f"{task.name} is saved up to frame 3") from error
+                raise KeyboardInterrupt(f"{item.name} is saved up to frame 3") from error
 
         yield work
 
@@ -136,15 +136,15 @@ def test_a_lost_machine_loses_nothing_and_a_poison_video_fails_alone(
     out, marks = tmp_path / "out", tmp_path / "marks"
     marks.mkdir()
     names = ["held", "first", "last", "poison"]
-    tasks = [
-        Task(str(videos / f"{name}.mp4"), str(out / name), size)
+    items = [
+        Item(str(videos / f"{name}.mp4"), str(out / name), size)
         for name, size in zip(names, (9, 5, 4, 3), strict=True)
     ]
-    called = {task.source: PurePath(task.name).with_suffix("") for task in tasks}
+    called = {item.source: PurePath(item.name).with_suffix("") for item in items}
     job = Watched(CONFIG, "cpu", called, str(marks))
     killer = threading.Thread(target=kill_node, args=(cluster, marks / "node"), daemon=True)
     killer.start()
-    found = on_ray(tasks, job, Needs(1), tries=2, on_event=events.append)
+    found = on_ray(items, job, Needs(1), tries=2, on_event=events.append)
     killer.join(10)
 
     held, first, last, poison = found
@@ -158,7 +158,7 @@ def test_a_lost_machine_loses_nothing_and_a_poison_video_fails_alone(
     # Whatever else was on the lost machine was begun again; nothing was begun without need.
     begun = {name: len((marks / f"begun-{name}").read_text("utf-8")) for name in names}
     assert begun["held"] == begun["poison"] == 2
-    assert all(begun[each.task.name.removesuffix(".mp4")] == each.attempts for each in found)
+    assert all(begun[each.item.name.removesuffix(".mp4")] == each.attempts for each in found)
     assert any(isinstance(each, Notice) and "begun elsewhere" in each.text for each in events)
     bars = [event for event in events if isinstance(event, Progress)]
     assert [bar.done for bar in bars] == sorted(bar.done for bar in bars)
@@ -178,9 +178,9 @@ def test_ctrl_c_stops_all_when_they_have_saved(cluster: Any) -> None:
         if isinstance(event, Progress):
             raise KeyboardInterrupt
 
-    tasks = [Task("a.mp4"), Task("b.mp4"), Task("c.mp4")]
+    items = [Item("a.mp4"), Item("b.mp4"), Item("c.mp4")]
     with pytest.raises(KeyboardInterrupt) as stopped:
-        on_ray(tasks, Endless(), Needs(1), on_event=press)
+        on_ray(items, Endless(), Needs(1), on_event=press)
     # One machine is left: of the others nothing was begun.
     assert str(stopped.value) == "a.mp4 is saved up to frame 3"
 
@@ -189,7 +189,7 @@ def test_the_command_skips_what_is_done_and_lists_what_failed(
     cluster: Any, videos: Path, files: Any, run: Any, tmp_path: Path
 ) -> None:
     (videos / "poison.mp4").write_bytes(b"no video")
-    options = ("--no-audio", "--no-nc", "--engine", "ray", "--cpus-per-task", 1)
+    options = ("--no-audio", "--no-nc", "--engine", "ray", "--cpus", 1)
     outcome = run("preprocess", videos, "-o", tmp_path, *options)
     assert outcome.code == 1
     assert "1 of 4 inputs failed (1 unreadable); 3 done" in outcome.error
@@ -209,7 +209,7 @@ def test_what_no_machine_has_is_said(cluster: Any) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        on_ray([Task("a.mp4")], Endless(), Needs(64, 1), on_event=stop)
+        on_ray([Item("a.mp4")], Endless(), Needs(64, 1), on_event=stop)
     (notice,) = events
     assert isinstance(notice, Notice)
-    assert "no machine of the Ray cluster has 64 CPU and 1 GPU for a task" in notice.text
+    assert "no machine of the Ray cluster has 64 CPU and 1 GPU for an item" in notice.text

@@ -7,8 +7,8 @@ import pytest
 
 from avaffect.cli.predict import Predicting
 from avaffect.config import PredictConfig
+from avaffect.engines.item import Item
 from avaffect.engines.processes import in_processes
-from avaffect.engines.task import Task
 from avaffect.predicting.settings import with_features
 
 
@@ -43,7 +43,7 @@ def test_a_file_for_all_inputs_is_written_by_one(run, clip: Path, tmp_path: Path
     ("given", "said"),
     [
         (("--engine", "ray", "--jobs", 2), "leave out --jobs"),
-        (("--cpus-per-task", 2), "--cpus-per-task is of --engine ray"),
+        (("--cpus", 2), "--cpus is of --engine ray"),
         (("--engine", "spark"), "no engine is called 'spark'"),
         (("--segment", 5), "give --jobs N"),
     ],
@@ -66,7 +66,7 @@ def test_segments_of_a_video_are_predicted_at_once(clip: Path, tmp_path: Path) -
     config = with_features(PredictConfig(tasks=("va",), noncommercial=False))
     options = {"form": "files", "edition": "abaw8"}
     job = Cutting(config, "cpu", {str(clip): PurePath("face")}, options)
-    (outcome,) = in_processes([Task(str(clip), str(tmp_path))], job, 2)
+    (outcome,) = in_processes([Item(str(clip), str(tmp_path))], job, 2)
     assert outcome.error is None
     assert outcome.result is not None
     assert (outcome.result.frames, outcome.result.faces) == ("12", "12")
@@ -76,6 +76,6 @@ def test_segments_of_a_video_are_predicted_at_once(clip: Path, tmp_path: Path) -
         "records",
         "tables",
     ]
-    (again,) = in_processes([Task(str(clip), str(tmp_path))], job, 2)
+    (again,) = in_processes([Item(str(clip), str(tmp_path))], job, 2)
     assert again.result is not None
     assert again.result.again

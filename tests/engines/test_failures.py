@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from avaffect.engines.failures import write_failures
-from avaffect.engines.task import Outcome, Task
+from avaffect.engines.item import Item, Outcome
 from avaffect.errors import ForeignFileError, MediaError
 from avaffect.files.names import FAILURES
 
-FINE = Outcome(Task("a.mp4"), "ok")
+FINE = Outcome(Item("a.mp4"), "ok")
 FAILED: Outcome[str] = Outcome(
-    Task("b.mp4"), None, MediaError("it is no video", "convert it"), 3, ("its process ended",) * 2
+    Item("b.mp4"), None, MediaError("it is no video", "convert it"), 3, ("its process ended",) * 2
 )
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from avaffect.cli import jobs
 from avaffect.engines import cluster
+from avaffect.engines.item import Item, Split
 from avaffect.engines.planner import LOSSES, PAUSE_S, TRIES, Attempt, Ended, Planner
-from avaffect.engines.task import Split, Task
 from avaffect.errors import AvaffectError, MediaError
 
 WRONG = MediaError("it is no video", "convert it")
@@ -20,8 +20,8 @@ class Clock:
 
 
 def planner(*sizes: int, tries: int = TRIES, clock: Clock | None = None) -> Planner[str]:
-    tasks = [Task(f"{number}.mp4", "out", size) for number, size in enumerate(sizes)]
-    return Planner(tasks, tries, clock or Clock())
+    items = [Item(f"{number}.mp4", "out", size) for number, size in enumerate(sizes)]
+    return Planner(items, tries, clock or Clock())
 
 
 def begin(plan: Planner[str]) -> Attempt:
@@ -95,21 +95,21 @@ def test_what_another_process_holds_waits_while_the_others_go_on() -> None:
     assert begin(plan).input == 0
 
 
-def test_segments_are_tasks_and_then_the_input_comes_again() -> None:
+def test_segments_are_items_and_then_the_input_comes_again() -> None:
     plan = planner(10, 3)
     plan.ended(begin(plan).number, Ended(Split(2)))
     first, second = begin(plan), begin(plan)
-    parts = [(each.task.segment, each.task.segments, each.task.size) for each in (first, second)]
+    parts = [(each.item.segment, each.item.segments, each.item.size) for each in (first, second)]
     assert parts == [(0, 2, 5), (1, 2, 5)]
     plan.ended(second.number, Ended("a part"))
     other = begin(plan)
     assert other.input == 1
     assert plan.ended(first.number, Ended("a part")) is None
     last = begin(plan)
-    assert (last.input, last.task.segment, last.task.segments) == (0, None, 2)
+    assert (last.input, last.item.segment, last.item.segments) == (0, None, 2)
     outcome = plan.ended(last.number, Ended("whole"))
     assert outcome is not None
-    assert (outcome.result, outcome.task.segments) == ("whole", 0)
+    assert (outcome.result, outcome.item.segments) == ("whole", 0)
     assert not plan.done
 
 
@@ -117,7 +117,7 @@ def test_a_poison_segment_fails_its_input_alone() -> None:
     plan = planner(10, 3, tries=2)
     plan.ended(begin(plan).number, Ended(Split(3)))
     while (attempt := plan.next()) is not None:
-        poison = attempt.task.segment == 1
+        poison = attempt.item.segment == 1
         plan.ended(attempt.number, Ended(error=DEAD, again="died") if poison else Ended("fine"))
     error = plan.outcomes[0].error
     assert str(error) == "segment 2 of 3: its process ended"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from avaffect.engines.item import Item, Split
 from avaffect.engines.processes import in_processes
-from avaffect.engines.task import Split, Task
 from avaffect.errors import UnknownNameError
 from avaffect.progress import Event, EventCallback, Notice, Progress
 
@@ -18,11 +18,11 @@ class Stand:
     """Does what an input's name says."""
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], str | Split]]:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Item], str | Split]]:
         on_event(Notice("weights are fetched"))
 
-        def work(task: Task) -> str | Split:
-            name = Path(task.source).stem
+        def work(item: Item) -> str | Split:
+            name = Path(item.source).stem
             try:
                 on_event(Progress("faces", 1, 2))
                 while name == "endless":
@@ -36,9 +36,9 @@ class Stand:
             if name == "thirsty":
                 raise MemoryError
             if name == "long":
-                if task.segment is None:
-                    return Split(2) if not task.segments else "joined"
-                Path(task.out, str(task.segment)).touch()
+                if item.segment is None:
+                    return Split(2) if not item.segments else "joined"
+                Path(item.out, str(item.segment)).touch()
             on_event(Notice("a doubt"))
             return f"ok by {os.getpid()}"
 
@@ -49,21 +49,21 @@ class Broken:
     """Cannot begin."""
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Task], str]]:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Item], str]]:
         raise UnknownNameError("model", "x", ["y"])
         yield
 
 
-def tasks(*names: str, out: Path | str = "") -> list[Task]:
-    return [Task(f"{name}.mp4", str(out)) for name in names]
+def items(*names: str, out: Path | str = "") -> list[Item]:
+    return [Item(f"{name}.mp4", str(out)) for name in names]
 
 
 def test_outcomes_come_in_the_order_of_the_inputs(tmp_path: Path) -> None:
     events: list[Event] = []
-    given = tasks("a", "wrong", "b", "dies", "thirsty", "long", "d", out=tmp_path)
+    given = items("a", "wrong", "b", "dies", "thirsty", "long", "d", out=tmp_path)
     found = in_processes(given, Stand(), 2, tries=2, on_event=events.append)
-    assert [each.task for each in found] == given
-    errors = {each.task.name: each for each in found if each.error is not None}
+    assert [each.item for each in found] == given
+    errors = {each.item.name: each for each in found if each.error is not None}
     assert errors.keys() == {"wrong.mp4", "dies.mp4", "thirsty.mp4"}
     assert isinstance(errors["wrong.mp4"].error, UnknownNameError)
     assert errors["wrong.mp4"].attempts == 1
@@ -81,7 +81,7 @@ def test_outcomes_come_in_the_order_of_the_inputs(tmp_path: Path) -> None:
 
 
 def test_a_job_that_cannot_begin_says_why() -> None:
-    (found,) = in_processes(tasks("a"), Broken(), 1)
+    (found,) = in_processes(items("a"), Broken(), 1)
     assert str(found.error) == "no model is called 'x': choose one of y"
     assert found.attempts == 1
 
@@ -94,7 +94,7 @@ def test_one_ctrl_c_ends_all_when_they_have_saved() -> None:
         if sum(isinstance(each, Progress) for each in heard) == 2:
             raise KeyboardInterrupt
 
-    given = [Task(f"{folder}/endless.mp4") for folder in "xyz"]
+    given = [Item(f"{folder}/endless.mp4") for folder in "xyz"]
     with pytest.raises(KeyboardInterrupt) as stopped:
         in_processes(given, Stand(), 2, on_event=press)
     assert str(stopped.value) == "saved up to frame 3; saved up to frame 3"

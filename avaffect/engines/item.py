@@ -1,4 +1,4 @@
-"""A task: an input, or a segment of one, and where its results go. Engines carry tasks out."""
+"""An item: an input, or a segment of one, and where its results go. Engines carry items out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Item:
     """What one process does in one go; plain values, so that it can be sent anywhere.
 
     Attributes:
@@ -24,7 +24,7 @@ class Task:
         out: the output folder, likewise.
         size: how much work it is, in bytes of the input; the largest are begun first.
         segment: which segment of the input, from 0; None for all of it.
-        segments: how many segments there are; without ``segment`` they are done, and this task
+        segments: how many segments there are; without ``segment`` they are done, and this item
             joins them. 0: the input is not cut.
         about: what was found out when the input was cut, for its segments.
     """
@@ -44,11 +44,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What a task answers whose input is to be worked on in segments.
+    """What an item answers whose input is to be worked on in segments.
 
     Attributes:
-        segments: how many; they may be done at once. Then the task comes again, to join them.
-        about: see ``Task``.
+        segments: how many; they may be done at once. Then the item comes again, to join them.
+        about: see ``Item``.
     """
 
     segments: int
@@ -57,36 +57,36 @@ class Split:
 
 @dataclass(frozen=True)
 class Opened:
-    """A task's input and output folder as they lie on this machine."""
+    """An item's input and output folder as they lie on this machine."""
 
     source: Path
     out: Path
 
 
 class Job(Protocol[T_co]):
-    """What is done to each task; sent to the processes, so it is to be pickled.
+    """What is done to each item; sent to the processes, so it is to be pickled.
 
     Called once in each process, with what takes its events; gives the work.
     """
 
     def __call__(
         self, on_event: EventCallback
-    ) -> AbstractContextManager[Callable[[Task], T_co | Split]]: ...
+    ) -> AbstractContextManager[Callable[[Item], T_co | Split]]: ...
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[T]):
-    """What became of a task.
+    """What became of an item.
 
     Attributes:
-        task: the task.
+        item: the item.
         result: what the work gave; None if it failed.
         error: why it failed; None if it did not.
         attempts: how often it was begun.
         retried: why it was begun again, each time.
     """
 
-    task: Task
+    item: Item
     result: T | None = None
     error: AvaffectError | None = None
     attempts: int = 1
@@ -94,9 +94,9 @@ class Outcome(Generic[T]):
 
 
 @contextmanager
-def opened(task: Task) -> Iterator[Opened]:
-    """A block in which a task's input and output folder can be used as local ones."""
-    yield Opened(Path(task.source), Path(task.out))
+def opened(item: Item) -> Iterator[Opened]:
+    """A block in which an item's input and output folder can be used as local ones."""
+    yield Opened(Path(item.source), Path(item.out))
 
 
 def bytes_of(source: Path) -> int:
