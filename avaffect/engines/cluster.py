@@ -116,7 +116,7 @@ def _require_answer(address: str) -> None:
 def _no_cluster(address: str, error: Exception) -> AvaffectError:
     return AvaffectError(
         f"no Ray cluster answers at RAY_ADDRESS={address} ({error})",
-        "start one by `ray start --head`, or unset RAY_ADDRESS to use this machine alone",
+        "start Ray there, or unset RAY_ADDRESS to use this machine alone",
     )
 
 

@@ -17,6 +17,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.config import MediaConfig
 from avaffect.errors import MediaError
 from avaffect.media.clock import FrameClock
@@ -93,8 +94,8 @@ class SegmentClock:
         return stamp - self._zero
 
 
-@dataclass(frozen=True)
-class Stamps:
+@dataclass(frozen=True, eq=False, repr=False)
+class Stamps(ArrayRecord):
     """The frames of a video, as its packets tell.
 
     Attributes:

@@ -39,7 +39,11 @@ NOT_RUN = (
     ("docs/training.md", "avaffect train --data", "run in docs/tutorials/challenge.md"),
     ("docs/training.md", "avaffect evaluate", "run in docs/tutorials/challenge.md"),
     ("docs/training.md", "avaffect", "data that are to be had elsewhere"),
-    ("docs/howto/cluster.md", "avaffect predict study/ -r", "run in tests/cli/test_cli_cluster.py"),
+    (
+        "docs/howto/cluster.md",
+        "avaffect predict study/ -r",
+        "run in tests/cli/test_cli_cluster.py",
+    ),
     ("docs/howto/cluster.md", "avaffect preprocess conf", "run in tests/cli/test_jobs.py"),
     ("docs/howto/weights.md", "avaffect models fetch centerface", "the network"),
     ("docs/tutorials/own_features.md", "avaffect features prepared/ --backbone", "the network"),
