@@ -21,10 +21,12 @@ from avaffect.config import AnalysisConfig
 from avaffect.engines.cluster import Needs, on_ray
 from avaffect.engines.item import Item
 from avaffect.files.names import FAILURES
-from avaffect.preprocessing.run import preprocess
+from avaffect.preprocessing.run import NetsLoader, preprocess
+from avaffect.preprocessing.segmented import cut_for_preprocess, preprocess_segment
 from avaffect.progress import Event, EventCallback, Notice, Progress
 
 ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.ray
 
 SHARED_BYTES = 80 << 20
 CONFIG = AnalysisConfig(encoders=())
@@ -141,7 +143,7 @@ def test_a_lost_machine_loses_nothing_and_a_poison_video_fails_alone(
         for name, size in zip(names, (9, 5, 4, 3), strict=True)
     ]
     called = {item.source: PurePath(item.name).with_suffix("") for item in items}
-    job = Watched(CONFIG, "cpu", called, str(marks))
+    job = Watched(CONFIG, "cpu", called, marks=str(marks))
     killer = threading.Thread(target=kill_node, args=(cluster, marks / "node"), daemon=True)
     killer.start()
     found = on_ray(items, job, Needs(1), tries=2, on_event=events.append)
@@ -171,6 +173,24 @@ def test_a_lost_machine_loses_nothing_and_a_poison_video_fails_alone(
     assert files(alone) == {
         path: data for path, data in files(out).items() if not path.startswith("poison")
     }
+
+
+def test_segments_on_the_cluster_are_those_of_one_machine(
+    cluster: Any, clip: Path, files: Any, tmp_path: Path
+) -> None:
+    seconds = 0.24
+    called = {str(clip): PurePath("face")}
+    item = Item(str(clip), str(tmp_path / "out"))
+    (found,) = on_ray([item], Preprocessing(CONFIG, "cpu", called, seconds), Needs(1))
+    assert (found.error, found.attempts) == (None, 1)
+    nets = NetsLoader(CONFIG, "cpu")
+    alone = tmp_path / "alone"
+    count, sha256 = cut_for_preprocess(clip, alone, CONFIG, seconds)
+    assert count == 2
+    for number in range(count):
+        preprocess_segment(clip, alone, CONFIG, sha256, number, nets=nets)
+    preprocess(clip, alone, CONFIG, nets=nets)
+    assert files(tmp_path / "out") == files(alone)
 
 
 def test_ctrl_c_stops_all_when_they_have_saved(cluster: Any) -> None:
