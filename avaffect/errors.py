@@ -37,6 +37,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from avaffect.extras import EXTRAS, extra_of, is_installed
 
@@ -67,6 +68,17 @@ class AvaffectError(Exception):
     def __str__(self) -> str:
         # KeyError would quote it.
         return Exception.__str__(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As it is: the arguments of some are others than the message. Processes send each other
+        # errors.
+        return _again, (type(self), str(self), self.__dict__)
+
+
+def _again(kind: type[AvaffectError], text: str, about: dict[str, Any]) -> AvaffectError:
+    error = kind.__new__(kind, text)
+    error.__dict__.update(about)
+    return error
 
 
 class UsageError(AvaffectError, ValueError):
@@ -286,6 +298,17 @@ def boundary() -> Iterator[None]:
         if (ours := explained(error)) is None:
             raise
         raise ours from error
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether ``error`` comes of too little memory, be it by way of others."""
+    while error is not None:
+        if isinstance(error, MemoryError):
+            return True
+        if isinstance(error, Exception) and _speaks_of_memory(error):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _speaks_of_memory(error: Exception) -> bool:

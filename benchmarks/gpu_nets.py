@@ -226,7 +226,8 @@ def passes(device: torch.device) -> Iterator[Check]:
 
     from avaffect.config import AnalysisConfig
     from avaffect.media.source import open_source
-    from avaffect.preprocessing.video_pass import Nets, analyse
+    from avaffect.preprocessing.nets import Nets
+    from avaffect.preprocessing.video_pass import analyse
 
     config = AnalysisConfig(encoders=("starter-2-face",))
     video, found = open_source(CLIP, config.media), []

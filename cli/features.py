@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from avaffect.cli.jobs import Engine, alone, engine_options, run_items
 from avaffect.cli.options import device_option, scratch_option
 from avaffect.errors import UsageError, need
 
 if TYPE_CHECKING:
-    from avaffect.cli.terminal import Reporter
+    from avaffect.cli.terminal import Row
+    from avaffect.engines.item import Item, Split
+    from avaffect.progress import EventCallback
+    from avaffect.remote.stage import Stage
     from avaffect.store.adding import Added
 
     Work = Callable[[Path], Added]
@@ -66,6 +72,7 @@ if TYPE_CHECKING:
 )
 @click.option("--name", help="What the array is called.  [default: as the net, or the folder]")
 @scratch_option
+@engine_options
 @device_option("Where the backbone runs")
 @click.option("--offline", is_flag=True, help="Never fetch weights.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -90,17 +97,19 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
       avaffect features prepared/ --from wav2vec/ --rate 50 --name wav2vec
     """
     from avaffect.cli.remote import shown
-    from avaffect.cli.terminal import Reporter, Row, run_all
+    from avaffect.cli.terminal import Reporter, conclude, run_all
+    from avaffect.engines.item import Item
     from avaffect.errors import InputNotFoundError
     from avaffect.predicting.sources import preprocessed_in
     from avaffect.remote.address import Address, is_remote
     from avaffect.remote.inputs import find_prepared
-    from avaffect.remote.stage import Stage, edited
+    from avaffect.remote.stage import Stage
 
     if (options["backbone"] is None) == (options["source"] is None):
         raise UsageError(
             "either a net or features of your own are wanted", "give --backbone or --from"
         )
+    _require_fitting(options)
     if options["offline"]:
         os.environ["AVAFFECT_OFFLINE"] = "1"
     sources: list[Path] = []
@@ -117,54 +126,104 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
                 f"'{folder}' holds nothing preprocessed", "run `avaffect preprocess VIDEO` first"
             )
         sources += found
-    with Reporter(options["quiet"]) as reporter:
-        make = (_of_net if options["backbone"] else _of_files)(options, reporter)
-
-        def work(source: Path) -> Row:
-            with edited(stage, source):
-                done = make(source)
-            outcome = f"{done.name} in {source}" if done.done else f"{done.name}: nothing to do"
-            if options["source"]:
-                # Rows are counted, whatever they are of.
-                subjects = " ".join(done.subjects)
-                return Row(source.name, f"ok ({outcome})", str(done.frames), "-", subjects)
-            return Row.done(source, done.frames, done.faces, done.subjects, outcome)
-
-        sources = list(dict.fromkeys(sources))
-        code = run_all(sources, work, reporter, debug=ctx.obj, called=shown(stage))
+    sources = [*dict.fromkeys(sources)]
+    engine = Engine.of(options, debug=ctx.obj)
+    reporter = Reporter(options["quiet"])
+    items = {each: Item(str(each), str(each)) for each in sources}
+    with reporter, engine.ready(reporter):
+        device = ""
+        if options["backbone"]:
+            chosen = engine.device(options["device"])
+            device = chosen.name
+            reporter.say(f"device: {chosen.description}")
+        job = Adding(options, device, stage)
+        if engine.spreads(len(sources)):
+            out = stage.root if is_remote(folders[0]) else Path(folders[0])
+            rows = run_items([*items.values()], job, engine, out, device or "cpu", reporter)
+            code = conclude(sources, rows, reporter)
+        else:
+            with job(reporter) as work:
+                do, given = alone(work, items), shown(stage)
+                code = run_all(sources, do, reporter, debug=ctx.obj, called=given)
     if stage.is_used:
         stage.close()
     ctx.exit(code)
 
 
-def _of_files(options: dict[str, Any], reporter: Reporter) -> Work:
+def _require_fitting(options: Mapping[str, Any]) -> None:
+    """Raise UsageError for options of the other kind of features."""
+    for name in ("branch", "layers", "size"):
+        if options["source"] and options[name] is not None:
+            raise UsageError(f"--{name} is of a net", "leave it out")
+    of_files = {"--columns": "wanted", "--time": "time", "--rate": "rate"}
+    if options["backbone"] and (
+        given := [flag for flag, name in of_files.items() if options[name] is not None]
+    ):
+        raise UsageError(f"{given[0]} is for features of your own", "leave it out, or give --from")
+
+
+@dataclass(frozen=True)
+class Adding:
+    """What is done to each folder, in this process or another; see ``engines.item.Job``.
+
+    Attributes:
+        options: those of the command.
+        device: ``cpu``, ``cuda`` or ``cuda:N``; empty where no net runs.
+        stage: of folders that lie in a store.
+    """
+
+    options: Mapping[str, Any]
+    device: str
+    stage: Stage
+
+    @contextmanager
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Item], Row | Split]]:
+        """The work, with a net that is loaded once; ``on_event`` gets its events."""
+        from avaffect.cli.terminal import Row
+        from avaffect.engines.item import opened
+        from avaffect.remote.stage import edited
+
+        if self.options["backbone"]:
+            make = _of_net(self.options, self.device, on_event)
+        else:
+            make = _of_files(self.options, on_event)
+
+        def work(item: Item) -> Row:
+            with opened(item) as here, edited(self.stage, here.out):
+                done = make(here.out)
+            name = Path(item.source).name
+            outcome = (
+                f"{done.name} in {item.source}" if done.done else f"{done.name}: nothing to do"
+            )
+            if self.options["source"]:
+                # Rows are counted, whatever they are of.
+                subjects = " ".join(done.subjects)
+                return Row(name, f"ok ({outcome})", str(done.frames), "-", subjects)
+            source = Path(item.source)
+            return Row.done(source, done.frames, done.faces, done.subjects, outcome)
+
+        yield work
+
+
+def _of_files(options: Mapping[str, Any], on_event: EventCallback) -> Work:
     """Puts own features into a folder's store."""
     from avaffect.datasets.own_arrays import OwnFeatures, store_own
     from avaffect.store.adding import require_name
 
-    for name in ("branch", "layers", "size"):
-        if options[name] is not None:
-            raise UsageError(f"--{name} is of a net", "leave it out")
     columns = [part.strip() for part in (options["wanted"] or "").split(",") if part.strip()]
     own = OwnFeatures.find(options["source"], columns, options["time"], options["rate"])
     name = require_name(options["name"] or own.folder.resolve().name)
-    return lambda source: store_own(source, own, name, on_event=reporter)
+    return lambda source: store_own(source, own, name, on_event=on_event)
 
 
-def _of_net(options: dict[str, Any], reporter: Reporter) -> Work:
+def _of_net(options: Mapping[str, Any], device: str, on_event: EventCallback) -> Work:
     """Puts what a net makes of the faces into a folder's store."""
-    from avaffect.models.device import choose_device
     from avaffect.networks.embed import array_name, embed, load_backbone
     from avaffect.networks.hub import is_named
     from avaffect.predictors.joined import is_ensemble
 
-    of_files = {"--columns": "wanted", "--time": "time", "--rate": "rate"}
-    if given := [flag for flag, name in of_files.items() if options[name] is not None]:
-        raise UsageError(f"{given[0]} is for features of your own", "leave it out, or give --from")
-    chosen = choose_device(options["device"])
-    reporter.say(f"device: {chosen.description}")
     if is_named(options["backbone"]):
-        return _of_encoder(options, chosen.name, reporter)
+        return _of_encoder(options, device, on_event)
     if options["layers"] or options["size"]:
         raise UsageError(
             "--layers and --size are of encoders by name", "leave them out, or give timm:NAME"
@@ -172,20 +231,21 @@ def _of_net(options: dict[str, Any], reporter: Reporter) -> Work:
     if is_ensemble(Path(options["backbone"])):
         from avaffect.ensemble.backbones import load_backbones
 
-        trained, name = load_backbones(options["backbone"], options["branch"], device=chosen.name)
+        trained, name = load_backbones(options["backbone"], options["branch"], device=device)
         array = array_name(trained, options["name"] or name)
     else:
         trained = load_backbone(
-            options["backbone"], options["branch"], device=chosen.name, on_event=reporter
+            options["backbone"], options["branch"], device=device, on_event=on_event
         )
         array = array_name(trained, options["name"])
-    return lambda source: embed(source, trained, array, on_event=reporter)
+    return lambda source: embed(source, trained, array, on_event=on_event)
 
 
-def _of_encoder(options: dict[str, Any], device: str, reporter: Reporter) -> Work:
+def _of_encoder(options: Mapping[str, Any], device: str, on_event: EventCallback) -> Work:
     """Puts what a ready-made encoder makes of faces or sound into a folder's store."""
     need("features", "torch", purpose="an encoder by name")
     from avaffect.networks.encode import encode, encoder_name, load_encoder
+    from avaffect.progress import Notice
 
     if options["branch"]:
         raise UsageError("--branch is of a checkpoint", "leave it out")
@@ -193,5 +253,5 @@ def _of_encoder(options: dict[str, Any], device: str, reporter: Reporter) -> Wor
         options["backbone"], device=device, layers=options["layers"], size=options["size"]
     )
     name = encoder_name(encoder, options["name"])
-    reporter.say(f"licence of {encoder.weights.name}: {encoder.weights.licence}")
-    return lambda source: encode(source, encoder, name, on_event=reporter)
+    on_event(Notice(f"licence of {encoder.weights.name}: {encoder.weights.licence}"))
+    return lambda source: encode(source, encoder, name, on_event=on_event)

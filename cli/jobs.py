@@ -1,209 +1,242 @@
-"""Several inputs at once, each in a process of its own, with one display and one closing table.
-
-A job's process is started anew (spawn) and gets one input after the other. Ctrl-C reaches it
-through us alone, once: it saves what it has and ends. It ends with us too, however we end.
-"""
+"""Several inputs at once: the options of the engines, and their outcomes as rows of the table."""
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from avaffect.cli.terminal import Reporter, Row, explain
-from avaffect.errors import AvaffectError
-from avaffect.interrupts import raise_on_signals
-from avaffect.progress import Event, EventCallback, Notice, Progress
+import click
 
+from avaffect.cli.options import NameChoice
+from avaffect.engines.item import Split
+from avaffect.errors import AvaffectError, UsageError
 
-class Job(Protocol):
-    """What is done to each input; sent to the processes, so it is to be pickled."""
+if TYPE_CHECKING:
+    from avaffect.cli.terminal import Reporter, Row
+    from avaffect.engines.item import Item, Job, Outcome
+    from avaffect.models.device import Device
 
-    def __call__(
-        self, on_event: EventCallback
-    ) -> AbstractContextManager[Callable[[Path], Row]]: ...
+F = TypeVar("F", bound=Callable[..., Any])
 
-
-@dataclass
-class _Worker:
-    """A process, and what it is at."""
-
-    process: Any
-    pipe: Any
-    at: int | None = None
+ENGINES = ("local", "ray")
+# Those of `engines.planner` and `engines.cluster`, whose tests hold them to it.
+TRIES, CPUS = 3, 2
 
 
-@dataclass
-class _Board:
-    """How far all inputs together have come, those of many bytes counting for more."""
+def engine_options(function: F) -> F:
+    """How many inputs are worked on at once, and where; :meth:`Engine.of` reads them."""
+    options = [
+        click.option(
+            "--jobs",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Work on N inputs at once, each in a process of its own (some 300 MB of "
+            "memory).  [default: 1]",
+        ),
+        click.option(
+            "--engine",
+            type=NameChoice(ENGINES, "engine"),
+            default=ENGINES[0],
+            show_default=True,
+            help="local: processes of this machine, see --jobs. ray: an item an input on the Ray "
+            "cluster of RAY_ADDRESS, or on the one that runs here.",
+        ),
+        click.option(
+            "--cpus",
+            type=click.FloatRange(0, min_open=True),
+            metavar="N",
+            help="Cores that each item of --engine ray is given; with --device gpu a GPU too."
+            f"  [default: {CPUS}]",
+        ),
+        click.option(
+            "--tries",
+            type=click.IntRange(1),
+            default=TRIES,
+            show_default=True,
+            metavar="N",
+            help="Begin an input N times at most if its process dies, before it counts as failed.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
 
-    sizes: Sequence[int]
-    parts: dict[int, float] = field(default_factory=dict)
 
-    def event(self, finished: bool = False) -> Progress:
-        """For the one progress display."""
-        done = sum(self.sizes[at] * part for at, part in self.parts.items())
-        return Progress("all inputs", int(100 * done / sum(self.sizes)), 100, "%", finished)
+def segment_option(function: F) -> F:
+    """Whether long videos are cut."""
+    return click.option(
+        "--segment",
+        type=click.FloatRange(1),
+        metavar="MINUTES",
+        help="With --jobs or --engine ray: cut longer videos into segments of so many minutes, "
+        "which are worked on at once and joined. Results differ a little.  [default: never]",
+    )(function)
 
 
-def in_processes(sources: Sequence[Path], job: Job, jobs: int, reporter: Reporter) -> list[Row]:
-    """Do ``job`` for all ``sources``, ``jobs`` of them at once.
+def seconds_of(options: dict[str, Any], debug: bool = False) -> float | None:
+    """What :func:`segment_option` asked for, in seconds; None cuts nothing.
+
+    Raises:
+        UsageError: everything is done by one process.
+    """
+    if options["segment"] is None or debug:
+        return None
+    if options["engine"] != "ray" and (options["jobs"] or 1) == 1:
+        raise UsageError("segments are worked on by several processes at once", "give --jobs N")
+    return float(60 * options["segment"])
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where inputs are worked on, and how many at once.
+
+    Attributes:
+        name: of :data:`ENGINES`.
+        jobs: processes, of the engine ``local``.
+        cpus: cores of an item, of the engine ``ray``.
+        tries: how often an input is begun whose process dies.
+    """
+
+    name: str
+    jobs: int
+    cpus: float
+    tries: int
+
+    @classmethod
+    def of(cls, options: dict[str, Any], debug: bool = False) -> Engine:
+        """What :func:`engine_options` asked for; ``debug`` does all in this process.
+
+        Raises:
+            UsageError: for options of the other engine.
+            MissingPackageError: for Ray, where it is not installed.
+        """
+        name, jobs, cpus = options["engine"], options["jobs"], options["cpus"]
+        if name == "ray" and jobs is not None:
+            raise UsageError(
+                "how many items run at once on a cluster is for its cores to say",
+                "leave out --jobs, or set --cpus",
+            )
+        if name != "ray" and cpus is not None:
+            raise UsageError("--cpus is of --engine ray", "leave it out")
+        if name == "ray":
+            from avaffect.errors import need
+
+            need("ray")
+        engine = ENGINES[0] if debug else name
+        return cls(engine, 1 if debug else jobs or 1, cpus or CPUS, options["tries"])
+
+    def spreads(self, inputs: int, cut: bool = False) -> bool:
+        """Whether ``inputs`` are worked on by other processes than this one.
+
+        Args:
+            inputs: how many.
+            cut: each may be many.
+        """
+        return self.name == "ray" or (self.jobs if cut else min(self.jobs, inputs)) > 1
+
+    @contextmanager
+    def ready(self, reporter: Reporter) -> Iterator[None]:
+        """A block in which the engine can be used."""
+        if self.name != "ray":
+            yield
+            return
+        from avaffect.engines.cluster import connected
+
+        with connected(reporter):
+            yield
+
+    def device(self, word: str) -> Device:
+        """The device that ``word`` means; on a cluster it is the machines' own.
+
+        Raises:
+            UsageError: there is none, or one of several GPUs is named for a whole cluster.
+        """
+        from avaffect.models.device import Device, choose_device
+
+        if self.name != "ray":
+            return choose_device(word)
+        from avaffect.engines.cluster import has_gpus
+
+        if ":" in word:
+            raise UsageError(
+                f"which GPU an item gets is for the cluster to say, not '{word}'",
+                'use device="gpu"',
+            )
+        gpu = has_gpus() if word == "auto" else word != "cpu"
+        where = "of the cluster's machines, one an item" if gpu else "of the cluster's machines"
+        return Device("cuda", f"GPU {where}") if gpu else Device("cpu", f"CPU {where}")
+
+
+def alone(
+    work: Callable[[Item], Row | Split], items: Mapping[Path, Item]
+) -> Callable[[Path], Row]:
+    """Work of this process, by input, which cuts nothing."""
+
+    def do(source: Path) -> Row:
+        row = work(items[source])
+        assert not isinstance(row, Split)  # noqa: S101
+        return row
+
+    return do
+
+
+def run_items(
+    items: Sequence[Item],
+    job: Job[Row],
+    engine: Engine,
+    out: Path,
+    device: str,
+    reporter: Reporter,
+) -> list[Row]:
+    """Do ``job`` for all ``items``; within :meth:`Engine.ready`.
 
     Args:
-        sources: the inputs.
-        job: what is done; what it raises for one of them is told in its row.
-        jobs: processes.
+        items: one an input.
+        job: what is done.
+        engine: where.
+        out: the output folder, for the list of failures.
+        device: where the nets run.
         reporter: shows how far they are, all together.
 
     Returns:
-        A row for each of ``sources``, in their order.
-
-    Raises:
-        KeyboardInterrupt: after Ctrl-C, when all have saved what they had.
+        A row for each of ``items``, in their order.
     """
-    from multiprocessing import connection
+    from avaffect.cli.terminal import explain
+    from avaffect.engines.failures import write_failures
 
-    rows: dict[int, Row] = {}
-    waiting = list(range(len(sources)))
-    board = _Board([_bytes(source) for source in sources])
-    workers = [_start(job) for _ in range(min(jobs, len(sources)))]
-    try:
-        for worker in workers:
-            _give(worker, waiting, sources)
-        while len(rows) < len(sources):
-            for pipe in connection.wait([worker.pipe for worker in workers]):
-                (worker,) = [each for each in workers if each.pipe is pipe]
-                said = _hear(worker)
-                at = worker.at
-                if at is None:
-                    continue
-                if isinstance(said, Notice):
-                    reporter(_named(said, sources[at]))
-                elif isinstance(said, Progress):
-                    if said.stage == "faces" and said.total:
-                        board.parts[at] = min(1.0, said.done / said.total)
-                        reporter(board.event())
-                else:
-                    rows[at], board.parts[at] = _row(said, sources[at], worker), 1.0
-                    reporter(board.event())
-                    if not isinstance(said, Row):  # it died
-                        workers[workers.index(worker)] = worker = _start(job)
-                    _give(worker, waiting, sources)
-        reporter(board.event(finished=True))
-    except KeyboardInterrupt as error:
-        reasons = _stop(workers)
-        raise KeyboardInterrupt("; ".join(filter(None, reasons))) from error
-    finally:
-        for worker in workers:
-            worker.pipe.close()
-            worker.process.join(10)
-            worker.process.kill()
-    return [rows[at] for at in range(len(sources))]
+    if engine.name == "ray":
+        from avaffect.engines.cluster import Needs, on_ray
+
+        needs = Needs(engine.cpus, float(device != "cpu"))
+        outcomes = on_ray(
+            items, job, needs, tries=engine.tries, explain=explain, on_event=reporter
+        )
+    else:
+        from avaffect.engines.processes import in_processes
+
+        outcomes = in_processes(
+            items, job, engine.jobs, tries=engine.tries, explain=explain, on_event=reporter
+        )
+    rows = [_row(outcome) for outcome in outcomes]
+    # A row may tell of a failure as well, such as a video without a face.
+    told = [
+        replace(outcome, error=outcome.error or AvaffectError(row.error))
+        if row.exit_code
+        else outcome
+        for row, outcome in zip(rows, outcomes, strict=True)
+    ]
+    if (path := write_failures(out, told)) is not None:
+        reporter.say(f"failures: {path}")
+    return rows
 
 
-def _named(notice: Notice, source: Path) -> Notice:
-    """``notice`` with the name of the input, which most have."""
-    return (
-        notice
-        if source.name in notice.text
-        else replace(notice, text=f"{source.name}: {notice.text}")
-    )
+def _row(outcome: Outcome[Row]) -> Row:
+    from avaffect.cli.terminal import Row
 
-
-def _bytes(source: Path) -> int:
-    with suppress(OSError):
-        if source.is_file():
-            return max(source.stat().st_size, 1)
-    return 1  # what was preprocessed takes no time
-
-
-def _start(job: Job) -> _Worker:
-    from multiprocessing import get_context
-
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, job), daemon=True)
-    process.start()
-    theirs.close()
-    return _Worker(process, ours)
-
-
-def _give(worker: _Worker, waiting: list[int], sources: Sequence[Path]) -> None:
-    """Send the next input; without any the process waits for the end."""
-    worker.at = waiting.pop(0) if waiting else None
-    if worker.at is not None:
-        with suppress(OSError):  # it died: that is heard
-            worker.pipe.send(sources[worker.at])
-
-
-def _hear(worker: _Worker) -> Event | Row | None:
-    """What a process says next; None if it died."""
-    try:
-        said: Event | Row = worker.pipe.recv()
-    except (EOFError, OSError):
-        return None
-    return said
-
-
-def _row(said: Row | None, source: Path, worker: _Worker) -> Row:
-    if said is not None:
-        return said
-    worker.process.join(10)
-    died = AvaffectError(
-        f"its process ended with code {worker.process.exitcode}",
-        "run the same command again, with fewer jobs if memory is short",
-    )
-    return Row.failed(source, died)
-
-
-def _stop(workers: Sequence[_Worker]) -> list[str]:
-    """Have all processes save what they have; what each of them says at its end.
-
-    A second Ctrl-C does not wait.
-    """
-    for worker in workers:
-        worker.process.terminate()
-    said = []
-    for worker in workers:
-        with suppress(EOFError, OSError):
-            while not isinstance(text := worker.pipe.recv(), str):
-                pass
-            said.append(text)
-    return said
-
-
-def _serve(pipe: Any, job: Job) -> None:
-    """What a process does: work through what comes until nothing more does."""
-    raise_on_signals()
-    with suppress(AttributeError, OSError):
-        os.setpgrp()  # the terminal's Ctrl-C is for the first process
-    threading.Thread(target=_watch, name="avaffect-watch", daemon=True).start()
-    try:
-        with job(pipe.send) as work:
-            while True:
-                source: Path = pipe.recv()
-                try:
-                    row = work(source)
-                except Exception as error:
-                    row = Row.failed(source, explain(error))
-                pipe.send(row)
-    except EOFError:
-        pass
-    except KeyboardInterrupt as error:
-        with suppress(OSError):
-            pipe.send(str(error))
-
-
-def _watch() -> None:
-    """End when the process does that started us."""
-    from multiprocessing import connection, parent_process
-
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)
+    if outcome.result is not None:
+        return outcome.result
+    assert outcome.error is not None  # noqa: S101
+    return Row.failed(Path(outcome.item.source), outcome.error)

@@ -222,18 +222,6 @@ def data_config(options: dict[str, Any]) -> DataConfig:
     )
 
 
-def jobs_option(function: F) -> F:
-    """How many inputs are worked on at once."""
-    return click.option(
-        "--jobs",
-        type=click.IntRange(1),
-        default=1,
-        show_default=True,
-        metavar="N",
-        help="Work on N inputs at once, each in a process of its own (some 300 MB of memory).",
-    )(function)
-
-
 def drawn_subjects(function: F) -> F:
     """Who is drawn."""
     return click.option(

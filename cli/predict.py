@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePath
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
+from avaffect.cli.jobs import Engine, engine_options, run_items, seconds_of, segment_option
 from avaffect.cli.options import (
     CLOCKS,
     CONVERTED,
@@ -25,7 +26,6 @@ from avaffect.cli.options import (
     analysis_options,
     format_options,
     input_options,
-    jobs_option,
 )
 from avaffect.errors import UnknownNameError, UsageError
 
@@ -34,11 +34,8 @@ TABLES_ALONE = "parquet"
 
 if TYPE_CHECKING:
     from avaffect.cli.terminal import Reporter, Row
-    from avaffect.config import PredictConfig
-    from avaffect.files.csv_text import Decimal
-    from avaffect.predicting.batch import PredictBatch
+    from avaffect.engines.item import Item
     from avaffect.predicting.own_clips import OwnClips
-    from avaffect.progress import EventCallback
 
 
 @click.command()
@@ -127,7 +124,8 @@ if TYPE_CHECKING:
     "tables.",
 )
 @click.option("--overwrite", is_flag=True, help="Predict again what is already there.")
-@jobs_option
+@engine_options
+@segment_option
 @analysis_options
 @click.pass_context
 def predict(
@@ -158,12 +156,13 @@ def predict(
       avaffect predict --checkpoint avaffect_run --features test_tables/ -o out/
       avaffect predict s3://bucket/videos -o s3://bucket/out
     """
+    from avaffect.cli.batch import Predicting, close_batch, require_single
     from avaffect.cli.convert import say_converted
-    from avaffect.cli.jobs import in_processes
     from avaffect.cli.pictures import predict_pictures
-    from avaffect.cli.remote import Published, Remotely, close_remote, shown
+    from avaffect.cli.remote import Published, Remotely, close_remote, require_whole, shown
     from avaffect.cli.terminal import Reporter, conclude, run_all
     from avaffect.config import AudioConfig, PredictConfig, fingerprint
+    from avaffect.engines.item import Item, bytes_of
     from avaffect.files.names import RECORDS, TABLES
     from avaffect.media.still_picture import split_stills
     from avaffect.models.device import choose_device
@@ -214,55 +213,54 @@ def predict(
     converted = options["form"] if options["form"] not in WRITTEN else None
     if converted:
         options["form"] = TABLES_ALONE
-    device = choose_device(options["device"])
-    root = stage.out
-    out = str(root)
+    require_whole(stage, seconds_of(options, ctx.obj))
     if stage.target is not None and (stills or alone or which == "full" or options["as_video"]):
         raise UsageError(
             "pictures, tables of your own and features are not written to an object store here",
             "give a local --out, or let `avaffect preprocess` make the features",
         )
-    if stills:
-        with reporter:
-            of_stills = predict_pictures(
-                stills, inputs, config, device.name, {**options, "out": out}, reporter
-            )
-        if not sources:
-            ctx.exit(of_stills)
-    else:
-        of_stills = 0
-    first = not (root / RECORDS).is_dir()
-    job = Predicting(
-        root,
-        config,
-        device.name,
-        names,
-        {name: options[name] for name in ("form", "edition", "overwrite", "csv", "decimal")},
-        keep=which == "full",
-        own=own,
-    )
-    jobs = 1 if ctx.obj else min(options["jobs"], len(sources))
-    if jobs > 1 and own is not None:
+    engine = Engine.of(options, debug=ctx.obj)
+    seconds = seconds_of(options, ctx.obj)
+    spreads = engine.spreads(len(sources), seconds is not None)
+    if spreads and own is not None:
         raise UsageError(
-            f"tables of your own are read by one process, not by {jobs}", "leave out --jobs"
+            "tables of your own are read by one process, not by several",
+            "leave out --jobs and --engine",
         )
-    batch = job.batch(reporter)
-    if batch.shared and stage.is_used:
-        raise UsageError(
-            "a file for all inputs needs all of them in local folders",
-            f"leave out --format {options['form']}, or copy them first",
+    root, called = stage.out, {str(source): name for source, name in names.items()}
+    out = str(root)
+    with ExitStack() as stack:
+        stack.enter_context(reporter)
+        if stills:
+            device = choose_device(options["device"])
+            asked = {**options, "out": out}
+            of_stills = predict_pictures(stills, inputs, config, device.name, asked, reporter)
+            if not sources:
+                ctx.exit(of_stills)
+        else:
+            of_stills = 0
+        stack.enter_context(engine.ready(reporter))
+        device = engine.device(options["device"])
+        first = not (root / RECORDS).is_dir()
+        job = Predicting(
+            config,
+            device.name,
+            called,
+            {name: options[name] for name in ("form", "edition", "overwrite", "csv", "decimal")},
+            keep=which == "full",
+            own=own,
+            seconds=seconds,
         )
-    if jobs > 1 and batch.shared:
-        raise UsageError(
-            f"a file for all inputs is written by one process, not by {jobs}",
-            f"leave out --jobs, or --format {options['form']}",
-        )
-    remotely = None
-    if stage.is_used:
-        stage.ready()
-        settings = fingerprint([batch.settings, options["csv"], options["decimal"]])
-        remotely = Remotely(job, stage, Published(root, names, settings), options["overwrite"])
-    with reporter:
+        # What is wrong with the settings shows here, before anything is begun.
+        batch = (replace(job, device="cpu") if spreads else job).batch(root, reporter)
+        require_single(batch, stage, spreads, options["form"])
+        remotely = None
+        if stage.is_used:
+            stage.ready()
+            settings = fingerprint([batch.settings, options["csv"], options["decimal"]])
+            results = Published(root, called, settings)
+            remotely = Remotely(job, stage, results, options["overwrite"])
+        items = {each: Item(str(each), out, bytes_of(each)) for each in sources}
         reporter.say(f"device: {device.description}")
         rows: list[Row] = []
 
@@ -284,25 +282,23 @@ def predict(
             if options["report"]:
                 videos = [] if alone else sources
                 place = str(stage.target or root)
-                _close(root, videos, changed, options["decimal"], reporter, place)
+                close_batch(root, videos, changed, options["decimal"], reporter, place)
             if converted:
                 say_converted(reporter, [root], converted)
 
-        if jobs > 1:
-            rows += in_processes(sources, remotely or job, jobs, reporter)
-            code = conclude(sources, rows, reporter, names, at_end=notes)
-        else:
-            with batch:
+        with batch:
+            if spreads:
+                given, todo = [*items.values()], remotely or job
+                rows += run_items(given, todo, engine, root, device.name, reporter)
+                code = conclude(sources, rows, reporter, names, at_end=notes)
+            else:
 
-                def local_work(source: Path) -> Row:
-                    return job.row(batch, source)
+                def one(item: Item) -> Row:
+                    return job.row(lambda _: batch, item)
 
                 def work(source: Path) -> Row:
-                    row = (
-                        remotely.around(local_work, source, reporter)
-                        if remotely
-                        else local_work(source)
-                    )
+                    item = items[source]
+                    row = remotely.around(one, item, reporter) if remotely else one(item)
                     rows.append(row)
                     return row
 
@@ -318,89 +314,6 @@ def predict(
     if stage.is_used:
         stage.close()
     ctx.exit(code or of_stills)
-
-
-@dataclass(frozen=True)
-class Predicting:
-    """What is done to each input, in this process or another; see ``cli.jobs.Job``.
-
-    Attributes:
-        root: the output folder.
-        config: the settings.
-        device: ``cpu``, ``cuda`` or ``cuda:N``.
-        names: by input, what its files are called.
-        options: those of ``PredictBatch``.
-        keep: whether features are kept.
-        own: tables of own features, which one process reads.
-    """
-
-    root: Path
-    config: PredictConfig
-    device: str
-    names: Mapping[Path, PurePath]
-    options: Mapping[str, Any]
-    keep: bool = False
-    own: OwnClips | None = None
-
-    def batch(self, on_event: EventCallback) -> PredictBatch:
-        """What predicts, with nets that are loaded once; ``on_event`` gets its events."""
-        from avaffect.predicting.batch import PredictBatch
-
-        store = _store(self.root, len(self.names)) if self.keep else None
-        return PredictBatch(
-            self.root,
-            self.config,
-            device=self.device,
-            own=self.own,
-            store=store,
-            on_event=on_event,
-            **self.options,
-        )
-
-    def row(self, batch: PredictBatch, source: Path) -> Row:
-        """Predict one input."""
-        from avaffect.cli.terminal import Row
-
-        done = batch(source, self.names[source])
-        outcome = "already done" if done.again else f"{done.files} files in {self.root}"
-        return Row.done(
-            source,
-            done.frames,
-            done.found,
-            done.subjects,
-            outcome,
-            valued=done.valued,
-            faces_of=done.faces,
-            only_sound=not done.found and done.sound_only,
-            rotate=done.rotate,
-            again=done.again,
-        )
-
-    @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Path], Row]]:
-        """The work, for another process."""
-        with self.batch(on_event) as batch:
-            yield lambda source: self.row(batch, source)
-
-
-def _close(
-    out: Path,
-    sources: Sequence[Path],
-    changed: bool,
-    decimal: Decimal,
-    reporter: Reporter,
-    place: str,
-) -> None:
-    """Write report and summary unless they are there and nothing is new; say where they are."""
-    from avaffect.files.names import REPORT, SUMMARY
-    from avaffect.reporting.closing import close, is_closed
-
-    written: Sequence[Path] = (out / SUMMARY, out / REPORT)
-    if changed or not is_closed(out):
-        videos = [source for source in sources if source.is_file()]
-        written = close(out, videos, decimal=decimal, on_event=reporter)
-    for path in written:
-        reporter.say(f"{path.stem}: {place}/{path.name}")
 
 
 def _features(given: Sequence[str]) -> tuple[str, list[str]]:
@@ -459,8 +372,3 @@ def _videos_of(
         target = Path(out, MADE_VIDEOS, f"{name}.mov")
         made[name] = video_of_frames(folder, target, fps, reporter)
     return list(made.values())
-
-
-def _store(out: Path, sources: int) -> Callable[[str], Path]:
-    """Where the features of a video are kept: as where `preprocess` writes them."""
-    return lambda name: out / name if sources > 1 else out

@@ -11,19 +11,26 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from avaffect.cli.jobs import (
+    Engine,
+    alone,
+    engine_options,
+    run_items,
+    seconds_of,
+    segment_option,
+)
 from avaffect.cli.options import (
     ENCODERS,
     NameChoice,
     analysis_config,
     analysis_options,
     input_options,
-    jobs_option,
 )
 from avaffect.config import AnalysisConfig, FaceConfig
 
 if TYPE_CHECKING:
-    from avaffect.cli.jobs import Job
     from avaffect.cli.terminal import Row
+    from avaffect.engines.item import Item, Job, Split
     from avaffect.progress import EventCallback
     from avaffect.remote.stage import Stage, Unit
 
@@ -71,7 +78,8 @@ if TYPE_CHECKING:
     metavar="HZ",
     help="Rows a second for files without a picture.",
 )
-@jobs_option
+@engine_options
+@segment_option
 @analysis_options
 @click.pass_context
 def preprocess(
@@ -84,7 +92,6 @@ def preprocess(
     voice: bool | None,
     mel_scale: Literal["log", "linear"],
     sound_rate: float,
-    jobs: int,
     **options: Any,
 ) -> None:
     """Cut out aligned faces, sound and features of videos, and features of sound files.
@@ -103,12 +110,11 @@ def preprocess(
       avaffect preprocess voices/ -o out/ --sound-rate 50
       avaffect preprocess s3://bucket/videos -o s3://bucket/prepared
     """
-    from avaffect.cli.jobs import in_processes
-    from avaffect.cli.remote import Remotely, shown
+    from avaffect.cli.remote import Remotely, require_whole, shown
     from avaffect.cli.terminal import Reporter, conclude, run_all
     from avaffect.config import AudioConfig, PredictConfig
+    from avaffect.engines.item import Item, bytes_of
     from avaffect.media.inputs import expand_inputs
-    from avaffect.models.device import choose_device
     from avaffect.predicting.settings import require_licences, with_features
     from avaffect.preprocessing.names import names_of
     from avaffect.remote.stage import Stage, split_inputs
@@ -128,27 +134,33 @@ def preprocess(
         sound_rate=sound_rate,
     )
     require_licences(replace(default, analysis=config))
+    engine = Engine.of(options, debug=ctx.obj)
+    seconds = seconds_of(options, ctx.obj)
     reporter = Reporter(options["quiet"])
     local, stage = split_inputs(inputs, Stage.open(out, options["scratch"]), recursive)
     videos = list(stage.sources)
     if local or not videos:
         videos = expand_inputs(local, recursive, sound=True, on_event=reporter) + videos
     names = names_of(videos, inputs)
-    device = choose_device(options["device"])
+    require_whole(stage, seconds)
     targets = {each: stage.out / names[each] if len(videos) > 1 else stage.out for each in videos}
-    preparing = Preprocessing(config, device.name, targets, names)
-    job: Job = preparing
-    if stage.is_used:
-        stage.ready()
-        job = Remotely(preparing, stage, preparing)
-    with reporter:
+    items = {each: Item(str(each), str(targets[each]), bytes_of(each)) for each in videos}
+    with reporter, engine.ready(reporter):
+        device = engine.device(options["device"])
         reporter.say(f"device: {device.description}")
-        if min(jobs, len(videos)) > 1 and not ctx.obj:
-            rows = in_processes(videos, job, jobs, reporter)
+        called = {str(each): names[each] for each in videos}
+        preparing = Preprocessing(config, device.name, called, seconds)
+        job: Job[Row] = preparing
+        if stage.is_used:
+            stage.ready()
+            job = Remotely(preparing, stage, preparing)
+        if engine.spreads(len(videos), seconds is not None):
+            rows = run_items([*items.values()], job, engine, stage.out, device.name, reporter)
             code = conclude(videos, rows, reporter, names)
         else:
             with job(reporter) as work:
-                code = run_all(videos, work, reporter, names, debug=ctx.obj, called=shown(stage))
+                do, given = alone(work, items), shown(stage)
+                code = run_all(videos, do, reporter, names, debug=ctx.obj, called=given)
     if stage.is_used:
         stage.close()
     ctx.exit(code)
@@ -156,59 +168,81 @@ def preprocess(
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is done to each input, in this process or another; see ``cli.jobs.Job``.
+    """What is done to each input, in this process or another; see ``engines.item.Job``.
 
     Attributes:
         config: the settings.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
-        targets: by input, the folder of its results.
-        names: by input, what they are called.
+        names: by input, what its results are called.
+        seconds: of segments; None cuts nothing.
     """
 
     config: AnalysisConfig
     device: str
-    targets: Mapping[Path, Path]
-    names: Mapping[Path, PurePath]
+    names: Mapping[str, PurePath]
+    seconds: float | None = None
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Path], Row]]:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Item], Row | Split]]:
         """The work, with nets that are loaded once; ``on_event`` gets its events."""
         from avaffect.challenge.places import joined
         from avaffect.cli.terminal import Row
+        from avaffect.engines.item import Split, opened
         from avaffect.preprocessing.run import NetsLoader
         from avaffect.preprocessing.run import preprocess as run
+        from avaffect.preprocessing.segmented import cut_for_preprocess, preprocess_segment
 
         nets = NetsLoader(self.config, self.device)
 
-        def work(video: Path) -> Row:
-            target, name = self.targets[video], joined(self.names[video])
-            done = run(video, target, self.config, nets=nets, name=name, on_event=on_event)
-            outcome = f"{', '.join(done.done) or 'nothing to do'} in {target}"
+        def work(item: Item) -> Row | Split:
+            name = joined(self.names[item.source])
+            with opened(item) as here:
+                if item.segment is not None:
+                    preprocess_segment(
+                        here.source,
+                        here.out,
+                        self.config,
+                        item.about,
+                        item.segment,
+                        nets=nets,
+                        on_event=on_event,
+                    )
+                    return Row(here.source.name, "ok (a segment)")
+                if self.seconds is not None and not item.segments:
+                    segments, sha256 = cut_for_preprocess(
+                        here.source, here.out, self.config, self.seconds, on_event
+                    )
+                    if segments:
+                        return Split(segments, sha256)
+                done = run(
+                    here.source, here.out, self.config, nets=nets, name=name, on_event=on_event
+                )
+            outcome = f"{', '.join(done.done) or 'nothing to do'} in {item.out}"
             if done.sound_only:
-                return Row(video.name, f"ok ({outcome})", str(done.frames))
+                return Row(here.source.name, f"ok ({outcome})", str(done.frames))
             return Row.done(
-                video, done.frames, done.faces, done.subjects, outcome, rotate=done.rotate
+                here.source, done.frames, done.faces, done.subjects, outcome, rotate=done.rotate
             )
 
         yield work
 
-    def unit(self, stage: Stage, path: Path) -> Unit:
+    def unit(self, stage: Stage, item: Item) -> Unit:
         """An input and its folder, where one of them is in a store."""
         from avaffect.files.names import RECORD
 
-        return stage.unit(path, self.targets[path], RECORD, [RECORD])
+        return stage.unit(Path(item.source), Path(item.out), RECORD, [RECORD])
 
-    def files(self, path: Path) -> set[str]:
+    def files(self, item: Item) -> set[str]:
         """What is ours of an input's folder."""
         from avaffect.files.names import RECORD
         from avaffect.store.prepared import Prepared
 
-        return {RECORD, *Prepared(self.targets[path]).ours()}
+        return {RECORD, *Prepared(Path(item.out)).ours()}
 
-    def settings(self, path: Path) -> str:
+    def settings(self, item: Item) -> str:
         """Fingerprint of all that an input's folder depends on but the content."""
         from avaffect.challenge.places import joined
         from avaffect.config import fingerprint
         from avaffect.preprocessing.sound_file import settings_key
 
-        return fingerprint([settings_key(self.config), joined(self.names[path])])
+        return fingerprint([settings_key(self.config), joined(self.names[item.source])])

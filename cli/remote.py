@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Protocol
 
-from avaffect.files.names import CONVERTED, RECORDS, REPORT, REPORTS, SUMMARY, TABLES
+from avaffect.errors import UsageError
+from avaffect.files.names import CONVERTED, FAILURES, RECORDS, REPORT, REPORTS, SUMMARY, TABLES
 
 if TYPE_CHECKING:
-    from avaffect.cli.jobs import Job
     from avaffect.cli.terminal import Reporter, Row
+    from avaffect.engines.item import Item, Job, Split
     from avaffect.progress import EventCallback
     from avaffect.remote.stage import Stage, Unit
 
@@ -20,52 +21,65 @@ _KEPT = ("frames", "faces", "subjects", "outcome", "exit_code", "error")
 
 
 class Results(Protocol):
-    """What a command leaves of each input; sent to processes with its job."""
+    """What a command leaves of each item; sent to processes with its job."""
 
-    def unit(self, stage: Stage, path: Path) -> Unit: ...
+    def unit(self, stage: Stage, item: Item) -> Unit: ...
 
-    def files(self, path: Path) -> Collection[str]: ...
+    def files(self, item: Item) -> Collection[str]: ...
 
-    def settings(self, path: Path) -> str: ...
+    def settings(self, item: Item) -> str: ...
 
 
 @dataclass(frozen=True)
 class Remotely:
-    """A job whose inputs or results lie in a store; see ``cli.jobs.Job``.
+    """A job whose inputs or results lie in a store; see ``engines.item.Job``.
 
     Attributes:
-        job: what is done to a local file.
+        job: what is done to a local file; it cuts nothing.
         stage: where that lies.
         results: what it leaves.
         again: do it even if it is done.
     """
 
-    job: Job
+    job: Job[Row]
     stage: Stage
     results: Results
     again: bool = False
 
     @contextmanager
-    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Path], Row]]:
+    def __call__(self, on_event: EventCallback) -> Iterator[Callable[[Item], Row | Split]]:
         """The work; ``on_event`` gets its events."""
+        self.stage.ready()
         with self.job(on_event) as work:
-            yield lambda path: self.around(work, path, on_event)
+            yield lambda item: self.around(work, item, on_event)
 
-    def around(self, work: Callable[[Path], Row], path: Path, on_event: EventCallback) -> Row:
+    def around(
+        self, work: Callable[[Item], Row | Split], item: Item, on_event: EventCallback
+    ) -> Row:
         """``work`` of an input, unless it is done already."""
         from avaffect.cli.terminal import Row
 
-        unit, settings = self.results.unit(self.stage, path), self.results.settings(path)
+        unit, settings = self.results.unit(self.stage, item), self.results.settings(item)
         known = None if self.again else unit.finished(settings)
         if known is not None:
-            return _row(Row(path.name, ""), known.about, f"already done in {unit.place}")
+            return _row(Row(item.name, ""), known.about, f"already done in {unit.place}")
         with unit.here(on_event) as origin:
-            row = work(path)
+            row = work(item)
+            assert isinstance(row, Row)  # noqa: S101 - nothing is cut
             outcome = row.outcome.replace(str(unit.folder), unit.place)
             row = replace(row, outcome=outcome)
             about = {name: getattr(row, name) for name in _KEPT}
-            unit.keep(origin, settings, self.results.files(path), about)
+            unit.keep(origin, settings, self.results.files(item), about)
         return row
+
+
+def require_whole(stage: Stage, seconds: float | None) -> None:
+    """Raise UsageError if videos are to be cut that lie in a store, or whose results do."""
+    if stage.is_used and seconds is not None:
+        raise UsageError(
+            "segments are of videos in local folders, and so are their results",
+            "leave out --segment, or copy them first",
+        )
 
 
 @dataclass(frozen=True)
@@ -79,27 +93,27 @@ class Published:
     """
 
     root: Path
-    names: Mapping[Path, PurePath]
+    names: Mapping[str, PurePath]
     key: str
 
-    def unit(self, stage: Stage, path: Path) -> Unit:
+    def unit(self, stage: Stage, item: Item) -> Unit:
         """An input and the output folder."""
-        name = self.names[path].as_posix()
+        name = self.names[item.source].as_posix()
         record = f"{RECORDS}/{name}.json"
-        return stage.unit(path, self.root, f"predict/{name}.json", [record])
+        return stage.unit(Path(item.source), self.root, f"predict/{name}.json", [record])
 
-    def files(self, path: Path) -> set[str]:
+    def files(self, item: Item) -> set[str]:
         """What is ours of an input."""
         from avaffect.predicting.records import Records
 
-        return Records(self.root).results_of(self.names[path].as_posix())
+        return Records(self.root).results_of(self.names[item.source].as_posix())
 
-    def settings(self, path: Path) -> str:
+    def settings(self, item: Item) -> str:
         """Fingerprint of all that an input's files depend on but its content."""
         from avaffect.challenge.places import joined
         from avaffect.config import fingerprint
 
-        return fingerprint([self.key, joined(self.names[path])])
+        return fingerprint([self.key, joined(self.names[item.source])])
 
 
 def close_remote(
@@ -116,7 +130,7 @@ def close_remote(
     if changed:
         stage.bring_results([TABLES, RECORDS])
         end(True)
-        stage.publish_closing([REPORT, SUMMARY, REPORTS, CONVERTED])
+        stage.publish_closing([REPORT, SUMMARY, REPORTS, CONVERTED, FAILURES])
     reporter.say(f"results: {stage.target}")
 
 

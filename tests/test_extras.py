@@ -96,6 +96,7 @@ COMMANDS = {
     ("export", "nowhere"): "train",
     ("ensemble", "--data", "nowhere"): "train",
     ("plot", "nowhere", "-o", "a.png"): "plot",
+    ("preprocess", "nowhere.mp4", "--engine", "ray"): "ray",
     ("render", "nowhere.mp4", "nowhere", "-o", "a.mp4"): "plot",
 }
 

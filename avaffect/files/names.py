@@ -9,6 +9,8 @@ RECORD = "preprocess.json"
 CROPS = "cropped_aligned"
 FEATURES = "features"
 WAV = "audio.wav"
+# Of an unfinished pass in segments, see `preprocessing.segments`.
+SEGMENTS = "segments"
 # What lies in a folder of the feature store, see `store.subject`.
 FRAMES = "frames.parquet"
 PROVENANCE = "provenance.json"
@@ -25,6 +27,8 @@ PICTURES = "pictures"
 REPORT = "report.html"
 REPORTS = "reports"
 SUMMARY = "summary.csv"
+# What failed of many inputs, see `engines.failures`.
+FAILURES = "failures.json"
 # What `convert` writes, see `converting.run`: a folder a form, and in it which files are ours.
 CONVERTED = "converted"
 CONVERSIONS = "converted.json"

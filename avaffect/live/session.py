@@ -33,7 +33,7 @@ from avaffect.predictions.prediction import Prediction
 from avaffect.predictions.smooth import Smoothing, apply, parse_smoothing
 from avaffect.predictors.build import build_predictor
 from avaffect.preprocessing.face_reader import FaceReader, ReadFace
-from avaffect.preprocessing.video_pass import Nets
+from avaffect.preprocessing.nets import Nets
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.tasks.registry import TASKS

@@ -79,11 +79,11 @@ def decoded_frames(path: Path, config: MediaConfig, damage: Damage) -> Iterator[
         MediaError: the file cannot be opened or has no usable video stream.
     """
     done = 0
-    threads = min(MAX_THREADS, cores())
     try:
         with open_container(path) as container:
             stream = choose_video(container, path, config.video_stream)
-            for frame in _fast(container, stream, threads):
+            prepare(container, stream)
+            for frame in _fast(container, stream):
                 done += 1
                 yield frame
     except (_Unsure, av.FFmpegError, IndexError):
@@ -94,18 +94,42 @@ def decoded_frames(path: Path, config: MediaConfig, damage: Damage) -> Iterator[
                     yield frame
 
 
-def _fast(container: InputContainer, stream: VideoStream, threads: int) -> Iterator[Decoded]:
-    _prepare(container, stream, threads)
-    described = _Described(stream)
+def prepare(container: InputContainer, stream: VideoStream) -> None:
+    """Have nothing but ``stream`` read, and decoded by some threads."""
+    _prepare(container, stream, min(MAX_THREADS, cores()))
+
+
+def described_frames(container: InputContainer, stream: VideoStream) -> Iterator[Decoded]:
+    """Decode from where ``container`` is to its end; for a stream that is prepared.
+
+    Raises:
+        av.FFmpegError, IndexError: at damage; frames may be lost.
+    """
+    return _decoded(container.demux(stream), stream)
+
+
+def _fast(container: InputContainer, stream: VideoStream) -> Iterator[Decoded]:
+    """As `described_frames`, of a whole stream, none of whose frames gets lost unseen."""
     packets = frames = 0
-    for packet in container.demux(stream):
-        packets += bool(packet.size) and not packet.is_discard
-        decoded = stream.decode(packet)
-        frames += len(decoded)
-        yield from map(described, decoded)
+
+    def counted() -> Iterator[Packet]:
+        nonlocal packets
+        for packet in container.demux(stream):
+            packets += bool(packet.size) and not packet.is_discard
+            yield packet
+
+    for decoded in _decoded(counted(), stream):
+        frames += 1
+        yield decoded
     # At the end of the file PyAV hides an error and all frames after it.
     if frames < packets:
         raise _Unsure
+
+
+def _decoded(packets: Iterator[Packet], stream: VideoStream) -> Iterator[Decoded]:
+    described = _Described(stream)
+    for packet in packets:
+        yield from map(described, stream.decode(packet))
 
 
 def careful_frames(

@@ -28,6 +28,7 @@ from avaffect.media.decode import Damage, Decoded, decoded_frames
 from avaffect.media.picture import RgbConverter, deinterlaced
 from avaffect.media.probe import DEFAULTS, MediaInfo, probe
 from avaffect.media.room import Room, within_bounds
+from avaffect.media.segments import Segment, segment_frames
 
 # Frames kept ready take no more memory than this together.
 MAX_PREFETCH_BYTES = 16 << 20
@@ -84,8 +85,16 @@ class _Pass:
     It knows nothing of the reader, so that an iterator that is dropped ends its thread.
     """
 
-    def __init__(self, info: MediaInfo, config: MediaConfig, start: int, prefetch: int) -> None:
-        self.clock = info.clock()
+    def __init__(
+        self,
+        info: MediaInfo,
+        config: MediaConfig,
+        start: int,
+        prefetch: int,
+        segment: Segment | None,
+    ) -> None:
+        self.clock = info.clock() if segment is None else segment.clock()
+        self._segment = segment
         self.damage = Damage()
         self.frames = 0
         self._path = info.path
@@ -132,7 +141,10 @@ class _Pass:
             self._ready.put(error)
 
     def _decode(self) -> Iterator[Decoded]:
-        frames = decoded_frames(self._path, self._config, self.damage)
+        if self._segment is None:
+            frames = decoded_frames(self._path, self._config, self.damage)
+        else:
+            frames = segment_frames(self._path, self._config, self._segment)
         for number, decoded in enumerate(deinterlaced(within_bounds(frames, self._path))):
             if decoded.frame.is_corrupt:
                 self.damage.add(f"frame {number} is marked as corrupt")
@@ -166,6 +178,8 @@ class FrameReader:
             would be.
         prefetch: frames decoded ahead, fewer if they are large.
         info: what :func:`avaffect.media.probe.probe` found; None does it now.
+        segment: read this segment alone, its warm-up and `RUN_OUT` frames among it; frames are
+            numbered from its first one, and have the times that they have in the whole video.
 
     Attributes:
         info: facts from the header and the first frame.
@@ -183,12 +197,14 @@ class FrameReader:
         start: int = 0,
         prefetch: int = 8,
         info: MediaInfo | None = None,
+        segment: Segment | None = None,
     ) -> None:
         if start < 0 or prefetch < 1:
             raise UsageError("start must be at least 0 and prefetch at least 1")
         self.info = info or probe(path, config)
         self._config = config
         self._start = start
+        self._segment = segment
         frame_bytes = 3 * math.prod(self.info.video.square_size)
         self._prefetch = max(1, min(prefetch, MAX_PREFETCH_BYTES // frame_bytes))
         self._pass = self._new_pass()
@@ -231,4 +247,4 @@ class FrameReader:
             self._frames = None
 
     def _new_pass(self) -> _Pass:
-        return _Pass(self.info, self._config, self._start, self._prefetch)
+        return _Pass(self.info, self._config, self._start, self._prefetch, self._segment)

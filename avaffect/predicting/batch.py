@@ -15,7 +15,7 @@ from avaffect.challenge.places import checked, joined, remove_empty
 from avaffect.config import PredictConfig, fingerprint
 from avaffect.errors import AvaffectError, ForeignFileError, OutputError, UsageError
 from avaffect.files.csv_text import DECIMALS
-from avaffect.media.source import Source, open_source
+from avaffect.media.source import Source, open_source, read_header
 from avaffect.predicting.beside import places, prepared_beside
 from avaffect.predicting.outputs import Outputs, ready
 from avaffect.predicting.records import WORK
@@ -26,11 +26,13 @@ from avaffect.predicting.writers.writer import Ready
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.predictors.build import build_predictor
 from avaffect.preprocessing.run import NetsLoader
+from avaffect.preprocessing.segments import cut, pass_segment
 from avaffect.preprocessing.sound_file import settings_key, voice_keys
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.pictures import FACE_PICTURES
-from avaffect.store.keys import keys
+from avaffect.store.keys import keys, pass_key
 from avaffect.store.prepared import Prepared, is_preprocessed, sound_only, source_name
+from avaffect.store.subject import FACES
 
 if TYPE_CHECKING:
     from avaffect.datasets.own_tables import OwnClip
@@ -203,6 +205,7 @@ class PredictBatch:
             make_keys = voice_keys if no_picture else keys
             made_with = fingerprint(make_keys(opened.sha256, self._config.analysis))
         key = self._outputs.key(made_with, self.predictor.fingerprint, self._config)
+        sha256 = str(video.get("sha256", ""))
         try:
             with self._outputs.alone(name):
                 self._outputs.tidy(name)
@@ -210,14 +213,78 @@ class PredictBatch:
                     self._outputs.require_free_for(name, video)
                     if known := self._known(name, key):
                         # A run may have been killed between its record and this.
-                        shutil.rmtree(self._work(name, video), ignore_errors=True)
+                        shutil.rmtree(self._work(name, sha256), ignore_errors=True)
                         return replace(known, sound_only=no_picture)
-                self._outputs.require_place(name, str(video.get("sha256", "")))
-                done = self._predict(opened, name, self._work(name, video), key)
+                self._outputs.require_place(name, sha256)
+                done = self._predict(opened, name, self._work(name, sha256), key)
                 return replace(done, sound_only=no_picture)
         finally:
             # An interrupted pass, or another process's lock, may be in it.
             remove_empty((self._outputs.root / WORK / name).parent, self._outputs.root)
+
+    def cut(
+        self, video: Path, seconds: float, name: PurePath | str | None = None
+    ) -> tuple[int, str]:
+        """Plan the segments in which a video is gone through, before it is predicted.
+
+        Args:
+            video: the source.
+            seconds: of a segment, about.
+            name: as for predicting it.
+
+        Returns:
+            How many segments, 0 if it is no video, gone through in one go, or predicted already;
+            and its SHA-256, for :meth:`segment`.
+
+        Raises:
+            UsageError, MediaError, OutputError: as for predicting it.
+        """
+        whole = self._own is not None or FACE_PICTURES in self.predictor.needs
+        if whole or is_preprocessed(video):
+            return 0, ""
+        name = checked(name or source_name(video)).as_posix()
+        analysis = self._config.analysis
+        opened = open_source(video, analysis.media)
+        if opened.kind == "sound":
+            return 0, opened.sha256
+        wanted = keys(opened.sha256, analysis)
+        key = self._outputs.key(fingerprint(wanted), self.predictor.fingerprint, self._config)
+        done = not self._overwrite and self._outputs.written(name, key) is not None
+        if done or self._prepared(opened, name, joined(PurePath(name))) is not None:
+            return 0, opened.sha256
+        work, pass_of = self._work(name, opened.sha256), self._pass_key(opened.sha256)
+        count = cut(opened, analysis, work, pass_of, seconds, on_event=self._on_event)
+        return count, opened.sha256
+
+    def segment(
+        self, video: Path, sha256: str, number: int, name: PurePath | str | None = None
+    ) -> None:
+        """Go through one segment of a video.
+
+        Args:
+            video: the source.
+            sha256: what :meth:`cut` gave.
+            number: of the segment, from 0.
+            name: as for predicting it.
+
+        Raises:
+            BusyError: another process goes through it.
+            MediaError, OutputError, KeyboardInterrupt: as for predicting it.
+        """
+        name = checked(name or source_name(video)).as_posix()
+        analysis = self._config.analysis
+        source = Source(video, read_header(video, analysis.media), sha256)
+        work, key = self._work(name, sha256), self._pass_key(sha256)
+        on_event = self._on_event
+        pass_segment(source, analysis, self._nets, work, key, number, on_event=on_event)
+
+    def _work(self, name: str, sha256: str) -> Path:
+        """The folder of the unfinished pass over a video."""
+        return self._outputs.root / WORK / f"{name}-{sha256[:8]}"
+
+    def _pass_key(self, sha256: str) -> str:
+        analysis = self._config.analysis
+        return pass_key(keys(sha256, analysis), (FACES, *analysis.encoders))
 
     def _predict(
         self, source: Source | Prepared | OwnClip, name: str, work: Path, key: str
@@ -277,10 +344,6 @@ class PredictBatch:
             again=False,
             rotate=result.rotate,
         )
-
-    def _work(self, name: str, video: Mapping[str, str]) -> Path:
-        """Where the unfinished pass over a video lies."""
-        return self._outputs.root / WORK / f"{name}-{video.get('sha256', '')[:8]}"
 
     def _prepared(self, video: Source, name: str, subject: str) -> Prepared | None:
         found_at = places(video.path, self._outputs.root, name)

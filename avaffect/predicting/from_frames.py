@@ -27,8 +27,9 @@ from avaffect.predicting.settings import chosen_config, require_made
 from avaffect.predictions.missing import require_policy
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.predictors.build import build_predictor
+from avaffect.preprocessing.nets import Nets
 from avaffect.preprocessing.sound import SoundReader, sound_arrays
-from avaffect.preprocessing.video_pass import Analysis, Nets, analyse
+from avaffect.preprocessing.video_pass import Analysis, analyse
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.sound.samples import as_samples, mixed

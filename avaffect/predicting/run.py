@@ -38,6 +38,7 @@ from avaffect.preprocessing.run import (
     media_facts,
     preprocess_source,
 )
+from avaffect.preprocessing.segments import join
 from avaffect.preprocessing.sound_file import preprocess_voice
 from avaffect.preprocessing.video_pass import Analysis, analyse
 from avaffect.progress import EventCallback, ignore_events
@@ -173,7 +174,7 @@ def predict_video(
         result = predict_folder(prepared.root, config, predictor)
         # Where preprocessing has written since.
         record = Prepared(prepared.root).record.to_dict()
-        facts = ("frames", "damage", "people", "rotate")
+        facts = ("frames", "damage", "people", "rotate", "segments")
         read = {name: record[name] for name in facts if name in record}
         return replace(result, source=video.path, about=result.about | read)
     if store is not None:
@@ -182,6 +183,7 @@ def predict_video(
     wanted = keys(video.sha256, analysis_config)
     key = pass_key(wanted, (FACES, *analysis_config.encoders))
     loaded, wav = nets(on_event), work / WAV
+    join(video, analysis_config, work, key, on_event=on_event)
     with Listening(video, wav, analysis_config, nets.device) as listening:
         found = analyse(video, analysis_config, loaded, work, key, on_event=on_event)
         heard = listening.heard(on_event)
@@ -223,7 +225,8 @@ def provenance_of(
         "media": media_facts(found).to_dict(),
         "people": found.people(),
     }
-    return about if found.rotate is None else about | {"rotate": found.rotate}
+    about |= {} if found.rotate is None else {"rotate": found.rotate}
+    return about | ({"segments": found.segments} if found.segments else {})
 
 
 def predict_folder(

@@ -28,7 +28,9 @@ from avaffect.media.source import Source, open_source
 from avaffect.models.device import choose_device
 from avaffect.preprocessing.again import crop_again, encode_again, put_crops
 from avaffect.preprocessing.listening import Heard, Listening
+from avaffect.preprocessing.nets import Nets
 from avaffect.preprocessing.recorder import crop_file
+from avaffect.preprocessing.segments import join
 from avaffect.preprocessing.sound import (
     SoundReader,
     make_wav,
@@ -38,7 +40,7 @@ from avaffect.preprocessing.sound import (
     store_sound,
 )
 from avaffect.preprocessing.sound_file import preprocess_voice
-from avaffect.preprocessing.video_pass import Analysis, Nets, analyse
+from avaffect.preprocessing.video_pass import Analysis, analyse
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.store.keys import CROPS, WAV, all_models, keys, model_hashes, pass_key
 from avaffect.store.prepared import Prepared, source_name
@@ -248,6 +250,7 @@ def _everything(
 ) -> list[StoredSubject]:
     crops = folder.work / "crops"
     key = pass_key(wanted, (FACES, CROPS, *config.encoders))
+    join(video, config, folder.work, key, crops=crops, on_event=on_event)
     analysis = analyse(video, config, nets, folder.work, key, crops=crops, on_event=on_event)
     subjects = analysis.spooled(config.faces, name)
     # The pictures last: a run cut off in between makes them again from the stored points.
@@ -302,7 +305,8 @@ def keep_subjects(
         configuration=about["configuration"],
         versions=about["versions"],
     )
-    folder.write(record if analysis.rotate is None else record.but(rotate=analysis.rotate))
+    more = {"rotate": analysis.rotate, "segments": analysis.segments or None}
+    folder.write(record.but(**{name: value for name, value in more.items() if value is not None}))
 
 
 def media_facts(analysis: Analysis) -> MediaFacts:

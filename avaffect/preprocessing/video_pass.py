@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from avaffect.config import AnalysisConfig, FaceConfig
 from avaffect.errors import NoFramesError
-from avaffect.faces.detectors.registry import Detector, LaterDetector, build_detector
-from avaffect.faces.encoders import Encoder, build_encoder, encoder_spec
-from avaffect.faces.face import Face
+from avaffect.faces.encoders import encoder_spec
 from avaffect.faces.face_pose import SIZE as FACE_POSE_SIZE
 from avaffect.faces.holding import RULES, Holding
-from avaffect.faces.landmarks import Landmarker
 from avaffect.faces.limits import Limits
-from avaffect.faces.search import SECOND, Search
-from avaffect.faces.shape import ShapeReader
+from avaffect.faces.search import Search
 from avaffect.faces.subjects import Subject, TrackSummary, name_subjects
 from avaffect.faces.track import TrackedFace, Tracker
 from avaffect.faces.turned import TurnedLook, turn_of
@@ -31,86 +25,18 @@ from avaffect.interrupts import Interrupts
 from avaffect.media.frames import DecodeReport, Frame, FrameReader
 from avaffect.media.given import Given, GivenFrames
 from avaffect.media.probe import MediaInfo
+from avaffect.media.segments import Segment
 from avaffect.media.source import Source
-from avaffect.models.device import device_kind
-from avaffect.models.fetch import make_ready
 from avaffect.preprocessing import people
 from avaffect.preprocessing.doubt import Doubt, expression_arrays
+from avaffect.preprocessing.nets import Nets
 from avaffect.preprocessing.recorder import Recorder, frames_at_once
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
-from avaffect.store.keys import all_models
 from avaffect.store.spool import Spool
 from avaffect.store.subject import SpooledSubject
 
 CHECKPOINT_EVERY = 250
 REPORT_EVERY = 10
-
-
-@dataclass(frozen=True)
-class Nets:
-    """The nets of the pass, loaded once for many videos."""
-
-    detector: Detector
-    second: Detector
-    landmarker: Landmarker
-    shapes: ShapeReader
-    encoders: list[Encoder]
-    aligner: Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32]] | None
-
-    @classmethod
-    def load(
-        cls,
-        config: AnalysisConfig,
-        device: str = "cpu",
-        on_event: EventCallback = ignore_events,
-    ) -> Nets:
-        """Load what ``config`` asks for; ``device`` is ``cpu``, ``cuda`` or ``cuda:N``.
-
-        Weights that are not in the cache are fetched first, with progress.
-
-        Raises:
-            UnknownNameError: for a detector or encoder that does not exist.
-            ModelError: for weights that are not to be had or damaged.
-        """
-        make_ready(all_models(config), on_event)
-        aligner = None
-        if config.faces.aligner == "fan":
-            from avaffect.faces.fan import FanAligner
-
-            aligner = FanAligner(device)
-        nets = cls(
-            build_detector(config.faces.detector, config.faces.min_score, device),
-            # On a GPU at once: what stays on the CPU is said before anything is done.
-            build_detector(SECOND, config.faces.min_score, device)
-            if device_kind(device) == "cuda"
-            else LaterDetector(SECOND, config.faces.min_score),
-            Landmarker(device=device),
-            ShapeReader(device),
-            [build_encoder(name, device) for name in config.encoders],
-            aligner,
-        )
-        if device_kind(device) == "cuda" and (left := nets.on_cpu):
-            where = "docs/howto/gpu.md says what a GPU runs, and what that needs"
-            on_event(Notice(f"on the CPU: {', '.join(left)} ({where})", warning=True))
-        return nets
-
-    @property
-    def on_cpu(self) -> list[str]:
-        """The names of those that no GPU runs."""
-        named: list[tuple[str, Any]] = [
-            (self.detector.name, self.detector),
-            (self.second.name, self.second),
-            ("face-landmarker", self.landmarker),
-            ("face-landmarker", self.shapes),
-            *((encoder.spec.name, encoder) for encoder in self.encoders),
-        ]
-        return list(dict.fromkeys(name for name, net in named if not net.on_gpu))
-
-    def refined(self, frame: Frame, face: Face) -> Face:
-        """``face`` with the points of the aligner, if there is one."""
-        if self.aligner is None:
-            return face
-        return replace(face, points=self.aligner(frame.image, face.box))
 
 
 @dataclass(frozen=True)
@@ -124,6 +50,7 @@ class Analysis:
         tracks: a summary a track.
         limits: what made the tracker leave somebody out.
         rotate: the ``MediaConfig.rotate`` by which faces would be upright; None if they are.
+        segments: how many it was joined of; 0 if it went through the video in one go.
     """
 
     info: MediaInfo
@@ -132,6 +59,7 @@ class Analysis:
     tracks: list[TrackSummary]
     limits: Limits
     rotate: int | None = None
+    segments: int = 0
 
     def subjects(self, faces: FaceConfig, name: str | None = None) -> list[Subject]:
         """Who gets a file, by :func:`avaffect.faces.subjects.name_subjects`.
@@ -156,6 +84,50 @@ class Analysis:
         """Who was seen, for the record; see ``people.record`` and ``people.looks``."""
         found = people.record(self.tracks, self.limits, self.report.frames)
         return {**found, "looks": people.looks(self.spool)}
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A pass that came to its end.
+
+    Attributes:
+        spool: the records on disk.
+        report: what decoding met.
+        limits: what made the tracker leave somebody out.
+        turn: the turn in degrees clockwise that would bring the faces upright; None if none.
+        state: what a pass would go on with.
+        segments: how many it was joined of; 0 if it went through the video in one go.
+    """
+
+    spool: Spool
+    report: DecodeReport
+    limits: Limits
+    turn: int | None
+    state: dict[str, Any]
+    segments: int = 0
+
+    def kept(self) -> dict[str, Any]:
+        """The state of a checkpoint that :meth:`again` makes the same of."""
+        whole = {"report": asdict(self.report), "turn": self.turn, "segments": self.segments}
+        return {**self.state, "whole": whole}
+
+    @classmethod
+    def again(cls, spool: Spool, state: dict[str, Any]) -> Passed | None:
+        """What :meth:`kept` kept; None of a pass that did not come to its end."""
+        if (whole := state.get("whole")) is None:
+            return None
+        limits = Limits(**state["tracker"]["limits"])
+        report = DecodeReport(**whole["report"])
+        return cls(spool, report, limits, whole["turn"], state, whole["segments"])
+
+
+def spool_arrays(config: AnalysisConfig) -> dict[str, ArraySpec]:
+    """What each record of a pass carries."""
+    arrays = {"face_pose": ArraySpec((FACE_POSE_SIZE,), "float32")}
+    for name in config.encoders:
+        spec = encoder_spec(name)
+        arrays[name] = ArraySpec((spec.size,), spec.dtype)
+    return arrays
 
 
 def analyse(
@@ -187,35 +159,82 @@ def analyse(
         FeatureError: something else wrote into ``folder`` meanwhile.
         KeyboardInterrupt: after Ctrl-C; its message has how far the pass is saved.
     """
-    path = video.path
-    opened: Callable[..., FrameReader | GivenFrames]
+    given = None
     if isinstance(video, Given):
-        opened = partial(GivenFrames, video)
+        given = GivenFrames(video)
+        info = given.info
     else:
-        opened = partial(FrameReader, path, config.media, info=video.media)
-    arrays = {"face_pose": ArraySpec((FACE_POSE_SIZE,), "float32")}
-    for name in config.encoders:
-        spec = encoder_spec(name)
-        arrays[name] = ArraySpec((spec.size,), spec.dtype)
+        info = video.media
+    for doubt in info.doubts:
+        on_event(Notice(doubt, warning=True))
+    passed = run_pass(
+        video, config, nets, folder, key, crops=crops, given=given, on_event=on_event
+    )
+    report = passed.report
+    on_event(Progress("faces", report.frames, report.frames, finished=True))
+    for notice in _damage(video.path, report):
+        on_event(notice)
+    rotate = None if passed.turn is None else (info.video.rotation + passed.turn) % 360
+    tracks = people.summaries(passed.spool, info.video.width)
+    found = Analysis(info, report, passed.spool, tracks, passed.limits, rotate, passed.segments)
+    for notice in people.notices(
+        video.path.name,
+        tracks,
+        found.subjects(config.faces),
+        passed.limits,
+        report.frames,
+        config.faces,
+    ):
+        on_event(notice)
+    return found
+
+
+def run_pass(
+    video: Source | Given,
+    config: AnalysisConfig,
+    nets: Nets,
+    folder: Path,
+    key: str,
+    *,
+    crops: Path | None = None,
+    segment: Segment | None = None,
+    begin: dict[str, Any] | None = None,
+    given: GivenFrames | None = None,
+    on_frame: Callable[[Frame], None] | None = None,
+    on_event: EventCallback = ignore_events,
+) -> Passed:
+    """The pass itself, over a whole video or a segment of it.
+
+    Args:
+        video, config, nets, folder, key, crops, on_event: see :func:`analyse`.
+        segment: goes through this segment alone; frames are numbered from its warm-up's first.
+        begin: the state of ``Holding`` to begin with.
+        given: the frames, where they are no file's.
+        on_frame: gets each frame before anything is done with it.
+    """
+    path, arrays = video.path, spool_arrays(config)
     holding = Holding(nets.landmarker, config.faces.looks)
     search = Search(nets.detector, nets.second, config.faces.detect_every)
     tracker = Tracker(nets.detector, holding, config.faces, search)
     turned = TurnedLook()
+    before = 0 if segment is None else segment.first.index
     resumed = Spool.resume(folder, arrays, key)
     if resumed is None:
         spool, start = Spool.create(folder, arrays, key), 0
+        if begin is not None:
+            holding.restore(begin)
         if crops is not None:
             # Pictures of an unfinished pass with other settings.
             shutil.rmtree(crops, ignore_errors=True)
     else:
         spool, state = resumed
+        if (passed := Passed.again(spool, state)) is not None:
+            return passed
         start = spool.frames
         tracker.restore(state["tracker"])
         holding.restore(state["holding"])
-        on_event(Notice(f"going on with '{path.name}' at frame {start + 1}"))
-    with opened(start=start) as reader:
-        for doubt in reader.info.doubts:
-            on_event(Notice(doubt, warning=True))
+        on_event(Notice(f"going on with '{path.name}' at frame {before + start + 1}"))
+    with _opened(video, config, start, segment, given) as reader:
         recorder = Recorder(
             spool,
             nets.encoders,
@@ -225,36 +244,43 @@ def analyse(
             frames_at_once(*reader.info.video.square_size),
             _doubt(config, nets),
         )
+        frames = iter(reader) if on_frame is None else _shown(reader, on_frame)
+        hint = reader.info.frames_hint
+        if segment is not None:
+            hint = segment.stop.index - segment.first.index
         try:
-            _follow(reader, tracker, holding, nets, recorder, turned, on_event)
+            _follow(frames, hint, tracker, holding, nets, recorder, turned, on_event)
         except KeyboardInterrupt as error:
             # Only now that the recorder has ended is it known.
-            raise KeyboardInterrupt(_saved(path, spool)) from error
+            raise KeyboardInterrupt(_saved(path, spool, before)) from error
         report = reader.report
         if report.frames == 0:
             raise NoFramesError(
                 f"no frame of '{path}' could be decoded",
                 report.first_error or "check whether the file plays in a video player",
             )
-        spool.checkpoint(_state(tracker, holding))
+        state = _state(tracker, holding)
+        spool.checkpoint(state)
         spool.require_whole()
-        on_event(Progress("faces", report.frames, report.frames, finished=True))
-        for notice in _damage(path, report):
-            on_event(notice)
-        turn = _turn(spool, turned, nets)
-        rotate = None if turn is None else (reader.info.video.rotation + turn) % 360
-        tracks = people.summaries(spool, reader.info.video.width)
-        found = Analysis(reader.info, report, spool, tracks, tracker.limits, rotate)
-        for notice in people.notices(
-            path.name,
-            tracks,
-            found.subjects(config.faces),
-            tracker.limits,
-            report.frames,
-            config.faces,
-        ):
-            on_event(notice)
-        return found
+        return Passed(spool, report, tracker.limits, _turn(spool, turned, nets), state)
+
+
+def _opened(
+    video: Source | Given,
+    config: AnalysisConfig,
+    start: int,
+    segment: Segment | None,
+    given: GivenFrames | None,
+) -> FrameReader | GivenFrames:
+    if isinstance(video, Given):
+        return given or GivenFrames(video)
+    return FrameReader(video.path, config.media, start=start, info=video.media, segment=segment)
+
+
+def _shown(frames: Iterable[Frame], on_frame: Callable[[Frame], None]) -> Iterator[Frame]:
+    for frame in frames:
+        on_frame(frame)
+        yield frame
 
 
 def _turn(spool: Spool, turned: TurnedLook, nets: Nets) -> int | None:
@@ -267,7 +293,8 @@ def _turn(spool: Spool, turned: TurnedLook, nets: Nets) -> int | None:
 
 
 def _follow(
-    reader: FrameReader | GivenFrames,
+    frames: Iterator[Frame],
+    hint: int | None,
     tracker: Tracker,
     holding: Holding,
     nets: Nets,
@@ -276,7 +303,6 @@ def _follow(
     on_event: EventCallback,
 ) -> None:
     """Do the pass. When asked to stop it saves what was done, then raises KeyboardInterrupt."""
-    hint = reader.info.frames_hint
     with recorder, Interrupts() as interrupts:
         interrupts.patient = False
         # Whether the tracker has seen just the frames that were recorded.
@@ -285,7 +311,7 @@ def _follow(
         state: dict[str, Any] | None = None
         checkpoint_due = False
         try:
-            for frame in reader:
+            for frame in frames:
                 interrupts.patient, whole = True, False
                 holding.begin(frame.time)
                 found = tracker.update(frame)
@@ -317,11 +343,12 @@ def _state(tracker: Tracker, holding: Holding) -> dict[str, Any]:
     return {"tracker": tracker.state(), "holding": holding.state()}
 
 
-def _saved(path: Path, spool: Spool) -> str:
-    """The message of a pass that was stopped."""
+def _saved(path: Path, spool: Spool, before: int) -> str:
+    """The message of a pass that was stopped, and began behind so many frames."""
     if not spool.saved:
         return f"nothing of '{path.name}' was saved yet, the same command begins it anew"
-    return f"'{path.name}' is saved up to frame {spool.saved}, the same command goes on from there"
+    saved = before + spool.saved
+    return f"'{path.name}' is saved up to frame {saved}, the same command goes on from there"
 
 
 def _aligned(

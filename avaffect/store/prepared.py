@@ -24,7 +24,7 @@ from avaffect.challenge.text import subject_file_name
 from avaffect.config import fingerprint
 from avaffect.errors import FeatureError, UsageError
 from avaffect.files.lock import alone_in
-from avaffect.files.names import CROPS, FEATURES, RECORD, WAV
+from avaffect.files.names import CROPS, FEATURES, RECORD, SEGMENTS, WAV
 from avaffect.files.ours import (
     foreign,
     holds,
@@ -39,7 +39,7 @@ from avaffect.store.pictures import FACE_PICTURES, WithPictures
 from avaffect.store.record import Record
 from avaffect.store.subject import FACES, StoredSubject, SubjectFeatures
 
-_WORK_FOLDERS = ("crops", "crops-again")
+_WORK_FOLDERS = ("crops", "crops-again", SEGMENTS)
 # The last is of an earlier version.
 _WORK_FILES = ("claims.json", WAV, "times.f8", "checkpoint.json", "rows.safetensors")
 _WORK_PATTERNS = ("track-*.bin", "rows-*.npy")

@@ -97,6 +97,7 @@ class Record(_Part):
         media: the file's clock, rate and picture.
         damage: what decoding met.
         rotate: the ``MediaConfig.rotate`` by which faces would be upright.
+        segments: how many the pass was joined of; left out where it was done in one go.
         people: who was seen, see ``preprocessing.people``.
         crops: the key of the pictures; None while they are not finished.
         sound: what ``audio.wav`` holds; None without sound.
@@ -116,6 +117,7 @@ class Record(_Part):
     media: Media | None = None
     damage: Damage | None = None
     rotate: int | None = None
+    segments: int | None = None
     people: dict[str, Any] | None = None
     crops: str | None = None
     sound: Sound | None = None

@@ -43,6 +43,12 @@ NOT_RUN = (
     ("docs/howto/view.md", "avaffect view", "a server, which runs until Ctrl-C"),
     ("README.md", "avaffect predict s3://", "run in tests/cli/test_cli_remote.py"),
     ("docs/howto/object_stores.md", "avaffect", "run in tests/cli/test_cli_remote.py"),
+    (
+        "docs/howto/cluster.md",
+        "avaffect predict study/ -r",
+        "run in tests/cli/test_cli_cluster.py",
+    ),
+    ("docs/howto/cluster.md", "avaffect preprocess conf", "run in tests/cli/test_jobs.py"),
     ("docs/howto/weights.md", "avaffect models fetch centerface", "the network"),
     ("docs/tutorials/own_features.md", "avaffect features prepared/ --backbone", "the network"),
     ("docs/howto/speaking.md", "avaffect voice video.mp4 -o talk/ --opensmile", "its licence"),

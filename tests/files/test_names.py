@@ -9,7 +9,7 @@ from avaffect.files import names
 
 ROOT = Path(__file__).parents[2]
 # Words that other things are called by too: a column of a command, a key of a record.
-COMMON = {names.FEATURES, names.PICTURES}
+COMMON = {names.FEATURES, names.PICTURES, names.SEGMENTS}
 NAMES = {value for name, value in vars(names).items() if name.isupper()} - COMMON
 
 

@@ -16,8 +16,8 @@ from avaffect.live.run import Delays, live, watch
 from avaffect.live.session import FramePrediction, Session
 from avaffect.live.sources import FilePlayer
 from avaffect.live.table import LiveTable
+from avaffect.preprocessing.nets import Nets
 from avaffect.preprocessing.run import NetsLoader
-from avaffect.preprocessing.video_pass import Nets
 from avaffect.progress import Progress
 
 

@@ -15,8 +15,8 @@ from avaffect import AnalysisConfig, FaceConfig, PredictConfig, predict_frames
 from avaffect.errors import UsageError
 from avaffect.live import session as module
 from avaffect.live.session import FramePrediction, Session
+from avaffect.preprocessing.nets import Nets
 from avaffect.preprocessing.run import NetsLoader
-from avaffect.preprocessing.video_pass import Nets
 
 Shots = list[tuple[NDArray[np.uint8], float]]
 FACELESS = range(14, 24)

@@ -35,8 +35,8 @@ from avaffect.predicting.sources import find_sources
 from avaffect.predicting.writers import csv_table, parquet_table
 from avaffect.predictions.prediction import Prediction
 from avaffect.preprocessing.names import names_of
+from avaffect.preprocessing.nets import Nets
 from avaffect.preprocessing.run import Preprocessed
-from avaffect.preprocessing.video_pass import Nets
 from avaffect.progress import Notice
 from avaffect.recipes.library import parse_recipe
 from avaffect.store import provenance

@@ -11,8 +11,9 @@ from fixtures.videos import LIGHT
 
 from avaffect.config import AnalysisConfig
 from avaffect.media.source import open_source
+from avaffect.preprocessing.nets import Nets
 from avaffect.preprocessing.run import NetsLoader
-from avaffect.preprocessing.video_pass import Nets, analyse
+from avaffect.preprocessing.video_pass import analyse
 from avaffect.progress import Event, Notice
 
 
