@@ -123,6 +123,7 @@ def features(ctx: click.Context, folders: tuple[str, ...], **options: Any) -> No
 def _of_files(options: dict[str, Any], reporter: Reporter) -> Work:
     """Puts own features into a folder's store."""
     from avaffect.datasets.own_arrays import OwnFeatures, store_own
+    from avaffect.files.outside import real_path
     from avaffect.store.adding import require_name
 
     for name in ("branch", "layers", "size"):
@@ -130,7 +131,7 @@ def _of_files(options: dict[str, Any], reporter: Reporter) -> Work:
             raise UsageError(f"--{name} is of a net", "leave it out")
     columns = [part.strip() for part in (options["wanted"] or "").split(",") if part.strip()]
     own = OwnFeatures.find(options["source"], columns, options["time"], options["rate"])
-    name = require_name(options["name"] or own.folder.resolve().name)
+    name = require_name(options["name"] or real_path(own.folder).name)
     return lambda source: store_own(source, own, name, on_event=reporter)
 
 

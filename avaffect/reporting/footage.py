@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from avaffect.drawing.subjects import Table
 from avaffect.errors import AvaffectError, UsageError
 from avaffect.files.hashing import known_sha256
-from avaffect.files.outside import reading
+from avaffect.files.outside import reading, real_path
 from avaffect.media.container import choose_video, open_container
 from avaffect.media.decode import Decoded
 from avaffect.media.picture import RgbConverter
@@ -58,7 +58,7 @@ class Footage:
 
     def link(self, page: Path) -> str:
         """Its address relative to ``page``, percent-encoded."""
-        relative = os.path.relpath(self.path.resolve(), page.resolve().parent)
+        relative = os.path.relpath(real_path(self.path), real_path(page).parent)
         return quote(Path(relative).as_posix())
 
     def embedded(self) -> str:

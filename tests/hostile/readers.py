@@ -1,7 +1,7 @@
-"""Every reader of outside data: whatever the bytes, success or an AvaffectError with one line.
+"""Every reader of outside data that is no film: what makes a valid file, and what reads it.
 
-`READERS` lists them all. Who adds a reader adds a line: what makes a valid file and what reads
-it.
+Who adds a reader adds a line. `mutations` changes the files, `watch` looks on while they are
+read; `media` has the films and sounds.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-import pytest
 import torch
+from fixtures.facts import about_of
 from fixtures.spooled import append_face
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from safetensors.numpy import save_file
+from fixtures.tables import columns_of
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save, save_file
 
 from avaffect.challenge.image_rows import is_image_list
 from avaffect.challenge.known import known_subjects
@@ -34,11 +34,16 @@ from avaffect.challenge.text import read_annotations
 from avaffect.challenge.zip import is_own_zip, write_zip
 from avaffect.config import AudioConfig, MediaConfig, PredictConfig
 from avaffect.converting.run import convert
+from avaffect.datasets.check import check
+from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.folds import Folds
+from avaffect.datasets.own import load_own
 from avaffect.datasets.row_files import RowFile
 from avaffect.datasets.tables import TableFeatures, read_any
+from avaffect.drawing.subjects import load_table
+from avaffect.ensemble.member_predictions import _read as read_kept
 from avaffect.ensemble.members import _reason
-from avaffect.errors import AvaffectError, ModelError
+from avaffect.errors import ModelError
 from avaffect.faces.pose import HeadModel
 from avaffect.files.atomic import write_json
 from avaffect.files.npy import ArraySpec
@@ -50,20 +55,31 @@ from avaffect.files.table import read_about, read_table, write_table
 from avaffect.media.container import open_container
 from avaffect.media.foreign import describe
 from avaffect.media.frames import FrameReader
+from avaffect.media.numbered import video_of_frames
 from avaffect.media.sound import read_blocks
 from avaffect.media.stills import stills
 from avaffect.media.tracks import choose_track, pieces
+from avaffect.metrics.pairs import evaluate
 from avaffect.models.content import Content
+from avaffect.models.onnx_graph import read_onnx
 from avaffect.models.session import OnnxNet, TfliteNet, read_bundle
+from avaffect.models.tflite_graph import read_tflite
 from avaffect.networks.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from avaffect.networks.checkpoint import read_checkpoint as read_known
+from avaffect.networks.exported import EXPORTED, load_exported
 from avaffect.predicting.outputs import Outputs
 from avaffect.predicting.read_back import open_predictions
 from avaffect.predicting.settings import with_checkpoint
+from avaffect.predicting.tune import _read as read_validated
 from avaffect.predictions.postprocess import Postprocess, load_postprocess
 from avaffect.predictions.prediction import Prediction
 from avaffect.predictors.joined import Joined
 from avaffect.recipes.ensemble_recipe import Average, load_ensemble
-from avaffect.recipes.library import change_recipe, load_recipe, parse_recipe, to_yaml
+from avaffect.recipes.library import load_recipe, parse_recipe, to_yaml
+from avaffect.reporting.footage import find_footage
+from avaffect.reporting.series import cells_for, pack_table
+from avaffect.reporting.summary import write_summary
+from avaffect.reporting.truth import open_annotations
 from avaffect.sound.mfcc import audio_features
 from avaffect.store.prepared import Prepared, source_name
 from avaffect.store.provenance import provenance
@@ -73,7 +89,6 @@ from avaffect.store.writing import write_subject
 from avaffect.training.run import DataConfig, RunConfig, read_run
 from avaffect.training.state import load_state, save_state
 
-EXAMPLES = 25
 AU = "0,1,0,0,0,0,0,0,0,0,0,0"
 TREE = {
     "name": "small",
@@ -95,6 +110,20 @@ class Reader(NamedTuple):
     name: str
     make: Callable[[Path], object]
     read: Callable[[Path], Any]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def made_in(self, folder: Path) -> tuple[Path, bytes]:
+        """The path of a valid file in ``folder``, which is empty, and its content."""
+        path = folder / self.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.make(path)
+        return path, path.read_bytes()
+
+    def root(self, path: Path) -> Path:
+        """The folder that `made_in` was given."""
+        return path.parents[len(Path(self.name).parts) - 1]
 
 
 def text(*lines: str) -> Callable[[Path], object]:
@@ -292,6 +321,100 @@ PREDICTED = {
     "video": ABOUT, "subjects": ["a"], "files": ["tables/a.parquet"], "key": "k",
     "edition": "abaw5", "single": ["MTL_Challenge/MTL_predictions.txt"], "faces": {"a": 1},
 }  # fmt: skip
+
+
+def make_net(path: Path) -> None:
+    """A net of two layers that adds and multiplies."""
+    value, node = helper.make_tensor_value_info, helper.make_node
+    weights = numpy_helper.from_array(np.ones((3, 2), np.float32), "weights")
+    graph = helper.make_graph(
+        [node("Gemm", ["voice", "weights"], ["y"]), node("Softmax", ["y"], ["va"])],
+        "net",
+        [value("voice", TensorProto.FLOAT, ["B", 3])],
+        [value("va", TensorProto.FLOAT, ["B", 2])],
+        [weights],
+    )
+    net = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(net.SerializeToString())
+
+
+def make_exported(path: Path) -> None:
+    make_checkpoint(path)
+    make_net(path)
+
+
+def read_exported(path: Path) -> None:
+    """As of somebody who has the record fit his net."""
+    checkpoint = read_known(path.parent)
+    sha256 = hashlib.sha256(read_model(path)).hexdigest()
+    facts = {"weights": checkpoint.sha256, "sha256": sha256}
+    write_json(path.parent / EXPORTED, facts)
+    load_exported(path.parent, checkpoint)
+
+
+def run_net(path: Path) -> None:
+    net = OnnxNet(read_model(path))
+    if len(net.input_names) == 1:
+        with reading(path, ModelError):
+            net(np.ones((1, 3), np.float32))
+
+
+def make_pictures(path: Path) -> None:
+    for number in (1, 2):
+        picture(path.with_name(f"{number}{path.suffix}"))
+
+
+def read_pictures(path: Path) -> None:
+    made = path.parents[1] / f"made{path.suffix}.mov"
+    made.unlink(missing_ok=True)
+    list(FrameReader(video_of_frames(path.parent, made, 25)))
+
+
+def make_own(path: Path) -> None:
+    rows = "time,valence,arousal,expression,AU1\n0,.1,.2,Anger,1\n0.04,,,,\n"
+    path.write_text(rows, encoding="utf-8")
+    values = path.parents[1] / "values"
+    values.mkdir(exist_ok=True)
+    values.joinpath(path.name).write_text("time,x\n0,1\n0.04,2\n", encoding="utf-8")
+
+
+def read_own(path: Path) -> None:
+    columns = ("time=time", "valence=valence", "arousal=arousal", "expression=expression",
+               "AU1=AU1", "features=x")  # fmt: skip
+    load_own(path.parents[1] / "values", path.parent, parse_columns(columns))
+
+
+def read_truth(path: Path) -> None:
+    table = load_table("a", path.parents[1] / "good.parquet")
+    for subject in open_annotations(path.parent).values():
+        subject(table)
+
+
+def make_truth(path: Path) -> None:
+    make_own(path)
+    make_drawn(path.parents[1] / "good.parquet")
+
+
+def make_drawn(path: Path) -> None:
+    write_table(path, columns_of(np.arange(4) / 25), about_of("a"))
+
+
+def read_drawn(path: Path) -> None:
+    table = load_table("a", path)
+    write_summary([table], path.with_name("summary.csv"))
+    pack_table(table, cells_for(len(table.times), 1))
+
+
+def make_kept(path: Path) -> None:
+    about = {"sha256": "0", "clips": json.dumps([["a"], [2]])}
+    path.write_bytes(save({"0/va": np.zeros((2, 2), np.float32)}, about))
+
+
+def make_films(path: Path) -> None:
+    make_drawn(path)
+    path.with_name("gone.mp4").write_bytes(b"film")
+
+
 READERS = [
     Reader("a.txt", text("valence,arousal", "0.5,0.1", "-5,-5"), annotated("va")),
     Reader("e.txt", text("Neutral,Anger", "1", "-1"), annotated("expr")),
@@ -362,171 +485,25 @@ READERS = [
     Reader("head.pb", lambda path: path.write_bytes(b"\x0a\x02\x1d\x00"),
            lambda path: HeadModel.from_bundle(read_model(path))),
     Reader("net.onnx", lambda path: path.write_bytes(bytes(64)), OnnxNet),
+    Reader("made/net.onnx", make_net, run_net),
+    Reader("torch/net.onnx", make_net, lambda path: read_onnx(read_model(path))),
+    Reader("torch/net.tflite", lambda path: path.write_bytes(bytes(4) + b"TFL3" + bytes(64)),
+           lambda path: read_tflite(read_model(path))),
+    Reader("run/network.onnx", make_exported, read_exported),
+    Reader("numbered/1.png", make_pictures, read_pictures),
+    Reader("numbered/1.jpg", make_pictures, read_pictures),
+    Reader("labels/a.csv", make_own, read_own),
+    Reader("truth/a.csv", make_truth, read_truth),
+    Reader("drawn.parquet", make_drawn, read_drawn),
+    Reader("films/a.parquet", make_films,
+           lambda path: find_footage(read_about(path), (), [path.parent])),
+    Reader("scored/a.txt", text("valence,arousal", "0.5,0.1", "-5,-5"),
+           lambda path: evaluate(path, path, "va", "abaw5")),
+    Reader("checked/annotations/VA_Estimation_Challenge/Train_Set/a.txt",
+           text("valence,arousal", "0.5,0.1", "-5,-5"),
+           lambda path: check(path.parents[3], "abaw5")),
+    Reader("validated.parquet", make_drawn,
+           lambda path: read_validated("a", path, {"va": ("valence", "arousal")})),
+    Reader("kept.safetensors", make_kept, lambda path: read_kept(path, "0", ["va"])),
     Reader("net.tflite", lambda path: path.write_bytes(bytes(64)), TfliteNet),
 ]  # fmt: skip
-IDS = [reader.name for reader in READERS]
-
-# What stands where something else is expected.
-ODD = st.sampled_from(
-    [None, True, -1, 0, 10**30, 1e308, "", "../x", "/etc", "\0", "con", "x" * 300, "\ud800",
-     [], {}, [[]], [None], {"": None}, [1e9], {"a": {"b": "c"}}]
-)  # fmt: skip
-
-
-@st.composite
-def changed_bytes(draw: st.DrawFn, data: bytes) -> bytes:
-    """``data`` cut, with bytes exchanged, with something put in, or anything else."""
-    way = draw(st.integers(0, 4))
-    if way == 0:
-        return draw(st.binary(max_size=200))
-    if way == 1:
-        return data[: draw(st.integers(0, len(data)))]
-    if way == 2:
-        at = draw(st.integers(0, len(data)))
-        odd = st.sampled_from(
-            [
-                b"\n",
-                b"\r",
-                b"\0",
-                b"nan",
-                b"inf",
-                b"1e999",
-                b"[" * 5000,
-                b"\xff",
-                b"9" * 400,
-                b"9" * 5000,
-                b"../",
-                b"\xef\xbb\xbf",
-                b"&a [*a]",
-            ]
-        )
-        return data[:at] + draw(odd) + data[at:]
-    changed = bytearray(data)
-    for _ in range(draw(st.integers(1, 6))):
-        if changed:
-            changed[draw(st.integers(0, len(changed) - 1))] = draw(st.integers(0, 255))
-    return bytes(changed)
-
-
-@st.composite
-def changed_json(draw: st.DrawFn, data: bytes) -> bytes:
-    """A record of which one value is another's type, or gone."""
-    tree = json.loads(data)
-    places: list[tuple[Any, Any]] = [([tree], 0)]
-
-    def walk(value: Any) -> None:
-        for key in list(value) if isinstance(value, dict) else range(len(value)):
-            places.append((value, key))
-            if isinstance(value[key], dict | list):
-                walk(value[key])
-
-    walk(tree)
-    holder, key = draw(st.sampled_from(places))
-    if draw(st.booleans()) and isinstance(holder, dict):
-        del holder[key]
-    else:
-        holder[key] = draw(ODD)
-    # The first place is that of the whole.
-    return json.dumps(places[0][0][0]).encode()
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Reader], tuple[Path, bytes]]:
-    """The path of a reader's file in a fresh folder, and its valid content."""
-    known: dict[str, tuple[Path, bytes]] = {}
-
-    def make(reader: Reader) -> tuple[Path, bytes]:
-        if reader.name not in known:
-            path = tmp_path_factory.mktemp("reader") / reader.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            reader.make(path)
-            known[reader.name] = path, path.read_bytes()
-        return known[reader.name]
-
-    return make
-
-
-def read(reader: Reader, path: Path) -> None:
-    try:
-        reader.read(path)
-    except AvaffectError as error:
-        assert "\n" not in str(error)
-        assert error.problem
-
-
-@pytest.mark.parametrize("reader", READERS, ids=IDS)
-def test_only_our_errors_come_out(reader: Reader, made: Any) -> None:
-    path, data = made(reader)
-
-    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), database=None)
-    @given(st.data())
-    def check(draw: st.DataObject) -> None:
-        is_record = path.suffix == ".json" and draw.draw(st.booleans())
-        path.write_bytes(draw.draw(changed_json(data) if is_record else changed_bytes(data)))
-        read(reader, path)
-
-    try:
-        check()
-    finally:
-        path.write_bytes(data)
-
-
-@pytest.mark.parametrize("reader", READERS, ids=IDS)
-def test_what_is_no_file(reader: Reader, made: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    path, data = made(reader)
-    path.unlink()
-    try:
-        read(reader, path)
-        path.mkdir()
-        read(reader, path)
-        path.rmdir()
-        path.symlink_to(path)
-        read(reader, path)
-        path.unlink()
-    finally:
-        path.write_bytes(data)
-
-    def forbidden(*arguments: Any, **options: Any) -> Any:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(Path, "open", forbidden)
-    read(reader, path)
-    monkeypatch.undo()
-
-
-def test_a_valid_file_of_each_is_read(made: Any) -> None:
-    """Else the mutations would start from nothing."""
-    # Films and nets are too large to be made here; some records want more than is beside them.
-    partial = ("a.mp4", "head.pb", "net.onnx", "net.tflite", "th.json", "folds.json",
-               "preprocess.json", "checkpoint.json", "network.safetensors")  # fmt: skip
-    for reader in READERS:
-        if reader.name not in partial:
-            reader.read(made(reader)[0])
-
-
-@settings(max_examples=40)
-@given(st.text(max_size=40))
-def test_any_change_of_a_recipe(value: str) -> None:
-    try:
-        change_recipe(parse_recipe(TREE, "here"), [f"train.lr={value}", f"name={value}"])
-    except AvaffectError as error:
-        assert "\n" not in str(error)
-
-
-@pytest.mark.parametrize("clip", ["one_person.mp4", "vfr_rotated.mov"])
-def test_damaged_media(clip: str, sample: Any, tmp_path: Path) -> None:
-    data = sample(clip).read_bytes()
-    random = np.random.default_rng(0)
-    for number in range(4):
-        end = random.integers(len(data) // 2, len(data)) if number % 2 else len(data)
-        changed = bytearray(data[:end])
-        for at in random.integers(0, len(changed), 60):
-            changed[at] = int(random.integers(256))
-        path = tmp_path / f"{number}{Path(clip).suffix}"
-        path.write_bytes(changed)
-        try:
-            for count, _ in enumerate(FrameReader(path)):
-                if count > 10:
-                    break
-        except AvaffectError as error:
-            assert "\n" not in str(error)
