@@ -21,6 +21,8 @@ from oldest import ROOT, oldest
 
 # What reads, computes and stores; torch is not of the core.
 PACKAGES = ("numpy", "av", "onnxruntime", "pyarrow", "opencv-python-headless", "ai-edge-litert")
+# The oldest of these were built for NumPy 1 and the newest for NumPy 2: they go together.
+NUMPY_1 = ("numpy", "onnxruntime", "pyarrow", "opencv-python-headless")
 CLIPS = ("one_person.mp4", "two_people.mp4", "vfr_rotated.mov", "no_face.mp4")
 
 
@@ -37,8 +39,9 @@ def main() -> int:
         rows = [[each] for each in given.versions]
         if not rows:
             lowest = [line.replace(" ", "") for line in oldest()]
-            alone = [[each] for each in lowest if each.partition("==")[0] in PACKAGES]
-            rows = [[], *alone]
+            known = [each for each in lowest if each.partition("==")[0] in PACKAGES]
+            old = [each for each in known if each.partition("==")[0] in NUMPY_1]
+            rows = [[], *([each] for each in known if each not in old), old]
         for row in rows:
             failed += tell(row, *tried(newest, folder, row))
         if not given.versions:

@@ -1,7 +1,7 @@
 """Decoding in a process of its own, for files from people whom one does not trust.
 
 FFmpeg's decoders are a million lines of C, and a file can be made to hurt them. Where
-``AVAFFECT_UNTRUSTED`` is set (`predict --untrusted`), every function that opens a media file runs
+``AVAFFECT_UNTRUSTED`` is set, every function that opens a media file runs
 in a process that `serve` makes and `limits` holds. What comes back are JSON, which is checked by
 its type, and plain bytes: nothing is unpickled. However that process ends, its end is one line
 here.
@@ -209,7 +209,8 @@ class _Call:
     def _error(self, name: str, problem: str, hint: str) -> AvaffectError:
         kind = getattr(errors, name, None)
         if not (isinstance(kind, type) and issubclass(kind, AvaffectError)):
-            raise RuntimeError(f"{name}: {problem}")
+            text = f"makes the decoder fail ({name}: {problem[:160]})"
+            return MediaError(f"'{self._path}' {text}", _HINT)
         error = kind.__new__(kind)
         AvaffectError.__init__(error, problem, hint)
         return error
