@@ -6,7 +6,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # Works where the machine has no libGL, which opencv-python needs and its headless twin does not.
 HEADLESS := opencv-python-headless
 
-.PHONY: help demo test faults lint docs light setup release-check sbom licences clean
+.PHONY: help demo test faults lint docs light setup release-check sbom licences fuzz goldens \
+	versions mutants clean
 
 help:                          ## what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|' \
@@ -19,7 +20,7 @@ demo: light                    ## predict a sample video into demo_out/, with it
 test: lint                     ## linters and tests; sets up everything (7 GB: torch brings CUDA)
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		echo "no chromium here: the tests that open pages in a browser are skipped"
-	$(BIN)/python -m pytest --cov -n 2 --dist worksteal
+	$(BIN)/python -m pytest --cov --cov-fail-under=95 -n 2 --dist worksteal
 
 faults: setup                  ## kill every command 6 times, and let it meet full disks and the like (half an hour)
 	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m faults.kills
@@ -51,6 +52,27 @@ sbom:                          ## list all that an installation of the core hold
 
 licences: setup                ## make the table in docs/licences.md again
 	$(BIN)/python packaging/licences.py
+
+# Readers of files by atheris (Linux), films in processes with limits; finds are kept as tests.
+SECONDS ?= 600
+fuzz: setup                    ## fuzz every reader of outside data; SECONDS=3600 says how long
+	$(PIP) atheris
+	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m hostile.fuzz --seconds $(SECONDS)
+
+# Look at the difference before you commit it.
+goldens: setup                 ## renew what the sample clips must give (tests/golden)
+	rm -rf build/goldens
+	$(BIN)/avaffect predict sample_media/*.mp4 sample_media/*.mov -o build/goldens \
+		--missing invalid --no-report || test -d build/goldens/tables
+	cd tests && ../$(BIN)/python -m golden.figures --renew ../build/goldens
+	rm -rf build/goldens
+
+versions:                      ## try the oldest and newest versions of what the core stands on
+	$(PYTHON) packaging/versions.py
+
+mutants: setup                 ## change the code a little, and see whether the tests notice
+	$(PIP) cosmic-ray
+	$(BIN)/python packaging/mutants.py
 
 light: $(VENV)/.light          ## set up what predicting needs (0.7 GB)
 

@@ -208,11 +208,12 @@ class Adding:
 def _of_files(options: Mapping[str, Any], on_event: EventCallback) -> Work:
     """Puts own features into a folder's store."""
     from avaffect.datasets.own_arrays import OwnFeatures, store_own
+    from avaffect.files.outside import real_path
     from avaffect.store.adding import require_name
 
     columns = [part.strip() for part in (options["wanted"] or "").split(",") if part.strip()]
     own = OwnFeatures.find(options["source"], columns, options["time"], options["rate"])
-    name = require_name(options["name"] or own.folder.resolve().name)
+    name = require_name(options["name"] or real_path(own.folder).name)
     return lambda source: store_own(source, own, name, on_event=on_event)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -233,6 +234,12 @@ def drawn_subjects(function: F) -> F:
     )(function)
 
 
+def _untrusted(ctx: click.Context, option: click.Parameter, given: bool) -> None:
+    """Say it to all that this process does and starts, see `media.apart`."""
+    if given:
+        os.environ["AVAFFECT_UNTRUSTED"] = "1"
+
+
 def analysis_options(function: F) -> F:
     """How a video is decoded and its faces are found."""
     return _stack(
@@ -332,6 +339,14 @@ def analysis_options(function: F) -> F:
                 "voice nets; what is left are rules over blendshapes.",
             ),
             click.option("--offline", is_flag=True, help="Never fetch weights."),
+            click.option(
+                "--untrusted",
+                is_flag=True,
+                expose_value=False,
+                callback=_untrusted,
+                help="Decode in processes of their own, with limits: a file made to do harm ends "
+                "them and nothing else. Costs a few seconds a file.",
+            ),
             click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
         ]
     )(function)

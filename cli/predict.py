@@ -357,6 +357,7 @@ def _videos_of(
 ) -> list[Path]:
     """The videos that are made of folders of numbered pictures."""
     from avaffect.files.names import MADE_VIDEOS
+    from avaffect.files.outside import real_path
     from avaffect.media.local import local_path
     from avaffect.media.numbered import video_of_frames
 
@@ -366,7 +367,7 @@ def _videos_of(
         )
     made = {}
     for folder in map(local_path, folders):
-        name = folder.resolve().name
+        name = real_path(folder).name
         if name in made:
             raise UsageError(f"two folders are called '{name}'", "give them in two runs")
         target = Path(out, MADE_VIDEOS, f"{name}.mov")

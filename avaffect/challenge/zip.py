@@ -142,7 +142,7 @@ def usable_members(archive: zipfile.ZipFile, faults: Faults, top: str = "") -> d
         path = PurePosixPath(member.filename)
         shown = member.filename.encode("ascii", "backslashreplace").decode()[:120]
         if _hostile(member):
-            text = "the name leads out of the folder it is unpacked in, or it is a link"
+            text = "there is no name, it leads out of the folder, or it is a link"
             faults.add("zip path", shown, 0, text)
         elif any(_JUNK.fullmatch(part) for part in path.parts):
             faults.add("zip junk", shown, 0, "the operating system has added this file")
@@ -202,7 +202,8 @@ def plain_name(name: str) -> str:
 def _hostile(member: zipfile.ZipInfo) -> bool:
     path = PurePosixPath(member.filename)
     return (
-        path.is_absolute()
+        not path.name
+        or path.is_absolute()
         or ".." in path.parts
         or "\\" in member.filename
         or bool(re.match(r"[A-Za-z]:", member.filename))

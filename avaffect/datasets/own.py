@@ -19,6 +19,7 @@ from avaffect.datasets.table_labels import TableLabels, class_names
 from avaffect.datasets.tables import Table, TableFeatures, read_any
 from avaffect.errors import FormatError, UnknownNameError, UsageError, boundary
 from avaffect.files.npy import Array, ArraySpec
+from avaffect.files.outside import real_path
 from avaffect.files.picture_file import is_picture
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.store.pictures import (
@@ -301,7 +302,7 @@ def _clip_name(text: str, known: Collection[str]) -> str:
 
 
 def _same_file(path: Path, other: Path) -> bool:
-    return path.resolve() == other.resolve()
+    return real_path(path) == real_path(other)
 
 
 def _match(opened: _Opened, table: Table, columns: ColumnMap) -> tuple[NDArray[np.int64], bool]:

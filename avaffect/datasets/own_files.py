@@ -10,6 +10,7 @@ from pathlib import Path
 from avaffect.datasets.tables import SUFFIXES
 from avaffect.errors import InputNotFoundError, UsageError
 from avaffect.files.names import PROVENANCE
+from avaffect.files.outside import real_path
 from avaffect.files.picture_file import PICTURES, is_picture
 from avaffect.store.pictures import is_numbered
 
@@ -44,7 +45,7 @@ class FeatureFiles:
             raise InputNotFoundError(
                 f"there is no folder '{folder}'", "name the folder of features"
             )
-        left_out = {path.resolve() for path in others}
+        left_out = {real_path(path) for path in others}
         stores: list[Path] = []
         tables: list[Path] = []
         pictures: dict[Path, list[str]] = {}
@@ -53,7 +54,7 @@ class FeatureFiles:
                 stores.append(parent)
                 continue
             found = _with_suffix(parent, names, SUFFIXES)
-            tables += [path for path in found if path.resolve() not in left_out]
+            tables += [path for path in found if real_path(path) not in left_out]
             if faces := [name for name in names if is_picture(name)]:
                 pictures[parent] = faces
         if not (stores or tables or pictures):

@@ -26,6 +26,7 @@ from avaffect.datasets.tables import FEATURES, Table
 from avaffect.errors import FormatError, UsageError
 from avaffect.files.hashing import file_sha256
 from avaffect.files.npy import Array, ArraySpec
+from avaffect.files.outside import real_path
 from avaffect.store.adding import require_name
 from avaffect.store.provenance import own_model
 
@@ -151,7 +152,7 @@ class OwnTables:
             name, folder = named_folder(text)
             if not name:
                 lone = alone and len(folders) == 1
-                name = FEATURES if lone else Path(folder).resolve().name
+                name = FEATURES if lone else real_path(Path(folder)).name
             require_name(name)
             if name in found:
                 raise UsageError(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import av
@@ -14,6 +14,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
+from avaffect.media.apart import apart
 from avaffect.media.clock import FrameClock
 from avaffect.media.container import open_container
 from avaffect.media.pyav import leave_out
@@ -47,9 +48,8 @@ class Soundtrack:
     ) -> None:
         self._path, self._track = path, track
         self._first, self._restarts = first_time_s, restarts
-        with open_container(path) as container:
-            stream = container.streams.audio[track.ordinal]
-            self.rate = stream.sample_rate if stream.sample_rate in _RATES else _RATES[0]
+        rate = rate_of(path, track.ordinal)
+        self.rate = rate if rate in _RATES else _RATES[0]
         self.layout = "mono" if track.channels == 1 else "stereo"
         self._channels = 1 if track.channels == 1 else 2
 
@@ -82,27 +82,51 @@ class Soundtrack:
 
     def _placed(self) -> Iterator[tuple[float, Samples]]:
         """Decoded sound and the container time of its first sample."""
-        with open_container(self._path) as container:
-            stream = container.streams.audio[self._track.ordinal]
-            for other in container.streams:
-                if other.index != stream.index:
-                    leave_out(other)
-            resampler: AudioResampler | None = None
-            kind: tuple[str, str, int] | None = None
-            clock: FrameClock | None = None
-            for frame in _frames(container, stream):
-                now = (frame.format.name, frame.layout.name, frame.sample_rate)
-                if resampler is None or now != kind:
-                    resampler = AudioResampler(format="fltp", layout=self.layout, rate=self.rate)
-                    kind = now
-                if clock is None:
-                    clock = FrameClock(frame.samples / frame.sample_rate, self._restarts)
-                time = clock.time(frame.time, None) + (clock.first or 0.0)
-                with suppress(av.FFmpegError, ValueError):
-                    frame.pts = None
-                    parts = [part.to_ndarray() for part in resampler.resample(frame)]
-                    if parts:
-                        yield time, np.concatenate(parts, axis=1).astype(np.float32, copy=False)
+        found = placed(self._path, self._track.ordinal, self.rate, self.layout, self._restarts)
+        with closing(found):
+            for time, data in found:
+                samples = np.frombuffer(data, np.float32)
+                yield (
+                    time,
+                    samples[: len(samples) // self._channels * self._channels].reshape(
+                        self._channels, -1
+                    ),
+                )
+
+
+@apart
+def rate_of(path: Path, ordinal: int) -> int:
+    """Samples a second of an audio stream, counted from 0 among those of the file."""
+    with open_container(path) as container:
+        return int(container.streams.audio[ordinal].sample_rate)
+
+
+@apart
+def placed(
+    path: Path, ordinal: int, rate: int, layout: str, restarts: bool
+) -> Generator[tuple[float, Samples], None, None]:
+    """An audio stream's sound, float32 [channels, N], and the container time where it begins."""
+    with open_container(path) as container:
+        stream = container.streams.audio[ordinal]
+        for other in container.streams:
+            if other.index != stream.index:
+                leave_out(other)
+        resampler: AudioResampler | None = None
+        kind: tuple[str, str, int] | None = None
+        clock: FrameClock | None = None
+        for frame in _frames(container, stream):
+            now = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if resampler is None or now != kind:
+                resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
+                kind = now
+            if clock is None:
+                clock = FrameClock(frame.samples / frame.sample_rate, restarts)
+            time = clock.time(frame.time, None) + (clock.first or 0.0)
+            with suppress(av.FFmpegError, ValueError):
+                frame.pts = None
+                parts = [part.to_ndarray() for part in resampler.resample(frame)]
+                if parts:
+                    yield time, np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
 
 
 def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:

@@ -51,10 +51,19 @@ class Table(ArrayRecord):
         return times - times[:1]
 
     def numbers(self, *names: str) -> NDArray[np.float32]:
-        """float32 [N, len(names)], NaN where there is no value or no such column."""
-        missing = np.full(len(self.columns["time"]), np.nan, np.float32)
-        found = [np.asarray(self.columns.get(name, missing), np.float32) for name in names]
-        return np.stack(found, axis=1)
+        """float32 [N, len(names)], NaN where there is no value or no such column.
+
+        Raises:
+            FormatError: a column holds something else.
+        """
+        rows = len(self.columns["time"])
+        found = np.full((rows, len(names)), np.nan, np.float32)
+        for at, name in enumerate(names):
+            what = f"has a column '{name}' that holds no numbers"
+            with reading(self.subject, FormatError, what, _AGAIN):
+                if name in self.columns:
+                    found[:, at] = np.asarray(self.columns[name], np.float32)
+        return found
 
     def likeliest(self) -> NDArray[np.int64]:
         """int64 [N], the likeliest of ``EXPRESSIONS``; -1 where a probability is missing."""

@@ -14,7 +14,7 @@ from avaffect.errors import CheckpointError, UsageError, boundary
 from avaffect.files.atomic import write_bytes
 from avaffect.files.names import JOINED
 from avaffect.files.ours import require_ours
-from avaffect.files.outside import read_bytes
+from avaffect.files.outside import read_bytes, real_path
 from avaffect.networks.checkpoint import FACTS, checkpoint_folder, read_checkpoint
 from avaffect.networks.exported import EXPORTED, NET, is_exported
 from avaffect.predictions.postprocess import FILE as POSTPROCESS
@@ -61,7 +61,7 @@ def export_ensemble(
     """
     place, out = Path(place), Path(out)
     joined = Joined.load(place)
-    if (out / SETTINGS).exists() or out.resolve() == place.resolve():
+    if (out / SETTINGS).exists() or real_path(out) == real_path(place):
         raise UsageError(f"'{out}' holds an ensemble itself", "choose another folder")
     models = [*(path for some in joined.members.values() for path in some.items()),
               *joined.stack.items()]  # fmt: skip

@@ -91,6 +91,14 @@ def reading(
         raise kind(f"'{path}' {what}" + (f" ({reason})" if reason else ""), hint) from error
 
 
+def real_path(path: Path) -> Path:
+    """``path`` absolute and without symbolic links, as far as they lead anywhere.
+
+    Unlike ``Path.resolve``, which raises RuntimeError for a link that leads to itself.
+    """
+    return Path(os.path.realpath(path))
+
+
 def read_bytes(path: Path | str, most: int = MOST_RECORD_BYTES) -> bytes:
     """All bytes of a file, in a block of `reading`.
 

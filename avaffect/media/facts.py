@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from avaffect.config import MediaConfig
 from avaffect.errors import MediaError
 from avaffect.files.outside import reading
+from avaffect.media.apart import apart
 from avaffect.media.container import choose_audio, open_container
 from avaffect.media.probe import MediaInfo, start_time
 from avaffect.media.sound import first_sound_time
@@ -73,6 +74,7 @@ def video_facts(info: MediaInfo, times: NDArray[np.float64], first_time_s: float
     )
 
 
+@apart
 def sound_facts(path: Path, config: MediaConfig, rate: float, duration_s: float) -> MediaFacts:
     """Those of a file without a picture.
 

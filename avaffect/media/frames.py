@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Generator, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -22,6 +24,7 @@ from avaffect.arrays import ArrayRecord
 from avaffect.config import MediaConfig
 from avaffect.errors import MediaError, UsageError
 from avaffect.files.outside import reading
+from avaffect.media.apart import apart, is_untrusted
 from avaffect.media.aspect import SQUARE, PixelScale, square_size
 from avaffect.media.container import MAX_PIXELS, MAX_SIDE
 from avaffect.media.decode import Damage, Decoded, decoded_frames
@@ -79,24 +82,19 @@ class DecodeReport:
     first_time_s: float
 
 
-class _Pass:
+class _Pass(ABC):
     """One pass over the file: what its thread and its consumer share.
 
     It knows nothing of the reader, so that an iterator that is dropped ends its thread.
+
+    Attributes:
+        report: what decoding met so far.
     """
 
-    def __init__(
-        self,
-        info: MediaInfo,
-        config: MediaConfig,
-        start: int,
-        prefetch: int,
-        segment: Segment | None,
-    ) -> None:
-        self.clock = info.clock() if segment is None else segment.clock()
-        self._segment = segment
-        self.damage = Damage()
-        self.frames = 0
+    report: DecodeReport
+
+    def __init__(self, info: MediaInfo, config: MediaConfig, start: int, prefetch: int) -> None:
+        self._info = info
         self._path = info.path
         self._config = config
         self._start = start
@@ -122,33 +120,123 @@ class _Pass:
     def _fill(self) -> None:
         """The thread's work: fill the queue; None or an exception ends it."""
         try:
-            convert = RgbConverter(self._config.rotate)
-            ahead: Iterator[Decoded | None] = chain(self._decode(), [None])
-            for decoded, following in pairwise(ahead):
-                assert decoded is not None  # noqa: S101  (only the last one is)
-                after = None if following is None else following.frame.time
-                time = self.clock.time(decoded.frame.time, after)
-                index = self.frames
-                self.frames += 1
-                if index >= self._start:
-                    self._room.enter(_rgb_bytes(decoded))
-                if self._stop:
-                    return
-                if index >= self._start:
-                    self._ready.put(Frame(index, time, *convert(decoded)))
+            with closing(self._frames()) as frames:
+                for size, make in frames:
+                    self._room.enter(size)
+                    if self._stop:
+                        return
+                    self._ready.put(make())
             self._ready.put(None)
         except BaseException as error:
             self._ready.put(error)
 
+    @abstractmethod
+    def _frames(self) -> Generator[tuple[int, Callable[[], Frame]], None, None]:
+        """The frames to hand out: the bytes of each, and what makes it when there is room."""
+
+
+class _Decoding(_Pass):
+    """Decodes in this process."""
+
+    def __init__(
+        self,
+        info: MediaInfo,
+        config: MediaConfig,
+        start: int,
+        prefetch: int,
+        segment: Segment | None,
+    ) -> None:
+        super().__init__(info, config, start, prefetch)
+        self._segment = segment
+        self._clock = info.clock() if segment is None else segment.clock()
+        self._damage = Damage()
+        self._count = 0
+
+    @property
+    def report(self) -> DecodeReport:  # type: ignore[override]
+        first = self._clock.first
+        return DecodeReport(
+            frames=self._count,
+            damaged=self._damage.errors,
+            repaired_times=self._clock.repaired,
+            first_error=self._damage.first,
+            first_time_s=self._info.video.first_time_s if first is None else first,
+        )
+
+    def _frames(self) -> Generator[tuple[int, Callable[[], Frame]], None, None]:
+        convert = RgbConverter(self._config.rotate)
+        ahead: Iterator[Decoded | None] = chain(self._decode(), [None])
+        for decoded, following in pairwise(ahead):
+            assert decoded is not None  # noqa: S101  (only the last one is)
+            after = None if following is None else following.frame.time
+            time = self._clock.time(decoded.frame.time, after)
+            index = self._count
+            self._count += 1
+            if index >= self._start:
+
+                def make(decoded: Decoded = decoded, at: int = index, t: float = time) -> Frame:
+                    return Frame(at, t, *convert(decoded))
+
+                yield _rgb_bytes(decoded), make
+
     def _decode(self) -> Iterator[Decoded]:
         if self._segment is None:
-            frames = decoded_frames(self._path, self._config, self.damage)
+            frames = decoded_frames(self._path, self._config, self._damage)
         else:
             frames = segment_frames(self._path, self._config, self._segment)
         for number, decoded in enumerate(deinterlaced(within_bounds(frames, self._path))):
             if decoded.frame.is_corrupt:
-                self.damage.add(f"frame {number} is marked as corrupt")
+                self._damage.add(f"frame {number} is marked as corrupt")
             yield decoded
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A `Frame` but for its picture, and the report up to it."""
+
+    index: int
+    time: float
+    shape: tuple[int, int, int]
+    scale: PixelScale
+    report: DecodeReport
+
+
+class _Apart(_Pass):
+    """Has `decoded_apart` decode."""
+
+    def __init__(self, info: MediaInfo, config: MediaConfig, start: int, prefetch: int) -> None:
+        super().__init__(info, config, start, prefetch)
+        self.report = DecodeReport(0, 0, 0, None, info.video.first_time_s)
+        self._prefetch = prefetch
+
+    def _frames(self) -> Generator[tuple[int, Callable[[], Frame]], None, None]:
+        # Two are on their way.
+        ahead = max(1, self._prefetch - 2)
+        found = decoded_apart(self._path, self._config, self._start, ahead, self._info)
+        with closing(found) as items:
+            for shown, data in items:
+                if isinstance(shown, DecodeReport):
+                    self.report = shown
+                    continue
+                self.report = shown.report
+                if math.prod(shown.shape) != len(data):
+                    raise MediaError(f"'{self._path}' makes the decoder talk nonsense")
+                image = np.frombuffer(data, np.uint8).reshape(shown.shape)
+                frame = Frame(shown.index, shown.time, image, shown.scale)
+                yield len(data), lambda frame=frame: frame  # type: ignore[misc]
+
+
+@apart
+def decoded_apart(
+    path: Path, config: MediaConfig, start: int, prefetch: int, info: MediaInfo
+) -> Generator[tuple[_Shown | DecodeReport, NDArray[np.uint8]], None, None]:
+    """The frames of a `FrameReader`, each without and with its picture; the report at the end."""
+    with FrameReader(path, config, start=start, prefetch=prefetch, info=info) as reader:
+        for frame in reader:
+            height, width, channels = frame.image.shape
+            shape = height, width, channels
+            yield _Shown(frame.index, frame.time, shape, frame.scale, reader.report), frame.image
+        yield reader.report, np.empty(0, np.uint8)
 
 
 def _rgb_bytes(decoded: Decoded) -> int:
@@ -213,15 +301,7 @@ class FrameReader:
     @property
     def report(self) -> DecodeReport:
         """What decoding met so far; final when all frames were handed out."""
-        current = self._pass
-        first = current.clock.first
-        return DecodeReport(
-            frames=current.frames,
-            damaged=current.damage.errors,
-            repaired_times=current.clock.repaired,
-            first_error=current.damage.first,
-            first_time_s=self.info.video.first_time_s if first is None else first,
-        )
+        return self._pass.report
 
     def __iter__(self) -> Iterator[Frame]:
         self.close()
@@ -247,4 +327,9 @@ class FrameReader:
             self._frames = None
 
     def _new_pass(self) -> _Pass:
-        return _Pass(self.info, self._config, self._start, self._prefetch, self._segment)
+        if not is_untrusted():
+            segment = self._segment
+            return _Decoding(self.info, self._config, self._start, self._prefetch, segment)
+        if self._segment is not None:
+            raise UsageError("a file that is not trusted is not read in segments")
+        return _Apart(self.info, self._config, self._start, self._prefetch)

@@ -16,6 +16,7 @@ from avaffect.errors import ForeignFileError, InputNotFoundError, MediaError, Us
 from avaffect.files.atomic import atomic_path
 from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import reading
+from avaffect.media.apart import is_untrusted
 from avaffect.progress import EventCallback, Notice, ignore_events
 
 # By ending, how such a file begins.
@@ -56,6 +57,11 @@ def video_of_frames(
         OutputError: the file cannot be written.
     """
     folder, target = Path(folder), Path(target)
+    if is_untrusted():
+        raise UsageError(
+            "numbered pictures are put together in this process, and untrusted ones must not be",
+            "leave out untrusted, or make the video in a place of its own",
+        )
     if not 0 < fps <= 1000:
         raise UsageError(f"{fps:g} frames a second are impossible", "use fps=N, such as fps=25")
     frames = numbered_frames(folder)

@@ -19,6 +19,7 @@ from avaffect.config import MediaConfig
 from avaffect.errors import MediaError, NoFramesError, boundary
 from avaffect.files.hashing import known_sha256
 from avaffect.files.outside import reading
+from avaffect.media.apart import apart
 from avaffect.media.aspect import MAX_ASPECT, plausible, square_size
 from avaffect.media.clock import DEFAULT_FPS, MAX_FPS, MIN_FPS, Clock, FrameClock, RegularClock
 from avaffect.media.container import (
@@ -159,6 +160,7 @@ class MediaInfo:
 
 
 @boundary()
+@apart
 def probe(path: Path | str, config: MediaConfig = DEFAULTS) -> MediaInfo:
     """Read the headers of ``path`` and decode its first frame.
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from avaffect.arrays import ArrayRecord
 from avaffect.config import MediaConfig
 from avaffect.errors import MediaError
+from avaffect.media.apart import is_untrusted
 from avaffect.media.clock import FrameClock
 from avaffect.media.container import choose_video, open_container
 from avaffect.media.decode import Decoded, described_frames, prepare
@@ -136,10 +137,13 @@ def read_stamps(info: MediaInfo, config: MediaConfig) -> Stamps:
     Memory: some 20 bytes a frame.
 
     Raises:
-        NoSegmentsError: frames without times, times that would have to be repaired, or damage.
+        NoSegmentsError: frames without times, times that would have to be repaired, or damage; or
+            the file is not trusted.
         MediaError: the file cannot be opened.
     """
     path = info.path
+    if is_untrusted():
+        raise NoSegmentsError(path, "it is not trusted")
     clock = info.clock()
     if not isinstance(clock, FrameClock):
         raise NoSegmentsError(path, "its frames have no times")

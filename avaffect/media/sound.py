@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import wave
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from avaffect.config import SAMPLE_RATE, MediaConfig
 from avaffect.errors import MediaError
 from avaffect.files.atomic import atomic_path
 from avaffect.files.outside import reading
-from avaffect.media.channels import DOWNMIX, choose_mix
+from avaffect.media.apart import apart
+from avaffect.media.channels import DOWNMIX, Mix, choose_mix
 from avaffect.media.container import open_container
 from avaffect.media.ffmpeg import MESSAGES, own_program
 from avaffect.media.mono import mono_pieces
 from avaffect.media.piped import piped_pieces
-from avaffect.media.tracks import Tracks, choose_track
+from avaffect.media.tracks import Track, Tracks, choose_track
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 
 Times = NDArray[np.float64]
@@ -135,26 +136,27 @@ def extract_sound(
         OutputError: ``out_wav`` cannot be written.
     """
     path = Path(path)
-    track = choose_track(path, config, on_event, tracks)
-    if track is None:
-        return None
-    mix = choose_mix(path, track, config.channel, on_event)
-    unusable = reading(path, MediaError, "has sound that cannot be used", "convert it to MP4")
-    with unusable, open_container(path) as container:
-        begin_s = first_sound_time(container, container.streams.audio[track.ordinal])
-    if begin_s is None or first_time_s is None:
-        begin = 0
-    else:
-        begin = round((begin_s - first_time_s) * SAMPLE_RATE)
     errors: list[str] = []
 
     def complain(text: str) -> None:
         if len(errors) < MESSAGES:
             errors.append(text)
 
-    pieces = (piped_pieces if own_program() else mono_pieces)(path, track, mix, complain)
+    heard = hear(path, config, tracks, on_event, complain)
+    first = next(heard, None)
+    if first is None:
+        return None
+    stream = first[0]
+    assert isinstance(stream, Heard)  # noqa: S101
+    track, mix = stream.track, stream.mix
+    if stream.begin_s is None or first_time_s is None:
+        begin = 0
+    else:
+        begin = round((stream.begin_s - first_time_s) * SAMPLE_RATE)
+    pieces = ((place, data) for place, data in heard if isinstance(place, int))
     # Opened here: `wave` complains with a traceback of a file that it cannot open itself.
     with (
+        closing(heard),
         atomic_path(out_wav) as temporary,
         temporary.open("wb") as file,
         wave.open(file, "wb") as wav,
@@ -184,6 +186,49 @@ def extract_sound(
         mix=mix.name,
         cuts=tuple((at / SAMPLE_RATE, left / SAMPLE_RATE) for at, left in placed.cuts),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is heard of a file.
+
+    Attributes:
+        track: the audio stream.
+        mix: how its channels become one.
+        begin_s: container time of the first sound that can be decoded; None if none can.
+    """
+
+    track: Track
+    mix: Mix
+    begin_s: float | None
+
+
+@apart
+def hear(
+    path: Path,
+    config: MediaConfig,
+    tracks: Tracks | None,
+    on_event: EventCallback,
+    on_message: Callable[[str], None],
+) -> Generator[tuple[Heard | int, bytes], None, None]:
+    """Choose the sound of a file and decode it; nothing comes where there is none.
+
+    Args:
+        path, config, tracks, on_event: see `extract_sound`.
+        on_message: gets a line for each part that cannot be decoded.
+
+    Yields:
+        first what is heard; then pieces, see `media.mono.mono_pieces`.
+    """
+    track = choose_track(path, config, on_event, tracks)
+    if track is None:
+        return
+    mix = choose_mix(path, track, config.channel, on_event)
+    unusable = reading(path, MediaError, "has sound that cannot be used", "convert it to MP4")
+    with unusable, open_container(path) as container:
+        begin_s = first_sound_time(container, container.streams.audio[track.ordinal])
+    yield Heard(track, mix, begin_s), b""
+    yield from (piped_pieces if own_program() else mono_pieces)(path, track, mix, on_message)
 
 
 def read_blocks(wav: Path | str, block_s: float) -> Iterator[NDArray[np.float32]]:

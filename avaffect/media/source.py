@@ -11,6 +11,7 @@ from av.packet import Packet
 from avaffect.config import MediaConfig
 from avaffect.errors import MediaError, NoVideoStreamError, UsageError, boundary
 from avaffect.files.outside import reading
+from avaffect.media.apart import apart
 from avaffect.media.container import choose_video, open_container
 from avaffect.media.probe import DEFAULTS, MediaInfo, probe_container, video_hash
 from avaffect.media.stills import count_stills
@@ -82,6 +83,7 @@ def open_source(path: Path | str, config: MediaConfig = DEFAULTS) -> Source:
     return Source(path, read_header(path, config), video_hash(path))
 
 
+@apart
 def read_header(path: Path, config: MediaConfig = DEFAULTS) -> Header:
     """The header of a file; for the arguments and errors see `open_source`."""
     unusable = reading(path, MediaError, "cannot be used", "convert it to MP4")

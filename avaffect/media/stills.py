@@ -10,6 +10,7 @@ from av.packet import Packet
 
 from avaffect.errors import MediaError
 from avaffect.files.outside import reading
+from avaffect.media.apart import apart
 from avaffect.media.container import COVER, open_container
 
 # A film has more pictures than this.
@@ -20,6 +21,7 @@ _COVER_S = 2.0
 _SLIDE_S = 5.0
 
 
+@apart
 def stills(path: Path) -> int | None:
     """How many still pictures a file shows beside its sound; None where the picture moves.
 

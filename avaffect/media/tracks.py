@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from avaffect.config import MediaConfig
 from avaffect.errors import MediaError
 from avaffect.files.outside import reading
+from avaffect.media.apart import apart
 from avaffect.media.container import (
     check_channel,
     choose_audio,
@@ -100,6 +101,7 @@ def read_tracks(container: InputContainer, path: Path, ordinal: int | None) -> T
     return Tracks(tracks.pop(default.index), tuple(tracks.values()))
 
 
+@apart
 def choose_track(
     path: Path,
     config: MediaConfig,

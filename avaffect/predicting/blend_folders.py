@@ -19,6 +19,7 @@ from avaffect.files.csv_text import DECIMALS
 from avaffect.files.hashing import file_sha256
 from avaffect.files.names import RECORDS, TABLES
 from avaffect.files.ours import holds, require_own_file, require_written
+from avaffect.files.outside import real_path
 from avaffect.files.table import read_about, read_table
 from avaffect.metrics.pairs import first_few
 from avaffect.predicting.outputs import Outputs, ready
@@ -195,15 +196,15 @@ def _subjects(
 
 def _require_free(out: Path, opened: Sequence[Predictions], *, overwrite: bool) -> None:
     """Refuse an output folder that is read from, or that holds other predictions."""
-    places = {source.root.resolve() for source in opened}
+    places = {real_path(source.root) for source in opened}
     for source in opened:
         if isinstance(source, Tables):
             tables = (
                 path.parents[len(mirrored(path.with_suffix(""), subject).parts) - 1]
                 for subject, path in source.files.items()
             )
-            places |= {folder.parent.resolve() for folder in tables}
-    if out.resolve() in places:
+            places |= {real_path(folder.parent) for folder in tables}
+    if real_path(out) in places:
         raise UsageError(f"'{out}' is what is blended", "choose another output folder")
     record = out / RECORD
     require_own_file(record, holds(b'"folders"', b'"version"'))

@@ -15,7 +15,7 @@ from avaffect.config import fingerprint
 from avaffect.errors import CheckpointError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.names import JOINED
-from avaffect.files.outside import read_json, reading
+from avaffect.files.outside import read_json, reading, real_path
 from avaffect.predictions.postprocess import Postprocess
 from avaffect.recipes.ensemble_recipe import Average, Vote
 
@@ -127,9 +127,9 @@ def is_ensemble(folder: Path) -> bool:
 def _require_inside(folder: Path, model: str) -> None:
     """Raise CheckpointError unless ``model`` is a path in ``folder``, links followed."""
     path = PurePosixPath(model)
-    root = folder.resolve()
+    root = real_path(folder)
     try:
-        inside = (root / path).resolve().is_relative_to(root) and ".." not in path.parts
+        inside = real_path(root / path).is_relative_to(root) and ".." not in path.parts
     except (OSError, ValueError, RuntimeError):  # a NUL, or links in a circle
         inside = False
     if not inside or path.is_absolute():

@@ -13,7 +13,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from avaffect.errors import FormatError, UnknownNameError, UsageError, boundary
-from avaffect.files.outside import parse_yaml, read_yaml, reading
+from avaffect.files.outside import parse_yaml, read_yaml, reading, real_path
 from avaffect.recipes import blocks, encoders, training
 from avaffect.recipes import recipe as recipe_types
 from avaffect.recipes.recipe import Recipe
@@ -206,15 +206,15 @@ def _tree(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         return tree
     extended = str(tree.pop("extends"))
     beside = path.parent / extended
-    base = recipe_path(beside if beside.is_file() else extended).resolve()
-    if base in (*seen, path.resolve()):
+    base = real_path(recipe_path(beside if beside.is_file() else extended))
+    if base in (*seen, real_path(path)):
         raise FormatError(f"'{path}' extends itself", "mend the key 'extends'")
     changes = tree.pop("change", None) or {}
     if not isinstance(changes, dict):
         raise FormatError(
             f"'{path}': change is no mapping", "write lines such as `train.lr: 3e-4` under it"
         )
-    whole = parse_recipe(_tree(base, (*seen, path.resolve())), f"'{base.stem}'").to_dict()
+    whole = parse_recipe(_tree(base, (*seen, real_path(path))), f"'{base.stem}'").to_dict()
     for key, value in tree.items():
         merged = key in _SECTIONS and isinstance(value, dict)
         whole[key] = whole[key] | value if merged else value

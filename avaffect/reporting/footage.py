@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from avaffect.config import MediaConfig
 from avaffect.drawing.subjects import Table
 from avaffect.errors import AvaffectError, UsageError
 from avaffect.files.hashing import known_sha256
-from avaffect.files.outside import reading
+from avaffect.files.outside import reading, real_path
+from avaffect.media.apart import apart
+from avaffect.media.aspect import PixelScale
 from avaffect.media.container import choose_video, open_container
 from avaffect.media.decode import Decoded
 from avaffect.media.picture import RgbConverter
@@ -58,7 +61,7 @@ class Footage:
 
     def link(self, page: Path) -> str:
         """Its address relative to ``page``, percent-encoded."""
-        relative = os.path.relpath(self.path.resolve(), page.resolve().parent)
+        relative = os.path.relpath(real_path(self.path), real_path(page).parent)
         return quote(Path(relative).as_posix())
 
     def embedded(self) -> str:
@@ -159,24 +162,46 @@ def _fill(
     wanted: Iterable[tuple[float, int, int]],
     first_s: float,
 ) -> None:
-    media = tables[0].media
-    convert = RgbConverter(media.rotate)
+    wanted = list(wanted)
+    shots = shown_at(path, tables[0].media, [time + first_s for time, _, _ in wanted])
+    with closing(shots):
+        for shot, data in shots:
+            person = wanted[shot.number][1]
+            table, times = tables[person], tables[person].times
+            row = min(int(np.searchsorted(times, shot.moment - first_s - 1e-3)), len(times) - 1)
+            image = np.frombuffer(data, np.uint8).reshape(shot.shape)
+            if (jpeg := _cut(image, table, row, shot.scale.x, shot.scale.y)) is not None:
+                found[person].append(jpeg)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shot:
+    """Which of the wanted frames it is, when it is shown, and its picture's shape."""
+
+    number: int
+    moment: float
+    shape: tuple[int, int, int]
+    scale: PixelScale
+
+
+@apart
+def shown_at(
+    path: Path, config: MediaConfig, moments: list[float]
+) -> Generator[tuple[_Shot, NDArray[np.uint8]], None, None]:
+    """The pictures of a video at some container times, in their order, as far as there are any."""
+    convert = RgbConverter(config.rotate)
     with open_container(path) as container:
-        stream = choose_video(container, path, media.video_stream)
+        stream = choose_video(container, path, config.video_stream)
         stream.thread_type = "AUTO"
         # Half of the frames are for show alone, and any near the right one will do.
         stream.codec_context.skip_frame = "NONREF"
         shots = _Shots(container, stream)
-        for time, person, _ in wanted:
-            shot = shots.at(time + first_s)
-            if shot is None:
-                continue
-            decoded, moment = shot
-            times = tables[person].times
-            row = min(int(np.searchsorted(times, moment - first_s - 1e-3)), len(times) - 1)
-            image, scale = convert(decoded)
-            if (jpeg := _cut(image, tables[person], row, scale.x, scale.y)) is not None:
-                found[person].append(jpeg)
+        for number, time in enumerate(moments):
+            if (found := shots.at(time)) is not None:
+                decoded, moment = found
+                image, scale = convert(decoded)
+                height, width, channels = image.shape
+                yield _Shot(number, moment, (height, width, channels), scale), image
 
 
 def _rows(table: Table, count: int) -> list[int]:

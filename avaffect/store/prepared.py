@@ -33,7 +33,7 @@ from avaffect.files.ours import (
     require_ours,
     write_claims,
 )
-from avaffect.files.outside import reading
+from avaffect.files.outside import reading, real_path
 from avaffect.media.sound import SoundInfo
 from avaffect.store.pictures import FACE_PICTURES, WithPictures
 from avaffect.store.record import Record
@@ -298,7 +298,7 @@ def source_name(source: Path) -> str:
     if is_preprocessed(source):
         record = Prepared(source).record
         # A name of its own is that of a video below other folders, see `preprocessing.names`.
-        other = source.resolve().name if record.video is None else Path(record.video.name).stem
+        other = real_path(source).name if record.video is None else Path(record.video.name).stem
         name = record.name or other
     try:
         name.encode()

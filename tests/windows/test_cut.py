@@ -75,3 +75,12 @@ def test_keeping_some() -> None:
     kept = windows.keep(np.array([False, True, True, False]))
     assert (kept.length, kept.clip.tolist(), kept.start.tolist()) == (15, [0, 1], [10, 0])
     assert len(windows.keep(np.zeros(4, bool))) == 0
+
+
+def test_a_clip_of_less_than_nothing_has_no_window() -> None:
+    assert window_starts(-3, 15, 5).tolist() == []
+
+
+def test_windows_are_compared_as_a_whole() -> None:
+    assert cut([25, 16], 15, 5) == cut([25, 16], 15, 5)
+    assert cut([25, 16], 15, 5) != cut([25], 15, 5)
