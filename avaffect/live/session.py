@@ -352,7 +352,7 @@ def row_of(prediction: Prediction, at: int) -> Prediction:
     parts: dict[str, Any] = {
         name: None if (array := getattr(prediction, name)) is None else array[here]
         for name in ("times", "present", "confidence", "au_intensity", "filled", "heard",
-                     "va_interval", "geometry", "eyes")
+                     "va_interval", "geometry", "eyes", "speaking")
     }  # fmt: skip
     # By name, as `replace` hands over the old ones too.
     parts |= {task: array[here] for task, array in prediction.values.items()}

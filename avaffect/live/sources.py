@@ -17,13 +17,9 @@ from numpy.typing import NDArray
 
 from avaffect.config import SAMPLE_RATE, MediaConfig
 from avaffect.errors import MediaError, UsageError
-from avaffect.media.channels import choose_mix
-from avaffect.media.container import open_container
 from avaffect.media.frames import Frame, FrameReader
 from avaffect.media.local import local_path
-from avaffect.media.mono import mono_pieces
-from avaffect.media.sound import first_sound_time
-from avaffect.media.tracks import choose_track
+from avaffect.media.sound import Heard, hear
 from avaffect.progress import EventCallback, ignore_events
 
 _OPEN_S = 10.0
@@ -159,15 +155,12 @@ def _pieces(
     path: Path, first: float, on_event: EventCallback
 ) -> Iterator[tuple[float, NDArray[np.float32]]]:
     """The sound of a file piece by piece, each with its time since the first frame."""
-    config = MediaConfig()
-    track = choose_track(path, config, on_event)
-    if track is None:
-        return
-    mix = choose_mix(path, track, None, on_event)
-    with open_container(path) as container:
-        begin = first_sound_time(container, container.streams.audio[track.ordinal]) or first
-    for place, data in mono_pieces(path, track, mix, lambda _: None):
-        at = begin - first + place / SAMPLE_RATE
+    begin = first
+    for what, data in hear(path, MediaConfig(), None, on_event, lambda _: None):
+        if isinstance(what, Heard):
+            begin = what.begin_s or first
+            continue
+        at = begin - first + what / SAMPLE_RATE
         samples = (np.frombuffer(data, np.int16) / 32768).astype(np.float32)
         # What lies before the picture is cut off.
         early = min(len(samples), max(0, round(-at * SAMPLE_RATE)))

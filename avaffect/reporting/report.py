@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from avaffect.errors import (
     boundary,
 )
 from avaffect.files.atomic import write_text
+from avaffect.files.hashing import file_sha256
 from avaffect.files.names import REPORT, REPORTS
 from avaffect.files.ours import holds, require_own_file
 from avaffect.files.table import read_about
@@ -242,13 +244,10 @@ def people_of(
 
 
 def _made_of(page: Path, paths: Mapping[str, Path], video: Path | None, index: str) -> str:
-    """A fingerprint of what a page depends on: its tables as they are now, links, and us."""
-    tables = [
-        (name, stat.st_size, stat.st_mtime_ns)
-        for name, stat in ((name, path.stat()) for name, path in paths.items())
-    ]
-    place = str(page.resolve())
-    return fingerprint([__version__, place, video and str(video.resolve()), index, tables])
+    """A fingerprint of what a page depends on: its tables, its links, and us."""
+    tables = {name: file_sha256(path) for name, path in paths.items()}
+    link = video and os.path.relpath(video.resolve(), page.resolve().parent)
+    return fingerprint([__version__, link, index, tables])
 
 
 def _holds(page: Path, made_of: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -121,9 +122,16 @@ def _write_arrays(
         old = _recorded(folder)
     for name in files:
         known = old.get(name, {})
-        if known.get("hashes") == hashes[name] and (folder / known["file"]).is_file():
+        if known.get("hashes") == hashes[name] and _same(folder, files[name], known["file"]):
             files[name] = known["file"]
     return {name: {"file": files[name], "hashes": hashes[name]} for name in files}
+
+
+def _same(folder: Path, new: str, old: str) -> bool:
+    """Whether the file ``old`` is there and whole: it may have been damaged since."""
+    with suppress(OSError):
+        return filecmp.cmp(folder / new, folder / old, shallow=False)
+    return False
 
 
 def _write_record(
