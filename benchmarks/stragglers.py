@@ -6,7 +6,8 @@ A simulation in plain Python; nothing is predicted. Videos' lengths are log-norm
 ones, a few of a day). Workers do one task at a time, a whole video or a segment of one. Nodes are
 lost at random moments with all that runs on them, and replaced after some minutes; some nodes are
 slow; any attempt may fail for a moment's reason; a poison video fails at every attempt. A task
-that failed ``retries`` + 1 times takes its video with it. `Wasted` is CPU time that no result came
+that failed ``tries`` times takes its video with it, as in `engines.planner`: attempts that ended
+with their node are counted apart. `Wasted` is CPU time that no result came
 of: attempts that failed, what was done of videos that were lost, the start of each task and the
 warm-up of each segment.
 """
@@ -54,9 +55,17 @@ class World:
 
 @dataclass(frozen=True)
 class Policy:
-    """What is chosen: further attempts, minutes of a segment (0: whole videos), the order."""
+    """What is chosen.
 
-    retries: int = 3
+    Attributes:
+        tries: attempts at a task, at most.
+        losses: attempts that end with their node, at most, which are no tries; 0: they are.
+        minutes: of a segment; 0: whole videos.
+        longest_first: the order.
+    """
+
+    tries: int = 3
+    losses: int = 10
     minutes: float = 30.0
     longest_first: bool = True
 
@@ -79,6 +88,7 @@ class _Task:
     useful: float
     breaks: float | None  # the part of it at which poison strikes
     attempts: int = 0
+    losses: int = 0
 
 
 @dataclass
@@ -185,15 +195,18 @@ def simulate(world: World, policy: Policy, seed: int) -> Outcome:
                 run.at(ends, "end" if part == 1.0 else "fails", number, worker.turn)
         return dropped
 
-    def fail(worker: _Worker) -> int:
+    def fail(worker: _Worker, lost: bool = False) -> int:
         """The attempt of a worker came to nothing; 1 if the task is given up."""
         task, worker.task = worker.task, None
         assert task is not None
         hours = run.now - worker.since
         run.spent += hours
         run.poison_spent += hours if task.video in poison else 0.0
-        task.attempts += 1
-        if task.attempts <= policy.retries:
+        if lost and policy.losses:
+            task.losses += 1
+        else:
+            task.attempts += 1
+        if task.attempts < policy.tries and task.losses < max(policy.losses, policy.tries):
             run.put(task)
             return 0
         run.gone.add(task.video)
@@ -206,7 +219,7 @@ def simulate(world: World, policy: Policy, seed: int) -> Outcome:
             up[whom] = False
             for worker in workers:
                 if worker.node == whom and worker.task is not None:
-                    left -= fail(worker)
+                    left -= fail(worker, lost=True)
             run.at(run.now + world.back, "up", whom)
         elif what == "up":
             up[whom] = True
@@ -227,11 +240,12 @@ def simulate(world: World, policy: Policy, seed: int) -> Outcome:
 
 
 POLICIES = {
-    "chosen: 3 retries, 30 minutes, longest first": Policy(),
-    "no retry": Policy(retries=0),
-    "1 retry": Policy(retries=1),
-    "2 retries": Policy(retries=2),
-    "10 retries": Policy(retries=10),
+    "chosen: 3 tries, 30 minutes, longest first": Policy(),
+    "1 try": Policy(tries=1),
+    "2 tries": Policy(tries=2),
+    "10 tries": Policy(tries=10),
+    "lost nodes count as tries": Policy(losses=0),
+    "1 try, lost nodes count": Policy(tries=1, losses=0),
     "as they come": Policy(longest_first=False),
     "whole videos": Policy(minutes=0),
     "whole videos, as they come": Policy(minutes=0, longest_first=False),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from avaffect.engines import planner
+
 ROOT = Path(__file__).parents[1]
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(ROOT / "benchmarks"))
@@ -65,15 +67,26 @@ def test_a_seed_gives_one_outcome_and_lengths_have_a_tail() -> None:
     assert sum(hours[-len(hours) // 10 :]) > sum(hours) / 3
 
 
-def test_retries_save_videos_and_poison_ends() -> None:
+def test_tries_save_videos_and_poison_ends() -> None:
     rough = replace(SMALL, flaky=0.05, life=2, poison=0.05)
     lost = [
-        sum(simulate(rough, Policy(retries=retries), seed).lost for seed in range(3))
-        for retries in (0, 1, 3)
+        sum(simulate(rough, Policy(tries=tries), seed).lost for seed in range(3))
+        for tries in (1, 2, 4)
     ]
     assert lost[0] > lost[1] >= lost[2]
-    few, many = (simulate(rough, Policy(retries=retries), 0).poison_hours for retries in (3, 30))
+    few, many = (simulate(rough, Policy(tries=tries), 0).poison_hours for tries in (4, 31))
     assert few < many
+
+
+def test_lost_nodes_are_no_tries() -> None:
+    """As the planner counts them."""
+    assert (Policy().tries, Policy().losses) == (planner.TRIES, planner.LOSSES)
+    rough = replace(SMALL, flaky=0, poison=0, life=0.5)
+    counted, apart = (
+        sum(simulate(rough, Policy(tries=1, losses=losses), seed).lost for seed in range(3))
+        for losses in (0, 10)
+    )
+    assert counted > apart
 
 
 def test_long_videos_end_sooner_in_segments() -> None:

@@ -445,7 +445,5 @@ def _require_range(name: str, array: NDArray[Any], low: float, high: float) -> N
         raise UsageError(f"{name} must lie between {low:g} and {high:g}")
 
 
-def _named(
-    pattern: str, names: tuple[str, ...], values: NDArray[np.float32]
-) -> dict[str, NDArray[np.float32]]:
+def _named(pattern: str, names: tuple[str, ...], values: NDArray[np.float32]) -> dict[str, Any]:
     return {pattern.format(name): values[:, i] for i, name in enumerate(names)}
