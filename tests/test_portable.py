@@ -45,8 +45,8 @@ def test_what_the_system_may_lack_is_asked_for() -> None:
         "getuid": {"temporaries.py", "stage.py"},
         "O_NOFOLLOW": {"temporaries.py"},
         "O_CLOEXEC": {"temporaries.py"},
-        "import fcntl": {"temporaries.py"},
-        "import resource": {"npy.py"},
+        "import fcntl": {"temporaries.py", "apart.py"},
+        "import resource": {"npy.py", "limits.py"},
     }
     for word, files in known.items():
         pattern = re.compile(rf"{word}\b")

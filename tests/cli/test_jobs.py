@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from avaffect.cli.predict import Predicting
+from avaffect.cli.batch import Predicting
 from avaffect.config import PredictConfig
 from avaffect.engines.item import Item
 from avaffect.engines.processes import in_processes
