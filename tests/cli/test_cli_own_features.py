@@ -102,7 +102,10 @@ def test_tables_alone_from_npy_to_the_zip(run: Callable, root: Path, tmp_path: P
     assert again.table.count("already done") == 2
     two = run("predict", "--checkpoint", made, "--features", root / "test_expnet", *TASK,
               "-o", out, "--jobs", 2)  # fmt: skip
-    assert (two.code, "read by one process, not by several: leave out --jobs" in two.error) == (2, True)
+    assert (two.code, "read by one process, not by several: leave out --jobs" in two.error) == (
+        2,
+        True,
+    )
 
 
 def test_the_store_and_several_folders_fused(run: Callable, root: Path, tmp_path: Path) -> None:
