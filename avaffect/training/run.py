@@ -39,7 +39,7 @@ _RUN = {
     "version": object,
     "recipe": dict,
     "data": {"features": str, "root?": (str, None), "labels?": (str, None), "clips?": (str, None),
-             "columns": [str], "further?": [str]},
+             "columns": [str], "further?": [str], "sets?": [str]},
     "folds": str,
     "seed": int,
 }  # fmt: skip
@@ -125,7 +125,7 @@ def read_run(out: Path) -> RunConfig:
                 f"'{path}' is of version {saved['version']}, this avaffect reads {VERSION}",
                 "use the avaffect that wrote it, or start again with overwrite=True",
             )
-        lists = ("columns", "further")
+        lists = ("columns", "further", "sets")
         listed = {name: tuple(saved["data"].get(name, ())) for name in lists}
         data = DataConfig(**{**saved["data"], **listed})
         recipe = parse_recipe(saved["recipe"], f"in '{path}'")
