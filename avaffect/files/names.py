@@ -26,6 +26,8 @@ SUMMARY = "summary.csv"
 # What `convert` writes, see `converting.run`: a folder a form, and in it which files are ours.
 CONVERTED = "converted"
 CONVERSIONS = "converted.json"
+# What `submit` keeps beside numbered zips, see `challenge.submissions`.
+SUBMISSIONS = "submissions.json"
 # What `train` leaves, see `training.run`; `ensemble`, see `predictors.joined`.
 RUN = "run.json"
 JOINED = "joined.json"

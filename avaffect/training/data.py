@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from avaffect.challenge.editions import DEFAULT_EDITION, edition_named
+from avaffect.challenge.layout import split_folders
 from avaffect.datasets.affwild import is_artificial, load_affwild, load_mtl
 from avaffect.datasets.clip import Dataset
 from avaffect.datasets.columns import parse_columns
@@ -125,7 +126,9 @@ def _with_sets(config: DataConfig, tasks: Sequence[str], on_event: EventCallback
             f"the dataset '{config.root}' wants features", "name the folder of its features"
         )
     alone = replace(config, sets=(), features=mine[0], further=tuple(mine[1:]))
-    base = load_dataset(alone, tasks, on_event)
+    # What it is not annotated with the sets may be; that someone is, the run looks at.
+    there = {folder.task for folder in split_folders(Path(config.root))}
+    base = load_dataset(alone, [task for task in tasks if task in there] or tasks, on_event)
     sides = (side_of(clip.features) for clip in base.clips)
     side = next((side for side in sides if side is not None), None)
     theirs = [text for text in every if text not in mine]

@@ -55,5 +55,5 @@ def test_faults_name_the_line(line: str, fault: str, tmp_path: Path) -> None:
 def test_a_name_twice(tmp_path: Path) -> None:
     root = rafdb(tmp_path, [("train_00001", 1)])
     text(root / LIST, "train_00001.jpg 1", "train_00001.jpg 2")
-    with pytest.raises(FormatError, match="line 2: .* has a line already"):
+    with pytest.raises(FormatError, match=r"line 2: .* has a line already"):
         [*read(root, Log())]
