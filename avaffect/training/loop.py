@@ -123,10 +123,10 @@ def train(
         if group.device.type == "cuda":
             network.to(memory_format=torch.channels_last)  # as pictures come
         learnt = [*objective.log_variances.parameters()]
-        # A decay would pull the variances to 1.
-        groups = [{"params": network.parameters()}, {"params": learnt, "weight_decay": 0.0}]
-        learning = groups if learnt else network.parameters()
-        optimiser = OPTIMISERS[recipe.train.optimiser](learning, recipe.train)
+        groups: list[dict[str, Any]] = [{"params": network.parameters()}]
+        if learnt:  # a decay would pull the variances to 1
+            groups.append({"params": learnt, "weight_decay": 0.0})
+        optimiser = OPTIMISERS[recipe.train.optimiser](groups, recipe.train)
         schedule = Schedule(optimiser, recipe.train)
         scaler = torch.amp.GradScaler(group.device.type, enabled=setup.amp is torch.float16)
         average = _average(network, recipe.train.ema)

@@ -106,4 +106,5 @@ def test_whole_pictures_say_what_to_do(run, tmp_path: Path) -> None:
     root = MAKERS["afew-va"](tmp_path)
     failed = run("train", "--data", f"afew-va={root}", "-t", "va", "-o", tmp_path / "run")
     assert failed.code == 2
-    assert "avaffect data align afew-va=" in failed.err
+    assert "avaffect data align" in failed.err
+    assert "--features afew-va=DIR" in failed.err

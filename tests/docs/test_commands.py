@@ -39,6 +39,10 @@ NOT_RUN = (
     ("docs/training.md", "avaffect train --data", "run in docs/tutorials/challenge.md"),
     ("docs/training.md", "avaffect evaluate", "run in docs/tutorials/challenge.md"),
     ("docs/training.md", "avaffect", "data that are to be had elsewhere"),
+    ("docs/public_sets.md", "avaffect data check", "data that are to be had elsewhere"),
+    ("docs/public_sets.md", "avaffect data align", "data that are to be had elsewhere"),
+    ("docs/public_sets.md", "avaffect preprocess", "data that are to be had elsewhere"),
+    ("docs/public_sets.md", "avaffect train", "data that are to be had elsewhere"),
     ("docs/howto/weights.md", "avaffect models fetch centerface", "the network"),
     ("docs/tutorials/own_features.md", "avaffect features prepared/ --backbone", "the network"),
 )

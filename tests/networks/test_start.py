@@ -24,7 +24,7 @@ TREE: dict[str, Any] = {
     "tasks": {"va": {"terms": {"ccc": 1}}, "expr": {"terms": {"cross_entropy": 1}}},
 }
 WIDTHS = {"voice": 5, "face": 6}
-TARGETS = {"va": ("valence", "arousal"), "expr": ("Neutral", "Anger")}
+TARGETS: dict[str, tuple[str, ...]] = {"va": ("valence", "arousal"), "expr": ("Neutral", "Anger")}
 
 
 def recipe(*changes: str) -> Recipe:

@@ -211,8 +211,8 @@ class _Sources:
         self._taken: dict[str, str] = {}
         pictures = entry.kind in ("pictures", "frames")
         self.hint = (
-            f"run `avaffect data align {entry.name}={root} -o DIR`, and give DIR as "
-            f"features={entry.name}=DIR"
+            "align them first by `avaffect data align`, and give the folder that it wrote as "
+            f'features="{entry.name}=DIR"'
             if pictures
             else "run `avaffect preprocess` on it (recursive=True), and give the folder that it "
             "wrote as features=..."

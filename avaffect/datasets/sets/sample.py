@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.outside import MOST_ROWS, lines, reading
 from avaffect.labels import ACTION_UNITS, EXPRESSIONS
@@ -23,8 +24,8 @@ _LONGEST_LINE = 1 << 16
 _MOST_FAULTS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sample(ArrayRecord):
     """One thing that is labelled: a picture, the frames of a video, a video, or a sound.
 
     Attributes:
@@ -84,7 +85,7 @@ class PublicSet:
     """A set of labelled faces or voices that others give out, and how it is read.
 
     Attributes:
-        name: what it is called in ``--data NAME=DIR``.
+        name: what it is called where it is asked for, as ``NAME=DIR``.
         title: its own name.
         kind: ``pictures`` (each for itself), ``frames`` (pictures of videos), ``videos`` or
             ``sounds``; features of the last two come from the feature store.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fixtures.pages import ROOT
 from fixtures.public_sets import MAKERS
 
 from avaffect.datasets.clip import Clip
@@ -95,3 +96,9 @@ def test_unknown_sets() -> None:
         set_named("ck+")
     with pytest.raises(UsageError, match="names no folder"):
         named_data("rafdb=")
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_page_names_every_set(name: str) -> None:
+    page = (ROOT / "docs/public_sets.md").read_text(encoding="utf-8")
+    assert f"| `{name}` |" in page
