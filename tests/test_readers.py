@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from fixtures.public_sets import afewva, bp4d, rafdb
 from fixtures.spooled import append_face
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ from avaffect.challenge.image_rows import is_image_list
 from avaffect.challenge.known import known_subjects
 from avaffect.challenge.mtl import read_mtl
 from avaffect.challenge.single import read_single
+from avaffect.challenge.submissions import read_submissions
 from avaffect.challenge.submit import check_submission
 from avaffect.challenge.templates import read_template
 from avaffect.challenge.text import read_annotations
@@ -36,6 +38,8 @@ from avaffect.config import AudioConfig, MediaConfig, PredictConfig
 from avaffect.converting.run import convert
 from avaffect.datasets.folds import Folds
 from avaffect.datasets.row_files import RowFile
+from avaffect.datasets.sets.registry import SETS
+from avaffect.datasets.sets.sample import Log
 from avaffect.datasets.tables import TableFeatures, read_any
 from avaffect.ensemble.members import _reason
 from avaffect.errors import AvaffectError, ModelError
@@ -108,6 +112,11 @@ def record(value: Any) -> Callable[[Path], None]:
 def make_seal(path: Path) -> None:
     path.with_suffix("").write_bytes(b"net")
     path.write_text(f"{hashlib.sha256(b'net').hexdigest()}\n", encoding="utf-8")
+
+
+def public(name: str, above: int) -> Callable[[Path], Any]:
+    """Reads the public set ``name``, whose folder lies so many above that of the file."""
+    return lambda path: [*SETS[name].read(path.parents[above], Log())]
 
 
 def make_zip(path: Path) -> None:
@@ -319,6 +328,15 @@ READERS = [
            read_rows),
     Reader("openface.csv", text("frame, success, AU01_r", "1, 1, .5", "2, 0, .1"), read_rows),
     Reader("rows.parquet", make_table, read_rows),
+    Reader("basic/EmoLabel/list_patition_label.txt",
+           lambda path: rafdb(path.parents[2], [("train_00001", 1), ("test_0001", 2)]),
+           public("rafdb", 2)),
+    Reader("001/001.json", lambda path: afewva(path.parents[1], {"001": [(0, 0)]}),
+           public("afew-va", 1)),
+    Reader("AUCoding/AU_OCC/F001_T1.csv",
+           lambda path: bp4d(path.parents[2], {"F001_T1": ["7,1,0,9,1,1"]}), public("bp4d", 2)),
+    Reader("submissions.json", record({"version": 1, "submissions": []}),
+           lambda path: read_submissions(path.parent)),
     Reader("folds.json", record({"version": 1, "method": "k-fold", "seed": 0,
                                  "folds": {"a": 0, "b": 1}}),
            lambda path: Folds.load(path, [])),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zipfile import is_zipfile
@@ -37,10 +37,13 @@ from avaffect.challenge.zip import is_own_zip, write_zip
 from avaffect.errors import UsageError, boundary
 from avaffect.files.atomic import atomic_path
 from avaffect.files.hashing import file_sha256
+from avaffect.files.lock import alone_in
 from avaffect.files.ours import require_own_file
 from avaffect.progress import EventCallback, Notice, ignore_events
 
 _BATCH = 8192
+# Another process that writes a numbered submission into the folder is soon done.
+_WAIT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,28 @@ def submit(
     report, rows, keys, taken = _assemble(listed, files, wish)
     if report.counts:
         return report
-    require_own_file(Path(out), is_own_zip)
+    with ExitStack() as stack:
+        if numbered is not None:
+            stack.enter_context(alone_in(out.parent, wait=_WAIT_S))
+        report = _write(report, rows, keys, taken, wish, out, numbered, on_event)
+        if numbered is not None and report.path is not None:
+            used = None if template is None else Path(template)
+            note_submission(out, numbered, predictions, used, report.rows, on_event)
+    return report
+
+
+def _write(
+    report: Report,
+    rows: Rows,
+    keys: NDArray[np.int64],
+    taken: NDArray[np.int64],
+    wish: Wish,
+    out: Path,
+    numbered: Numbered | None,
+    on_event: EventCallback,
+) -> Report:
+    """Write the zip, unless what was written is not what it should be; the report of that."""
+    require_own_file(out, is_own_zip)
     with suppress(_FaultyError), atomic_path(out) as temporary:
         write_zip(temporary, _contents(rows, keys, taken, wish))
         # What was written is read again, as the organisers will.
@@ -147,9 +171,6 @@ def submit(
             raise _FaultyError
         if numbered is not None:
             require_free(out.parent, numbered, file_sha256(temporary), on_event)
-    if numbered is not None and not report.counts:
-        used = None if template is None else Path(template)
-        note_submission(out, numbered, predictions, used, report.rows, on_event)
     return report if report.counts else replace(report, path=out)
 
 

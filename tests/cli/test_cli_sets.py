@@ -12,6 +12,7 @@ from avaffect.cli import options
 from avaffect.datasets.sets import aligned
 from avaffect.datasets.sets.aligned import Aligned
 from avaffect.datasets.sets.registry import SETS
+from avaffect.training.data import DataConfig
 
 
 def test_all_are_listed(run) -> None:
@@ -76,7 +77,7 @@ def test_align_says_what_was_found(run, tmp_path: Path, monkeypatch: pytest.Monk
     assert run("data", "align", tmp_path, "-o", tmp_path / "faces").code == 2
 
 
-def config(**given: object) -> object:
+def config(**given: object) -> DataConfig:
     every = {"data": (), "features": (), "labels": None, "clips": None, "columns": ()}
     return options.data_config({**every, "edition": "abaw10", **given})
 

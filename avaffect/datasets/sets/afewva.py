@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avaffect.datasets.sets.sample import Log, PublicSet, Sample
+from avaffect.datasets.sets.sample import Log, PublicSet, Sample, file_in
 from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.outside import fits, parse_json, read_bytes, reading
 
@@ -47,9 +47,9 @@ def _clip(path: Path, log: Log) -> Sample | None:
             raise FormatError(f"'{path}': there are no frames with valence and arousal", "")
     files, rows = [], []
     for number, label in sorted(found["frames"].items()):
-        picture = path.parent / f"{number}.png"
-        if not _NUMBER.fullmatch(number) or not picture.is_file():
-            log.wrong(f"'{path}', frame {number[:20]}: there is no picture '{picture}'")
+        picture = file_in(path.parent, f"{number}.png")
+        if picture is None or not _NUMBER.fullmatch(number):
+            log.wrong(f"'{path}', frame {number[:20]}: there is no picture of it")
             continue
         pair = label["valence"], label["arousal"]
         if not all(-_LARGEST <= value <= _LARGEST for value in pair):

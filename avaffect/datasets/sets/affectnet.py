@@ -20,6 +20,7 @@ from avaffect.datasets.sets.sample import (
     Sample,
     below,
     expression,
+    file_in,
     text_lines,
     values,
 )
@@ -120,14 +121,14 @@ def _read_list(path: Path, pictures: Path, split: str, log: Log) -> Iterator[Sam
             log.wrong(f"{place}: {len(cells)} cells where the header has {len(names)}")
             continue
         picked = [cells[column].strip() for column in at]
-        picture = pictures / picked[0]
+        picture = file_in(pictures, picked[0])
         try:
             x, y, width, height, *labels = map(float, picked[1:])
         except ValueError:
             log.wrong(f"{place}: a cell is no number")
             continue
-        if ".." in picture.parts or not picture.is_file():
-            log.wrong(f"{place}: there is no picture '{picture}'")
+        if picture is None:
+            log.wrong(f"{place}: there is no picture '{picked[0][:60]}'")
             continue
         name = f"{split}_{picture.parent.name}_{picture.stem}"
         for sample in _sample(name, picture, (labels[0], labels[1], labels[2]), split, place, log):

@@ -85,11 +85,23 @@ def load_sets(
     names = [name for name, _ in named]
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"the set '{min(twice)}' is given twice", "give each once")
-    folders = _folders(features, names)
+    folders, general = _folders(features, names)
     parts: list[Dataset] = []
     for name, root in named:
-        part, side = _load(set_named(name), Path(root), folders[name], side, on_event)
+        given = folders.get(name)
+        part, side = _load(set_named(name), Path(root), given or general, side, on_event)
+        if given is not None and not part.about["features"]:
+            raise FeatureError(
+                f"'{given}' holds no aligned faces of {set_named(name).title}",
+                "give the folder that `avaffect data align` wrote for it, or leave it out",
+            )
         parts.append(part)
+    if general is not None and not any(
+        part.about["features"] for part in parts if part.about["set"] not in folders
+    ):
+        raise FeatureError(
+            f"'{general}' holds features of none of the sets", "leave it out, or name another"
+        )
     return join(parts)
 
 
@@ -119,22 +131,20 @@ def join(parts: Sequence[Dataset]) -> Dataset:
     )
 
 
-def _folders(features: Sequence[str], names: Sequence[str]) -> dict[str, Path | None]:
-    found: dict[str, Path | None] = dict.fromkeys(names)
+def _folders(features: Sequence[str], names: Sequence[str]) -> tuple[dict[str, Path], Path | None]:
+    """The folders of features that are named as a set's, and the one of all others."""
+    found: dict[str, Path] = {}
     for text in features:
         name, _, folder = text.partition("=")
-        if name in found and folder:
+        if name in names and folder:
             found[name] = Path(folder)
-    every = [text for text in features if text.partition("=")[0] not in found]
+    every = [text for text in features if text.partition("=")[0] not in names]
     if len(every) > 1:
         raise UsageError(
             f"'{every[0]}' and '{every[1]}' are features of the same sets",
             f"say of which, as {names[0]}=DIR",
         )
-    for name, given in found.items():
-        if given is None and every:
-            found[name] = Path(every[0])
-    return found
+    return found, Path(every[0]) if every else None
 
 
 def _load(
@@ -179,7 +189,7 @@ def _load(
         "kind": "set",
         "set": entry.name,
         "root": str(root),
-        "features": None if features is None else str(features),
+        "features": str(features) if sources.used else None,
         "left_out": dict(log.left_out),
     }
     dataset = Dataset(
@@ -199,6 +209,7 @@ class _Sources:
         side: of the pictures, once one was opened.
         per_clip: whether every sample so far has one label.
         hint: what to do where a sample has no features.
+        used: whether the folder of features is read.
     """
 
     def __init__(
@@ -220,10 +231,12 @@ class _Sources:
         if pictures:
             if features is not None and aligned_of(features) == entry.name:
                 self._faces = features
+            self.used = self._faces is not None
         elif features is None:
             raise UsageError(f"{entry.title} holds {entry.kind}, which want features", self.hint)
         else:
             self._stores = find_stores(features)
+            self.used = True
 
     def clip(self, sample: Sample) -> Clip | None:
         """The clip of a sample; None if it has no features."""

@@ -12,6 +12,7 @@ from avaffect.datasets.sets.sample import (
     Sample,
     below,
     expression,
+    file_in,
     text_lines,
 )
 from avaffect.errors import FormatError, InputNotFoundError
@@ -64,9 +65,9 @@ def read(root: Path, log: Log) -> Iterator[Sample]:
             log.leave_out("without a picture, as the authors left it out")
             continue
         folder, split = _PARTS[usage]
-        picture = data / folder / name
-        if Path(name).name != name or not picture.is_file():
-            log.wrong(f"{place}: there is no picture '{picture}'")
+        picture = file_in(data / folder, name)
+        if picture is None:
+            log.wrong(f"{place}: there is no picture '{folder}/{name[:60]}'")
             continue
         chosen = majority([int(vote) for vote in votes])
         theirs, ours = _CLASSES[chosen] if chosen is not None else ("no majority", LEFT_OUT)

@@ -10,6 +10,7 @@ from avaffect.datasets.sets.sample import (
     PublicSet,
     Sample,
     expression,
+    file_in,
     require_folder,
     text_lines,
 )
@@ -46,9 +47,9 @@ def read(root: Path, log: Log) -> Iterator[Sample]:
         if emotion not in _CLASSES:
             log.wrong(f"{place}: '{emotion[:40]}' is none of {', '.join(_CLASSES)}")
             continue
-        sound = folder / file
-        if Path(file).name != file or not sound.is_file():
-            log.wrong(f"{place}: there is no sound '{sound}'")
+        sound = file_in(folder, file)
+        if sound is None:
+            log.wrong(f"{place}: there is no sound '{file[:60]}'")
             continue
         yield Sample(sound.stem, (sound,), {"expr": expression(_CLASSES[emotion])}, speaker)
 

@@ -11,6 +11,7 @@ from avaffect.datasets.sets.sample import (
     Sample,
     below,
     expression,
+    file_in,
     require_folder,
     text_lines,
 )
@@ -37,12 +38,12 @@ def read(root: Path, log: Log) -> Iterator[Sample]:
             log.wrong(f"{place}: '{code.strip()[:20]}' is no class from 1 to {len(_CLASSES)}")
             continue
         if stem in seen:
-            log.wrong(f"{place}: '{name}' has a line already")
+            log.wrong(f"{place}: '{name[:60]}' has a line already")
             continue
         seen.add(stem)
-        picture = pictures / f"{stem}_aligned.jpg"
-        if not picture.is_file():
-            log.wrong(f"{place}: there is no picture '{picture}'")
+        picture = file_in(pictures, f"{stem}_aligned.jpg")
+        if picture is None:
+            log.wrong(f"{place}: there is no picture '{stem[:60]}_aligned.jpg'")
             continue
         labels = {"expr": expression(_CLASSES[int(code) - 1])}
         yield Sample(stem, (picture,), labels, stem, split)

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -136,6 +136,19 @@ def require_folder(root: Path, *parts: str) -> Path:
             "give the folder of the set as it is given out: `avaffect data sets NAME` shows it",
         )
     return folder
+
+
+def file_in(folder: Path, name: str) -> Path | None:
+    """The file that a text of the set names in a folder; None if there is none.
+
+    Names that lead out of the folder, or that no file can have, are those of no file.
+    """
+    if not name or ".." in PurePath(name).parts or PurePath(name).is_absolute():
+        return None
+    try:
+        return path if (path := folder / name).is_file() else None
+    except OSError:  # far too long
+        return None
 
 
 def below(root: Path, *names: str) -> Path:

@@ -135,6 +135,16 @@ def test_nothing_has_features(tmp_path: Path) -> None:
         load_sets([f"ravdess={root}"], [str(tmp_path / "p")])
 
 
+def test_features_of_nothing_are_not_passed_over(tmp_path: Path) -> None:
+    """Else pictures would silently be read as they are, and not the aligned ones."""
+    root = MAKERS["rafdb"](tmp_path / "r")
+    faces = aligned(tmp_path / "f", "affectnet")
+    with pytest.raises(FeatureError, match="no aligned faces of RAF-DB"):
+        load_sets([f"rafdb={root}"], [f"rafdb={faces}"])
+    with pytest.raises(FeatureError, match="features of none of the sets"):
+        load_sets([f"rafdb={root}"], [str(faces)])
+
+
 def test_what_does_not_go_together(tmp_path: Path) -> None:
     root = MAKERS["rafdb"](tmp_path)
     with pytest.raises(UsageError, match="given twice"):
