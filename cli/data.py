@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.cli.options import NameChoice
+from avaffect.cli.sets import align_command, check_public, sets_command
 from avaffect.cli.words import as_options
+from avaffect.errors import UsageError
 from avaffect.tasks.registry import TASKS
 
 if TYPE_CHECKING:
@@ -23,13 +26,18 @@ _SHOWN_ERRORS = 20
 
 @click.group()
 def data() -> None:
-    """Look at a data set in the layout of Aff-Wild2, or make an artificial one.
+    """Look at a data set in the layout of Aff-Wild2 or at a public set, or make an artificial one.
 
     \b
     Examples:
       avaffect data check Aff-Wild2/ --features features/
+      avaffect data check affectnet=AffectNet/
       avaffect data synth demo/ --videos 12
     """
+
+
+data.add_command(sets_command)
+data.add_command(align_command)
 
 
 @data.command("check")
@@ -63,15 +71,29 @@ def check_command(
     """Say what is in ROOT, what is missing and what is odd.
 
     ROOT holds the annotations in any of the challenge's layouts and, if they are to be looked at
-    too, the folders videos/ and cropped_aligned/. Ends with exit code 0 if training can start,
-    perhaps with warnings, and with 1 if it cannot.
+    too, the folders videos/ and cropped_aligned/. As NAME=DIR it is a public set, see
+    `avaffect data sets`. Ends with exit code 0 if training can start, perhaps with warnings, and
+    with 1 if it cannot.
 
     \b
     Examples:
       avaffect data check Aff-Wild2/
       avaffect data check Aff-Wild2/ --features features/ --task va --json check.json
+      avaffect data check affectnet=AffectNet/
     """
     from dataclasses import asdict
+
+    from avaffect.datasets.sets.registry import named_data
+
+    if named_data(root)[0]:
+        for option in ("edition", "features", "tasks"):
+            if ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+                raise UsageError(
+                    f"--{option.removesuffix('s') if option == 'tasks' else option} is for "
+                    "datasets in Aff-Wild2's layout",
+                    "leave it out",
+                )
+        ctx.exit(0 if check_public(root, json_path) else 1)
 
     from avaffect.cli.terminal import Reporter, printable, say_error
     from avaffect.datasets.check import check

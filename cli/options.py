@@ -157,16 +157,18 @@ def data_options(function: F) -> F:
         [
             click.option(
                 "--data",
-                type=click.Path(),
-                help="Dataset in Aff-Wild2's layout: annotations of any edition.  "
-                "[default: this folder]",
+                multiple=True,
+                metavar="[NAME=]DIR",
+                help="Dataset in Aff-Wild2's layout: annotations of any edition; or, any number "
+                "of times, a public set NAME of `avaffect data sets`.  [default: this folder]",
             ),
             click.option(
                 "--features",
                 multiple=True,
                 metavar="[NAME=]DIR",
                 help="What `avaffect preprocess` wrote, or a folder of tables; with --data, again "
-                f"for more tables, each an array NAME.  [default: {DEFAULT_OUT}]",
+                "for more tables, each an array NAME, or for the public set NAME.  "
+                f"[default: {DEFAULT_OUT}]",
             ),
             click.option(
                 "--labels",
@@ -202,24 +204,36 @@ def data_config(options: dict[str, Any]) -> DataConfig:
     Raises:
         UsageError: options that exclude each other, or own labels without features.
     """
+    from avaffect.datasets.sets.registry import named_data
     from avaffect.training.run import DataConfig
 
     own = options["labels"] is not None
     features: tuple[str, ...] = options["features"]
+    data: tuple[str, ...] = options["data"]
+    sets = tuple(text for text in data if named_data(text)[0])
+    roots = [text for text in data if text not in sets]
+    if own and data:
+        raise UsageError("--data and --labels exclude each other", "leave one of them out")
+    if len(roots) > 1:
+        raise UsageError(
+            f"'{roots[0]}' and '{roots[1]}' are both datasets in Aff-Wild2's layout",
+            "give one of them; public sets are named, as --data affectnet=DIR",
+        )
+    if not own and not sets:
+        roots = roots or ["."]
     if not features:
         if own:
             raise UsageError("own labels need --features", "name the folder of the features")
-        features = (DEFAULT_OUT,)
-    if own and options["data"] is not None:
-        raise UsageError("--data and --labels exclude each other", "leave one of them out")
+        features = (DEFAULT_OUT,) if roots else ("",)
     return DataConfig(
         features=features[0],
         further=features[1:],
-        root=None if own else options["data"] or ".",
+        root=roots[0] if roots else None,
         labels=options["labels"],
         clips=options["clips"],
         columns=tuple(options["columns"]),
         edition=options["edition"],
+        sets=sets,
     )
 
 

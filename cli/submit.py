@@ -52,6 +52,14 @@ MTL_EDITION = next(name for name in reversed(EDITIONS) if "mtl" in EDITIONS[name
 @click.option("-o", "--out", type=click.Path(), help="The zip to write.")
 @click.option("--check", "checking", is_flag=True, help="Only say what is wrong; write nothing.")
 @click.option(
+    "--number",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Which of the team's five submissions in the track it is; what produced it is kept in "
+    "submissions.json beside the zip, and -o may be a folder.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace another submission of that number.")
+@click.option(
     "--allow-missing",
     is_flag=True,
     help="Let rows pass that hold -5 or -1 for a frame without prediction.",
@@ -63,6 +71,8 @@ def submit(
     template: str | None,
     out: str | None,
     checking: bool,
+    number: int | None,
+    overwrite: bool,
     allow_missing: bool,
 ) -> None:
     """Make the zip for the organisers from PREDICTIONS, or say what is wrong with it.
@@ -80,9 +90,11 @@ def submit(
     \b
     Examples:
       avaffect submit out/ -t va --edition abaw6 --template ABAW_VA_test_set_sample.txt -o va.zip
+      avaffect submit out/ -t va --template ABAW_VA_test_set_sample.txt -o mine/ --number 2
       avaffect submit out/ -t expr --edition abaw3 --template EXPR_test_set_release.txt -o expr.zip
       avaffect submit --check va.zip -t va --edition abaw6 --template ABAW_VA_test_set_sample.txt
     """
+    from avaffect.challenge.submissions import MOST, Numbered, numbers_of
     from avaffect.challenge.submit import check_submission
     from avaffect.challenge.submit import submit as make
     from avaffect.cli.terminal import Reporter
@@ -92,6 +104,10 @@ def submit(
         raise UsageError(
             "a submission is either written or checked", "give -o NAME.zip, or else --check"
         )
+    if number is None and overwrite:
+        raise UsageError("--overwrite replaces a numbered submission", "give --number N too")
+    if checking and number is not None:
+        raise UsageError("--number is for a zip that is written", "leave it out, or give -o")
     asked = (task, edition, Path(template) if template else None)
     reporter = Reporter()
     if out is None:
@@ -100,14 +116,26 @@ def submit(
         )
     else:
         report = make(
-            Path(predictions), Path(out), *asked, allow_missing=allow_missing, on_event=reporter
+            Path(predictions),
+            Path(out),
+            *asked,
+            allow_missing=allow_missing,
+            number=number,
+            overwrite=overwrite,
+            on_event=reporter,
         )
     if report.counts:
         _print_faults(report, reporter)
         if out is not None:
             reporter.say(f"nothing was written to {out}")
         raise click.exceptions.Exit(1)
-    _print_report(report, out)
+    _print_report(report, out and str(report.path))
+    if report.path is not None and number is not None:
+        made = numbers_of(report.path.parent, Numbered(task, edition, number))
+        click.echo(
+            f"submission {number} of {MOST} in the track {task} of {edition}; made so far: "
+            f"{', '.join(map(str, made))}"
+        )
 
 
 def _print_faults(report: Report, reporter: Reporter) -> None:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 DEFAULT_RECIPE = "abaw1-av-gru"
 DEFAULT_RUN = "avaffect_run"
 # The options that a resumed run may get anew; everything else comes from its run.json.
-_FREE = ("out", "device", "workers", "resume", "tensorboard", "no_export", "quiet", "fold")
+_FREE = (
+    "out", "device", "workers", "resume", "tensorboard", "no_export", "quiet", "fold", "epochs",
+)  # fmt: skip
 
 
 @click.command()
@@ -48,6 +50,18 @@ _FREE = ("out", "device", "workers", "resume", "tensorboard", "no_export", "quie
     multiple=True,
     metavar="KEY=VALUE",
     help="Change a setting of the recipe, e.g. train.lr=3e-4.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Train N epochs at most; with --resume a finished run goes on to so many.",
+)
+@click.option(
+    "--init",
+    type=click.Path(),
+    metavar="CHECKPOINT",
+    help="Start from the weights of a trained run that fit by name and shape (fine-tuning).",
 )
 @click.option(
     "--folds",
@@ -104,15 +118,19 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
       avaffect train --features voices/ --labels manifest.csv --column clip=path
           --column expression=label --column group=speaker --recipe speech-gru --folds 5
       avaffect train --recipe abaw1-av-gru --set train.lr=3e-4 --set window.length=64
+      avaffect train --data affectnet=AffectNet/ --data rafdb=RAF-DB/ --recipe face-expr -o faces/
       avaffect train --resume -o run/
+      avaffect train --resume -o run/ --epochs 60
     """
     from avaffect.cli.terminal import Reporter
     from avaffect.files.names import RUN
-    from avaffect.training.run import read_run, run
+    from avaffect.training.run import longer, read_run, run
 
     if resume:
         _require_free(ctx)
         config = read_run(Path(out))
+        if options["epochs"] is not None:
+            config = longer(config, options["epochs"])
     else:
         config = _config(options)
     # Of several processes the first one talks.
@@ -155,14 +173,17 @@ def _config(options: dict[str, Any]) -> RunConfig:
             f"'{options['recipe']}' is an ensemble of several models",
             f"use `avaffect ensemble --recipe {options['recipe']}`",
         )
-    task = options["task"]
+    task, changes = options["task"], options["changes"]
+    if options["epochs"] is not None:
+        changes = (*changes, f"train.epochs={options['epochs']}")
     return run_config(
         options["recipe"],
         data_config(options),
         modalities=_names(options["modalities"]),
         branches=_names(options["branches"]),
         tasks=None if task is None else parse_tasks(task),
-        changes=options["changes"],
+        changes=changes,
+        init=options["init"],
         folds=options["folds"],
         seed=options["seed"],
     )

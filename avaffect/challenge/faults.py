@@ -28,6 +28,7 @@ ADVICE = {
     "blanks": "write commas without blanks; `avaffect submit` does",
     "empty": "write a header and the rows",
     "too much": "give the rows of one test set, one row an image",
+    "template": "give what was predicted; the organisers' sample says which rows there must be",
     "zip": "make the zip again; `avaffect submit` does",
     "zip folder": "put the files at the top of the zip; `avaffect submit` does",
     "zip junk": "leave out what the operating system adds; `avaffect submit` does",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zipfile import is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.challenge.dummies import check_dummies
 from avaffect.challenge.faults import Fault, Faults
 from avaffect.challenge.row_order import (
     check_complete,
@@ -22,6 +23,7 @@ from avaffect.challenge.row_order import (
 )
 from avaffect.challenge.rows import Rows
 from avaffect.challenge.submission_files import Wish, find_predictions, read_files, read_zip
+from avaffect.challenge.submissions import Numbered, note_submission, require_free
 from avaffect.challenge.templates import (
     SINGLE_FILE,
     distinct_places,
@@ -34,10 +36,14 @@ from avaffect.challenge.templates import (
 from avaffect.challenge.zip import is_own_zip, write_zip
 from avaffect.errors import UsageError, boundary
 from avaffect.files.atomic import atomic_path
+from avaffect.files.hashing import file_sha256
+from avaffect.files.lock import alone_in
 from avaffect.files.ours import require_own_file
 from avaffect.progress import EventCallback, Notice, ignore_events
 
 _BATCH = 8192
+# Another process that writes a numbered submission into the folder is soon done.
+_WAIT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class Report:
             `submit` would make of it.
         faults: the first of each kind.
         counts: how many there are of each kind.
+        path: the zip that was written, None if there is none.
     """
 
     form: str
@@ -69,6 +76,7 @@ class Report:
     raw: bool = False
     faults: tuple[Fault, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    path: Path | None = None
 
 
 @boundary()
@@ -80,6 +88,8 @@ def submit(
     template: Path | str | None = None,
     *,
     allow_missing: bool = False,
+    number: int | None = None,
+    overwrite: bool = False,
     on_event: EventCallback = ignore_events,
 ) -> Report:
     """Bring predictions into the edition's form and write the zip, if nothing is wrong with it.
@@ -95,6 +105,10 @@ def submit(
         edition: an edition of ``challenge.editions``.
         template: the organisers' list of images or names; None to take what is there.
         allow_missing: let rows pass that have -5 or -1 for "no prediction".
+        number: which of a team's five submissions in the track it is. What produced it is then
+            written into ``submissions.json`` beside the zip, see ``challenge.submissions``; and
+            ``out`` may be a folder.
+        overwrite: replace another submission of that number.
         on_event: gets a warning if there is no template.
 
     Returns:
@@ -109,6 +123,9 @@ def submit(
         OutputError: the zip cannot be written.
     """
     predictions, out = Path(predictions), Path(out)
+    numbered = None if number is None else Numbered(task, edition, number, overwrite)
+    if numbered is not None:
+        out = numbered.zip_in(out)
     wish = _wish(task, edition, template, allow_missing, on_event)
     if is_zipfile(predictions):
         raise UsageError(
@@ -122,7 +139,28 @@ def submit(
     report, rows, keys, taken = _assemble(listed, files, wish)
     if report.counts:
         return report
-    require_own_file(Path(out), is_own_zip)
+    with ExitStack() as stack:
+        if numbered is not None:
+            stack.enter_context(alone_in(out.parent, wait=_WAIT_S))
+        report = _write(report, rows, keys, taken, wish, out, numbered, on_event)
+        if numbered is not None and report.path is not None:
+            used = None if template is None else Path(template)
+            note_submission(out, numbered, predictions, used, report.rows, on_event)
+    return report
+
+
+def _write(
+    report: Report,
+    rows: Rows,
+    keys: NDArray[np.int64],
+    taken: NDArray[np.int64],
+    wish: Wish,
+    out: Path,
+    numbered: Numbered | None,
+    on_event: EventCallback,
+) -> Report:
+    """Write the zip, unless what was written is not what it should be; the report of that."""
+    require_own_file(out, is_own_zip)
     with suppress(_FaultyError), atomic_path(out) as temporary:
         write_zip(temporary, _contents(rows, keys, taken, wish))
         # What was written is read again, as the organisers will.
@@ -131,7 +169,9 @@ def submit(
         if faults.counts:
             report = _report(wish, rows, faults)
             raise _FaultyError
-    return report
+        if numbered is not None:
+            require_free(out.parent, numbered, file_sha256(temporary), on_event)
+    return report if report.counts else replace(report, path=out)
 
 
 @boundary()
@@ -204,12 +244,19 @@ def _hold(rows: Rows, wish: Wish, faults: Faults) -> None:
     # A file without rows needs no more faults.
     if not len(rows) and faults.counts:
         return
+    _check_dummies(rows, wish, faults)
     if wish.template is not None:
         check_order(rows, wish.keys(rows), len(wish.subjects), faults)
     elif wish.form == "mtl":
         check_repeats(rows, wish.keys(rows), faults)
     else:
         check_gaps(rows, faults)
+
+
+def _check_dummies(rows: Rows, wish: Wish, faults: Faults) -> None:
+    """Only lists of images have samples with values."""
+    if wish.form != "files":
+        check_dummies(rows, wish.task, wish.template.dummy if wish.template else "", faults)
 
 
 def _assemble(
@@ -223,6 +270,7 @@ def _assemble(
     used = rows.take(np.isin(rows.keys, keys))
     if not wish.allow_missing:
         check_missing(used, faults)
+    _check_dummies(used, wish, faults)
     if len(rows) or not faults.counts:
         check_complete(rows, keys[~repeated], len(wish.subjects), faults)
         if wish.form == "files" or (wish.template is None and wish.form != "mtl"):

@@ -202,6 +202,7 @@ class Template:
         keys: int64 [N], for lists of images: all rows in order, the subjects' places being those
             in ``subjects``. Empty for lists of names.
         counts: the number of rows by subject, where a list of names has it.
+        dummy: the values of its first row, where it has any.
     """
 
     path: Path
@@ -210,6 +211,7 @@ class Template:
     header: str
     keys: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     counts: dict[str, int] = field(default_factory=dict)
+    dummy: str = ""
 
 
 @boundary()
@@ -244,7 +246,8 @@ def read_template(path: Path, task: str, edition: str) -> Template:
         header = given if _task_of(given) == task else header
         with _reading(path), path.open("rb") as file:
             subjects, keys = _read_images(file, skip=listed[0] > 0)
-        return Template(path, form, subjects, header, keys)
+        dummy = start[listed[0]].partition(",")[2].strip(", ")
+        return Template(path, form, subjects, header, keys, dummy=dummy)
     with _reading(path), path.open("rb") as file:
         counts = _read_names(file)
     known = {name: count for name, count in counts.items() if count is not None}

@@ -125,7 +125,7 @@ def _remove(out: Path, names: Iterable[str]) -> None:
 
 
 def _filled(found: Any) -> Any:
-    """Saved settings, with the recipe's as they are read now: later ones have their defaults."""
+    """Saved settings as they are read now: those that came later have their defaults."""
     try:
         tree = found["recipe"]
         if tree.get("folds") is not None:
@@ -134,7 +134,10 @@ def _filled(found: Any) -> Any:
         recipe = parse_ensemble(tree, SETTINGS).to_dict()
     except (AvaffectError, AttributeError, TypeError, KeyError):
         return found
-    return {**found, "recipe": json.loads(json.dumps(recipe))}
+    found = {**found, "recipe": json.loads(json.dumps(recipe))}
+    if isinstance(found.get("data"), dict):
+        found["data"] = {"further": [], "sets": [], **found["data"]}
+    return found
 
 
 def _members(settings: Any) -> Any:

@@ -34,6 +34,8 @@ CONVERTED = "converted"
 CONVERSIONS = "converted.json"
 # Of what lies in object stores, see `remote.receipt`.
 RECEIPTS = "receipts"
+# What `submit` keeps beside numbered zips, see `challenge.submissions`.
+SUBMISSIONS = "submissions.json"
 # What `train` leaves, see `training.run`; `ensemble`, see `predictors.joined`.
 RUN = "run.json"
 JOINED = "joined.json"

@@ -153,6 +153,9 @@ class Train:
         modality_dropout: chance of each modality to be taken from a training window, unless that
             would take all that it has.
         sampling: ``shuffle``, or ``balanced`` (windows drawn so that classes occur alike).
+        weighting: of the tasks' losses against each other: ``fixed`` (each task's ``weight``), or
+            ``uncertainty``: by learnt log variances too (Kendall, Gal and Cipolla 2018), where a
+            task counts in those batches alone in which it is labelled.
         select: ``best`` validation score, or the ``last`` epoch, is what prediction uses.
         augment: changes to training windows.
     """
@@ -174,6 +177,7 @@ class Train:
     amp: Literal["auto", "none", "bf16", "fp16"] = "auto"
     modality_dropout: Fraction = 0.0
     sampling: Literal["shuffle", "balanced"] = "shuffle"
+    weighting: Literal["fixed", "uncertainty"] = "fixed"
     select: Literal["best", "last"] = "best"
     augment: Augment = field(default_factory=Augment)
 

@@ -8,13 +8,17 @@ from functools import partial
 from pathlib import Path
 
 from avaffect.challenge.editions import DEFAULT_EDITION, edition_named
+from avaffect.challenge.layout import split_folders
 from avaffect.datasets.affwild import is_artificial, load_affwild, load_mtl
 from avaffect.datasets.clip import Dataset
 from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.feature_folders import FeatureFolders
 from avaffect.datasets.own import load_own
+from avaffect.datasets.sets.clips import join, load_sets
+from avaffect.datasets.sets.registry import named_data
 from avaffect.errors import UsageError, boundary
 from avaffect.progress import EventCallback, Notice, ignore_events
+from avaffect.store.pictures import side_of
 
 # Keys of the columns of own tables that are features of a dataset in Aff-Wild2's layout.
 _OF_TABLES = ("features", "time")
@@ -34,6 +38,9 @@ class DataConfig:
         edition: whose annotations ``root`` holds.
         further: more folders of features beside ``features``, of own tables all but one; each
             ``DIR`` or ``NAME=DIR``, see `feature_folders.FeatureFolders.find`.
+        sets: public sets, each ``NAME=DIR``, see ``datasets.sets``; alone, or beside ``root``.
+            Of ``features`` and ``further``, ``NAME=DIR`` is of that set, and what is left of
+            ``root``, or of all sets where there is none.
     """
 
     features: str
@@ -43,9 +50,14 @@ class DataConfig:
     columns: tuple[str, ...] = ()
     edition: str = DEFAULT_EDITION
     further: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if (self.root is None) == (self.labels is None):
+        if self.labels is not None and self.sets:
+            raise UsageError(
+                "own labels and public sets exclude each other", "leave one of them out"
+            )
+        if not self.sets and (self.root is None) == (self.labels is None):
             raise UsageError(
                 "either a dataset or labels are wanted",
                 "give root=... for Aff-Wild2's layout, or labels=... for your own",
@@ -74,6 +86,8 @@ def load_dataset(
     Raises:
         InputNotFoundError, FormatError, FeatureError, UsageError: see ``datasets``.
     """
+    if config.sets:
+        return _with_sets(config, tasks, on_event)
     if config.root is None:
         features = Path(config.features)
         assert config.labels is not None  # noqa: S101 - checked by DataConfig
@@ -98,3 +112,24 @@ def load_dataset(
     if is_artificial(root):
         dataset = replace(dataset, about={**dataset.about, "synthetic": True})
     return dataset
+
+
+def _with_sets(config: DataConfig, tasks: Sequence[str], on_event: EventCallback) -> Dataset:
+    """The public sets, and the dataset in Aff-Wild2's layout if there is one."""
+    names = {named_data(text)[0] for text in config.sets}
+    every = [text for text in (config.features, *config.further) if text]
+    if config.root is None:
+        return load_sets(config.sets, every, on_event=on_event)
+    mine = [text for text in every if text.partition("=")[0] not in names]
+    if not mine:
+        raise UsageError(
+            f"the dataset '{config.root}' wants features", "name the folder of its features"
+        )
+    alone = replace(config, sets=(), features=mine[0], further=tuple(mine[1:]))
+    # What it is not annotated with the sets may be; that someone is, the run looks at.
+    there = {folder.task for folder in split_folders(Path(config.root))}
+    base = load_dataset(alone, [task for task in tasks if task in there] or tasks, on_event)
+    sides = (side_of(clip.features) for clip in base.clips)
+    side = next((side for side in sides if side is not None), None)
+    theirs = [text for text in every if text not in mine]
+    return join([base, load_sets(config.sets, theirs, side=side, on_event=on_event)])

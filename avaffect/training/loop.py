@@ -27,7 +27,7 @@ from avaffect.errors import TrainingError, UsageError
 from avaffect.interrupts import Interrupts
 from avaffect.networks.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from avaffect.networks.network import AffectNetwork
-from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.progress import EventCallback, Notice, Progress, ignore_events
 from avaffect.recipes.recipe import Recipe
 from avaffect.training.history import Epoch, History
 from avaffect.training.memory import BatchMemory, memory_explained
@@ -77,6 +77,7 @@ def train(
     device: str = "auto",
     workers: int | None = None,
     resume: bool = False,
+    init: Path | str | None = None,
     tensorboard: bool = False,
     on_event: EventCallback = ignore_events,
     on_epoch: EpochCallback = lambda epoch: None,
@@ -94,7 +95,10 @@ def train(
         seed: of everything drawn by chance.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         workers: processes that read windows; None takes none on the CPU, up to 12 beside a GPU.
-        resume: go on from ``out/last`` if it is there.
+        resume: go on from ``out/last`` if it is there, also beyond the epochs that it was begun
+            with.
+        init: a checkpoint whose weights training starts from, as far as they fit; see
+            ``networks.start``. A run that is gone on with has its own.
         tensorboard: also write TensorBoard's event files to ``out/tensorboard`` (needs the
             package of that name).
         on_event: progress in windows, and notices.
@@ -115,11 +119,15 @@ def train(
         begun = resume and (out / "last" / STATE).is_file()
         amp = begun_precision(out / "last") if begun else None
         given = recipe, dataset, train_clips, val_clips, seed, group, on_event
-        setup = Setup(*given, begun=begun, amp=amp)
+        setup = Setup(*given, begun=begun, amp=amp, init=init)
         network, objective = setup.network.to(group.device), setup.objective.to(group.device)
         if group.device.type == "cuda":
             network.to(memory_format=torch.channels_last)  # as pictures come
-        optimiser = OPTIMISERS[recipe.train.optimiser](network.parameters(), recipe.train)
+        learnt = [*objective.log_variances.parameters()]
+        groups: list[dict[str, Any]] = [{"params": network.parameters()}]
+        if learnt:  # a decay would pull the variances to 1
+            groups.append({"params": learnt, "weight_decay": 0.0})
+        optimiser = OPTIMISERS[recipe.train.optimiser](groups, recipe.train)
         schedule = Schedule(optimiser, recipe.train)
         scaler = torch.amp.GradScaler(group.device.type, enabled=setup.amp is torch.float16)
         average = _average(network, recipe.train.ema)
@@ -134,6 +142,7 @@ def train(
             "schedule": schedule,
             "scaler": scaler,
             **({"average": average} if average else {}),
+            **({"log variances": objective.log_variances} if learnt else {}),
         }
 
         def save(epoch: int, batch: int) -> None:
@@ -161,6 +170,13 @@ def train(
             sums.load_state_dict(state["sums"])
             memory.parts = state.get("parts", 1)  # earlier versions knew one alone
             history.load_state_dict(state)
+            if history.stalled and first_epoch < recipe.train.epochs:
+                on_event(
+                    Notice(
+                        f"the run stopped after {first_epoch} epochs, since its score rose no "
+                        "longer (train.patience): it is not trained on"
+                    )
+                )
         history.write(group.first)
 
         model, votes = group.wrap(objective), group.votes()

@@ -324,11 +324,17 @@ def multi_task_loss(
     outputs: Mapping[str, Tensor],
     targets: Mapping[str, Tensor],
     valid: Mapping[str, Tensor],
+    log_variances: Mapping[str, Tensor] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The sum of the tasks' losses, each times its ``weight``.
 
     A task that ``targets`` lacks adds 0, but keeps its output in the graph: a distributed run
     waits for a gradient of every parameter.
+
+    With log variances s of the tasks (Kendall, Gal and Cipolla 2018, equations 7 and 10), the
+    loss L of a task of values becomes exp(-s) / 2 L + s / 2, that of classes or units
+    exp(-s) L + s / 2; both only where the batch has a valid cell of the task, so that a task that
+    is seldom labelled is not taken for a certain one.
 
     Args:
         losses: by task, of :func:`build_loss`.
@@ -336,6 +342,7 @@ def multi_task_loss(
         outputs: by task, what the network gives.
         targets: by task; may lack tasks.
         valid: of the same tasks as ``targets``.
+        log_variances: by task, scalars that are learnt; None for fixed weights alone.
 
     Returns:
         Scalar; by task that the batch has, its loss before ``weight``, detached (0 if it has no
@@ -347,11 +354,31 @@ def multi_task_loss(
         if task in targets:
             value = loss(output, targets[task], valid[task])
             values[task] = value.detach()
+            if log_variances is not None:
+                value = uncertain(value, log_variances[task], task, valid[task].any())
             parts.append(configs[task].weight * value)
         else:
             nowhere = torch.zeros((), dtype=torch.bool, device=output.device)
             parts.append(_keep(_precise(output), nowhere).sum())
+            if log_variances is not None:
+                parts.append(_keep(log_variances[task], nowhere))
     return torch.stack(parts).sum(), values
+
+
+def uncertain(loss: Tensor, log_variance: Tensor, task: str, known: Tensor) -> Tensor:
+    """A task's loss, weighted by what is learnt of its uncertainty; see :func:`multi_task_loss`.
+
+    Args:
+        loss: scalar.
+        log_variance: scalar.
+        task: its name; of values the loss is halved.
+        known: bool, whether any cell of the task is valid; if not, the result is 0.
+
+    Returns:
+        Scalar.
+    """
+    half = 0.5 if task_named(task).kind == "values" else 1.0
+    return _keep(half * torch.exp(-log_variance) * loss + 0.5 * log_variance, known)
 
 
 def _surprise(

@@ -25,6 +25,7 @@ class Objective(nn.Module):
 
     Attributes:
         epoch: from 0, which the loop sets: with polarity the first ones train it alone.
+        log_variances: by task, where the recipe weighs tasks by their uncertainty; else empty.
     """
 
     def __init__(self, network: AffectNetwork, losses: Mapping[str, TaskLoss]) -> None:
@@ -32,13 +33,18 @@ class Objective(nn.Module):
         self.network = network
         self.losses = nn.ModuleDict(dict(losses))
         self.epoch = 0
+        learnt = network.recipe.train.weighting == "uncertainty"
+        self.log_variances = nn.ParameterDict(
+            {task: nn.Parameter(torch.zeros(())) for task in losses if learnt}
+        )
 
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, with the recipe's augmentation and modality dropout.
 
         Returns:
             A scalar; and by task its part, without its weight and without gradient, of the
-            network's main heads alone; ``polarity`` where there is one.
+            network's main heads alone; ``polarity`` where there is one, and
+            ``<task> log variance`` where these are learnt.
         """
         network, train = self.network, self.network.recipe.train
         if train.augment.stretch:
@@ -139,7 +145,12 @@ class Objective(nn.Module):
         valid: Mapping[str, Tensor],
     ) -> tuple[Tensor, dict[str, Tensor]]:
         configs = {str(task): loss for task, loss in self.network.recipe.tasks.items()}
-        return multi_task_loss(dict(self.losses.items()), configs, outputs, targets, valid)
+        learnt = dict(self.log_variances.items())
+        loss, parts = multi_task_loss(
+            dict(self.losses.items()), configs, outputs, targets, valid, learnt or None
+        )
+        shown = {f"{task} log variance": value.detach() for task, value in learnt.items()}
+        return loss, parts | shown
 
 
 def _within(valid: Mapping[str, Tensor], there: Tensor) -> dict[str, Tensor]:

@@ -10,7 +10,9 @@ from torch import nn, optim
 
 from avaffect.recipes.training import Train
 
-OPTIMISERS: dict[str, Callable[[Iterable[nn.Parameter], Train], optim.Optimizer]] = {
+_Parameters = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
+
+OPTIMISERS: dict[str, Callable[[_Parameters, Train], optim.Optimizer]] = {
     # alpha and eps as in Keras, where the first paper was made; torch's own are .99 and 1e-8.
     "rmsprop": lambda parameters, train: optim.RMSprop(
         parameters,
@@ -123,6 +125,12 @@ class Schedule:
         """Go on from there."""
         self._inner.load_state_dict(state["inner"])
         self.lr = state["lr"]
+        if self._train.schedule == "cosine" and self._inner.T_max != self._train.epochs:
+            # The run is to be longer than it was: as if its cosine had been so from the beginning.
+            self._inner.T_max = self._train.epochs
+            share = (1 + math.cos(math.pi * self._inner.last_epoch / self._train.epochs)) / 2
+            self.lr = self._train.min_lr + (self._train.lr - self._train.min_lr) * share
+            self._set(self.lr)
 
     def _set(self, rate: float) -> None:
         for group in self._optimiser.param_groups:

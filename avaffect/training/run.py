@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -22,7 +22,7 @@ from avaffect.files.ours import holds, require_ours
 from avaffect.files.outside import read_json, reading
 from avaffect.networks.checkpoint import FACTS, finite
 from avaffect.progress import EventCallback, ignore_events
-from avaffect.recipes.library import choose, load_recipe, parse_recipe
+from avaffect.recipes.library import change_recipe, choose, load_recipe, parse_recipe
 from avaffect.recipes.recipe import Recipe
 from avaffect.training.data import DataConfig, load_dataset
 from avaffect.training.export import export_beside
@@ -39,9 +39,10 @@ _RUN = {
     "version": object,
     "recipe": dict,
     "data": {"features": str, "root?": (str, None), "labels?": (str, None), "clips?": (str, None),
-             "columns": [str], "further?": [str]},
+             "columns": [str], "further?": [str], "sets?": [str]},
     "folds": str,
     "seed": int,
+    "init?": (str, None),
 }  # fmt: skip
 VERSION = 1
 
@@ -56,12 +57,14 @@ class RunConfig:
         folds: ``none`` (the data's own split), a number of folds as text, ``leave-one-out``
             (a fold a group), ``given`` (the data's own folds), or a ``folds.json`` of another run.
         seed: of weights, order, chance and folds.
+        init: a checkpoint whose weights each training starts from, see ``networks.start``.
     """
 
     recipe: Recipe
     data: DataConfig
     folds: str = "none"
     seed: int = 0
+    init: str | None = None
 
     def __post_init__(self) -> None:
         if self.folds in ("none", "leave-one-out", "given") or self.folds.endswith(".json"):
@@ -81,6 +84,7 @@ class RunConfig:
             "data": data,
             "folds": self.folds,
             "seed": self.seed,
+            "init": self.init,
         }
 
 
@@ -95,6 +99,7 @@ def run_config(
     changes: Sequence[str] = (),
     folds: str = "none",
     seed: int = 0,
+    init: str | None = None,
 ) -> RunConfig:
     """A run of a recipe of the package or of the user; see ``recipes.library``.
 
@@ -102,7 +107,22 @@ def run_config(
         UsageError: settings that do not exist or do not go together.
     """
     chosen = choose(load_recipe(recipe, changes), modalities, tasks, branches)
-    return RunConfig(chosen, data, folds, seed)
+    return RunConfig(chosen, data, folds, seed, init)
+
+
+def longer(config: RunConfig, epochs: int) -> RunConfig:
+    """The same run with ``epochs`` in all.
+
+    Raises:
+        UsageError: it was to have more already.
+    """
+    if epochs < config.recipe.train.epochs:
+        raise UsageError(
+            f"the run was begun with {config.recipe.train.epochs} epochs, which is more than "
+            f"{epochs}",
+            "give a larger number, or start another run",
+        )
+    return replace(config, recipe=change_recipe(config.recipe, [f"train.epochs={epochs}"]))
 
 
 @boundary()
@@ -125,11 +145,11 @@ def read_run(out: Path) -> RunConfig:
                 f"'{path}' is of version {saved['version']}, this avaffect reads {VERSION}",
                 "use the avaffect that wrote it, or start again with overwrite=True",
             )
-        lists = ("columns", "further")
+        lists = ("columns", "further", "sets")
         listed = {name: tuple(saved["data"].get(name, ())) for name in lists}
         data = DataConfig(**{**saved["data"], **listed})
         recipe = parse_recipe(saved["recipe"], f"in '{path}'")
-        return RunConfig(recipe, data, saved["folds"], saved["seed"])
+        return RunConfig(recipe, data, saved["folds"], saved["seed"], saved.get("init"))
 
 
 @dataclass(frozen=True)
@@ -178,7 +198,8 @@ def run(
         out: the run's folder.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         workers: see :func:`avaffect.training.loop.train`.
-        resume: go on with what is in ``out``; folds that are finished are left as they are.
+        resume: go on with what is in ``out``; folds that are finished are left as they are,
+            unless ``config`` has more epochs than they were begun with, see `longer`.
         overwrite: throw away a run that is in ``out``.
         only_fold: train this fold alone.
         tensorboard: see :func:`avaffect.training.loop.train`.
@@ -240,6 +261,7 @@ def run(
                     device=device,
                     workers=workers,
                     resume=resume,
+                    init=config.init,
                     tensorboard=tensorboard,
                     on_event=on_event if first else ignore_events,
                     on_epoch=on_epoch,
@@ -284,7 +306,11 @@ def _require_free(config: RunConfig, out: Path, resume: bool) -> None:
             f"'{out}' holds a run already",
             "resume=True goes on with it, overwrite=True starts anew",
         )
-    if read_run(out).to_dict() != config.to_dict():
+    begun = read_run(out)
+    epochs = config.recipe.train.epochs
+    if begun.recipe.train.epochs < epochs:
+        begun = longer(begun, epochs)
+    if begun.to_dict() != config.to_dict():
         raise UsageError(
             f"the run in '{out}' has other settings",
             "choose another folder, or replace it with overwrite=True",

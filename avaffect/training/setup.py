@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from avaffect.labels import OTHER
 from avaffect.networks.backbones import load_pretrained
 from avaffect.networks.checkpoint import Checkpoint
 from avaffect.networks.network import AffectNetwork, Statistics, planned_shapes
+from avaffect.networks.start import start_from
 from avaffect.progress import EventCallback, Notice, ignore_events
 from avaffect.recipes.encoders import Backbone
 from avaffect.recipes.recipe import Recipe
@@ -48,6 +50,8 @@ class Setup:
         on_event: notices.
         begun: whether the weights of an interrupted run will be put in, so that nothing is to be
             fetched to start from.
+        init: a checkpoint that a run starts from, see ``networks.start``; not looked at where one
+            has begun.
         amp: what an interrupted run computed in, ``none``, ``bf16`` or ``fp16``, which it goes on
             with where the recipe leaves it open; None chooses anew.
 
@@ -78,6 +82,7 @@ class Setup:
         *,
         begun: bool = False,
         amp: str | None = None,
+        init: Path | str | None = None,
     ) -> None:
         self.recipe = recipe
         self._on_event = on_event
@@ -122,7 +127,7 @@ class Setup:
             }
         )
         if not begun:
-            self._load_pretrained(on_event)
+            self._load_pretrained(on_event, self._start(init, val_clips))
         losses = {}
         for task, config in recipe.tasks.items():
             labels = (clip.labels[task] for clip in train_clips if task in clip.labels)
@@ -151,8 +156,27 @@ class Setup:
             )
         )
 
-    def _load_pretrained(self, on_event: EventCallback) -> None:
+    def _start(self, init: Path | str | None, val_clips: tuple[Clip, ...]) -> Collection[str]:
+        """Take weights over; the branches that have some."""
+        if init is None:
+            return ()
+        started = start_from(self.network, self.targets, init)
+        self._on_event(Notice(f"started from '{init}': {started.text}"))
+        self._data["started_from"] = started.checkpoint.sha256
+        learnt = started.checkpoint.data.get("clips")
+        learnt = learnt.get("train", ()) if isinstance(learnt, dict) else ()
+        if seen := {clip.name for clip in val_clips} & {*map(str, learnt)}:
+            text = (
+                f"'{init}' was trained on {len(seen)} of the {len(val_clips)} validation clips, "
+                f"such as '{min(seen)}': their scores are too good"
+            )
+            self._on_event(Notice(text, warning=True))
+        return started.branches
+
+    def _load_pretrained(self, on_event: EventCallback, started: Collection[str]) -> None:
         for name, branch in self.recipe.roots.items():
+            if name in started:
+                continue
             if isinstance(branch.encoder, Backbone) and branch.encoder.pretrained:
                 encoder: Any = self.network.branches[name]
                 found = load_pretrained(encoder.encoder.net, on_event)

@@ -109,3 +109,31 @@ def test_names_cannot_move_the_cursor(run, folder: Path) -> None:
     failed = run("submit", "--check", folder / "z.zip", *asked(folder))
     assert failed.code == 1
     assert "\x1b" not in failed.out
+
+
+def test_numbered_submissions(run, folder: Path) -> None:
+    first = run("submit", folder / "out", *asked(folder), "-o", folder / "zips", "--number", 2)
+    assert first.code == 0
+    assert "abaw6_va_2.zip: predictions.txt" in first.out
+    assert "submission 2 of 5 in the track va of abaw6; made so far: 2" in first.out
+    assert (folder / "zips/submissions.json").is_file()
+    path = folder / "out/VA_Estimation_Challenge/a.txt"
+    path.write_text(path.read_text(encoding="utf-8").replace("0.1", "0.2"), encoding="utf-8")
+    taken = run("submit", folder / "out", *asked(folder), "-o", folder / "zips", "--number", 2)
+    assert taken.code == 2
+    assert "choose --number 1, or replace it with --overwrite" in taken.err
+    more = ("-o", folder / "zips", "--number", 2, "--overwrite")
+    assert run("submit", folder / "out", *asked(folder), *more).code == 0
+
+
+def test_numbers_that_make_no_sense(run, folder: Path) -> None:
+    given = ("submit", folder / "out", *asked(folder))
+    assert run(*given, "-o", folder / "va.zip", "--number", 6).code == 2
+    assert run(*given, "--check", "--number", 1).code == 2
+    assert run(*given, "-o", folder / "va.zip", "--overwrite").code == 2
+
+
+def test_the_sample_itself(run, folder: Path) -> None:
+    failed = run("submit", folder / "t.txt", *asked(folder), "-o", folder / "va.zip")
+    assert failed.code == 1
+    assert "all 43 rows hold the dummy values" in failed.out

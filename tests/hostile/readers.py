@@ -45,10 +45,12 @@ from hostile.makers import (
 )
 from safetensors.numpy import save_file
 
+from fixtures.public_sets import afewva, bp4d, rafdb
 from avaffect.challenge.image_rows import is_image_list
 from avaffect.challenge.known import known_subjects
 from avaffect.challenge.mtl import read_mtl
 from avaffect.challenge.single import read_single
+from avaffect.challenge.submissions import read_submissions
 from avaffect.challenge.submit import check_submission
 from avaffect.challenge.templates import read_template
 from avaffect.challenge.text import read_annotations
@@ -60,6 +62,8 @@ from avaffect.datasets.columns import parse_columns
 from avaffect.datasets.folds import Folds
 from avaffect.datasets.own import load_own
 from avaffect.datasets.row_files import RowFile
+from avaffect.datasets.sets.registry import SETS
+from avaffect.datasets.sets.sample import Log
 from avaffect.datasets.tables import TableFeatures, read_any
 from avaffect.drawing.subjects import load_table
 from avaffect.ensemble.member_predictions import _read as read_kept
@@ -134,6 +138,11 @@ class Reader(NamedTuple):
     def root(self, path: Path) -> Path:
         """The folder that `made_in` was given."""
         return path.parents[len(Path(self.name).parts) - 1]
+
+
+def public(name: str, above: int) -> Callable[[Path], Any]:
+    """Reads the public set ``name``, whose folder lies so many above that of the file."""
+    return lambda path: [*SETS[name].read(path.parents[above], Log())]
 
 
 def read_predictions(path: Path) -> None:
@@ -290,6 +299,15 @@ READERS = [
            read_rows),
     Reader("openface.csv", text("frame, success, AU01_r", "1, 1, .5", "2, 0, .1"), read_rows),
     Reader("rows.parquet", make_table, read_rows),
+    Reader("basic/EmoLabel/list_patition_label.txt",
+           lambda path: rafdb(path.parents[2], [("train_00001", 1), ("test_0001", 2)]),
+           public("rafdb", 2)),
+    Reader("001/001.json", lambda path: afewva(path.parents[1], {"001": [(0, 0)]}),
+           public("afew-va", 1)),
+    Reader("AUCoding/AU_OCC/F001_T1.csv",
+           lambda path: bp4d(path.parents[2], {"F001_T1": ["7,1,0,9,1,1"]}), public("bp4d", 2)),
+    Reader("submissions.json", record({"version": 1, "submissions": []}),
+           lambda path: read_submissions(path.parent)),
     Reader("t.srt", text("1", "00:00:01,000 --> 00:00:02,000", "<i>a</i>"), read_transcript),
     Reader("t.vtt", text("WEBVTT", "", "00:01.000 --> 00:02.000", "<v A>a"), read_transcript),
     Reader("t.TextGrid", text('"ooTextFile"', '"TextGrid"', "0 1 <exists> 1", '"IntervalTier"',

@@ -474,7 +474,7 @@ def test_a_resumed_run_fetches_nothing_to_start_from(
     recipe, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(Setup, "_load_pretrained", lambda self, on_event: asked.append(1))
+    monkeypatch.setattr(Setup, "_load_pretrained", lambda self, *given: asked.append(1))
     chosen = recipe("train.epochs=1")
     clips = dataset.of("train"), dataset.of("val")
     loop.train(chosen, dataset, *clips, tmp_path, device="cpu", resume=True)

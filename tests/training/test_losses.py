@@ -27,6 +27,7 @@ from avaffect.training.losses import (
     mae,
     mse,
     multi_task_loss,
+    uncertain,
 )
 
 TASK_OF = {"values": "va", "classes": "expr", "units": "au"}
@@ -521,3 +522,37 @@ class TestMultiTask:
         assert total == 0
         assert values == {}
         assert all(output.grad is not None for output in outputs.values())
+
+
+@pytest.mark.parametrize(("task", "half"), [("va", 0.5), ("expr", 1.0), ("au", 1.0)])
+def test_uncertainty_by_hand(task: str, half: float) -> None:
+    """exp(-s) L + s / 2, of values exp(-s) / 2 L + s / 2 (Kendall et al. 2018, 7 and 10)."""
+    s = torch.tensor(0.7, requires_grad=True)
+    loss = uncertain(torch.tensor(3.0), s, task, torch.tensor(True))
+    assert loss.item() == pytest.approx(half * np.exp(-0.7) * 3 + 0.35)
+    loss.backward()
+    assert s.grad is not None
+    assert s.grad.item() == pytest.approx(0.5 - half * np.exp(-0.7) * 3)
+    # The best s for a loss that does not change: the larger the loss, the less it counts.
+    best = torch.tensor(np.log(2 * half * 3), requires_grad=True)
+    uncertain(torch.tensor(3.0), best, task, torch.tensor(True)).backward()
+    assert best.grad is not None
+    assert best.grad.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_task_without_labels_learns_no_uncertainty() -> None:
+    """Neither where the batch lacks the task nor where no cell of it is valid."""
+    losses = {task: build_loss(task, config, ALIKE) for task, config in TASKS.items()}
+    batches = {task: make_batch(task, 3) for task in TASKS}
+    outputs = {task: batch[0].requires_grad_() for task, batch in batches.items()}
+    targets = {task: batches[task][1] for task in ("va", "expr")}
+    valid = {"va": batches["va"][2], "expr": torch.zeros_like(batches["expr"][2])}
+    variances = {task: torch.tensor(1.5, requires_grad=True) for task in TASKS}
+    total, parts = multi_task_loss(losses, TASKS, outputs, targets, valid, variances)
+    expected = 2 * (0.5 * np.exp(-1.5) * parts["va"].item() + 0.75)
+    assert total.item() == pytest.approx(expected, rel=1e-5)
+    total.backward()
+    grads = {task: s.grad for task, s in variances.items()}
+    assert all(grad is not None for grad in grads.values())
+    assert grads["va"].item() != 0
+    assert grads["expr"].item() == grads["au"].item() == 0

@@ -336,3 +336,19 @@ def _swapped(seed):
     torch.manual_seed(seed)
     share, other = mixing(2, 0.5)
     return other.tolist() == [1, 0] and 0.5 < share < 0.9
+
+
+def test_uncertainty_is_learnt_beside_the_network(made) -> None:
+    """Off it has no parameters; on, each task has one that starts as a weight of 1 (va: .5)."""
+    plain, batch = made()
+    assert list(plain.log_variances) == []
+    assert len(list(plain.parameters())) == len(list(plain.network.parameters()))
+    objective, batch = made("train.weighting=uncertainty")
+    loss, parts = objective(batch)
+    _, each = plain(batch)
+    expected = 0.5 * each["va"] + each["expr"] + each["au"]
+    assert loss.item() == pytest.approx(float(expected), rel=1e-5)
+    assert parts["va log variance"] == 0
+    loss.backward()
+    grads = {task: s.grad.item() for task, s in objective.log_variances.items()}
+    assert grads["expr"] == pytest.approx(0.5 - float(each["expr"]), rel=1e-5)

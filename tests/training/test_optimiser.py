@@ -128,3 +128,24 @@ def test_the_first_step_by_hand(name) -> None:
 def test_momentum_arrives(name: str) -> None:
     _, optimiser, _ = made(optimiser=name, momentum=0.7)
     assert optimiser.param_groups[0]["momentum"] == 0.7
+
+
+@pytest.mark.parametrize("done", [3, EPOCHS])
+def test_a_longer_cosine_is_that_of_a_longer_run(done: int) -> None:
+    """Gone on with 20 epochs, also from where the shorter one had come to its end."""
+    settings = {"schedule": "cosine", "min_lr": 0.01}
+    _, optimiser, schedule = made(**settings)
+    for epoch in range(done):
+        optimiser.step()
+        schedule.step(epoch, epoch)
+        schedule.epoch_done(None)
+    train = Train(lr=LR, epochs=20, **settings)
+    second = OPTIMISERS[train.optimiser]([torch.nn.Parameter(torch.ones(3))], train)
+    longer = Schedule(second, train)
+    longer.load_state_dict(schedule.state_dict())
+    for epoch in range(done, 20):
+        wanted = 0.01 + (LR - 0.01) * (1 + math.cos(math.pi * epoch / 20)) / 2
+        longer.step(epoch, epoch)
+        assert second.param_groups[0]["lr"] == pytest.approx(wanted)
+        second.step()
+        longer.epoch_done(None)

@@ -23,7 +23,7 @@ from avaffect.metrics.scores import ccc
 from avaffect.progress import Notice
 from avaffect.training import run as module
 from avaffect.training.processes import Processes
-from avaffect.training.run import DataConfig, RunConfig, read_run, run, run_config
+from avaffect.training.run import DataConfig, RunConfig, longer, read_run, run, run_config
 
 RECIPE = """
 branches:
@@ -436,3 +436,82 @@ def test_two_commands_may_train_two_folds_but_not_the_same(settings, data) -> No
     run(config, out, device="cpu", only_fold=0, on_epoch=second)
     assert epochs
     assert (out / "fold-1/best").is_dir()
+
+
+def test_a_finished_run_is_trained_longer(settings, data, weights) -> None:
+    """As if it had been so long from the beginning: nothing here depends on the number."""
+    config = settings("split=part", "group=person", changes=["train.select=last"])
+    out = data / "run"
+    run(config, out, device="cpu")
+    more = longer(read_run(out), 4)
+    result = run(more, out, device="cpu", resume=True)
+    assert [epoch.epoch for epoch in result.parts[0].epochs] == [1, 2, 3, 4]
+    assert read_run(out).recipe.train.epochs == 4
+    whole = settings("split=part", "group=person", changes=["train.select=last", "train.epochs=4"])
+    run(whole, data / "whole", device="cpu")
+    here, there = weights(out), weights(data / "whole")
+    assert all(torch.equal(here[name], there[name]) for name in there)
+    with pytest.raises(UsageError, match="begun with 4 epochs"):
+        longer(read_run(out), 3)
+
+
+def test_a_run_that_stopped_early_says_so(settings, data) -> None:
+    changes = ["train.patience=1", "train.epochs=30", "train.lr=1e-12"]
+    run(settings("split=part", "group=person", changes=changes), data / "run", device="cpu")
+    events = []
+    config = longer(read_run(data / "run"), 40)
+    result = run(config, data / "run", device="cpu", resume=True, on_event=events.append)
+    assert len(result.parts[0].epochs) < 30
+    assert any("it is not trained on" in getattr(event, "text", "") for event in events)
+
+
+def test_a_run_starts_from_another(settings, data, weights) -> None:
+    """Its first weights are those of the other one, also of a fold; what was seen is told."""
+    first = settings("split=part", "group=person", changes=["train.select=last"])
+    run(first, data / "first", device="cpu")
+    held = [*weights(data / "first").values()]
+    events = []
+    still = ["train.select=last", "train.lr=1e-30", "train.epochs=1"]
+    config = settings(
+        "fold=fold", "group=person", folds="given", changes=still, init=str(data / "first")
+    )
+    run(config, data / "second", device="cpu", on_event=events.append)
+    for fold in range(3):
+        found = [*weights(data / f"second/fold-{fold}").values()]
+        assert all(torch.allclose(a, b) for a, b in zip(held, found, strict=True))
+    notes = [event.text for event in events if isinstance(event, Notice)]
+    assert any("started from" in text and "(100 % of the values)" in text for text in notes)
+    assert any("validation clips, such as 'clip" in text for text in notes)
+    assert read_run(data / "second").init == str(data / "first")
+    # Gone on with, a run has its own weights, and the other one may be gone.
+    (data / "first" / "last" / "checkpoint.json").unlink()
+    more = longer(read_run(data / "second"), 2)
+    assert run(more, data / "second", device="cpu", resume=True).parts
+
+
+def test_settings_of_earlier_versions_are_read(settings, data) -> None:
+    config = settings("split=part", "group=person")
+    run(config, data / "run", device="cpu")
+    path = data / "run/run.json"
+    saved = json.loads(path.read_text())
+    del saved["init"], saved["data"]["sets"], saved["recipe"]["train"]["weighting"]
+    path.write_text(json.dumps(saved))
+    assert read_run(data / "run") == config
+
+
+def test_uncertainty_is_gone_on_with(settings, data, weights) -> None:
+    """Interrupted and resumed, the log variances are those of the uninterrupted run."""
+    changes = ["train.weighting=uncertainty", "train.select=last"]
+    given = ("split=part", "group=person", "arousal=r")
+    run(settings(*given, changes=changes), data / "run", device="cpu")
+    run(longer(read_run(data / "run"), 3), data / "run", device="cpu", resume=True)
+    run(settings(*given, changes=[*changes, "train.epochs=3"]), data / "whole", device="cpu")
+    logs = [
+        [
+            json.loads(line)["losses"]
+            for line in (data / name / "log.jsonl").read_text().splitlines()
+        ]
+        for name in ("run", "whole")
+    ]
+    assert logs[0] == logs[1]
+    assert logs[0][0]["va log variance"] != logs[0][2]["va log variance"]
