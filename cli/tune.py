@@ -17,12 +17,13 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
     For each task, means, Gaussians and medians over .1 to 6 seconds are tried on the network's
     predictions for the validation clips (RUN/validation/tables; of folds, all held-out clips),
     and for action units a threshold each. Every choice is scored three ways: without it; with it,
-    on the clips that it was chosen on (optimistic); and cross-validated, chosen on one half of
-    the videos and scored on the other, both ways, which is the figure to report. What gains
-    cross-validated is kept in postprocess.json beside the checkpoint; `avaffect predict
-    --checkpoint RUN` then follows it (--smooth off switches the smoothing off). Of an ensemble
-    the whole is tuned; a member (OUT/members/NAME) that was tuned is joined by its own smoothing
-    and thresholds when `avaffect ensemble` is run again.
+    on the clips that it was chosen on (optimistic); and cross-validated, each fifth of the videos
+    by what was chosen on the others (by inner folds of these), which is the figure to report, with
+    its interval over videos. Clips that the network was trained on, or that chose its epoch, are
+    warned about. What gains cross-validated is kept in postprocess.json beside the checkpoint;
+    `avaffect predict --checkpoint RUN` then follows it (--smooth off switches the smoothing off).
+    Of an ensemble the whole is tuned; a member (OUT/members/NAME) that was tuned is joined by its
+    own smoothing and thresholds when `avaffect ensemble` is run again.
 
     \b
     Examples:
@@ -37,7 +38,16 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
         done = choose(Path(run), thresholds=not no_thresholds, on_event=reporter)
         print_table(
             reporter,
-            ("task", "what", "without", "optimistic", "cross-validated", "kept", "chosen"),
+            (
+                "task",
+                "what",
+                "without",
+                "optimistic",
+                "cross-validated",
+                "interval",
+                "kept",
+                "chosen",
+            ),
             [
                 (
                     step.task,
@@ -45,6 +55,7 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
                     f"{step.without:.4f}",
                     f"{step.optimistic:.4f}",
                     f"{step.cross_validated:.4f}",
+                    step.interval.short,
                     "yes" if step.kept else "no",
                     step.chosen,
                 )

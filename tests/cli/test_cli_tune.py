@@ -38,11 +38,12 @@ def test_it_prints_all_three_scores_and_writes(run, finished) -> None:
     done = run("tune", finished)
     assert done.code == 0
     header, line = (text.split() for text in done.out.splitlines())
-    assert header == ["task", "what", "without", "optimistic", "cross-validated", "kept", "chosen"]
+    named = ["task", "what", "without", "optimistic", "cross-validated", "interval", "kept"]
+    assert header == [*named, "chosen"]
     assert line[:2] == ["va", "smoothing"]
     without, optimistic, crossed = map(float, line[2:5])
     assert without < crossed <= optimistic
-    assert line[5] == "yes"
+    assert line[5:7] == ["-", "yes"]
     assert "chosen on 2 clips of 2 videos: fewer than ten, so the figures say little" in done.err
     assert "warning: the tables have no times" in done.err
     assert f"written: {finished / 'best/postprocess.json'}" in done.err
