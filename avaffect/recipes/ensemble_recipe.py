@@ -120,8 +120,7 @@ class EnsembleRecipe:
         repeats: how often all that is done, each time with another seed (so other folds). A repeat
             is a member of its own, and gives a value a target to the network of a stack.
         smooth: how what is joined is smoothed, such as ``expr=median:3.34``, see
-            `predictions.smooth.parse_smoothing`; it is saved with the ensemble, and `tune` replaces
-            it.
+            `predictions.smooth.parse_smoothing`; saved with the ensemble until `tune` replaces it.
         about: what it is, in a sentence or two.
         source: paper and section, or where it comes from.
     """
