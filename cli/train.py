@@ -248,7 +248,7 @@ def _close(reporter: Reporter, config: RunConfig, result: RunResult, out: str) -
         for task, interval in intervals.items():
             click.echo(f"{f'{name}: ' if name else ''}{_heading(task)}: {interval}")
     if result.intervals and not result.names and config.recipe.train.chooses:
-        click.echo(f"the validation clips are clips that {WAYS['validated']}")
+        reporter.say(f"the validation clips are clips that {WAYS['validated']}")
     if result.spread:
         for name in _scores(result.scores):
             mean, spread = result.scores[name], result.spread[name]

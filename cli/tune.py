@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 
 import click
@@ -38,16 +39,7 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
         done = choose(Path(run), thresholds=not no_thresholds, on_event=reporter)
         print_table(
             reporter,
-            (
-                "task",
-                "what",
-                "without",
-                "optimistic",
-                "cross-validated",
-                "interval",
-                "kept",
-                "chosen",
-            ),
+            ("task", "what", "without", "optimistic", "cross-validated", "kept", "chosen"),
             [
                 (
                     step.task,
@@ -55,13 +47,15 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
                     f"{step.without:.4f}",
                     f"{step.optimistic:.4f}",
                     f"{step.cross_validated:.4f}",
-                    step.interval.short,
                     "yes" if step.kept else "no",
                     step.chosen,
                 )
                 for step in done.steps
             ],
         )
+        for step in done.steps:
+            if isfinite(step.interval.low):
+                reporter.say(f"{step.task}, {step.what}, cross-validated: {step.interval}")
         few = ": fewer than ten, so the figures say little" if done.groups < MIN_VIDEOS else ""
         reporter.say(f"chosen on {done.clips} clips of {done.groups} videos{few}")
         for path in done.files:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import click
@@ -38,16 +40,27 @@ def test_it_prints_all_three_scores_and_writes(run, finished) -> None:
     done = run("tune", finished)
     assert done.code == 0
     header, line = (text.split() for text in done.out.splitlines())
-    named = ["task", "what", "without", "optimistic", "cross-validated", "interval", "kept"]
-    assert header == [*named, "chosen"]
+    assert header == ["task", "what", "without", "optimistic", "cross-validated", "kept", "chosen"]
     assert line[:2] == ["va", "smoothing"]
     without, optimistic, crossed = map(float, line[2:5])
     assert without < crossed <= optimistic
-    assert line[5:7] == ["-", "yes"]
+    assert line[5] == "yes"
     assert "chosen on 2 clips of 2 videos: fewer than ten, so the figures say little" in done.err
     assert "warning: the tables have no times" in done.err
     assert f"written: {finished / 'best/postprocess.json'}" in done.err
     assert (finished / "best/postprocess.json").is_file()
+
+
+def test_of_ten_videos_there_is_an_interval(run, finished) -> None:
+    first = finished / "validation/tables/v0.parquet"
+    for copy in range(2, 10):
+        shutil.copy(first, first.with_name(f"v{copy}.parquet"))
+    done = run("tune", finished)
+    assert re.search(
+        r"va, smoothing, cross-validated: 95 % interval \[0\.\d+, 0\.\d+\] over 10 videos",
+        done.err,
+    )
+    assert "fewer than ten" not in done.err
 
 
 def test_a_folder_without_a_run_is_one_line(run, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_what_was_tuned_is_told_with_both_figures(run: Path) -> None:
 
 def test_folds_have_a_line_each_and_ask_the_network_that_held_a_clip_out(tmp_path: Path) -> None:
     root = tmp_path / "folds"
-    for fold, (mine, other) in enumerate(("ab", "ba")):
+    for fold, (mine, other) in enumerate((("a", "b"), ("b", "a"))):
         write_network(root / f"fold-{fold}/best", clips={"train": [other], "val": []})
         write_clip(root / f"fold-{fold}", mine, 0.1)
         (root / f"fold-{fold}/log.jsonl").write_text('{"losses": {"loss": 1}}\nbroken\n')
