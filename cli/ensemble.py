@@ -192,6 +192,8 @@ def _close(reporter: Reporter, kind: str, result: EnsembleResult, out: str) -> N
     if kind != "average":
         rows.append(("average of predictions", result.average))
     rows.append((f"joined by {kind}", result.joined))
+    if result.smoothed:
+        rows.append(("smoothed, as the recipe has it", result.smoothed))
     # Those of single units and classes are in summary.json.
     shown = [name for name in result.joined if " F1 " not in name]
     cells = [
@@ -199,6 +201,9 @@ def _close(reporter: Reporter, kind: str, result: EnsembleResult, out: str) -> N
         for name, scores in rows
     ]
     print_table(reporter, ("model", *shown), cells)
+    last = result.smoothed_intervals or result.intervals
+    for task, interval in last.items():
+        reporter.say(f"{rows[-1][0]}, {task}: {interval}")
     reporter.say(f"the predictions for the validation clips are in {Path(out) / 'validation'}")
     reporter.say(f"smoothing and thresholds of the whole: avaffect tune {out}")
     reporter.say(f"predict with it: {ensemble_command(out)}")

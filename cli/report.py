@@ -66,6 +66,10 @@ def report(
     opens from the disk and uses no network. Of several videos there is a page each in reports/,
     and the page that is named lists them.
 
+    PREDICTIONS may be a run too, a folder that `avaffect train` or `avaffect ensemble` wrote: its
+    page has the scores with their intervals, the learning curves, a row a video, and the worst
+    clips: predictions beside labels, with faces and the video where they are at hand.
+
     ANNOTATIONS are the challenge's files, or a table a person with columns called as in the
     tables of predictions (valence, arousal, expression, AU1 ...).
 
@@ -74,12 +78,29 @@ def report(
       avaffect report out/
       avaffect report out/ --video video.mp4 --embed -o to_send.html
       avaffect report out/ --annotations annotations/
+      avaffect report avaffect_run/
     """
     from avaffect.cli.terminal import Reporter
+    from avaffect.errors import UsageError
     from avaffect.files.names import RECORDS, REPORT, REPORTS, TABLES
     from avaffect.remote.stage import Stage
     from avaffect.reporting.report import report as write
+    from avaffect.reporting.run_report import report_run
+    from avaffect.reporting.trained import is_trained
 
+    target = None if out is None else Path(out)
+    if is_trained(Path(predictions)):
+        if embed or annotations or transcript or speakers:
+            raise UsageError(
+                f"'{predictions}' is a run, which has its labels",
+                "leave out --embed, --annotations, --transcript and --speakers",
+            )
+        with Reporter(quiet) as reporter:
+            page = report_run(
+                predictions, target, videos=videos, overwrite=overwrite, on_event=reporter
+            )
+            reporter.say(f"{page.clips} validation clips of {page.videos} videos: {page.path}")
+        return
     stage = Stage.open(predictions, scratch)
     if stage.target is not None:
         stage.ready()
@@ -87,7 +108,7 @@ def report(
     with Reporter(quiet) as reporter:
         done = write(
             stage.out,
-            None if out is None else Path(out),
+            target,
             videos=[Path(video) for video in videos],
             embed=embed,
             annotations=annotations,

@@ -254,6 +254,7 @@ def _heading(name: str) -> str:
 
 
 def _close(reporter: Reporter, config: RunConfig, result: RunResult, out: str) -> None:
+    from avaffect.challenge.known import WAYS
     from avaffect.cli.predicting import in_store, predict_command
 
     if reporter.quiet:
@@ -264,11 +265,18 @@ def _close(reporter: Reporter, config: RunConfig, result: RunResult, out: str) -
         early = ", stopped early" if part.stopped_early else ""
         where = f"{name}: " if name else ""
         click.echo(f"{where}{text} (epoch {part.checkpoint.epoch}{early})")
+    for intervals, name in zip(result.intervals, result.names or ("",), strict=False):
+        for task, interval in intervals.items():
+            click.echo(f"{f'{name}: ' if name else ''}{_heading(task)}: {interval}")
+    if result.intervals and not result.names and config.recipe.train.chooses:
+        reporter.say(f"the validation clips are clips that {WAYS['validated']}")
     if result.spread:
         for name in _scores(result.scores):
             mean, spread = result.scores[name], result.spread[name]
             together = result.pooled.get(name)
             pooled = "" if together is None else f"; all held-out clips together {together:.4f}"
+            if together is not None and name in result.pooled_intervals:
+                pooled += f", {result.pooled_intervals[name]}"
             click.echo(f"{_heading(name)}: mean {mean:.4f}, sd {spread:.4f} over folds{pooled}")
     alone = len(result.parts) == 1
     checkpoint = result.parts[0].folder if alone else Path(out) / "fold-N"

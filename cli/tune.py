@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 
 import click
@@ -17,12 +18,13 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
     For each task, means, Gaussians and medians over .1 to 6 seconds are tried on the network's
     predictions for the validation clips (RUN/validation/tables; of folds, all held-out clips),
     and for action units a threshold each. Every choice is scored three ways: without it; with it,
-    on the clips that it was chosen on (optimistic); and cross-validated, chosen on one half of
-    the videos and scored on the other, both ways, which is the figure to report. What gains
-    cross-validated is kept in postprocess.json beside the checkpoint; `avaffect predict
-    --checkpoint RUN` then follows it (--smooth off switches the smoothing off). Of an ensemble
-    the whole is tuned; a member (OUT/members/NAME) that was tuned is joined by its own smoothing
-    and thresholds when `avaffect ensemble` is run again.
+    on the clips that it was chosen on (optimistic); and cross-validated, each fifth of the videos
+    by what was chosen on the others (by inner folds of these), which is the figure to report, with
+    its interval over videos. Clips that the network was trained on, or that chose its epoch, are
+    warned about. What gains cross-validated is kept in postprocess.json beside the checkpoint;
+    `avaffect predict --checkpoint RUN` then follows it (--smooth off switches the smoothing off).
+    Of an ensemble the whole is tuned; a member (OUT/members/NAME) that was tuned is joined by its
+    own smoothing and thresholds when `avaffect ensemble` is run again.
 
     \b
     Examples:
@@ -51,6 +53,9 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
                 for step in done.steps
             ],
         )
+        for step in done.steps:
+            if isfinite(step.interval.low):
+                reporter.say(f"{step.task}, {step.what}, cross-validated: {step.interval}")
         few = ": fewer than ten, so the figures say little" if done.groups < MIN_VIDEOS else ""
         reporter.say(f"chosen on {done.clips} clips of {done.groups} videos{few}")
         for path in done.files:

@@ -24,7 +24,12 @@ WAYS = {
 }
 
 
-def ways(subject: str, clips: Mapping[str, Iterable[str]]) -> list[str]:
+def mark_of(sha256: str) -> str:
+    """What stands among the names of clips for a video of this content, whatever it is called."""
+    return f"sha256:{sha256}"
+
+
+def ways(subject: str, clips: Mapping[str, Iterable[str]], sha256: str = "") -> list[str]:
     """The ways in which a model knows ``subject``, or another person of the same video.
 
     >>> ways("clip_left", {"trained": ["clip_right"], "tuned": ["other"]})
@@ -32,11 +37,14 @@ def ways(subject: str, clips: Mapping[str, Iterable[str]]) -> list[str]:
 
     Args:
         subject: its name.
-        clips: by way, the names of the clips.
+        clips: by way, the names of the clips, and marks of videos (:func:`mark_of`).
+        sha256: of its video; empty where nobody knows.
     """
-    video = source_video(subject)
+    mine = {source_video(subject), *([mark_of(sha256)] if sha256 else [])}
     return [
-        way for way in WAYS if video in {source_video(str(clip)) for clip in clips.get(way, ())}
+        way
+        for way in WAYS
+        if not mine.isdisjoint(source_video(str(clip)) for clip in clips.get(way, ()))
     ]
 
 

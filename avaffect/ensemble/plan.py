@@ -9,6 +9,7 @@ from pathlib import Path
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.folds import Folds, make_folds
+from avaffect.datasets.overlap import warn_of_shared
 from avaffect.datasets.split import labelled_clips, own_split
 from avaffect.ensemble.members import Model, Places
 from avaffect.ensemble.settings import EnsembleConfig
@@ -44,6 +45,7 @@ def split_of(config: EnsembleConfig, dataset: Dataset, on_event: EventCallback) 
     except UsageError as error:
         hint = "the whole is validated on clips apart: add a column for the split, or more groups"
         raise UsageError(error.problem, hint) from error
+    warn_of_shared(*parts[:2], on_event)
     used = {clip.name for part in parts[:2] for clip in part}
     return Split(*parts, tuple(clip.name for clip in labelled if clip.name not in used))
 

@@ -13,9 +13,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from avaffect.datasets.clip import Clip
 from avaffect.ensemble.member_predictions import (
@@ -30,11 +31,13 @@ from avaffect.ensemble.member_predictions import (
 from avaffect.ensemble.members import Model, places, train_models
 from avaffect.ensemble.plan import Estimate, plan_of, split_of
 from avaffect.ensemble.settings import SUMMARY, EnsembleConfig, begin, require_settings
+from avaffect.ensemble.smoothing import keep_smoothing, smoothed_scores
 from avaffect.ensemble.stacking import train_stack
 from avaffect.errors import boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.lock import alone_in
 from avaffect.files.names import JOINED
+from avaffect.metrics.by_video import Interval
 from avaffect.networks.checkpoint import (
     Checkpoint,
     checkpoint_folder,
@@ -42,6 +45,7 @@ from avaffect.networks.checkpoint import (
     read_checkpoint,
 )
 from avaffect.networks.network import planned_shapes
+from avaffect.predictions.smooth import parse_smoothing
 from avaffect.predictors.ensemble import join_values, require_rules
 from avaffect.predictors.joined import Joined, Rule, Tuning
 from avaffect.progress import EventCallback, Notice, ignore_events
@@ -49,7 +53,12 @@ from avaffect.recipes.ensemble_recipe import Average, EnsembleRecipe, Stack
 from avaffect.training.data import load_dataset
 from avaffect.training.export import export_beside
 from avaffect.training.setup import targets_of
-from avaffect.training.validation import scores_of, write_predictions, write_validation
+from avaffect.training.validation import (
+    intervals_of,
+    scores_of,
+    write_predictions,
+    write_validation,
+)
 
 _LEAK = (
     "the network on top reads predictions of models that have learned from the very clip (as the "
@@ -67,6 +76,9 @@ class EnsembleResult:
         models: by name as ``stage1/fold-0``, the scores of each model of a member of several.
         average: scores of the mean of all members.
         joined: scores of the whole.
+        intervals: by task, how sure ``joined`` is, see `metrics.by_video.Interval`.
+        smoothed: scores of the whole with the smoothing that its recipe names; empty without.
+        smoothed_intervals: the same of ``smoothed``.
     """
 
     folder: Path
@@ -74,6 +86,9 @@ class EnsembleResult:
     models: dict[str, Scores]
     average: Scores
     joined: Scores
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    smoothed: Scores = field(default_factory=dict)
+    smoothed_intervals: dict[str, Interval] = field(default_factory=dict)
 
     @property
     def mean(self) -> Scores:
@@ -129,6 +144,7 @@ def run_ensemble(
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
     recipe, out = config.recipe, Path(out)
+    parse_smoothing(recipe.smooth)  # refuses what does not exist
     where = places(device, jobs)
     dataset = load_dataset(config.data, recipe.tasks, on_event)
     targets = targets_of(recipe.members[0].recipe, dataset)
@@ -194,6 +210,7 @@ def run_ensemble(
             pairs = write_predictions(
                 out, by_clip, recipe.name, targets, dataset, split.val, edition, on_event
             )
+        smooths = recipe.smooth != "off" and not dataset.per_clip
         result = EnsembleResult(
             out,
             {name: member.scores for name, member in predictions.items()},
@@ -205,6 +222,8 @@ def run_ensemble(
             },
             score(average, split.val, dataset),
             scores_of(pairs, targets),
+            intervals_of(pairs, split.val, targets),
+            *(smoothed_scores(out, recipe.smooth, targets) if smooths else ()),
         )
         _finish(config, result, members, predictions, stack, len(split.val), out)
         return result
@@ -280,13 +299,19 @@ def _finish(
             }
         paths[name] = place
         summaries[name] = {"models": each, "validation": finite(predictions[name].scores)}
-    summary = {
+    summary: dict[str, Any] = {
         "join": config.recipe.join.kind,
         "joined": finite(result.joined),
         "average": finite(result.average),
         "mean_of_members": finite(result.mean),
         "members": summaries,
     }
+    if result.smoothed:
+        summary["smoothed"] = finite(result.smoothed)
+    for name, sure in (("joined", result.intervals), ("smoothed", result.smoothed_intervals)):
+        if sure:
+            plain = {task: interval.to_dict() for task, interval in sure.items()}
+            summary.setdefault("intervals", {})[name] = plain
     write_json(out / SUMMARY, summary)
     recipe = config.recipe
     metrics, weights = finite(result.joined), recipe.weights
@@ -296,4 +321,5 @@ def _finish(
         paths = {f"{name}-fold-{i}": dict([model]) for name, (i, model) in alone}
         weights = (1.0,) * len(paths)
     whole = Joined(recipe.name, paths, _rule(recipe), weights, stack, metrics, validation, tuned)
+    keep_smoothing(recipe, whole, out)
     whole.save(out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,10 +30,17 @@ def resampled(
         seed: of the draws: the same videos are drawn for the same seed.
     """
     chosen = edition_named(edition)
+    return resampled_by(tallies, lambda sums: score(sums, task, chosen)[0], resamples, seed)
+
+
+def resampled_by(
+    tallies: Tally, scored: Callable[[Tally], float], resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """As :func:`resampled`, by any score of a tally."""
     rng = np.random.default_rng(seed)
     videos = len(tallies)
     draws = rng.multinomial(videos, np.full(videos, 1 / videos), size=resamples)
-    return np.array([score(sums, task, chosen)[0] for sums in draws @ tallies])
+    return np.array([scored(sums) for sums in draws @ tallies])
 
 
 def interval(scores: NDArray[np.float64]) -> tuple[float, float]:

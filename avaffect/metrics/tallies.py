@@ -82,7 +82,7 @@ def score(sums: Tally, task: str, edition: Edition) -> tuple[float, Parts]:
         NaN for a task without a frame.
     """
     if task != MTL:
-        value, parts = _PARTS[task_named(task).kind](sums, edition.targets(task))
+        value, parts = tally_parts(sums, task, edition.targets(task))
         if edition.name in _EARLY and task in _EARLY_WEIGHTS:
             of_f1, of_accuracy = _EARLY_WEIGHTS[task]
             value = of_f1 * value + of_accuracy * parts["accuracy"]
@@ -98,6 +98,11 @@ def score(sums: Tally, task: str, edition: Edition) -> tuple[float, Parts]:
             if name not in ("macro F1", "mean F1")
         }
     return sum(parts.values()), parts | details
+
+
+def tally_parts(sums: Tally, task: str, targets: Sequence[str]) -> tuple[float, Parts]:
+    """As :func:`score` of one task, of any targets, by no edition's weights."""
+    return _PARTS[task_named(task).kind](sums, targets)
 
 
 def split_tally(sums: Tally) -> dict[str, Tally]:

@@ -117,10 +117,15 @@ def best_threshold(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> fl
         scores: float64 [N] in 0..1.
         labels: int64 [N] of 0 and 1.
     """
+    order = np.argsort(-scores, kind="stable")
+    return best_of_sorted(scores[order], labels[order])
+
+
+def best_of_sorted(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """As `best_threshold`, of scores that fall."""
     if not labels.any():
         return UNTUNED
-    order = np.argsort(-scores, kind="stable")
-    scores, hits = scores[order], labels[order].cumsum()
+    hits = labels.cumsum()
     # Cuts are behind the last of equal scores; the threshold lies between the two neighbours.
     cuts = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
     limits = np.append((scores[cuts[:-1]] + scores[cuts[:-1] + 1]) / 2, scores[-1])

@@ -1,115 +1,145 @@
 """Settings chosen on validation data, and what the choice is honestly worth.
 
-A setting that is chosen and scored on the same clips looks better than it is. Here it is also
-chosen on one half of the groups and scored on the other, both ways.
+A setting that is chosen and scored on the same clips looks better than it is. Here
+cross-validation is nested: for each outer fold the setting is chosen on the others, by inner folds
+of these, and the outer fold is scored by what it had no part in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import numpy as np
 
+from avaffect.arrays import ArrayRecord
 from avaffect.errors import UsageError
+from avaffect.metrics.tallies import Tally
 
-T = TypeVar("T")
-P = TypeVar("P")
+# Of both kinds of folds; fewer where there are fewer groups.
+FOLDS = 5
+
+Numbers = Sequence[int]
+# From a setting's number, the clips that it is fitted on and those to score: the sums of these.
+Sums = Callable[[int, Numbers, Numbers], Tally]
 
 
-@dataclass(frozen=True)
-class Choice(Generic[T]):
+@dataclass(frozen=True, eq=False, repr=False)
+class Choice(ArrayRecord):
     """A setting that was chosen on data.
 
     Attributes:
-        chosen: what is best on all clips.
+        chosen: the number of the setting that is best on clips that it was not fitted on.
         without: the score of all clips by the setting that is there anyway.
-        optimistic: that by ``chosen``, on the very clips that it was chosen on.
-        cross_validated: that of all clips, each half by the setting chosen on the other.
-        halves: the settings chosen on the two halves.
+        optimistic: that by ``chosen``, fitted on all clips, on these very clips.
+        cross_validated: that of all clips, each outer fold by what was chosen without it.
+        folds: by outer fold, the number of the setting chosen without it; None for none.
+        nested: float64 [N, S], the sums behind ``cross_validated``, a row a clip.
     """
 
-    chosen: T
+    chosen: int
     without: float
     optimistic: float
     cross_validated: float
-    halves: tuple[T, T]
+    folds: tuple[int | None, ...]
+    nested: Tally
 
     @property
     def holds(self) -> bool:
-        """Whether choosing gains anything on clips that it did not see."""
+        """Whether choosing gains anything on clips that had no part in it."""
         return self.cross_validated > self.without
 
 
 def choose(
-    plain: T,
-    groups: Sequence[str],
-    fit: Callable[[Sequence[int]], T],
-    decide: Callable[[T, Sequence[int]], Iterable[P]],
-    score: Callable[[Iterable[P]], float],
-) -> Choice[T]:
-    """Choose a setting, and cross-validate the way of choosing.
+    settings: int, groups: Sequence[str], plain: Tally, sums: Sums, score: Callable[[Tally], float]
+) -> Choice:
+    """Choose one of some settings, and cross-validate the whole way of choosing.
 
     Args:
-        plain: the setting without any choice.
+        settings: how many there are.
         groups: of each clip, what must not be torn apart, e.g. its video.
-        fit: from numbers of clips to the setting that is best for them.
-        decide: from a setting and numbers of clips to what these clips are scored by, in order.
-        score: of what ``decide`` gives, for any clips together.
+        plain: float64 [N, S], the sums of each clip without any choice.
+        sums: of clips by a setting; called for one setting after the other.
+        score: of sums.
 
     Raises:
-        UsageError: fewer than two groups.
+        UsageError: fewer than two groups, or no settings.
     """
-    first, second = halves(groups)
+    if not settings:
+        raise UsageError("there is nothing to choose from")
     every = range(len(groups))
-    chosen, of_first, of_second = fit(every), fit(first), fit(second)
-    crossed = [*decide(of_second, first), *decide(of_first, second)]
-    return Choice(
-        chosen,
-        score(decide(plain, every)),
-        score(decide(chosen, every)),
-        score(crossed),
-        (of_first, of_second),
-    )
-
-
-def halves(groups: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Numbers of clips in two halves, about as many in each and no group in both.
-
-    The larger groups are dealt out first, each to the half that has fewer clips.
-
-    Raises:
-        UsageError: fewer than two groups.
-    """
-    names, counts = np.unique(list(groups), return_counts=True)
-    if len(names) < 2:
+    outer = folds_of(groups, every)
+    if len(outer) < 2:
         raise UsageError(
             "there are not two groups of validation clips to choose on one and score on the other",
             "validate on more videos, or train with folds=...",
         )
-    side: dict[str, int] = {}
-    sizes = [0, 0]
-    for at in np.argsort(-counts, kind="stable"):
-        mine = int(sizes[1] < sizes[0])
-        side[str(names[at])] = mine
-        sizes[mine] += int(counts[at])
-    first, second = ([at for at, group in enumerate(groups) if side[group] == s] for s in (0, 1))
-    return first, second
+    rests = [without(every, held) for held in outer]
+    inner = [folds_of(groups, rest) for rest in rests]
+    crossed: list[list[Tally]] = []
+    within: list[list[float]] = []
+    whole: list[float] = []
+    for number in range(settings):
+        whole.append(score(sums(number, every, every).sum(axis=0)))
+        pairs = list(zip(rests, outer, strict=True))
+        crossed.append([sums(number, rest, held) for rest, held in pairs])
+        within.append(
+            [
+                score(_inside(number, rest, parts, sums))
+                for rest, parts in zip(rests, inner, strict=True)
+            ]
+        )
+    nested = plain.copy()
+    folds: list[int | None] = []
+    for fold, (rest, held) in enumerate(zip(rests, outer, strict=True)):
+        found = [score(plain[list(rest)].sum(axis=0)), *(each[fold] for each in within)]
+        best = first_best(found) - 1
+        folds.append(None if best < 0 else best)
+        if best >= 0:
+            nested[list(held)] = crossed[best][fold]
+    apart = [score(np.concatenate(parts).sum(axis=0)) for parts in crossed]
+    chosen = first_best(apart)
+    return Choice(
+        chosen,
+        score(plain.sum(axis=0)),
+        whole[chosen],
+        score(nested.sum(axis=0)),
+        tuple(folds),
+        nested,
+    )
 
 
-def best_of(candidates: Iterable[T], score: Callable[[T], float]) -> T:
-    """The candidate with the highest score: the first of equal ones; NaN is the lowest.
+def _inside(number: int, rest: Numbers, parts: Sequence[Numbers], sums: Sums) -> Tally:
+    """The sums of ``rest``, each inner fold by a setting that was fitted on the others; those of
+    a single group by one that was fitted on itself."""
+    if len(parts) < 2:
+        return np.asarray(sums(number, rest, rest).sum(axis=0))
+    each = [sums(number, without(rest, part), part).sum(axis=0) for part in parts]
+    return np.asarray(np.sum(each, axis=0))
 
-    Raises:
-        UsageError: no candidates.
+
+def folds_of(groups: Sequence[str], numbers: Numbers) -> list[list[int]]:
+    """``numbers`` of clips in at most ``FOLDS`` folds, about as many in each and no group in two.
+
+    The larger groups are dealt out first, each to the fold that has the fewest clips.
     """
-    best: tuple[float, T] | None = None
-    for candidate in candidates:
-        value = score(candidate)
-        value = float("-inf") if np.isnan(value) else value
-        if best is None or value > best[0]:
-            best = (value, candidate)
-    if best is None:
-        raise UsageError("there is nothing to choose from")
-    return best[1]
+    names, counts = np.unique([groups[at] for at in numbers], return_counts=True)
+    sizes = [0] * min(FOLDS, len(names))
+    place: dict[str, int] = {}
+    for at in np.argsort(-counts, kind="stable"):
+        mine = sizes.index(min(sizes))
+        place[str(names[at])] = mine
+        sizes[mine] += int(counts[at])
+    return [[at for at in numbers if place[groups[at]] == fold] for fold in range(len(sizes))]
+
+
+def without(numbers: Numbers, some: Numbers) -> list[int]:
+    """``numbers`` that are not among ``some``."""
+    left_out = set(some)
+    return [at for at in numbers if at not in left_out]
+
+
+def first_best(scores: Sequence[float]) -> int:
+    """Where the highest score stands: the first of equal ones; NaN is the lowest."""
+    known = np.where(np.isnan(scores), -np.inf, scores)
+    return int(known.argmax())

@@ -314,6 +314,8 @@ def result_of(
         predictions.append(with_eyes(replace(prediction, start=start), subject))
     predictions, late = with_speaking(predictions, subjects, loudness)
     seen = max(int(prediction.present.sum()) for prediction in predictions)
+    video = about.get("video")
+    sha256 = str(video.get("sha256", "")) if isinstance(video, Mapping) else ""
     about = {
         **about,
         "model": predictor.name,
@@ -321,7 +323,7 @@ def result_of(
         "missing": config.missing,
         "clock": config.clock,
         "known": {
-            prediction.subject: ways(prediction.subject, getattr(predictor, "clips", {}))
+            prediction.subject: ways(prediction.subject, getattr(predictor, "clips", {}), sha256)
             for prediction in predictions
         },
         "notes": list(predictor.notes),

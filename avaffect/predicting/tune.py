@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,23 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.challenge.layout import source_video
-from avaffect.errors import FormatError, InputNotFoundError, UsageError, boundary
+from avaffect.challenge.known import WAYS, ways
+from avaffect.errors import InputNotFoundError, UsageError, boundary
 from avaffect.files.lock import alone_in
-from avaffect.files.outside import reading
-from avaffect.files.table import read_table
-from avaffect.metrics.arrays import score_arrays
-from avaffect.metrics.thresholds import best_threshold
+from avaffect.metrics.by_video import Interval, Pair, by_video, clip_tally, interval_of, score_of
+from avaffect.metrics.tallies import Tally
+from avaffect.metrics.thresholds import best_of_sorted
 from avaffect.networks.checkpoint import Checkpoint, checkpoint_folder, read_checkpoint
-from avaffect.predicting.choosing import Choice, best_of, choose
+from avaffect.predicting.choosing import Choice, Numbers, Sums, choose
 from avaffect.predicting.read_back import ASSUMED_FPS, table_files
+from avaffect.predicting.validated import ValidatedClip, read_validated
 from avaffect.predictions.postprocess import Postprocess
-from avaffect.predictions.smooth import Smoothing, TaskSmoothing, smooth_task
+from avaffect.predictions.smooth import Smoothing, TaskSmoothing
 from avaffect.predictors.joined import Joined, is_ensemble
+from avaffect.predictors.trained import clips_of
 from avaffect.progress import EventCallback, Notice, Progress, ignore_events
-from avaffect.tasks.kinds import Values
-from avaffect.tasks.registry import AU, TASKS
-from avaffect.training.score import decisions
+from avaffect.tasks.registry import AU
 from avaffect.version import __version__
 
 OFF = Smoothing()
@@ -36,10 +35,7 @@ KINDS = ("box", "gaussian", "median")
 SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.4, 6.0)
 GRID = (OFF, *(Smoothing(kind, seconds) for seconds in SECONDS for kind in KINDS))
 
-Pair = tuple[NDArray[Any], NDArray[Any]]
 Limits = tuple[float, ...]
-# A smoothing, and a threshold a unit; None for .5.
-Setting = tuple[Smoothing, Limits | None]
 # Of two tunings at once.
 _PATIENCE_S = 10.0
 
@@ -54,8 +50,10 @@ class Step:
         chosen: the setting, as text.
         without: score of the validation clips without it.
         optimistic: score with it, on the clips that it was chosen on.
-        cross_validated: score with what was chosen on the other half of the clips.
+        cross_validated: score of all clips, each fifth with what was chosen without it, by inner
+            folds of the others: the figure to report.
         kept: whether it is used: it gains on clips that it was not chosen on, and of two the more.
+        interval: of ``cross_validated``, over videos.
     """
 
     task: str
@@ -65,6 +63,7 @@ class Step:
     optimistic: float
     cross_validated: float
     kept: bool
+    interval: Interval
 
 
 @dataclass(frozen=True)
@@ -121,16 +120,23 @@ def tune(
             f"there are no validation tables in '{run}'",
             "give the folder of a run or ensemble that is finished, with validation clips",
         )
-    places, first = _tuned_in(run)
+    places, networks = _tuned_in(run)
+    first = next(iter(networks.values()))[0]
     if first.per_clip:
         raise UsageError(
             f"'{run}' was trained on labels of whole clips", "what is scored a clip has no frames"
         )
-    clips = [_read(subject, path, first.targets) for subject, path in sorted(tables.items())]
+    clips = [
+        read_validated(subject, path, first.targets) for subject, path in sorted(tables.items())
+    ]
     if any(clip.assumed for clip in clips):
         on_event(
             Notice(f"the tables have no times: {ASSUMED_FPS:g} frames a second are assumed", True)
         )
+    for place, models in networks.items():
+        mine = [clip for name, clip in zip(sorted(tables), clips, strict=True)
+                if tables[name].is_relative_to(place)]  # fmt: skip
+        _warn(mine, models, on_event)
     steps: list[Step] = []
     smoothings: dict[str, Smoothing] = {}
     limits: dict[str, float] = {}
@@ -145,10 +151,11 @@ def tune(
         what = max(choices, key=lambda key: choices[key].cross_validated)
         for name, choice in choices.items():
             kept = choice.holds and name == what
-            steps.append(_step(task, name, targets, choice, kept=kept))
+            fitted = chooser.limits(choice.chosen) if name == "with thresholds" else ()
+            steps.append(chooser.step(name, choice, fitted, kept=kept))
             if kept:
-                smoothings[task] = choice.chosen[0]
-                limits |= zip(targets, choice.chosen[1] or (), strict=False)
+                smoothings[task] = GRID[choice.chosen]
+                limits |= zip(targets, fitted, strict=False)
     groups = len({clip.group for clip in clips})
     about = {
         "version": __version__,
@@ -156,9 +163,10 @@ def tune(
         "clips": len(clips),
         "groups": groups,
         "subjects": sorted(tables),
+        "videos": sorted({clip.sha256 for clip in clips if clip.sha256}),
         "frames": sum(len(clip.times) for clip in clips),
         "assumed_fps": ASSUMED_FPS if any(clip.assumed for clip in clips) else None,
-        "steps": [asdict(step) for step in steps],
+        "steps": [asdict(step) | {"interval": step.interval.to_dict()} for step in steps],
     }
     chosen = Postprocess(str(TaskSmoothing(smoothings)), limits, "", about)
     # A training may have begun meanwhile, or another tuning.
@@ -170,146 +178,154 @@ def tune(
     return Tuned(chosen, tuple(steps), files, len(clips), groups)
 
 
-def _tuned_in(run: Path) -> tuple[dict[Path, str], Checkpoint]:
-    """By folder that gets the settings, the hash of what they are for; and what is known of the
-    first network, or of that on top."""
+def _tuned_in(run: Path) -> tuple[dict[Path, str], dict[Path, list[Checkpoint]]]:
+    """By folder that gets the settings, the hash of what they are for; and by folder in which
+    there are tables, the networks behind them, that on top of an ensemble first."""
     if is_ensemble(run):
         joined = Joined.load(run)
         models = [path for some in joined.members.values() for path in some]
-        return {run: joined.fingerprint}, read_checkpoint(run / [*joined.stack, *models][0])
-    folds = [fold for fold in sorted(run.glob("fold-*")) if table_files(fold)]
-    folders = [checkpoint_folder(place) for place in folds or [run]]
-    checkpoints = {folder: read_checkpoint(folder) for folder in folders}
-    weights = {folder: checkpoint.sha256 for folder, checkpoint in checkpoints.items()}
-    return weights, checkpoints[folders[0]]
+        networks = [read_checkpoint(run / path) for path in (*joined.stack, *models)]
+        return {run: joined.fingerprint}, {run: networks}
+    places = [fold for fold in sorted(run.glob("fold-*")) if table_files(fold)] or [run]
+    read = {place: read_checkpoint(checkpoint_folder(place)) for place in places}
+    weights = {checkpoint_folder(place): found.sha256 for place, found in read.items()}
+    return weights, {place: [found] for place, found in read.items()}
 
 
-@dataclass(frozen=True)
-class _Clip:
-    """A validation clip: times [N], values [N, K] and labels by task."""
-
-    group: str
-    times: NDArray[np.float64]
-    assumed: bool
-    values: Mapping[str, NDArray[Any]]
-    labels: Mapping[str, NDArray[Any]]
-
-
-def _read(subject: str, path: Path, targets: Mapping[str, Sequence[str]]) -> _Clip:
-    columns, about = read_table(path)
-    values: dict[str, NDArray[Any]] = {}
-    labels: dict[str, NDArray[Any]] = {}
-    hint = "give a run whose validation tables are whole"
-    with reading(path, FormatError, "is no validation table", hint):
-        for task, names in targets.items():
-            ours = TASKS[task]
-            values[task] = np.stack(
-                [columns[ours.value_column(target)] for target in names], axis=1
-            )
-            if (found := ours.labels_in(columns, names)) is not None:
-                labels[task] = found
-        assumed = "time" not in columns
-        frames = columns["frame"]
-        times = (frames - 1) / ASSUMED_FPS if assumed else columns["time"]
-    group = str(about.get("group", source_video(subject)))
-    return _Clip(group, times, assumed, values, labels)
+def _warn(
+    clips: Sequence[ValidatedClip], networks: Sequence[Checkpoint], on_event: EventCallback
+) -> None:
+    """Tell of clips that a network was trained on, or whose scores chose its epoch."""
+    known: dict[str, set[str]] = {}
+    for network in networks:
+        knows = clips_of(network)
+        if not network.recipe.train.chooses:
+            del knows["validated"]
+        for clip in clips:
+            for way in ways(clip.name, knows, clip.sha256):
+                known.setdefault(way, set()).add(clip.name)
+    for way, names in known.items():
+        text = f"{len(names)} of {len(clips)} clips that are tuned on are clips that {WAYS[way]}"
+        on_event(Notice(text, warning=True))
 
 
 class _Chooser:
     """Chooses for one task."""
 
     def __init__(
-        self, task: str, targets: Sequence[str], clips: Sequence[_Clip], on_event: EventCallback
+        self,
+        task: str,
+        targets: Sequence[str],
+        clips: Sequence[ValidatedClip],
+        on_event: EventCallback,
     ) -> None:
         self._task, self._targets, self._clips = task, targets, clips
         self._on_event = on_event
         self._groups = [clip.group for clip in clips]
-        # Decisions are needed for all clips and for each half: smoothed once, kept small.
-        self._known: dict[tuple[Smoothing, int], NDArray[Any]] = {}
-        # What is smoothed, by the last smoothing asked for.
-        self._last = OFF
-        self._values: dict[int, NDArray[np.float32]] = {}
+        self._plain = self._tallies(OFF)
+        # What the last setting asked for makes of all clips.
+        self._last: int | None = None
+        self._sums = self._plain
+        self._units = _Units([], [])
 
-    def smoothing(self) -> Choice[Setting]:
+    def smoothing(self) -> Choice:
         """The smoothing, with thresholds of .5."""
-        return self._choose(lambda how, numbers: None)
 
-    def thresholds(self) -> Choice[Setting]:
+        def sums(number: int, fitted: Numbers, scored: Numbers) -> Tally:
+            if self._moved_on(number, "smoothing"):
+                self._sums = self._tallies(GRID[number])
+            return self._sums[list(scored)]
+
+        return self._choose(sums)
+
+    def thresholds(self) -> Choice:
         """The smoothing together with thresholds of units.
 
         A network that is never sure of a unit has an F1 of 0 by .5, however it is smoothed.
         """
-        return self._choose(self._limits)
 
-    def _choose(
-        self, limits: Callable[[Smoothing, Sequence[int]], Limits | None]
-    ) -> Choice[Setting]:
-        total, done = 3 * len(GRID), 0
+        def sums(number: int, fitted: Numbers, scored: Numbers) -> Tally:
+            if self._moved_on(number, "thresholds"):
+                self._units = self._smoothed_units(number)
+            limits = self._units.limits(fitted)
+            pairs = (self._units.decided(at, limits) for at in scored)
+            return np.stack([clip_tally(self._task, pair, self._targets) for pair in pairs])
 
-        def fit(numbers: Sequence[int]) -> Setting:
-            def settings() -> Iterator[Setting]:
-                nonlocal done
-                for how in GRID:
-                    yield how, limits(how, numbers)
-                    done += 1
-                    stage = f"tuning {self._task}"
-                    self._on_event(
-                        Progress(stage, done, total, "settings", finished=done == total)
-                    )
+        return self._choose(sums)
 
-            return best_of(settings(), lambda setting: self._score(self._decide(setting, numbers)))
+    def limits(self, number: int) -> Limits:
+        """The thresholds that are best on all clips, by a smoothing of ``GRID``."""
+        return self._smoothed_units(number).limits(range(len(self._clips)))
 
-        return choose((OFF, None), self._groups, fit, self._decide, self._score)
+    def step(self, what: str, choice: Choice, limits: Limits, *, kept: bool) -> Step:
+        """How well a choice did."""
+        named = zip(self._targets, limits, strict=False)
+        parts = [str(GRID[choice.chosen]), *(f"{name} {limit:.2f}" for name, limit in named)]
+        videos = by_video(choice.nested, self._groups)
+        return Step(
+            self._task,
+            what,
+            ", ".join(parts),
+            choice.without,
+            choice.optimistic,
+            choice.cross_validated,
+            kept,
+            interval_of(videos, self._task, self._targets),
+        )
 
-    def _limits(self, how: Smoothing, numbers: Sequence[int]) -> Limits:
-        values = np.concatenate([self._smoothed(how, at) for at in numbers])
-        labels = np.concatenate([self._clips[at].labels[self._task] for at in numbers])
-        limits = []
-        for column, true in zip(values.T, labels.T, strict=True):
-            use = ~np.isnan(column) & (true != -1)
-            limits.append(best_threshold(column[use].astype(np.float64), true[use].astype(int)))
-        return tuple(limits)
+    def _choose(self, sums: Sums) -> Choice:
+        self._last = None
+        return choose(
+            len(GRID),
+            self._groups,
+            self._plain,
+            sums,
+            lambda total: score_of(total, self._task, self._targets),
+        )
 
-    def _decide(self, setting: Setting, numbers: Sequence[int]) -> Iterator[Pair]:
-        how, limits = setting
-        for at in numbers:
-            if limits is None:
-                decided = self._plain(how, at)
-            else:
-                values = self._smoothed(how, at)
-                present = (values >= np.array(limits)).astype(np.int8)
-                decided = np.where(np.isnan(values), -1, present)
-            yield decided, self._clips[at].labels[self._task]
+    def _moved_on(self, number: int, what: str) -> bool:
+        """Whether another setting is asked for than before."""
+        if number == self._last:
+            return False
+        self._last = number
+        stage, last = f"tuning {self._task}, {what}", number + 1 == len(GRID)
+        self._on_event(Progress(stage, number + 1, len(GRID), "settings", finished=last))
+        return True
 
-    def _plain(self, how: Smoothing, at: int) -> NDArray[Any]:
-        """Decisions of a clip by the usual thresholds."""
-        if (how, at) not in self._known:
-            values = self._smoothed(how, at)
-            decided = decisions(self._task, values, ~np.isnan(values[:, 0]))
-            small = np.float32 if isinstance(TASKS[self._task], Values) else np.int16
-            self._known[how, at] = decided.astype(small)
-        return self._known[how, at]
+    def _tallies(self, how: Smoothing) -> Tally:
+        return np.stack([clip.tally(self._task, self._targets, how) for clip in self._clips])
 
-    def _smoothed(self, how: Smoothing, at: int) -> NDArray[np.float32]:
-        if how != self._last:
-            self._last = how
-            self._values.clear()
-        if at not in self._values:
-            clip = self._clips[at]
-            self._values[at] = smooth_task(self._task, clip.values[self._task], clip.times, how)
-        return self._values[at]
-
-    def _score(self, pairs: Iterable[Pair]) -> float:
-        return score_arrays(self._task, pairs, self._targets)[0]
+    def _smoothed_units(self, number: int) -> _Units:
+        values = [clip.smoothed(self._task, GRID[number]) for clip in self._clips]
+        return _Units(values, [clip.labels[self._task] for clip in self._clips])
 
 
-def _step(
-    task: str, what: str, targets: Sequence[str], choice: Choice[Setting], *, kept: bool
-) -> Step:
-    how, limits = choice.chosen
-    parts = [
-        str(how),
-        *(f"{name} {limit:.2f}" for name, limit in zip(targets, limits or (), strict=False)),
-    ]
-    scores = (choice.without, choice.optimistic, choice.cross_validated)
-    return Step(task, what, ", ".join(parts), *scores, kept)
+class _Units:
+    """Scores of units of clips, each [N, K], sorted once; thresholds of some clips."""
+
+    def __init__(self, values: Sequence[NDArray[Any]], labels: Sequence[NDArray[Any]]) -> None:
+        self._values, self._labels = values, labels
+        self._sorted: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
+        if not values:
+            return
+        clips = np.repeat(np.arange(len(values)), [len(some) for some in values])
+        for column, true in zip(np.concatenate(values).T, np.concatenate(labels).T, strict=True):
+            use = np.flatnonzero(~np.isnan(column) & (true != -1))
+            order = use[np.argsort(-column[use].astype(np.float64), kind="stable")]
+            found = (clips[order], column[order].astype(np.float64), true[order].astype(np.int64))
+            self._sorted.append(found)
+
+    def limits(self, fitted: Numbers) -> Limits:
+        """By unit the threshold that is best on these clips."""
+        inside = np.zeros(len(self._values), bool)
+        inside[list(fitted)] = True
+        return tuple(
+            best_of_sorted(scores[inside[clips]], true[inside[clips]])
+            for clips, scores, true in self._sorted
+        )
+
+    def decided(self, at: int, limits: Limits) -> Pair:
+        """Decisions of a clip by thresholds, and its labels."""
+        values = self._values[at]
+        present = (values >= np.array(limits)).astype(np.int8)
+        return np.where(np.isnan(values), -1, present), self._labels[at]

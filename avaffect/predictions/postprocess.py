@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.challenge.known import mark_of
 from avaffect.errors import CheckpointError, UsageError
 from avaffect.files.atomic import write_json
 from avaffect.files.ours import holds, require_own_file
@@ -59,9 +60,11 @@ class Postprocess:
 
     @property
     def clips(self) -> tuple[str, ...]:
-        """The clips that it was chosen on, where anything was chosen."""
-        chosen = self.smooth != "off" or self.au_thresholds
-        return tuple(self.chosen_on.get("subjects", ())) if chosen else ()
+        """The clips that it was chosen on and their videos' marks, where anything was chosen."""
+        if self.smooth == "off" and not self.au_thresholds:
+            return ()
+        videos = map(mark_of, self.chosen_on.get("videos", ()))
+        return (*self.chosen_on.get("subjects", ()), *videos)
 
     def notes(self, *, other: bool) -> tuple[str, ...]:
         """What a reader of predictions must know of it.
@@ -73,6 +76,8 @@ class Postprocess:
             return (f"{FILE} is of other weights and not used: run `avaffect tune` again",)
         if not self.weights:
             return ()
+        if recipe := self.chosen_on.get("recipe"):
+            return (f"smoothing {self.smooth}, as the recipe {recipe} has it",)
         chosen = [f"smoothing {self.smooth}"] if self.smooth != "off" else []
         chosen += ["thresholds of units"] if self.au_thresholds else []
         return (f"tuned on validation clips: {' and '.join(chosen) or 'nothing'}",)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.challenge.known import mark_of
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip
 from avaffect.errors import FeatureError
@@ -219,13 +220,22 @@ def _loaded(place: Path | str, device: str) -> tuple[Checkpoint, Run]:
     return checkpoint, network_run(network.to(on), on)
 
 
+def clips_of(checkpoint: Checkpoint) -> dict[str, tuple[str, ...]]:
+    """By the ways of `challenge.known`, the names of the clips that a network knows by its
+    training, and the marks of their videos."""
+    clips, videos = checkpoint.data.get("clips", {}), checkpoint.data.get("videos", {})
+    return {
+        way: (*clips.get(split, ()), *map(mark_of, videos.get(split, ())))
+        for way, split in (("trained", "train"), ("validated", "val"))
+    }
+
+
 def _clips(checkpoint: Checkpoint, after: Postprocess) -> dict[str, tuple[str, ...]]:
-    """By the ways of `challenge.known`, the names of the clips that a network knows."""
-    clips = checkpoint.data.get("clips", {})
-    found = {"trained": tuple(clips.get("train", ())), "validated": tuple(clips.get("val", ()))}
+    """As `clips_of`, with those that ``after`` was chosen on."""
+    found = clips_of(checkpoint)
     if after.smooth != "off" or after.au_thresholds:
         # An earlier version did not note which clips they were: those of the validation.
-        found["tuned"] = tuple(after.chosen_on.get("subjects", found["validated"]))
+        found["tuned"] = after.clips if "subjects" in after.chosen_on else found["validated"]
     return found
 
 

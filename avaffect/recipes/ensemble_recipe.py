@@ -119,6 +119,8 @@ class EnsembleRecipe:
             patience, no plateau).
         repeats: how often all that is done, each time with another seed (so other folds). A repeat
             is a member of its own, and gives a value a target to the network of a stack.
+        smooth: how what is joined is smoothed, such as ``expr=median:3.34``, see
+            `predictions.smooth.parse_smoothing`; saved with the ensemble until `tune` replaces it.
         about: what it is, in a sentence or two.
         source: paper and section, or where it comes from.
     """
@@ -129,6 +131,7 @@ class EnsembleRecipe:
     folds: Annotated[int, Field(ge=2, le=1000)] | None = None
     inner: Annotated[int, Field(ge=0, le=1000)] = INNER
     repeats: Layers = 1
+    smooth: Annotated[str, Field(max_length=200)] = "off"
     about: str = ""
     source: str = ""
 

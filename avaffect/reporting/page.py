@@ -183,6 +183,11 @@ def index_of(
     )
 
 
+def run_page_of(**values: Any) -> str:
+    """The page of a run, see `reporting.run_report`; ``values`` are those of ``run.html``."""
+    return _render("run.html", scripts=("data.js", "page.js"), **values)
+
+
 def row_of(summary: Summary) -> dict[str, Any]:
     """A person's row of the summary table, in words."""
     return {
@@ -373,7 +378,7 @@ def _render(template: str, scripts: Sequence[str], data: str = "", **values: Any
 def _environment() -> Environment:
     from jinja2 import DictLoader, Environment, StrictUndefined
 
-    names = ("base.html", "page.html", "index.html", "summary.html")
+    names = ("base.html", "page.html", "index.html", "summary.html", "run.html")
     return Environment(
         loader=DictLoader({name: _asset(name) for name in names}),
         autoescape=True,

@@ -8,6 +8,7 @@ from typing import Any
 
 from avaffect.config import fingerprint
 from avaffect.datasets.clip import Clip, Dataset
+from avaffect.datasets.overlap import video_hash
 from avaffect.errors import FeatureError
 from avaffect.extras import version_of
 from avaffect.progress import EventCallback, Notice
@@ -20,13 +21,17 @@ _SOUND = {"audio", "has_sound", "voice"}
 def data_facts(
     dataset: Dataset, train_clips: Iterable[Clip], val_clips: Iterable[Clip]
 ) -> dict[str, Any]:
-    """Where the data came from, the clips' names, and a fingerprint of frames and labels."""
-    names = {"train": [], "val": []}  # type: dict[str, list[str]]
-    for split, clips in (("train", train_clips), ("val", val_clips)):
+    """Where the data came from, the clips' names and their videos' hashes, as far as they are
+    known, and a fingerprint of frames and labels."""
+    names: dict[str, list[str]] = {}
+    hashes: dict[str, list[str]] = {}
+    for split, clips in (("train", [*train_clips]), ("val", [*val_clips])):
         names[split] = [clip.name for clip in clips]
+        hashes[split] = sorted({found for clip in clips if (found := video_hash(clip))})
     return {
         **dataset.about,
         "clips": names,
+        "videos": hashes,
         "fingerprint": fingerprint(sorted(_clip_hash(clip) for clip in dataset.clips)),
     }
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.folds import Folds, make_folds
+from avaffect.datasets.overlap import warn_of_shared
 from avaffect.datasets.split import labelled_clips, own_split
 from avaffect.errors import FormatError, UsageError, boundary, need
 from avaffect.files.atomic import write_json
@@ -20,6 +21,7 @@ from avaffect.files.lock import LOCK, alone_in
 from avaffect.files.names import RUN
 from avaffect.files.ours import holds, require_ours
 from avaffect.files.outside import read_json, reading
+from avaffect.metrics.by_video import Interval
 from avaffect.networks.checkpoint import FACTS, finite
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.library import change_recipe, choose, load_recipe, parse_recipe
@@ -31,7 +33,7 @@ from avaffect.training.loop import EpochCallback, Trained, train
 from avaffect.training.processes import processes
 from avaffect.training.setup import targets_of
 from avaffect.training.state import STATE
-from avaffect.training.validation import Pairs, scores_of, write_validation
+from avaffect.training.validation import Pairs, intervals_of, scores_of, write_validation
 
 FOLDS = "folds.json"
 SUMMARY = "summary.json"
@@ -45,6 +47,7 @@ _RUN = {
     "init?": (str, None),
 }  # fmt: skip
 VERSION = 1
+Intervals = dict[str, Interval]
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,9 @@ class RunResult:
         scores: mean over the parts of each validation score.
         spread: standard deviation over the folds, empty without folds.
         pooled: scores of all folds' held-out clips together; empty unless all folds are done.
+        intervals: by task, how sure the score of each part is, see `metrics.by_video.Interval`;
+            nothing in processes behind the first.
+        pooled_intervals: the same of ``pooled``.
     """
 
     parts: tuple[Trained, ...]
@@ -169,6 +175,8 @@ class RunResult:
     scores: dict[str, float]
     spread: dict[str, float]
     pooled: dict[str, float] = field(default_factory=dict)
+    intervals: tuple[Intervals, ...] = ()
+    pooled_intervals: Intervals = field(default_factory=dict)
 
 
 @boundary()
@@ -236,6 +244,9 @@ def run(
                     f"there is no fold {only_fold}", f"there are {len(parts)}, from 0"
                 )
             parts = {f"fold-{only_fold}": parts[f"fold-{only_fold}"]}
+        for train_clips, _, held in parts.values():
+            if first:
+                warn_of_shared(train_clips, held, on_event)
         # Only now, so that neither a mistake in the settings nor in the data costs an earlier run.
         if first:
             # Folds can be trained by several commands at once, but each by one.
@@ -247,6 +258,8 @@ def run(
         group.wait()
         done = []
         pooled: Pairs = {}
+        together: list[Clip] = []
+        intervals: list[Intervals] = []
         for name, (train_clips, chosen_on, held) in parts.items():
             on_fold(name)
             folder = out / name
@@ -274,6 +287,8 @@ def run(
                 )
                 for task, some in pairs.items():
                     pooled.setdefault(task, []).extend(some)
+                together.extend(held)
+                intervals.append(intervals_of(pairs, held, dataset.targets))
             if first and export:
                 export_beside(done[-1].folder, on_event)
         names = tuple(name for name in parts if name)
@@ -283,16 +298,18 @@ def run(
                 name: finite(trained.checkpoint.metrics)
                 for name, trained in zip(names, done, strict=True)
             }
-            together = scores_of(pooled, dataset.targets)
+            of_all = scores_of(pooled, dataset.targets)
+            sure = intervals_of(pooled, together, dataset.targets)
             summary = {
                 "mean": finite(scores),
                 "sd": finite(spread),
-                "pooled": finite(together),
+                "pooled": finite(of_all),
+                "intervals": {task: interval.to_dict() for task, interval in sure.items()},
                 "folds": each,
             }
             write_json(out / SUMMARY, summary)
-            return RunResult(tuple(done), names, scores, spread, together)
-        return RunResult(tuple(done), names, scores, spread)
+            return RunResult(tuple(done), names, scores, spread, of_all, tuple(intervals), sure)
+        return RunResult(tuple(done), names, scores, spread, intervals=tuple(intervals))
 
 
 def _require_free(config: RunConfig, out: Path, resume: bool) -> None:

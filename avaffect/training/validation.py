@@ -30,11 +30,13 @@ from avaffect.challenge.text import (
     write_challenge,
 )
 from avaffect.datasets.clip import Clip, Dataset
+from avaffect.datasets.overlap import video_hash
 from avaffect.errors import UsageError
 from avaffect.files.atomic import write_text
 from avaffect.files.names import TABLES
 from avaffect.files.table import write_table
 from avaffect.metrics.arrays import score_arrays
+from avaffect.metrics.by_video import Interval, by_video, clip_tally, interval_of
 from avaffect.models.device import choose_device
 from avaffect.networks.apply import ClipPrediction, apply_network
 from avaffect.networks.checkpoint import load_checkpoint
@@ -79,8 +81,8 @@ def write_validation(
         group: the run's processes, all of which come here, on their devices; None for this one.
 
     Returns:
-        by task, decisions and labels of each clip, see ``training.score.pair_of``; nothing in
-        processes behind the first.
+        by task, decisions and labels of each clip in the order of ``clips``, see
+        ``training.score.pair_of``; nothing in processes behind the first.
 
     Raises:
         OutputError: files cannot be written.
@@ -134,7 +136,7 @@ def write_predictions(
         if not dataset.per_clip and is_challenge(task, targets[task], whole)
     ]
     skipped = 0
-    pairs: Pairs = {task: [] for task in targets}
+    numbered: dict[str, dict[int, tuple[NDArray[Any], NDArray[Any]]]] = {t: {} for t in targets}
     with ExitStack() as stack:
         mtl: SingleFileWriter | None = None
         if set(tasks) == set(TRACKS) and "mtl" in edition_named(edition).formats:
@@ -145,7 +147,8 @@ def write_predictions(
             for task in targets:
                 if task in clip.labels:
                     labels = clip.labels[task]
-                    pairs[task].append(pair_of(task, predicted, labels, per_clip=dataset.per_clip))
+                    pair = pair_of(task, predicted, labels, per_clip=dataset.per_clip)
+                    numbered[task][predicted.clip] = pair
             try:
                 table = out / TABLES / f"{subject_file_name(clip.name)[:-4]}.parquet"
             except UsageError:  # a name of the user's own that no file can have
@@ -157,6 +160,7 @@ def write_predictions(
                 "group": clip.group,
                 "model": model,
                 "known": {clip.name: ["validated"]},
+                "sha256": video_hash(clip),
                 "missing": DEFAULT_POLICY,  # of the text files; the table has empty rows
             }
             write_table(table, columns, about)
@@ -181,7 +185,25 @@ def write_predictions(
         write_text(out / "clips.csv", text.getvalue())
     if skipped:
         on_event(Notice(f"{skipped} clips have names that no file can have", warning=True))
-    return pairs
+    return {task: [pair for _, pair in sorted(some.items())] for task, some in numbered.items()}
+
+
+def intervals_of(
+    pairs: Pairs, clips: Sequence[Clip], targets: Mapping[str, Sequence[str]]
+) -> dict[str, Interval]:
+    """By task, how sure its score is, by a bootstrap over the clips' groups (their videos).
+
+    Args:
+        pairs: of all ``clips`` that are labelled for the task, in their order.
+        clips: the clips.
+        targets: by task, the names of what is predicted.
+    """
+    found = {}
+    for task, some in pairs.items():
+        groups = [clip.group for clip in clips if task in clip.labels]
+        videos = by_video((clip_tally(task, pair, targets[task]) for pair in some), groups)
+        found[task] = interval_of(videos, task, targets[task])
+    return found
 
 
 def scores_of(pairs: Pairs, targets: Mapping[str, Sequence[str]]) -> dict[str, float]:

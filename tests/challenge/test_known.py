@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avaffect.challenge.known import known_subjects, ways
+from avaffect.challenge.known import known_subjects, mark_of, ways
 from avaffect.files.table import write_table
 
 
@@ -11,6 +11,13 @@ def test_a_subject_is_known_by_its_video() -> None:
     assert ways("a_right", clips) == ways("a", clips) == ways("b", clips) == ["trained"]
     assert ways("c", clips) == ["validated"]
     assert ways("d", clips) == ways("a", {}) == []
+
+
+def test_a_video_is_known_by_its_content_under_another_name() -> None:
+    clips = {"trained": ["a", mark_of("1f")], "validated": [mark_of("2e")]}
+    assert ways("copy", clips, "1f") == ["trained"]
+    assert ways("copy", clips, "2e") == ["validated"]
+    assert ways("copy", clips, "3d") == ways("copy", clips) == []
 
 
 def test_tables_say_who_is_known(tmp_path: Path) -> None:

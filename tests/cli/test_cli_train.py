@@ -61,7 +61,7 @@ SPLIT = [*OWN, "--column", "split=part"]
 def test_from_tables_to_an_evaluated_model(run, data) -> None:
     done = run("train", *SPLIT, "-o", "run")
     assert done.code == 0
-    head, first, second, last = done.out.splitlines()
+    head, first, second, last, sure = done.out.splitlines()
     assert head.split() == ["epoch", "lr", "loss", "CCC", "CCC", "valence", "CCC", "arousal",
                             "windows/s"]  # fmt: skip
     assert [line.split()[0] for line in (first, second)] == ["1", "2"]
@@ -69,6 +69,8 @@ def test_from_tables_to_an_evaluated_model(run, data) -> None:
     assert float(second.split()[3]) == pytest.approx(log[1]["scores"]["va"], abs=1e-4)
     best = max(row["scores"]["score"] for row in log)
     assert last.startswith(f"score {best:.4f} (epoch ")
+    assert sure == "CCC: 2 videos, fewer than 10 say too little for an interval"
+    assert "its best epoch was chosen on: somewhat optimistic" in done.err
     assert "device: CPU" in done.err
     assert "recipe: small (video)" in done.err
     assert "the predictions for the validation clips are in run/validation" in done.err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import click
@@ -47,6 +49,18 @@ def test_it_prints_all_three_scores_and_writes(run, finished) -> None:
     assert "warning: the tables have no times" in done.err
     assert f"written: {finished / 'best/postprocess.json'}" in done.err
     assert (finished / "best/postprocess.json").is_file()
+
+
+def test_of_ten_videos_there_is_an_interval(run, finished) -> None:
+    first = finished / "validation/tables/v0.parquet"
+    for copy in range(2, 10):
+        shutil.copy(first, first.with_name(f"v{copy}.parquet"))
+    done = run("tune", finished)
+    assert re.search(
+        r"va, smoothing, cross-validated: 95 % interval \[0\.\d+, 0\.\d+\] over 10 videos",
+        done.err,
+    )
+    assert "fewer than ten" not in done.err
 
 
 def test_a_folder_without_a_run_is_one_line(run, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from avaffect.recipes.ensemble_recipe import load_ensemble
 NOT_RUN = (
     ("docs/papers.md", "avaffect", "networks on pictures, trained for hours"),
     ("docs/tables.md", "avaffect", "networks on pictures, trained for hours"),
+    ("docs/howto/winning.md", "avaffect", "embeddings of large nets, trained for hours"),
     ("docs/training.md", "avaffect preprocess Aff", "run in docs/tutorials/challenge.md"),
     ("docs/training.md", "avaffect train --data", "run in docs/tutorials/challenge.md"),
     ("docs/training.md", "avaffect evaluate", "run in docs/tutorials/challenge.md"),

@@ -30,10 +30,13 @@ from avaffect.errors import (
 from avaffect.files.atomic import write_json
 from avaffect.files.lock import alone_in
 from avaffect.files.table import read_table
+from avaffect.metrics.arrays import score_arrays
 from avaffect.metrics.scores import ccc
 from avaffect.networks.apply import apply_network
 from avaffect.networks.checkpoint import load_checkpoint, read_checkpoint
 from avaffect.predicting.settings import with_checkpoint
+from avaffect.predicting.tune import tune
+from avaffect.predictions.smooth import smooth
 from avaffect.predictors.ensemble import Ensemble
 from avaffect.predictors.joined import Joined
 from avaffect.progress import Notice, Progress
@@ -663,3 +666,40 @@ def test_a_process_on_one_of_several_gpus_sees_it_as_the_only_one(
     monkeypatch.setattr(members.subprocess, "Popen", lambda command, **_: commands.append(command))
     members._Running(model, "cuda:1", {"CUDA_VISIBLE_DEVICES": "GPU-7"}).log.close()
     assert commands[0][-2:] == ["--device", "cuda"]
+
+
+def test_the_recipes_smoothing_is_kept_and_scored(settings, data, here) -> None:
+    """What `tune` chooses for the same models stays; what does not exist is refused at once."""
+    (data / "smoothed.yaml").write_text(PAIR + "smooth: va=box:0.2\n")
+    config, out = settings("smoothed"), data / "out"
+    result = run_ensemble(config, out, device="cpu")
+    pairs = []
+    for path in sorted((out / "validation/tables").iterdir()):
+        table, _ = read_table(path)
+        columns = [
+            np.stack([table[f"{kind}{name}"] for name in ("valence", "arousal")], axis=1)
+            for kind in ("", "label_")
+        ]
+        times = np.arange(len(columns[0])) / 30
+        pairs.append((smooth(columns[0], times, "box", 0.2), columns[1]))
+    expected, _ = score_arrays("va", pairs, ("valence", "arousal"))
+    assert result.smoothed["va"] == pytest.approx(expected, abs=1e-6)
+    assert result.smoothed["va"] != pytest.approx(result.joined["va"], abs=1e-6)
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["smoothed"] == pytest.approx(result.smoothed)
+    few = {"low": None, "high": None, "videos": 3}
+    assert summary["intervals"] == {"joined": {"va": few}, "smoothed": {"va": few}}
+    model = Ensemble(out)
+    assert model.smooth == "va=box:0.2"
+    assert "smoothing va=box:0.2, as the recipe smoothed has it" in model.notes
+    # Nothing was chosen on the validation clips.
+    assert not model.clips["tuned"]
+    chosen = tune(out).postprocess
+    run_ensemble(config, out, device="cpu")
+    assert Ensemble(out).smooth == chosen.smooth
+    (data / "wrong.yaml").write_text(PAIR + "smooth: va=bx:0.2\n")
+    before = len(here)
+    with pytest.raises(UsageError, match="bx"):
+        run_ensemble(settings("wrong"), data / "other", device="cpu")
+    assert len(here) == before
+    assert not (data / "other").exists()

@@ -10,6 +10,7 @@ import torch
 
 from avaffect.config import AnalysisConfig, AudioConfig, PredictConfig
 from avaffect.errors import CheckpointError, FeatureError, UsageError
+from avaffect.files.hashing import file_sha256
 from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
 from avaffect.networks.network import Statistics
 from avaffect.predicting.run import predict
@@ -84,6 +85,11 @@ def test_a_clip_that_the_model_knows_is_told(saved, tone) -> None:
     assert about["known"] == {"tone": ["trained"]}
     about = predict(tone, "va", config=configured(saved()), device="cpu").about
     assert about["known"] == {"tone": []}
+    # Under another name it is the same video.
+    videos = {"train": [], "val": [file_sha256(tone)]}
+    place = saved(data={"clips": {"train": ["other"], "val": ["more"]}, "videos": videos})
+    about = predict(tone, "va", config=configured(place), device="cpu").about
+    assert about["known"] == {"tone": ["validated"]}
 
 
 def test_sound_for_a_model_that_does_not_listen(tone, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def slow(rng, columns):
     return np.clip(walk / np.abs(walk).max(axis=0), -1, 1)
 
 
-def clip(path, seed, noise=0.6, time=True, group=None):
+def clip(path, seed, noise=0.6, time=True, group=None, sha256=""):
     """A clip whose truth is slow, and about which the network is jittery and shy."""
     rng = np.random.default_rng(seed)
     table = {"frame": np.arange(1, FRAMES + 1), "seen_face": np.ones(FRAMES, bool)}
@@ -82,7 +82,9 @@ def clip(path, seed, noise=0.6, time=True, group=None):
     table["label_expression"] = np.where(np.arange(FRAMES) < 9, -1, classes)
     for at, name in enumerate(ACTION_UNITS):
         table[f"label_{name}"] = units[:, at].astype(np.int8)
-    about = {"clip": path.stem, "model": "tiny"} | ({} if group is None else {"group": group})
+    about = {"clip": path.stem, "model": "tiny", "sha256": sha256} | (
+        {} if group is None else {"group": group}
+    )
     write_table(path, table, about)
 
 
@@ -183,6 +185,30 @@ def test_the_whole_of_an_ensemble(run, checkpoint) -> None:
     model = Ensemble(run)
     assert model.smooth == done.postprocess.smooth != "va=off,expr=off,au=off"
     assert len(done.postprocess.au_thresholds) == 12
+
+
+def test_clips_that_the_network_knows_are_told(tmp_path: Path, checkpoint) -> None:
+    """By name, by the other person of a video, or by the video's content."""
+    root = tmp_path / "run"
+    data = {
+        "clips": {"train": ["a", "c_right"], "val": ["b"]},
+        "videos": {"train": ["1f"], "val": []},
+    }
+    checkpoint(root / "best", {"va": TARGETS["va"]}, data=data)
+    for seed, name in enumerate(("a", "b", "c_left", "d", "e")):
+        clip(root / f"validation/tables/{name}.parquet", seed, sha256="1f" if name == "d" else "")
+    events = []
+    tune(root, thresholds=False, on_event=events.append)
+    told = [event for event in events if isinstance(event, Notice)]
+    assert {notice.text for notice in told} == {
+        "3 of 5 clips that are tuned on are clips that the model was trained on: their score is "
+        "no test of it",
+        "1 of 5 clips that are tuned on are clips that its best epoch was chosen on: somewhat "
+        "optimistic",
+    }
+    assert all(notice.warning for notice in told)
+    # What was tuned on is known by its content too.
+    assert "sha256:1f" in load_postprocess(root / "best").clips
 
 
 def test_groups_are_those_of_the_data(tmp_path: Path, checkpoint) -> None:

@@ -118,3 +118,14 @@ def test_what_matters_in_a_configuration() -> None:
 def test_versions() -> None:
     found = versions()
     assert found["torch"] and found["numpy"] and found["avaffect"]
+
+
+def test_a_checkpoint_keeps_the_hashes_of_its_videos() -> None:
+    clips = []
+    for name, sha256 in (("a_left", "1f"), ("a_right", "1f"), ("b", "")):
+        features = Stored("x")
+        features.provenance["video"] = {"sha256": sha256}
+        clips.append(Clip(name, name, features, {"va": np.zeros((4, 1), np.float32)}))
+    facts = data_facts(Dataset(tuple(clips), {"va": ("valence",)}), clips[:2], clips[2:])
+    assert facts["clips"] == {"train": ["a_left", "a_right"], "val": ["b"]}
+    assert facts["videos"] == {"train": ["1f"], "val": []}

@@ -22,7 +22,12 @@ from avaffect.recipes.library import parse_recipe
 from avaffect.training.loop import Trained
 from avaffect.training.processes import Processes
 from avaffect.training.score import validate
-from avaffect.training.validation import is_challenge, write_validation
+from avaffect.training.validation import (
+    intervals_of,
+    is_challenge,
+    scores_of,
+    write_validation,
+)
 from avaffect.windows.cut import cut
 from avaffect.windows.reader import WindowReader
 
@@ -260,3 +265,19 @@ def test_no_multi_task_file_of_two_tasks(made, tmp_path: Path) -> None:
     two = {task: TARGETS[task] for task in ("va", "au")}
     made([clip("a", 1, 9, targets=two)], two, "abaw7")
     assert not (tmp_path / "run/validation/MTL_Challenge").exists()
+
+
+def test_intervals_are_over_groups_of_the_clips_that_have_the_task() -> None:
+    """Clips without labels of a task have no pair, and shift no group."""
+    clips, pairs = [], []
+    for at in range(24):
+        truth = np.sin(np.arange(20) / 3 + at).astype(np.float32)[:, None]
+        labels = {"va": truth} if at % 2 else {}
+        features = Memory(np.zeros((20, 4), np.float32))
+        clips.append(Clip(f"c{at}", f"g{at // 2 if at < 22 else 0}", features, labels))
+        if labels:
+            pairs.append((truth + (at % 5) * 0.1, truth))
+    found = intervals_of({"va": pairs}, clips, {"va": ("valence",)})["va"]
+    # Twelve clips with labels; the last one is of the first group.
+    assert found.videos == 11
+    assert found.low < scores_of({"va": pairs}, {"va": ("valence",)})["va"] < found.high

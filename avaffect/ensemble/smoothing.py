@@ -1,0 +1,59 @@
+"""The smoothing that an ensemble's recipe names: kept beside it, and scored as it will be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from avaffect.ensemble.member_predictions import Scores
+from avaffect.metrics.by_video import Interval, by_video, interval_of, score_of
+from avaffect.metrics.tallies import tally_parts
+from avaffect.predicting.read_back import table_files
+from avaffect.predicting.validated import read_validated
+from avaffect.predictions.postprocess import Postprocess, load_postprocess
+from avaffect.predictions.smooth import parse_smoothing
+from avaffect.predictors.joined import Joined
+from avaffect.recipes.ensemble_recipe import EnsembleRecipe
+
+
+def keep_smoothing(recipe: EnsembleRecipe, whole: Joined, out: Path) -> None:
+    """Write ``postprocess.json`` beside an ensemble whose recipe smooths.
+
+    What `avaffect tune` chose for the very same ensemble stays.
+
+    Raises:
+        ForeignFileError: a file of that name is there that avaffect did not write.
+        OutputError: it cannot be written.
+    """
+    if recipe.smooth == "off":
+        return
+    found = load_postprocess(out)
+    if found is None or found.weights != whole.fingerprint:
+        about = {"recipe": recipe.name}
+        Postprocess(recipe.smooth, {}, whole.fingerprint, about).save(out)
+
+
+def smoothed_scores(
+    out: Path, smooth: str, targets: Mapping[str, Sequence[str]]
+) -> tuple[Scores, dict[str, Interval]]:
+    """Scores of the validation tables in ``out``, smoothed, and by task how sure they are.
+
+    Raises:
+        FormatError: a table is damaged.
+    """
+    how = parse_smoothing(smooth)
+    clips = [read_validated(name, path, targets) for name, path in table_files(out).items()]
+    scores: Scores = {}
+    intervals: dict[str, Interval] = {}
+    for task, names in targets.items():
+        mine = [clip for clip in clips if task in clip.labels]
+        if not mine:
+            continue
+        each = [clip.tally(task, names, how.of(task)) for clip in mine]
+        videos = by_video(each, [clip.group for clip in mine])
+        total = videos.sum(axis=0)
+        scores[task] = score_of(total, task, names)
+        parts = tally_parts(total, task, names)[1]
+        scores |= {f"{task} {name}": value for name, value in parts.items()}
+        intervals[task] = interval_of(videos, task, names)
+    return scores, intervals
