@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from fixtures.public_sets import afewva, bp4d, rafdb
 from hostile.makers import (
     ABOUT,
     ARRAY,
@@ -45,7 +46,6 @@ from hostile.makers import (
 )
 from safetensors.numpy import save_file
 
-from fixtures.public_sets import afewva, bp4d, rafdb
 from avaffect.challenge.image_rows import is_image_list
 from avaffect.challenge.known import known_subjects
 from avaffect.challenge.mtl import read_mtl
@@ -94,7 +94,7 @@ from avaffect.networks.exported import EXPORTED, load_exported
 from avaffect.predicting.outputs import Outputs
 from avaffect.predicting.read_back import open_predictions
 from avaffect.predicting.settings import with_checkpoint
-from avaffect.predicting.tune import _read as read_validated
+from avaffect.predicting.validated import read_validated
 from avaffect.predictions.postprocess import Postprocess, load_postprocess
 from avaffect.predictors.joined import Joined
 from avaffect.recipes.ensemble_recipe import Average, load_ensemble
