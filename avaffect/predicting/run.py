@@ -69,7 +69,8 @@ def predict(
 ) -> Result:
     """Predict every frame of a video.
 
-    Goes through the video once, at some 90 frames a second or more on two CPU cores for one face;
+    Goes through the video once, at some 110 frames a second or more on two CPU cores for one
+    face;
     the weights (6 MB) are fetched at the first use.
 
     >>> result = predict("video.mp4", task="va")  # doctest: +SKIP
