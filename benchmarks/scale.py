@@ -38,14 +38,14 @@ class Rates:
     hours: float = 1e6
     clip_minutes: float = 20.0
     fps: float = 25.0
-    cpu_ms: float = 14.7
+    cpu_ms: float = 13.7
     start_s: float = 1.2
     cores: float = 64.0
     busy: float = 0.9
     days: float = 30.0
     bitrate: float = 2.0
-    memory_mb: float = 345.0
-    process_cores: float = 1.45
+    memory_mb: float = 337.0
+    process_cores: float = 1.64
     table_bytes: float = 1037.0
     feature_bytes: float = 4519.0
     crop_bytes: float = 6391.0

@@ -69,8 +69,8 @@ def predict(
 ) -> Result:
     """Predict every frame of a video.
 
-    Goes through the video once, at some 90 frames a second or more on two CPU cores for one face;
-    the weights (6 MB) are fetched at the first use.
+    Goes through the video once, at some 110 frames a second or more on two CPU cores for one
+    face; the weights (6 MB) are fetched at the first use.
 
     >>> result = predict("video.mp4", task="va")  # doctest: +SKIP
     >>> result["video"].va  # float32 [frames, 2]: valence, arousal in -1..1  # doctest: +SKIP
