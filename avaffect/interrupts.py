@@ -29,6 +29,13 @@ def raise_on_signals() -> None:
             signal.signal(number, _raise)
 
 
+def heed() -> None:
+    """Let SIGINT raise ``KeyboardInterrupt`` even where it is ignored: in a process that nobody's
+    terminal reaches, and that is asked to stop by it all the same."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _raise)
+
+
 def _raise(number: int, frame: FrameType | None) -> None:
     global _last
     _last = number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -52,7 +53,6 @@ def view(out: str, videos: tuple[str, ...], port: int, opened: bool) -> None:
             import webbrowser
 
             webbrowser.open(server.url)
-        try:
+        with suppress(KeyboardInterrupt):
             server.run()
-        except KeyboardInterrupt:
-            reporter.say("ended")
+        reporter.say("ended")

@@ -74,3 +74,16 @@ def test_nohup_is_respected() -> None:
     with Interrupts() as interrupts:
         os.kill(os.getpid(), signal.SIGHUP)
     assert not interrupts.asked
+
+
+def test_an_ignored_ctrl_c_is_heeded_where_it_is_asked_for() -> None:
+    """As in a worker that was started in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        raise_on_signals()
+        signal.raise_signal(signal.SIGINT)
+        module.heed()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -23,7 +23,7 @@ from avaffect.engines.board import Board
 from avaffect.engines.item import Item, Job, Outcome
 from avaffect.engines.planner import TRIES, Attempt, Ended, Planner
 from avaffect.errors import AvaffectError, need
-from avaffect.interrupts import raise_on_signals
+from avaffect.interrupts import heed, raise_on_signals
 from avaffect.processors import cores
 from avaffect.progress import Event, EventCallback, Notice, Progress, ignore_events
 
@@ -372,6 +372,7 @@ def _do(run: _Run, number: int, item: Item, box: Any) -> Ended:
     """A Ray task: one attempt."""
     import ray
 
+    heed()  # Ray asks by it, and may have been started where it is ignored
     if (failed := run.set_up()) is not None:
         return failed
     if run.key not in _kept:
