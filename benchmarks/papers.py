@@ -126,6 +126,8 @@ def changes_of(name: str, full: bool) -> list[str]:
         return changes
     chosen = load_recipe(name, REDUCED[name])
     for branch, config in chosen.roots.items():
+        if config.encoder is None:
+            continue
         changes.append(f"branches.{branch}.encoder.size={SIZE}")
         if config.encoder.kind == "backbone":
             changes.append(f"branches.{branch}.encoder.checkpointing=false")
