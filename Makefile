@@ -20,7 +20,7 @@ demo: light                    ## predict a sample video into demo_out/, with it
 test: lint                     ## linters and tests; sets up everything (7 GB: torch brings CUDA)
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		echo "no chromium here: the tests that open pages in a browser are skipped"
-	$(BIN)/python -m pytest --cov --cov-fail-under=95 -n 2 --dist worksteal
+	$(BIN)/python -m pytest --cov --cov-fail-under=95 -n logical --maxprocesses 4 --dist worksteal
 
 faults: setup                  ## kill every command 6 times, and let it meet full disks and the like (half an hour)
 	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m faults.kills
