@@ -213,14 +213,14 @@ def predict(
     converted = options["form"] if options["form"] not in WRITTEN else None
     if converted:
         options["form"] = TABLES_ALONE
-    require_whole(stage, seconds_of(options, ctx.obj))
+    seconds = seconds_of(options, ctx.obj)
+    require_whole(stage, seconds)
     if stage.target is not None and (stills or alone or which == "full" or options["as_video"]):
         raise UsageError(
             "pictures, tables of your own and features are not written to an object store here",
             "give a local --out, or let `avaffect preprocess` make the features",
         )
     engine = Engine.of(options, debug=ctx.obj)
-    seconds = seconds_of(options, ctx.obj)
     spreads = engine.spreads(len(sources), seconds is not None)
     if spreads and own is not None:
         raise UsageError(

@@ -102,6 +102,7 @@ class GivenFrames:
 
     Attributes:
         info: as of a file.
+        path: what they are called.
         first: the time of the first frame as it was given, seconds.
 
     Raises:
@@ -120,6 +121,12 @@ class GivenFrames:
         self._count = 0
         image, self.first = first
         self.info = _info(given, image)
+        self.path = given.path
+
+    @property
+    def media(self) -> MediaInfo:
+        """The same as ``info``, as a `Source` calls it."""
+        return self.info
 
     @property
     def report(self) -> DecodeReport:

@@ -23,10 +23,7 @@ from avaffect.media.sound import SoundInfo, extract_sound
 from avaffect.models.device import choose_device
 from avaffect.predicting.loudness import loudness_of
 from avaffect.predicting.run import Result, provenance_of, result_of
-from avaffect.predicting.settings import chosen_config, require_made
-from avaffect.predictions.missing import require_policy
-from avaffect.predictions.smooth import parse_smoothing
-from avaffect.predictors.build import build_predictor
+from avaffect.predicting.settings import chosen_config, chosen_predictor, require_made
 from avaffect.preprocessing.nets import Nets
 from avaffect.preprocessing.sound import SoundReader, sound_arrays
 from avaffect.preprocessing.video_pass import Analysis, analyse
@@ -95,9 +92,7 @@ def predict_frames(
         config=config,
     )
     device = choose_device(device).name
-    predictor = build_predictor(config, device)
-    require_policy(config.missing)
-    parse_smoothing(config.smooth, predictor.smooth)
+    predictor = chosen_predictor(config, device)
     require_made(predictor)
     predictor.require_settings(config.analysis.to_dict())
     if FACE_PICTURES in predictor.needs:

@@ -19,16 +19,19 @@ from avaffect.models.device import choose_device
 from avaffect.predicting.beside import places, prepared_beside
 from avaffect.predicting.loudness import loudness_of, stored_loudness
 from avaffect.predicting.result import Result
-from avaffect.predicting.settings import chosen_config, require_listener, require_made
+from avaffect.predicting.settings import (
+    chosen_config,
+    chosen_predictor,
+    require_listener,
+    require_made,
+)
 from avaffect.predictions.eyes import with_eyes
 from avaffect.predictions.missing import (
     marked,
-    require_policy,
     without_lone_voice,
 )
 from avaffect.predictions.smooth import apply, parse_smoothing
 from avaffect.predictions.speaking import with_speaking
-from avaffect.predictors.build import build_predictor
 from avaffect.predictors.interface import Predictor
 from avaffect.preprocessing.listening import Listening
 from avaffect.preprocessing.run import (
@@ -109,10 +112,7 @@ def predict(
         config=config,
     )
     device = choose_device(device).name
-    predictor = build_predictor(config, device)
-    # Now, and not behind the pass over the video.
-    require_policy(config.missing)
-    parse_smoothing(config.smooth, predictor.smooth)
+    predictor = chosen_predictor(config, device)
     if is_preprocessed(source):
         return predict_folder(source, config, predictor).on(device)
     opened = open_source(source, config.analysis.media)

@@ -13,7 +13,9 @@ from avaffect.errors import CheckpointError, UnknownNameError, UsageError, bound
 from avaffect.files.hashing import file_sha256
 from avaffect.files.outside import reading
 from avaffect.models.zoo import require_commercial
-from avaffect.predictors.build import facts_of
+from avaffect.predictions.missing import require_policy
+from avaffect.predictions.smooth import parse_smoothing
+from avaffect.predictors.build import build_predictor, facts_of
 from avaffect.predictors.interface import Predictor
 from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.sound.mfcc import SOUND
@@ -70,6 +72,18 @@ def chosen_config(
     chosen = with_features(chosen, "auto" if config is None else "more")
     require_licences(chosen)
     return chosen
+
+
+def chosen_predictor(config: PredictConfig, device: str) -> Predictor:
+    """The predictor of ``config``; what of the settings it cannot follow shows before any work.
+
+    Raises:
+        UsageError, ModelError: as ``predicting.run.predict``.
+    """
+    predictor = build_predictor(config, device)
+    require_policy(config.missing)
+    parse_smoothing(config.smooth, predictor.smooth)
+    return predictor
 
 
 def with_features(config: PredictConfig, which: str = "auto") -> PredictConfig:

@@ -159,17 +159,11 @@ def analyse(
         FeatureError: something else wrote into ``folder`` meanwhile.
         KeyboardInterrupt: after Ctrl-C; its message has how far the pass is saved.
     """
-    given = None
-    if isinstance(video, Given):
-        given = GivenFrames(video)
-        info = given.info
-    else:
-        info = video.media
+    opened = GivenFrames(video) if isinstance(video, Given) else video
+    info = opened.media
     for doubt in info.doubts:
         on_event(Notice(doubt, warning=True))
-    passed = run_pass(
-        video, config, nets, folder, key, crops=crops, given=given, on_event=on_event
-    )
+    passed = run_pass(opened, config, nets, folder, key, crops=crops, on_event=on_event)
     report = passed.report
     on_event(Progress("faces", report.frames, report.frames, finished=True))
     for notice in _damage(video.path, report):
@@ -190,7 +184,7 @@ def analyse(
 
 
 def run_pass(
-    video: Source | Given,
+    video: Source | GivenFrames,
     config: AnalysisConfig,
     nets: Nets,
     folder: Path,
@@ -199,7 +193,6 @@ def run_pass(
     crops: Path | None = None,
     segment: Segment | None = None,
     begin: dict[str, Any] | None = None,
-    given: GivenFrames | None = None,
     on_frame: Callable[[Frame], None] | None = None,
     on_event: EventCallback = ignore_events,
 ) -> Passed:
@@ -209,7 +202,6 @@ def run_pass(
         video, config, nets, folder, key, crops, on_event: see :func:`analyse`.
         segment: goes through this segment alone; frames are numbered from its warm-up's first.
         begin: the state of ``Holding`` to begin with.
-        given: the frames, where they are no file's.
         on_frame: gets each frame before anything is done with it.
     """
     path, arrays = video.path, spool_arrays(config)
@@ -234,7 +226,7 @@ def run_pass(
         tracker.restore(state["tracker"])
         holding.restore(state["holding"])
         on_event(Notice(f"going on with '{path.name}' at frame {before + start + 1}"))
-    with _opened(video, config, start, segment, given) as reader:
+    with _reader(video, config, start, segment) as reader:
         recorder = Recorder(
             spool,
             nets.encoders,
@@ -265,15 +257,11 @@ def run_pass(
         return Passed(spool, report, tracker.limits, _turn(spool, turned, nets), state)
 
 
-def _opened(
-    video: Source | Given,
-    config: AnalysisConfig,
-    start: int,
-    segment: Segment | None,
-    given: GivenFrames | None,
+def _reader(
+    video: Source | GivenFrames, config: AnalysisConfig, start: int, segment: Segment | None
 ) -> FrameReader | GivenFrames:
-    if isinstance(video, Given):
-        return given or GivenFrames(video)
+    if isinstance(video, GivenFrames):
+        return video
     return FrameReader(video.path, config.media, start=start, info=video.media, segment=segment)
 
 

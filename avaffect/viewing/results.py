@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from avaffect.config import fingerprint
 from avaffect.drawing.subjects import find_tables, load_table
@@ -20,6 +20,8 @@ from avaffect.reporting.footage import find_footage
 from avaffect.reporting.page import index_of, page_of, row_of, title_of
 from avaffect.reporting.report import MOST_PEOPLE, by_video, film_of, people_of
 from avaffect.reporting.summary import Summary, summarise
+
+T = TypeVar("T")
 
 # A pass saves every few seconds; one that has not for so long is not running.
 _RUNNING_S = 120.0
@@ -60,8 +62,8 @@ class Results:
     def __init__(self, folder: Path, videos: Sequence[Path] = ()) -> None:
         self._folder = folder
         self._named = list(videos)
-        self._abouts: dict[Path, tuple[tuple[int, int], Mapping[str, Any]]] = {}
-        self._summaries: dict[Path, tuple[tuple[int, int], Summary]] = {}
+        self._abouts = _Read(_about)
+        self._summaries = _Read(_summary)
         self._footage: dict[str, Path] = {}
         self._pages: dict[str, tuple[str, str]] = {}
 
@@ -72,9 +74,9 @@ class Results:
         except InputNotFoundError:
             return {}
         # Without those that are being replaced, or damaged.
-        readable = {subject: path for subject, path in there.items() if self._about(path)}
+        readable = {subject: path for subject, path in there.items() if self._abouts(path)}
         found = {}
-        for name, (about, tables) in by_video(readable, self._about).items():
+        for name, (about, tables) in by_video(readable, self._abouts).items():
             key = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:16]
             stamp = fingerprint([(subject, *_stamp(path)) for subject, path in tables.items()])
             title = title_of(about, next(iter(tables)))
@@ -144,28 +146,42 @@ class Results:
             self._footage[key] = path
         return path
 
-    def _about(self, path: Path) -> Mapping[str, Any]:
-        """What a table says of itself; empty if it cannot be read."""
+    def _summaries_of(self, video: Viewed) -> Iterator[Summary]:
+        """Of those whose tables can be read; the page of the video says what is wrong."""
+        for subject, path in video.tables.items():
+            if (summary := self._summaries(path, subject)) is not None:
+                yield summary
+
+
+class _Read(Generic[T]):
+    """What ``read`` makes of a file, made again only where the file has changed."""
+
+    def __init__(self, read: Callable[..., T]) -> None:
+        self._read = read
+        self._kept: dict[Path, tuple[tuple[int, int], T]] = {}
+
+    def __call__(self, path: Path, *more: str) -> T:
         stamp = _stamp(path)
-        known = self._abouts.get(path)
+        known = self._kept.get(path)
         if known is None or known[0] != stamp:
-            try:
-                known = stamp, read_about(path)
-            except AvaffectError:
-                known = stamp, {}
-            self._abouts[path] = known
+            known = self._kept[path] = (stamp, self._read(path, *more))
         return known[1]
 
-    def _summaries_of(self, video: Viewed) -> Iterator[Summary]:
-        for subject, path in video.tables.items():
-            try:
-                stamp = _stamp(path)
-                known = self._summaries.get(path)
-                if known is None or known[0] != stamp:
-                    known = self._summaries[path] = (stamp, summarise(load_table(subject, path)))
-            except AvaffectError:
-                continue  # its page says what is wrong with it
-            yield known[1]
+
+def _about(path: Path) -> Mapping[str, Any]:
+    """What a table says of itself; empty if it cannot be read."""
+    try:
+        return read_about(path)
+    except AvaffectError:
+        return {}
+
+
+def _summary(path: Path, subject: str) -> Summary | None:
+    """None if the table cannot be read."""
+    try:
+        return summarise(load_table(subject, path))
+    except AvaffectError:
+        return None
 
 
 def _stamp(path: Path) -> tuple[int, int]:
