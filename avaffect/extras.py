@@ -51,7 +51,6 @@ EXTRAS: dict[str, Extra] = {
     "remote": Extra("an address in an object store", ("fsspec", "s3fs")),
     "pandas": Extra("a table as a DataFrame", ("pandas",)),
     "view": Extra("a view of results in the browser", ("starlette", "uvicorn")),
-    "voice": Extra("measuring the voice", ("librosa",)),
     "ray": Extra("a cluster of machines", ("ray",)),
     "ffmpeg": Extra("an ffmpeg of your own", ("ffmpeg", "imageio_ffmpeg")),
 }

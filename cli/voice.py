@@ -57,7 +57,7 @@ def voice(
 
     Takes videos, sound files, or folders that `avaffect preprocess` wrote. Writes
     voices/NAME.parquet and .csv, on the frames' clock, and voices/NAME.json, the voice in a few
-    numbers. Nothing is predicted. Needs librosa: pip install 'avaffect[voice]'.
+    numbers. Nothing is predicted.
 
     \b
     Examples:

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/licences.md"
 # Extras of setup.cfg that a user installs; `all` is all of them.
-EXTRAS = ("train", "features", "plot", "fan", "ray", "remote", "pandas", "view", "voice", "ffmpeg")
+EXTRAS = ("train", "features", "plot", "fan", "ray", "remote", "pandas", "view", "ffmpeg")
 # What the package's own metadata say too briefly, or not at all. Read from its licence files.
 KNOWN = {
     "ai-edge-litert": "Apache-2.0",

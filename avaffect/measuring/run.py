@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avaffect.challenge.places import checked
 from avaffect.config import AnalysisConfig
-from avaffect.errors import AvaffectError, MediaError, boundary, need
+from avaffect.errors import AvaffectError, MediaError, boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.csv_text import DECIMALS, Decimal, require_decimal, write_csv
 from avaffect.files.names import VOICES, WAV
@@ -90,13 +90,11 @@ def measure(
         on_event: progress.
 
     Raises:
-        MissingPackageError: librosa is not installed.
         UsageError: no such source, or opensmile is not installed.
         MediaError: it cannot be read, or has no sound.
         ForeignFileError: a file is in the way that is not ours.
         OutputError: a file cannot be written.
     """
-    need("voice", "librosa")
     require_decimal(decimal)
     source, config = local_path(source), config or AnalysisConfig()
     place = checked(name or PurePath(source_name(source)))

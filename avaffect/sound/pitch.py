@@ -1,4 +1,4 @@
-"""The pitch of a voice: its fundamental frequency (F0) by pYIN (Mauch and Dixon 2014), of librosa.
+"""The pitch of a voice: its fundamental frequency (F0) by pYIN (`sound.pyin`).
 
 A sound is read in blocks that overlap, so that memory does not grow with its length.
 """
@@ -14,19 +14,14 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.config import SAMPLE_RATE
-from avaffect.errors import need
 from avaffect.media.sound import read_blocks
 from avaffect.progress import EventCallback, Progress, ignore_events
+from avaffect.sound.pyin import FRAME, HOP, pyin
 
 Floats = NDArray[np.float64]
 
-# Between the lowest voices of men and a child that calls, in Hz.
-LOWEST_HZ, HIGHEST_HZ = 65.0, 600.0
-# A value each 10 ms, from 64 ms of sound.
-STEP_S = 0.01
-_HOP, _WINDOW = 160, 1024
-# Steps of a semitone. A tenth takes four times as long.
-_RESOLUTION = 0.2
+# A value each 10 ms.
+STEP_S = HOP / SAMPLE_RATE
 # A block, and what of its neighbours is heard along, in values.
 _BLOCK, _BESIDE = 2000, 50
 # A frame is voiced by the values within so many seconds of it.
@@ -74,31 +69,19 @@ class Pitch(ArrayRecord):
 
 
 def measure_pitch(wav: Path, on_event: EventCallback = ignore_events) -> Pitch:
-    """Listen to a mono 16 kHz wav for its pitch: some 0.1 s of a core for each second.
+    """Listen to a mono 16 kHz wav for its pitch: some 20 ms of a core for each second.
 
     Args:
         wav: the file.
         on_event: progress in seconds, stage ``pitch``.
 
     Raises:
-        MissingPackageError: librosa is not installed.
         MediaError: the file cannot be read or is not mono.
     """
-    need("voice", "librosa")
-    import librosa
-
     hz, chances = [np.zeros(0)], [np.zeros(0)]
     done = 0
     for piece, before, count in _pieces(wav):
-        f0, _, probability = librosa.pyin(
-            piece,
-            fmin=LOWEST_HZ,
-            fmax=HIGHEST_HZ,
-            sr=SAMPLE_RATE,
-            frame_length=_WINDOW,
-            hop_length=_HOP,
-            resolution=_RESOLUTION,
-        )
+        f0, probability = pyin(piece)
         hz.append(f0[before : before + count])
         chances.append(probability[before : before + count])
         done += count
@@ -110,13 +93,13 @@ def measure_pitch(wav: Path, on_event: EventCallback = ignore_events) -> Pitch:
 
 def _pieces(wav: Path) -> Iterator[tuple[NDArray[np.float32], int, int]]:
     """Blocks with what is beside them; how many values of each come before, and how many count."""
-    beside, kept, before = _BESIDE * _HOP, np.zeros(0, np.float32), 0
+    beside, kept, before = _BESIDE * HOP, np.zeros(0, np.float32), 0
     for block in read_blocks(wav, _BLOCK * STEP_S):
         kept = np.concatenate([kept, block])
-        while len(kept) >= before * _HOP + _BLOCK * _HOP + beside:
-            end = (before + _BLOCK) * _HOP
+        while len(kept) >= before * HOP + _BLOCK * HOP + beside:
+            end = (before + _BLOCK) * HOP
             yield kept[: end + beside], before, _BLOCK
             kept, before = kept[end - beside :], _BESIDE
-    rest = -(-len(kept) // _HOP) - before
+    rest = -(-len(kept) // HOP) - before
     if rest > 0:
-        yield np.pad(kept, (0, max(0, _WINDOW - len(kept)))), before, rest
+        yield np.pad(kept, (0, max(0, FRAME - len(kept)))), before, rest

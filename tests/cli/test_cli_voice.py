@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from fixtures.recordings import write_person
 
-from avaffect import errors
 from avaffect.measuring import run as measuring
 
 TIMES = np.arange(20) / 10
@@ -28,13 +27,6 @@ def test_it_says_what_was_measured(run, sample, tmp_path, monkeypatch) -> None:
         ("one_person.mp4", str(tmp_path), "eGeMAPSv02", "comma")
     ]  # fmt: skip
     assert "1.2 s of speech, 3 pauses" in " ".join(done.out.split())
-
-
-def test_without_librosa_one_line_names_the_extra(run, sample, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(errors, "is_installed", lambda module: module != "librosa")
-    done = run("voice", sample("one_person.mp4"), "-o", tmp_path)
-    assert done.code == 1 and "pip install 'avaffect[voice]'" in " ".join(done.err.split())
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("command", [("convert", "--format", "eaf"), ("report",)])
