@@ -55,8 +55,8 @@ SIZE, WIDTH = 48, 80
 # Short windows: more steps in an epoch.
 SEQUENCE = ("window.length=8", "window.overlap=0", "train.batch_size=8")
 SINGLE = ("train.batch_size=32", "train.augment={flip: 0.5}")
-ABAW2 = (*SEQUENCE, "train.lr=0.005", "train.schedule_epochs=8", "train.epochs=12")
-AU3 = (*SEQUENCE, "train.lr=0.3", "train.schedule=none", "train.epochs=12")
+ABAW2 = (*SEQUENCE, "train.lr=0.005", "train.schedule_epochs=6", "train.epochs=8")
+AU3 = (*SEQUENCE, "train.lr=0.3", "train.schedule=none", "train.epochs=8")
 # The paper's 1e-4 is for a set a hundred times as large.
 VECTORS = ("train.lr=1e-3", "train.epochs=15")
 # What `preprocess` stores, in place of what is named: embeddings by encoders, nets trained before.
@@ -73,15 +73,15 @@ REDUCED: dict[str, tuple[str, ...]] = {
     "abaw2-two-stream": ABAW2,
     "abaw2-spatial": ABAW2,
     "abaw2-spatial-without-lds": ABAW2,
-    "abaw3-va-stage1": (*SEQUENCE, "train.clip_norm=1", "train.schedule=none", "train.epochs=12"),
+    "abaw3-va-stage1": (*SEQUENCE, "train.clip_norm=1", "train.schedule=none", "train.epochs=8"),
     "abaw3-au": AU3,
     "abaw3-au-only-t1": AU3,
     "abaw3-au-t1-as-target": AU3,
     "abaw3-au-weighted-loss": AU3,
-    "abaw5-va": (*SINGLE, "train.lr=1e-3", "polarity.epochs=2", "train.epochs=10"),
-    "abaw5-expr": (*SINGLE, "train.epochs=10"),
-    "abaw5-expr-threshold": (*SINGLE, "train.epochs=10"),
-    "abaw5-au": (*SEQUENCE, "train.lr=0.3", "train.momentum=0.9", "train.epochs=12"),
+    "abaw5-va": (*SINGLE, "train.lr=1e-3", "polarity.epochs=2", "train.epochs=8"),
+    "abaw5-expr": (*SINGLE, "train.epochs=8"),
+    "abaw5-expr-threshold": (*SINGLE, "train.epochs=8"),
+    "abaw5-au": (*SEQUENCE, "train.lr=0.3", "train.momentum=0.9", "train.epochs=8"),
     "abaw1-av-gru": VECTORS,
     "abaw1-av-bilstm": VECTORS,
     "mtl-av-gru": ("train.epochs=15",),
