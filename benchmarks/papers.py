@@ -212,9 +212,19 @@ def linear(task: str, arrays, train_clips, val_clips, targets) -> float:
     x, y = (np.concatenate(part) for part in zip(*kept, strict=True))
     base = Ridge(100.0) if task == "va" else LogisticRegression(C=1e-3, max_iter=300)
     if task == "au":
-        base = MultiOutputClassifier(base)
+        # A unit that is never there has nothing to be learnt: it is said to be never there.
+        told = [unit for unit in range(y.shape[1]) if len(np.unique(y[:, unit])) > 1]
+        base, y = MultiOutputClassifier(base), y[:, told]
     model = make_pipeline(StandardScaler(), base).fit(x, y)
-    pairs = [(model.predict(values), truth) for values, truth, _ in rows(val_clips)]
+
+    def said(values: np.ndarray) -> np.ndarray:
+        if task != "au":
+            return model.predict(values)
+        units = np.zeros((len(values), len(targets)), np.int64)
+        units[:, told] = model.predict(values)
+        return units
+
+    pairs = [(said(values), truth) for values, truth, _ in rows(val_clips)]
     if task == "va":
         pairs = [(np.clip(said, -1, 1).astype(np.float32), truth) for said, truth in pairs]
     return score_arrays(task, pairs, targets)[0]
