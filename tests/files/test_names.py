@@ -1,6 +1,7 @@
 """The names of avaffect's files stand in one place."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ COMMON = {names.FEATURES, names.PICTURES, names.SEGMENTS}
 NAMES = {value for name, value in vars(names).items() if name.isupper()} - COMMON
 
 
+@cache
 def literals(path: Path) -> set[str]:
     """The strings of a file that are no docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
