@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Modules are compiled when they are first imported; most never are.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	--constraint constraints.txt
 # Works where the machine has no libGL, which opencv-python needs and its headless twin does not.
 HEADLESS := opencv-python-headless
 
@@ -83,11 +85,12 @@ $(VENV)/.light: setup.cfg pyproject.toml constraints.txt
 	$(PIP) --editable .
 	touch $@
 
-$(VENV)/.ready: $(VENV)/.light
+$(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable ".[dev,docs]"
 	$(BIN)/python -c "import cv2" 2>/dev/null || \
 		$(PIP) --no-deps --force-reinstall $(HEADLESS)
-	touch $@
+	touch $(VENV)/.light $@
 
 clean:                         ## remove all that the other targets made
 	rm -rf $(VENV) demo_out build site .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
