@@ -66,6 +66,7 @@ def one_panel():
     return {name: columns_of(TIMES)[name] for name in ("frame", "time", "valence")}
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("ending", "group"), [*((ending, False) for ending in MAGIC), (".svg", True)]
 )
@@ -110,6 +111,7 @@ def test_a_frame_alone_is_seen(folder, drawn, tmp_path: Path) -> None:
     assert all(np.flatnonzero(np.isfinite(each)).tolist() == [50] for each in values)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("frames", [1, 2, 10_000])
 def test_any_length(frames: int, folder, drawn, tmp_path: Path) -> None:
     plot(folder(a=columns_of(np.arange(frames) / 30)), tmp_path / "a.svg")
@@ -137,6 +139,7 @@ def test_more_than_fit_are_told(folder, monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert "first 2 of 3" in next(event.text for event in events if isinstance(event, Notice))
 
 
+@pytest.mark.no_cover
 def test_hostile_names(tmp_path: Path) -> None:
     for at, name in enumerate(["$x_{", "<script>alert(1)</script>"[:20], "映\u202e", "%s\\frac{"]):
         place = tmp_path / f"{at}" / "tables"

@@ -25,6 +25,7 @@ def literals(path: Path) -> set[str]:
     }
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_name_is_written_once(name: str) -> None:
     files = [*ROOT.glob("avaffect/**/*.py"), *ROOT.glob("cli/**/*.py")]

@@ -191,6 +191,7 @@ def test_half_precision_changes_no_more_than_the_third_digit_or_so(
 NETWORKS = list({network_of(name): name for name in reversed(NAMES)}.values())[::-1]
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("light_nets")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_saved_loaded_and_exported(name: str, tmp_path: Any) -> None:
