@@ -2,11 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Modules are compiled when they are first imported; most never are.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	--constraint constraints.txt
 # Works where the machine has no libGL, which opencv-python needs and its headless twin does not.
 HEADLESS := opencv-python-headless
 
-.PHONY: help demo test faults lint docs light setup release-check sbom licences fuzz goldens \
+.PHONY: help demo test tests faults lint docs light setup release-check sbom licences fuzz goldens \
 	versions mutants clean
 
 help:                          ## what each target does
@@ -17,7 +19,9 @@ demo: light                    ## predict a sample video into demo_out/, with it
 	$(BIN)/avaffect predict sample_media/one_person.mp4 --task all -o demo_out --overwrite
 	@echo "open demo_out/report.html in a browser to see it"
 
-test: lint                     ## linters and tests; sets up everything (7 GB: torch brings CUDA)
+test: lint tests               ## linters and tests; sets up everything (7 GB: torch brings CUDA)
+
+tests: setup                   ## the tests alone
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 		echo "no chromium here: the tests that open pages in a browser are skipped"
 	$(BIN)/python -m pytest --cov --cov-fail-under=95 -n logical --maxprocesses 4 --dist worksteal
@@ -83,11 +87,12 @@ $(VENV)/.light: setup.cfg pyproject.toml constraints.txt
 	$(PIP) --editable .
 	touch $@
 
-$(VENV)/.ready: $(VENV)/.light
+$(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable ".[dev,docs]"
 	$(BIN)/python -c "import cv2" 2>/dev/null || \
 		$(PIP) --no-deps --force-reinstall $(HEADLESS)
-	touch $@
+	touch $(VENV)/.light $@
 
 clean:                         ## remove all that the other targets made
 	rm -rf $(VENV) demo_out build site .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -61,6 +61,7 @@ def test_the_table_is_what_setup_says() -> None:
     assert "avaffect[all]" in listed["dev"]
 
 
+@pytest.mark.no_cover
 def test_no_module_of_the_core_imports_a_package_of_an_extra() -> None:
     found = {path.name: names for path in core_files() if (names := imports_at_the_top(path))}
     assert found == {}

@@ -3,7 +3,10 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.no_cover
 BARE = {"ValueError", "TypeError", "KeyError", "IndexError", "RuntimeError", "Exception",
         "NotImplementedError", "AssertionError", "ArithmeticError"}  # fmt: skip
 # Where pydantic checks values it wants a ValueError, which `checked` and `recipes.library` turn

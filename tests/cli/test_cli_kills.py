@@ -11,8 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from fixtures.hidden import script_without
 
 COMMAND = ("preprocess", "--encoder", "starter-2-face", "--no-voice")
+# NumPy makes the same features of sound, and the import of librosa takes longer than all else.
+PROGRAM = script_without("from avaffect.cli.main import main\nmain()\n", ["librosa"])
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def film(sample, ffmpeg, tmp_path_factory: pytest.TempPathFactory):
 
 
 def start(film, out):
-    program = [sys.executable, "-m", "avaffect", COMMAND[0], film, "-o", out, *COMMAND[1:]]
+    program = [sys.executable, "-c", PROGRAM, COMMAND[0], film, "-o", out, *COMMAND[1:]]
     return subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 

@@ -140,6 +140,7 @@ def names_an_option(text):
     return re.search(r"(?<![\w-])(--[a-z]|-o\b)", text) is not None
 
 
+@pytest.mark.no_cover
 def test_messages_of_the_library_name_no_option() -> None:
     assert names_an_option("choose another folder with -o, or --overwrite it")
     assert not names_an_option("one half - or less - of a, e.g. ffmpeg -i 'a' -c copy non-zero")
@@ -152,6 +153,7 @@ def test_messages_of_the_library_name_no_option() -> None:
     assert found == []
 
 
+@pytest.mark.no_cover
 def test_docstrings_of_the_library_name_no_option() -> None:
     found = [
         f"{path.relative_to(LIBRARY)}: {node.value.value}"
@@ -180,6 +182,7 @@ def named_settings():
     return {text for text in found if text.partition("=")[0] not in COLUMN_KEYS}
 
 
+@pytest.mark.no_cover
 def test_every_setting_of_a_message_is_an_option() -> None:
     settings = named_settings()
     # The walk finds them in plain strings, in f-strings and in `setting`.
@@ -190,6 +193,7 @@ def test_every_setting_of_a_message_is_an_option() -> None:
         assert shown != text and shown.split()[0] in known, text
 
 
+@pytest.mark.no_cover
 def test_every_setting_of_a_message_is_one_of_python() -> None:
     """The name is that of a parameter of a function, or of a field of a class."""
     python = set()

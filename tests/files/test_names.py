@@ -1,6 +1,7 @@
 """The names of avaffect's files stand in one place."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ COMMON = {names.FEATURES, names.PICTURES, names.SEGMENTS}
 NAMES = {value for name, value in vars(names).items() if name.isupper()} - COMMON
 
 
+@cache
 def literals(path: Path) -> set[str]:
     """The strings of a file that are no docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -23,6 +25,7 @@ def literals(path: Path) -> set[str]:
     }
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_name_is_written_once(name: str) -> None:
     files = [*ROOT.glob("avaffect/**/*.py"), *ROOT.glob("cli/**/*.py")]

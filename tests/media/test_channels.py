@@ -1,5 +1,7 @@
 """No channel that holds speech is lost on the way to one channel."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import soundfile
@@ -17,8 +19,9 @@ SECONDS = 3.0
 CLOCK = np.arange(round(SECONDS * RATE)) / RATE
 
 
+@cache
 def speech(seed: int = 0, level: float = 0.3) -> np.ndarray:
-    """Noise in the band of speech that comes and goes, other for each seed."""
+    """Noise in the band of speech that comes and goes, other for each seed; not to be changed."""
     rng = np.random.default_rng(seed)
     spectrum = np.fft.rfft(rng.normal(size=len(CLOCK)))
     hertz = np.fft.rfftfreq(len(CLOCK), 1 / RATE)

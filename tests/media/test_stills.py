@@ -13,7 +13,7 @@ def slides(make, name, codec, pictures, seconds, every=None):
     """A file with so many pictures, evenly over its sound or ``every`` so many seconds."""
     every = every or seconds / pictures
     show = f"testsrc2=s=160x120:r={1 / every}"
-    tone = f"sine=500:d={seconds}"
+    tone = f"sine=500:r=8000:d={seconds}"
     inputs = ["-f", "lavfi", "-i", show, "-f", "lavfi", "-i", tone]
     coding = ["-frames:v", str(pictures), "-c:v", codec, "-c:a", "aac", "-disposition:v", "0"]
     make.ffmpeg(*inputs, *coding, "-pix_fmt", "rgb24" if codec == "png" else "yuvj420p", name)

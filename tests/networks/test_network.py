@@ -376,6 +376,7 @@ def test_nothing_is_dropped_without_need(small_network, small_windows) -> None:
 # Recipes of the package.
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_is_a_network(name) -> None:
     recipe = load_recipe(name)

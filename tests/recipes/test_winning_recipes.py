@@ -194,6 +194,7 @@ SMALLER = {
 }
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", SINGLE)
 def test_better_than_a_constant(name: str, embedded: Dataset, tmp_path: Path) -> None:
     widths = [f"branches.{b}.layers.0.units=[32]" for b in load_recipe(name).branches]

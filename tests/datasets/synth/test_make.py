@@ -187,11 +187,9 @@ def test_what_an_interrupted_run_left_is_made_anew(tmp_path: Path) -> None:
         synthesise(tmp_path, videos=1, seconds=2.0, seed=1)
 
 
-def test_every_file_is_claimed(tmp_path: Path) -> None:
-    synthesise(tmp_path, **SETTINGS)
-    there = {
-        path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()
-    }
+def test_every_file_is_claimed(made: tuple[Synthetic, list[Progress]]) -> None:
+    folder = made[0].folder
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     takes = plan(videos=SETTINGS["videos"], seconds=SETTINGS["seconds"], seed=SETTINGS["seed"])
     assert _files(takes) == there
 
