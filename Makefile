@@ -2,9 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Modules are compiled when they are first imported; most never are.
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
-	--constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Works where the machine has no libGL, which opencv-python needs and its headless twin does not.
 HEADLESS := opencv-python-headless
 
