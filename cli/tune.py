@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from pathlib import Path
 
 import click
@@ -32,7 +31,6 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
       avaffect tune avaffect_ensemble
     """
     from avaffect.cli.terminal import Reporter, print_table
-    from avaffect.metrics.bootstrap import MIN_VIDEOS
     from avaffect.predicting.tune import tune as choose
 
     with Reporter(quiet) as reporter:
@@ -54,9 +52,9 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
             ],
         )
         for step in done.steps:
-            if isfinite(step.interval.low):
-                reporter.say(f"{step.task}, {step.what}, cross-validated: {step.interval}")
-        few = ": fewer than ten, so the figures say little" if done.groups < MIN_VIDEOS else ""
-        reporter.say(f"chosen on {done.clips} clips of {done.groups} videos{few}")
+            if step.what == "smoothing":
+                reporter.say(f"{step.task}, without: {step.without_interval}")
+            reporter.say(f"{step.task}, {step.what}, cross-validated: {step.interval}")
+        reporter.say(f"chosen on {done.clips} clips of {done.groups} videos")
         for path in done.files:
             reporter.say(f"written: {path}")

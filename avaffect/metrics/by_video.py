@@ -59,6 +59,15 @@ class Interval(ArrayRecord):
         return f"{some}, fewer than {MIN_VIDEOS} say too little for an interval"
 
 
+Intervals = dict[str, Interval]
+"""By task, how sure its score is."""
+
+
+def plain(intervals: Intervals) -> dict[str, dict[str, float | int | None]]:
+    """Intervals as JSON holds them."""
+    return {task: interval.to_dict() for task, interval in intervals.items()}
+
+
 def clip_tally(task: str, pair: Pair, targets: Sequence[str]) -> Tally:
     """The sums of one clip.
 

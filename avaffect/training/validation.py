@@ -51,6 +51,7 @@ from avaffect.training.score import decisions, mean_prediction, pair_of
 from avaffect.windows.reader import whole_clips
 
 FOLDER = "validation"
+CLIPS = "clips.csv"
 Pairs = dict[str, list[tuple[NDArray[Any], NDArray[Any]]]]
 
 
@@ -182,7 +183,7 @@ def write_predictions(
         writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        write_text(out / "clips.csv", text.getvalue())
+        write_text(out / CLIPS, text.getvalue())
     if skipped:
         on_event(Notice(f"{skipped} clips have names that no file can have", warning=True))
     return {task: [pair for _, pair in sorted(some.items())] for task, some in numbered.items()}

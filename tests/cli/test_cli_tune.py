@@ -45,7 +45,10 @@ def test_it_prints_all_three_scores_and_writes(run, finished) -> None:
     without, optimistic, crossed = map(float, line[2:5])
     assert without < crossed <= optimistic
     assert line[5] == "yes"
-    assert "chosen on 2 clips of 2 videos: fewer than ten, so the figures say little" in done.err
+    assert "chosen on 2 clips of 2 videos" in done.err
+    few = "2 videos, fewer than 10 say too little for an interval"
+    for what in ("without", "smoothing, cross-validated"):
+        assert f"va, {what}: {few}" in done.err
     assert "warning: the tables have no times" in done.err
     assert f"written: {finished / 'best/postprocess.json'}" in done.err
     assert (finished / "best/postprocess.json").is_file()
@@ -56,11 +59,12 @@ def test_of_ten_videos_there_is_an_interval(run, finished) -> None:
     for copy in range(2, 10):
         shutil.copy(first, first.with_name(f"v{copy}.parquet"))
     done = run("tune", finished)
-    assert re.search(
-        r"va, smoothing, cross-validated: 95 % interval \[0\.\d+, 0\.\d+\] over 10 videos",
-        done.err,
-    )
-    assert "fewer than ten" not in done.err
+    without, crossed = map(float, done.out.splitlines()[1].split()[2:5:2])
+    shown = re.findall(r"va, (.+): 95 % interval \[(0\.\d+), (0\.\d+)\] over 10 videos", done.err)
+    assert [what for what, *_ in shown] == ["without", "smoothing, cross-validated"]
+    for score, (_, low, high) in zip((without, crossed), shown, strict=True):
+        assert float(low) <= score <= float(high)
+    assert "fewer than" not in done.err
 
 
 def test_a_folder_without_a_run_is_one_line(run, tmp_path: Path) -> None:
