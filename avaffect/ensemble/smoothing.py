@@ -10,7 +10,7 @@ from avaffect.metrics.by_video import Intervals, by_video, interval_of, score_of
 from avaffect.metrics.tallies import tally_parts
 from avaffect.networks.checkpoint import Checkpoint
 from avaffect.predicting.read_back import table_files
-from avaffect.predicting.validated import read_validated
+from avaffect.predicting.validated import kind_of_groups, read_validated
 from avaffect.predictions.postprocess import Postprocess, load_postprocess
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.predictors.joined import Joined
@@ -71,5 +71,5 @@ def smoothed_scores(
         scores[task] = score_of(total, task, names)
         parts = tally_parts(total, task, names)[1]
         scores |= {f"{task} {name}": value for name, value in parts.items()}
-        intervals[task] = interval_of(videos, task, names)
+        intervals[task] = interval_of(videos, task, names, of=kind_of_groups(mine))
     return scores, intervals

@@ -19,7 +19,7 @@ from avaffect.metrics.thresholds import best_of_sorted
 from avaffect.networks.checkpoint import Checkpoint, checkpoint_folder, read_checkpoint
 from avaffect.predicting.choosing import Choice, Numbers, Sums, choose
 from avaffect.predicting.read_back import ASSUMED_FPS, table_files
-from avaffect.predicting.validated import ValidatedClip, read_validated
+from avaffect.predicting.validated import ValidatedClip, kind_of_groups, read_validated
 from avaffect.predictions.postprocess import Postprocess
 from avaffect.predictions.smooth import Smoothing, TaskSmoothing
 from avaffect.predictors.joined import Joined, is_ensemble
@@ -268,6 +268,7 @@ class _Chooser:
         """How well a choice did."""
         named = zip(self._targets, limits, strict=False)
         parts = [str(GRID[choice.chosen]), *(f"{name} {limit:.2f}" for name, limit in named)]
+        of = kind_of_groups(self._clips)
         nested, plain = (by_video(some, self._groups) for some in (choice.nested, self._plain))
         return Step(
             self._task,
@@ -277,8 +278,8 @@ class _Chooser:
             choice.optimistic,
             choice.cross_validated,
             kept,
-            interval_of(nested, self._task, self._targets),
-            interval_of(plain, self._task, self._targets),
+            interval_of(nested, self._task, self._targets, of=of),
+            interval_of(plain, self._task, self._targets, of=of),
         )
 
     def _choose(self, sums: Sums) -> Choice:

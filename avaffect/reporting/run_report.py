@@ -14,7 +14,7 @@ import numpy as np
 
 from avaffect.drawing.target import require_target
 from avaffect.drawing.words import plain
-from avaffect.errors import AvaffectError, boundary
+from avaffect.errors import AvaffectError, InputNotFoundError, boundary
 from avaffect.files.atomic import write_text
 from avaffect.files.names import FEATURES, REPORT, RUN
 from avaffect.files.outside import read_kept
@@ -81,7 +81,7 @@ def report_run(
     Args:
         run: the folder.
         out: the page; None for ``report.html`` in the folder, which is replaced.
-        videos: files that the clips may come from, told by their content.
+        videos: files that the clips may come from, told by their content, or folders of them.
         overwrite: replace a page that `report` wrote before; other files are never replaced.
         on_event: progress in the worst clips.
 
@@ -138,6 +138,8 @@ class _Faces:
     """Faces and films of clips, in the folders that a run learned from."""
 
     def __init__(self, run: Path, videos: Sequence[Path]) -> None:
+        if (lacking := next((path for path in videos if not path.exists()), None)) is not None:
+            raise InputNotFoundError(f"there is no video '{lacking}'", "check the path")
         self._videos = videos
         self._places: dict[str, Path] = {}
         settings = read_kept(run / (SETTINGS if is_ensemble(run) else RUN), {"data": dict})

@@ -36,7 +36,7 @@ from avaffect.files.atomic import write_text
 from avaffect.files.names import TABLES
 from avaffect.files.table import write_table
 from avaffect.metrics.arrays import score_arrays
-from avaffect.metrics.by_video import Interval, by_video, clip_tally, interval_of
+from avaffect.metrics.by_video import Interval, by_video, clip_tally, interval_of, kind_of
 from avaffect.models.device import choose_device
 from avaffect.networks.apply import ClipPrediction, apply_network
 from avaffect.networks.checkpoint import load_checkpoint
@@ -200,10 +200,11 @@ def intervals_of(
         targets: by task, the names of what is predicted.
     """
     found = {}
+    of = kind_of((clip.name, clip.group, clip.frames) for clip in clips)
     for task, some in pairs.items():
         groups = [clip.group for clip in clips if task in clip.labels]
         videos = by_video((clip_tally(task, pair, targets[task]) for pair in some), groups)
-        found[task] = interval_of(videos, task, targets[task])
+        found[task] = interval_of(videos, task, targets[task], of=of)
     return found
 
 
