@@ -37,7 +37,7 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
         done = choose(Path(run), thresholds=not no_thresholds, on_event=reporter)
         print_table(
             reporter,
-            ("task", "what", "without", "optimistic", "cross-validated", "kept", "chosen"),
+            ("task", "what", "without", "optimistic", "cross-validated", "kept"),
             [
                 (
                     step.task,
@@ -46,11 +46,13 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
                     f"{step.optimistic:.4f}",
                     f"{step.cross_validated:.4f}",
                     "yes" if step.kept else "no",
-                    step.chosen,
                 )
                 for step in done.steps
             ],
         )
+        if not quiet:
+            for step in done.steps:
+                click.echo(f"{step.task}, {step.what}: {step.chosen}")
         for step in done.steps:
             if step.what == "smoothing":
                 reporter.say(f"{step.task}, without: {step.without_interval}")

@@ -19,7 +19,7 @@ from avaffect.files.atomic import write_text
 from avaffect.files.names import FEATURES, REPORT, RUN
 from avaffect.files.outside import read_kept
 from avaffect.metrics.bootstrap import MIN_VIDEOS
-from avaffect.predicting.validated import ValidatedClip
+from avaffect.predicting.validated import ValidatedClip, kind_of_groups
 from avaffect.predictions.postprocess import load_postprocess
 from avaffect.predictors.joined import SETTINGS, is_ensemble
 from avaffect.progress import EventCallback, Progress, ignore_events
@@ -196,7 +196,8 @@ def _facts(trained: TrainedRun, videos: int) -> list[str]:
     facts.append(f"{len(networks)} networks" if len(networks) > 1 else f"epoch {first.epoch}")
     learned = {name for each in networks for name in each.data.get("clips", {}).get("train", ())}
     facts.append(f"{len(learned)} clips trained on")
-    facts.append(f"{len(trained.clips)} validation clips of {videos} videos")
+    of = kind_of_groups(trained.clips)
+    facts.append(f"{len(trained.clips)} validation clips of {videos} {of}")
     return facts
 
 
@@ -210,7 +211,8 @@ def _cautions(trained: TrainedRun, videos: int) -> list[Caution]:
         )
         found.append(Caution(PAGE, text, way == "trained"))
     if videos < MIN_VIDEOS:
-        text = f"Scores are of {videos} videos, too few to say how sure they are."
+        of = kind_of_groups(trained.clips)
+        text = f"Scores are of {videos} {of}, too few to say how sure they are."
         found.append(Caution(PAGE, text))
     if any(network.data.get("synthetic") for network in trained.networks.values()):
         text = "The data are artificial: scores say whether the program works, and no more."

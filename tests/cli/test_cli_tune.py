@@ -39,8 +39,9 @@ def finished(tmp_path: Path):
 def test_it_prints_all_three_scores_and_writes(run, finished) -> None:
     done = run("tune", finished)
     assert done.code == 0
-    header, line = (text.split() for text in done.out.splitlines())
-    assert header == ["task", "what", "without", "optimistic", "cross-validated", "kept", "chosen"]
+    header, line, chosen = (text.split() for text in done.out.splitlines())
+    assert header == ["task", "what", "without", "optimistic", "cross-validated", "kept"]
+    assert re.fullmatch("va, smoothing: (box|gauss|median):[0-9.]+", " ".join(chosen))
     assert line[:2] == ["va", "smoothing"]
     without, optimistic, crossed = map(float, line[2:5])
     assert without < crossed <= optimistic
