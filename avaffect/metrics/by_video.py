@@ -77,7 +77,8 @@ def kind_of(clips: Iterable[tuple[str, str, int]]) -> str:
     every = [*clips]
     if any(source_video(name) != group for name, group, _ in every):
         return "groups"
-    return "videos" if any(frames != 1 for *_, frames in every) else "pictures"
+    single = every and all(frames == 1 for *_, frames in every)
+    return "pictures" if single else "videos"
 
 
 Intervals = dict[str, Interval]

@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.files.table import read_table
-from avaffect.metrics.by_video import Interval, by_video, clip_tally, interval_of, score_of
+from avaffect.metrics.by_video import (
+    Interval,
+    by_video,
+    clip_tally,
+    interval_of,
+    kind_of,
+    score_of,
+)
 from avaffect.metrics.tallies import Tally
 from avaffect.predicting.validated import read_validated
 from avaffect.predictions.blend import blend
@@ -48,13 +55,13 @@ class Labelled:
     """The labels of a clip.
 
     Attributes:
-        group: its video, or what else was kept together.
+        clip: its name, its group (its video, or what else was kept together) and its frames.
         labels: by task that can be scored, coded as in ``datasets.clip.Clip``.
         targets: by task, the names of the labels' dimensions, classes or units.
         whole: whether the clip has one label, and counts as one.
     """
 
-    group: str
+    clip: tuple[str, str, int]
     labels: dict[str, NDArray[Any]]
     targets: dict[str, tuple[str, ...]]
     whole: bool
@@ -78,7 +85,8 @@ def labels_of(subject: str, tables: Iterable[Path]) -> Labelled | None:
                 targets[name] = found
         clip = read_validated(subject, path, targets)
         whole = (path.parents[1] / CLIPS).is_file()
-        return Labelled(clip.group, dict(clip.labels), targets, whole)
+        about = clip.name, clip.group, len(clip.times)
+        return Labelled(about, dict(clip.labels), targets, whole)
     return None
 
 
@@ -92,7 +100,7 @@ class BlendScores:
 
     folders: int
     _tallies: dict[tuple[int, str], list[Tally]] = field(default_factory=dict)
-    _groups: dict[tuple[int, str], list[str]] = field(default_factory=dict)
+    _clips: dict[tuple[int, str], list[tuple[str, str, int]]] = field(default_factory=dict)
     _targets: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, labelled: Labelled, each: Sequence[Prediction], blended: Prediction) -> None:
@@ -112,17 +120,19 @@ class BlendScores:
                     continue
                 pair = _pair(own, task, targets, labels, whole=labelled.whole)
                 self._tallies.setdefault((at, task), []).append(clip_tally(task, pair, targets))
-                self._groups.setdefault((at, task), []).append(labelled.group)
+                self._clips.setdefault((at, task), []).append(labelled.clip)
 
     @property
     def parts(self) -> tuple[dict[str, Scored], ...]:
         """By task, the score of each folder in their order, and last that of the blend."""
         found: tuple[dict[str, Scored], ...] = tuple({} for _ in range(self.folders + 1))
         for (at, task), tallies in self._tallies.items():
-            videos = by_video(tallies, self._groups[at, task])
+            clips = self._clips[at, task]
+            videos = by_video(tallies, [group for _, group, _ in clips])
             targets = self._targets[task]
             score = score_of(videos.sum(axis=0), task, targets)
-            found[at][task] = Scored(score, interval_of(videos, task, targets))
+            interval = interval_of(videos, task, targets, of=kind_of(clips))
+            found[at][task] = Scored(score, interval)
         return found
 
 

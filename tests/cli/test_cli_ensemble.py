@@ -86,10 +86,10 @@ def test_from_tables_to_a_table(run, data) -> None:
     fold = summary["members"]["one-0"]["models"]["fold-1"]["validation"]
     assert _figures(rows[1]) == [f"{value:.4f}" for value in fold.values()]
     assert _figures(rows[-2]) == [f"{value:.4f}" for value in summary["average"].values()]
-    assert "joined by stack, va: 2 videos, fewer than 10" in done.err
+    assert "joined by stack, va: 2 groups, fewer than 10" in done.err
     assert "ensemble: stack (va, stack)" in done.err
     assert "one-1/fold-1: score" in done.err
-    assert "one-1/fold-1, va: 2 videos, fewer than 10" in done.err
+    assert "one-1/fold-1, va: 2 groups, fewer than 10" in done.err
     assert "predict with it: avaffect predict --checkpoint out --features FOLDER" in done.err
     saved = json.loads((data / "out/ensemble.json").read_text())["recipe"]
     assert saved["members"][0]["recipe"]["train"]["lr"] == 0.02
@@ -135,7 +135,7 @@ def test_every_model_has_an_interval(run, data: Path, monkeypatch: pytest.Monkey
         for of in kept
     ]
     assert shown.count("-") == 1
-    assert f"joined by stack, va: 95 % interval {shown[-1]} over 2 videos" in done.err
+    assert f"joined by stack, va: 95 % interval {shown[-1]} over 2 groups" in done.err
 
 
 def test_ctrl_c_says_how_to_go_on(run, data, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ def test_each_folder_and_the_blend_have_score_and_interval(tmp_path: Path) -> No
         pairs = [(some, labels(at)) for at, some in enumerate(theirs)]
         assert found["va"].score == pytest.approx(score_arrays("va", pairs, DIMENSIONS)[0])
         interval = found["va"].interval
-        assert interval.videos == 10
+        assert (interval.videos, interval.of) == (10, "groups")
         assert interval.low < found["va"].score < interval.high
     assert done.scores[2]["va"].score > max(part["va"].score for part in done.scores[:2])
     kept = json.loads((tmp_path / "out/blend.json").read_text())["scores"]
