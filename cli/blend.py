@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from avaffect.challenge.editions import DEFAULT_EDITION, EDITIONS
 from avaffect.cli.options import DEFAULT_OUT, POLICIES, WRITTEN, NameChoice, format_options
 from avaffect.errors import UsageError
+
+if TYPE_CHECKING:
+    from avaffect.cli.terminal import Reporter
+    from avaffect.predicting.blend_folders import Blended
 
 EXPRESSION_RULES = ("average", "vote")
 
@@ -98,6 +103,9 @@ def blend(
     taken. Folders that hold the challenge's files alone, such as other people's, count with their
     labels. Probabilities are averaged as they are in the tables, so predict with --smooth off
     and smooth here. Frames without a face count for nothing and are filled at the end.
+    Where validation predictions of runs are among them, each folder and the blend are scored
+    against the labels beside these, with an interval over videos. Weights and smoothing that
+    were chosen by these scores make them too good.
 
     \b
     Examples:
@@ -136,9 +144,31 @@ def blend(
                 for folder, weight in zip(folders, counts, strict=True)
             ],
         )
+        if any(done.scores):
+            _print_scores(reporter, folders, done)
         reporter.say(
             f"{len(done.subjects)} subjects, {done.frames} frames, {', '.join(done.tasks)}: {out}"
         )
+
+
+def _print_scores(reporter: Reporter, folders: tuple[str, ...], done: Blended) -> None:
+    from avaffect.cli.terminal import print_table
+    from avaffect.tasks.registry import TASKS
+
+    tasks = [task for task in TASKS if any(task in part for part in done.scores)]
+    heads = [head for task in tasks for head in (f"{task} {TASKS[task].measure}", "95 % interval")]
+    rows = []
+    for name, part in zip((*folders, "blend"), done.scores, strict=True):
+        found = [part.get(task) for task in tasks]
+        cells = [("-", "-") if of is None else (f"{of.score:.4f}", of.interval.short)
+                 for of in found]  # fmt: skip
+        rows.append((name, *(cell for pair in cells for cell in pair)))
+    if not reporter.quiet:
+        click.echo("")
+    print_table(reporter, ("on validation clips", *heads), rows)
+    for task in tasks:
+        if (of := done.scores[-1].get(task)) is not None:
+            reporter.say(f"blend, {task}: {of.interval}")
 
 
 def _parse_weights(text: str | None) -> tuple[float, ...]:

@@ -116,6 +116,7 @@ def ensemble(ctx: click.Context, out: str, **options: Any) -> None:
     """
     from avaffect.cli.terminal import Reporter
     from avaffect.ensemble.run import EnsembleConfig, run_ensemble
+    from avaffect.ensemble.smoothing import own_intervals
     from avaffect.recipes.ensemble_recipe import load_ensemble
 
     recipe = load_ensemble(
@@ -133,6 +134,9 @@ def ensemble(ctx: click.Context, out: str, **options: Any) -> None:
             score = checkpoint.metrics.get("score")
             text = "no score" if score is None else f"score {score:.4f}"
             reporter.say(f"{model.name}: {text} on its own validation clips")
+            if score is not None:
+                for task, interval in own_intervals(model.folder, checkpoint).items():
+                    reporter.say(f"{model.name}, {task}: {interval}")
 
         def asking(estimate: Estimate) -> bool:
             return _go_on(estimate, reporter, yes=options["yes"])
@@ -184,25 +188,30 @@ def _close(reporter: Reporter, kind: str, result: EnsembleResult, out: str) -> N
     from avaffect.cli.predicting import ensemble_command
     from avaffect.cli.terminal import print_table
 
-    rows = []
+    rows, parts = [], result.part_intervals
     for member, scores in result.members.items():
-        rows += [(n, of) for n, of in result.models.items() if n.startswith(f"{member}/")]
-        rows.append((member, scores))
-    rows.append(("mean of the members' scores", result.mean))
+        models = [name for name in result.models if name.startswith(f"{member}/")]
+        rows += [(name, result.models[name], parts[name]) for name in models]
+        rows.append((member, scores, parts[member]))
+    # A mean of scores is the score of nothing.
+    rows.append(("mean of the members' scores", result.mean, {}))
     if kind != "average":
-        rows.append(("average of predictions", result.average))
-    rows.append((f"joined by {kind}", result.joined))
+        rows.append(("average of predictions", result.average, result.average_intervals))
+    rows.append((f"joined by {kind}", result.joined, result.intervals))
     if result.smoothed:
-        rows.append(("smoothed, as the recipe has it", result.smoothed))
+        smoothed = result.smoothed, result.smoothed_intervals
+        rows.append(("smoothed, as the recipe has it", *smoothed))
     # Those of single units and classes are in summary.json.
     shown = [name for name in result.joined if " F1 " not in name]
-    cells = [
-        (name, *(f"{scores.get(part, float('nan')):.4f}" for part in shown))
-        for name, scores in rows
-    ]
-    print_table(reporter, ("model", *shown), cells)
-    last = result.smoothed_intervals or result.intervals
-    for task, interval in last.items():
+    heads, cells = ["model"], [[name] for name, *_ in rows]
+    for part in shown:
+        heads += [part, "95 % interval"] if part in result.intervals else [part]
+        for row, (_, scores, sure) in zip(cells, rows, strict=True):
+            row.append(f"{scores.get(part, float('nan')):.4f}")
+            if part in result.intervals:
+                row.append(sure[part].short if part in sure else "-")
+    print_table(reporter, tuple(heads), [tuple(row) for row in cells])
+    for task, interval in rows[-1][2].items():
         reporter.say(f"{rows[-1][0]}, {task}: {interval}")
     reporter.say(f"the predictions for the validation clips are in {Path(out) / 'validation'}")
     reporter.say(f"smoothing and thresholds of the whole: avaffect tune {out}")

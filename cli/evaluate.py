@@ -175,7 +175,6 @@ def evaluate(
 def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> None:
     from avaffect.challenge.known import WAYS
     from avaffect.cli.terminal import Reporter, print_table
-    from avaffect.metrics.bootstrap import MIN_VIDEOS
 
     reporter = Reporter()
     if report["left_out"]:
@@ -185,12 +184,9 @@ def _print(evaluation: Evaluation, report: dict[str, Any], per_video: bool) -> N
     for way, names in report["known"].items():
         what = f"warning: {len(names)} of {len(evaluation.subjects)} subjects are clips that"
         reporter.say(f"{what} {WAYS[way]}")
-    subjects, videos = evaluation.subjects, len(evaluation.videos)
-    interval = f"95 % interval [{evaluation.low:.4f}, {evaluation.high:.4f}] over {videos} videos"
-    click.echo(
-        f"{evaluation.task} ({evaluation.edition}): {evaluation.score:.4f}  "
-        + (interval if videos >= MIN_VIDEOS else f"{_videos(videos)}, {_FEW} an interval")
-    )
+    subjects = evaluation.subjects
+    score = f"{evaluation.task} ({evaluation.edition}): {evaluation.score:.4f}"
+    click.echo(f"{score}  {_interval(evaluation)}")
     click.echo(f"{report['frames']} frames scored, {report['invalid']} annotated as invalid")
     if report["unpredicted"]:
         reporter.say(
@@ -242,7 +238,8 @@ def _print_tuned(mine: Evaluation, tuned: Evaluation, best: Mapping[str, float])
     from avaffect.cli.terminal import Reporter, print_table
 
     click.echo(
-        f"\nwith tuned thresholds: {tuned.score:.4f} instead of {mine.score:.4f}; {OPTIMISTIC}"
+        f"\nwith tuned thresholds: {tuned.score:.4f} instead of {mine.score:.4f}; {OPTIMISTIC}\n"
+        f"tuned: {_interval(tuned)}"
     )
     print_table(
         Reporter(),
@@ -271,6 +268,16 @@ def _print_comparison(against: str, other: Evaluation, comparison: Comparison) -
     else:
         line += f"({_videos(len(other.videos))}, {_FEW} an interval or p)"
     click.echo(line)
+    click.echo(f"{printable(against)}: {_interval(other)}")
+
+
+def _interval(evaluation: Evaluation) -> str:
+    from avaffect.metrics.bootstrap import MIN_VIDEOS
+
+    videos = len(evaluation.videos)
+    if videos < MIN_VIDEOS:
+        return f"{_videos(videos)}, {_FEW} an interval"
+    return f"95 % interval [{evaluation.low:.4f}, {evaluation.high:.4f}] over {videos} videos"
 
 
 def _videos(count: int) -> str:

@@ -22,8 +22,8 @@ from avaffect.cli.options import scratch_option
     "videos",
     type=click.Path(),
     multiple=True,
-    help="The video that was predicted; give it again for another.  [default: a file of its name "
-    "in PREDICTIONS, beside it, or in this folder]",
+    help="The video that was predicted, or a folder of such; give it again for another.  "
+    "[default: a file of its name in PREDICTIONS, beside it, or in this folder]",
 )
 @click.option(
     "--embed", is_flag=True, help="Put the video into the page, so that the page can be sent."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from pathlib import Path
 
 import click
@@ -32,14 +31,13 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
       avaffect tune avaffect_ensemble
     """
     from avaffect.cli.terminal import Reporter, print_table
-    from avaffect.metrics.bootstrap import MIN_VIDEOS
     from avaffect.predicting.tune import tune as choose
 
     with Reporter(quiet) as reporter:
         done = choose(Path(run), thresholds=not no_thresholds, on_event=reporter)
         print_table(
             reporter,
-            ("task", "what", "without", "optimistic", "cross-validated", "kept", "chosen"),
+            ("task", "what", "without", "optimistic", "cross-validated", "kept"),
             [
                 (
                     step.task,
@@ -48,15 +46,17 @@ def tune(run: str, no_thresholds: bool, quiet: bool) -> None:
                     f"{step.optimistic:.4f}",
                     f"{step.cross_validated:.4f}",
                     "yes" if step.kept else "no",
-                    step.chosen,
                 )
                 for step in done.steps
             ],
         )
+        if not quiet:
+            for step in done.steps:
+                click.echo(f"{step.task}, {step.what}: {step.chosen}")
         for step in done.steps:
-            if isfinite(step.interval.low):
-                reporter.say(f"{step.task}, {step.what}, cross-validated: {step.interval}")
-        few = ": fewer than ten, so the figures say little" if done.groups < MIN_VIDEOS else ""
-        reporter.say(f"chosen on {done.clips} clips of {done.groups} videos{few}")
+            if step.what == "smoothing":
+                reporter.say(f"{step.task}, without: {step.without_interval}")
+            reporter.say(f"{step.task}, {step.what}, cross-validated: {step.interval}")
+        reporter.say(f"chosen on {done.clips} clips of {done.groups} videos")
         for path in done.files:
             reporter.say(f"written: {path}")

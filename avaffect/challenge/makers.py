@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from avaffect.challenge.places import files_in
+from avaffect.config import fingerprint
 from avaffect.errors import AvaffectError
-from avaffect.files.names import RECORDS
+from avaffect.files.names import JOINED, RECORDS
 from avaffect.files.outside import read_json
 
 _SHAPE = {"model": str}
@@ -19,6 +20,9 @@ _KEPT = ("model", "smoothing", "missing", "models", "versions")
 _OF_CONFIGURATION = ("checkpoint", "weights", "postprocess", "frame_model", "analysis")
 _CHECKPOINT = "checkpoint.json"
 _ALSO = {"recipe": dict, "epoch": int, "sha256": str}
+# Of an ensemble: its models with their hashes, and how they are joined.
+_OF_ENSEMBLE = ("name", "voters", "rule", "weights", "stack", "tuned")
+_ENSEMBLE = {"version": object, "voters": dict}
 _DEPTH = 3
 
 
@@ -32,8 +36,9 @@ def makers_of(predictions: Path, depth: int = _DEPTH) -> list[dict[str, Any]]:
 
     Returns:
         JSON-able: model, weights' hashes, settings, versions and how many ``sources`` it made;
-        with a checkpoint that is still there its ``recipe``; of a blend ``of``, by folder its own
-        makers. Empty if there are no records.
+        with a checkpoint that is still there its ``recipe``, with an ensemble the ``ensemble``:
+        its models' hashes (``voters``) and how they are joined; of a blend ``of``, by folder its
+        own makers. Empty if there are no records.
     """
     found: dict[str, dict[str, Any]] = {}
     for place, path in files_in(predictions / RECORDS):
@@ -57,6 +62,12 @@ def _maker(record: Mapping[str, Any], depth: int) -> dict[str, Any]:
             facts = read_json(Path(checkpoint) / _CHECKPOINT, _ALSO)
             if facts["sha256"] == weights:
                 maker |= {"recipe": facts["recipe"], "epoch": facts["epoch"]}
+        with suppress(AvaffectError):
+            joined = read_json(Path(checkpoint) / JOINED, _ENSEMBLE)
+            del joined["version"]
+            if fingerprint(joined) == weights:
+                kept = {name: joined[name] for name in _OF_ENSEMBLE if name in joined}
+                maker["ensemble"] = kept
     blend = record.get("blend")
     if isinstance(blend, dict):
         maker["blend"] = {name: value for name, value in blend.items() if name != "inputs"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from avaffect.ensemble.members import Model
 from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.atomic import write_bytes
 from avaffect.files.outside import reading
+from avaffect.metrics.by_video import Intervals
 from avaffect.networks.apply import ClipPrediction, computed
 from avaffect.networks.checkpoint import (
     Checkpoint,
@@ -36,7 +37,7 @@ from avaffect.predictors.ensemble import mean_values, postprocessed
 from avaffect.predictors.joined import Values
 from avaffect.progress import EventCallback, Progress, ignore_events
 from avaffect.training.score import pair_of
-from avaffect.training.validation import Pairs, scores_of
+from avaffect.training.validation import Pairs, intervals_of, scores_of
 from avaffect.windows.batch import Batch
 from avaffect.windows.loader import read_ahead
 from avaffect.windows.reader import WindowReader
@@ -55,6 +56,8 @@ class MemberPredictions:
         unseen: by name of a training clip, the prediction of the model that never saw it.
         scores: of ``val``.
         models: scores of each model on the same clips.
+        intervals: by task, how sure ``scores`` is, see `metrics.by_video.Interval`.
+        model_intervals: the same of each of ``models``.
         apart: where that was asked for, the same of each model alone, whose ``unseen`` holds all
             training clips, those that it learned from among them.
     """
@@ -63,6 +66,8 @@ class MemberPredictions:
     unseen: ByClip
     scores: Scores
     models: tuple[Scores, ...]
+    intervals: Intervals = field(default_factory=dict)
+    model_intervals: tuple[Intervals, ...] = ()
     apart: tuple[MemberPredictions, ...] = ()
 
 
@@ -117,11 +122,15 @@ def predict_members(
         mean: ByClip = {
             clip.name: mean_values([by_clip[clip.name] for by_clip in each]) for clip in val
         }
+        of_mean, sure = score(mean, val, dataset)
+        scored = [score(by_clip, val, dataset) for by_clip in each]
         result[name] = MemberPredictions(
             mean,
             unseen,
-            score(mean, val, dataset),
-            tuple(score(by_clip, val, dataset) for by_clip in each),
+            of_mean,
+            tuple(scores for scores, _ in scored),
+            sure,
+            tuple(intervals for _, intervals in scored),
             tuple(apart),
         )
     return result
@@ -244,12 +253,15 @@ def as_clip_predictions(
         yield ClipPrediction(i, dict(mine), {"members": known})
 
 
-def score(values: Mapping[str, Values], clips: Sequence[Clip], dataset: Dataset) -> Scores:
-    """Scores as of a validation, without their sum; see ``training.score.validate``."""
+def score(
+    values: Mapping[str, Values], clips: Sequence[Clip], dataset: Dataset
+) -> tuple[Scores, Intervals]:
+    """Scores as of a validation, without their sum, see ``training.score.validate``; and by task
+    how sure they are."""
     pairs: Pairs = {task: [] for task in next(iter(values.values()))}
     for predicted, clip in zip(as_clip_predictions(values, clips), clips, strict=True):
         for task, some in pairs.items():
             if task in clip.labels:
                 labels = clip.labels[task]
                 some.append(pair_of(task, predicted, labels, per_clip=dataset.per_clip))
-    return scores_of(pairs, dataset.targets)
+    return scores_of(pairs, dataset.targets), intervals_of(pairs, clips, dataset.targets)

@@ -107,6 +107,9 @@ class Plan:
             dataset: of the clips.
             on_event: notices.
             anew: what is there will be thrown away.
+
+        Raises:
+            UsageError, FeatureError: what a training would end with as well.
         """
         known: dict[str, tuple[float, float]] = {}
         total = 0.0
@@ -122,6 +125,8 @@ class Plan:
                 on_event(Notice(f"trying a few batches of {model.name}"))
                 try:
                     known[key] = trial_run(recipe, dataset, clips, self.where.device)
+                except (FeatureError, UsageError):
+                    raise
                 except AvaffectError:
                     return None
             start, epoch = known[key]

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -37,7 +37,7 @@ from avaffect.errors import boundary
 from avaffect.files.atomic import write_json
 from avaffect.files.lock import alone_in
 from avaffect.files.names import JOINED
-from avaffect.metrics.by_video import Interval
+from avaffect.metrics.by_video import Intervals, plain
 from avaffect.networks.checkpoint import (
     Checkpoint,
     checkpoint_folder,
@@ -79,6 +79,8 @@ class EnsembleResult:
         intervals: by task, how sure ``joined`` is, see `metrics.by_video.Interval`.
         smoothed: scores of the whole with the smoothing that its recipe names; empty without.
         smoothed_intervals: the same of ``smoothed``.
+        part_intervals: the same of each of ``members`` and of ``models``, by its name.
+        average_intervals: the same of ``average``.
     """
 
     folder: Path
@@ -86,9 +88,11 @@ class EnsembleResult:
     models: dict[str, Scores]
     average: Scores
     joined: Scores
-    intervals: dict[str, Interval] = field(default_factory=dict)
+    intervals: Intervals = field(default_factory=dict)
     smoothed: Scores = field(default_factory=dict)
-    smoothed_intervals: dict[str, Interval] = field(default_factory=dict)
+    smoothed_intervals: Intervals = field(default_factory=dict)
+    part_intervals: dict[str, Intervals] = field(default_factory=dict)
+    average_intervals: Intervals = field(default_factory=dict)
 
     @property
     def mean(self) -> Scores:
@@ -211,22 +215,32 @@ def run_ensemble(
                 out, by_clip, recipe.name, targets, dataset, split.val, edition, on_event
             )
         smooths = recipe.smooth != "off" and not dataset.per_clip
+        each = [*_by_model(members, predictions)]
+        of_average, average_sure = score(average, split.val, dataset)
         result = EnsembleResult(
             out,
             {name: member.scores for name, member in predictions.items()},
-            {
-                model.name: scores
-                for name, some in members.items()
-                if len(some) > 1
-                for model, scores in zip(some, predictions[name].models, strict=True)
-            },
-            score(average, split.val, dataset),
+            {name: scores for name, scores, _ in each},
+            of_average,
             scores_of(pairs, targets),
             intervals_of(pairs, split.val, targets),
-            *(smoothed_scores(out, recipe.smooth, targets) if smooths else ()),
+            *(smoothed_scores(out, recipe.smooth, targets) if smooths else ({}, {})),
+            {name: member.intervals for name, member in predictions.items()}
+            | {name: sure for name, _, sure in each},
+            average_sure,
         )
         _finish(config, result, members, predictions, stack, len(split.val), out)
         return result
+
+
+def _by_model(
+    members: Mapping[str, Sequence[Model]], predictions: Mapping[str, MemberPredictions]
+) -> Iterator[tuple[str, Scores, Intervals]]:
+    """Name, scores and intervals of each model of a member of several."""
+    for name, models in members.items():
+        mine, names = predictions[name], (model.name for model in models)
+        if len(models) > 1:
+            yield from zip(names, mine.models, mine.model_intervals, strict=True)
 
 
 def _apart(predictions: Mapping[str, MemberPredictions]) -> dict[str, MemberPredictions]:
@@ -284,7 +298,8 @@ def _finish(
     summaries, paths, tuned = {}, {}, {}
     for name, models in members.items():
         each, place = {}, {}
-        for model, scores in zip(models, predictions[name].models, strict=True):
+        mine = predictions[name]
+        for model, scores, sure in zip(models, mine.models, mine.model_intervals, strict=True):
             folder = checkpoint_folder(model.folder)
             checkpoint = read_checkpoint(folder)
             path = folder.relative_to(out).as_posix()
@@ -296,9 +311,14 @@ def _finish(
                 # With folds, on clips of the training split: those that it chose its epoch on.
                 "own": dict(checkpoint.metrics),
                 "validation": finite(scores),
+                "intervals": plain(sure),
             }
         paths[name] = place
-        summaries[name] = {"models": each, "validation": finite(predictions[name].scores)}
+        summaries[name] = {
+            "models": each,
+            "validation": finite(mine.scores),
+            "intervals": plain(mine.intervals),
+        }
     summary: dict[str, Any] = {
         "join": config.recipe.join.kind,
         "joined": finite(result.joined),
@@ -308,10 +328,12 @@ def _finish(
     }
     if result.smoothed:
         summary["smoothed"] = finite(result.smoothed)
-    for name, sure in (("joined", result.intervals), ("smoothed", result.smoothed_intervals)):
-        if sure:
-            plain = {task: interval.to_dict() for task, interval in sure.items()}
-            summary.setdefault("intervals", {})[name] = plain
+    wholes = {
+        "joined": result.intervals,
+        "average": result.average_intervals,
+        "smoothed": result.smoothed_intervals,
+    }
+    summary["intervals"] = {name: plain(sure) for name, sure in wholes.items() if sure}
     write_json(out / SUMMARY, summary)
     recipe = config.recipe
     metrics, weights = finite(result.joined), recipe.weights

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from avaffect.ensemble.member_predictions import Scores
-from avaffect.metrics.by_video import Interval, by_video, interval_of, score_of
+from avaffect.metrics.by_video import Intervals, by_video, interval_of, score_of
 from avaffect.metrics.tallies import tally_parts
+from avaffect.networks.checkpoint import Checkpoint
 from avaffect.predicting.read_back import table_files
-from avaffect.predicting.validated import read_validated
+from avaffect.predicting.validated import kind_of_groups, read_validated
 from avaffect.predictions.postprocess import Postprocess, load_postprocess
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.predictors.joined import Joined
@@ -33,9 +34,24 @@ def keep_smoothing(recipe: EnsembleRecipe, whole: Joined, out: Path) -> None:
         Postprocess(recipe.smooth, {}, whole.fingerprint, about).save(out)
 
 
+def own_intervals(model: Path, checkpoint: Checkpoint) -> Intervals:
+    """By task, how sure a model's own validation score is; empty where that is none of frames.
+
+    Args:
+        model: the folder of its run or fold.
+        checkpoint: what it has learnt.
+
+    Raises:
+        FormatError: a table is damaged.
+    """
+    if checkpoint.per_clip or not table_files(model):
+        return {}
+    return smoothed_scores(model, "off", checkpoint.targets)[1]
+
+
 def smoothed_scores(
     out: Path, smooth: str, targets: Mapping[str, Sequence[str]]
-) -> tuple[Scores, dict[str, Interval]]:
+) -> tuple[Scores, Intervals]:
     """Scores of the validation tables in ``out``, smoothed, and by task how sure they are.
 
     Raises:
@@ -44,7 +60,7 @@ def smoothed_scores(
     how = parse_smoothing(smooth)
     clips = [read_validated(name, path, targets) for name, path in table_files(out).items()]
     scores: Scores = {}
-    intervals: dict[str, Interval] = {}
+    intervals: Intervals = {}
     for task, names in targets.items():
         mine = [clip for clip in clips if task in clip.labels]
         if not mine:
@@ -55,5 +71,5 @@ def smoothed_scores(
         scores[task] = score_of(total, task, names)
         parts = tally_parts(total, task, names)[1]
         scores |= {f"{task} {name}": value for name, value in parts.items()}
-        intervals[task] = interval_of(videos, task, names)
+        intervals[task] = interval_of(videos, task, names, of=kind_of_groups(mine))
     return scores, intervals

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.challenge.layout import source_video
 from avaffect.metrics.bootstrap import MIN_VIDEOS, RESAMPLES, interval, resampled_by
 from avaffect.metrics.scores import binary_counts, confusion, mean_known
 from avaffect.metrics.tallies import Tally, tally_parts
@@ -32,11 +33,13 @@ class Interval(ArrayRecord):
         low, high: the central 95 % of scores of videos drawn with repetition; NaN for fewer than
             ``bootstrap.MIN_VIDEOS``.
         videos: how many there are.
+        of: what these are, see :func:`kind_of`.
     """
 
     low: float
     high: float
     videos: int
+    of: str = "videos"
 
     def to_dict(self) -> dict[str, float | int | None]:
         """For JSON, which has no NaN."""
@@ -54,9 +57,37 @@ class Interval(ArrayRecord):
 
     def __str__(self) -> str:
         if isfinite(self.low):
-            return f"95 % interval {self.short} over {self.videos} videos"
-        some = f"{self.videos} video{'' if self.videos == 1 else 's'}"
+            return f"95 % interval {self.short} over {self.videos} {self.of}"
+        some = f"{self.videos} {self.of.removesuffix('s') if self.videos == 1 else self.of}"
         return f"{some}, fewer than {MIN_VIDEOS} say too little for an interval"
+
+
+def kind_of(clips: Iterable[tuple[str, str, int]]) -> str:
+    """What groups of clips are.
+
+    >>> kind_of([("a_left", "a", 90), ("b", "b", 50)]), kind_of([("a", "Ann", 90)])
+    ('videos', 'groups')
+
+    Args:
+        clips: of each its name, its group and how many frames it has.
+
+    Returns:
+        ``pictures``, ``videos``, or else ``groups``, such as people.
+    """
+    every = [*clips]
+    if any(source_video(name) != group for name, group, _ in every):
+        return "groups"
+    single = every and all(frames == 1 for *_, frames in every)
+    return "pictures" if single else "videos"
+
+
+Intervals = dict[str, Interval]
+"""By task, how sure its score is."""
+
+
+def plain(intervals: Intervals) -> dict[str, dict[str, float | int | None]]:
+    """Intervals as JSON holds them."""
+    return {task: interval.to_dict() for task, interval in intervals.items()}
 
 
 def clip_tally(task: str, pair: Pair, targets: Sequence[str]) -> Tally:
@@ -101,7 +132,13 @@ def by_video(tallies: Iterable[Tally], groups: Sequence[str]) -> Tally:
 
 
 def interval_of(
-    videos: Tally, task: str, targets: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
+    videos: Tally,
+    task: str,
+    targets: Sequence[str],
+    *,
+    of: str = "videos",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Interval:
     """The interval of the score of all videos.
 
@@ -109,10 +146,11 @@ def interval_of(
         videos: float64 [V, S], see :func:`by_video`.
         task: ``va``, ``expr`` or ``au``.
         targets: names of the dimensions, classes or units.
+        of: what they are, see :func:`kind_of`.
         resamples: bootstrap draws.
         seed: of the draws.
     """
     drawn = np.empty(0)
     if len(videos) >= MIN_VIDEOS:
         drawn = resampled_by(videos, lambda sums: score_of(sums, task, targets), resamples, seed)
-    return Interval(*interval(drawn), len(videos))
+    return Interval(*interval(drawn), len(videos), of)

@@ -22,6 +22,7 @@ from avaffect.files.ours import holds, require_own_file, require_written
 from avaffect.files.outside import real_path
 from avaffect.files.table import read_about, read_table
 from avaffect.metrics.pairs import first_few
+from avaffect.predicting.blend_scores import BlendScores, Scored, labels_of
 from avaffect.predicting.outputs import Outputs, ready
 from avaffect.predicting.read_back import Predictions, Tables, open_predictions
 from avaffect.predicting.records import WORK
@@ -48,6 +49,9 @@ class Blended:
         tasks: that are predicted of any.
         models: by folder, the models' names.
         left_out: subjects that only some folders have.
+        scores: by task, of each folder in their order, and last of the blend; on the subjects
+            whose labels are in one of the folders, see `predicting.blend_scores`. All empty
+            without labels.
     """
 
     subjects: tuple[str, ...]
@@ -55,6 +59,7 @@ class Blended:
     tasks: tuple[str, ...]
     models: dict[str, tuple[str, ...]]
     left_out: tuple[str, ...]
+    scores: tuple[dict[str, Scored], ...] = ()
 
 
 @boundary()
@@ -76,10 +81,11 @@ def blend_folders(
     """Blend the predictions in several folders.
 
     The output folder gets what `predict` writes (challenge files, a table and a record a
-    subject), and ``blend.json`` with the settings. Tables count with their probabilities, folders
-    of challenge files alone with their labels, see `predicting.read_back`. What is in the folders
-    was smoothed when it was predicted, or was not; values that stood in for missing ones are
-    dropped and made anew.
+    subject), and ``blend.json`` with the settings, and with scores where labels are known: the
+    tables of training runs' validation clips hold them. Tables count with their probabilities,
+    folders of challenge files alone with their labels, see `predicting.read_back`. What is in the
+    folders was smoothed when it was predicted, or was not; values that stood in for missing ones
+    are dropped and made anew.
 
     Args:
         folders: see `predicting.read_back.open_predictions`.
@@ -124,6 +130,7 @@ def blend_folders(
     models: dict[str, dict[str, None]] = {str(folder): {} for folder in folders}
     tasks: dict[str, None] = {}
     shared: Writer | None = None
+    scores = BlendScores(len(folders))
     frames = 0
     with outputs.alone_with_single(), outputs.writing(0.0):
         _require_free(out, opened, overwrite=overwrite)
@@ -136,7 +143,10 @@ def blend_folders(
                 for folder, prediction in zip(folders, each, strict=True):
                     models[str(folder)][prediction.model] = None
                 raw = blend(each, how)
-                blended = marked(apply(raw, smoothing), missing)
+                smoothed = apply(raw, smoothing)
+                if (labelled := labels_of(subject, _tables(opened, subject))) is not None:
+                    scores.add(labelled, each, smoothed)
+                blended = marked(smoothed, missing)
                 about = {
                     **video,
                     "model": blended.model,
@@ -169,9 +179,12 @@ def blend_folders(
             named = outputs.records.read(place).get("files", ())
             require_written([outputs.records.path(place), *(out / file for file in named)])
         names = {folder: tuple(some) for folder, some in models.items()}
-        record = {"models": names, "subjects": subjects, "left_out": left_out}
+        record: dict[str, Any] = {"models": names, "subjects": subjects, "left_out": left_out}
+        if any(parts := scores.parts):
+            each_task = [{task: of.to_dict() for task, of in part.items()} for part in parts]
+            record["scores"] = {"folders": each_task[:-1], "blend": each_task[-1]}
         write_json(out / RECORD, {**settings, **record})
-        return Blended(subjects, frames, tuple(tasks), names, left_out)
+        return Blended(subjects, frames, tuple(tasks), names, left_out, parts)
 
 
 def _subjects(
@@ -251,9 +264,14 @@ def _content(prediction: Prediction) -> str:
 
 def _place(opened: Sequence[Predictions], subject: str) -> str:
     """The name of a subject's files, with the folders of the first table of it."""
-    tables = (source.files[subject] for source in opened if isinstance(source, Tables))
+    tables = _tables(opened, subject)
     place = next((mirrored(path.with_suffix(""), subject) for path in tables), PurePath(subject))
     return place.as_posix()
+
+
+def _tables(opened: Sequence[Predictions], subject: str) -> list[Path]:
+    """The tables of a subject, in the order of the folders."""
+    return [source.files[subject] for source in opened if isinstance(source, Tables)]
 
 
 def _read(

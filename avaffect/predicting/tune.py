@@ -19,7 +19,7 @@ from avaffect.metrics.thresholds import best_of_sorted
 from avaffect.networks.checkpoint import Checkpoint, checkpoint_folder, read_checkpoint
 from avaffect.predicting.choosing import Choice, Numbers, Sums, choose
 from avaffect.predicting.read_back import ASSUMED_FPS, table_files
-from avaffect.predicting.validated import ValidatedClip, read_validated
+from avaffect.predicting.validated import ValidatedClip, kind_of_groups, read_validated
 from avaffect.predictions.postprocess import Postprocess
 from avaffect.predictions.smooth import Smoothing, TaskSmoothing
 from avaffect.predictors.joined import Joined, is_ensemble
@@ -54,6 +54,7 @@ class Step:
             folds of the others: the figure to report.
         kept: whether it is used: it gains on clips that it was not chosen on, and of two the more.
         interval: of ``cross_validated``, over videos.
+        without_interval: the same of ``without``.
     """
 
     task: str
@@ -64,6 +65,12 @@ class Step:
     cross_validated: float
     kept: bool
     interval: Interval
+    without_interval: Interval
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        names = ("interval", "without_interval")
+        return asdict(self) | {name: getattr(self, name).to_dict() for name in names}
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,7 @@ def tune(
         "videos": sorted({clip.sha256 for clip in clips if clip.sha256}),
         "frames": sum(len(clip.times) for clip in clips),
         "assumed_fps": ASSUMED_FPS if any(clip.assumed for clip in clips) else None,
-        "steps": [asdict(step) | {"interval": step.interval.to_dict()} for step in steps],
+        "steps": [step.to_dict() for step in steps],
     }
     chosen = Postprocess(str(TaskSmoothing(smoothings)), limits, "", about)
     # A training may have begun meanwhile, or another tuning.
@@ -261,7 +268,8 @@ class _Chooser:
         """How well a choice did."""
         named = zip(self._targets, limits, strict=False)
         parts = [str(GRID[choice.chosen]), *(f"{name} {limit:.2f}" for name, limit in named)]
-        videos = by_video(choice.nested, self._groups)
+        of = kind_of_groups(self._clips)
+        nested, plain = (by_video(some, self._groups) for some in (choice.nested, self._plain))
         return Step(
             self._task,
             what,
@@ -270,7 +278,8 @@ class _Chooser:
             choice.optimistic,
             choice.cross_validated,
             kept,
-            interval_of(videos, self._task, self._targets),
+            interval_of(nested, self._task, self._targets, of=of),
+            interval_of(plain, self._task, self._targets, of=of),
         )
 
     def _choose(self, sums: Sums) -> Choice:

@@ -15,7 +15,7 @@ from avaffect.challenge.layout import source_video
 from avaffect.errors import FormatError
 from avaffect.files.outside import reading
 from avaffect.files.table import read_table
-from avaffect.metrics.by_video import Pair, clip_tally
+from avaffect.metrics.by_video import Pair, clip_tally, kind_of
 from avaffect.metrics.tallies import Tally
 from avaffect.predicting.read_back import ASSUMED_FPS
 from avaffect.predictions.smooth import Smoothing, smooth_task
@@ -59,6 +59,11 @@ class ValidatedClip(ArrayRecord):
     def tally(self, task: str, targets: Sequence[str], how: Smoothing) -> Tally:
         """The sums that its score is made of, see `metrics.by_video`."""
         return clip_tally(task, self.decided(task, how), targets)
+
+
+def kind_of_groups(clips: Sequence[ValidatedClip]) -> str:
+    """What the groups of clips are, see `metrics.by_video.kind_of`."""
+    return kind_of((clip.name, clip.group, len(clip.times)) for clip in clips)
 
 
 def read_validated(subject: str, path: Path, targets: Targets) -> ValidatedClip:

@@ -87,7 +87,7 @@ def find_footage(
 
     Args:
         about: the table's metadata.
-        named: files that may be it, whatever they are called.
+        named: files that may be it, whatever they are called, and further folders.
         places: folders to look into for a file of the video's name.
 
     Raises:
@@ -97,10 +97,12 @@ def find_footage(
     if not isinstance(video, Mapping):
         return None
     name, sha256 = str(video.get("name", "")), str(video.get("sha256", ""))
+    folders = [path for path in named if path.is_dir()]
+    files = [path for path in named if path not in folders]
     # Only a name: a record from elsewhere must not lead out of the folders.
-    near = [] if Path(name).name != name else [place / name for place in places]
-    for path in (*named, *near):
-        if path in named or path.is_file():
+    near = [] if Path(name).name != name else [place / name for place in (*folders, *places)]
+    for path in (*files, *near):
+        if path in files or path.is_file():
             with reading(path):
                 if known_sha256(path) == sha256:
                     return path

@@ -86,8 +86,9 @@ def report(
         predictions: a folder that `predict` wrote, or one table of it.
         out: the page; None for ``report.html`` in the folder: the one that `predict` left there is
             replaced.
-        videos: the files that were predicted, told by their content. Without them files of the
-            same names are looked for in the folder, beside it, and in the current one.
+        videos: the files that were predicted, told by their content, or folders of them. Without
+            them files of the same names are looked for in the folder, beside it, and in the
+            current one.
         embed: put the video into the page, up to 200 MB, so that the page can be sent alone; it
             then is as large as the video and a third. Otherwise it is linked.
         transcript: what is said in the video, see `converting.run.convert`: shown at the cursor.

@@ -14,12 +14,12 @@ import numpy as np
 
 from avaffect.drawing.target import require_target
 from avaffect.drawing.words import plain
-from avaffect.errors import AvaffectError, boundary
+from avaffect.errors import AvaffectError, InputNotFoundError, boundary
 from avaffect.files.atomic import write_text
 from avaffect.files.names import FEATURES, REPORT, RUN
 from avaffect.files.outside import read_kept
 from avaffect.metrics.bootstrap import MIN_VIDEOS
-from avaffect.predicting.validated import ValidatedClip
+from avaffect.predicting.validated import ValidatedClip, kind_of_groups
 from avaffect.predictions.postprocess import load_postprocess
 from avaffect.predictors.joined import SETTINGS, is_ensemble
 from avaffect.progress import EventCallback, Progress, ignore_events
@@ -81,7 +81,7 @@ def report_run(
     Args:
         run: the folder.
         out: the page; None for ``report.html`` in the folder, which is replaced.
-        videos: files that the clips may come from, told by their content.
+        videos: files that the clips may come from, told by their content, or folders of them.
         overwrite: replace a page that `report` wrote before; other files are never replaced.
         on_event: progress in the worst clips.
 
@@ -138,6 +138,8 @@ class _Faces:
     """Faces and films of clips, in the folders that a run learned from."""
 
     def __init__(self, run: Path, videos: Sequence[Path]) -> None:
+        if (lacking := next((path for path in videos if not path.exists()), None)) is not None:
+            raise InputNotFoundError(f"there is no video '{lacking}'", "check the path")
         self._videos = videos
         self._places: dict[str, Path] = {}
         settings = read_kept(run / (SETTINGS if is_ensemble(run) else RUN), {"data": dict})
@@ -194,7 +196,8 @@ def _facts(trained: TrainedRun, videos: int) -> list[str]:
     facts.append(f"{len(networks)} networks" if len(networks) > 1 else f"epoch {first.epoch}")
     learned = {name for each in networks for name in each.data.get("clips", {}).get("train", ())}
     facts.append(f"{len(learned)} clips trained on")
-    facts.append(f"{len(trained.clips)} validation clips of {videos} videos")
+    of = kind_of_groups(trained.clips)
+    facts.append(f"{len(trained.clips)} validation clips of {videos} {of}")
     return facts
 
 
@@ -208,7 +211,8 @@ def _cautions(trained: TrainedRun, videos: int) -> list[Caution]:
         )
         found.append(Caution(PAGE, text, way == "trained"))
     if videos < MIN_VIDEOS:
-        text = f"Scores are of {videos} videos, too few to say how sure they are."
+        of = kind_of_groups(trained.clips)
+        text = f"Scores are of {videos} {of}, too few to say how sure they are."
         found.append(Caution(PAGE, text))
     if any(network.data.get("synthetic") for network in trained.networks.values()):
         text = "The data are artificial: scores say whether the program works, and no more."

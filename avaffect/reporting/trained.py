@@ -18,7 +18,7 @@ from avaffect.metrics.by_video import Interval, by_video, clip_tally, interval_o
 from avaffect.metrics.tallies import Tally, tally_parts
 from avaffect.networks.checkpoint import Checkpoint, checkpoint_folder, read_checkpoint
 from avaffect.predicting.read_back import table_files
-from avaffect.predicting.validated import ValidatedClip, read_validated
+from avaffect.predicting.validated import ValidatedClip, kind_of_groups, read_validated
 from avaffect.predictions.smooth import Smoothing
 from avaffect.predictors.joined import Joined, is_ensemble
 from avaffect.reporting.curves import Chart, Strip, chart_of, strip_of
@@ -111,7 +111,8 @@ class TrainedRun:
                 videos = by_video(map(self._tally(task), mine), [clip.group for clip in mine])
                 total = videos.sum(axis=0)
                 score, parts = score_of(total, task, names), tally_parts(total, task, names)[1]
-                found.append(Scored(task, score, interval_of(videos, task, names), parts))
+                sure = interval_of(videos, task, names, of=kind_of_groups(mine))
+                found.append(Scored(task, score, sure, parts))
         return found
 
     def videos(self) -> list[VideoRow]:

@@ -21,7 +21,7 @@ from avaffect.files.lock import LOCK, alone_in
 from avaffect.files.names import RUN
 from avaffect.files.ours import holds, require_ours
 from avaffect.files.outside import read_json, reading
-from avaffect.metrics.by_video import Interval
+from avaffect.metrics.by_video import Intervals, plain
 from avaffect.networks.checkpoint import FACTS, finite
 from avaffect.progress import EventCallback, ignore_events
 from avaffect.recipes.library import change_recipe, choose, load_recipe, parse_recipe
@@ -47,7 +47,6 @@ _RUN = {
     "init?": (str, None),
 }  # fmt: skip
 VERSION = 1
-Intervals = dict[str, Interval]
 
 
 @dataclass(frozen=True)
@@ -259,7 +258,7 @@ def run(
         done = []
         pooled: Pairs = {}
         together: list[Clip] = []
-        intervals: list[Intervals] = []
+        intervals: dict[str, Intervals] = {}
         for name, (train_clips, chosen_on, held) in parts.items():
             on_fold(name)
             folder = out / name
@@ -288,7 +287,7 @@ def run(
                 for task, some in pairs.items():
                     pooled.setdefault(task, []).extend(some)
                 together.extend(held)
-                intervals.append(intervals_of(pairs, held, dataset.targets))
+                intervals[name] = intervals_of(pairs, held, dataset.targets)
             if first and export:
                 export_beside(done[-1].folder, on_event)
         names = tuple(name for name in parts if name)
@@ -304,12 +303,15 @@ def run(
                 "mean": finite(scores),
                 "sd": finite(spread),
                 "pooled": finite(of_all),
-                "intervals": {task: interval.to_dict() for task, interval in sure.items()},
+                "intervals": plain(sure),
                 "folds": each,
+                "fold_intervals": {name: plain(mine) for name, mine in intervals.items()},
             }
             write_json(out / SUMMARY, summary)
-            return RunResult(tuple(done), names, scores, spread, of_all, tuple(intervals), sure)
-        return RunResult(tuple(done), names, scores, spread, intervals=tuple(intervals))
+            return RunResult(
+                tuple(done), names, scores, spread, of_all, tuple(intervals.values()), sure
+            )
+        return RunResult(tuple(done), names, scores, spread, intervals=tuple(intervals.values()))
 
 
 def _require_free(config: RunConfig, out: Path, resume: bool) -> None:

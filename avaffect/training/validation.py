@@ -36,7 +36,7 @@ from avaffect.files.atomic import write_text
 from avaffect.files.names import TABLES
 from avaffect.files.table import write_table
 from avaffect.metrics.arrays import score_arrays
-from avaffect.metrics.by_video import Interval, by_video, clip_tally, interval_of
+from avaffect.metrics.by_video import Interval, by_video, clip_tally, interval_of, kind_of
 from avaffect.models.device import choose_device
 from avaffect.networks.apply import ClipPrediction, apply_network
 from avaffect.networks.checkpoint import load_checkpoint
@@ -51,6 +51,7 @@ from avaffect.training.score import decisions, mean_prediction, pair_of
 from avaffect.windows.reader import whole_clips
 
 FOLDER = "validation"
+CLIPS = "clips.csv"
 Pairs = dict[str, list[tuple[NDArray[Any], NDArray[Any]]]]
 
 
@@ -182,7 +183,7 @@ def write_predictions(
         writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        write_text(out / "clips.csv", text.getvalue())
+        write_text(out / CLIPS, text.getvalue())
     if skipped:
         on_event(Notice(f"{skipped} clips have names that no file can have", warning=True))
     return {task: [pair for _, pair in sorted(some.items())] for task, some in numbered.items()}
@@ -199,10 +200,11 @@ def intervals_of(
         targets: by task, the names of what is predicted.
     """
     found = {}
+    of = kind_of((clip.name, clip.group, clip.frames) for clip in clips)
     for task, some in pairs.items():
         groups = [clip.group for clip in clips if task in clip.labels]
         videos = by_video((clip_tally(task, pair, targets[task]) for pair in some), groups)
-        found[task] = interval_of(videos, task, targets[task])
+        found[task] = interval_of(videos, task, targets[task], of=of)
     return found
 
 

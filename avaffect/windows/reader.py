@@ -54,7 +54,8 @@ class BranchReader:
                     f"'{name}' has no features called '{array}' (it has {have})",
                     _HINTS.get(
                         array,
-                        "run `avaffect preprocess` again, or name others with "
+                        "make them by `avaffect features` (its option name is what they are "
+                        "called), run `avaffect preprocess` again, or name others with "
                         'changes=["branches.NAME.features=[...]"]',
                     ),
                 )

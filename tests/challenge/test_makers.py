@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from avaffect.challenge.makers import makers_of
 from avaffect.files.atomic import write_json
+from avaffect.predictors.joined import Joined
+from avaffect.recipes.ensemble_recipe import Average
 
 
 def record(folder: Path, name: str, **content: Any) -> None:
@@ -52,6 +55,21 @@ def test_a_checkpoint_that_was_trained_on_is_not_the_maker(tmp_path: Path) -> No
     (maker,) = makers_of(tmp_path / "out")
     assert maker["weights"] == "abc"
     assert "recipe" not in maker
+
+
+def test_an_ensemble_names_its_models(tmp_path: Path) -> None:
+    """Under the hash that `predict` notes; one that was joined anew is another."""
+    joined = Joined("gate", {"gate": {"members/gate/fold-0/best": "f00"}}, Average(), (1.0,))
+    joined.save(tmp_path / "run")
+    given = configuration(tmp_path / "run", joined.fingerprint)
+    record(tmp_path / "out", "a", model="gate", configuration=given)
+    (maker,) = makers_of(tmp_path / "out")
+    assert maker["ensemble"]["voters"] == {"gate": {"members/gate/fold-0/best": "f00"}}
+    assert maker["ensemble"]["rule"]["kind"] == "average"
+    replace(joined, metrics={"va": 0.5}).save(tmp_path / "run")
+    assert "ensemble" not in makers_of(tmp_path / "out")[0]
+    (tmp_path / "run/joined.json").write_text('{"version": 1, "voters": {}, "x": NaN}')
+    assert "ensemble" not in makers_of(tmp_path / "out")[0]
 
 
 def test_a_blend_names_the_makers_of_its_parts(tmp_path: Path) -> None:

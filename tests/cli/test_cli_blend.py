@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
@@ -46,6 +47,30 @@ def test_it_blends_and_says_what(run, folders) -> None:
     assert record["smooth"] == "va=off,expr=off,au=box:0.2"
     again = run("evaluate", out, out, "-t", "expr", "--edition", "abaw10")
     assert again.code == 0
+
+
+def test_runs_are_scored_on_their_validation_clips(run, tmp_path: Path) -> None:
+    for seed, name in enumerate("ab"):
+        for at in range(10):
+            rng = np.random.default_rng([seed, at])
+            truth = np.sin(np.arange(9) + at)
+            values = np.clip(truth + rng.normal(0, 0.5, 9), -1, 1)
+            columns = {"frame": np.arange(1, 10), "time": np.arange(9) / 25,
+                       "valence": values, "label_valence": truth}  # fmt: skip
+            path = tmp_path / name / f"validation/tables/v{at}.parquet"
+            write_table(path, columns, {"model": name})
+    done = run("blend", tmp_path / "a", tmp_path / "b", "-o", tmp_path / "out")
+    assert done.code == 0
+    kept = json.loads((tmp_path / "out/blend.json").read_text())["scores"]
+    head, *rows = (re.split("  +", line) for line in done.out.split("\n\n")[1].splitlines())
+    assert head == ["on validation clips", "va mean CCC", "95 % interval"]
+    parts = [part["va"] for part in (*kept["folders"], kept["blend"])]
+    for row, part in zip(rows, parts, strict=True):
+        low, high = part["interval"]["low"], part["interval"]["high"]
+        assert row[1:] == [f"{part['score']:.4f}", f"[{low:.4f}, {high:.4f}]"]
+    assert f"blend, va: 95 % interval {rows[-1][2]} over 10 videos" in done.err
+    done = run("blend", tmp_path / "a", "-o", tmp_path / "quiet", "-q")
+    assert (done.code, done.out, done.err) == (0, "", "")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """``avaffect ensemble``: what is printed, exit codes, and a second run of the same command."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -74,18 +75,21 @@ def test_from_tables_to_a_table(run, data) -> None:
     done = run(*arguments)
     assert done.code == 0
     head, *rows = done.out.splitlines()
-    assert head.split() == ["model", "va", "va", "CCC", "valence", "va", "CCC", "arousal"]
+    assert re.split("  +", head) == [
+        "model", "va", "95 % interval", "va CCC valence", "va CCC arousal"]  # fmt: skip
     assert [row.split("  ")[0] for row in rows] == [
         "one-0/fold-0", "one-0/fold-1", "one-0", "one-1/fold-0", "one-1/fold-1", "one-1",
         "mean of the members' scores", "average of predictions", "joined by stack"
     ]  # fmt: skip
     summary = json.loads((data / "out/summary.json").read_text())
-    assert rows[-1].split()[-3:] == [f"{value:.4f}" for value in summary["joined"].values()]
+    assert _figures(rows[-1]) == [f"{value:.4f}" for value in summary["joined"].values()]
     fold = summary["members"]["one-0"]["models"]["fold-1"]["validation"]
-    assert rows[1].split()[-3:] == [f"{value:.4f}" for value in fold.values()]
-    assert rows[-2].split()[-3:] == [f"{value:.4f}" for value in summary["average"].values()]
+    assert _figures(rows[1]) == [f"{value:.4f}" for value in fold.values()]
+    assert _figures(rows[-2]) == [f"{value:.4f}" for value in summary["average"].values()]
+    assert "joined by stack, va: 2 groups, fewer than 10" in done.err
     assert "ensemble: stack (va, stack)" in done.err
     assert "one-1/fold-1: score" in done.err
+    assert "one-1/fold-1, va: 2 groups, fewer than 10" in done.err
     assert "predict with it: avaffect predict --checkpoint out --features FOLDER" in done.err
     saved = json.loads((data / "out/ensemble.json").read_text())["recipe"]
     assert saved["members"][0]["recipe"]["train"]["lr"] == 0.02
@@ -103,6 +107,35 @@ def test_from_tables_to_a_table(run, data) -> None:
     longer = run(*arguments, "--seed", 1, "--set-join", "train.epochs=1", "--rejoin")
     assert longer.code == 0
     assert "one-1/fold-1: score" not in longer.err
+
+
+def _figures(row: str) -> list[str]:
+    """The scores of a row, without the interval, which so few videos do not have."""
+    _, task, interval, *parts = re.split("  +", row)
+    assert interval == "-"
+    return [task, *parts]
+
+
+def test_every_model_has_an_interval(run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the videos are enough: each fold, each member, what is joined; kept as printed."""
+    monkeypatch.setattr("avaffect.metrics.by_video.MIN_VIDEOS", 2)
+    done = run("ensemble", *OWN, "--recipe", "stack.yaml", "-o", "out")
+    summary = json.loads((data / "out/summary.json").read_text())
+    member = summary["members"]["one"]
+    kept = [
+        *(model["intervals"] for model in member["models"].values()),
+        member["intervals"],
+        {"va": {"low": None, "high": None, "videos": 0}},  # a mean of scores
+        summary["intervals"]["average"],
+        summary["intervals"]["joined"],
+    ]
+    shown = [re.split("  +", row)[2] for row in done.out.splitlines()[1:]]
+    assert shown == [
+        "-" if of["va"]["low"] is None else f"[{of['va']['low']:.4f}, {of['va']['high']:.4f}]"
+        for of in kept
+    ]
+    assert shown.count("-") == 1
+    assert f"joined by stack, va: 95 % interval {shown[-1]} over 2 groups" in done.err
 
 
 def test_ctrl_c_says_how_to_go_on(run, data, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -197,7 +198,10 @@ def test_ten_videos_have_an_interval_and_p(tmp_path: Path) -> None:
             predicted = np.clip(truth + rng.normal(0, noise, truth.shape), -1, 1)
             write_annotations(tmp_path / name / f"v{at}.txt", predicted, "va")
     out = run(tmp_path / "good", tmp_path / "val", "-t", "va", "--against", tmp_path / "bad")
-    assert "over 10 videos" in out.output
+    shown = re.findall(r"(.*)95 % interval \[(.*), (.*)\] over 10 videos", out.output)
+    assert [who.rpartition("/")[2] for who, *_ in shown][1:] == ["bad: "]
+    (_, low, _), (_, _, high) = shown
+    assert float(high) < float(low)
     assert "p = 0.000" in out.output
 
 

@@ -69,7 +69,7 @@ def test_from_tables_to_an_evaluated_model(run, data) -> None:
     assert float(second.split()[3]) == pytest.approx(log[1]["scores"]["va"], abs=1e-4)
     best = max(row["scores"]["score"] for row in log)
     assert last.startswith(f"score {best:.4f} (epoch ")
-    assert sure == "CCC: 2 videos, fewer than 10 say too little for an interval"
+    assert sure == "CCC: 2 groups, fewer than 10 say too little for an interval"
     assert "its best epoch was chosen on: somewhat optimistic" in done.err
     assert "device: CPU" in done.err
     assert "recipe: small (video)" in done.err
@@ -102,6 +102,12 @@ def test_folds_are_summed_up(run, data) -> None:
     start = f"CCC: mean {mean:.4f}, sd {sd:.4f} over folds; all held-out clips together "
     assert [line for line in lines if line.startswith(start)]
     assert "are in run/fold-N/validation" in done.err
+    few = {"low": None, "high": None, "videos": 1}
+    assert summary["fold_intervals"] == {f"fold-{at}": {"va": few} for at in range(3)}
+    of_few = "CCC: 1 group, fewer than 10 say too little for an interval"
+    assert [line for line in lines if line.endswith(of_few)] == [
+        f"fold-{at}: {of_few}" for at in range(3)
+    ]
     done = run("train", "--resume", "-o", "run", "--fold", 1)
     assert done.code == 0
     assert "epoch" not in done.out.splitlines()[0]

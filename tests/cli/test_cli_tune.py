@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import click
@@ -12,7 +11,7 @@ import pytest
 import torch
 
 from avaffect.cli.tune import tune
-from avaffect.files.table import write_table
+from avaffect.files.table import read_table, write_table
 from avaffect.networks.checkpoint import Checkpoint, save_checkpoint
 from avaffect.recipes.library import parse_recipe
 
@@ -39,13 +38,17 @@ def finished(tmp_path: Path):
 def test_it_prints_all_three_scores_and_writes(run, finished) -> None:
     done = run("tune", finished)
     assert done.code == 0
-    header, line = (text.split() for text in done.out.splitlines())
-    assert header == ["task", "what", "without", "optimistic", "cross-validated", "kept", "chosen"]
+    header, line, chosen = (text.split() for text in done.out.splitlines())
+    assert header == ["task", "what", "without", "optimistic", "cross-validated", "kept"]
+    assert re.fullmatch("va, smoothing: (box|gauss|median):[0-9.]+", " ".join(chosen))
     assert line[:2] == ["va", "smoothing"]
     without, optimistic, crossed = map(float, line[2:5])
     assert without < crossed <= optimistic
     assert line[5] == "yes"
-    assert "chosen on 2 clips of 2 videos: fewer than ten, so the figures say little" in done.err
+    assert "chosen on 2 clips of 2 videos" in done.err
+    few = "2 videos, fewer than 10 say too little for an interval"
+    for what in ("without", "smoothing, cross-validated"):
+        assert f"va, {what}: {few}" in done.err
     assert "warning: the tables have no times" in done.err
     assert f"written: {finished / 'best/postprocess.json'}" in done.err
     assert (finished / "best/postprocess.json").is_file()
@@ -54,13 +57,15 @@ def test_it_prints_all_three_scores_and_writes(run, finished) -> None:
 def test_of_ten_videos_there_is_an_interval(run, finished) -> None:
     first = finished / "validation/tables/v0.parquet"
     for copy in range(2, 10):
-        shutil.copy(first, first.with_name(f"v{copy}.parquet"))
+        about = {"clip": f"v{copy}", "model": "tiny"}
+        write_table(first.with_name(f"v{copy}.parquet"), read_table(first)[0], about)
     done = run("tune", finished)
-    assert re.search(
-        r"va, smoothing, cross-validated: 95 % interval \[0\.\d+, 0\.\d+\] over 10 videos",
-        done.err,
-    )
-    assert "fewer than ten" not in done.err
+    without, crossed = map(float, done.out.splitlines()[1].split()[2:5:2])
+    shown = re.findall(r"va, (.+): 95 % interval \[(0\.\d+), (0\.\d+)\] over 10 videos", done.err)
+    assert [what for what, *_ in shown] == ["without", "smoothing, cross-validated"]
+    for score, (_, low, high) in zip((without, crossed), shown, strict=True):
+        assert float(low) <= score <= float(high)
+    assert "fewer than" not in done.err
 
 
 def test_a_folder_without_a_run_is_one_line(run, tmp_path: Path) -> None:

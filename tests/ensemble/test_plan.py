@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from avaffect.datasets.clip import Clip, Dataset
 from avaffect.ensemble.members import Model, Places
 from avaffect.ensemble.plan import Plan, Split, plan_of
 from avaffect.ensemble.settings import EnsembleConfig
-from avaffect.errors import UsageError
+from avaffect.errors import FeatureError, TrainingError, UsageError
 from avaffect.predictors.stacking import StackFeatures
 from avaffect.recipes.ensemble_recipe import EnsembleRecipe, Member
 from avaffect.recipes.library import parse_recipe
@@ -37,7 +38,8 @@ def clip(number: int, frames: int = 40, group: str = "") -> Clip:
 
 def planned(out: Path, clips: list[Clip], **options) -> Plan:
     folds = options.pop("folds", 3)
-    recipe = EnsembleRecipe("e", (Member("one", parse_recipe(TREE, "")),), folds=folds, **options)
+    members = options.pop("members", (Member("one", parse_recipe(TREE, "")),))
+    recipe = EnsembleRecipe("e", members, folds=folds, **options)
     split = Split(tuple(clips), (), None, ())
     return plan_of(
         EnsembleConfig(recipe, DataConfig("x", labels="y")), split, Places("cpu", ({},)), out
@@ -90,10 +92,28 @@ def test_the_time_is_that_of_what_is_left(tmp_path: Path, monkeypatch: pytest.Mo
     assert replace(plan, where=Places("cpu", ({}, {}))).seconds(data, print) == 2 * (600 + around)
 
 
-def test_nobody_knows_the_time_of_what_cannot_be_tried(tmp_path: Path) -> None:
+def test_what_no_training_can_begin_with_is_told_at_once(tmp_path: Path) -> None:
+    """Missing features and labels: before anybody is asked to wait, and before any training."""
     clips = [clip(i) for i in range(6)]
     bare = [replace(some, labels={"va": np.full((40, 2), np.nan, np.float32)}) for some in clips]
-    assert planned(tmp_path, bare).seconds(dataset(bare), lambda event: None) is None
+    with pytest.raises(UsageError, match="label"):
+        planned(tmp_path, bare).seconds(dataset(bare), lambda event: None)
+    other = json.loads(json.dumps(TREE).replace("opinions", "dinov2-large"))
+    member = Member("one", parse_recipe(other, ""))
+    plan = planned(tmp_path, clips, members=(member,))
+    with pytest.raises(FeatureError, match="dinov2-large"):
+        plan.seconds(dataset(clips), lambda event: None)
+
+
+def test_nobody_knows_the_time_of_what_cannot_be_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> NoReturn:
+        raise TrainingError("the GPU's memory is full")
+
+    monkeypatch.setattr("avaffect.ensemble.plan.trial_run", full)
+    clips = [clip(i) for i in range(6)]
+    assert planned(tmp_path, clips).seconds(dataset(clips), lambda event: None) is None
 
 
 def test_a_trial_reads_few_clips(monkeypatch: pytest.MonkeyPatch) -> None:

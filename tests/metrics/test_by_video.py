@@ -13,6 +13,7 @@ from avaffect.metrics.by_video import (
     by_video,
     clip_tally,
     interval_of,
+    kind_of,
     score_of,
 )
 from avaffect.metrics.evaluation import Pair as FilePair
@@ -94,3 +95,21 @@ def test_people_of_one_video_are_drawn_together() -> None:
 
 def test_one_video_is_one() -> None:
     assert str(Interval(float("nan"), float("nan"), 1)).startswith("1 video, ")
+
+
+@pytest.mark.parametrize(
+    ("clips", "of"),
+    [
+        ([("a_left", "a", 90), ("a_right", "a", 90), ("b", "b", 1)], "videos"),
+        ([("a", "a", 1), ("b", "b", 1)], "pictures"),
+        ([("a", "Ann", 1), ("b", "b", 1)], "groups"),
+        ([], "videos"),
+    ],
+)
+def test_an_interval_says_what_was_drawn(clips: list[tuple[str, str, int]], of: str) -> None:
+    """Pictures that are nobody's are no videos, and people neither."""
+    assert kind_of(clips) == of
+    videos = np.zeros((1, 12))
+    assert str(interval_of(videos, "va", TARGETS["va"], of=of)).startswith(f"1 {of[:-1]}, fewer")
+    many = Interval(0.1, 0.2, 12, of)
+    assert str(many) == f"95 % interval [0.1000, 0.2000] over 12 {of}"

@@ -10,6 +10,7 @@ import pytest
 
 from avaffect.config import MediaConfig
 from avaffect.drawing.subjects import Table
+from avaffect.errors import InputNotFoundError
 from avaffect.files.hashing import file_sha256
 from avaffect.reporting.footage import cut_faces, find_footage, look_at
 
@@ -73,3 +74,15 @@ def test_a_record_does_not_lead_out_of_the_folders(name: str, tmp_path: Path) ->
     assert find_footage(about, [], [tmp_path / "out"]) is None
     assert find_footage(about, [secret], []) == secret
     assert find_footage({"video": 3}, [], [tmp_path]) is None
+
+
+def test_a_folder_that_is_named_is_looked_into_first(tmp_path: Path) -> None:
+    for place, content in (("named", b"x"), ("near", b"x"), ("other", b"y")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "v.mp4").write_bytes(content)
+    about = {"video": {"name": "v.mp4", "sha256": file_sha256(tmp_path / "near/v.mp4")}}
+    other, named, near = (tmp_path / place for place in ("other", "named", "near"))
+    assert find_footage(about, [other, named], [near]) == named / "v.mp4"
+    assert find_footage(about, [other], [near]) == near / "v.mp4"
+    with pytest.raises(InputNotFoundError):
+        find_footage(about, [tmp_path / "nowhere"], [near])

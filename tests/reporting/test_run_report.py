@@ -181,6 +181,13 @@ def test_faces_and_the_video_are_shown_where_they_are_at_hand(
     text = done.path.read_text("utf-8")
     assert done.pictured == 1
     assert 'src="../prepared/worst.mp4"' in text
+    # A folder of videos is named where they lie elsewhere; what is not there is told.
+    (tmp_path / "videos").mkdir()
+    video.rename(tmp_path / "videos/worst.mp4")
+    page = report_run(run, videos=[tmp_path / "videos"]).path
+    assert 'src="../videos/worst.mp4"' in page.read_text("utf-8")
+    with pytest.raises(InputNotFoundError, match="nowhere"):
+        report_run(run, videos=[tmp_path / "nowhere"])
     # Whoever names folders in a run's settings is not trusted: the page is whole without.
     for odd in (3, "nowhere", "\0", {"features": []}, {"features": "\0"}):
         (run / "run.json").write_text(json.dumps({"data": odd}))
