@@ -7,13 +7,14 @@ folders without such tables are scored on the same clips.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avaffect.arrays import ArrayRecord
 from avaffect.files.table import read_table
 from avaffect.metrics.by_video import (
     Interval,
@@ -50,8 +51,8 @@ class Scored:
         return {"score": known, "interval": self.interval.to_dict()}
 
 
-@dataclass(frozen=True)
-class Labelled:
+@dataclass(frozen=True, eq=False, repr=False)
+class Labelled(ArrayRecord):
     """The labels of a clip.
 
     Attributes:
@@ -90,18 +91,18 @@ def labels_of(subject: str, tables: Iterable[Path]) -> Labelled | None:
     return None
 
 
-@dataclass
 class BlendScores:
     """Collects predictions of labelled clips, of each folder and of their blend.
 
-    Attributes:
+    Args:
         folders: how many there are.
     """
 
-    folders: int
-    _tallies: dict[tuple[int, str], list[Tally]] = field(default_factory=dict)
-    _clips: dict[tuple[int, str], list[tuple[str, str, int]]] = field(default_factory=dict)
-    _targets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    def __init__(self, folders: int) -> None:
+        self.folders = folders
+        self._tallies: dict[tuple[int, str], list[Tally]] = {}
+        self._clips: dict[tuple[int, str], list[tuple[str, str, int]]] = {}
+        self._targets: dict[str, tuple[str, ...]] = {}
 
     def add(self, labelled: Labelled, each: Sequence[Prediction], blended: Prediction) -> None:
         """Count a clip.
