@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,11 @@ _BROKEN = ("1076_MTI_SAD_XX", "1064_IEO_DIS_MD")
 
 def read(root: Path, log: Log) -> Iterator[Sample]:
     """Its samples, one a take; see `PublicSet.read`."""
-    folder = next((root / name for name in _FOLDERS if (root / name).is_dir()), None)
+    own = Path(os.path.abspath(root)).name  # noqa: PTH100  (symbolic links keep their names)
+    folder = next(
+        (root / name for name in _FOLDERS if (root / name).is_dir()),
+        root if own in _FOLDERS else None,
+    )
     if folder is None:
         raise InputNotFoundError(
             f"'{root}' holds no folder {_FOLDERS[0]}",

@@ -23,7 +23,7 @@ _CLASSES = ("Surprise", "Fear", "Disgust", "Happiness", "Sadness", "Anger", "Neu
 def read(root: Path, log: Log) -> Iterator[Sample]:
     """Its samples; see `PublicSet.read`."""
     root = below(root, "basic")
-    images = below(root, "Image")
+    images = root if (root / "aligned").is_dir() else root / "Image"
     pictures = below(require_folder(images, "aligned"), "aligned")
     path = below(root, "EmoLabel") / "list_patition_label.txt"
     seen: set[str] = set()

@@ -100,6 +100,17 @@ def test_cremad_takes_known_to_be_broken(tmp_path: Path) -> None:
     assert log.left_out == {"known to be broken": 2}
 
 
+def test_cremad_the_folder_of_sounds_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "AudioWAV"
+    empty(folder / "1001_DFA_ANG_XX.wav")
+    monkeypatch.chdir(folder)
+    for root in (folder, Path()):
+        (sample,) = cremad.read(root, Log())
+        assert sample.group == "1001"
+
+
 def test_cremad_in_two_codings(tmp_path: Path) -> None:
     """Else a run would end with two clips of one name."""
     text(tmp_path / "AudioWAV/1001_DFA_ANG_XX.wav", "sound")
