@@ -43,7 +43,7 @@ def read(root: Path, log: Log) -> Iterator[Sample]:
     for path in files_under(root, EXTENSIONS):
         match = _VIDEO.fullmatch(path.stem)
         if match and not comes_again(path.stem, path, seen, log):
-            videos.setdefault(match[1], []).append(path)
+            videos.setdefault(match[1].upper(), []).append(path)
     for subject in sorted(folder.glob("SN[0-9]*/")):
         if subject.name not in videos:
             log.wrong(f"'{subject}': there is no video LeftVideo{subject.name}_comp.avi")
