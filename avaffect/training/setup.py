@@ -163,7 +163,7 @@ class Setup:
             mine = [clip.labels[task] for clip in val_clips if task in clip.labels]
             if not (TASKS[task].flat and mine):
                 continue
-            counts = sum(label_counts(task, labels, len(names)) for labels in mine)
+            counts = np.sum([label_counts(task, labels, len(names)) for labels in mine], axis=0)
             if absent := [name for name, count in zip(names, counts, strict=True) if not count]:
                 best = (len(names) - len(absent)) / len(names)
                 self._on_event(
