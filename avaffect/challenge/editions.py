@@ -88,6 +88,7 @@ EDITIONS = {
         Edition("abaw6", ("files", "single")),
         Edition("abaw7", ("mtl",)),
         Edition("abaw8", ("files", "single")),
+        Edition("abaw9", ("files", "single")),
         Edition("abaw10", ("files", "single")),
         Edition("abaw11", ("mtl",)),
     )

@@ -3,7 +3,8 @@
 ``<annotations>/<task>/<split>/<subject>.txt``, in the spellings that the editions and the code
 around them use: ``annotations/VA_Set/Training_Set`` (ABAW1, 2), ``Third ABAW
 Annotations/VA_Estimation_Challenge/Train_Set`` (ABAW3 on), sometimes with split and task the
-other way round. The multi-task track has one file a split, ``MTL_Challenge/train_set.txt``.
+other way round. The multi-task track has one file a split: ``MTL_Challenge/train_set.txt``
+(ABAW3), ``training_set_annotations.txt`` (ABAW4 on).
 
 Folders are known by the words in their names, whatever the case and whatever stands between the
 words.
@@ -29,6 +30,7 @@ _SPLIT_WORDS = {
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "validate": "val",
     "test": "test",
     "testing": "test",
 }
@@ -186,7 +188,8 @@ def mtl_files(root: Path) -> dict[str, Path]:
     """The files of the multi-task track, by split (``train``, ``val``, ``test``).
 
     They are ``train_set.txt``, ``training_set_annotations.txt`` and the like in ``MTL_Challenge``
-    (or a folder that is called like it), or in ``root`` itself.
+    (or a folder that is called like it), in ``root`` itself, or in a folder whose name speaks of
+    annotations.
 
     Args:
         root: the data set, its annotations, or the folder of the multi-task track.
@@ -198,7 +201,9 @@ def mtl_files(root: Path) -> dict[str, Path]:
     root = _folder(root)
     found: dict[str, Path] = {}
     for folder, parts in _walk(root):
-        if folder != root and parts[-1][0] != "mtl":
+        # Those of ABAW4 on lie in the folder of the annotations itself.
+        plain = not any(parts[-1]) and _SPEAKS.search(folder.name)
+        if folder != root and parts[-1][0] != "mtl" and not plain:
             continue
         for path in _visible_files(folder):
             split = _mtl_split(path)
@@ -207,7 +212,8 @@ def mtl_files(root: Path) -> dict[str, Path]:
     if not found:
         raise InputNotFoundError(
             f"there are no multi-task annotations in '{root}'",
-            "give the folder that holds MTL_Challenge/train_set.txt",
+            "give the folder that holds MTL_Challenge/train_set.txt, or "
+            "training_set_annotations.txt",
         )
     return {split: found[split] for split in SPLITS if split in found}
 

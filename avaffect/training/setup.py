@@ -109,6 +109,7 @@ class Setup:
         self.reader = WindowReader(train_clips, recipe.roots, windows, sizes)
         self.val_reader = None
         if val_clips:
+            self._tell_of_absent_classes(val_clips)
             self.val_reader = whole_clips(val_clips, recipe, sizes)
             if self.val_reader.widths != self.reader.widths:
                 raise UsageError(
@@ -155,6 +156,22 @@ class Setup:
                 f"{len(train_clips)} clips, validation on {len(val_clips)}"
             )
         )
+
+    def _tell_of_absent_classes(self, val_clips: tuple[Clip, ...]) -> None:
+        """A class that nothing is labelled with counts 0 in the macro F1, as in the challenge."""
+        for task, names in self.targets.items():
+            mine = [clip.labels[task] for clip in val_clips if task in clip.labels]
+            if not (TASKS[task].flat and mine):
+                continue
+            counts = np.sum([label_counts(task, labels, len(names)) for labels in mine], axis=0)
+            if absent := [name for name, count in zip(names, counts, strict=True) if not count]:
+                best = (len(names) - len(absent)) / len(names)
+                self._on_event(
+                    Notice(
+                        f"no validation clip is labelled {' or '.join(absent)}: it counts as an "
+                        f"F1 of 0, so that the score of '{task}' is at most {best:.3f}"
+                    )
+                )
 
     def _start(self, init: Path | str | None, val_clips: tuple[Clip, ...]) -> Collection[str]:
         """Take weights over; the branches that have some."""

@@ -30,13 +30,20 @@ TRACKS = {
     "abaw5": ("5th_ABAW_Annotations", NEW, ("Train_Set", "Validation_Set")),
     "abaw6": ("6th ABAW Annotations", NEW, ("Train_Set", "Validation_Set")),
     "abaw8": ("8th ABAW Annotations", NEW, ("Train_Set", "Validation_Set")),
+    "abaw9": ("9th ABAW Annotations", NEW, ("Train_Set", "Validation_Set")),
     "abaw10": (
         "10th ABAW Annotations",
         NEW | {"expr": "EXPR_Recognition_Challenge"},
         ("Train_Set", "Validation_Set"),
     ),
 }
-MTL = {"abaw3": "MTL_Challenge", "abaw4": "MTL_Challenge", "abaw7": "7th/MTL", "abaw11": "MTL"}
+# By edition the folder of its multi-task files, and what follows train and validation there.
+MTL = {
+    "abaw3": ("Third ABAW Annotations/MTL_Challenge", ("train_set", "validation_set")),
+    "abaw4": ("ABAW4", ("training_set_annotations", "validation_set_annotations")),
+    "abaw7": ("annotations", ("training_set_annotations", "validation_set_annotations")),
+    "abaw11": (".", ("training_set_annotations", "validation_set_annotations")),
+}
 HEADS = {
     7: "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise",
     8: "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other",
@@ -88,14 +95,15 @@ def test_labels_of_the_tracks(edition: str, task: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("edition", MTL)
 def test_labels_of_the_multi_task_track(edition: str, tmp_path: Path) -> None:
     """Sixteen columns by position, whatever the header calls them."""
-    folder = tmp_path / MTL[edition]
-    folder.mkdir(parents=True)
+    place, names = MTL[edition]
+    folder = tmp_path / place
+    folder.mkdir(parents=True, exist_ok=True)
     rows = [
         "image,valence,arousal,expression,aus",
         f"video45_1/00001.jpg,0.5,-0.5,7,{','.join('01' * 6)}",
         f"video45_1/00003.jpg,-5,-5,-1,{','.join(['-1'] * 12)}",
     ]
-    for name in ("train_set", "validation_set"):
+    for name in names:
         (folder / f"{name}.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")
     found = mtl_files(tmp_path)
     assert set(found) == {"train", "val"}

@@ -60,7 +60,7 @@ def test_impossible_choices_say_what_to_do(
 
 @pytest.mark.parametrize(
     ("edition", "form", "tasks"),
-    [("abaw9", "files", ("va",)), ("abaw5", "csv", ("va",)), ("abaw5", "files", ("pose",))],
+    [("abaw99", "files", ("va",)), ("abaw5", "csv", ("va",)), ("abaw5", "files", ("pose",))],
 )
 def test_unknown_names(edition: str, form: str, tasks: tuple[str, ...]) -> None:
     with pytest.raises(UnknownNameError):

@@ -38,11 +38,17 @@ def put(*paths: Path) -> None:
         ("va", "annotations/Valence-Arousal Estimation Challenge/{}"),
         ("va", "VA_Set/{}"),
         ("va", "annotations/{}/VA_Set"),
+        ("expr", "6th_ABAW_Annotations/EXPR/{}"),
     ],
 )
 @pytest.mark.parametrize(
     ("train", "val"),
-    [("Training_Set", "Validation_Set"), ("Train_Set", "validation_set"), ("train", "Val")],
+    [
+        ("Training_Set", "Validation_Set"),
+        ("Train_Set", "validation_set"),
+        ("train", "Val"),
+        ("train", "validate"),
+    ],
 )
 @pytest.mark.parametrize("edition", ["abaw1", "abaw10"])
 def test_every_spelling(

@@ -49,6 +49,7 @@ def file(tmp_path: Path, text: str) -> Path:
         ("abaw4", "mtl", "mtl", MTL),
         ("abaw5", "va", "single", VA),
         ("abaw8", "expr", "single", EXPR),
+        ("abaw9", "va", "single", VA),
         ("abaw10", "au", "single", AU),
         ("abaw11", "mtl", "mtl", MTL),
     ],
@@ -70,6 +71,7 @@ def test_an_edition_without_the_task_is_wrong_use(edition: str, task: str) -> No
     ("edition", "task", "text", "header"),
     [
         ("abaw5", "va", f"{VA}\nb_left/00002.jpg,\na/00001.jpg,\n", VA),
+        ("abaw6", "expr", f"{EXPR}\nb_left/00002.jpg,\na/00001.jpg,\n", EXPR),
         ("abaw6", "va", f"{VA}\nb_left/00002.jpg,0.5,-0.5\na/00001.jpg,0.5,-0.5", VA),
         ("abaw6", "expr", f"{EXPR}\r\nb_left/00002.jpg,0\r\na/00001.jpg,0\r\n", EXPR),
         ("abaw6", "au", f"\ufeff{AU}\nb_left/00002.jpg{',1' * 12}\na/00001.jpg{',0' * 12}\n", AU),

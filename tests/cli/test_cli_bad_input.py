@@ -124,7 +124,7 @@ def test_predict_without_input_and_without_preprocessed_folder(
         (["--model", "starter-9"], "no model is called 'starter-9': did you mean 'starter-"),
         (["--detector", "centreface"], "no detector is called 'centreface': did you mean"),
         (["--frame-model", "ferr"], "no frame model is called 'ferr': did you mean 'fer'?"),
-        (["--edition", "abaw9"], "no edition is called 'abaw9'"),
+        (["--edition", "abaw99"], "no edition is called 'abaw99'"),
         (["--missing", "nearby"], "no policy for missing frames is called 'nearby'"),
         (["--smooth", "gaus:1"], "no smoothing is called 'gaus'"),
         (["--smooth", "gaussian:x"], "gaussian"),

@@ -148,7 +148,7 @@ def test_a_run_in_the_way(run, data) -> None:
         ([*SPLIT, "--fold", "-1"], "not in the range"),
         ([*OWN, "--folds", "3", "--fold", "3"], "there is no fold 3"),
         ([*OWN, "--column", "valence=v"], "given twice"),
-        ([*SPLIT, "--edition", "abaw9"], "abaw"),
+        ([*SPLIT, "--edition", "abaw99"], "abaw"),
         (["--resume", "-o", "nowhere"], "there is no run in 'nowhere'"),
         (["--resume", "--recipe", "small.yaml"], "--recipe does not go with --resume"),
         (["--resume", "-t", "va"], "--task does not go with --resume"),

@@ -13,6 +13,7 @@ from fixtures.public_sets import affectnet, disfa, picture, rafdb
 
 from avaffect.challenge.text import write_annotations
 from avaffect.errors import UsageError
+from avaffect.progress import Event, Notice
 from avaffect.recipes.library import parse_recipe
 from avaffect.recipes.recipe import Recipe
 from avaffect.training import run as module
@@ -94,7 +95,14 @@ def test_a_run_on_two_sets(
     monkeypatch.setattr(module, "export_beside", lambda folder, on_event: None)
     data = DataConfig(str(affwild), root=str(affwild), sets=sets)
     config = RunConfig(parse_recipe(TREE, "of the tests"), data)
-    result = run(config, tmp_path / "run", device="cpu")
+    notices: list[Event] = []
+    result = run(config, tmp_path / "run", device="cpu", on_event=notices.append)
+    (absent,) = [
+        event.text for event in notices if isinstance(event, Notice) and "at most" in event.text
+    ]
+    # RAF-DB has no Other at all, the parts that validate even less.
+    assert absent.startswith("no validation clip is labelled Neutral or ")
+    assert "or Other: it counts as an F1 of 0, so that the score of 'expr' is at most" in absent
     scores = result.parts[0].checkpoint.metrics
     assert {"va", "expr", "au"} <= scores.keys()
     assert read_run(tmp_path / "run").to_dict() == config.to_dict()

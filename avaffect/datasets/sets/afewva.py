@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from avaffect.datasets.sets.sample import Log, PublicSet, Sample, file_in
+from avaffect.datasets.sets.sample import Log, PublicSet, Sample, comes_again, picture_in
 from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.files.outside import fits, parse_json, read_bytes, reading
 
 _FRAME = {"valence": float, "arousal": float}
 _LARGEST = 10
+_DEEPEST = 4  # folders between the one that is given and 001/
 _MOST_BYTES = 32 << 20
 _NUMBER = re.compile("[0-9]{1,7}")
 
@@ -23,14 +24,21 @@ def read(root: Path, log: Log) -> Iterator[Sample]:
 
     Bounds: ``_MOST_BYTES`` a file of labels.
     """
-    found = sorted({*root.glob("[0-9]*/*.json"), *root.glob("*/[0-9]*/*.json")})
-    found = [path for path in found if path.stem == path.parent.name]
+    found = sorted(
+        path
+        for deep in range(_DEEPEST)
+        for path in root.glob("*/" * deep + "[0-9]*/[0-9]*.json")
+        if path.stem == path.parent.name
+    )
     if not found:
         raise InputNotFoundError(
             f"'{root}' holds no 001/001.json",
             "unpack the twelve zips into one folder: `avaffect data sets afew-va` shows it",
         )
+    seen: dict[str, Path] = {}
     for path in found:
+        if comes_again(path.stem, path, seen, log):
+            continue
         try:
             sample = _clip(path, log)
         except FormatError as error:
@@ -47,8 +55,8 @@ def _clip(path: Path, log: Log) -> Sample | None:
             raise FormatError(f"'{path}': there are no frames with valence and arousal", "")
     files, rows = [], []
     for number, label in sorted(found["frames"].items()):
-        picture = file_in(path.parent, f"{number}.png")
-        if picture is None or not _NUMBER.fullmatch(number):
+        picture = picture_in(path.parent, number) if _NUMBER.fullmatch(number) else None
+        if picture is None:
             log.wrong(f"'{path}', frame {number[:20]}: there is no picture of it")
             continue
         pair = label["valence"], label["arousal"]

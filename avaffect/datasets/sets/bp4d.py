@@ -22,6 +22,8 @@ from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.labels import ACTION_UNITS
 
 _NAME = re.compile("([FM][0-9]{3})_(T[1-8])")
+# BP4D+ has files of the same names and form, in which frame N is picture N - 1.
+_LAST = {"F": 23, "M": 18}
 _UNCODED = 9
 _PICTURES = ("Sequences(2D+3D)", "2D+3D", "BP4D-training", "Sequences")
 
@@ -35,6 +37,12 @@ def read(root: Path, log: Log) -> Iterator[Sample]:
         raise InputNotFoundError(
             f"'{folder}' holds no F001_T1.csv",
             "give the folder of the set as it is given out: `avaffect data sets bp4d` shows it",
+        )
+    plus = [path for path in found if int(path.stem[1:4]) > _LAST[path.stem[0]]]
+    if plus:
+        raise FormatError(
+            f"'{plus[0]}' is of BP4D+, whose subjects and numbers of frames are others",
+            "give the folder of BP4D-Spontaneous (F001 to F023, M001 to M018)",
         )
     for path in found:
         try:
@@ -50,8 +58,11 @@ def _sequence(path: Path, pictures: Path, log: Log) -> Sample | None:
     subject, task = path.stem.split("_")
     numbered = {
         int(picture.stem): picture
-        for picture in sorted((pictures / subject / task).glob("*.jpg"))
-        if picture.stem.isascii() and picture.stem.isdigit() and len(picture.stem) < 8
+        for picture in sorted((pictures / subject / task).glob("*"))
+        if picture.suffix.lower() == ".jpg"
+        and picture.stem.isascii()
+        and picture.stem.isdigit()
+        and len(picture.stem) < 8
     }
     if not numbered:
         raise FormatError(f"'{path}': there are no pictures '{pictures / subject / task}'", "")

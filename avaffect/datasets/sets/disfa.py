@@ -14,6 +14,9 @@ from avaffect.datasets.sets.sample import (
     Log,
     PublicSet,
     Sample,
+    below,
+    comes_again,
+    files_under,
     no_units,
     require_folder,
     text_lines,
@@ -26,20 +29,22 @@ PRESENT = 2
 """The intensity from which on a unit is present, as most papers have it."""
 _UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 _OURS = tuple(unit for unit in _UNITS if f"AU{unit}" in ACTION_UNITS)
-_CAMERAS = ("Videos_LeftCamera", "Video_RightCamera", "Videos_RightCamera")
-_VIDEO = re.compile("(?:Left|Right)Video(SN[0-9]{3})_comp")
+# The files are called LeftVideoSN001_comp.avi, and RightVideoSN001_Comp.avi.
+_VIDEO = re.compile("(?:Left|Right)Video(SN[0-9]{3})(?:_comp)?", re.IGNORECASE)
+_SHORT = 1  # so many frames at the end may lack a label of a unit
 _LINE = re.compile(r"([0-9]{1,7})\s*,\s*([0-5])")
 
 
 def read(root: Path, log: Log) -> Iterator[Sample]:
     """Its samples, one a camera and subject; see `PublicSet.read`."""
-    folder = require_folder(root, "ActionUnit_Labels")
+    folder = below(require_folder(root, "ActionUnit_Labels"), "ActionUnit_Labels")
     videos: dict[str, list[Path]] = {}
-    for path in (path for camera in _CAMERAS for path in sorted((root / camera).glob("*"))):
+    seen: dict[str, Path] = {}
+    for path in files_under(root, EXTENSIONS):
         match = _VIDEO.fullmatch(path.stem)
-        if match and path.suffix.lower() in EXTENSIONS:
-            videos.setdefault(match[1], []).append(path)
-    for subject in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if match and not comes_again(path.stem, path, seen, log):
+            videos.setdefault(match[1].upper(), []).append(path)
+    for subject in sorted(folder.glob("SN[0-9]*/")):
         if subject.name not in videos:
             log.wrong(f"'{subject}': there is no video LeftVideo{subject.name}_comp.avi")
             continue
@@ -57,15 +62,17 @@ def read(root: Path, log: Log) -> Iterator[Sample]:
 def _units(folder: Path) -> NDArray[np.int8]:
     """int8 [N, 12], a row a frame."""
     columns = {unit: _intensities(folder / f"{folder.name}_au{unit}.txt") for unit in _OURS}
-    frames = len(columns[_OURS[0]])
+    frames = max(map(len, columns.values()))
     found = no_units(frames)
     for unit, column in columns.items():
-        if len(column) != frames:
+        if frames - len(column) > _SHORT:
+            longest = max(columns, key=lambda unit: len(columns[unit]))
             raise FormatError(
-                f"'{folder}' has {len(column)} labels of AU{unit} and {frames} of AU{_OURS[0]}",
+                f"'{folder}' has {len(column)} labels of AU{unit} and {frames} of AU{longest}",
                 "fetch it again",
             )
-        found[:, ACTION_UNITS.index(f"AU{unit}")] = np.array(column) >= PRESENT
+        present = np.array(column) >= PRESENT
+        found[: len(column), ACTION_UNITS.index(f"AU{unit}")] = present
     return found
 
 
@@ -94,7 +101,7 @@ DISFA = PublicSet(
     layout="""\
 ActionUnit_Labels/SN001/SN001_au1.txt ...   a line a frame: its number and the intensity, 1,0
 Videos_LeftCamera/LeftVideoSN001_comp.avi ...
-Video_RightCamera/RightVideoSN001_comp.avi ...   if it is there""",
+Video_RightCamera/RightVideoSN001_Comp.avi ...   if it is there""",
     source="Mavadati et al. 2013 (doi 10.1109/T-AFFC.2013.4), its readme",
     mapping=tuple(
         (

@@ -42,9 +42,11 @@ def read(root: Path, log: Log) -> Iterator[Sample]:
     """Its samples; see `PublicSet.read`."""
     path = root / "fer2013new.csv"
     data = below(root, "data")
-    if path.is_file() and not any((data / folder).is_dir() for folder, _ in _PARTS.values()):
+    folders = [data / folder for folder, _ in _PARTS.values()]
+    # A clone of the authors' repository has these folders, with a list each, but no picture.
+    if path.is_file() and not any(any(folder.glob("*.png")) for folder in folders):
         raise InputNotFoundError(
-            f"'{root}' holds no folder FER2013Train of pictures",
+            f"'{root}' holds no pictures FER2013Train/fer0000000.png ...",
             "make them of fer2013.csv by the authors' script generate_training_data.py",
         )
     rows = text_lines(path)

@@ -11,6 +11,7 @@ from avaffect.datasets.sets.sample import (
     Sample,
     expression,
     file_in,
+    require_fetched,
     require_folder,
     text_lines,
 )
@@ -51,6 +52,7 @@ def read(root: Path, log: Log) -> Iterator[Sample]:
         if sound is None:
             log.wrong(f"{place}: there is no sound '{file[:60]}'")
             continue
+        require_fetched(sound)
         yield Sample(sound.stem, (sound,), {"expr": expression(_CLASSES[emotion])}, speaker)
 
 

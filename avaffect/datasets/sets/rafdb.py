@@ -23,12 +23,13 @@ _CLASSES = ("Surprise", "Fear", "Disgust", "Happiness", "Sadness", "Anger", "Neu
 def read(root: Path, log: Log) -> Iterator[Sample]:
     """Its samples; see `PublicSet.read`."""
     root = below(root, "basic")
-    pictures = require_folder(root, "Image", "aligned")
-    path = root / "EmoLabel" / "list_patition_label.txt"
+    images = root if (root / "aligned").is_dir() else root / "Image"
+    pictures = below(require_folder(images, "aligned"), "aligned")
+    path = below(root, "EmoLabel") / "list_patition_label.txt"
     seen: set[str] = set()
     for number, line in text_lines(path):
         place = f"'{path}' line {number}"
-        name, _, code = line.partition(" ")
+        name, _, code = line.replace("\t", " ").partition(" ")
         stem = name.removesuffix(".jpg")
         split = stem.partition("_")[0]
         if stem == name or split not in ("train", "test") or Path(name).name != name:

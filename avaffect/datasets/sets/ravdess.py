@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from avaffect.datasets.sets.sample import Log, PublicSet, Sample, expression, files_under
+from avaffect.datasets.sets.sample import (
+    Log,
+    PublicSet,
+    Sample,
+    comes_again,
+    expression,
+    files_under,
+    require_fetched,
+)
 from avaffect.errors import InputNotFoundError
 from avaffect.media.endings import EXTENSIONS, SOUND_EXTENSIONS
 
@@ -23,29 +31,33 @@ _CLASSES = {
 }
 _NAME = re.compile("(0[1-3])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-([0-9]{2})")
 _ACTORS = 24
+# The same take: a video with sound, and without.
+_WHOLE, _SILENT = "01", "02"
 
 
 def read(root: Path, log: Log) -> Iterator[Sample]:
     """Its samples, one a file; see `PublicSet.read`."""
-    count = 0
-    seen: dict[str, Path] = {}
-    for path in files_under(root, EXTENSIONS | SOUND_EXTENSIONS):
-        count += 1
-        match = _NAME.fullmatch(path.stem)
-        if match is None or not 1 <= int(match[7]) <= _ACTORS:
-            log.wrong(f"'{path}' is not called as 03-01-06-01-02-01-12.wav", "take it out")
-            continue
-        if path.stem in seen:
-            log.wrong(f"'{path}' is there twice, see '{seen[path.stem]}'", "keep one of them")
-            continue
-        seen[path.stem] = path
-        labels = {"expr": expression(_CLASSES[match[3]][1])}
-        yield Sample(path.stem, (path,), labels, f"Actor_{match[7]}")
-    if not count:
+    files = [*files_under(root, EXTENSIONS | SOUND_EXTENSIONS)]
+    if not files:
         raise InputNotFoundError(
             f"'{root}' holds no takes",
             "give the folder of the set as it is given out: `avaffect data sets ravdess` shows it",
         )
+    names = {path.stem for path in files}
+    seen: dict[str, Path] = {}
+    for path in files:
+        match = _NAME.fullmatch(path.stem)
+        if match is None or not 1 <= int(match[7]) <= _ACTORS:
+            log.wrong(f"'{path}' is not called as 03-01-06-01-02-01-12.wav", "take it out")
+            continue
+        if match[1] == _SILENT and _WHOLE + path.stem[2:] in names:
+            log.leave_out("without sound, of which the video with sound is taken")
+            continue
+        if comes_again(path.stem, path, seen, log):
+            continue
+        require_fetched(path)
+        labels = {"expr": expression(_CLASSES[match[3]][1])}
+        yield Sample(path.stem, (path,), labels, f"Actor_{match[7]}")
 
 
 RAVDESS = PublicSet(
@@ -54,7 +66,8 @@ RAVDESS = PublicSet(
     kind="sounds",
     layout="""\
 Actor_01/03-01-06-01-02-01-01.wav ...       modality, speech or song, emotion, intensity, sentence,
-                                            repetition, actor; .mp4 with pictures too""",
+                                            repetition, actor
+Video_Speech_Actor_01/Actor_01/01-01-06-01-02-01-01.mp4 ...   02-... without sound: left out""",
     source="Livingstone and Russo 2018 (doi 10.5281/zenodo.1188976)",
     mapping=tuple((f"{code} {theirs}", ours) for code, (theirs, ours) in _CLASSES.items()),
     groups="the 24 actors",

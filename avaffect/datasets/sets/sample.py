@@ -22,6 +22,10 @@ LEFT_OUT = ""
 """What a label becomes that none of ours means."""
 _LONGEST_LINE = 1 << 16
 _MOST_FAULTS = 1000
+_DEEPEST = 4
+_PICTURES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG", ".JPEG")
+_POINTER = b"version https://git-lfs"
+_POINTER_BYTES = 1024
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -152,8 +156,50 @@ def file_in(folder: Path, name: str) -> Path | None:
 
 
 def below(root: Path, *names: str) -> Path:
-    """``root``, or the folder of one of these names in it, which unpacking may have made."""
-    return next((root / name for name in names if (root / name).is_dir()), root)
+    """``root``, or the folder of one of these names in it, which unpacking may have made; also
+    one in another, as in ``aligned/aligned``."""
+    for _ in range(_DEEPEST):
+        root, before = next((root / name for name in names if (root / name).is_dir()), root), root
+        if root == before:
+            break
+    return root
+
+
+def picture_in(folder: Path, stem: str) -> Path | None:
+    """The picture of this name without its ending; None if there is none, see `file_in`."""
+    found = (file_in(folder, stem + ending) for ending in _PICTURES)
+    return next((path for path in found if path is not None), None)
+
+
+def comes_again(name: str, path: Path, seen: dict[str, Path], log: Log) -> bool:
+    """Whether ``name`` was ``seen``; the first file of a name is kept.
+
+    Archives hold some sets twice: a copy is left out. Two files of one name that differ in size
+    are a fault.
+    """
+    first = seen.setdefault(name, path)
+    if first is path:
+        return False
+    if first.stat().st_size == path.stat().st_size:
+        log.leave_out("there twice: one copy is taken")
+    else:
+        log.wrong(f"'{path}' is there twice, see '{first}'", "keep one of them")
+    return True
+
+
+def require_fetched(path: Path) -> None:
+    """Refuse what a clone without Git LFS has in place of a file.
+
+    Raises:
+        FormatError: it is such a pointer.
+    """
+    if 0 < path.stat().st_size <= _POINTER_BYTES:
+        with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise FormatError(
+                    f"'{path}' is a pointer of Git LFS, not the file itself",
+                    "run `git lfs pull` in the folder of the set",
+                )
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fixtures.public_sets import afewva
+from fixtures.public_sets import afewva, picture, text
 
 from avaffect.datasets.sets.afewva import read
 from avaffect.datasets.sets.sample import Log
@@ -49,3 +49,23 @@ def test_faults_name_file_and_frame(change: dict[str, Any], fault: str, tmp_path
     with pytest.raises(FormatError, match=fault) as caught:
         [*read(tmp_path, Log())]
     assert "001.json" in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", ["01", "AFEW-VA/01", "AFEW-VA/AFEW-VA/AFEW-VA"])
+def test_folders_as_unpacking_leaves_them(folder: str, tmp_path: Path) -> None:
+    afewva(tmp_path / folder, {"001": [(5, -10)]})
+    (sample,) = read(tmp_path, Log())
+    np.testing.assert_allclose(sample.labels["va"], [[0.5, -1]])
+
+
+def test_a_copy_cropped_pictures_and_another_ending(tmp_path: Path) -> None:
+    """The folder of a copy that others give out holds cropped pictures too, without labels."""
+    root = afewva(tmp_path, {"001": [(5, -5)]})
+    afewva(tmp_path / "01", {"001": [(5, -5)]})
+    (root / "001/00000.png").rename(root / "001/00000.jpg")
+    picture(root / "001_cropped/00000.png")
+    text(root / "001/._001.json", "Mac OS X")
+    log = Log()
+    (sample,) = read(root, log)
+    assert sample.files == (root / "001/00000.jpg",)
+    assert log.left_out == {"there twice: one copy is taken": 1}

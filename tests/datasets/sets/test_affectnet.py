@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures.public_sets import AFFECTNET_HEADER, affectnet, affectnet_lists
+from fixtures.public_sets import AFFECTNET_HEADER, affectnet, affectnet_lists, picture, text
 
 from avaffect.datasets.sets.affectnet import read
 from avaffect.datasets.sets.sample import Log, Sample
-from avaffect.errors import FormatError
+from avaffect.errors import FormatError, InputNotFoundError
 from avaffect.labels import EXPRESSIONS
 
 
@@ -44,14 +44,14 @@ def test_what_has_no_class_of_ours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "text"),
+    ("row", "fault"),
     [((11, 0, 0), "11 is no class"), ((1.5, 0, 0), "1.5 is no class"), ((1, 1.2, 0), "1.2")],
 )
 def test_wrong_labels_name_the_file(
-    row: tuple[float, float, float], text: str, tmp_path: Path
+    row: tuple[float, float, float], fault: str, tmp_path: Path
 ) -> None:
     root = affectnet(tmp_path, [(0, 0, 0), row], [])  # type: ignore[list-item]
-    with pytest.raises(FormatError, match=text) as caught:
+    with pytest.raises(FormatError, match=fault) as caught:
         by_name(root, Log())
     assert "1_exp.npy" in str(caught.value)
 
@@ -88,7 +88,7 @@ def test_lists_of_whole_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "text"),
+    ("row", "fault"),
     [
         ("1/a.jpg,2,3,20", "4 cells"),
         ("1/a.jpg,x,3,20,21,1,6,0,0", "no number"),
@@ -96,9 +96,76 @@ def test_lists_of_whole_pictures(tmp_path: Path) -> None:
         ("../a.jpg,2,3,20,21,1,6,0,0", "no picture"),
     ],
 )
-def test_faults_of_lists_name_the_line(row: str, text: str, tmp_path: Path) -> None:
+def test_faults_of_lists_name_the_line(row: str, fault: str, tmp_path: Path) -> None:
     root = affectnet_lists(tmp_path, ["1/a.jpg,2,3,20,21,1,6,0,0"])
     (root / "training.csv").write_text(f"{AFFECTNET_HEADER}\n1/a.jpg,2,3,20,21,1,6,0,0\n{row}\n")
-    with pytest.raises(FormatError, match=text) as caught:
+    with pytest.raises(FormatError, match=fault) as caught:
         by_name(root, Log())
     assert "line 3" in str(caught.value)
+
+
+def test_validation_csv_has_no_header(tmp_path: Path) -> None:
+    """So it is given out; its first line is a picture like any other."""
+    root = affectnet_lists(tmp_path, ["1/a.jpg,2,3,20,21,1;2,6,-0.5,0.75"])
+    for name in ("b.jpg", "c.tif"):
+        picture(root / "Manually_Annotated_Images/2" / name, side=40)
+    lines = ("2/b.jpg,1,2,3,4,1;2,1,0.5,0.25", "2/c.tif,1,2,3,4,1;2,7,-0.5,0.5")
+    text(root / "validation.csv", *lines)
+    found = by_name(root, Log())
+    assert list(found) == ["train_1_a", "val_2_b", "val_2_c"]
+    words = [EXPRESSIONS[int(sample.labels["expr"][0])] for sample in found.values()]
+    assert words == ["Anger", "Happiness", "Other"]
+    assert found["val_2_b"].box == (1, 2, 3, 4)
+    np.testing.assert_allclose(found["val_2_b"].labels["va"], [[0.5, 0.25]])
+    text(root / "validation.csv", "2/b.jpg,1,2,3,4,1;2,12,0.5,0.25")
+    with pytest.raises(FormatError, match=r"validation\.csv' line 1: 12 is no class"):
+        by_name(root, Log())
+    text(root / "validation.csv", "2/b.jpg,1,2,3,4,12,0.5,0.25")
+    with pytest.raises(FormatError, match="line 1: there is no column 'subDirectory_filePath'"):
+        by_name(root, Log())
+
+
+@pytest.mark.parametrize(
+    ("images", "lists"),
+    [
+        ("Manually_Annotated/Manually_Annotated_Images", "Manually_Annotated_file_lists"),
+        (
+            "Manually_Annotated_compressed/Manually_Annotated/Manually_Annotated_Images",
+            "Manually_Annotated_file_lists",
+        ),
+        ("Manually_Annotated_Images/Manually_Annotated_Images", "."),
+        ("Manually_Annotated/Manually_Annotated_Images", "Manually_Annotated"),
+    ],
+)
+def test_folders_as_unpacking_leaves_them(images: str, lists: str, tmp_path: Path) -> None:
+    picture(tmp_path / images / "1/a.JPG", side=40)
+    row = "1/a.JPG,2,3,20,21,1;2,3,0,0.75"
+    text(tmp_path / lists / "training.csv", AFFECTNET_HEADER, row)
+    (sample,) = read(tmp_path, Log())
+    assert sample.files == (tmp_path / images / "1/a.JPG",)
+    assert EXPRESSIONS[int(sample.labels["expr"][0])] == "Surprise"
+
+
+def test_what_is_left_out_needs_no_picture(tmp_path: Path) -> None:
+    """Many people delete those without a face; a face of no size is no box."""
+    root = affectnet_lists(tmp_path, ["1/a.jpg,0,0,0,0,1;2,6,0,0", "1/b.jpg,0,0,9,9,1,10,-2,-2"])
+    (root / "Manually_Annotated_Images/1/b.jpg").unlink()
+    (sample,) = read(root, Log())
+    assert sample.box is None
+
+
+def test_files_of_macos_and_other_endings(tmp_path: Path) -> None:
+    root = affectnet(tmp_path, [(0, 0, 0), (9, -2, -2)], [])
+    part = root / "train_set"
+    (part / "annotations/._0_exp.npy").write_bytes(b"Mac OS X")
+    picture(part / "images/0.png")
+    (part / "images/0.jpg").unlink()
+    (part / "images/1.jpg").unlink()
+    (sample,) = read(root, Log())
+    assert sample.files[0].name == "0.png"
+
+
+def test_affectnet_plus_is_said_not_to_be_read(tmp_path: Path) -> None:
+    text(tmp_path / "annotations/1.json", "{}")
+    with pytest.raises(InputNotFoundError, match=r"AffectNet\+ is not read"):
+        by_name(tmp_path, Log())

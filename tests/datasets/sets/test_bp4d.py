@@ -58,3 +58,22 @@ def test_a_sequence_without_pictures(tmp_path: Path) -> None:
     log = Log(strict=False)
     assert [sample.group for sample in read(root, log)] == ["F002"]
     assert "there are no pictures" in log.faults[0]
+
+
+@pytest.mark.parametrize("name", ["F024_T1", "M019_T8"])
+def test_bp4d_plus_is_refused(name: str, tmp_path: Path) -> None:
+    """Its files look alike, but frame N is picture N - 1: labels would be those of a neighbour."""
+    root = bp4d(tmp_path, {"F001_T1": ["7,1,0,9,1,0"], name: ["7,1,0,9,1,0"]})
+    with pytest.raises(FormatError, match=r"of BP4D\+") as caught:
+        [*read(root, Log(strict=False))]
+    assert f"{name}.csv" in str(caught.value)
+
+
+def test_pictures_of_macos_and_in_large_letters(tmp_path: Path) -> None:
+    root = bp4d(tmp_path, {"F023_T1": ["7,1,0,9,1,0"]})
+    folder = root / "Sequences(2D+3D)/F023/T1"
+    (folder / "0007.jpg").rename(folder / "0007.JPG")
+    text(folder / "._0007.JPG", "Mac OS X")
+    text(folder / "0007.mtl", "of the mesh")
+    (sample,) = read(root, Log())
+    assert sample.files == (folder / "0007.JPG",)

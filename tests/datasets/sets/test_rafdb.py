@@ -57,3 +57,14 @@ def test_a_name_twice(tmp_path: Path) -> None:
     text(root / LIST, "train_00001.jpg 1", "train_00001.jpg 2")
     with pytest.raises(FormatError, match=r"line 2: .* has a line already"):
         [*read(root, Log())]
+
+
+def test_flat_and_nested_folders(tmp_path: Path) -> None:
+    """Some keep pictures and list side by side; unpacking may make aligned/aligned."""
+    root = rafdb(tmp_path / "whole", [("train_00001", 2)])
+    lines = (root / "basic/EmoLabel/list_patition_label.txt").read_text().replace(" ", "\t")
+    text(tmp_path / "flat/list_patition_label.txt", *lines.splitlines())
+    (root / "basic/Image").rename(tmp_path / "flat/aligned")
+    (sample,) = read(tmp_path / "flat", Log())
+    assert sample.files == (tmp_path / "flat/aligned/aligned/train_00001_aligned.jpg",)
+    assert EXPRESSIONS[int(sample.labels["expr"][0])] == "Fear"
