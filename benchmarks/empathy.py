@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -240,6 +241,7 @@ class Data:
         self.out, self.tables, self.clips_csv = out, out / "tables", folder / "manifest.csv"
         thin(folder / "features_train", self.tables)
         self.parts: dict[str, tuple[tuple[Clip, ...], Folds]] = {}
+        self.widths: dict[str, dict[str, float]] = {}  # by part and clip, the one that was chosen
         for part, folds in PARTS.items():
             wanted = self.config(LENGTHS[0], part, 0)
             clips = load_dataset(wanted.data, ("va",)).clips
@@ -271,6 +273,7 @@ class Data:
         truth = {clip.name: valence(clip) for clip in clips}
         found = {}
         ridges, widths = linear(folds, clips, INNER[part])
+        self.widths[part] = widths
         for name, said in ridges.items():
             for width, values in choose(said, widths).items():
                 found[name, width] = paired.Said.of([sums(values, truth)])
@@ -346,7 +349,9 @@ def tables(data: Data, seeds: int) -> str:
             clips = " to ".join(paired.shown(end) for end in each.clips)
             rows[method] = [clips, paired.shown(each.spread), whole.text()]
         heads = ["not smoothed", "95 %, clips drawn", "sd of seeds", "CCC of all frames together"]
-        lines += ["", paired.table(heads, rows)]
+        lines += ["", paired.table(heads, rows), "", "Chosen, number of clips: "]
+        for width, count in sorted(Counter(data.widths[part].values()).items()):
+            lines[-1] += f"{width:g} s {count}; "
     rows = {
         name: [paired.difference(said[one], said[other], people, by_clip).text(signed=True)]
         for name, one, other in contrasts([method for _, method, _ in said])

@@ -14,7 +14,7 @@ Frames a second are those of windows in training, of clips in inference, picture
 Each run is kept in `table.json`; what is there is not trained again, and a run that was cut off
 goes on. `abaw1-paper-inputs` wants the paper's own features, `abaw3-va-stage2` and the ensembles
 other models' opinions (`avaffect ensemble`), `speech-gru` a label a clip
-(`benchmarks/learning.py`).
+(`benchmarks/ravdess.py`).
 """
 
 import argparse
