@@ -17,7 +17,7 @@ goes on.
 
 Left out: `abaw1-paper-inputs` (wants the paper's own features), `abaw3-va-stage2` and the
 ensembles (other models' opinions, `avaffect ensemble`), `speech-gru` and `table-gru` (real data,
-`benchmarks/learning.py`), `face-expr` and `face-mtl` (pictures, docs/public_sets.md).
+`empathy.py` and `ravdess.py`), `face-expr` and `face-mtl` (pictures, docs/public_sets.md).
 """
 
 import argparse

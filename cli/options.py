@@ -177,7 +177,9 @@ def data_options(function: F) -> F:
                 "clip.",
             ),
             click.option(
-                "--clips", type=click.Path(), help="Own table of clips: groups, splits, folds."
+                "--clips",
+                type=click.Path(),
+                help="Own table of clips: groups, stimuli, splits, folds.",
             ),
             click.option(
                 "--column",

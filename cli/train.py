@@ -67,8 +67,10 @@ _FREE = (
     "--folds",
     default="none",
     show_default=True,
-    metavar="K|leave-one-out|given|FILE|none",
-    help="Train once a fold, no group in both parts of one; FILE is another run's folds.json.",
+    metavar="K|KxL|leave-one-out|given|FILE|none",
+    help="Train once a fold, no group in both parts of one; KxL makes K parts of the groups times "
+    "L of the stimuli (--column stimulus=NAME), no stimulus in both either; FILE is another run's "
+    "folds.json.",
 )
 @click.option("--fold", type=click.IntRange(0), help="Train this fold only.")
 @click.option(
@@ -117,6 +119,9 @@ def train(ctx: click.Context, out: str, resume: bool, **options: Any) -> None:
       avaffect train --data Aff-Wild2/ --features prepared/ --task va -o run/
       avaffect train --features voices/ --labels manifest.csv --column clip=path
           --column expression=label --column group=speaker --recipe speech-gru --folds 5
+      avaffect train --features tables/ --labels tables/ --clips clips.csv --column clip=file
+          --column valence=rating --column group=listener --column stimulus=story
+          --recipe table-gru --folds 5x5
       avaffect train --recipe abaw1-av-gru --set train.lr=3e-4 --set window.length=64
       avaffect train --data affectnet=AffectNet/ --data rafdb=RAF-DB/ --recipe face-expr -o faces/
       avaffect train --resume -o run/

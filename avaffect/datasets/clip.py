@@ -53,6 +53,7 @@ class Clip(ArrayRecord):
             A task that the clip is not annotated with is absent.
         split: ``train``, ``val``, ``test``, or empty if the data has none.
         fold: the fold that the data puts the clip in, None if it has none.
+        stimulus: what the person heard or saw, if folds must part that too; empty if not.
 
     Raises:
         UsageError: labels of a wrong shape, type or range.
@@ -64,6 +65,7 @@ class Clip(ArrayRecord):
     labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     split: str = ""
     fold: int | None = None
+    stimulus: str = ""
 
     def __post_init__(self) -> None:
         if self.split not in ("", *SPLITS):

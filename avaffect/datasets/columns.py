@@ -15,7 +15,7 @@ from avaffect.tasks.task import Task
 
 # Keys that name one column each; the others are lists or numbers.
 _OWN = (*VA.targets, EXPR.heading)
-_SINGLE = ("clip", "group", "split", "fold", "time", *_OWN)
+_SINGLE = ("clip", "group", "stimulus", "split", "fold", "time", *_OWN)
 KEYS = (*_SINGLE, "features", "classes", "scale")
 # Count rows, so a net that got them would learn the place in the clip by heart.
 _COUNTERS = ("index", "frame", "time")
@@ -48,6 +48,7 @@ class ColumnMap:
             -1, 1 takes labels to be in the task's own range.
         action_units: pairs of unit (``AU12``) and column.
         others: of further tasks (``tasks.registry``), pairs of what is labelled and column.
+        stimulus: what was heard or seen; no fold is trained with one that it validates on.
 
     Raises:
         UsageError: a scale or classes that make no sense.
@@ -66,6 +67,7 @@ class ColumnMap:
     scale: tuple[float, float] = (-1.0, 1.0)
     action_units: tuple[tuple[str, str], ...] = ()
     others: tuple[tuple[str, str], ...] = ()
+    stimulus: str = ""
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -112,7 +114,8 @@ class ColumnMap:
             UnknownNameError: a name or wildcard that stands for no column.
             UsageError: a column that holds labels, or no feature at all.
         """
-        known = {self.clip, self.group, self.split, self.fold, self.time, *self.label_columns}
+        facts = (self.clip, self.group, self.stimulus, self.split, self.fold, self.time)
+        known = {*facts, *self.label_columns}
         known |= {name for name in table.names if name.casefold() in _COUNTERS}
         free = [name for name in table.names if name not in known and table.is_numeric(name)]
         for pattern in self.features:

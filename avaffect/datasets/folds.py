@@ -1,10 +1,15 @@
-"""Folds: which clips are held out together, saved so that every run holds out the same."""
+"""Folds: which clips are held out together, saved so that every run holds out the same.
+
+Where people all hear the same stories, a model that is tested on new people may still have learned
+the stories. Clips of such data name their stimulus: a fold then holds out clips of some people who
+heard some stories, and what shares either with them is left out of its training.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +28,7 @@ _SHAPE = {"version": int, "method": str, "seed": int, "folds": {str: int}, "apar
 
 @dataclass(frozen=True)
 class Folds:
-    """Each clip's fold. Clips of a group are in one fold.
+    """Each clip's fold. Clips of a group are in one fold, unless they name a stimulus.
 
     Attributes:
         folds: clip name to fold number, 0 or more, in the order of names.
@@ -64,19 +69,33 @@ class Folds:
     ) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
         """The clips to train with and those of fold ``number`` to validate with, in their order.
 
+        Clips that share a group or a stimulus with the fold are in neither.
+
         Raises:
-            UsageError: there is no such fold, or the folds are not those of ``clips``.
+            UsageError: there is no such fold, the folds are not those of ``clips``, or nothing is
+                left to train with.
         """
         if number not in self.numbers:
             raise UsageError(
                 f"there is no fold {number}", f"choose of {', '.join(map(str, self.numbers))}"
             )
         self.check(clips)
-        ours = [clip for clip in clips if clip.name in self.folds]
-        return (
-            tuple(clip for clip in ours if self.folds[clip.name] != number),
-            tuple(clip for clip in ours if self.folds[clip.name] == number),
+        held = tuple(clip for clip in clips if self.folds.get(clip.name) == number)
+        groups, stimuli = {clip.group for clip in held}, {clip.stimulus for clip in held} - {""}
+        learned = tuple(
+            clip
+            for clip in clips
+            if clip.name in self.folds
+            and clip.group not in groups
+            and clip.stimulus not in stimuli
         )
+        if not learned:
+            raise UsageError(
+                f"every clip shares a group or a stimulus with fold {number}: none is left to "
+                "train with",
+                "make more folds",
+            )
+        return learned, held
 
     def parts(
         self, clips: Sequence[Clip], number: int
@@ -100,15 +119,24 @@ class Folds:
                 "epoch on",
                 "make more folds, or set inner to 0",
             )
-        aside = k_fold(learned, min(self.inner, groups), self.seed)
-        return (*aside.split(learned, 0), held)
+        # Whether a stimulus is known matters to the held-out clips alone.
+        alone = [replace(clip, stimulus="") for clip in learned]
+        aside = k_fold(alone, min(self.inner, groups), self.seed).held(0)
+        return (
+            tuple(clip for clip in learned if clip.name not in aside),
+            tuple(clip for clip in learned if clip.name in aside),
+            held,
+        )
 
     def held(self, number: int) -> frozenset[str]:
         """The names of the clips of fold ``number``."""
         return frozenset(name for name, fold in self.folds.items() if fold == number)
 
     def check(self, clips: Sequence[Clip]) -> None:
-        """Raise UsageError unless these are folds of ``clips`` that part no group."""
+        """Raise UsageError unless these are folds of ``clips`` that part no group.
+
+        Of clips with a stimulus a group may be in several folds: see :meth:`split`.
+        """
         names = {clip.name for clip in clips}
         ours = self.folds.keys() | set(self.apart)
         for found, text in (
@@ -119,7 +147,7 @@ class Folds:
                 raise UsageError(text.format(min(found)), "make the folds anew for these data")
         first: dict[str, Clip] = {}
         for clip in clips:
-            if clip.name not in self.folds:
+            if clip.name not in self.folds or clip.stimulus:
                 continue
             other = first.setdefault(clip.group, clip)
             if self.folds[other.name] != self.folds[clip.name]:
@@ -161,19 +189,41 @@ class Folds:
         return folds
 
 
-def make_folds(clips: Sequence[Clip], k: int | None, *, by: str = "group", seed: int = 0) -> Folds:
+def counts(text: str) -> int | tuple[int, int]:
+    """How many folds ``5`` or ``5x4`` (of groups and of stimuli) asks for.
+
+    Raises:
+        UsageError: it asks for none, or for one.
+    """
+    found = re.fullmatch("([0-9]{1,9})(?:x([0-9]{1,9}))?", text)
+    asked = [int(part) for part in found.groups() if part] if found else []
+    if not asked or min(asked) < 2:
+        raise UsageError(
+            f"'{text}' is no way to make folds",
+            "give a number from 2 on, two as 5x4 (parts of the groups and of the stimuli), "
+            "leave-one-out, given, none, or another run's folds.json",
+        )
+    return (asked[0], asked[1]) if len(asked) == 2 else asked[0]
+
+
+def make_folds(
+    clips: Sequence[Clip], k: int | tuple[int, int] | None, *, by: str = "group", seed: int = 0
+) -> Folds:
     """Folds of clips, whatever order these come in.
 
     Args:
         clips: the clips.
-        k: how many folds of about as many frames; None makes a fold of each group. Not looked at
-            where the data give the folds.
+        k: how many folds of about as many frames; None makes a fold of each group. Of clips with
+            a stimulus two numbers: so many parts of the groups times so many of the stimuli; None
+            makes a fold of each group with each stimulus. Not looked at where the data give the
+            folds.
         by: ``group``, or ``fold`` for the folds that the data give.
-        seed: shuffles the groups for ``k`` folds.
+        seed: shuffles the groups (and stimuli) for ``k`` folds.
 
     Raises:
         UnknownNameError: another ``by``.
-        UsageError: fewer groups than folds, or given folds that are missing or part a group.
+        UsageError: fewer groups or stimuli than folds, given folds that are missing or part a
+            group, or one number where clips have stimuli or two where they have none.
     """
     if by not in BY:
         raise UnknownNameError("way to make folds", by, BY)
@@ -182,35 +232,43 @@ def make_folds(clips: Sequence[Clip], k: int | None, *, by: str = "group", seed:
     return leave_one_out(clips) if k is None else k_fold(clips, k, seed)
 
 
-def k_fold(clips: Sequence[Clip], k: int, seed: int = 0) -> Folds:
+def k_fold(clips: Sequence[Clip], k: int | tuple[int, int], seed: int = 0) -> Folds:
     """``k`` folds of whole groups; no two differ by more frames than the largest group has.
 
-    The shuffled groups go one after the other into the fold with the fewest frames so far.
+    The shuffled groups go one after the other into the fold with the fewest frames so far. With
+    two numbers groups and stimuli are dealt out so, and a fold is what a part of the groups has of
+    a part of the stimuli.
     """
-    frames = _group_frames(clips)
-    if not 2 <= k <= len(frames):
-        raise UsageError(
-            f"{len(frames)} groups cannot make {k} folds", f"choose from 2 to {len(frames)} folds"
+    crossed = any(clip.stimulus for clip in clips)
+    if isinstance(k, int):
+        if crossed:
+            raise UsageError(
+                "the clips name stimuli, which folds of groups would train with and validate on",
+                f'ask for folds of both, as folds="{k}x{k}", or map no stimulus',
+            )
+        return _of_parts(
+            clips, _dealt(_group_frames(clips), k, seed, "groups"), {}, "k-fold", seed
         )
-    names = list(frames)
-    held = [(0, 0, number) for number in range(k)]
-    fold_of: dict[str, int] = {}
-    for place in np.random.default_rng(seed).permutation(len(names)):
-        # By number of groups too, so that no fold stays empty.
-        total, groups, number = min(held)
-        fold_of[names[place]] = number
-        held[number] = (total + frames[names[place]], groups + 1, number)
-    return _of_groups(clips, fold_of, "k-fold", seed)
+    if not crossed:
+        raise UsageError(
+            "no clip names a stimulus to make folds of",
+            "name its column, as stimulus=story, or give one number of folds",
+        )
+    groups = _dealt(_group_frames(clips), k[0], seed, "groups")
+    stimuli = _dealt(_stimulus_frames(clips), k[1], seed, "stimuli")
+    return _of_parts(clips, groups, stimuli, "k-fold", seed)
 
 
 def leave_one_out(clips: Sequence[Clip]) -> Folds:
-    """A fold a group, in the order of their names (2 before 10)."""
-    names = list(_group_frames(clips))
-    if len(names) < 2:
+    """A fold a group, or a fold a group and stimulus, in the order of names (2 before 10)."""
+    groups, stimuli = list(_group_frames(clips)), list(_stimulus_frames(clips))
+    if len(groups) < 2:
         raise UsageError(
-            f"{len(names)} group cannot be left out of itself", "name a group column with more"
+            f"{len(groups)} group cannot be left out of itself", "name a group column with more"
         )
-    return _of_groups(clips, {name: place for place, name in enumerate(names)}, "leave-one-out", 0)
+    each = {name: place for place, name in enumerate(groups)}
+    heard = {name: place for place, name in enumerate(stimuli)}
+    return _of_parts(clips, each, heard, "leave-one-out", 0)
 
 
 def given_folds(clips: Sequence[Clip]) -> Folds:
@@ -232,10 +290,36 @@ def given_folds(clips: Sequence[Clip]) -> Folds:
 
 def _group_frames(clips: Sequence[Clip]) -> dict[str, int]:
     """Frames of each group, in natural order of the groups' names."""
-    frames = dict.fromkeys(sorted({clip.group for clip in clips}, key=_natural), 0)
-    for clip in clips:
-        frames[clip.group] += clip.frames
-    return frames
+    return _frames((clip.group, clip.frames) for clip in clips)
+
+
+def _stimulus_frames(clips: Sequence[Clip]) -> dict[str, int]:
+    """Frames of each stimulus; that without a name is of clips that name none."""
+    return _frames((clip.stimulus, clip.frames) for clip in clips)
+
+
+def _frames(named: Iterable[tuple[str, int]]) -> dict[str, int]:
+    frames: dict[str, int] = {}
+    for name, count in named:
+        frames[name] = frames.get(name, 0) + count
+    return {name: frames[name] for name in sorted(frames, key=_natural)}
+
+
+def _dealt(frames: Mapping[str, int], k: int, seed: int, what: str) -> dict[str, int]:
+    """The part of each name; the shuffled ones go into the part with the fewest frames so far."""
+    if not 2 <= k <= len(frames):
+        raise UsageError(
+            f"{len(frames)} {what} cannot make {k} folds", f"choose from 2 to {len(frames)} folds"
+        )
+    names = list(frames)
+    held = [(0, 0, number) for number in range(k)]
+    part_of: dict[str, int] = {}
+    for place in np.random.default_rng(seed).permutation(len(names)):
+        # By number of names too, so that no part stays empty.
+        total, some, number = min(held)
+        part_of[names[place]] = number
+        held[number] = (total + frames[names[place]], some + 1, number)
+    return part_of
 
 
 def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
@@ -243,6 +327,15 @@ def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
     return [(int(digits or -1), text) for digits, text in parts], name
 
 
-def _of_groups(clips: Sequence[Clip], fold_of: Mapping[str, int], method: str, seed: int) -> Folds:
+def _of_parts(
+    clips: Sequence[Clip],
+    groups: Mapping[str, int],
+    stimuli: Mapping[str, int],
+    method: str,
+    seed: int,
+) -> Folds:
+    """A fold of each part of the groups with each part of the stimuli that has a clip."""
     ordered = sorted(clips, key=lambda clip: clip.name)
-    return Folds({clip.name: fold_of[clip.group] for clip in ordered}, method, seed)
+    cells = {clip.name: (groups[clip.group], stimuli.get(clip.stimulus, 0)) for clip in ordered}
+    numbers = {cell: number for number, cell in enumerate(sorted(set(cells.values())))}
+    return Folds({name: numbers[cell] for name, cell in cells.items()}, method, seed)

@@ -1,4 +1,4 @@
-"""Whether validation clips are known from training: by group, by video, or by its content.
+"""Whether validation clips are known from training: by group, stimulus, video, or its content.
 
 A split by clips may tear a video or a person apart, and a video may be there under two names.
 """
@@ -22,7 +22,7 @@ def video_hash(clip: Clip) -> str:
 
 
 def shared(train: Iterable[Clip], val: Iterable[Clip]) -> tuple[str, ...]:
-    """Names of the clips of ``val`` whose group or video is in ``train`` too."""
+    """Names of the clips of ``val`` whose group, stimulus or video is in ``train`` too."""
     known = {mark for clip in train for mark in _marks(clip)}
     return tuple(clip.name for clip in val if not known.isdisjoint(_marks(clip)))
 
@@ -32,8 +32,11 @@ def warn_of_shared(train: Sequence[Clip], val: Sequence[Clip], on_event: EventCa
     if names := shared(train, val):
         some = ", ".join(f"'{name}'" for name in names[:_NAMED])
         some += " and others" if len(names) > _NAMED else ""
+        kinds = (
+            "video, group or stimulus" if any(clip.stimulus for clip in val) else "video or group"
+        )
         text = (
-            f"{len(names)} of {len(val)} validation clips are of a video or group that is trained "
+            f"{len(names)} of {len(val)} validation clips are of a {kinds} that is trained "
             f"on too ({some}): their score is no test; put each video and person into one split"
         )
         on_event(Notice(text, warning=True))
@@ -41,4 +44,5 @@ def warn_of_shared(train: Sequence[Clip], val: Sequence[Clip], on_event: EventCa
 
 def _marks(clip: Clip) -> set[tuple[str, str]]:
     marks = {("group", clip.group), ("video", source_video(clip.name))}
+    marks |= {("stimulus", clip.stimulus)} if clip.stimulus else set()
     return marks | {("content", found) for found in (video_hash(clip),) if found}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,9 +66,9 @@ def load_own(
             which may be ``features`` itself; or one table with a row a clip, whose labels then
             hold for every frame (``Dataset.per_clip``).
         columns: what the columns mean.
-        clips: a table with a row a clip that tells group, split and fold; without it they are
-            looked for in the labels. A clip without a group is its own, except that ``_left`` and
-            ``_right`` of a video belong together.
+        clips: a table with a row a clip that tells group, split, fold and stimulus; without it
+            they are looked for in the labels. A clip without a group is its own, except that
+            ``_left`` and ``_right`` of a video belong together.
         on_event: progress in clips.
 
     Raises:
@@ -137,13 +137,22 @@ def load_own(
     )
 
 
+class _Place(TypedDict):
+    """Where a clip belongs, as `clip.Clip` takes it."""
+
+    group: str
+    split: str
+    fold: int | None
+    stimulus: str
+
+
 @dataclass(frozen=True)
 class _Clip:
     """A clip whose classes are not known yet.
 
     Attributes:
         rows: of ``labels``, for each row of features that counts; -1 for none.
-        place: group, split and fold.
+        place: group, split, fold and stimulus.
         more: by how many the labels are more than the rows of features.
         by_time: whether they were matched by time.
     """
@@ -152,15 +161,16 @@ class _Clip:
     features: FeatureSource
     labels: TableLabels
     rows: NDArray[np.int64]
-    place: tuple[str, str, int | None]
+    place: _Place
     more: int
     by_time: bool
 
     def finish(self, targets: Mapping[str, Sequence[str]]) -> Clip:
-        group, split, fold = self.place
         shorter = len(self.rows) < self.features.frames
         source = _FirstRows(self.features, len(self.rows)) if shorter else self.features
-        return Clip(self.name, group, source, self.labels.at(self.rows, targets), split, fold)
+        return Clip(
+            self.name, labels=self.labels.at(self.rows, targets), features=source, **self.place
+        )
 
 
 def _differences(found: Sequence[_Clip]) -> list[str]:
@@ -357,9 +367,15 @@ def _place(
     facts: _ClipTable | None,
     whole: _ClipTable | None,
     table: Table,
-) -> tuple[str, str, int | None]:
-    """Group, split and fold of a clip."""
+) -> _Place:
+    """Where a clip belongs."""
     group, _ = _fact(name, columns.group, facts, whole, table)
+    stimulus, at_stimulus = _fact(name, columns.stimulus, facts, whole, table)
+    if columns.stimulus and not stimulus:
+        raise FormatError(
+            f"{at_stimulus}: column '{columns.stimulus}' names no stimulus",
+            "folds keep stimuli apart: name that of every clip",
+        )
     split, at_split = _fact(name, columns.split, facts, whole, table)
     fold, at_fold = _fact(name, columns.fold, facts, whole, table)
     try:
@@ -368,7 +384,12 @@ def _place(
         raise FormatError(f"{at_split}: {error}", "splits are train, val and test") from None
     if fold and not (fold.isascii() and fold.isdigit()):
         raise FormatError(f"{at_fold}: the fold '{fold[:40]}' is no number", "count from 0")
-    return group or _SIDE.sub("", name), split, int(fold) if fold else None
+    return {
+        "group": group or _SIDE.sub("", name),
+        "split": split,
+        "fold": int(fold) if fold else None,
+        "stimulus": stimulus,
+    }
 
 
 def _fact(

@@ -50,7 +50,7 @@ def own_split(
 
     Raises:
         FeatureError: nothing of the validation split has features.
-        UsageError: no validation split, and too few groups to hold some out.
+        UsageError: no validation split, and stimuli or too few groups to hold some out.
     """
     train_clips, val_clips, test_clips = (
         tuple(clip for clip in clips if clip.split == split) for split in SPLITS
@@ -65,6 +65,11 @@ def own_split(
             "preprocess its videos too, or use folds=...",
         )
     rest = tuple(clip for clip in clips if clip.split != "test")
+    if any(clip.stimulus for clip in rest):
+        raise UsageError(
+            "the data has stimuli to keep apart and no validation split",
+            'ask for folds, as folds="5x5" or folds="leave-one-out"',
+        )
     if len({clip.group for clip in rest}) < HELD_OUT:
         raise UsageError(
             "the data has no validation split, and too few groups to hold some out",

@@ -12,7 +12,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from avaffect.datasets.clip import Clip, Dataset
-from avaffect.datasets.folds import Folds, make_folds
+from avaffect.datasets.folds import Folds, counts, make_folds
 from avaffect.datasets.overlap import warn_of_shared
 from avaffect.datasets.split import labelled_clips, own_split
 from avaffect.errors import FormatError, UsageError, boundary, need
@@ -56,8 +56,9 @@ class RunConfig:
     Attributes:
         recipe: the whole recipe.
         data: the data.
-        folds: ``none`` (the data's own split), a number of folds as text, ``leave-one-out``
-            (a fold a group), ``given`` (the data's own folds), or a ``folds.json`` of another run.
+        folds: ``none`` (the data's own split), a number of folds as text or two as ``5x4`` (of
+            groups and of stimuli), ``leave-one-out`` (a fold a group, or a group and stimulus),
+            ``given`` (the data's own folds), or a ``folds.json`` of another run.
         seed: of weights, order, chance and folds.
         init: a checkpoint whose weights each training starts from, see ``networks.start``.
     """
@@ -71,11 +72,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.folds in ("none", "leave-one-out", "given") or self.folds.endswith(".json"):
             return
-        if not self.folds.isdecimal() or int(self.folds) < 2:
-            raise UsageError(
-                f"'{self.folds}' is no way to make folds",
-                "give a number from 2 on, leave-one-out, given, none, or another run's folds.json",
-            )
+        counts(self.folds)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; :func:`read_run` reads it."""
@@ -413,7 +410,7 @@ def _folds(config: RunConfig, clips: tuple[Clip, ...], out: Path, resume: bool) 
         return Folds.load(Path(config.folds), clips)
     if config.folds == "given":
         return make_folds(clips, None, by="fold")
-    k = None if config.folds == "leave-one-out" else int(config.folds)
+    k = None if config.folds == "leave-one-out" else counts(config.folds)
     return make_folds(clips, k, seed=config.seed)
 
 

@@ -19,7 +19,9 @@ LISTS = st.lists(NAMES, max_size=4, unique_by=str.casefold).map(tuple)
 SCALES = st.tuples(st.floats(-1e6, 0), st.floats(1, 1e6))
 MAPS = st.builds(
     ColumnMap,
-    **dict.fromkeys(("clip", "group", "split", "fold", "time", "arousal"), st.just("") | NAMES),
+    **dict.fromkeys(
+        ("clip", "group", "stimulus", "split", "fold", "time", "arousal"), st.just("") | NAMES
+    ),
     valence=NAMES,
     expression=st.just("") | NAMES,
     features=LISTS,
@@ -38,13 +40,13 @@ def test_a_map_can_be_written_and_read_back(columns) -> None:
 
 def test_every_key_arrives() -> None:
     pairs = (
-        "clip=path; group = subject ;split=s;fold=f;time=t;valence=v;arousal=a;expression=e;"
-        "features=a*, b;classes=calm,happy;scale=0,10;au12=smile;AU4=frown"
+        "clip=path; group = subject ;stimulus=story;split=s;fold=f;time=t;valence=v;arousal=a;"
+        "expression=e;features=a*, b;classes=calm,happy;scale=0,10;au12=smile;AU4=frown"
     )
     columns = parse_columns(pairs.split(";"))
     assert columns == ColumnMap(
         "path", "subject", "s", "f", "t", "v", "a", "e", ("a*", "b"), ("calm", "happy"), (0, 10),
-        (("AU4", "frown"), ("AU12", "smile")),
+        (("AU4", "frown"), ("AU12", "smile")), stimulus="story",
     )  # fmt: skip
     assert columns.of(VA) == {"valence": "v", "arousal": "a"}
     assert columns.label_columns == ("v", "a", "e", "frown", "smile")

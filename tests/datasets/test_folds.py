@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avaffect.datasets.clip import Clip
-from avaffect.datasets.folds import Folds, make_folds
+from avaffect.datasets.folds import Folds, counts, make_folds
 from avaffect.errors import FormatError, InputNotFoundError, UnknownNameError, UsageError
 
 
@@ -187,3 +187,107 @@ def test_no_file_or_rubbish(tmp_path: Path) -> None:
         (tmp_path / "f.json").write_bytes(text)
         with pytest.raises(FormatError):
             Folds.load(tmp_path / "f.json", [])
+
+
+def crossed(listeners: int = 4, stories: int = 3, frames: int = 10) -> list[Clip]:
+    """Everyone hears every story."""
+    return [
+        replace(clip(f"L{i}_{story}", f"L{i}", frames), stimulus=f"S{story}")
+        for i in range(listeners)
+        for story in range(stories)
+    ]
+
+
+@given(
+    k=st.tuples(st.integers(2, 4), st.integers(2, 3)),
+    seed=st.integers(0, 9),
+    lacking=st.sets(st.integers(0, 11), max_size=4),
+)
+def test_no_fold_is_trained_with_a_group_or_stimulus_that_it_holds_out(k, seed, lacking) -> None:
+    clips = [each for i, each in enumerate(crossed()) if i not in lacking]
+    if len({each.group for each in clips}) < k[0]:
+        return
+    folds = make_folds(clips, k, seed=seed)
+    assert folds.numbers == tuple(range(len(folds.numbers)))
+    assert len(folds.numbers) <= k[0] * k[1]
+    held = [each.name for number in folds.numbers for each in folds.split(clips, number)[1]]
+    assert sorted(held) == sorted(each.name for each in clips)
+    for number in folds.numbers:
+        learned, val = folds.split(clips, number)
+        groups, stimuli = {each.group for each in val}, {each.stimulus for each in val}
+        # All that shares neither is there, and nothing else.
+        assert list(learned) == [
+            each for each in clips if each.group not in groups and each.stimulus not in stimuli
+        ]
+    assert make_folds(random.Random(seed).sample(clips, len(clips)), k, seed=seed) == folds
+
+
+def test_equal_groups_and_stimuli_make_equal_blocks() -> None:
+    clips = crossed(10, 5)
+    folds = make_folds(clips, (5, 5))
+    assert len(folds.numbers) == 25
+    for number in folds.numbers:
+        learned, val = folds.split(clips, number)
+        assert (len(learned), len(val)) == (8 * 4, 2)
+        assert len({each.stimulus for each in val}) == 1
+
+
+def test_one_clip_left_out_of_its_group_and_stimulus() -> None:
+    clips = crossed(3, 2)
+    folds = make_folds(clips, None)
+    assert dict(folds.folds) == {each.name: number for number, each in enumerate(clips)}
+    learned, _ = folds.split(clips, 0)
+    assert [each.name for each in learned] == ["L1_1", "L2_1"]
+
+
+def test_given_folds_may_part_a_group_whose_clips_name_stimuli() -> None:
+    clips = [replace(each, fold=int(each.stimulus[1:])) for each in crossed(2, 2)]
+    clips += [replace(each, name=f"{each.name}b", group="M", fold=2) for each in crossed(1, 3)[2:]]
+    folds = make_folds(clips, None, by="fold")
+    assert [each.name for each in folds.split(clips, 0)[0]] == ["L0_2b"]
+    bare = [replace(each, stimulus="") for each in clips]
+    with pytest.raises(UsageError, match="'L0_0' and 'L0_1' of the group 'L0'"):
+        folds.check(bare)
+    nobody = make_folds(clips[:4], None, by="fold")
+    with pytest.raises(UsageError, match="none is left to train with"):
+        nobody.split(clips[:4], 0)
+
+
+def test_an_inner_part_is_of_whole_groups_that_share_nothing_with_the_fold() -> None:
+    clips = crossed(6, 3)
+    folds = replace(make_folds(clips, (3, 3)), inner=2)
+    learned, aside, held = folds.parts(clips, 0)
+    assert not {each.group for each in learned} & {each.group for each in aside}
+    names = sorted(each.name for each in (*learned, *aside))
+    assert names == sorted(each.name for each in folds.split(clips, 0)[0])
+    assert aside
+    assert held == folds.split(clips, 0)[1]
+
+
+def test_crossed_folds_are_saved_and_read_back(tmp_path: Path) -> None:
+    clips = crossed()
+    folds = make_folds(clips, (2, 3), seed=1)
+    folds.save(tmp_path / "f.json")
+    assert Folds.load(tmp_path / "f.json", clips) == folds
+
+
+@pytest.mark.parametrize(
+    ("clips", "k", "says"),
+    [
+        (crossed(), 2, 'the clips name stimuli, .* ask for folds of both, as folds="2x2"'),
+        ([clip("a", "1"), clip("b", "2")], (2, 2), "no clip names a stimulus .* stimulus=story"),
+        (crossed(4, 3), (5, 3), "4 groups cannot make 5 folds"),
+        (crossed(4, 3), (4, 4), "3 stimuli cannot make 4 folds"),
+        (crossed(4, 1), (4, 2), "1 stimuli cannot make 2 folds"),
+    ],
+)
+def test_folds_that_cannot_be_crossed(clips, k, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        make_folds(clips, k)
+
+
+def test_how_many_folds_a_text_asks_for() -> None:
+    assert (counts("5"), counts("05x4")) == (5, (5, 4))
+    for text in ("1", "0x5", "5x1", "x5", "5x", "5x5x5", "-2", "5 x 5", "²", "five", "", "9" * 99):
+        with pytest.raises(UsageError, match="no way to make folds"):
+            counts(text)

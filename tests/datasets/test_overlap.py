@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fixtures.trained import Memory
@@ -37,6 +39,17 @@ def test_what_is_known_from_training(other: Clip, known: bool) -> None:
     if isinstance(notice := next(iter(events), None), Notice):
         assert notice.warning
         assert f"1 of 1 validation clips are of a video or group that is trained on too ('{other.name}')" in notice.text  # noqa: E501  # fmt: skip
+
+
+def test_a_stimulus_that_is_known_from_training() -> None:
+    heard, new = (replace(make_clip("b"), stimulus=name) for name in ("1", "2"))
+    train = [replace(make_clip("a"), stimulus="1")]
+    events: list[Event] = []
+    warn_of_shared(train, [new, heard], events.append)
+    assert shared(train, [new]) == ()
+    (notice,) = events
+    assert isinstance(notice, Notice)
+    assert "1 of 2 validation clips are of a video, group or stimulus" in notice.text
 
 
 def test_a_provenance_that_names_no_video_is_no_hash() -> None:

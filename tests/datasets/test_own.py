@@ -260,6 +260,21 @@ def test_group_in_the_labels_must_not_change_within_a_clip(data) -> None:
         data.load("f", "f", "valence=v group=who")
 
 
+def test_stimulus_from_the_clips(data: Data) -> None:
+    """It is no feature, and every clip must name its own."""
+    for name in ("a", "b"):
+        data.rows(f"f/{name}.csv", "x,v,story", ["1,0,1", "2,0,1"])
+    data.rows("m.csv", "clip,who,story", ["a,anna,1", "b,ben,2"])
+    pairs = "clip=clip valence=v group=who stimulus=story"
+    found = by_name(data.load("f", "f", pairs, "m.csv"))
+    assert {name: clip.stimulus for name, clip in found.items()} == {"a": "1", "b": "2"}
+    assert found["a"].features.specs["table"].shape == (1,)
+    assert "stimulus=story" in data.load("f", "f", pairs, "m.csv").about["columns"]
+    data.rows("m.csv", "clip,who,story", ["a,anna,1", "b,ben,"])
+    with pytest.raises(FormatError, match=r"m\.csv' line 3: column 'story' names no stimulus"):
+        data.load("f", "f", pairs, "m.csv")
+
+
 def test_group_from_the_clips_and_fold_from_the_labels(data) -> None:
     data.rows("f/a.csv", "x", ["1"])
     data.rows("l.csv", "clip,v,fold", ["a,0,3"])

@@ -40,6 +40,7 @@ NOT_RUN = (
     ("docs/training.md", "avaffect train --data", "run in docs/tutorials/challenge.md"),
     ("docs/training.md", "avaffect evaluate", "run in docs/tutorials/challenge.md"),
     ("docs/training.md", "avaffect", "data that are to be had elsewhere"),
+    ("docs/real_sequences.md", "avaffect", "data that are to be had elsewhere"),
     ("README.md", "avaffect view", "a server, which runs until Ctrl-C"),
     ("docs/howto/view.md", "avaffect view", "a server, which runs until Ctrl-C"),
     ("README.md", "avaffect predict s3://", "run in tests/cli/test_cli_remote.py"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_a_label_of_a_whole_clip_counts_once(tmp_path: Path) -> None:
     """As a training scores such clips: by the mean of the frames."""
     write_run(tmp_path / "a", 0, 6)
     for at in range(6):
-        columns = {"frame": np.arange(1, 5)}
+        columns: dict[str, NDArray[Any]] = {"frame": np.arange(1, 5)}
         for name, sign, end in (("valence", 1, at / 6), ("arousal", -1, at / 9)):
             columns[name], columns[f"label_{name}"] = (
                 np.linspace(0, end, 4),

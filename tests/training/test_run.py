@@ -52,7 +52,7 @@ def data(tmp_path: Path):
     rng = np.random.default_rng(0)
     for folder in ("features", "labels"):
         (tmp_path / folder).mkdir()
-    facts = ["clip,person,part,fold"]
+    facts = ["clip,person,part,fold,story"]
     for i in range(CLIPS):
         x = rng.normal(size=(24 + i, 3))
         y = np.stack([np.tanh(x[:, 0]), np.tanh(x[:, 1])], 1)
@@ -60,7 +60,7 @@ def data(tmp_path: Path):
             text = "\n".join(",".join(f"{value:.5f}" for value in row) for row in rows)
             (tmp_path / folder / f"clip{i}.csv").write_text(f"{names}\n{text}\n")
         part = "val" if i >= 8 else "test" if i == 7 else "train"
-        facts.append(f"clip{i},p{i % 5},{part},{i % 5 % 3}")
+        facts.append(f"clip{i},p{i % 5},{part},{i % 5 % 3},{i // 5}")
     (tmp_path / "clips.csv").write_text("\n".join(facts) + "\n")
     (tmp_path / "small.yaml").write_text(RECIPE)
     return tmp_path
@@ -168,6 +168,25 @@ def test_folds(folds: str, count: int, settings, data) -> None:
     assert pooled == pytest.approx(ccc(predicted[known], true[known]), abs=1e-6)
     assert names(data / "run") == [*result.names, "folds.json", "run.json", "summary.json"]
     assert "validation" in names(data / "run/fold-0")
+
+
+def test_folds_by_group_and_stimulus(settings, data: Path) -> None:
+    config = settings("group=person", "stimulus=story", folds="2x2")
+    result = run(config, data / "run", device="cpu", only_fold=1, export=False)
+    folds = json.loads((data / "run/folds.json").read_text())["folds"]
+    assert set(folds.values()) == {0, 1, 2, 3}
+    clips = result.parts[0].checkpoint.data["clips"]
+    assert clips["val"] == [name for name in sorted(folds) if folds[name] == 1]
+    numbers = {part: [int(name[4:]) for name in some] for part, some in clips.items()}
+    for share in (lambda i: i % 5, lambda i: i // 5):  # the person, the story
+        known, held = ({share(i) for i in numbers[part]} for part in ("train", "val"))
+        assert known and held and not known & held
+    assert read_run(data / "run") == config
+    with pytest.raises(UsageError, match=r'stimuli to keep apart .* folds="5x5"'):
+        run(settings("stimulus=story"), data / "none", device="cpu")
+    for folds in ("2x1", "x2", "2x2x2"):
+        with pytest.raises(UsageError, match="no way to make folds"):
+            settings(folds=folds)
 
 
 def test_the_folds_of_another_run(settings, data) -> None:
