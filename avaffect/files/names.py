@@ -38,4 +38,5 @@ RECEIPTS = "receipts"
 SUBMISSIONS = "submissions.json"
 # What `train` leaves, see `training.run`; `ensemble`, see `predictors.joined`.
 RUN = "run.json"
+CLIPS = "clips.csv"
 JOINED = "joined.json"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
+from avaffect.files.names import CLIPS
 from avaffect.files.table import read_table
 from avaffect.metrics.by_video import (
     Interval,
@@ -30,7 +31,6 @@ from avaffect.predictions.blend import blend
 from avaffect.predictions.prediction import Prediction
 from avaffect.tasks.registry import TASKS
 from avaffect.training.score import decisions, mean_prediction
-from avaffect.training.validation import CLIPS
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from avaffect.datasets.clip import Clip, Dataset
 from avaffect.datasets.overlap import video_hash
 from avaffect.errors import UsageError
 from avaffect.files.atomic import write_text
-from avaffect.files.names import TABLES
+from avaffect.files.names import CLIPS, TABLES
 from avaffect.files.table import write_table
 from avaffect.metrics.arrays import score_arrays
 from avaffect.metrics.by_video import Interval, by_video, clip_tally, interval_of, kind_of
@@ -51,7 +51,6 @@ from avaffect.training.score import decisions, mean_prediction, pair_of
 from avaffect.windows.reader import whole_clips
 
 FOLDER = "validation"
-CLIPS = "clips.csv"
 Pairs = dict[str, list[tuple[NDArray[Any], NDArray[Any]]]]
 
 
