@@ -210,15 +210,20 @@ def test_no_fold_is_trained_with_a_group_or_stimulus_that_it_holds_out(k, seed, 
     folds = make_folds(clips, k, seed=seed)
     assert folds.numbers == tuple(range(len(folds.numbers)))
     assert len(folds.numbers) <= k[0] * k[1]
-    held = [each.name for number in folds.numbers for each in folds.split(clips, number)[1]]
+    held = [name for number in folds.numbers for name in folds.held(number)]
     assert sorted(held) == sorted(each.name for each in clips)
     for number in folds.numbers:
-        learned, val = folds.split(clips, number)
+        val = [each for each in clips if each.name in folds.held(number)]
         groups, stimuli = {each.group for each in val}, {each.stimulus for each in val}
         # All that shares neither is there, and nothing else.
-        assert list(learned) == [
+        known = [
             each for each in clips if each.group not in groups and each.stimulus not in stimuli
         ]
+        if known:
+            assert folds.split(clips, number) == (tuple(known), tuple(val))
+        else:
+            with pytest.raises(UsageError, match="none is left to train with"):
+                folds.split(clips, number)
     assert make_folds(random.Random(seed).sample(clips, len(clips)), k, seed=seed) == folds
 
 
