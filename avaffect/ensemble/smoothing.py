@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from avaffect.ensemble.member_predictions import Scores
-from avaffect.metrics.by_video import Intervals, by_video, interval_of, score_of
-from avaffect.metrics.tallies import tally_parts
+from avaffect.metrics.by_video import Intervals, scored
 from avaffect.networks.checkpoint import Checkpoint
 from avaffect.predicting.read_back import table_files
-from avaffect.predicting.validated import kind_of_groups, read_validated
+from avaffect.predicting.validated import read_validated
 from avaffect.predictions.postprocess import Postprocess, load_postprocess
 from avaffect.predictions.smooth import parse_smoothing
 from avaffect.predictors.joined import Joined
@@ -66,10 +65,7 @@ def smoothed_scores(
         if not mine:
             continue
         each = [clip.tally(task, names, how.of(task)) for clip in mine]
-        videos = by_video(each, [clip.group for clip in mine])
-        total = videos.sum(axis=0)
-        scores[task] = score_of(total, task, names)
-        parts = tally_parts(total, task, names)[1]
-        scores |= {f"{task} {name}": value for name, value in parts.items()}
-        intervals[task] = interval_of(videos, task, names, of=kind_of_groups(mine))
+        found = scored(each, [clip.facts for clip in mine], task, names)
+        scores[task], intervals[task] = found.score, found.interval
+        scores |= {f"{task} {name}": value for name, value in found.parts.items()}
     return scores, intervals

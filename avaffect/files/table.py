@@ -91,6 +91,19 @@ def read_about(path: Path) -> dict[str, Any]:
         return _about(file)
 
 
+def read_names(path: Path) -> tuple[str, ...]:
+    """The names of the columns alone of a file of `write_table`.
+
+    Bounds: see `parquet.open_parquet`.
+
+    Raises:
+        InputNotFoundError: there is no such file.
+        FormatError: not a parquet file.
+    """
+    with _reading(path), open_parquet(path, reads=0) as file:
+        return tuple(file.schema_arrow.names)
+
+
 def _reading(path: Path) -> AbstractContextManager[None]:
     hint = "give a .parquet file that predict has written"
     return reading(path, FormatError, "is no table of avaffect", hint)

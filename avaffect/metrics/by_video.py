@@ -6,7 +6,7 @@ sums (`tallies`), so that a score of any clips together, and an interval over vi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -62,14 +62,18 @@ class Interval(ArrayRecord):
         return f"{some}, fewer than {MIN_VIDEOS} say too little for an interval"
 
 
-def kind_of(clips: Iterable[tuple[str, str, int]]) -> str:
+ClipFacts = tuple[str, str, int]
+"""A clip's name, its group (its video, or what else was kept together) and how many frames."""
+
+
+def kind_of(clips: Iterable[ClipFacts]) -> str:
     """What groups of clips are.
 
     >>> kind_of([("a_left", "a", 90), ("b", "b", 50)]), kind_of([("a", "Ann", 90)])
     ('videos', 'groups')
 
     Args:
-        clips: of each its name, its group and how many frames it has.
+        clips: them.
 
     Returns:
         ``pictures``, ``videos``, or else ``groups``, such as people.
@@ -79,6 +83,28 @@ def kind_of(clips: Iterable[tuple[str, str, int]]) -> str:
         return "groups"
     single = every and all(frames == 1 for *_, frames in every)
     return "pictures" if single else "videos"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A task's score, of some clips together.
+
+    Attributes:
+        task: which.
+        score: NaN where nothing can be compared.
+        interval: how sure it is.
+        parts: what it is made of, by name.
+    """
+
+    task: str
+    score: float
+    interval: Interval
+    parts: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Score and interval for JSON, which has no NaN."""
+        known = self.score if isfinite(self.score) else None
+        return {"score": known, "interval": self.interval.to_dict()}
 
 
 Intervals = dict[str, Interval]
@@ -129,6 +155,27 @@ def by_video(tallies: Iterable[Tally], groups: Sequence[str]) -> Tally:
     for group, mine in zip(groups, tallies, strict=True):
         sums[group] = sums[group] + mine if group in sums else mine
     return np.stack(list(sums.values())) if sums else np.empty((0, 0))
+
+
+def scored(
+    tallies: Iterable[Tally], clips: Sequence[ClipFacts], task: str, targets: Sequence[str]
+) -> Scored:
+    """The score of some clips together.
+
+    Args:
+        tallies: of each clip, see :func:`clip_tally`.
+        clips: them, in the same order; one at least.
+        task: ``va``, ``expr`` or ``au``.
+        targets: names of the dimensions, classes or units.
+    """
+    videos = by_video(tallies, [group for _, group, _ in clips])
+    total = videos.sum(axis=0)
+    return Scored(
+        task,
+        score_of(total, task, targets),
+        interval_of(videos, task, targets, of=kind_of(clips)),
+        tally_parts(total, task, targets)[1],
+    )
 
 
 def interval_of(

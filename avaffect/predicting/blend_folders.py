@@ -20,9 +20,10 @@ from avaffect.files.hashing import file_sha256
 from avaffect.files.names import RECORDS, TABLES
 from avaffect.files.ours import holds, require_own_file, require_written
 from avaffect.files.outside import real_path
-from avaffect.files.table import read_about, read_table
+from avaffect.files.table import read_about
+from avaffect.metrics.by_video import Scored
 from avaffect.metrics.pairs import first_few
-from avaffect.predicting.blend_scores import BlendScores, Scored, labels_of
+from avaffect.predicting.blend_scores import BlendScores, labels_of
 from avaffect.predicting.outputs import Outputs, ready
 from avaffect.predicting.read_back import Predictions, Tables, open_predictions
 from avaffect.predicting.records import WORK
@@ -289,7 +290,7 @@ def _read(
             continue
         path = folder.files[subject]
         inputs.append({"table": str(path), "sha256": file_sha256(path)})
-        about = read_table(path)[1]
+        about = read_about(path)
         known_ways |= set(ways_of(about, subject))
         # The result's times are those of the first table.
         known = {key: about[key] for key in ("video", "media", "clock") if key in about}

@@ -16,15 +16,8 @@ from numpy.typing import NDArray
 
 from avaffect.arrays import ArrayRecord
 from avaffect.files.names import CLIPS
-from avaffect.files.table import read_table
-from avaffect.metrics.by_video import (
-    Interval,
-    by_video,
-    clip_tally,
-    interval_of,
-    kind_of,
-    score_of,
-)
+from avaffect.files.table import read_names
+from avaffect.metrics.by_video import ClipFacts, Scored, clip_tally, scored
 from avaffect.metrics.tallies import Tally
 from avaffect.predicting.validated import read_validated
 from avaffect.predictions.blend import blend
@@ -33,36 +26,18 @@ from avaffect.tasks.registry import TASKS
 from avaffect.training.score import decisions, mean_prediction
 
 
-@dataclass(frozen=True)
-class Scored:
-    """A score of some clips' predictions.
-
-    Attributes:
-        score: of a task, NaN where nothing can be compared.
-        interval: how sure it is.
-    """
-
-    score: float
-    interval: Interval
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON, which has no NaN."""
-        known = self.score if np.isfinite(self.score) else None
-        return {"score": known, "interval": self.interval.to_dict()}
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Labelled(ArrayRecord):
     """The labels of a clip.
 
     Attributes:
-        clip: its name, its group (its video, or what else was kept together) and its frames.
+        clip: its name, group and frames.
         labels: by task that can be scored, coded as in ``datasets.clip.Clip``.
         targets: by task, the names of the labels' dimensions, classes or units.
         whole: whether the clip has one label, and counts as one.
     """
 
-    clip: tuple[str, str, int]
+    clip: ClipFacts
     labels: dict[str, NDArray[Any]]
     targets: dict[str, tuple[str, ...]]
     whole: bool
@@ -75,7 +50,7 @@ def labels_of(subject: str, tables: Iterable[Path]) -> Labelled | None:
         FormatError: a table is damaged.
     """
     for path in tables:
-        columns, _ = read_table(path)
+        columns = read_names(path)
         if not any(name.startswith("label_") for name in columns):
             continue
         # Only what a `Prediction` has too; of classes the first ones, in its order.
@@ -86,8 +61,7 @@ def labels_of(subject: str, tables: Iterable[Path]) -> Labelled | None:
                 targets[name] = found
         clip = read_validated(subject, path, targets)
         whole = (path.parents[1] / CLIPS).is_file()
-        about = clip.name, clip.group, len(clip.times)
-        return Labelled(about, dict(clip.labels), targets, whole)
+        return Labelled(clip.facts, dict(clip.labels), targets, whole)
     return None
 
 
@@ -101,7 +75,7 @@ class BlendScores:
     def __init__(self, folders: int) -> None:
         self.folders = folders
         self._tallies: dict[tuple[int, str], list[Tally]] = {}
-        self._clips: dict[tuple[int, str], list[tuple[str, str, int]]] = {}
+        self._clips: dict[tuple[int, str], list[ClipFacts]] = {}
         self._targets: dict[str, tuple[str, ...]] = {}
 
     def add(self, labelled: Labelled, each: Sequence[Prediction], blended: Prediction) -> None:
@@ -129,11 +103,7 @@ class BlendScores:
         found: tuple[dict[str, Scored], ...] = tuple({} for _ in range(self.folders + 1))
         for (at, task), tallies in self._tallies.items():
             clips = self._clips[at, task]
-            videos = by_video(tallies, [group for _, group, _ in clips])
-            targets = self._targets[task]
-            score = score_of(videos.sum(axis=0), task, targets)
-            interval = interval_of(videos, task, targets, of=kind_of(clips))
-            found[at][task] = Scored(score, interval)
+            found[at][task] = scored(tallies, clips, task, self._targets[task])
         return found
 
 

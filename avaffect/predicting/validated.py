@@ -15,7 +15,7 @@ from avaffect.challenge.layout import source_video
 from avaffect.errors import FormatError
 from avaffect.files.outside import reading
 from avaffect.files.table import read_table
-from avaffect.metrics.by_video import Pair, clip_tally, kind_of
+from avaffect.metrics.by_video import ClipFacts, Pair, clip_tally, kind_of
 from avaffect.metrics.tallies import Tally
 from avaffect.predicting.read_back import ASSUMED_FPS
 from avaffect.predictions.smooth import Smoothing, smooth_task
@@ -47,6 +47,11 @@ class ValidatedClip(ArrayRecord):
     labels: Mapping[str, NDArray[Any]]
     sha256: str = ""
 
+    @property
+    def facts(self) -> ClipFacts:
+        """Its name, group and frames."""
+        return self.name, self.group, len(self.times)
+
     def smoothed(self, task: str, how: Smoothing) -> NDArray[np.float32]:
         """float32 [N, K], the values of ``task``, smoothed."""
         return smooth_task(task, self.values[task], self.times, how)
@@ -63,7 +68,7 @@ class ValidatedClip(ArrayRecord):
 
 def kind_of_groups(clips: Sequence[ValidatedClip]) -> str:
     """What the groups of clips are, see `metrics.by_video.kind_of`."""
-    return kind_of((clip.name, clip.group, len(clip.times)) for clip in clips)
+    return kind_of(clip.facts for clip in clips)
 
 
 def read_validated(subject: str, path: Path, targets: Targets) -> ValidatedClip:

@@ -19,6 +19,7 @@ from avaffect.files.atomic import write_text
 from avaffect.files.names import FEATURES, REPORT, RUN
 from avaffect.files.outside import read_kept
 from avaffect.metrics.bootstrap import MIN_VIDEOS
+from avaffect.metrics.by_video import Scored
 from avaffect.predicting.validated import ValidatedClip, kind_of_groups
 from avaffect.predictions.postprocess import load_postprocess
 from avaffect.predictors.joined import SETTINGS, is_ensemble
@@ -27,7 +28,7 @@ from avaffect.recipes.pictures import FACE_PICTURES
 from avaffect.reporting.cautions import PAGE, Caution, share
 from avaffect.reporting.footage import find_footage, look_at
 from avaffect.reporting.page import MARK, Film, run_page_of
-from avaffect.reporting.trained import COLOURS, Scored, TrainedRun, VideoRow
+from avaffect.reporting.trained import COLOURS, TrainedRun, VideoRow
 from avaffect.store.pictures import HAS_FACE, open_features
 from avaffect.store.prepared import Prepared, prepared_in
 from avaffect.tasks.registry import TASKS

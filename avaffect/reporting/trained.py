@@ -14,11 +14,11 @@ from avaffect.errors import AvaffectError, InputNotFoundError
 from avaffect.files.names import JOINED, RUN
 from avaffect.files.outside import lines, parse_json, reading
 from avaffect.labels import EXPRESSIONS
-from avaffect.metrics.by_video import Interval, by_video, clip_tally, interval_of, score_of
-from avaffect.metrics.tallies import Tally, tally_parts
+from avaffect.metrics.by_video import Scored, clip_tally, score_of, scored
+from avaffect.metrics.tallies import Tally
 from avaffect.networks.checkpoint import Checkpoint, checkpoint_folder, read_checkpoint
 from avaffect.predicting.read_back import table_files
-from avaffect.predicting.validated import ValidatedClip, kind_of_groups, read_validated
+from avaffect.predicting.validated import ValidatedClip, read_validated
 from avaffect.predictions.smooth import Smoothing
 from avaffect.predictors.joined import Joined, is_ensemble
 from avaffect.reporting.curves import Chart, Strip, chart_of, strip_of
@@ -29,23 +29,6 @@ from avaffect.training.history import LOG
 _AS_IT_IS = Smoothing()
 _MOST_EPOCHS = 100_000
 COLOURS = len(EXPRESSIONS)
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A task's score.
-
-    Attributes:
-        task: which.
-        score: over all validation clips together.
-        interval: how sure it is.
-        parts: what it is made of, by name.
-    """
-
-    task: str
-    score: float
-    interval: Interval
-    parts: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -108,11 +91,8 @@ class TrainedRun:
         for task, names in self.targets.items():
             mine = self._labelled(task)
             if mine:
-                videos = by_video(map(self._tally(task), mine), [clip.group for clip in mine])
-                total = videos.sum(axis=0)
-                score, parts = score_of(total, task, names), tally_parts(total, task, names)[1]
-                sure = interval_of(videos, task, names, of=kind_of_groups(mine))
-                found.append(Scored(task, score, sure, parts))
+                each = map(self._tally(task), mine)
+                found.append(scored(each, [clip.facts for clip in mine], task, names))
         return found
 
     def videos(self) -> list[VideoRow]:
