@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 
 from avaffect.datasets.clip import Clip
 from avaffect.datasets.folds import Folds, counts, make_folds
-from avaffect.metrics.by_video import clip_tally
+from avaffect.metrics.by_video import clip_tally, score_of
 from avaffect.metrics.scores import ccc
 from avaffect.predictions.smooth import smooth
 from avaffect.training.run import DataConfig, RunConfig, load_dataset, run, run_config
@@ -217,17 +217,14 @@ def sums(said: Mapping[str, Values], truth: Mapping[str, Values]) -> list[paired
     ]  # fmt: skip
 
 
-def by_clip(sums: paired.Sums) -> paired.Sums:
+def by_clip(sums: paired.Sums) -> float:
     """The mean over clips of their CCC."""
-    return np.asarray(sums[..., 0] / sums[..., 1])
+    return float(sums[0] / sums[1])
 
 
-def together(sums: paired.Sums) -> paired.Sums:
+def together(sums: paired.Sums) -> float:
     """The CCC of all frames of all clips together."""
-    n, x, y, xx, yy, xy = np.moveaxis(sums[..., 2:], -1, 0)
-    mx, my = x / n, y / n
-    spread = xx / n - mx**2 + yy / n - my**2 + (mx - my) ** 2
-    return np.asarray(2 * (xy / n - mx * my) / spread)
+    return score_of(sums[2:], "va", ("valence",))
 
 
 def name_of(length: int) -> str:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avaffect.metrics.bootstrap import MIN_VIDEOS, RESAMPLES, interval
+from avaffect.metrics.bootstrap import MIN_VIDEOS, RESAMPLES, interval, resampled_by
 from avaffect.metrics.by_video import by_video
 
 Sums = NDArray[np.float64]
-# Of sums [..., S] the scores [...].
-Score = Callable[[Sums], Sums]
+# Of sums [S].
+Score = Callable[[Sums], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Said:
 
     def scores(self, score: Score) -> list[float]:
         """The score of all clips, by seed."""
-        return [float(value) for value in score(self.sums.sum(axis=0))]
+        return [score(seed) for seed in self.sums.sum(axis=0)]
 
 
 @dataclass(frozen=True)
@@ -79,42 +79,43 @@ def estimate(said: Said, people: Sequence[str], score: Score) -> Estimate:
     """
     seeds = said.scores(score)
     spread = float(np.std(seeds, ddof=1)) if len(seeds) > 1 else float("nan")
-    return _estimate([said], people, lambda parts: score(parts[0]).mean(axis=-1), spread)
+    return _estimate([said], people, lambda parts: _mean(score, parts[0]), spread)
 
 
 def difference(one: Said, other: Said, people: Sequence[str], score: Score) -> Estimate:
     """By how much the score of ``one`` is higher, clip by clip the same ones drawn."""
 
-    def of(parts: Sequence[Sums]) -> Sums:
-        return score(parts[0]).mean(axis=-1) - score(parts[1]).mean(axis=-1)
+    def of(parts: Sequence[Sums]) -> float:
+        return _mean(score, parts[0]) - _mean(score, parts[1])
 
     return _estimate([one, other], people, of, float("nan"))
+
+
+def _mean(score: Score, seeds: Sums) -> float:
+    return float(np.mean([score(seed) for seed in seeds]))
 
 
 def _estimate(
     methods: Sequence[Said],
     people: Sequence[str],
-    of: Callable[[Sequence[Sums]], Sums],
+    of: Callable[[Sequence[Sums]], float],
     spread: float,
 ) -> Estimate:
-    """Of what some methods say of the same clips; ``of`` takes their sums, [..., R, S] each."""
+    """Of what some methods say of the same clips; ``of`` takes their sums, [R, S] each."""
     shapes = [said.sums.shape[1:] for said in methods]
     ends = np.cumsum([0, *(seeds * sums for seeds, sums in shapes)])
     flat = np.concatenate([said.sums.reshape(len(said.sums), -1) for said in methods], axis=1)
 
-    def scored(sums: Sums) -> Sums:
+    def scored(sums: Sums) -> float:
         parts = zip(ends[:-1], ends[1:], shapes, strict=True)
-        return of([sums[..., a:b].reshape(*sums.shape[:-1], *shape) for a, b, shape in parts])
+        return of([sums[a:b].reshape(shape) for a, b, shape in parts])
 
     def drawn(rows: Sums) -> tuple[float, float]:
         if len(rows) < MIN_VIDEOS:
             return float("nan"), float("nan")
-        each = np.full(len(rows), 1 / len(rows))
-        draws = np.random.default_rng(0).multinomial(len(rows), each, size=RESAMPLES)
-        return interval(scored(draws @ rows))
+        return interval(resampled_by(rows, scored, RESAMPLES, 0))
 
-    value = float(scored(flat.sum(axis=0)))
-    return Estimate(value, spread, drawn(flat), drawn(by_video(flat, people)))
+    return Estimate(scored(flat.sum(axis=0)), spread, drawn(flat), drawn(by_video(flat, people)))
 
 
 def table(heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:

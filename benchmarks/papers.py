@@ -44,7 +44,7 @@ from avaffect.datasets.split import own_split
 from avaffect.files.atomic import write_json
 from avaffect.metrics.arrays import score_arrays
 from avaffect.networks.apply import apply_network
-from avaffect.networks.backbones import BACKBONES
+from avaffect.networks.backbones import BACKBONES, BackboneSpec
 from avaffect.networks.checkpoint import load_checkpoint
 from avaffect.progress import Notice
 from avaffect.recipes.library import load_recipe
@@ -112,9 +112,9 @@ TITLES = (
 class SmallNet(nn.Module):
     """Convolutions in as many stages as the net ``name``, whose place they take."""
 
-    def __init__(self, stages: int, name: str) -> None:
+    def __init__(self, width: int, stages: int, name: str) -> None:
         super().__init__()
-        widths = (3, 16, 32, *[WIDTH] * (stages - 2))
+        widths = (3, 16, 32, *[width] * (stages - 2))
         self.parts = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(widths[i], widths[i + 1], 3, stride=2 if i < 4 else 1, padding=1),
@@ -126,16 +126,20 @@ class SmallNet(nn.Module):
         self.classifier = nn.Identity()
 
 
+def small(spec: BackboneSpec, width: int) -> BackboneSpec:
+    """A backbone under its own name and with its own stages, but small."""
+    return replace(
+        spec,
+        width=width,
+        build=partial(SmallNet, width, len(spec.stages)),
+        cut=lambda net: list(net.parts),
+        classifier="classifier",
+    )
+
+
 def make_backbones_small() -> None:
-    """Each backbone keeps its name and its stages."""
     for name, spec in BACKBONES.items():
-        BACKBONES[name] = replace(
-            spec,
-            width=WIDTH,
-            build=partial(SmallNet, len(spec.stages)),
-            cut=lambda net: list(net.parts),
-            classifier="classifier",
-        )
+        BACKBONES[name] = small(spec, WIDTH)
 
 
 def changes_of(name: str, full: bool) -> list[str]:

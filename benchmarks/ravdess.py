@@ -32,7 +32,9 @@ from sklearn.preprocessing import StandardScaler
 from avaffect.datasets.clip import Clip
 from avaffect.datasets.folds import Folds, make_folds
 from avaffect.datasets.own_arrays import OwnFeatures, store_own
+from avaffect.metrics import scores
 from avaffect.metrics.by_video import clip_tally
+from avaffect.metrics.tallies import confusion_of
 from avaffect.tasks.registry import TASKS
 from avaffect.training.run import DataConfig, RunConfig, load_dataset, run, run_config
 
@@ -211,20 +213,12 @@ def sums(said: Probabilities, clips: Sequence[Clip], classes: Sequence[str]) -> 
     ]
 
 
-def accuracy(sums: paired.Sums) -> paired.Sums:
-    return np.asarray(np.trace(_square(sums), axis1=-2, axis2=-1) / sums.sum(axis=-1))
+def accuracy(sums: paired.Sums) -> float:
+    return scores.accuracy(confusion_of(sums, "expr"))
 
 
-def macro_f1(sums: paired.Sums) -> paired.Sums:
-    square = _square(sums)
-    hits = np.diagonal(square, axis1=-2, axis2=-1)
-    occurrences = square.sum(axis=-1) + square.sum(axis=-2)
-    return np.asarray((2 * hits / np.maximum(occurrences, 1)).mean(axis=-1))
-
-
-def _square(sums: paired.Sums) -> paired.Sums:
-    side = round(sums.shape[-1] ** 0.5)
-    return sums.reshape(*sums.shape[:-1], side, side)
+def macro_f1(sums: paired.Sums) -> float:
+    return scores.macro_f1(confusion_of(sums, "expr"))
 
 
 class Data:
@@ -323,7 +317,7 @@ def tables(data: Data, seeds: int) -> str:
         "95 %, takes drawn",
         "macro F1 [95 %, actors drawn]",
     ]
-    scores = paired.table(heads, rows)
+    found = paired.table(heads, rows)
     rows = {
         f"{one} - {other}": [
             paired.difference(said[one], said[other], people, score).text(signed=True)
@@ -332,7 +326,7 @@ def tables(data: Data, seeds: int) -> str:
         for one, other in contrasts(said, people)
     }
     heads = ["difference", "accuracy [95 %, actors drawn]", "macro F1 [95 %, actors drawn]"]
-    return f"{scores}\n\n{paired.table(heads, rows)}"
+    return f"{found}\n\n{paired.table(heads, rows)}"
 
 
 def main() -> None:

@@ -8,16 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fixtures.benchmarks import benchmark
 
 from avaffect.networks import backbones
 from avaffect.recipes.library import load_recipe, recipe_names
 
-ROOT = Path(__file__).parents[1]
-with pytest.MonkeyPatch.context() as patch:
-    patch.syspath_prepend(str(ROOT / "benchmarks"))
-    import papers  # type: ignore[import-not-found]
-
-PAGE = (ROOT / "docs/papers.md").read_text("utf-8")
+papers = benchmark("papers")
+PAGE = (Path(__file__).parents[1] / "docs/papers.md").read_text("utf-8")
 
 
 def test_every_recipe_is_in_the_table_or_said_to_be_left_out() -> None:

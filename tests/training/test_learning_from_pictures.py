@@ -7,14 +7,13 @@ Nets, widths and windows are small; what the graph of each recipe does is its ow
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fixtures.benchmarks import benchmark
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from avaffect.datasets.clip import Clip, Dataset
 from avaffect.files.npy import ArraySpec
@@ -93,39 +92,12 @@ def drawn() -> Dataset:
     return Dataset(tuple(clips), TARGETS)
 
 
-class SmallNet(nn.Module):
-    """A few convolutions, cut into as many stages as the net whose place it takes."""
-
-    def __init__(self, stages: int) -> None:
-        super().__init__()
-        sizes = (3, 16, 32, *[WIDTH] * (stages - 2))
-        self.parts = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(sizes[i], sizes[i + 1], 3, stride=2 if i < 4 else 1, padding=1),
-                nn.BatchNorm2d(sizes[i + 1]),
-                nn.ReLU(),
-            )
-            for i in range(stages)
-        )
-        self.classifier = nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        raise AssertionError("only its stages are used")
-
-
 @pytest.fixture(scope="module", autouse=True)
 def small_nets() -> Iterator[None]:
     """Every backbone under its own name and with its own stages, but small."""
     with pytest.MonkeyPatch.context() as patch:
         for name, spec in backbones.BACKBONES.items():
-            small = replace(
-                spec,
-                width=WIDTH,
-                build=lambda _, s=spec: SmallNet(len(s.stages)),
-                cut=lambda net: list(net.parts),
-                classifier="classifier",
-            )
-            patch.setitem(backbones.BACKBONES, name, small)
+            patch.setitem(backbones.BACKBONES, name, benchmark("papers").small(spec, WIDTH))
         yield
 
 
